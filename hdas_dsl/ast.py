@@ -1,0 +1,446 @@
+"""The syntax tree of the language: frozen nodes that carry the span they came from.
+
+Spans take no part in equality, so that ``parse(print(tree)) == tree`` is meaningful. Own-line comments are items of
+the sequence they stand in (`Comment`); a comment behind a line is that line's ``note``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Iterator, TypeAlias
+
+from .source import NOWHERE, Span
+
+
+@dataclass(frozen=True)
+class Node:
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+
+    def children(self) -> Iterator[Node]:
+        """The nodes directly below this one, in source order."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Node):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (part for part in value if isinstance(part, Node))
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, depth first, in source order."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    """A number as written: ``4``, ``3e-4``, ``600M``."""
+
+    text: str
+
+    @property
+    def value(self) -> int | float:
+        scale = {"K": 10**3, "M": 10**6, "G": 10**9}.get(self.text[-1], 1)
+        digits = self.text[:-1] if scale > 1 else self.text
+        if not any(char in digits for char in ".eE"):
+            return int(digits) * scale
+        value = float(digits) * scale
+        return int(value) if scale > 1 and value.is_integer() else value
+
+
+@dataclass(frozen=True)
+class String(Node):
+    """Text between double quotes; ``value`` is what stands between them, unescaped."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Name(Node):
+    """A mention of a definition, parameter, line or built-in word (``true``, ``false``, ``relaxed``, ``open``)."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Tuple(Node):
+    """``(a, b, c)`` with no or at least two items: parentheses around one expression only group."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Field(Node):
+    """``base.name``: a dimension of a tensor, a definition of a module, a name inside an element."""
+
+    base: Expr
+    name: str
+
+
+@dataclass(frozen=True)
+class Range(Node):
+    """``low .. high`` inside an index, both ends included."""
+
+    low: Expr
+    high: Expr
+
+
+@dataclass(frozen=True)
+class Index(Node):
+    """``base[i, j]``."""
+
+    base: Expr
+    indices: tuple[Expr | Range, ...]
+
+
+@dataclass(frozen=True)
+class Copy(Node):
+    """``D@label``: the copy of definition D with that name; the label is a number, a name or in parentheses."""
+
+    base: Expr
+    label: Expr
+
+
+@dataclass(frozen=True)
+class Arg(Node):
+    """One argument of a call, named or positional."""
+
+    name: str | None
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    func: Expr
+    args: tuple[Arg, ...]
+
+
+@dataclass(frozen=True)
+class Each(Node):
+    """``each B`` as an argument: the call is made once per element of bundle B."""
+
+    bundle: Expr
+
+
+@dataclass(frozen=True)
+class Earlier(Node):
+    """``earlier n``: the elements of family n before this one."""
+
+    family: str
+
+
+class End(Enum):
+    FIRST = "first"
+    LAST = "last"
+
+
+@dataclass(frozen=True)
+class Take(Node):
+    """``last k of B`` / ``first k of B``, clipped; without a count, the one element at that end."""
+
+    end: End
+    count: Expr | None
+    bundle: Expr
+
+
+@dataclass(frozen=True)
+class Pipe(Node):
+    """``a -> f -> g``: at least two stages."""
+
+    stages: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Unary(Node):
+    """``-x`` or ``not x``."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True)
+class Binary(Node):
+    """Arithmetic (``+ - * / // % **``), comparison (``== != < <= > >= in``) or logic (``and or``)."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class If(Node):
+    """``if cond then a else b``."""
+
+    cond: Expr
+    then: Expr
+    orelse: Expr
+
+
+@dataclass(frozen=True)
+class Dots(Node):
+    """``..`` among the items of a choice: the numbers in between."""
+
+
+@dataclass(frozen=True)
+class Item(Node):
+    """One item of a choice, present where its guard holds."""
+
+    value: Expr | Dots
+    guard: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Choice(Node):
+    """``a | b if cond | c``: at least two items, or one with a guard."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Pick(Node):
+    """``pick k of B``; ``pick any of B`` has no count."""
+
+    count: Expr | None
+    bundle: Expr
+
+
+Expr: TypeAlias = (
+    Number | String | Name | Tuple | Field | Index | Copy | Call | Each | Earlier | Take | Pipe | Unary | Binary | If
+    | Choice | Pick
+)  # fmt: skip
+
+# ---------------------------------------------------------------- lines of a body
+
+
+@dataclass(frozen=True)
+class Line(Node):
+    """Anything that takes a line of its own. ``gap``: a blank line stands before it (kept, not compared)."""
+
+    note: str | None = field(default=None, kw_only=True)
+    gap: bool = field(default=False, compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Comment(Line):
+    """A comment on a line of its own; ``text`` starts with ``#``."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Dim(Node):
+    """``i < size``: one index of a family."""
+
+    index: str
+    size: Expr
+
+
+@dataclass(frozen=True)
+class Target(Node):
+    """What a binding defines: a name, a family, or several names at once (in a `where`)."""
+
+    names: tuple[str, ...]
+    dims: tuple[Dim, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+
+@dataclass(frozen=True)
+class Binding(Line):
+    """``target = value where a = ..., b = ...``."""
+
+    target: Target
+    value: Expr
+    where: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Output(Line):
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Aux(Line):
+    """``aux e``: an extra output that exists only while a discrete network trains."""
+
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Require(Line):
+    condition: Expr
+
+
+class Sense(Enum):
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+
+@dataclass(frozen=True)
+class Preference(Line):
+    """``minimize q weight w``; without a weight, 1."""
+
+    sense: Sense
+    quantity: Expr
+    weight: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Prune(Line):
+    """What the output does not reach does not exist."""
+
+
+BodyLine: TypeAlias = Comment | Binding | Output | Aux | Require | Preference | Prune
+
+# ---------------------------------------------------------------- definitions
+
+
+@dataclass(frozen=True)
+class Param(Node):
+    """An input or a parameter; a network's inputs have a shape, ``image: [3, 32, 32]``."""
+
+    name: str
+    shape: tuple[Expr, ...] | None = None
+    default: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Use(Line):
+    """``use "path" as alias with D = E, ...``."""
+
+    path: str
+    alias: str | None = None
+    replace: tuple[Binding, ...] = ()
+
+
+@dataclass(frozen=True)
+class External(Node):
+    """``external "hsp:conv"``: the compiler or a plugin knows it by this name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Block(Node):
+    """``{ ... }``."""
+
+    lines: tuple[BodyLine, ...]
+
+
+@dataclass(frozen=True)
+class OpDef(Line):
+    """``op f(x; k, c = x.c) = ...``; ``shape`` only on an external op."""
+
+    name: str
+    inputs: tuple[Param, ...]
+    params: tuple[Param, ...]
+    body: Expr | Block | External
+    shape: tuple[Expr, ...] | None = None
+
+
+@dataclass(frozen=True)
+class MenuDef(Line):
+    """``choice Micro = a | b``, ``choice Tree(d) = ...``."""
+
+    name: str
+    params: tuple[Param, ...]
+    value: Expr
+
+
+class Level(Enum):
+    CELL = "cell"
+    STAGE = "stage"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class CopyName(Node):
+    """``Normal@0``, and inside a copy ``Stage@1.Cell@0``: the last part is the definition, the others who own it."""
+
+    parts: tuple[tuple[str, str | None], ...]
+
+    def __str__(self) -> str:
+        return ".".join(name if label is None else f"{name}@{label}" for name, label in self.parts)
+
+
+@dataclass(frozen=True)
+class GraphDef(Line):
+    """A cell, stage or network."""
+
+    level: Level
+    copy: CopyName
+    inputs: tuple[Param, ...]
+    params: tuple[Param, ...]
+    body: Block
+
+    @property
+    def name(self) -> str:
+        return self.copy.parts[-1][0]
+
+
+# ---------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True)
+class Setting(Line):
+    """``name = expression`` in a search, train or provenance section."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Phase(Line):
+    """``phase micro = Net(args) { settings }``."""
+
+    name: str
+    target: Expr
+    settings: tuple[SettingLine, ...] = ()
+
+
+SettingLine: TypeAlias = Comment | Setting | Phase | Require | Preference
+
+
+@dataclass(frozen=True)
+class Search(Line):
+    """``search Net(args) { ... }``; without a target its phases name theirs."""
+
+    target: Expr | None
+    settings: tuple[SettingLine, ...]
+
+
+@dataclass(frozen=True)
+class Train(Line):
+    target: Expr | None
+    settings: tuple[SettingLine, ...]
+
+
+@dataclass(frozen=True)
+class Provenance(Line):
+    settings: tuple[SettingLine, ...]
+
+
+Definition: TypeAlias = OpDef | MenuDef | GraphDef
+TopLine: TypeAlias = Comment | Use | OpDef | MenuDef | GraphDef | Search | Train | Provenance
+
+
+@dataclass(frozen=True)
+class Module(Node):
+    """A file: comments before the heading (none in canonical form), ``hsp 1``, then its lines."""
+
+    lines: tuple[TopLine, ...]
+    version: int = 1
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        return tuple(line for line in self.lines if isinstance(line, Use))
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        return tuple(line for line in self.lines if isinstance(line, OpDef | MenuDef | GraphDef))

@@ -1,0 +1,114 @@
+"""Errors as values: a code, a place, what is wrong, a hint, and the other place where two things conflict."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from .source import Span
+
+
+class Severity(Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(Enum):
+    """Every kind of error; ``tests/wrong/`` holds a golden file for each."""
+
+    # The text
+    SYNTAX = "E101"
+    CHARACTER = "E102"
+    UNCLOSED = "E103"
+    MIXED_PIPE = "E104"
+    VERSION = "E105"
+    # Names and files
+    UNKNOWN_NAME = "E201"
+    DUPLICATE = "E202"
+    NO_FILE = "E203"
+    OUTSIDE = "E204"
+    CYCLE = "E205"
+    TOO_EARLY = "E206"
+    AMBIGUOUS = "E207"
+    NO_NETWORK = "E208"
+    NOT_EARLIER = "E209"
+    NO_OUTPUT = "E210"
+    NO_REPLACEMENT = "E211"
+    # Calls and values
+    ARGUMENT = "E301"
+    MISSING = "E302"
+    KIND = "E303"
+    RANGE = "E304"
+    DEPTH = "E305"
+    CONSTANT = "E306"
+    # Shapes
+    SHAPE = "E401"
+    CHANNELS = "E402"
+    WIDTHS = "E403"
+    RESOLUTION = "E404"
+    # Choices and copies
+    FEW = "E501"
+    INSTANCES = "E502"
+    COPY = "E503"
+    UNDERIVABLE = "E504"
+    BIND = "E505"
+    # Relaxation
+    UNMIXABLE = "E601"
+    UNDECIDED = "E602"
+    # Settings, phases, plugins
+    SETTING = "E701"
+    VALUE = "E702"
+    PHASE = "E703"
+    QUANTITY = "E704"
+    PLUGIN = "E705"
+    # Warnings
+    LIBRARY = "W801"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing wrong with a text; ``other`` is the second place of a conflict."""
+
+    code: Code
+    span: Span
+    message: str
+    hint: str | None = None
+    other: tuple[Span, str] | None = None
+    severity: Severity = Severity.ERROR
+
+    def render(self) -> str:
+        """The message with its source line and a caret under the exact span."""
+        head = f"{self.span}: {self.severity.value}[{self.code.value}]: {self.message}"
+        parts = [head, excerpt(self.span)]
+        if self.other is not None:
+            span, label = self.other
+            parts += [f"{span}: note: {label}", excerpt(span)]
+        if self.hint is not None:
+            parts.append(f"  hint: {self.hint}")
+        return "\n".join(part for part in parts if part)
+
+
+def excerpt(span: Span) -> str:
+    """The first source line of a span with carets below it; empty for a span of no text."""
+    text = span.source.line(span.line)
+    if not text and span.start == span.end:
+        return ""
+    shown = text.replace("\t", " ")
+    width = max(1, min(span.end - span.start, len(text) - span.column + 1))
+    return f"    {shown}\n    {' ' * (span.column - 1)}{'^' * width}"
+
+
+class HspError(Exception):
+    """A file is wrong. Raised only at the edge of the library; inside, diagnostics are values."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+
+
+def suggest(wrong: str, known: Iterable[str]) -> str | None:
+    """``did you mean 'x'?`` when something close is known."""
+    close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
