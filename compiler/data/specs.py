@@ -1,0 +1,150 @@
+"""The words for data, ``cifar10(split = 0.5)``: the datasets known here and those that users register. No torch.
+
+A user's dataset is registered under a name, by `register_dataset` or by an entry point of the group
+``hdas_dsl.datasets``; `README.md` beside this file shows both. Nothing of it is imported before its data are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from compiler.words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+
+if TYPE_CHECKING:
+    from .source import Source
+
+Builder = Callable[["DataSpec", Path, bool], "Source"]
+"""``build(spec, root, download)``: the data that ``spec`` names, kept under ``root``; fetched first if ``download``."""
+
+ENTRY_POINTS = "hdas_dsl.datasets"
+_registered: dict[str, Builder] = {}
+
+
+class DataError(Exception):
+    """The data cannot be used as asked; one sentence for the user."""
+
+
+class MissingData(DataError):
+    """The data are not there; one sentence that says how to get them."""
+
+
+class DataSpec(Word):
+    """A dataset and how it is shown to a network."""
+
+    split: Share = 0.5
+    """In a search: the share of the training images that train weights; the others train alphas."""
+    cutout: Amount = 0
+    """Side of the square that is set to zero in every training image, in pixels; 0: none."""
+    crop: Amount = 0
+    """Padding before a random crop back to the size of the image, in pixels; 0: no crop."""
+    flip: Flag = False
+    """Whether half of the training images are mirrored."""
+    size: Size = None
+    """Height and width the images are resized to; without it, what the network takes, or their own."""
+
+    @classmethod
+    def words(cls) -> Mapping[str, type[Word]]:
+        if cls is not DataSpec:
+            return super().words()
+        return {name: user_data(name) for name in user_names()} | {model.word: model for model in BUILT_IN}
+
+
+class Digits(DataSpec):
+    """The 1,797 digits of 8x8 pixels that come with scikit-learn; a fifth of each class is the test set."""
+
+    word = "digits"
+
+
+class Cifar10(DataSpec):
+    word = "cifar10"
+    crop: Amount = 4
+    flip: Flag = True
+
+
+class Cifar100(Cifar10):
+    word = "cifar100"
+
+
+class Mnist(DataSpec):
+    word = "mnist"
+    crop: Amount = 2
+
+
+class FashionMnist(DataSpec):
+    word = "fashion_mnist"
+    crop: Amount = 2
+    flip: Flag = True
+
+
+class Svhn(DataSpec):
+    word = "svhn"
+    crop: Amount = 4
+
+
+class Folder(DataSpec):
+    """Images in ``train/CLASS/`` and ``val/CLASS/`` below ``path``, which starts at the data root.
+
+    With ``crop = 0`` a training image is a random resized crop, as is usual for ImageNet; otherwise it is cut as a test
+    image is, and shifted.
+    """
+
+    word = "folder"
+    path: Text = ""
+    flip: Flag = True
+    jitter: Fraction = 0.4
+    """Strength of the colour jitter; 0: none."""
+
+
+class Fake(DataSpec):
+    """Random images, each with a faint pattern of its class: to try things without data."""
+
+    word = "fake"
+    classes: Count = 10
+    count: Count = 256
+    """How many training images; a quarter as many are the test set."""
+    channels: Count = 3
+
+
+class UserData(DataSpec):
+    """A dataset that is registered by name; what ``path`` means is for its builder to say."""
+
+    path: Text = ""
+
+
+BUILT_IN: tuple[type[DataSpec], ...] = (Digits, Cifar10, Cifar100, Mnist, FashionMnist, Svhn, Folder, Fake)
+
+
+def register_dataset(name: str, builder: Builder) -> None:
+    """Makes ``name`` a word for data: ``builder`` is called when they are loaded."""
+    if not name.isidentifier():
+        raise ValueError(f"'{name}' cannot be a word for data: use letters, digits and _")
+    if name in {model.word for model in BUILT_IN}:
+        raise ValueError(f"'{name}' is a dataset of the language and cannot be registered")
+    _registered[name] = builder
+
+
+def user_names() -> set[str]:
+    """The names of users' datasets, none of them imported."""
+    return {*_registered, *entry_points(group=ENTRY_POINTS).names}
+
+
+def user_builder(name: str) -> Builder:
+    """The builder of a user's dataset; a registered one comes before an entry point."""
+    if name in _registered:
+        return _registered[name]
+    builder: Builder = entry_points(group=ENTRY_POINTS)[name].load()
+    return builder
+
+
+@cache
+def user_data(name: str) -> type[UserData]:
+    """The word for a user's dataset."""
+
+    class Registered(UserData):
+        word: ClassVar[str] = name
+
+    return Registered
