@@ -1,0 +1,276 @@
+"""The layout of a text: where a line starts and ends, what its comments belong to, which brackets are open.
+
+Lark splits the text into raw tokens, newlines and comments among them. `lay_out` turns these into the stream that the
+grammar is written for: ``LINE`` before every line, ``COMMENT`` for a comment that is a line of its own, ``NOTE`` for
+one behind a line. What is wrong with characters, numbers and brackets is reported here, so that the parser only ever
+sees balanced brackets; a ``BROKEN`` token then tells it that the line is not worth a second error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from lark import Token
+
+from .depth import MAX_DEPTH, nested_too_deeply
+from .diagnostics import Code, Diagnostic
+from .source import Source, Span
+
+RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
+"""Terminals that only the layout reads, not the grammar."""
+
+LINE: Final = "LINE"
+NOTE: Final = "NOTE"
+BROKEN: Final = "BROKEN"
+END: Final = "$END"
+
+TOP_WORDS: Final = ("op", "choice", "cell", "stage", "network", "search", "train", "use", "provenance")
+BODY_WORDS: Final = ("output", "aux", "require", "minimize", "maximize", "prune")
+SETTING_WORDS: Final = ("phase", "require", "minimize", "maximize")
+FIRST_WORDS: Final = frozenset({"hsp", *TOP_WORDS, *BODY_WORDS, *SETTING_WORDS})
+"""Words that stand only at the start of a line."""
+
+
+def words(text: str) -> frozenset[str]:
+    """The words and signs of a text that has spaces between them."""
+    return frozenset(text.split())
+
+
+OPERATORS: Final = words("+ - * / // % ** == != < <= > >= in and or not")
+_LISTS: Final = words(", where with")
+# A line goes on after the first and before the second.
+_OPEN: Final = OPERATORS | _LISTS | words("-> | .. = : . @ if then else as weight pick any first last of earlier each")
+_INFIX: Final = OPERATORS - {"not"} | words("-> | .. = : . @ if then else as weight of where with , {")
+
+_CLOSERS: Final = {"(": ")", "[": "]"}
+_MEANT: Final = {
+    "'": 'a text stands between double quotes: "..."',
+    "→": "a pipe is written '->'",
+    "&": "write 'and'",
+    "!": "write 'not'",
+    "^": "a power is written '**'",
+}
+
+
+def span_of(source: Source, token: Token) -> Span:
+    return Span(source, token.start_pos or 0, token.end_pos or 0)
+
+
+def lay_out(source: Source, raw: Iterable[Token], report: list[Diagnostic]) -> Iterator[Token]:
+    """The tokens of the grammar, up to and with the end of the text."""
+    return _Layout(source, raw, report).run()
+
+
+class _Layout:
+    def __init__(self, source: Source, raw: Iterable[Token], report: list[Diagnostic]) -> None:
+        self.source = source
+        self.report = report
+        self.tokens: list[Token] = []
+        self.before: list[list[Token]] = [[]]  # the newlines and comments before each token, and before the end
+        for token in raw:
+            if token.type in ("NEWLINE", "COMMENT"):
+                self.before[-1].append(token)
+            elif token.type == "OTHER" and self._touches(token) and self.tokens[-1].type == "OTHER":
+                self.tokens[-1] = Token(
+                    "OTHER", self.tokens[-1] + token, self.tokens[-1].start_pos, end_pos=token.end_pos
+                )
+            else:
+                self.tokens.append(token)
+                self.before.append([])
+        # The line being collected; after a '}' it is the rest of the line that the '{' stands in.
+        self.line: list[Token] = []
+        self.is_rest = False
+        self.gap = False
+        self.hoisted: list[Token] = []
+        self.brackets: list[Token] = []
+        self.braces: list[Token] = []
+        self.closed_later: set[int] = set()
+
+    def run(self) -> Iterator[Token]:
+        for i, token in enumerate(self.tokens):
+            newline = any(gap.type == "NEWLINE" for gap in self.before[i])
+            if self.brackets and (token.value in ("{", "}") or (newline and self._abandoned(i))):
+                self._break(self._unclosed(self.brackets[-1], self._span(token)))
+                self.brackets.clear()
+            forgotten = len(self.braces) if newline and self._defines(i) else 0
+            starts = i == 0 or token.value == "}" or self.tokens[i - 1].value == "{"
+            if starts or forgotten or (newline and not self.brackets and not self._goes_on(i)):
+                yield from self._end_line(self.before[i])
+            else:
+                self.hoisted += [gap for gap in self.before[i] if gap.type == "COMMENT"]
+            if forgotten:
+                self.report.append(self._unclosed(self.braces[-1], self._span(token)))
+                yield from (Token("RBRACE", "}", token.start_pos, end_pos=token.start_pos) for _ in self.braces)
+                self.braces.clear()
+            self._take(i, token)
+        yield from self._end(self.before[-1])
+
+    def _end(self, between: list[Token]) -> Iterator[Token]:
+        last = self.tokens[-1].end_pos if self.tokens else 0
+        end = last if last is not None else 0
+        point = Span(self.source, end, end)
+        if self.brackets:
+            self._break(self._unclosed(self.brackets[-1], point))
+        elif self.braces:
+            self.report.append(self._unclosed(self.braces[-1], point))
+        yield from self._end_line(between)
+        for _ in self.braces:
+            yield Token("RBRACE", "}", end, end_pos=end)
+        yield Token(END, "", end, end_pos=end)
+
+    # ------------------------------------------------------------ lines
+
+    def _end_line(self, between: list[Token]) -> Iterator[Token]:
+        """The line collected so far with its note, then the comments that follow it on lines of their own."""
+        note = None
+        if between and between[0].type == "COMMENT" and self.line and self.line[-1].value != "{":
+            note, *between = between
+        if self.line:
+            for comment in self.hoisted:
+                yield from self._comment(comment, self.gap)
+                self.gap = False
+            if not self.is_rest:
+                yield self._start(self.line[0], self.gap)
+            yield from self.line
+            if note is not None:
+                yield Token(NOTE, note.rstrip(), note.start_pos, end_pos=note.end_pos)
+        newlines = 0
+        for gap in between:
+            if gap.type == "NEWLINE":
+                newlines += 1
+            else:
+                yield from self._comment(gap, newlines > 1)
+                newlines = 0
+        self.gap = newlines > 1
+        self.line, self.hoisted, self.is_rest = [], [], False
+
+    def _comment(self, comment: Token, gap: bool) -> Iterator[Token]:
+        yield self._start(comment, gap)
+        yield Token("COMMENT", comment.rstrip(), comment.start_pos, end_pos=comment.end_pos)
+
+    def _start(self, token: Token, gap: bool) -> Token:
+        """The mark before a line; its text says whether a blank line stands there."""
+        return Token(LINE, "\n" if gap else "", token.start_pos, end_pos=token.start_pos)
+
+    def _goes_on(self, i: int) -> bool:
+        """Whether the token, first on its physical line, continues the line before."""
+        token, last = self.tokens[i], self.tokens[i - 1]
+        if token.value in FIRST_WORDS:
+            return False
+        if last.value in _LISTS:
+            return True
+        return (last.value in _OPEN or token.value in _INFIX) and not self._binds(i)
+
+    def _binds(self, i: int) -> bool:
+        """Whether ``name =`` or ``name[...] =`` stands here: then a line starts, even if the last one is unfinished."""
+        if self.tokens[i].type != "NAME":
+            return False
+        after = i + 1
+        if self._value(after) == "[":
+            while self._value(after) not in ("]", ""):
+                after += 1
+            after += 1
+        return self._value(after) == "="
+
+    def _defines(self, i: int) -> bool:
+        """Whether a definition starts here, though a block is still open."""
+        return bool(self.braces) and self.tokens[i].value in TOP_WORDS and self._value(i + 1) != "="
+
+    def _value(self, i: int) -> str:
+        return self.tokens[i].value if i < len(self.tokens) else ""
+
+    # ------------------------------------------------------------ tokens and brackets
+
+    def _take(self, i: int, token: Token) -> None:
+        """Adds a token to the line, or what is wrong with it to the report."""
+        if token.type == "OTHER":
+            some = "characters" if len(token) > 1 else "character"
+            self._wrong(Code.CHARACTER, self._span(token), f"unexpected {some} '{token}'", _MEANT.get(token[0]))
+        elif token.type == "BAD_STRING":
+            self._bad_string(token)
+        elif self._is_glued(i, token):
+            span = self._span(self.tokens[i - 1]).to(self._span(token))
+            hint = "a number ends in a digit, K, M or G; a name starts with a letter"
+            self._wrong(Code.SYNTAX, span, f"'{span.text}' is neither a number nor a name", hint)
+        else:
+            self._match(token)
+            self.line.append(token)
+
+    def _match(self, token: Token) -> None:
+        if token.value in ("(", "["):
+            self.brackets.append(token)
+            if len(self.brackets) == MAX_DEPTH // 2:
+                self._break(nested_too_deeply(self._span(token)))
+        elif token.value in (")", "]"):
+            if not self.brackets:
+                self._wrong(Code.SYNTAX, self._span(token), f"nothing is open here that '{token}' could close")
+            elif token.value != _CLOSERS[self.brackets[-1].value]:
+                self._break(self._unclosed(self.brackets.pop(), self._span(token)))
+            else:
+                self.brackets.pop()
+        elif token.value == "{":
+            self.braces.append(token)
+        elif token.value == "}":
+            self.is_rest = True
+            if self.braces:
+                self.braces.pop()
+
+    def _abandoned(self, i: int) -> bool:
+        """Whether the token, first on its physical line, cannot belong inside the brackets open before it."""
+        token, last = self.tokens[i], self.tokens[i - 1]
+        if token.value in FIRST_WORDS:
+            return True
+        ends = last.type in ("NAME", "NUMBER", "STRING") or last.value in (")", "]")
+        begins = token.type in ("NAME", "NUMBER", "STRING")
+        return ends and begins and not self._closes_later(i)
+
+    def _closes_later(self, i: int) -> bool:
+        """Whether the innermost bracket is closed further on: then a comma is missing, not the bracket."""
+        opened = self.brackets[-1].start_pos or 0
+        if opened in self.closed_later:
+            return True
+        depth = 1
+        for j in range(i, len(self.tokens)):
+            value = self.tokens[j].value
+            if value in FIRST_WORDS or value in ("{", "}"):
+                return False
+            depth += (value in ("(", "[")) - (value in (")", "]"))
+            if depth == 0:
+                self.closed_later.add(opened)
+                return True
+        return False
+
+    def _touches(self, token: Token) -> bool:
+        return bool(self.tokens) and self.tokens[-1].end_pos == token.start_pos
+
+    def _is_glued(self, i: int, token: Token) -> bool:
+        """``4x``: a number with a word right behind it."""
+        last = self.tokens[i - 1] if i else None
+        glued = last is not None and last.type == "NUMBER" and last.end_pos == token.start_pos
+        return glued and (token[0].isalnum() or token[0] == "_")
+
+    # ------------------------------------------------------------ errors
+
+    def _bad_string(self, token: Token) -> None:
+        if len(token) > 1 and token.endswith('"') and not token.endswith('\\"'):
+            self._wrong(Code.SYNTAX, self._span(token), "only '\\\"' and '\\\\' may follow a '\\' in a text")
+        else:
+            self._wrong(Code.UNCLOSED, self._span(token), "this text has no closing '\"'")
+            self.brackets.clear()  # what would have closed them is inside the text
+
+    def _unclosed(self, opened: Token, span: Span) -> Diagnostic:
+        closer = _CLOSERS.get(opened.value, "}")
+        found = f"found '{span.text}'" if span.text else "where the text ends"
+        other = (self._span(opened), f"this '{opened}' is not closed")
+        return Diagnostic(Code.UNCLOSED, span, f"expected '{closer}' here, {found}", other=other)
+
+    def _wrong(self, code: Code, span: Span, message: str, hint: str | None = None) -> None:
+        self._break(Diagnostic(code, span, message, hint))
+
+    def _break(self, diagnostic: Diagnostic) -> None:
+        self.report.append(diagnostic)
+        self.line.append(Token(BROKEN, "", diagnostic.span.start, end_pos=diagnostic.span.end))
+
+    def _span(self, token: Token) -> Span:
+        return span_of(self.source, token)
