@@ -169,9 +169,9 @@ class Reader:
                 continue
             what = f"'{name}' of {model.word}"
             read: object | None = value
-            if menu := _menu(info):
+            if menu := menu_of(info):
                 read = self._word(menu, what, value, span)
-            elif names := _names(info):
+            elif names := names_of(info):
                 read = self._name(names, what, value, span)
             if read is not None:
                 values[name] = read
@@ -203,7 +203,7 @@ class Reader:
         for index, (name, value) in enumerate(zip(order, applied.args, strict=False)):
             given[name] = (value, applied.spans.get(index, span))
         if len(applied.args) > len(order):
-            self._wrong(f"{model.word} takes at most {len(order)} arguments", span, f"they are: {', '.join(order)}")
+            self._wrong(f"too many arguments for {model.word}", span, f"it takes: {', '.join(order) or 'none'}")
         for name, value in applied.kwargs.items():
             if name in given:
                 self._wrong(f"{model.word} gets '{name}' twice", applied.spans.get(name, span))
@@ -262,7 +262,7 @@ def _members(info: FieldInfo) -> tuple[object, ...]:
     return get_args(info.annotation) or (info.annotation,)
 
 
-def _menu(info: FieldInfo) -> dict[str, type[Word]]:
+def menu_of(info: FieldInfo) -> dict[str, type[Word]]:
     """The words that a field takes; none for a field of plain values."""
     menu: dict[str, type[Word]] = {}
     for member in _members(info):
@@ -271,7 +271,7 @@ def _menu(info: FieldInfo) -> dict[str, type[Word]]:
     return menu
 
 
-def _names(info: FieldInfo) -> type[Named] | None:
+def names_of(info: FieldInfo) -> type[Named] | None:
     return next((m for m in _members(info) if isinstance(m, type) and issubclass(m, Named)), None)
 
 
