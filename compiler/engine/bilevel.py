@@ -1,0 +1,185 @@
+"""The two gradients of bilevel search, and the steps that an iteration is made of.
+
+Per iteration, in train mode: the alpha step on a batch of the alpha half; one further alpha step on the preferences,
+with the same optimizer, where they stand apart; the weight step on a batch of the weight half. Second order is the
+formula of DARTS, free of the slips of the released programs that HDAS.md lists.
+
+Running statistics of batch norms are moved by the forward pass of the weight step alone. The passes of an alpha step
+see other data, or displaced weights, and compute with batch statistics anyway; they leave every buffer as it was. So
+the statistics, like the weights, depend on the weight half only, and the accuracy on the alpha half stays a fair score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from compiler.engine.gradients import PLAIN, Gradients
+from compiler.engine.seeds import Randomness
+
+Loss = Callable[[], Tensor]
+"""Computes a loss at the present weights and alphas."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The step by which second order looks ahead, that of SGD: ``w - rate * (momentum m + gradient + decay w)``."""
+
+    rate: float
+    momentum: float = 0.0
+    decay: float = 0.0
+    buffers: Sequence[Tensor | None] = ()
+    """The momentum buffer m of each weight; None, or none at all, is zero."""
+
+    @classmethod
+    def of(cls, optimizer: Optimizer, weights: Sequence[nn.Parameter]) -> Descent:
+        """The step that an SGD optimizer would take now."""
+        group = optimizer.param_groups[0]
+        buffers = [optimizer.state[w].get("momentum_buffer") if w in optimizer.state else None for w in weights]
+        return cls(group["lr"], group["momentum"], group["weight_decay"], buffers)
+
+    def ahead(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+        """The weights after the step along ``gradients``."""
+        direction = list(torch._foreach_add(list(gradients), list(weights), alpha=self.decay))
+        for way, buffer in zip(direction, self.buffers, strict=False):
+            if buffer is not None:
+                way.add_(buffer, alpha=self.momentum)
+        return list(torch._foreach_add(list(weights), direction, alpha=-self.rate))
+
+
+def first_order(alpha_loss: Loss, alphas: Sequence[Tensor], gradient: Gradients = PLAIN) -> list[Tensor]:
+    """The gradient of the alpha loss in the alphas at the present weights."""
+    return gradient(alpha_loss(), alphas)
+
+
+def second_order(
+    alpha_loss: Loss,
+    weight_loss: Loss,
+    alphas: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    descent: Descent,
+    gradient: Gradients = PLAIN,
+    radius: float = 0.01,
+) -> list[Tensor]:
+    """The gradient in the alphas of the alpha loss A after one step of the weights down the weight loss W.
+
+    dA(w', a)/da - rate * (dW(w + eps v, a)/da - dW(w - eps v, a)/da) / (2 eps), where w' is w after the step,
+    v = dA/dw' at w' and eps = radius / |v|. The three passes of the weight loss draw the same random numbers: else the
+    difference of two of them, over so small an eps, would be noise. The weights are left as they were, to the bit.
+    """
+    device = weights[0].device
+    present = [weight.detach().clone() for weight in weights]
+    draw = Randomness.now(device)
+    try:
+        _place(weights, descent.ahead(present, gradient(weight_loss(), weights)))
+        both = gradient(alpha_loss(), [*alphas, *weights])
+        direct, v = both[: len(alphas)], both[len(alphas) :]
+        norm = torch.stack(torch._foreach_norm(v)).norm()
+        eps = radius / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+        sides = []
+        for sign in (1, -1):
+            _place(weights, [w + (sign * eps) * way for w, way in zip(present, v, strict=True)])
+            draw.again(device)
+            sides.append(gradient(weight_loss(), alphas))
+    finally:
+        _place(weights, present)
+    return [g - descent.rate * (p - m) / (2 * eps) for g, p, m in zip(direct, *sides, strict=True)]
+
+
+@torch.no_grad()
+def _place(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    torch._foreach_copy_(list(targets), list(values))
+
+
+@contextmanager
+def buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, the module's buffers are afterwards as they were."""
+    buffers = list(module.buffers())
+    saved = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        if buffers:
+            _place(buffers, saved)
+
+
+class Bilevel:
+    """The steps on weights and alphas, each with its own optimizer, which never sees the other's parameters."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        weights: Sequence[nn.Parameter],
+        alphas: Sequence[nn.Parameter],
+        weight_optimizer: Optimizer,
+        alpha_optimizer: Optimizer,
+        *,
+        second: bool = False,
+        clip: float = 0.0,
+        gradient: Gradients = PLAIN,
+    ) -> None:
+        self.module = module
+        self.weights, self.alphas = list(weights), list(alphas)
+        self.weight_optimizer, self.alpha_optimizer = weight_optimizer, alpha_optimizer
+        self.second, self.clip, self.gradient = second, clip, gradient
+
+    def alpha_step(self, alpha_loss: Loss, weight_loss: Loss) -> None:
+        """Move the alphas down the alpha loss; ``weight_loss``, of the iteration's other batch, is for second order."""
+        with buffers_kept(self.module):
+            if self.second:
+                descent = Descent.of(self.weight_optimizer, self.weights)
+                found = second_order(alpha_loss, weight_loss, self.alphas, self.weights, descent, self.gradient)
+            else:
+                found = first_order(alpha_loss, self.alphas, self.gradient)
+        self._move_alphas(found)
+
+    def preference_step(self, preferences: Mapping[str, Tensor]) -> None:
+        """Move the alphas down the sum of the preferences; without any, do nothing, for Adam moves on zeros too.
+
+        It is a step of the whole optimizer: an alpha that no preference mentions takes it with gradient zero.
+        """
+        if preferences:
+            self._move_alphas(self.gradient(total(preferences), self.alphas))
+
+    def weight_step(self, weight_loss: Loss) -> None:
+        """Move the weights down the weight loss."""
+        descend(weight_loss(), self.weights, self.weight_optimizer, self.clip, self.gradient)
+
+    def _move_alphas(self, gradients: Sequence[Tensor]) -> None:
+        move(self.alphas, gradients, self.alpha_optimizer, 0.0, self.gradient)
+
+
+def total(preferences: Mapping[str, Tensor]) -> Tensor:
+    """The sum of the preferences."""
+    return torch.stack([term.reshape(()) for term in preferences.values()]).sum()
+
+
+def descend(
+    loss: Tensor, weights: Sequence[nn.Parameter], optimizer: Optimizer, clip: float, gradient: Gradients = PLAIN
+) -> None:
+    """One step of an optimizer down a loss; a weight that the loss does not use is left alone, by decay too."""
+    move(weights, gradient.used(loss, weights), optimizer, clip, gradient)
+
+
+def move(
+    parameters: Sequence[nn.Parameter],
+    gradients: Sequence[Tensor | None],
+    optimizer: Optimizer,
+    clip: float,
+    gradient: Gradients,
+) -> None:
+    """One step of an optimizer along given gradients, clipped to a total norm of ``clip`` (0: not clipped)."""
+    if not gradient.scale.usable(gradients):
+        return
+    for parameter, found in zip(parameters, gradients, strict=True):
+        parameter.grad = found
+    if clip:
+        clip_grad_norm_(parameters, clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)

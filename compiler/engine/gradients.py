@@ -1,0 +1,68 @@
+"""How a run takes gradients: of chosen tensors only, averaged over processes, scaled where float16 needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+class LossScale:
+    """A factor on losses that keeps small gradients of float16 from vanishing; it follows what the gradients bear."""
+
+    def __init__(self, value: float = 1.0, *, patience: int = 2000) -> None:
+        self.value = value
+        self.patience = patience
+        self.calm = 0
+        """How many steps in a row had finite gradients."""
+
+    def usable(self, gradients: Sequence[Tensor | None]) -> bool:
+        """Whether a step may use these gradients; without scaling, any may."""
+        if self.value == 1.0:
+            return True
+        finite = all(bool(gradient.isfinite().all()) for gradient in gradients if gradient is not None)
+        self.calm = self.calm + 1 if finite else 0
+        if not finite:
+            self.value = max(self.value / 2, 1.0)
+        elif self.calm == self.patience:
+            self.value, self.calm = self.value * 2, 0
+        return finite
+
+
+class Gradients:
+    """Takes the gradients of losses."""
+
+    def __init__(self, scale: LossScale | None = None, average: Callable[[list[Tensor]], None] | None = None) -> None:
+        self.scale = scale or LossScale()
+        self.average = average
+        """Averages tensors over all processes, in place; None: there is one process."""
+
+    def __call__(self, loss: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Autograd's gradient in ``inputs`` alone; what the loss does not depend on has gradient zero."""
+        gradients = [
+            torch.zeros_like(tensor) if gradient is None else gradient
+            for tensor, gradient in zip(inputs, self._local(loss, inputs), strict=True)
+        ]
+        if self.average is not None:
+            self.average(gradients)
+        return gradients
+
+    def used(self, loss: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """The same with None for what the loss does not depend on, so that an optimizer leaves it alone.
+
+        With several processes, which may differ in what they use, that is zero again.
+        """
+        return self._local(loss, inputs) if self.average is None else self(loss, inputs)
+
+    def _local(self, loss: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        if not loss.requires_grad:
+            return [None] * len(inputs)
+        if self.scale.value == 1.0:
+            return torch.autograd.grad(loss, inputs, allow_unused=True)
+        scaled = torch.autograd.grad(loss * self.scale.value, inputs, allow_unused=True)
+        return [None if gradient is None else gradient / self.scale.value for gradient in scaled]
+
+
+PLAIN = Gradients()
+"""Autograd's gradients as they are: one process, no scaling."""

@@ -1,0 +1,185 @@
+"""What search and retraining share: epochs of steps, from a checkpoint to the next, stopped and resumed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from compiler.engine.batches import Batches
+from compiler.engine.compute import Compute, deterministic
+from compiler.engine.errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from compiler.engine.protocol import RunOptions
+from compiler.engine.records import EpochRecord, finite
+from compiler.engine.report import Plan, Report
+from compiler.engine.seeds import mix, seed_all
+from compiler.engine.signals import Stop
+from compiler.engine.state import State
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+class Job(Protocol):
+    """What is particular to a search or a training."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+
+    def begin(self, epoch: int, skip: int) -> None:
+        """Make ready for the steps of an epoch, of which the first ``skip`` are done."""
+
+    def step(self, epoch: int, step: int) -> None:
+        """One iteration; takes its data before it changes anything."""
+
+    def glance(self) -> dict[str, float]:
+        """The running means of this epoch, for the display."""
+
+    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+        """Judge the epoch; ``accuracy`` evaluates the network and may be interrupted."""
+
+
+class _Stopped(Exception):
+    """Asked to stop where no state is half changed."""
+
+
+def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) -> None:
+    """Run every epoch that is left, so that neither a kill nor an interruption changes what comes out."""
+    path = run.out / CHECKPOINT
+    compute = state.compute
+    stop = Stop()
+
+    def accuracy(batches: Batches) -> float:
+        return measure(state.module, batches, compute, lambda: _check(stop, compute))
+
+    def save() -> None:
+        if not finite(state.parameters()):
+            raise Diverged(_diverged(state, path, run))
+        state.save(path, run.fingerprint)
+
+    with deterministic(), report, _explained(path), stop.listening():
+        _open(state, path, run)
+        report.start(Plan(state.kind, job.epochs, job.steps, state.epoch, state.step), state.history)
+        try:
+            while state.epoch < job.epochs:
+                _epoch(job, state, seed, run, report, stop, save)
+                seed_all(mix(seed, "judge", state.epoch, compute.rank), compute.device)
+                record = job.end(state.epoch, accuracy)
+                before = state.history[-1] if state.history else None
+                state.history.append(record)
+                state.epoch, state.step = state.epoch + 1, 0
+                for meter in state.meters.values():
+                    meter.reset()
+                save()
+                report.epoch(record, before)
+                if state.epoch < job.epochs:
+                    _check(stop, compute)
+        except _Stopped:
+            save()
+            where = f"after {state.epoch} of {job.epochs} epochs" + (f" and {state.step} steps" if state.step else "")
+            raise Interrupted(f"Stopped {where}; to go on from {path}, {run.resume_with}.") from None
+
+
+def _epoch(
+    job: Job, state: State, seed: int, run: RunOptions, report: Report, stop: Stop, save: Callable[[], None]
+) -> None:
+    """The steps of an epoch that are left."""
+    compute = state.compute
+    every = 1 if compute.device.type == "cpu" and compute.world == 1 else 25
+    state.module.train()
+    seed_all(mix(seed, "epoch", state.epoch, compute.rank), compute.device)
+    job.begin(state.epoch, state.step)
+    while state.step < job.steps:
+        seed_all(mix(seed, "step", state.epoch, state.step, compute.rank), compute.device)
+        try:
+            job.step(state.epoch, state.step)
+        except RuntimeError as error:  # Ctrl-C may reach the loader's workers first; then this step has not begun.
+            if stop.requested and "DataLoader worker" in str(error):
+                raise _Stopped from error
+            raise
+        state.step += 1
+        if state.step % every == 0 or state.step in (1, job.steps):
+            seen = job.glance()
+            if not all(value == value and abs(value) != float("inf") for value in seen.values()):
+                raise Diverged(_diverged(state, run.out / CHECKPOINT, run))
+            report.step(state.epoch, state.step, seen)
+        else:
+            report.step(state.epoch, state.step, None)
+        _check(stop, compute)
+        if run.checkpoint_every and state.step % run.checkpoint_every == 0 and state.step < job.steps:
+            save()
+
+
+def _open(state: State, path: Path, run: RunOptions) -> None:
+    """Load the checkpoint or write the first one."""
+    if run.resume:
+        state.load(path, run.fingerprint)
+    elif path.exists() and not run.overwrite:
+        raise CheckpointError(f"{run.out} holds a run already: resume it, overwrite it, or name another directory.")
+    state.compute.wait()
+    state.broadcast()
+    if not run.resume:
+        run.out.mkdir(parents=True, exist_ok=True)
+        state.save(path, run.fingerprint)
+
+
+def _check(stop: Stop, compute: Compute) -> None:
+    if compute.any(stop.requested):
+        raise _Stopped
+
+
+def _diverged(state: State, path: Path, run: RunOptions) -> str:
+    return (
+        f"The {state.kind} diverged in epoch {state.epoch + 1}: a loss or a parameter is not finite; the last good "
+        f"checkpoint is {path}, but resuming repeats this, so lower the learning rate or the clip."
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what running out of memory means for the user."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"Out of memory: use a smaller --batch-size, fewer channels or bfloat16; the last checkpoint is {path}."
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch means that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
+    )
+
+
+@torch.no_grad()
+def measure(module: nn.Module, batches: Batches, compute: Compute, between: Callable[[], None] = lambda: None) -> float:
+    """The accuracy of a network in eval mode; the mode it was in is restored."""
+    training = module.training
+    compute.share(list(module.buffers()))
+    counts = torch.zeros(2, dtype=torch.int64, device=compute.device)
+    module.eval()
+    try:
+        for images, labels in batches.once():
+            with compute.autocast():
+                logits = module(images)
+            counts[0] += (logits.argmax(dim=1) == labels).sum()
+            counts[1] += labels.shape[0]
+            between()
+    finally:
+        module.train(training)
+    correct, count = compute.sum(counts).tolist()
+    return correct / count if count else 0.0

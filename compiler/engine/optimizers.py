@@ -1,0 +1,35 @@
+"""The optimizers that settings name, and learning rates that follow their schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from compiler.settings import Adam, AdamW, AlphaAdam, Sgd
+
+Words = Sgd | Adam | AdamW | AlphaAdam
+
+
+def optimizer(word: Words, parameters: Sequence[nn.Parameter]) -> Optimizer:
+    """The optimizer that a word of the language names."""
+    lr = word.lr.at(0, 1)
+    match word:
+        case Sgd():
+            return torch.optim.SGD(
+                parameters, lr=lr, momentum=word.momentum, weight_decay=word.decay, nesterov=word.nesterov
+            )
+        case AdamW():
+            return torch.optim.AdamW(parameters, lr=lr, betas=word.betas, weight_decay=word.decay)
+        case _:
+            return torch.optim.Adam(parameters, lr=lr, betas=word.betas, weight_decay=word.decay)
+
+
+def set_rate(target: Optimizer, word: Words, epoch: float, epochs: int) -> float:
+    """Give an optimizer the learning rate of a moment, and say which it is."""
+    rate = word.lr.at(epoch, epochs)
+    for group in target.param_groups:
+        group["lr"] = rate
+    return rate

@@ -1,0 +1,77 @@
+"""What the engine sees of a network: nothing of the language, the graph or the lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+class Searchable(Protocol):
+    """A supernet, its architecture parameters, and what can be said of them."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The supernet: ``forward(images) -> logits``."""
+
+    @property
+    def alphas(self) -> Mapping[str, nn.Parameter]:
+        """The architecture parameters by readable path, such as ``Normal.n2.from_x``; none is among ``weights()``."""
+
+    def weights(self) -> Iterable[nn.Parameter]:
+        """The parameters that the first half of the data trains."""
+
+    def preferences(self) -> dict[str, Tensor]:
+        """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.
+
+        Called for its gradients in the alphas, so it is computed anew by each call.
+        """
+
+    def scores(self) -> dict[str, float]:
+        """Further quantities to log per epoch, such as ``{"depth Stage@0": 2.13}``."""
+
+    def entropy(self) -> dict[str, float]:
+        """The mean entropy of the choices of each copy, normalised to [0, 1]."""
+
+    def decisions(self) -> dict[str, str]:
+        """What deriving now would decide: readable decisions by path."""
+
+
+class Trainable(Protocol):
+    """A discrete network to train from scratch."""
+
+    @property
+    def module(self) -> nn.Module:
+        """In train mode ``images -> logits`` or ``(logits, auxiliary logits)``; in eval mode ``images -> logits``."""
+
+    def set_drop_path(self, rate: float) -> None:
+        """Set the probability with which each path of each sample is dropped in train mode."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a run happens: nothing here changes what it computes."""
+
+    out: Path
+    """The directory of the run: checkpoint, logs, events, results."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    devices: int = 1
+    """How many processes, one device each; each takes its share of every batch."""
+    resume: bool = False
+    """Go on from the checkpoint in ``out``."""
+    overwrite: bool = False
+    """Start anew although ``out`` holds a checkpoint."""
+    quiet: bool = False
+    """Show no progress; the files are written all the same."""
+    fingerprint: str = ""
+    """Identifies the space and the settings: a checkpoint with another one is refused."""
+    title: str = ""
+    """What the display and the log call this run."""
+    resume_with: str = "run the same command with --resume"
+    """The end of the sentence that says how to go on."""
+    checkpoint_every: int = 0
+    """Also write the checkpoint after every so many steps; 0: only at the ends of epochs."""

@@ -1,0 +1,83 @@
+"""What is measured: running means within an epoch, and one record for each epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compiler.engine.compute import Compute
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: numbers by name, with ``/`` between a kind and what it is of, and what deriving would decide."""
+
+    epoch: int
+    """Counted from 1, as people do."""
+    scalars: dict[str, float]
+    decisions: dict[str, str]
+
+    def of(self, kind: str) -> dict[str, float]:
+        """The numbers of one kind: ``of("entropy")`` is the entropy by copy."""
+        start = f"{kind}/"
+        return {name.removeprefix(start): value for name, value in self.scalars.items() if name.startswith(start)}
+
+    def changes(self, before: EpochRecord | None) -> dict[str, str]:
+        """The decisions that differ from those of another epoch, as ``old -> new``."""
+        if before is None:
+            return {}
+        old, new = before.decisions, self.decisions
+        return {
+            path: f"{old.get(path, 'nothing')} -> {new.get(path, 'nothing')}"
+            for path in [*new, *(path for path in old if path not in new)]
+            if old.get(path) != new.get(path)
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; what is not finite becomes null, for JSON has no word for it."""
+        scalars = {name: value if math.isfinite(value) else None for name, value in self.scalars.items()}
+        return {"epoch": self.epoch, **scalars, "decisions": self.decisions}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> EpochRecord:
+        scalars = {
+            name: math.nan if value is None else float(value)
+            for name, value in values.items()
+            if name not in ("epoch", "decisions", "seconds")
+        }
+        return cls(int(values["epoch"]), scalars, dict(values["decisions"]))
+
+
+class Meter:
+    """Loss and accuracy summed over samples, on the device: adding a batch waits for nothing."""
+
+    def __init__(self, device: torch.device) -> None:
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.sums = torch.zeros(3, dtype=kind, device=device)
+        """Summed loss, correct answers, samples."""
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch with its mean loss."""
+        count = labels.shape[0]
+        self.sums[0] += loss.detach() * count
+        self.sums[1] += (logits.argmax(dim=1) == labels).sum()
+        self.sums[2] += count
+
+    def reset(self) -> None:
+        self.sums.zero_()
+
+    def means(self, compute: Compute) -> tuple[float, float] | None:
+        """Mean loss and accuracy over all processes; None before the first batch."""
+        loss, correct, count = compute.sum(self.sums).tolist()
+        return (loss / count, correct / count) if count else None
+
+
+def finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether every number is finite; one wait for the device."""
+    return not tensors or bool(torch.stack(torch._foreach_norm([t.detach() for t in tensors], ord=1)).isfinite().all())

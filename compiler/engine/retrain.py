@@ -1,0 +1,114 @@
+"""Training a discrete network from scratch, and evaluating it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Dataset
+
+from compiler.data.load import Data
+from compiler.data.source import Batch
+from compiler.engine import checkpoint
+from compiler.engine.batches import Batches
+from compiler.engine.bilevel import descend
+from compiler.engine.compute import PRECISIONS, Compute
+from compiler.engine.loop import drive, measure
+from compiler.engine.optimizers import optimizer, set_rate
+from compiler.engine.protocol import RunOptions, Trainable
+from compiler.engine.records import EpochRecord, Meter
+from compiler.engine.report import Report
+from compiler.engine.seeds import mix
+from compiler.engine.state import State, named
+from compiler.settings import TrainSettings
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """What a training gave."""
+
+    accuracy: float
+    """On the test part, which nothing before this has seen."""
+    weights: Path
+    """The state dictionary, as safetensors."""
+    history: tuple[EpochRecord, ...]
+
+
+def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: RunOptions) -> TrainOutcome:
+    """Train on the whole training part, save the weights, and then evaluate once on the test part."""
+    compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
+    training = _Training(trainable, data, settings, compute)
+    drive(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
+    path = run.out / WEIGHTS
+    if compute.main:
+        checkpoint.write(path, training.module.state_dict(), {})
+    compute.wait()
+    test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
+    return TrainOutcome(measure(training.module, test, compute), path, tuple(training.state.history))
+
+
+def evaluate(module: nn.Module, dataset: Dataset[Batch], batch: int, device: str = "auto", workers: int = 0) -> float:
+    """The accuracy of a network in eval mode on a dataset."""
+    compute = Compute(device)
+    return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
+
+
+class _Training:
+    """The steps of a training."""
+
+    def __init__(self, trainable: Trainable, data: Data, settings: TrainSettings, compute: Compute) -> None:
+        self.trainable, self.settings, self.compute = trainable, settings, compute
+        self.module = trainable.module.to(compute.device)
+        self.weights = list(self.module.parameters())
+        self.optimizer = optimizer(settings.weights, self.weights)
+        self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
+        self.meter = Meter(compute.device)
+        optimizers = {"weights": (self.optimizer, named(self.module, self.weights))}
+        self.state = State("train", self.module, {}, optimizers, {"train": self.meter}, compute)
+
+    @property
+    def epochs(self) -> int:
+        return self.settings.epochs
+
+    @property
+    def steps(self) -> int:
+        return self.train.steps
+
+    def begin(self, epoch: int, skip: int) -> None:
+        self.batches = self.train.epoch(epoch, skip)
+
+    def step(self, epoch: int, step: int) -> None:
+        self._schedule(epoch, step)
+        images, labels = next(self.batches)
+        loss = self._loss(images, labels)
+        descend(loss, self.weights, self.optimizer, self.settings.weights.clip, self.compute.gradient)
+
+    def _schedule(self, epoch: int, step: int) -> dict[str, float]:
+        """Set what follows a schedule, and say what it is."""
+        now = epoch + step / self.steps
+        rate = self.settings.drop_path.at(now, self.epochs)
+        self.trainable.set_drop_path(rate)
+        return {"lr/weights": set_rate(self.optimizer, self.settings.weights, now, self.epochs), "drop_path": rate}
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self.settings.label_smoothing
+        with self.compute.autocast():
+            output = self.module(images)
+            logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            self.meter.add(loss, logits, labels)
+            if auxiliary is not None and self.settings.aux_weight:
+                loss = loss + self.settings.aux_weight * cross_entropy(auxiliary, labels, label_smoothing=smoothing)
+        return loss
+
+    def glance(self) -> dict[str, float]:
+        means = self.meter.means(self.compute)
+        return dict(zip(("loss/train", "accuracy/train"), means, strict=True)) if means else {}
+
+    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+        return EpochRecord(epoch + 1, self.glance() | self._schedule(epoch, self.steps - 1), {})

@@ -1,0 +1,206 @@
+"""Differentiable search: a supernet and data in, the alphas and decisions of the last or the best epoch out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from compiler.data.load import Data, halves
+from compiler.engine.batches import Batches
+from compiler.engine.bilevel import Bilevel, total
+from compiler.engine.compute import PRECISIONS, Compute
+from compiler.engine.errors import EngineError
+from compiler.engine.loop import drive
+from compiler.engine.optimizers import optimizer, set_rate
+from compiler.engine.protocol import RunOptions, Searchable
+from compiler.engine.records import EpochRecord, Meter
+from compiler.engine.report import Report
+from compiler.engine.seeds import mix
+from compiler.engine.state import State, named
+from compiler.settings import Epoch, Order, Preferences, SearchSettings, Sgd
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a search found."""
+
+    decisions: dict[str, str]
+    alphas: dict[str, Tensor]
+    """On the CPU, by path."""
+    epoch: int
+    """The epoch, from 1, whose architecture this is: the last or the best, as the settings say."""
+    score: float
+    """The supernet's accuracy on the alpha half at the end of that epoch."""
+    best_epoch: int
+    history: tuple[EpochRecord, ...]
+
+
+def run_search(
+    searchable: Searchable,
+    data: Data,
+    settings: SearchSettings,
+    run: RunOptions,
+    *,
+    anneal: Callable[[float], None] | None = None,
+) -> SearchOutcome:
+    """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
+    if settings.order is Order.SECOND and not (isinstance(settings.weights, Sgd) and not settings.weights.nesterov):
+        raise EngineError(
+            "Second order looks ahead by a step of plain sgd: choose weights = sgd(...), or order = first."
+        )
+    compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
+    search = _Search(searchable, data, settings, compute, anneal)
+    report = Report.of(run, compute)
+    drive(search, search.state, mix(settings.seed, "search"), run, report)
+    return search.outcome()
+
+
+class _Search:
+    """The steps of a search and what it judges its epochs by."""
+
+    def __init__(
+        self,
+        searchable: Searchable,
+        data: Data,
+        settings: SearchSettings,
+        compute: Compute,
+        anneal: Callable[[float], None] | None,
+    ) -> None:
+        self.searchable, self.settings, self.compute, self.anneal = searchable, settings, compute, anneal
+        self.module = searchable.module.to(compute.device)
+        alphas = dict(searchable.alphas)
+        if not alphas:
+            raise EngineError("This space has no choice in it: there is nothing to search.")
+        for alpha in alphas.values():
+            alpha.data = alpha.data.to(compute.device)
+        hidden = {id(alpha) for alpha in alphas.values()}
+        weights = list(searchable.weights())
+        if any(id(weight) in hidden for weight in weights):
+            raise ValueError("an alpha is among the weights")
+        self.weight_optimizer = optimizer(settings.weights, weights)
+        self.alpha_optimizer = optimizer(settings.alphas, list(alphas.values()))
+        self.bilevel = Bilevel(
+            self.module,
+            weights,
+            list(alphas.values()),
+            self.weight_optimizer,
+            self.alpha_optimizer,
+            second=settings.order is Order.SECOND,
+            clip=settings.weights.clip,
+            gradient=compute.gradient,
+        )
+        of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
+        seed, workers = mix(settings.seed, "data"), settings.workers
+        self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
+        self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
+        self.meters = {"weights": Meter(compute.device), "alphas": Meter(compute.device)}
+        self.state = State(
+            "search",
+            self.module,
+            alphas,
+            {
+                "weights": (self.weight_optimizer, named(self.module, weights)),
+                "alphas": (self.alpha_optimizer, list(alphas)),
+            },
+            self.meters,
+            compute,
+        )
+
+    @property
+    def epochs(self) -> int:
+        return self.settings.epochs
+
+    @property
+    def steps(self) -> int:
+        return self.weight_half.steps
+
+    def begin(self, epoch: int, skip: int) -> None:
+        self.weight_batches = self.weight_half.epoch(epoch, skip)
+        moving = epoch >= self.settings.alphas_from
+        self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
+
+    def step(self, epoch: int, step: int) -> None:
+        self._schedule(epoch, step)
+        weight_batch = next(self.weight_batches)
+        if self.alpha_batches:
+            alpha_batch = next(self.alpha_batches)
+            self.bilevel.alpha_step(partial(self._alpha_loss, alpha_batch), partial(self._loss, weight_batch))
+            if self.settings.preferences is Preferences.APART:
+                self.bilevel.preference_step(self.searchable.preferences())
+        self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
+
+    def _schedule(self, epoch: int, step: int) -> dict[str, float]:
+        """Set what follows a schedule, and say what the learning rates are."""
+        now = epoch + step / self.steps
+        if self.anneal:
+            self.anneal(now)
+        return {
+            "lr/weights": set_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
+            "lr/alphas": set_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
+        }
+
+    def _loss(self, batch: Batch, meter: Meter | None = None) -> Tensor:
+        images, labels = batch
+        with self.compute.autocast():
+            logits = self.module(images)
+            loss = cross_entropy(logits, labels)
+        if meter:
+            meter.add(loss, logits, labels)
+        return loss
+
+    def _alpha_loss(self, batch: Batch) -> Tensor:
+        loss = self._loss(batch, self.meters["alphas"])
+        if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
+            return loss + total(terms)
+        return loss
+
+    def glance(self) -> dict[str, float]:
+        seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
+        losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
+        return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
+
+    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+        rates = self._schedule(epoch, self.steps - 1)
+        scalars = self.glance()
+        scalars["score"] = accuracy(self.alpha_half)
+        with torch.no_grad():
+            scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}
+            scalars |= {f"quantity/{name}": value for name, value in self.searchable.scores().items()}
+            scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
+            decisions = dict(self.searchable.decisions())
+        record = EpochRecord(epoch + 1, scalars | rates, decisions)
+        self._keep_if_best(record)
+        return record
+
+    def _keep_if_best(self, record: EpochRecord) -> None:
+        """Remember the alphas of the best epoch: the first with the highest score, once the alphas move."""
+        state = self.state
+        if record.epoch <= min(self.settings.alphas_from, self.epochs - 1):
+            return
+        if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
+            state.best_epoch, state.best = record.epoch, _copy(state)
+
+    def outcome(self) -> SearchOutcome:
+        state = self.state
+        best = self.settings.derive.epoch is Epoch.BEST
+        epoch = state.best_epoch if best else len(state.history)
+        record = state.history[epoch - 1]
+        return SearchOutcome(
+            decisions=record.decisions,
+            alphas=dict(state.best) if best else _copy(state),
+            epoch=epoch,
+            score=record.scalars["score"],
+            best_epoch=state.best_epoch,
+            history=tuple(state.history),
+        )
+
+
+def _copy(state: State) -> dict[str, Tensor]:
+    return {path: alpha.detach().to("cpu", copy=True) for path, alpha in state.alphas.items()}

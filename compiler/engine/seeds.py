@@ -1,0 +1,47 @@
+"""All randomness of a run as a pure function of its seed and of where in the run it happens.
+
+Nothing that is random depends on what was drawn before, so a run resumed at any step draws what an unbroken one does,
+and no generator's state needs saving.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+import numpy
+import torch
+
+
+def mix(*parts: int | str) -> int:
+    """A 63-bit seed that depends on every part and on their order."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seed every generator that a step may draw from."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """The state of torch's generators, to draw the same numbers again."""
+
+    cpu: torch.Tensor
+    cuda: torch.Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> Randomness:
+        return cls(torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
+
+    def again(self, device: torch.device) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, device)
