@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lark import Lark, Token, Tree, UnexpectedToken, v_args
@@ -76,8 +75,9 @@ class _KeepRaw:
 
 @cache
 def _lark() -> Lark:
-    return Lark(
-        files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8"),
+    return Lark.open(
+        "grammar.lark",
+        rel_to=__file__,
         parser="lalr",
         lexer="basic",
         postlex=_KeepRaw(),

@@ -54,6 +54,8 @@ class _Error:
         self.span = Span(source, behind, behind) if self.at_end else self._span(self.token)
 
     def diagnostic(self) -> Diagnostic:
+        if self.token.value == "}" and self.accepts & {LINE, END}:
+            return self._syntax("nothing is open here that '}' could close")
         if self.last.type == LINE or self.i == 0:
             return self._wrong_start()
         return self._mixed() or self._chained() or self._reserved() or self._expected()
@@ -66,8 +68,8 @@ class _Error:
 
     def _wrong_start(self) -> Diagnostic:
         """A line that starts with the wrong word."""
-        if self.token.value == "}":
-            return self._syntax("nothing is open here that '}' could close")
+        if self._is_word() and self.tokens[self.i + 1].value == "=":
+            return self._not_a_name()
         words, message = self._lines()
         return self._syntax(message, suggest(self.token.value, words))
 
@@ -107,10 +109,15 @@ class _Error:
                 yield token
 
     def _reserved(self) -> Diagnostic | None:
-        is_word = self.token.value.isidentifier() and self.token.type == self.token.value.upper()
-        if is_word and "NAME" in self.accepts and self.token.value not in _SEPARATORS | OPERATORS:
-            return self._syntax(f"'{self.token}' is a word of the language, not a name")
+        if self._is_word() and "NAME" in self.accepts and self.token.value not in _SEPARATORS | OPERATORS:
+            return self._not_a_name()
         return None
+
+    def _is_word(self) -> bool:
+        return self.token.type == self.token.value.upper() != ""
+
+    def _not_a_name(self) -> Diagnostic:
+        return self._syntax(f"'{self.token}' is a word of the language, not a name")
 
     def _expected(self) -> Diagnostic:
         found = "" if self.at_end else f", found '{_short(self.token.value)}'"
@@ -123,7 +130,7 @@ class _Error:
         if named and named[0] in ("'of'", "'then'", "'else'"):
             return named[0]
         if named:
-            return _either(named)
+            return _either([text for text in named if text != "'='" or "COMMA" not in self.accepts])
         if self.accepts & _LINE_ENDS:
             return "an operator or the end of the line" if "PLUS" in self.accepts else "the end of the line"
         continued = [text for kind, text in _CONTINUED.items() if kind in self.accepts]
@@ -145,7 +152,7 @@ class _Error:
         """What a typical mistake was meant to be."""
         if self.tokens[self.i - 2].type == LINE and self.last.type == "NAME":
             return suggest(self.last.value, BODY_WORDS if "LSQB" in self.accepts else SETTING_WORDS)
-        if self.token.value == "=" and "EQ" in self.accepts:
+        if self.token.value == "=" and "COMPARE" in self.accepts:
             return "a comparison is written '=='"
         if self.last.value == "[" and self.accepts == {"NAME"}:
             return "a family is declared as 'n[i < 4] = ...', one element as 'n4 = ...'"
