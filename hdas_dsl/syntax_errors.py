@@ -114,7 +114,8 @@ class _Error:
         return None
 
     def _is_word(self) -> bool:
-        return self.token.type == self.token.value.upper() != ""
+        word: str = self.token.value
+        return word != "" and self.token.type == word.upper()
 
     def _not_a_name(self) -> Diagnostic:
         return self._syntax(f"'{self.token}' is a word of the language, not a name")

@@ -1,0 +1,341 @@
+"""The canonical form of a program: a function of its tree and of the blank lines between its lines, nothing else.
+
+A line longer than `WIDTH` breaks where its structure is coarsest: a `where` goes below its line, then every item of a
+choice, stage of a pipe, term of a sum or argument of a call gets a line of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import Final
+
+from . import ast
+from .depth import check_depth
+from .diagnostics import HspError
+from .pretty import SPACE, Doc, Group, Hang, Nest, brackets, join, render
+from .parser import parse_text
+
+WIDTH: Final = 120
+
+
+def format_text(text: str, name: str = "<text>") -> str:
+    """The canonical form of a text; raises HspError if it has syntax errors."""
+    return print_module(parse_text(text, name))
+
+
+def print_module(module: ast.Module) -> str:
+    _refuse_depth(module)
+    return "\n".join([f"hsp {module.version}", *_top_lines(module.lines)]) + "\n"
+
+
+def print_expression(expr: ast.Expr) -> str:
+    """An expression, on one line however long it is."""
+    _refuse_depth(expr)
+    return render(_expr(expr), 0, sys.maxsize)
+
+
+def _refuse_depth(node: ast.Node) -> None:
+    deep = check_depth(node)
+    if deep is not None:
+        raise HspError([deep])
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _top_lines(lines: Sequence[ast.TopLine]) -> Iterator[str]:
+    """The lines of a file, with a blank line around every definition that has a block and above its comments."""
+    after_block = False
+    for i, line in enumerate(lines):
+        if line.gap or after_block or _leads_block(lines, i):
+            yield ""
+        yield from _line(line, 0)
+        after_block = _block(line) is not None
+
+
+def _leads_block(lines: Sequence[ast.TopLine], i: int) -> bool:
+    """Whether a definition with a block starts here, or the first of the comments right above it."""
+    if i > 0 and isinstance(lines[i - 1], ast.Comment) and not lines[i].gap:
+        return False
+    while isinstance(lines[i], ast.Comment) and i + 1 < len(lines) and not lines[i + 1].gap:
+        i += 1
+    return _block(lines[i]) is not None
+
+
+def _lines(lines: Sequence[ast.Line], indent: int) -> Iterator[str]:
+    """The lines of a block."""
+    for i, line in enumerate(lines):
+        if line.gap and i > 0:
+            yield ""
+        yield from _line(line, indent)
+
+
+def _line(line: ast.Line, indent: int) -> Iterator[str]:
+    note = "" if line.note is None else f"  {line.note}"
+    block = _block(line)
+    opening = "" if block is None else " {" if block else " {}"
+    yield " " * indent + render((_statement(line), opening), indent, WIDTH) + ("" if block else note)
+    if block:
+        yield from _lines(block, indent + 2)
+        yield " " * indent + "}" + note
+
+
+def _block(line: ast.Line) -> Sequence[ast.Line] | None:
+    """What stands between the braces of a line that has some."""
+    match line:
+        case ast.GraphDef(body=ast.Block(lines)) | ast.OpDef(body=ast.Block(lines)):
+            return lines
+        case ast.Search(settings=lines) | ast.Train(settings=lines) | ast.Provenance(settings=lines):
+            return lines
+        case ast.Phase(settings=lines) if lines:
+            return lines
+    return None
+
+
+def _statement(line: ast.Line) -> Doc:
+    """A line without its block and note."""
+    match line:
+        case ast.Comment(text):
+            return text
+        case ast.Binding():
+            return _binding(line)
+        case ast.Output(value):
+            return "output ", _expr(value)
+        case ast.Aux(value):
+            return "aux ", _expr(value)
+        case ast.Require(condition):
+            return "require ", _expr(condition)
+        case ast.Preference(sense, quantity, weight):
+            return Group((sense.value, " ", _expr(quantity), _clause("weight ", weight)))
+        case ast.Prune():
+            return "prune"
+        case ast.Setting(name, value):
+            return name, " = ", _value(value)
+        case ast.Phase(name, target):
+            return "phase ", name, " = ", _expr(target, Level.POSTFIX)
+        case _:
+            return _definition(line)
+
+
+def _definition(line: ast.Line) -> Doc:
+    match line:
+        case ast.Use(path, alias, replacements):
+            named: Doc = "" if alias is None else f" as {alias}"
+            return Group((f"use {_quoted(path)}", named, _bindings("with ", replacements)))
+        case ast.OpDef(name, inputs, params, ast.Block()):
+            return "op ", name, _signature(inputs, params)
+        case ast.OpDef(name, inputs, params, ast.External(external), shape):
+            shaped: Doc = () if shape is None else (SPACE, ": ", _shape(shape))
+            body = Nest((shaped, SPACE, f"= external {_quoted(external)}"))
+            return Group(("op ", name, _signature(inputs, params), body))
+        case ast.OpDef(name, inputs, params, body):
+            assert not isinstance(body, ast.Block | ast.External)
+            return "op ", name, _signature(inputs, params), " = ", _value(body)
+        case ast.MenuDef(name, params, value):
+            signature = brackets("(", map(_param, params), ")") if params else ""
+            return "choice ", name, signature, " = ", _value(value)
+        case ast.GraphDef(level, copy, inputs, params):
+            return level.value, " ", str(copy), _signature(inputs, params)
+        case ast.Search(target):
+            return "search", _run(target)
+        case ast.Train(target):
+            return "train", _run(target)
+        case ast.Provenance():
+            return "provenance"
+    raise TypeError(f"not a line: {line!r}")
+
+
+def _binding(binding: ast.Binding) -> Doc:
+    where = _bindings("where ", binding.where)
+    return Group((_target(binding.target), " = ", _value(binding.value), where))
+
+
+def _bindings(word: str, bindings: Sequence[ast.Binding]) -> Doc:
+    """A `where` or `with`, on a line of its own where the line is too long."""
+    return Nest((SPACE, word, Group(Hang(join((",", SPACE), map(_binding, bindings)))))) if bindings else ""
+
+
+def _target(target: ast.Target) -> Doc:
+    if len(target.names) > 1:
+        return f"({', '.join(target.names)})"
+    if not target.dims:
+        return target.name
+    return target.name, brackets("[", ((dim.index, " < ", _expr(dim.size)) for dim in target.dims), "]")
+
+
+def _clause(word: str, value: ast.Expr | None) -> Doc:
+    return "" if value is None else Nest((SPACE, word, _expr(value)))
+
+
+def _run(target: ast.Expr | None) -> Doc:
+    return "" if target is None else (" ", _expr(target, Level.POSTFIX))
+
+
+def _signature(inputs: Sequence[ast.Param], params: Sequence[ast.Param]) -> Doc:
+    if not params:
+        return brackets("(", map(_param, inputs), ")")
+    first, *rest = map(_param, params)
+    if not inputs:
+        return brackets("(; ", [first, *rest], ")")
+    *before, last = map(_param, inputs)
+    return brackets("(", [*before, (last, ";", SPACE, first), *rest], ")")
+
+
+def _param(param: ast.Param) -> Doc:
+    shape = "" if param.shape is None else (": ", _shape(param.shape))
+    default = "" if param.default is None else (" = ", _value(param.default))
+    return param.name, shape, default
+
+
+def _shape(shape: Sequence[ast.Expr]) -> Doc:
+    return brackets("[", map(_expr, shape), "]")
+
+
+# ---------------------------------------------------------------- expressions
+
+
+class Level(IntEnum):
+    """How tightly an expression holds together; where a tighter one is wanted it gets parentheses."""
+
+    IF = 0
+    CHOICE = 1
+    PIPE = 2
+    OR = 3
+    AND = 4
+    NOT = 5
+    COMPARE = 6
+    SUM = 7
+    PRODUCT = 8
+    NEGATION = 9
+    POWER = 10
+    PREFIX = 11
+    POSTFIX = 12
+
+
+_BINARY: Final = {
+    "or": Level.OR,
+    "and": Level.AND,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), Level.COMPARE),
+    **dict.fromkeys("+-", Level.SUM),
+    **dict.fromkeys(("*", "/", "//", "%"), Level.PRODUCT),
+    "**": Level.POWER,
+}
+_CHAINED: Final = frozenset({Level.OR, Level.AND, Level.SUM, Level.PRODUCT})
+"""Levels on which ``a + b + c`` is ``(a + b) + c``."""
+
+
+def _level(expr: ast.Expr | ast.Each) -> Level:
+    match expr:
+        case ast.If():
+            return Level.IF
+        case ast.Choice():
+            return Level.CHOICE
+        case ast.Pipe():
+            return Level.PIPE
+        case ast.Binary(op):
+            return _BINARY[op]
+        case ast.Unary(op):
+            return Level.NOT if op == "not" else Level.NEGATION
+        case ast.Pick() | ast.Take() | ast.Earlier():
+            return Level.PREFIX
+    return Level.POSTFIX
+
+
+def _expr(expr: ast.Expr, least: Level = Level.IF) -> Doc:
+    return brackets("(", [_bare(expr)], ")") if _level(expr) < least else _bare(expr)
+
+
+def _value(expr: ast.Expr) -> Doc:
+    """An expression behind ``=``: the bars of a broken choice stand below it."""
+    return _choice(expr, -len("= ")) if isinstance(expr, ast.Choice) else _expr(expr)
+
+
+def _bare(expr: ast.Expr) -> Doc:
+    """An expression without parentheses around it."""
+    match expr:
+        case ast.Number(text):
+            return text
+        case ast.String(value):
+            return _quoted(value)
+        case ast.Name(name):
+            return name
+        case ast.Tuple(items):
+            return brackets("(", map(_expr, items), ")")
+        case ast.Field(base, name):
+            return _expr(base, Level.POSTFIX), ".", name
+        case ast.Index(base, indices):
+            return _expr(base, Level.POSTFIX), brackets("[", map(_index, indices), "]")
+        case ast.Copy(base, label):
+            plain = isinstance(label, ast.Name | ast.Number)
+            return _expr(base, Level.POSTFIX), "@", _bare(label) if plain else brackets("(", [_expr(label)], ")")
+        case ast.Call(func, args):
+            return _expr(func, Level.POSTFIX), brackets("(", map(_arg, args), ")")
+        case ast.Each(bundle):
+            return "each ", _expr(bundle, Level.PREFIX)
+        case ast.Earlier(family):
+            return "earlier ", family
+        case ast.Take(end, count, bundle):
+            return end.value, " ", _count(count), "of ", _expr(bundle, Level.PREFIX)
+        case ast.Pick(count, bundle):
+            return "pick ", "any " if count is None else _count(count), "of ", _expr(bundle, Level.PREFIX)
+        case ast.Pipe((first, *rest)):
+            return _broken(_expr(first, Level.PREFIX), (("-> ", _expr(stage, Level.POSTFIX)) for stage in rest))
+        case ast.Unary(op, operand):
+            return ("not ", _expr(operand, Level.NOT)) if op == "not" else (op, _expr(operand, Level.NEGATION))
+        case ast.Binary():
+            return _binary(expr)
+        case ast.If(cond, then, orelse):
+            parts = (("then ", _expr(then)), ("else ", _expr(orelse)))
+            return _broken(("if ", _expr(cond, Level.OR)), parts)
+        case ast.Choice():
+            return _choice(expr)
+    raise TypeError(f"not an expression: {expr!r}")
+
+
+def _broken(first: Doc, rest: Iterable[Doc]) -> Doc:
+    """Parts that go on lines of their own, indented, if they don't fit on one."""
+    return Group((first, Nest(tuple((SPACE, part) for part in rest))))
+
+
+def _binary(expr: ast.Binary) -> Doc:
+    level = _BINARY[expr.op]
+    if level == Level.POWER:
+        return _broken(_expr(expr.left, Level.PREFIX), [("** ", _expr(expr.right, Level.NEGATION))])
+    terms: list[Doc] = []
+    left: ast.Expr = expr
+    while isinstance(left, ast.Binary) and _BINARY[left.op] == level and (level in _CHAINED or not terms):
+        terms.append((left.op, " ", _expr(left.right, Level(level + 1))))
+        left = left.left
+    return _broken(_expr(left, Level(level + 1)), reversed(terms))
+
+
+def _choice(choice: ast.Choice, offset: int = 0) -> Doc:
+    return Group(Hang(join((SPACE, "| "), map(_item, choice.items)), offset))
+
+
+def _item(item: ast.Item) -> Doc:
+    if isinstance(item.value, ast.Dots):
+        return ".."
+    value = _expr(item.value, Level.PIPE)
+    return value if item.guard is None else _broken(value, [("if ", _expr(item.guard, Level.OR))])
+
+
+def _index(index: ast.Expr | ast.Range) -> Doc:
+    if isinstance(index, ast.Range):
+        return _expr(index.low, Level.SUM), " .. ", _expr(index.high, Level.SUM)
+    return _expr(index)
+
+
+def _arg(arg: ast.Arg) -> Doc:
+    return _expr(arg.value) if arg.name is None else (arg.name, " = ", _value(arg.value))
+
+
+def _count(count: ast.Expr | None) -> Doc:
+    return "" if count is None else (_expr(count, Level.SUM), " ")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
