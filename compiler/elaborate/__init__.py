@@ -1,0 +1,6 @@
+"""Elaboration: a program of the language becomes a space graph, with its decisions and how many there are."""
+
+from .body import Elaborated, Requirement, elaborate
+from .state import Copy, Decided, Frame, Option, Text
+
+__all__ = ["Copy", "Decided", "Elaborated", "Frame", "Option", "Requirement", "Text", "elaborate"]

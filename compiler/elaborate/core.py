@@ -1,0 +1,210 @@
+"""The state that all parts of the elaborator share, and what each asks of the others."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from hdas_dsl import ast
+from hdas_dsl.diagnostics import Code, Diagnostic
+from hdas_dsl.source import Span
+
+from ..formula import Factor, Product, given
+from ..graph import Block, Decision, Extent, Mix, Shape
+from ..symbolic import Var, settle, spread
+from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
+from .state import Copy, Fault, Frame, Text
+
+DEPTH = 200
+"""How deep texts, operations and menus may be nested in each other."""
+
+
+class Core(ABC):
+    """Decisions, copies and the formula being written, with the methods that the other parts implement."""
+
+    def __init__(self, forced: frozenset[str] | None = None) -> None:
+        self.forced = forced
+        self.decisions: dict[str, Decision] = {}
+        self.copies: dict[str, Copy] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.refusals: list[Diagnostic] = []
+        self.scopes: list[list[Factor]] = [[]]
+        self.blocks: dict[object, tuple[Block, str]] = {}
+        self.templates: dict[object, tuple[Block, Product, bool]] = {}
+        self.titles: dict[tuple[int, int], str] = {}
+        self.depth = 0
+
+    @abstractmethod
+    def eval(self, expr: ast.Expr, frame: Frame, spot: str | None = None) -> Value: ...
+
+    @abstractmethod
+    def apply(
+        self,
+        function: Value,
+        inputs: Sequence[Value],
+        positional: Sequence[Value],
+        named: dict[str, Value],
+        frame: Frame,
+        spot: str | None,
+        span: Span,
+    ) -> Value: ...
+
+    @abstractmethod
+    def settled(self, value: Value, frame: Frame, path: str) -> Value: ...
+
+    @abstractmethod
+    def iterate(self, expr: ast.Call, frame: Frame) -> list[tuple[Frame, Callable[[], Value]]]: ...
+
+    @abstractmethod
+    def instantiate(
+        self,
+        function: Function,
+        inputs: tuple[Tensor, ...],
+        params: dict[str, Value],
+        frame: Frame,
+        spot: str,
+        span: Span,
+    ) -> Tensor: ...
+
+    # ------------------------------------------------------------ what went wrong
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Note an error once, however many instances show it."""
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+    def refuse(self, span: Span, message: str, hint: str | None = "use `relax = sample`") -> None:
+        """Note why the space cannot be relaxed by mixing; it can still be checked, counted and sampled."""
+        diagnostic = Diagnostic(Code.UNMIXABLE, span, message, hint)
+        if diagnostic not in self.refusals:
+            self.refusals.append(diagnostic)
+
+    # ------------------------------------------------------------ the formula
+
+    @contextmanager
+    def scope(self) -> Iterator[list[Factor]]:
+        """Collect the factors of a part by themselves."""
+        here: list[Factor] = []
+        self.scopes.append(here)
+        try:
+            yield here
+        finally:
+            self.scopes.pop()
+
+    def factor(self, *factors: Factor) -> None:
+        self.scopes[-1].extend(factors)
+
+    @contextmanager
+    def deeper(self, span: Span) -> Iterator[None]:
+        """Refuse recursion without an end before Python does."""
+        self.depth += 1
+        try:
+            if self.depth > DEPTH:
+                hint = "a recursive menu needs a guard that ends it, such as `if d > 0`"
+                raise Fault(Code.DEPTH, span, f"nested more than {DEPTH} deep", hint)
+            yield
+        finally:
+            self.depth -= 1
+
+    # ------------------------------------------------------------ undecided values
+
+    def fork(
+        self,
+        values: Sequence[Value],
+        build: Callable[[Sequence[Value]], Value],
+        text: Text,
+        spot: str,
+        span: Span,
+    ) -> Value:
+        """Build something once per joint assignment of the undecided values; tensors are mixed."""
+        decisions, sizes = spread(values)
+        if not decisions:
+            return build(values)
+        cases: dict[tuple[int, ...], Product] = {}
+        results: list[Value] = []
+        for assignment in Var(decisions, sizes, ()).assignments():
+            with self.scope() as factors:
+                results.append(build([settle(value, decisions, assignment) for value in values]))
+            cases[assignment] = tuple(factors)
+        self.give(decisions, cases)
+        if all(isinstance(result, Tensor) for result in results):
+            return self.mix(decisions, dict(zip(cases, results, strict=True)), text, spot, span)
+        return Var(decisions, sizes, tuple(results))
+
+    def give(self, decisions: tuple[str, ...], cases: dict[tuple[int, ...], Product]) -> None:
+        """Write down factors that depend on decisions, drawing out what all cases share."""
+        self.factor(*given(decisions, cases))
+
+    def mix(
+        self, decisions: tuple[str, ...], cases: dict[tuple[int, ...], Tensor], text: Text, spot: str, span: Span
+    ) -> Tensor:
+        """The weighted sum of one tensor per assignment; equal tensors stand in it once."""
+        rows: dict[Tensor, list[tuple[int, ...]]] = {}
+        for assignment, tensor in cases.items():
+            rows.setdefault(tensor, []).append(assignment)
+        tensors = tuple(rows)
+        if len(tensors) == 1:
+            return tensors[0]
+        first = tensors[0]
+        for other in tensors[1:]:
+            if other.shape != first.shape:
+                path = " and ".join(decisions)
+                self.refuse(span, f"cannot be mixed: {first.shape} here, {other.shape} there ({path})")
+                break
+        payload = Mix(decisions, tuple(tuple(rows[tensor]) for tensor in tensors))
+        return text.add(spot, payload, first.shape, tensors, span)
+
+    # ------------------------------------------------------------ small helpers
+
+    def title(self, function: Function) -> str:
+        """The name of a definition in paths: its own, numbered when another definition of that name came first."""
+        key = (id(function.definition), id(function.instance))
+        if key not in self.titles:
+            taken = set(self.titles.values())
+            name, number = function.name, 2
+            while name in taken:
+                name, number = f"{function.name}_{number}", number + 1
+            self.titles[key] = name
+        return self.titles[key]
+
+
+def flatten(value: Value) -> list[Value]:
+    """The elements of a bundle, nested ones included; anything else is a bundle of one."""
+    if isinstance(value, Bundle):
+        return [part for item in value.items for part in flatten(item)]
+    return [value]
+
+
+def is_tensors(value: Value) -> bool:
+    """Whether a value feeds inputs: a tensor, a pick, or a bundle with any."""
+    match value:
+        case Tensor() | Picked():
+            return True
+        case Bundle(items):
+            return any(is_tensors(item) for item in items)
+        case Var(values=values):
+            return any(is_tensors(item) for item in values)
+    return False
+
+
+def callable_name(function: Value) -> str:
+    """What an application of this is called in paths and node names."""
+    match function:
+        case Function() | Menu():
+            return function.definition.name
+        case Copies(name=name):
+            return name
+        case Partial(function=inner):
+            return callable_name(inner)
+        case Compose(stages=stages):
+            return callable_name(stages[-1])
+        case Var(decisions=decisions):
+            return re.sub(r"^.*\.", "", decisions[0])
+    return "value"
+
+
+def union_shape(shapes: Sequence[Shape], c: Extent) -> Shape:
+    """The shape of the first, with other channels."""
+    return Shape((c, *shapes[0].space))

@@ -1,0 +1,137 @@
+"""`minimize` and `maximize` statements: from syntax to quantities as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hdas_dsl import ast
+from hdas_dsl.diagnostics import Code, suggest
+
+from ..graph import Decision, DecisionKind
+from ..quantities import (
+    TOTALS,
+    Arithmetic,
+    Constant,
+    Depth,
+    DepthForm,
+    Edge,
+    Length,
+    Logarithm,
+    Loss,
+    Preference,
+    Quantity,
+    Total,
+)
+from ..symbolic import Var
+from ..values import Value
+from .evaluate import ELEMENT
+from .state import Family, Fault, Text
+
+Plain = Callable[[ast.Expr, Text], Value]
+FAMILY_QUANTITIES = ("depth", "length")
+
+
+def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decision], plain: Plain) -> Preference:
+    """A preference of a text, about its own families or about the whole network."""
+    weight = 1.0 if line.weight is None else plain(line.weight, text)
+    if isinstance(weight, Var) or not isinstance(weight, int | float):
+        raise Fault(Code.VALUE, line.span, "the weight of a preference is a plain number")
+    quantity = read_quantity(line.quantity, text, decisions, plain)
+    name = line.quantity.func.id if isinstance(line.quantity, ast.Call) and isinstance(line.quantity.func, ast.Name) else ""
+    return Preference(f"{name or 'preference'} {text.copy}", line.sense, quantity, float(weight))
+
+
+def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], plain: Plain) -> Quantity:
+    match expr:
+        case ast.Number():
+            return Constant(float(expr.value))
+        case ast.Name(id="loss"):
+            return Loss()
+        case ast.Name(id=name) if name in TOTALS:
+            return Total(name)
+        case ast.Binary(op=op, left=left, right=right) if op in ("+", "-", "*", "/", "**"):
+            return Arithmetic(
+                op, read_quantity(left, text, decisions, plain), read_quantity(right, text, decisions, plain)
+            )
+        case ast.Call(func=ast.Name(id="log"), args=(ast.Arg(name=None, value=inner),)):
+            return Logarithm(read_quantity(inner, text, decisions, plain))
+        case ast.Call(func=ast.Name(id=name), args=(first, *rest)) if name in FAMILY_QUANTITIES:
+            family = _family(first, text)
+            options = {arg.name: arg for arg in rest}
+            if name == "length":
+                _only(options, (), expr)
+                return _length(family, text)
+            _only(options, ("ends", "form"), expr)
+            ends = bool(plain(options["ends"].value, text)) if "ends" in options else False
+            form = _form(options["form"]) if "form" in options else DepthForm.WINDOW
+            return _depth(family, text, decisions, form, ends, expr)
+        case ast.Call(func=ast.Name(id=name), args=(ast.Arg(name=None, value=ast.String(value=argument)),)) if (
+            name in TOTALS
+        ):
+            return Total(name, argument)
+        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=argument)),)):
+            return Total("count", argument)
+    known = (*TOTALS, *FAMILY_QUANTITIES, "loss", "log")
+    name = expr.id if isinstance(expr, ast.Name) else expr.span.text
+    if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name):
+        name = expr.func.id
+    raise Fault(Code.QUANTITY, expr.span, f"'{name}' is no quantity", suggest(name, known) or f"known: {', '.join(known)}")
+
+
+def _only(options: dict[str | None, ast.Arg], known: tuple[str, ...], expr: ast.Expr) -> None:
+    for name, arg in options.items():
+        if name not in known:
+            raise Fault(Code.ARGUMENT, arg.span, f"this quantity takes {', '.join(known) or 'a family'} only")
+
+
+def _form(arg: ast.Arg) -> DepthForm:
+    word = arg.value.id if isinstance(arg.value, ast.Name) else ""
+    try:
+        return DepthForm(word)
+    except ValueError:
+        known = " or ".join(form.value for form in DepthForm)
+        raise Fault(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
+
+
+def _family(arg: ast.Arg, text: Text) -> Family:
+    name = arg.value.id if isinstance(arg.value, ast.Name) else ""
+    if name not in text.families:
+        hint = suggest(name, text.families)
+        raise Fault(Code.QUANTITY, arg.span, "a family of this text is needed here", hint)
+    return text.families[name]
+
+
+def _length(family: Family, text: Text) -> Length:
+    if family.size is None:
+        return Length(f"{text.copy}.{family.name}", None, (len(family.elements),))
+    return Length(f"{text.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
+
+
+def _depth(
+    family: Family, text: Text, decisions: dict[str, Decision], form: DepthForm, ends: bool, expr: ast.Expr
+) -> Depth | Constant:
+    """The edges into each element: the candidates of its pick. A family without picks has a depth already."""
+    nodes: list[tuple[Edge, ...]] = []
+    for index in family.elements:
+        prefix = f"{text.copy}.{family.name}{'_'.join(map(str, index))}."
+        picks = [
+            decisions[path]
+            for path in text.decisions
+            if path.startswith(prefix) and decisions[path].kind is DecisionKind.PICK
+        ]
+        if len(picks) != 1 or not picks[0].candidates:
+            if not text.decisions:
+                return Constant(0.0)
+            message = f"depth needs one `pick` between menus in every element of '{family.name}'"
+            raise Fault(Code.QUANTITY, expr.span, message)
+        edges = []
+        for decision, source in zip(picks[0].candidates, picks[0].sources, strict=True):
+            match = ELEMENT.fullmatch(source or "")
+            inside = match is not None and match[1] == family.name and (int(match[2]),) in family.elements
+            edges.append(Edge(decision or "", int(match[2]) if inside and match else None))
+        nodes.append(tuple(edges))
+    if ends and family.size is not None:
+        return Depth(
+            f"{text.copy}.{family.name}", tuple(nodes), form, (family.size.path, int(min(family.size.numbers)))
+        )
+    return Depth(f"{text.copy}.{family.name}", tuple(nodes), form)

@@ -1,0 +1,203 @@
+"""The space graph: what a program elaborates to. Plain data, owned by networkx; no torch here.
+
+A `SpaceGraph` is hierarchical: the node of an operation, cell or stage is a `Call` of a `Block`, which has a graph of
+its own; equal applications share one block. `flatten` (a pass) inlines them. Choices appear as `Mix` and `Weigh` nodes
+that name a `Decision` by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import TypeAlias
+
+import networkx as nx
+
+from hdas_dsl.source import NOWHERE, Span
+
+from .symbolic import OPEN, Open, Var, largest
+
+Extent: TypeAlias = "int | Var | Open"
+Scalar: TypeAlias = "int | float | bool | str"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of one image's tensor, channels first: (c, h, w), (c, n) for tokens, (c) for a vector."""
+
+    dims: tuple[Extent, ...]
+
+    @property
+    def c(self) -> Extent:
+        return self.dims[0]
+
+    @property
+    def space(self) -> tuple[Extent, ...]:
+        """Everything but the channels."""
+        return self.dims[1:]
+
+    @cached_property
+    def largest(self) -> tuple[int, ...]:
+        """The shape with every undecided width at its largest; an open width counts as 0."""
+        return tuple(0 if isinstance(dim, Open) else int(largest(dim)) for dim in self.dims)
+
+    def __str__(self) -> str:
+        return "x".join("open" if dim is OPEN else str(dim) for dim in self.dims)
+
+
+class DecisionKind(Enum):
+    """What is chosen: one of several operations, k (or any) of several tensors, a number, a size."""
+
+    OPERATION = "operation"
+    PICK = "pick"
+    ANY = "any"
+    NUMBER = "number"
+    SIZE = "size"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice of the space.
+
+    ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have. A
+    pick of menus has no alphas of its own: ``candidates`` then holds the path of each candidate's own decision, and
+    ``sources`` the line or input that each candidate reads, where it is one.
+    """
+
+    path: str
+    kind: DecisionKind
+    items: tuple[str, ...]
+    derivable: tuple[bool, ...]
+    copy: str
+    take: int = 1
+    candidates: tuple[str | None, ...] = ()
+    sources: tuple[str | None, ...] = ()
+    numbers: tuple[int | float, ...] = ()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def alphas(self) -> int:
+        """How many architecture parameters it has."""
+        return 0 if self.candidates else len(self.items)
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the graph."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Prim:
+    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters."""
+
+    name: str
+    attrs: tuple[tuple[str, Scalar | Var | Open], ...] = ()
+
+    @cached_property
+    def values(self) -> Mapping[str, Scalar | Var | Open]:
+        return dict(self.attrs)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The weighted sum of the inputs.
+
+    The weight of input i is the sum over ``rows[i]`` of the product of the weights of that assignment: one item index
+    per decision of ``decisions``.
+    """
+
+    decisions: tuple[str, ...]
+    rows: tuple[tuple[tuple[int, ...], ...], ...]
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """One candidate of a pick: the input times its weight (times 1 where the candidate is a menu)."""
+
+    decision: str
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """An operation, cell, stage or network applied to inputs of known shapes. ``copy`` is the path of its copy."""
+
+    name: str
+    level: str
+    copy: str | None
+    graph: SpaceGraph
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """An instance of a block."""
+
+    block: Block
+
+
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Call"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One tensor of a graph. ``name`` is unique in the graph, dotted by line and slot; ``line`` if it is a line's."""
+
+    name: str
+    payload: Payload
+    shape: Shape
+    line: str | None = field(default=None, compare=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+class SpaceGraph:
+    """A thin owner of a `networkx.MultiDiGraph`: node ids are in topological order, edge keys are input slots."""
+
+    def __init__(self) -> None:
+        self.nx = nx.MultiDiGraph()
+        self.inputs: list[int] = []
+        self.output: int | None = None
+        self.aux: int | None = None
+        self._next = 0
+
+    def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
+        """Add a node fed by ``sources``, in slot order; its id."""
+        index = self._next
+        self._next += 1
+        self.nx.add_node(index, node=node)
+        for slot, source in enumerate(sources):
+            self.nx.add_edge(source, index, key=slot)
+        if isinstance(node.payload, Input):
+            self.inputs.append(index)
+        return index
+
+    def node(self, index: int) -> Node:
+        found: Node = self.nx.nodes[index]["node"]
+        return found
+
+    def sources(self, index: int) -> tuple[int, ...]:
+        """The nodes that feed a node, in slot order (one may stand there twice)."""
+        found = [(key, source) for source, _, key in self.nx.in_edges(index, keys=True)]
+        return tuple(source for _, source in sorted(found))
+
+    def order(self) -> Iterator[tuple[int, Node]]:
+        """All nodes, sources first."""
+        for index in sorted(self.nx.nodes):
+            yield index, self.nx.nodes[index]["node"]
+
+    def name_line(self, index: int, line: str) -> None:
+        """Say that a node is the value of a line (the first that it is bound to)."""
+        node = self.node(index)
+        if node.line is None:
+            self.nx.nodes[index]["node"] = replace(node, line=line)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return tuple(index for index in (self.output, self.aux) if index is not None)
+
+    def __len__(self) -> int:
+        return int(self.nx.number_of_nodes())

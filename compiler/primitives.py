@@ -1,0 +1,401 @@
+"""The primitives behind `spaces/lib/prim.hsp`: what each costs, what it allows, and the torch module it becomes.
+
+A primitive is one class here and one line in the prelude; nothing else names it. torch is imported only inside
+`build`, so that checking and counting never load it. Costs follow law 8: a multiply-add of a conv or a linear counts
+one; biases, norms, pools and attention products count none.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .symbolic import Open, Var, largest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .graph import Shape
+
+Ints = tuple[int, ...]
+
+
+class Primitive(ABC):
+    """A primitive. Shapes are those of one image, channels first; ``attrs`` are the parameters, all decided."""
+
+    name: ClassVar[str]
+    widths: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that may be an undecided width: the largest is built."""
+    pure: ClassVar[bool] = True
+    """Whether it has no parameters, state or randomness, so that equal applications can be shared."""
+    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    """Ranks that its first input may have, channels included."""
+
+    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
+        """What is wrong with an application, as the end of a sentence that starts with the operation's name."""
+        if len(inputs[0].dims) not in self.ranks:
+            return f"does not take a tensor of shape {inputs[0]}"
+        return None
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        """Trainable parameters."""
+        return 0
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        """Multiply-adds of one image."""
+        return 0
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        """The torch module, called with the inputs in order; batches come first."""
+        raise NotImplementedError(self.name)
+
+
+def decided(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes with undecided widths at their largest."""
+    return {name: largest(value) if isinstance(value, Var) else value for name, value in attrs.items()}
+
+
+class Conv(Primitive):
+    name = "conv"
+    widths = frozenset({"c", "groups"})
+    pure = False
+    ranks = (3,)
+
+    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
+        wrong = super().complaint(attrs, inputs, output)
+        if wrong:
+            return wrong
+        groups, width, c = attrs["groups"], inputs[0].c, attrs["c"]
+        if any(isinstance(value, Var | Open) for value in (groups, width, c)):
+            return None
+        if not isinstance(groups, int) or groups < 1 or width % groups or c % groups:
+            return f"cannot split {width} channels into {c} with {groups} groups"
+        return None
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        weights = attrs["c"] * (inputs[0][0] // attrs["groups"]) * attrs["k"] ** 2
+        return int(weights + (attrs["c"] if attrs["bias"] else 0))
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return int(math.prod(output) * (inputs[0][0] // attrs["groups"]) * attrs["k"] ** 2)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.Conv2d(
+            inputs[0][0],
+            attrs["c"],
+            attrs["k"],
+            stride=attrs["stride"],
+            padding=attrs["pad"],
+            dilation=attrs["dilation"],
+            groups=attrs["groups"],
+            bias=attrs["bias"],
+        )
+
+
+class Linear(Primitive):
+    name = "linear"
+    widths = frozenset({"c"})
+    pure = False
+    ranks = (1, 2)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return int(attrs["c"] * (inputs[0][0] + bool(attrs["bias"])))
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return int(attrs["c"] * math.prod(inputs[0]))
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        from .modules import TokenLinear
+
+        kind = nn.Linear if len(inputs[0]) == 1 else TokenLinear
+        return kind(inputs[0][0], attrs["c"], bias=attrs["bias"])
+
+
+class BatchNorm(Primitive):
+    name = "batch_norm"
+    pure = False
+    ranks = (3,)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return 2 * output[0] if attrs["affine"] else 0
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.BatchNorm2d(output[0], affine=attrs["affine"])
+
+
+class LayerNorm(Primitive):
+    name = "layer_norm"
+    pure = False
+    ranks = (1, 2)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return 2 * output[0]
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        from .modules import TokenLayerNorm
+
+        return nn.LayerNorm(output[0]) if len(output) == 1 else TokenLayerNorm(output[0])
+
+
+class MaxPool(Primitive):
+    name = "max_pool"
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.MaxPool2d(attrs["k"], attrs["stride"], attrs["pad"])
+
+
+class AvgPool(Primitive):
+    name = "avg_pool"
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.AvgPool2d(attrs["k"], attrs["stride"], attrs["pad"], count_include_pad=attrs["count_pad"])
+
+
+class GlobalPool(Primitive):
+    name = "global_pool"
+    ranks = (2, 3)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import GlobalPool as Module
+
+        return Module()
+
+
+class Zero(Primitive):
+    name = "zero"
+    widths = frozenset({"c"})
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Zero as Module
+
+        return Module(output)
+
+
+class Crop(Primitive):
+    name = "crop"
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Crop as Module
+
+        return Module(attrs["top"], attrs["left"])
+
+
+class Resize(Primitive):
+    name = "resize"
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Resize as Module
+
+        return Module(output[1], output[2])
+
+
+class Flatten(Primitive):
+    name = "flatten"
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.Flatten()
+
+
+class Cut(Primitive):
+    """The first channels of a tensor (NAS-Bench-101 truncates what a wider vertex gives)."""
+
+    name = "cut"
+    widths = frozenset({"c"})
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Cut as Module
+
+        return Module(output[0])
+
+
+class Activation(Primitive):
+    """An activation by the name of its torch module."""
+
+    torch_name: ClassVar[str]
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        module: nn.Module = getattr(nn, self.torch_name)()
+        return module
+
+
+class Identity(Activation):
+    name, torch_name = "identity", "Identity"
+
+
+class Relu(Activation):
+    name, torch_name = "relu", "ReLU"
+
+
+class Relu6(Activation):
+    name, torch_name = "relu6", "ReLU6"
+
+
+class Gelu(Activation):
+    name, torch_name = "gelu", "GELU"
+
+
+class Swish(Activation):
+    name, torch_name = "swish", "SiLU"
+
+
+class HardSwish(Activation):
+    name, torch_name = "hard_swish", "Hardswish"
+
+
+class Sigmoid(Activation):
+    name, torch_name = "sigmoid", "Sigmoid"
+
+
+class HardSigmoid(Activation):
+    name, torch_name = "hard_sigmoid", "Hardsigmoid"
+
+
+class DropPath(Primitive):
+    name = "drop_path"
+    pure = False
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import DropPath as Module
+
+        return Module()
+
+
+class Add(Primitive):
+    """The sum of all inputs (``a + b``, ``sum``)."""
+
+    name = "add"
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Add as Module
+
+        return Module()
+
+
+class Concat(Primitive):
+    name = "concat"
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Concat as Module
+
+        return Module()
+
+
+class Mul(Primitive):
+    """``x * g``; a vector gates channel by channel."""
+
+    name = "mul"
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Gate as Module
+
+        return Module()
+
+
+class Attention(Primitive):
+    """Multi-head self-attention with ``heads`` heads of ``width`` channels (query, key, value and output projections)."""
+
+    name = "attention"
+    pure = False
+    ranks = (2,)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        inner = attrs["heads"] * attrs["width"]
+        return int(3 * inner * (inputs[0][0] + 1) + output[0] * (inner + 1))
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        inner = attrs["heads"] * attrs["width"]
+        return int(inputs[0][1] * (3 * inner * inputs[0][0] + output[0] * inner))
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Attention as Module
+
+        return Module(inputs[0][0], attrs["heads"], attrs["width"])
+
+
+class Patches(Primitive):
+    """An image cut into k x k patches, each projected to c channels: a strided convolution with a bias."""
+
+    name = "patches"
+    widths = frozenset({"c"})
+    pure = False
+    ranks = (3,)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return int(attrs["c"] * (inputs[0][0] * attrs["k"] ** 2 + 1))
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return int(math.prod(output) * inputs[0][0] * attrs["k"] ** 2)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Patches as Module
+
+        return Module(inputs[0][0], attrs["c"], attrs["k"])
+
+
+class ClassToken(Primitive):
+    name = "class_token"
+    pure = False
+    ranks = (2,)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return output[0]
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import ClassToken as Module
+
+        return Module(output[0])
+
+
+class Positions(Primitive):
+    name = "positions"
+    pure = False
+    ranks = (2,)
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return math.prod(output)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Positions as Module
+
+        return Module(output[0], output[1])
+
+
+class FirstToken(Primitive):
+    name = "first_token"
+    ranks = (2,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import FirstToken as Module
+
+        return Module()
+
+
+def _all(kind: type[Primitive]) -> list[type[Primitive]]:
+    return [found for child in kind.__subclasses__() for found in (child, *_all(child))]
+
+
+PRIMITIVES: dict[str, Primitive] = {kind.name: kind() for kind in _all(Primitive) if hasattr(kind, "name")}
+"""Every primitive by its name."""

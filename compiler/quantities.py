@@ -1,0 +1,101 @@
+"""What can be preferred or required: quantities of a network, as plain data.
+
+Depth and the expected number of cells follow Liu et al., "Unchain the Search Space with Hierarchical Differentiable
+Architecture Search" (AAAI 2021); `compiler.relax` computes them from alphas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from hdas_dsl.ast import Sense
+
+
+class DepthForm(Enum):
+    """How strong an edge is: raw alphas, or the softmax over the window of each edge's largest raw alpha."""
+
+    RAW = "raw"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge of a family: the decision on its operation, and the element that it comes from (None: an input)."""
+
+    decision: str
+    source: int | None
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The differentiable depth of a family.
+
+    ``nodes[j]`` are the edges into element j. With ``ends`` (the decision on where the family ends, and the number of
+    elements of its first item), d_j is multiplied by 1 + j * beta for the end that makes j the last element.
+    """
+
+    family: str
+    nodes: tuple[tuple[Edge, ...], ...]
+    form: DepthForm = DepthForm.WINDOW
+    ends: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Length:
+    """The expected number of elements of a family; a plain number when it has no decision."""
+
+    family: str
+    decision: str | None
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Constant:
+    value: float
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """``left op right`` of two quantities; op is one of ``+ - * / **``."""
+
+    op: str
+    left: Quantity
+    right: Quantity
+
+
+@dataclass(frozen=True)
+class Logarithm:
+    operand: Quantity
+
+
+@dataclass(frozen=True)
+class Total:
+    """A quantity of a whole network: parameters, multiply-adds, memory, edges, latency by a table, a count of an
+    operation. ``argument`` is the table's path or the operation's name."""
+
+    name: str
+    argument: str | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The validation loss."""
+
+
+Quantity: TypeAlias = "Depth | Length | Constant | Arithmetic | Logarithm | Total | Loss"
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A soft statement: ``sense`` the quantity with this weight. ``name`` is for logs: ``depth Stage@0``."""
+
+    name: str
+    sense: Sense
+    quantity: Quantity
+    weight: float
+
+
+TOTALS = ("params", "macs", "memory", "latency", "edges", "count")
+"""Names of `Total` quantities."""

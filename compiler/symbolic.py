@@ -1,0 +1,82 @@
+"""Values that a decision has not settled yet.
+
+A `Var` is a table from joint assignments of decisions to plain values: the value of ``k = 3 | 5`` is a Var over one
+decision with the values 3 and 5, and ``2 * k`` one with the values 6 and 10. Numbers, operations and bundles alike can
+be undecided, so that one mechanism carries every kind of choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Var:
+    """One value per joint assignment, in lexicographic order of the assignments.
+
+    ``sizes`` gives the number of items of each decision; ``values`` has their product many entries.
+    """
+
+    decisions: tuple[str, ...]
+    sizes: tuple[int, ...]
+    values: tuple[Any, ...]
+
+    def assignments(self) -> Iterable[tuple[int, ...]]:
+        return product(*(range(size) for size in self.sizes))
+
+    def __str__(self) -> str:
+        distinct = list(dict.fromkeys(self.values))
+        return f"{{{', '.join(map(str, distinct))}}} of {' and '.join(self.decisions)}"
+
+
+class Open:
+    """A width that is to be solved from the readers of the tensor (``open``)."""
+
+    def __repr__(self) -> str:
+        return "open"
+
+
+OPEN = Open()
+
+
+def spread(values: Iterable[Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The decisions that any of the values depends on, in order of first mention, and their sizes."""
+    found: dict[str, int] = {}
+    for value in values:
+        if isinstance(value, Var):
+            found.update((d, s) for d, s in zip(value.decisions, value.sizes, strict=True) if d not in found)
+    return tuple(found), tuple(found.values())
+
+
+def settle(value: Any, decisions: tuple[str, ...], assignment: tuple[int, ...]) -> Any:
+    """The value under an assignment of ``decisions`` (which include all that it depends on)."""
+    if not isinstance(value, Var):
+        return value
+    chosen = dict(zip(decisions, assignment, strict=True))
+    index = 0
+    for decision, size in zip(value.decisions, value.sizes, strict=True):
+        index = index * size + chosen[decision]
+    return value.values[index]
+
+
+def lift(function: Callable[..., Any], *values: Any) -> Any:
+    """Apply a function of plain values to values of which some may be undecided."""
+    decisions, sizes = spread(values)
+    if not decisions:
+        return function(*values)
+    table = tuple(
+        function(*(settle(value, decisions, assignment) for value in values))
+        for assignment in product(*(range(size) for size in sizes))
+    )
+    first = table[0]
+    if all(type(entry) is type(first) and entry == first for entry in table):
+        return first
+    return Var(decisions, sizes, table)
+
+
+def largest(value: Any) -> Any:
+    """The largest of the values that a number may take."""
+    return max(value.values) if isinstance(value, Var) else value
