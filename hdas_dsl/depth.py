@@ -6,8 +6,8 @@ from .ast import Node
 from .diagnostics import Code, Diagnostic
 from .source import Span
 
-MAX_DEPTH = 200
-"""Levels of the syntax tree; a pass may spend a few frames of Python's thousand on each."""
+MAX_DEPTH = 100
+"""Levels of the syntax tree, or open brackets; a pass may spend eight of Python's thousand frames on each."""
 
 
 def check_depth(root: Node) -> Diagnostic | None:

@@ -200,7 +200,7 @@ class _Layout:
     def _match(self, token: Token) -> None:
         if token.value in ("(", "["):
             self.brackets.append(token)
-            if len(self.brackets) == MAX_DEPTH // 2:
+            if len(self.brackets) == MAX_DEPTH:
                 self._break(nested_too_deeply(self._span(token)))
         elif token.value in (")", "]"):
             if not self.brackets:

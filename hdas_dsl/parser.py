@@ -50,17 +50,18 @@ def _read(source: Source, start: _Start) -> tuple[Any, list[Diagnostic]]:
     report: list[Diagnostic] = []
     parser = _lark().parse_interactive(source.text, start=start)
     raw = parser.lexer_thread.lex(parser.parser_state)  # type: ignore[no-untyped-call]
-    tokens = list(lay_out(source, raw, report))
     if start == "module":
-        tokens = _with_heading(source, tokens, report)
+        tokens = _with_heading(source, list(lay_out(source, raw, report)), report)
+    else:
+        tokens = list(lay_out(source, (token for token in raw if token.type != "COMMENT"), report))
     tree = _Driver(source, parser, tokens, report).run()
+    node = None
+    if tree is not None:
+        node = _Builder(source, report).transform(tree)
+        deep = check_depth(node)
+        if deep is not None:
+            report.append(deep)
     report.sort(key=lambda diagnostic: diagnostic.span.start)
-    if report or tree is None:
-        return None, report
-    node = _Builder(source, report).transform(tree)
-    deep = check_depth(node)
-    if deep is not None:
-        report.append(deep)
     return (None if report else node), report
 
 
@@ -102,7 +103,7 @@ def _with_heading(source: Source, tokens: list[Token], report: list[Diagnostic])
     if number.type == "NUMBER" and number.value != str(VERSION):
         span = span_of(source, number)
         message = f"this is the compiler of 'hsp {VERSION}', not of 'hsp {number}'"
-        report.append(Diagnostic(Code.VERSION, span, message))
+        report[:] = [Diagnostic(Code.VERSION, span, message)]
         return []
     end = next(i for i in range(hsp, len(tokens)) if tokens[i].type in (LINE, END))
     return [*tokens[first:end], *tokens[:first], *tokens[end:]]

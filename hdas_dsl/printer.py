@@ -14,8 +14,8 @@ from typing import Final
 from . import ast
 from .depth import check_depth
 from .diagnostics import HspError
-from .pretty import SPACE, Doc, Group, Hang, Nest, brackets, join, render
 from .parser import parse_text
+from .pretty import SPACE, Doc, Group, Hang, Nest, brackets, join, render
 
 WIDTH: Final = 120
 

@@ -49,14 +49,15 @@ class _Error:
         self.token = tokens[i]
         self.last = tokens[i - 1]
         # An error at the end of a line stands right behind its last token.
-        self.at_end = self.token.type in (LINE, NOTE, END)
         behind = self.last.end_pos or 0
+        below = "\n" in source.text[behind : self.token.start_pos]
+        self.at_end = self.token.type in (LINE, NOTE, END) or (self.token.type == "RBRACE" and below)
         self.span = Span(source, behind, behind) if self.at_end else self._span(self.token)
 
     def diagnostic(self) -> Diagnostic:
         if self.token.value == "}" and self.accepts & {LINE, END}:
             return self._syntax("nothing is open here that '}' could close")
-        if self.last.type == LINE or self.i == 0:
+        if self.last.type == LINE and LINE not in self.accepts and not self.accepts >= _EXPRESSION:
             return self._wrong_start()
         return self._mixed() or self._chained() or self._reserved() or self._expected()
 
@@ -88,7 +89,9 @@ class _Error:
         for before in self._level():
             if before.value in OPERATORS if is_pipe else before.value == "->":
                 message = f"'{self.token}' and '{before}' need parentheses to say which comes first"
-                hint = "write '(a + b) -> f' or 'a + (b -> f)'"
+                operator = before if is_pipe else self.token
+                left = "not" if operator.value == "not" else f"a {operator}"
+                hint = f"write '({left} b) -> f' or '{left} (b -> f)'"
                 return Diagnostic(Code.MIXED_PIPE, self.span, message, hint, (self._span(before), "mixed with this"))
         return None
 
@@ -98,20 +101,32 @@ class _Error:
             return None
         return self._syntax("comparisons do not chain", "write 'a < b and b < c'")
 
+    def _backwards(self) -> Iterator[Token]:
+        """The tokens of the line before this one, the last first."""
+        for i in range(self.i - 1, -1, -1):
+            if self.tokens[i].type == LINE:
+                return
+            yield self.tokens[i]
+
     def _level(self) -> Iterator[Token]:
         """The tokens before this one in the same expression, backwards, without what brackets hold."""
         depth = 0
-        for token in reversed(self.tokens[: self.i]):
+        for token in self._backwards():
             depth += (token.value in (")", "]")) - (token.value in ("(", "["))
-            if depth < 0 or token.type == LINE or (depth == 0 and token.value in _SEPARATORS):
+            if depth < 0 or (depth == 0 and token.value in _SEPARATORS):
                 return
             if depth == 0:
                 yield token
 
     def _reserved(self) -> Diagnostic | None:
-        if self._is_word() and "NAME" in self.accepts and self.token.value not in _SEPARATORS | OPERATORS:
-            return self._not_a_name()
-        return None
+        if not self._is_word() or "NAME" not in self.accepts:
+            return None
+        if self.accepts >= _EXPRESSION:
+            if self.token.value in _SEPARATORS | OPERATORS:
+                return None
+            if self.token.value == "each":
+                return self._syntax("'each' stands only in front of an argument", "write 'f(each x)'")
+        return self._not_a_name()
 
     def _is_word(self) -> bool:
         word: str = self.token.value
@@ -122,36 +137,37 @@ class _Error:
 
     def _expected(self) -> Diagnostic:
         found = "" if self.at_end else f", found '{_short(self.token.value)}'"
-        return self._syntax(f"expected {self._wanted()} {self._after()}{found}", self._hint())
+        return self._syntax(f"expected {self._wanted()}{self._after()}{found}", self._hint())
 
     def _wanted(self) -> str:
-        if self.accepts >= _EXPRESSION:
-            return "an expression"
+        if self.accepts >= _EXPRESSION or self.i == 0:
+            return "a network or '{'" if "LBRACE" in self.accepts else "an expression"
         named = [text for kind, text in _NAMED.items() if kind in self.accepts]
         if named and named[0] in ("'of'", "'then'", "'else'"):
             return named[0]
         if named:
             return _either([text for text in named if text != "'='" or "COMMA" not in self.accepts])
         if self.accepts & _LINE_ENDS:
-            return "an operator or the end of the line" if "PLUS" in self.accepts else "the end of the line"
+            end = "the end of the line" if LINE in self.accepts else "the end of the text"
+            return f"an operator or {end}" if "PLUS" in self.accepts else end
         continued = [text for kind, text in _CONTINUED.items() if kind in self.accepts]
         return _either(continued) if continued else "an operator"
 
     def _after(self) -> str:
         """``after 'pick 2'``: from the word that wants to be completed, otherwise the token before."""
         start = self.last
+        if self.i == 0 or start.type == LINE:
+            return ""
         openers = _OPENERS.get(self._wanted().strip("'"), ())
-        for before in reversed(self.tokens[: self.i]):
-            if before.type == LINE:
-                break
+        for before in self._backwards():
             if before.value in openers:
                 start = before
                 break
-        return f"after '{_short(self._span(start).to(self._span(self.last)).text)}'"
+        return f" after '{_short(self._span(start).to(self._span(self.last)).text)}'"
 
     def _hint(self) -> str | None:
         """What a typical mistake was meant to be."""
-        if self.tokens[self.i - 2].type == LINE and self.last.type == "NAME":
+        if self.i > 1 and self.tokens[self.i - 2].type == LINE and self.last.type == "NAME":
             return suggest(self.last.value, BODY_WORDS if "LSQB" in self.accepts else SETTING_WORDS)
         if self.token.value == "=" and "COMPARE" in self.accepts:
             return "a comparison is written '=='"
