@@ -145,12 +145,17 @@ Payload: TypeAlias = "Input | Prim | Mix | Weigh | Call"
 
 @dataclass(frozen=True)
 class Node:
-    """One tensor of a graph. ``name`` is unique in the graph, dotted by line and slot; ``line`` if it is a line's."""
+    """One tensor of a graph.
+
+    ``name`` is unique in the graph, dotted by line and slot; ``line`` is set where it is a line's value. In a flat
+    graph ``scope`` names the cells and stages that it lies in, outermost first, each by its own full name.
+    """
 
     name: str
     payload: Payload
     shape: Shape
     line: str | None = field(default=None, compare=False)
+    scope: tuple[str, ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -199,5 +204,30 @@ class SpaceGraph:
     def outputs(self) -> tuple[int, ...]:
         return tuple(index for index in (self.output, self.aux) if index is not None)
 
+    def pretty(self) -> str:
+        """The graph as text: one node a line, sources by name."""
+        lines = []
+        for index, node in self.order():
+            sources = ", ".join(self.node(source).name for source in self.sources(index))
+            mark = "".join(f" [{word}]" for word, at in (("output", self.output), ("aux", self.aux)) if at == index)
+            lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {node.shape}{mark}")
+        return "\n".join(lines) + "\n"
+
     def __len__(self) -> int:
         return int(self.nx.number_of_nodes())
+
+
+def describe(payload: Payload) -> str:
+    """A payload in a few words."""
+    match payload:
+        case Input():
+            return "input"
+        case Prim(name=name, attrs=attrs):
+            return name + (f"[{', '.join(f'{key}={value}' for key, value in attrs)}]" if attrs else "")
+        case Mix(decisions=decisions, rows=rows):
+            items = ", ".join("+".join("".join(map(str, assignment)) for assignment in row) for row in rows)
+            return f"mix[{' * '.join(decisions)}: {items}]"
+        case Weigh(decision=decision, index=index):
+            return f"weigh[{decision}: {index}]"
+        case Call(block=block):
+            return f"{block.level} {block.copy or block.name}"

@@ -70,8 +70,10 @@ class Applying(Evaluating):
 
     def slot(self, function: Value, inputs: Sequence[Value], frame: Frame) -> str:
         """The place of an application that is not all of a line: by its source when that has a name."""
-        source = next((item.name for item in inputs if isinstance(item, Tensor) and item.name), None)
         name = callable_name(function)
+        if frame.text.inside:
+            return f"{frame.name}.{name}"
+        source = next((item.name for item in inputs if isinstance(item, Tensor) and item.name), None)
         if isinstance(function, Menu | Var):
             return f"{frame.name}.from_{source}" if source else f"{frame.name}.{name}"
         return f"{frame.name}.from_{source}.{name}" if source else f"{frame.name}.{name}"

@@ -79,7 +79,7 @@ class Text:
         self, name: str, payload: Payload, shape: Shape, sources: tuple[Tensor, ...], span: Span, line: str | None = None
     ) -> Tensor:
         """A new node of this text's graph."""
-        node = Node(self.unique(name, self.names), payload, shape, line, span)
+        node = Node(self.unique(name.strip("."), self.names), payload, shape, line, span=span)
         index = self.graph.add(node, tuple(source.index for source in sources))
         return Tensor(id(self), index, shape)
 

@@ -1,0 +1,74 @@
+"""Parameters and multiply-adds, computed on the graph (law 8): of a space with all its candidates, or of an architecture.
+
+The auxiliary head takes no part. Costs are None where an open width leaves them undefined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .graph import Block, Call, Node, Prim, Shape, SpaceGraph
+from .primitives import PRIMITIVES, decided
+from .symbolic import OPEN
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``params``: trainable parameters. ``macs``: multiply-adds of convs and linears for one image."""
+
+    params: int | None
+    macs: int | None
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(_plus(self.params, other.params), _plus(self.macs, other.macs))
+
+
+NOTHING = Cost(0, 0)
+UNDEFINED = Cost(None, None)
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def is_auxiliary(node: Node) -> bool:
+    """Whether a node of a network's own graph belongs to the auxiliary head."""
+    return node.name == "aux" or node.name.startswith("aux.")
+
+
+class Costs:
+    """Costs of blocks, each computed once."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Cost] = {}
+
+    def block(self, block: Block) -> Cost:
+        """The cost of a block, all instances inside included."""
+        if id(block) not in self._blocks:
+            total = NOTHING
+            for index, node in block.graph.order():
+                if not is_auxiliary(node):
+                    total += self.node(block.graph, index, node)
+            self._blocks[id(block)] = total
+        return self._blocks[id(block)]
+
+    def node(self, graph: SpaceGraph, index: int, node: Node) -> Cost:
+        match node.payload:
+            case Call(block=block):
+                return self.block(block)
+            case Prim():
+                return primitive_cost(node.payload, [graph.node(s).shape for s in graph.sources(index)], node.shape)
+        return NOTHING
+
+
+def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
+    """The cost of one primitive; undecided widths at their largest."""
+    spec = PRIMITIVES.get(prim.name)
+    if spec is None:
+        return UNDEFINED
+    if spec.pure:
+        return NOTHING
+    if any(dim is OPEN for shape in (*inputs, output) for dim in shape.dims):
+        return UNDEFINED
+    attrs, shapes = decided(prim.values), [shape.largest for shape in inputs]
+    return Cost(spec.params(attrs, shapes, output.largest), spec.macs(attrs, shapes, output.largest))

@@ -1,0 +1,46 @@
+"""Rebuilding a graph node by node: what most passes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..graph import Node, SpaceGraph
+
+Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
+"""What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
+
+
+def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
+    """Copy a graph, letting ``visit`` replace nodes; then drop what nothing needs any more but the original kept.
+
+    Nodes that no output needed before stay: unread cells exist, and have weights (nothing is pruned by default).
+    """
+    result = SpaceGraph()
+    moved: dict[int, int] = {}
+    read = {source for index, _ in graph.order() for source in graph.sources(index)} | set(graph.outputs)
+    for index, node in graph.order():
+        sources = tuple(moved[source] for source in graph.sources(index))
+        made = visit(node, sources, result)
+        moved[index] = result.add(node, sources) if made is None else made
+    result.output = None if graph.output is None else moved[graph.output]
+    result.aux = None if graph.aux is None else moved[graph.aux]
+    return without_dead(result, {moved[index] for index, _ in graph.order() if index not in read})
+
+
+def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
+    """The graph without what neither an output nor one of ``ends`` needs."""
+    needed: set[int] = set()
+    pending = [*graph.outputs, *graph.inputs, *ends]
+    while pending:
+        index = pending.pop()
+        if index not in needed:
+            needed.add(index)
+            pending += graph.sources(index)
+    result = SpaceGraph()
+    moved: dict[int, int] = {}
+    for index, node in graph.order():
+        if index in needed:
+            moved[index] = result.add(node, tuple(moved[source] for source in graph.sources(index)))
+    result.output = None if graph.output is None else moved[graph.output]
+    result.aux = None if graph.aux is None else moved[graph.aux]
+    return result
