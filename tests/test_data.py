@@ -271,6 +271,37 @@ def test_missing_data_say_how_to_get_them(spec: DataSpec, tmp_path: Path) -> Non
     assert str(missing.value) == f"{spec.word} is not in {tmp_path}, or not whole; get it with: {remedy}"
 
 
+def test_a_training_image_of_a_folder_is_a_crop_of_it(tmp_path: Path) -> None:
+    folder(tmp_path, {"train": (8, 8), "val": (8, 8)}, ("one",))
+    halved = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 16, axis=1).repeat(32, axis=0))
+    for path in tmp_path.glob("*/one/*.png"):
+        halved.save(path)
+
+    def spread(spec: Folder) -> float:
+        """How far apart the shares of the light half are that training images show."""
+        torch.manual_seed(0)
+        data = load_data(spec, tmp_path, input_shape=(3, 16, 16))
+        shares = torch.cat([everything(data, "train")[0].gt(0).float().mean((1, 2, 3)) for _ in range(10)])
+        return (shares.max() - shares.min()).item()
+
+    assert spread(Folder(flip=False, jitter=0.0)) > 0.3
+    assert spread(Folder(flip=False, jitter=0.0, crop=1)) < 0.15
+
+
+def test_what_changes_training_images_where_nothing_is_said() -> None:
+    changes = {(model.word, spec.crop, spec.flip, spec.cutout) for model in BUILT_IN for spec in [model()]}
+    assert changes == {
+        ("digits", 0, False, 0),
+        ("cifar10", 4, True, 0),
+        ("cifar100", 4, True, 0),
+        ("mnist", 2, False, 0),
+        ("fashion_mnist", 2, True, 0),
+        ("svhn", 4, False, 0),
+        ("folder", 0, True, 0),
+        ("fake", 0, False, 0),
+    }
+
+
 # The shape a network takes
 
 

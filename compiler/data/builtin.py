@@ -136,7 +136,7 @@ def _present(spec: DataSpec, root: Path, download: bool) -> Iterator[None]:
     """Says what a user can do where torchvision finds no files, or files it cannot read."""
     try:
         yield
-    except (AssertionError, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         if download:
             raise MissingData(f"{spec.word} could not be downloaded to {root}: {error}") from error
         remedy = f"hdas-compile ... --download --data-root {root}"
