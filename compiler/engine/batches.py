@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, count
 
-from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from compiler.data.load import loader
@@ -37,29 +36,30 @@ class Batches:
         self.steps = share // self.batch
         """How many full batches an epoch has."""
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """Shuffled full batches without end: after the last one of the epoch comes another shuffle, and so on.
 
-        The first ``skip`` are left out, as if they had been taken before.
+        The first ``skip`` are left out, as if they had been taken before; that happens here and now, since what random
+        changes to images draw is drawn from the global generators.
         """
         lap, skip = divmod(skip, self.steps)
-        while True:
-            batches = loader(
-                self.dataset,
-                self.batch,
-                seed=mix(self.seed, lap),
-                epoch=epoch,
-                workers=self.workers,
-                shuffle=True,
-                drop_last=True,
-            )
-            for images, labels in islice(batches, skip, self.steps):
-                yield self.compute.put(images), self.compute.put(labels)
-            lap, skip = lap + 1, 0
+        first = self._lap(epoch, lap)
+        for _ in range(skip):
+            next(first)
+        further = (batch for later in count(lap + 1) for batch in self._lap(epoch, later))
+        return map(self._put, chain(first, further))
 
-    def once(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def once(self) -> Iterator[Batch]:
         """Every sample once, in order."""
-        for images, labels in loader(
-            self.dataset, self.batch, seed=self.seed, epoch=0, workers=self.workers, shuffle=False
-        ):
-            yield self.compute.put(images), self.compute.put(labels)
+        return map(
+            self._put,
+            loader(self.dataset, self.batch, seed=self.seed, epoch=0, workers=self.workers, shuffle=False),
+        )
+
+    def _lap(self, epoch: int, lap: int) -> Iterator[Batch]:
+        seed = mix(self.seed, lap)
+        return iter(loader(self.dataset, self.batch, seed=seed, epoch=epoch, workers=self.workers, drop_last=True))
+
+    def _put(self, batch: Batch) -> Batch:
+        images, labels = batch
+        return self.compute.put(images), self.compute.put(labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +61,7 @@ def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) ->
         return measure(state.module, batches, compute, lambda: _check(stop, compute))
 
     def save() -> None:
-        if not finite(state.parameters()):
-            raise Diverged(_diverged(state, path, run))
+        _sound(finite(state.parameters()), state, path)
         state.save(path, run.fingerprint)
 
     with deterministic(), report, _explained(path), stop.listening():
@@ -70,14 +70,12 @@ def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) ->
         try:
             while state.epoch < job.epochs:
                 _epoch(job, state, seed, run, report, stop, save)
+                _sound(finite(state.parameters()), state, path)
                 seed_all(mix(seed, "judge", state.epoch, compute.rank), compute.device)
                 record = job.end(state.epoch, accuracy)
                 before = state.history[-1] if state.history else None
-                state.history.append(record)
-                state.epoch, state.step = state.epoch + 1, 0
-                for meter in state.meters.values():
-                    meter.reset()
-                save()
+                state.next_epoch(record)
+                state.save(path, run.fingerprint)
                 report.epoch(record, before)
                 if state.epoch < job.epochs:
                     _check(stop, compute)
@@ -107,8 +105,7 @@ def _epoch(
         state.step += 1
         if state.step % every == 0 or state.step in (1, job.steps):
             seen = job.glance()
-            if not all(value == value and abs(value) != float("inf") for value in seen.values()):
-                raise Diverged(_diverged(state, run.out / CHECKPOINT, run))
+            _sound(all(map(math.isfinite, seen.values())), state, run.out / CHECKPOINT)
             report.step(state.epoch, state.step, seen)
         else:
             report.step(state.epoch, state.step, None)
@@ -135,11 +132,12 @@ def _check(stop: Stop, compute: Compute) -> None:
         raise _Stopped
 
 
-def _diverged(state: State, path: Path, run: RunOptions) -> str:
-    return (
-        f"The {state.kind} diverged in epoch {state.epoch + 1}: a loss or a parameter is not finite; the last good "
-        f"checkpoint is {path}, but resuming repeats this, so lower the learning rate or the clip."
-    )
+def _sound(finite: bool, state: State, path: Path) -> None:
+    if not finite:
+        raise Diverged(
+            f"The {state.kind} diverged in epoch {state.epoch + 1}: a loss or a parameter is not finite; the last good "
+            f"checkpoint is {path}, but to go on from it repeats this, so start anew with a lower learning rate."
+        )
 
 
 @contextmanager

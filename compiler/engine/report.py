@@ -115,4 +115,4 @@ def number(kind: str, value: float) -> str:
         return str(value)
     if kind in ("accuracy", "score"):
         return f"{value:.1%}"
-    return f"{value:.2g}" if kind == "lr" else f"{value:.4g}"
+    return f"{value:.3g}" if kind == "lr" else f"{value:.4g}"

@@ -93,6 +93,13 @@ class State:
         self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts["best_epoch"]
         self.history = [EpochRecord.from_json(values) for values in facts["history"]]
 
+    def next_epoch(self, record: EpochRecord) -> None:
+        """Close an epoch with its record."""
+        self.history.append(record)
+        self.epoch, self.step = self.epoch + 1, 0
+        for meter in self.meters.values():
+            meter.reset()
+
     def parameters(self) -> list[Tensor]:
         """Every tensor that training moves."""
         return [p for optimizer, _ in self.optimizers.values() for p in checkpoint.parameters_of(optimizer)]
