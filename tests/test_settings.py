@@ -114,6 +114,9 @@ aux_weight = 0.4
 def test_the_defaults_are_those_of_darts() -> None:
     assert search(DARTS) == SearchSettings() == search("")
     assert train(DARTS_TRAIN) == TrainSettings() == train("")
+    assert search(
+        "derive = strongest(by = probability, epoch = last)\norder = first\npreferences = together"
+    ) == search("")
     assert SearchSettings().describe() == TrainSettings().describe() == ""
 
 
@@ -197,6 +200,8 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         ("weights = sgd(momentum = 0)", Code.VALUE, "sgd(momentum = 0)", "sgd needs 'lr'", None),
         ("weights = sgd(1, lr = 2)", Code.VALUE, "2", "sgd gets 'lr' twice", None),
         ("relax = sample(true, 1)", Code.VALUE, "sample(true, 1)", "too many arguments for sample", "it takes: share"),
+        ("weights = sgd(lr = true)", Code.VALUE, "true", "'lr' of sgd cannot be true", "known: constant, cosine"),
+        ("weights = sgd(lr = cosine(-1, 0))", Code.VALUE, "-1", "'start' of cosine must be a number, 0 or more", None),
         ("weights = sgd(lr = -1)", Code.VALUE, "-1", "'value' of constant must be a number, 0 or more, not -1", None),
     ],
 )
@@ -231,6 +236,14 @@ def test_without_places_of_arguments_the_word_is_shown() -> None:
     span = Span(source, 0, 17)
     _, wrong = read_search({"weights": (Applied("sgd", (), {"lr": 1, "momentum": 2}, span), span)})
     assert [diagnostic.span.text for diagnostic in wrong] == ["sgd(momentum = 2)"]
+    inner = Span(source, 4, 12)
+    _, wrong = read_search({"weights": (Applied("sgd", (), {"lr": Applied("x", span=inner)}, span), span)})
+    assert [diagnostic.span.text for diagnostic in wrong] == ["momentum"]
+
+
+def test_a_model_made_in_python_takes_no_unknown_field() -> None:
+    with pytest.raises(ValueError, match="flop"):
+        Cifar10(flop=True)  # type: ignore[call-arg]
 
 
 # Schedules
@@ -284,7 +297,7 @@ def test_described_settings_are_read_back(text: str) -> None:
     assert search(settings.describe(full=True)) == settings
 
 
-def test_full_textnames_of_everything() -> None:
+def test_full_text_gives_every_argument() -> None:
     assert SearchSettings().weights.describe(full=True) == (
         "sgd(lr = cosine(0.025, 0.001, warmup = 0, per = epoch), "
         "momentum = 0.9, decay = 3e-4, clip = 5, nesterov = false)"
