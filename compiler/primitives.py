@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .symbolic import Open, Var, largest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import fx, nn
 
     from .graph import Shape
 
@@ -32,6 +32,10 @@ class Primitive(ABC):
     """Whether it has no parameters, state or randomness, so that equal applications can be shared."""
     ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
     """Ranks that its first input may have, channels included."""
+    fills: ClassVar[bool] = False
+    """Whether channels that are zero on the way in may be non-zero on the way out, so that widths mask them."""
+    any_width: ClassVar[bool] = True
+    """Whether the relaxed network can apply it to a tensor of undecided width."""
 
     def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
         """What is wrong with an application, as the end of a sentence that starts with the operation's name."""
@@ -49,7 +53,11 @@ class Primitive(ABC):
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         """The torch module, called with the inputs in order; batches come first."""
-        raise NotImplementedError(self.name)
+        raise AssertionError(f"'{self.name}' is emitted, not built")
+
+    def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node | None:
+        """Code instead of a module, for what Python says better itself."""
+        return None
 
 
 def decided(attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +67,7 @@ def decided(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 class Conv(Primitive):
     name = "conv"
+    fills = True
     widths = frozenset({"c", "groups"})
     pure = False
     ranks = (3,)
@@ -98,6 +107,7 @@ class Conv(Primitive):
 
 class Linear(Primitive):
     name = "linear"
+    fills = True
     widths = frozenset({"c"})
     pure = False
     ranks = (1, 2)
@@ -119,6 +129,7 @@ class Linear(Primitive):
 
 class BatchNorm(Primitive):
     name = "batch_norm"
+    fills = True
     pure = False
     ranks = (3,)
 
@@ -133,6 +144,8 @@ class BatchNorm(Primitive):
 
 class LayerNorm(Primitive):
     name = "layer_norm"
+    fills = True
+    any_width = False
     pure = False
     ranks = (1, 2)
 
@@ -210,6 +223,7 @@ class Resize(Primitive):
 
 class Flatten(Primitive):
     name = "flatten"
+    any_width = False
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         from torch import nn
@@ -288,19 +302,23 @@ class Add(Primitive):
 
     name = "add"
 
-    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from .modules import Add as Module
+    def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node:
+        import operator
 
-        return Module()
+        total = inputs[0]
+        for item in inputs[1:]:
+            total = graph.call_function(operator.add, (total, item))
+        return total
 
 
 class Concat(Primitive):
     name = "concat"
+    any_width = False
 
-    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from .modules import Concat as Module
+    def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node:
+        import torch
 
-        return Module()
+        return graph.call_function(torch.cat, (list(inputs), 1))
 
 
 class Mul(Primitive):
@@ -308,16 +326,17 @@ class Mul(Primitive):
 
     name = "mul"
 
-    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from .modules import Gate as Module
+    def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node:
+        from .modules import gate
 
-        return Module()
+        return graph.call_function(gate, tuple(inputs))
 
 
 class Attention(Primitive):
     """Multi-head self-attention with ``heads`` heads of ``width`` channels (query, key, value and output projections)."""
 
     name = "attention"
+    fills = True
     pure = False
     ranks = (2,)
 
@@ -339,6 +358,7 @@ class Patches(Primitive):
     """An image cut into k x k patches, each projected to c channels: a strided convolution with a bias."""
 
     name = "patches"
+    fills = True
     widths = frozenset({"c"})
     pure = False
     ranks = (3,)
@@ -357,6 +377,7 @@ class Patches(Primitive):
 
 class ClassToken(Primitive):
     name = "class_token"
+    fills = True
     pure = False
     ranks = (2,)
 
@@ -371,6 +392,7 @@ class ClassToken(Primitive):
 
 class Positions(Primitive):
     name = "positions"
+    fills = True
     pure = False
     ranks = (2,)
 

@@ -342,6 +342,8 @@ class Applying(Evaluating):
             complaint = spec.complaint(params, [tensor.shape for tensor in inputs], shape)
             if complaint:
                 raise Fault(Code.SHAPE, span, f"'{function.name}' {complaint}")
+        if spec is not None and not spec.any_width:
+            self.refuse_width(spec.name, inputs, span)
         attrs = tuple((key, value) for key, value in params.items())
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == short else f"{spot}.{short}"
         payload = Prim(short if spec else name, attrs)

@@ -81,6 +81,12 @@ class Core(ABC):
         if diagnostic not in self.refusals:
             self.refusals.append(diagnostic)
 
+    def refuse_width(self, name: str, inputs: Sequence[Tensor], span: Span) -> None:
+        """Note that a primitive needs to know how many channels it gets."""
+        for tensor in inputs:
+            if isinstance(tensor.shape.c, Var):
+                self.refuse(span, f"cannot be mixed: `{name}` over an undecided width, {tensor.shape.c}")
+
     # ------------------------------------------------------------ the formula
 
     @contextmanager

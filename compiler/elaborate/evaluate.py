@@ -636,6 +636,8 @@ class Evaluating(Choosing):
             self.refuse(expr.span, f"cannot be mixed: `concat` of a pick has as many channels as it picks ({name})")
         tensors = [tensor for part in parts for tensor in self.tensors(part, expr, frame)]
         first = tensors[0]
+        if len(tensors) > 1:
+            self.refuse_width("concat", tensors, expr.span)
         for tensor in tensors[1:]:
             if tensor.shape.space != first.shape.space:
                 here, there = self.called(first, frame), self.called(tensor, frame)

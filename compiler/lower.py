@@ -1,0 +1,324 @@
+"""Lowering: a flat space graph becomes nested `torch.fx.GraphModule`s with readable code.
+
+One lowering serves the supernet and the discrete network alike; they differ in their graphs only. Each cell and stage
+is a GraphModule of its own; weights of choices come in as one mapping from decision path to tensor.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import networkx as nx
+from torch import fx, nn
+
+from .graph import Decision, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from .modules import joint, masked, row_sums, weighted_sum
+from .primitives import PRIMITIVES, decided
+from .symbolic import Open, Var
+
+WEIGHTS = "weights"
+"""The name of the argument that holds the weights of the choices."""
+
+
+class LoweringError(ValueError):
+    """The graph has no meaning in torch: an open width, or a plugin that is not allowed."""
+
+
+@dataclass(eq=False)
+class Region:
+    """The nodes of one cell, stage or network, and the regions directly inside."""
+
+    scope: tuple[str, ...]
+    items: list[int | Region] = field(default_factory=list)
+
+    def nodes(self) -> set[int]:
+        """All nodes in it, at any depth."""
+        found: set[int] = set()
+        for item in self.items:
+            found |= {item} if isinstance(item, int) else item.nodes()
+        return found
+
+    @property
+    def name(self) -> str:
+        """The name of its module in the module around it."""
+        return self.scope[-1].removeprefix(self.prefix) if self.scope else ""
+
+    @property
+    def prefix(self) -> str:
+        """What the full names of the modules around it begin with."""
+        return f"{self.scope[-2]}." if len(self.scope) > 1 else ""
+
+    @property
+    def inner(self) -> str:
+        """What the full names of its own nodes begin with."""
+        return f"{self.scope[-1]}." if self.scope else ""
+
+
+def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bool = False) -> fx.GraphModule:
+    """Lower a flat graph.
+
+    Args:
+        graph: a graph that holds only primitives and choices (`passes.flatten`).
+        decisions: the decisions that it mentions, by path.
+        drop_path: keep the primitive of that name, which a training schedules; else it vanishes.
+
+    Returns:
+        A module of the network's inputs (batches first) and, where there are choices, ``weights``: a mapping from
+        decision path to a tensor with one weight per item. It returns the output, or a pair with the auxiliary one.
+
+    Raises:
+        LoweringError: where a width is still open, or an operation is not known.
+    """
+    return _Lowering(graph, decisions, drop_path).region(_regions(graph))
+
+
+def _regions(graph: SpaceGraph) -> Region:
+    """The tree of regions, items in the order of their first node."""
+    root = Region(())
+    known = {(): root}
+
+    def at(scope: tuple[str, ...]) -> Region:
+        if scope not in known:
+            known[scope] = Region(scope)
+            at(scope[:-1]).items.append(known[scope])
+        return known[scope]
+
+    for index, node in graph.order():
+        at(node.scope).items.append(index)
+    return root
+
+
+class _Lowering:
+    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], drop_path: bool) -> None:
+        self.graph = graph
+        self.decisions = decisions
+        self.drop_path = drop_path
+        self.readers: dict[int, set[int]] = {}
+        for index, _ in graph.order():
+            for source in graph.sources(index):
+                self.readers.setdefault(source, set()).add(index)
+
+    # ------------------------------------------------------------ what crosses a border
+
+    def inputs(self, members: set[int]) -> list[int]:
+        found = {s for m in members for s in self.graph.sources(m) if s not in members}
+        return sorted(found)
+
+    def outputs(self, members: set[int]) -> list[int]:
+        ends = set(self.graph.outputs)
+        return sorted(m for m in members if m in ends or not self.readers.get(m, set()) <= members)
+
+    def chooses(self, members: set[int]) -> bool:
+        return any(self.needs_weights(self.graph.node(member)) for member in members)
+
+    def needs_weights(self, node: Node) -> bool:
+        match node.payload:
+            case Mix():
+                return True
+            case Weigh(decision=decision):
+                return not self.decisions[decision].candidates
+        return self.mask(node) is not None
+
+    def mask(self, node: Node) -> Var | None:
+        """The undecided width that masks a node's output."""
+        if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
+            spec = PRIMITIVES.get(node.payload.name)
+            return node.shape.c if spec is not None and spec.fills else None
+        return None
+
+    # ------------------------------------------------------------ modules
+
+    def region(self, region: Region) -> fx.GraphModule:
+        """The module of a region: own nodes as code, inner regions as modules."""
+        graph = fx.Graph()
+        modules: dict[str, nn.Module] = {}
+        values: dict[int, fx.Node] = {}
+        members = region.nodes()
+        feeds = self.graph.inputs if not region.scope else self.inputs(members)
+        for index in feeds:
+            values[index] = graph.placeholder(self.identifier(self.graph.node(index), region))
+        weights = graph.placeholder(WEIGHTS) if self.chooses(members) else None
+        for item in self.sorted(region):
+            if isinstance(item, int):
+                if not isinstance(self.graph.node(item).payload, Input):
+                    values[item] = self.node(item, graph, modules, values, weights, region)
+                continue
+            inside = item.nodes()
+            modules[item.name] = self.region(item)
+            args = [values[index] for index in self.inputs(inside)]
+            if self.chooses(inside):
+                assert weights is not None
+                args.append(weights)
+            made = graph.call_module(item.name, tuple(args))
+            made.name = _word(item.name) if len(self.outputs(inside)) == 1 else made.name
+            ends = self.outputs(inside)
+            for position, index in enumerate(ends):
+                values[index] = made if len(ends) == 1 else graph.call_function(operator.getitem, (made, position))
+        ends = list(self.graph.outputs) if not region.scope else self.outputs(members)
+        results = tuple(values[index] for index in ends)
+        graph.output(results[0] if len(results) == 1 else results)
+        name = re.sub(r"\W", "_", region.scope[-1]) if region.scope else "Network"
+        module = fx.GraphModule(_tree(modules), graph, name)
+        module.graph.lint()
+        return module
+
+    def sorted(self, region: Region) -> list[int | Region]:
+        """Own nodes and inner regions, sources first, otherwise in their order."""
+        where: dict[int, int] = {}
+        for position, item in enumerate(region.items):
+            for index in {item} if isinstance(item, int) else item.nodes():
+                where[index] = position
+        order = nx.DiGraph()
+        order.add_nodes_from(range(len(region.items)))
+        for index, position in where.items():
+            for source in self.graph.sources(index):
+                if source in where and where[source] != position:
+                    order.add_edge(where[source], position)
+        return [region.items[position] for position in nx.lexicographical_topological_sort(order)]
+
+    def identifier(self, node: Node, region: Region) -> str:
+        return _word(node.name.removeprefix(region.inner))
+
+    # ------------------------------------------------------------ nodes
+
+    def node(
+        self,
+        index: int,
+        graph: fx.Graph,
+        modules: dict[str, nn.Module],
+        values: Mapping[int, fx.Node],
+        weights: fx.Node | None,
+        region: Region,
+    ) -> fx.Node:
+        node = self.graph.node(index)
+        sources = [values[source] for source in self.graph.sources(index)]
+        match node.payload:
+            case Mix(decisions=decisions, rows=rows):
+                assert weights is not None
+                share = self.row_weights(graph, weights, decisions, rows)
+                return self.called(graph.call_function(weighted_sum, (share, sources)), node, region)
+            case Weigh(decision=decision, index=position):
+                if self.decisions[decision].candidates:
+                    return sources[0]
+                assert weights is not None
+                one = graph.call_function(operator.getitem, (self.of(graph, weights, decision), position))
+                return self.called(graph.call_function(operator.mul, (one, sources[0])), node, region)
+            case Prim(name="drop_path") if not self.drop_path:
+                return sources[0]
+            case Prim():
+                made = self.primitive(index, node, node.payload, graph, modules, sources, region)
+                width = self.mask(node)
+                if width is None:
+                    return made
+                assert weights is not None
+                share = self.all_weights(graph, weights, width.decisions)
+                return graph.call_function(masked, (made, share, tuple(int(v) for v in width.values)))
+        raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
+
+    def primitive(
+        self,
+        index: int,
+        node: Node,
+        prim: Prim,
+        graph: fx.Graph,
+        modules: dict[str, nn.Module],
+        sources: Sequence[fx.Node],
+        region: Region,
+    ) -> fx.Node:
+        spec = PRIMITIVES.get(prim.name)
+        if spec is None:
+            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
+        emitted = spec.emit(graph, sources)
+        if emitted is not None:
+            return emitted if emitted in sources else self.called(emitted, node, region)
+        shapes = [self.graph.node(source).shape for source in self.graph.sources(index)]
+        for shape in (*shapes, node.shape):
+            _closed(shape, node)
+        target = node.name.removeprefix(region.inner)
+        modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
+        return self.called(graph.call_module(target, tuple(sources)), node, region)
+
+    def called(self, made: fx.Node, node: Node, region: Region) -> fx.Node:
+        """The value under a name that a reader recognises."""
+        made._rename(self.identifier(node, region))
+        return made
+
+    def of(self, graph: fx.Graph, weights: fx.Node, decision: str) -> fx.Node:
+        return graph.call_function(operator.getitem, (weights, decision))
+
+    def all_weights(self, graph: fx.Graph, weights: fx.Node, decisions: Sequence[str]) -> fx.Node:
+        """The weights of the joint assignments of some decisions."""
+        single = [self.of(graph, weights, decision) for decision in decisions]
+        return single[0] if len(single) == 1 else graph.call_function(joint, (single,))
+
+    def row_weights(
+        self, graph: fx.Graph, weights: fx.Node, decisions: tuple[str, ...], rows: tuple[tuple[tuple[int, ...], ...], ...]
+    ) -> fx.Node:
+        """One weight per input of a mix."""
+        every = self.all_weights(graph, weights, decisions)
+        sizes = [len(self.decisions[decision].items) for decision in decisions]
+        flat = [[_position(assignment, sizes) for assignment in row] for row in rows]
+        total = 1
+        for size in sizes:
+            total *= size
+        if flat == [[i] for i in range(total)]:
+            return every
+        if all(len(row) == 1 for row in flat):
+            kept = [row[0] for row in flat]
+            if kept == list(range(kept[0], total)):
+                return graph.call_function(operator.getitem, (every, slice(kept[0], None)))
+            return graph.call_function(operator.getitem, (every, kept))
+        return graph.call_function(row_sums, (every, flat))
+
+
+def _position(assignment: tuple[int, ...], sizes: Sequence[int]) -> int:
+    position = 0
+    for item, size in zip(assignment, sizes, strict=True):
+        position = position * size + item
+    return position
+
+
+def _closed(shape: Shape, node: Node) -> None:
+    if any(isinstance(dim, Open) for dim in shape.dims):
+        raise LoweringError(f"'{node.name}' has a width that is still open")
+
+
+def _word(name: str) -> str:
+    """A dotted name as a Python identifier."""
+    word = re.sub(r"\W", "_", name)
+    return word if not word[0].isdigit() else f"_{word}"
+
+
+def _tree(modules: Mapping[str, nn.Module]) -> nn.Module:
+    """Modules of dotted names as a tree; a name may lie below another."""
+    root = nn.Module()
+    for name in sorted(modules, key=lambda name: name.count(".")):
+        *path, last = name.split(".")
+        parent = root
+        for part in path:
+            if not hasattr(parent, part):
+                parent.add_module(part, nn.Module())
+            parent = parent.get_submodule(part)
+        parent.add_module(last, modules[name])
+    return root
+
+
+def code(module: fx.GraphModule) -> str:
+    """The Python code of a lowered network: each distinct cell and stage once, then the network."""
+    seen: dict[str, list[str]] = {}
+    for path, part in [*module.named_modules()]:
+        if isinstance(part, fx.GraphModule):
+            seen.setdefault(_clean(part.code), []).append(path or "network")
+    texts = []
+    for text, paths in reversed(seen.items()):
+        texts.append(f"# {', '.join(paths)}\n{text}")
+    return "\n\n".join(texts) + "\n"
+
+
+def _clean(text: str) -> str:
+    """fx's code without its clean-up of variables."""
+    lines = [re.sub(r";(\s+\w+ = )+None$", "", re.sub(r";\s+(\w+ = )+None$", "", line)) for line in text.splitlines()]
+    return "\n".join(line for line in lines if line.strip()).strip()

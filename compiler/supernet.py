@@ -1,0 +1,258 @@
+"""The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax).
+
+Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2; the preferences follow Liu et
+al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from hdas_dsl.ast import Sense
+from hdas_dsl.diagnostics import HspError
+
+from .decide import Decisions, readable, strongest
+from .elaborate import Elaborated
+from .graph import Decision, DecisionKind
+from .lower import lower
+from .modules import DropPath
+from .passes import PASSES, Pass, run_passes
+from .quantities import Arithmetic, Constant, Depth, DepthForm, Length, Logarithm, Loss, Preference, Quantity, Total
+from .settings import By
+
+
+class Supernet(nn.Module):
+    """A network in which every choice is the weighted sum of its items.
+
+    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters.
+
+    Args:
+        space: an elaborated network with choices.
+        passes: what is done to the graph before lowering; all by default, `(FLATTEN,)` for the naive lowering.
+        init: standard deviation of the normal distribution that the alphas start from.
+        by: how strength is measured when the leading architecture is asked for.
+
+    Raises:
+        HspError: when the space cannot be relaxed by mixing.
+    """
+
+    def __init__(
+        self, space: Elaborated, passes: Iterable[Pass] = PASSES, init: float = 1e-3, by: By = By.PROBABILITY
+    ) -> None:
+        super().__init__()
+        if space.refusals:
+            raise HspError(space.refusals)
+        self.space = space
+        self.by = by
+        self.network = lower(run_passes(space.block.graph, passes), space.decisions)
+        self.architecture = nn.ParameterDict(
+            {
+                _key(path): nn.Parameter(init * torch.randn(decision.alphas))
+                for path, decision in space.decisions.items()
+                if decision.alphas
+            }
+        )
+
+    # ------------------------------------------------------------ parameters
+
+    @property
+    def module(self) -> nn.Module:
+        """The network to call: ``forward(images) -> logits``."""
+        return self
+
+    @property
+    def alphas(self) -> Mapping[str, nn.Parameter]:
+        """Raw architecture parameters by decision path."""
+        return {path: self.architecture[_key(path)] for path, d in self.space.decisions.items() if d.alphas}
+
+    def weights(self) -> Iterator[nn.Parameter]:
+        """Every parameter that is no alpha."""
+        return self.network.parameters()
+
+    # ------------------------------------------------------------ forward
+
+    def mixing(self) -> dict[str, Tensor]:
+        """The weights of every decision's items at the current alphas."""
+        return {path: mixing(self.space.decisions[path], alpha) for path, alpha in self.alphas.items()}
+
+    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
+        output: Tensor = self.network(images, self.mixing() if weights is None else dict(weights))
+        return output
+
+    # ------------------------------------------------------------ what the search asks
+
+    def preferences(self) -> dict[str, Tensor]:
+        """The soft statements of the space, weighted and signed so that they are minimised."""
+        weights, alphas = self.mixing(), self.alphas
+        return {
+            preference.name: _signed(preference) * measure(preference.quantity, alphas, weights, self.space.decisions)
+            for preference in self.space.preferences
+            if preference.weight
+        }
+
+    def scores(self) -> dict[str, float]:
+        """The value of each preferred quantity."""
+        with torch.no_grad():
+            weights, alphas = self.mixing(), self.alphas
+            return {
+                p.name: float(measure(p.quantity, alphas, weights, self.space.decisions)) for p in self.space.preferences
+            }
+
+    def entropy(self) -> dict[str, float]:
+        """The mean entropy of the choices of each copy, as a share of the largest possible."""
+        found: dict[str, list[float]] = {}
+        with torch.no_grad():
+            for path, alpha in self.alphas.items():
+                decision = self.space.decisions[path]
+                found.setdefault(decision.copy, []).append(entropy(decision, alpha))
+        return {copy: sum(values) / len(values) for copy, values in found.items()}
+
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+        """What deriving now, or from the given alphas, decides."""
+        raw = self.alphas if alphas is None else alphas
+        values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
+        return strongest(self.space.decisions, values, self.by)
+
+    def decisions(self) -> dict[str, str]:
+        """The leading architecture, for people."""
+        return readable(self.space.decisions, self.chosen())
+
+
+class Network(nn.Module):
+    """A discrete network: ``forward(images)`` gives logits, in training with the auxiliary ones where it has a head."""
+
+    def __init__(self, space: Elaborated, passes: Iterable[Pass] = PASSES, *, training_only: bool = True) -> None:
+        super().__init__()
+        if space.is_space:
+            raise ValueError(f"'{space.name}' still has choices; search it, or give an architecture")
+        graph = space.block.graph
+        self.has_aux = graph.aux is not None and training_only
+        self.network = lower(run_passes(graph, passes), {}, drop_path=training_only)
+
+    @property
+    def module(self) -> nn.Module:
+        return self
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        result: Tensor | tuple[Tensor, Tensor] = self.network(images)
+        if isinstance(result, tuple) and not self.training:
+            return result[0]
+        return result
+
+    def set_drop_path(self, rate: float) -> None:
+        """Set the probability with which each path of a sample is dropped in training."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.rate = rate
+
+
+def _key(path: str) -> str:
+    """A path as a name that torch allows."""
+    return path.replace(".", "/")
+
+
+def mixing(decision: Decision, alpha: Tensor) -> Tensor:
+    """The weights of a decision's items: softmax; k times softmax for a pick of k; sigmoid for a pick of any."""
+    match decision.kind:
+        case DecisionKind.ANY:
+            return alpha.sigmoid()
+        case DecisionKind.PICK:
+            return decision.take * alpha.softmax(0)
+    return alpha.softmax(0)
+
+
+def one_hot(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, Tensor]:
+    """Mixing weights that select an architecture: one for what is chosen, zero elsewhere and on edges not picked."""
+    weights: dict[str, Tensor] = {}
+    for path, decision in decisions.items():
+        weights[path] = torch.zeros(len(decision.items))
+        weights[path][list(chosen[path])] = 1.0
+    for path, decision in decisions.items():
+        for index, candidate in enumerate(decision.candidates):
+            if index not in chosen[path] and candidate is not None:
+                weights[candidate] = torch.zeros_like(weights[candidate])
+    return weights
+
+
+def entropy(decision: Decision, alpha: Tensor) -> float:
+    """Between 0 (decided) and 1 (undecided)."""
+    if decision.kind is DecisionKind.ANY:
+        p = alpha.sigmoid().clamp(1e-12, 1 - 1e-12)
+        return float(-(p * p.log2() + (1 - p) * (1 - p).log2()).mean())
+    p = alpha.softmax(0)
+    return float(-(p * p.clamp_min(1e-12).log()).sum() / math.log(len(p))) if len(p) > 1 else 0.0
+
+
+def _signed(preference: Preference) -> float:
+    return preference.weight if preference.sense is Sense.MINIMIZE else -preference.weight
+
+
+# ---------------------------------------------------------------- quantities
+
+
+def measure(
+    quantity: Quantity,
+    alphas: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    decisions: Mapping[str, Decision],
+) -> Tensor:
+    """A quantity of a relaxed network as a differentiable scalar."""
+    match quantity:
+        case Constant(value=value):
+            return torch.tensor(value)
+        case Depth():
+            return depth(quantity, alphas, weights, decisions)
+        case Length(decision=None, sizes=sizes):
+            return torch.tensor(float(sizes[0]))
+        case Length(decision=decision, sizes=sizes):
+            share = weights[decision or ""]
+            return (share * torch.tensor(sizes, dtype=share.dtype, device=share.device)).sum()
+        case Arithmetic(op=op, left=left, right=right):
+            a = measure(left, alphas, weights, decisions)
+            b = measure(right, alphas, weights, decisions)
+            return {"+": a.add, "-": a.sub, "*": a.mul, "/": a.div, "**": a.pow}[op](b)
+        case Logarithm(operand=operand):
+            return measure(operand, alphas, weights, decisions).log()
+        case Total() | Loss():
+            raise ValueError(f"'{quantity}' of a relaxed network is not differentiable here")
+
+
+def depth(
+    quantity: Depth,
+    alphas: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    decisions: Mapping[str, Decision],
+) -> Tensor:
+    """The mean depth of a family's elements (H-DAS).
+
+    An input has depth 0; d_j is the mean over the edges into j of a_ij * (d_i + 1). ``RAW``: every operation is a
+    recursion of its own on the raw alphas, and the depths are summed. ``WINDOW``: a_ij is the softmax over the edges
+    into j of each edge's largest raw alpha that can be derived.
+    """
+    first = alphas[quantity.nodes[0][0].decision]
+    zero = first.new_zeros(first.shape) if quantity.form is DepthForm.RAW else first.new_zeros(())
+    depths: list[Tensor] = []
+    for j, edges in enumerate(quantity.nodes):
+        before = [zero if edge.source is None else depths[edge.source] for edge in edges]
+        if quantity.form is DepthForm.RAW:
+            strengths = [alphas[edge.decision] for edge in edges]
+        else:
+            best = torch.stack([_best(decisions[edge.decision], alphas[edge.decision]) for edge in edges])
+            strengths = list(best.softmax(0))
+        d = torch.stack([a * (d_i + 1) for a, d_i in zip(strengths, before, strict=True)]).sum(0) / len(edges)
+        if quantity.ends is not None:
+            decision, shortest = quantity.ends
+            if j >= shortest - 1:
+                d = d * (1 + j * weights[decision][j - shortest + 1])
+        depths.append(d)
+    return torch.stack(depths).sum() / len(depths)
+
+
+def _best(decision: Decision, alpha: Tensor) -> Tensor:
+    derivable = torch.tensor(decision.derivable, device=alpha.device)
+    return alpha.masked_fill(~derivable, -math.inf).max()
