@@ -130,7 +130,7 @@ def show(value: object, full: bool = False) -> str:
 
 
 def _number(value: float) -> str:
-    if value == int(value) and abs(value) < 1e15:
+    if value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if abs(value) >= 1e-3:
         return repr(value)
@@ -150,17 +150,16 @@ class Reader:
 
     def section(self, model: type[S], settings: Given) -> S:
         """A model all of whose fields have defaults; a wrong setting is reported and keeps its default."""
-        values = self._fields(model, settings)
+        values = self.fields(model, settings)
         wrong = self._check(model, values, settings, NOWHERE)
         return model(**{name: value for name, value in values.items() if name not in wrong})
 
-    def replaced(self, old: S, name: str, value: Value) -> S:
-        """A copy with one field read anew; the old model where the value is wrong."""
-        read = self._fields(type(old), {name: (value, NOWHERE)})
-        values = {**dict(old), **read}
+    def replaced(self, old: S, changed: Mapping[str, object]) -> S:
+        """A copy with some fields changed; the old model where that is wrong."""
+        values = {**dict(old), **changed}
         return old if self._check(type(old), values, {}, NOWHERE) else type(old)(**values)
 
-    def _fields(self, model: type[Setting], given: Given) -> dict[str, object]:
+    def fields(self, model: type[Setting], given: Given) -> dict[str, object]:
         """Each field as its model takes it, plain values still unchecked; those that cannot be read are left out."""
         values: dict[str, object] = {}
         for name, (value, span) in given.items():
@@ -208,7 +207,7 @@ class Reader:
             if name in given:
                 self._wrong(f"{model.word} gets '{name}' twice", applied.spans.get(name, span))
             given[name] = (value, applied.spans.get(name, span))
-        values = self._fields(model, given)
+        values = self.fields(model, given)
         if len(self.diagnostics) > before or self._check(model, values, given, span):
             return None
         return model(**values)
@@ -245,13 +244,15 @@ def override(model: S, path: str, value: Value) -> S:
     What is wrong is a `ValueError` of one sentence.
     """
     name, _, rest = path.partition(".")
-    inner = getattr(model, name) if name in type(model).model_fields else None
-    if rest and isinstance(inner, Setting):
-        return model.replace(name, override(inner, rest, value))
-    if rest and inner is not None:
-        raise ValueError(f"'{name}' of {model.word} is {show(inner)} and has no '{rest}'")
     reader = Reader()
-    replaced = reader.replaced(model, name, value)
+    changed: Mapping[str, object]
+    if not rest or name not in type(model).model_fields:
+        changed = reader.fields(type(model), {name: (value, NOWHERE)})
+    elif isinstance(inner := getattr(model, name), Setting):
+        changed = {name: override(inner, rest, value)}
+    else:
+        raise ValueError(f"'{name}' of {model.word} is a plain value and has no '{rest}'")
+    replaced = reader.replaced(model, changed)
     if reader.diagnostics:
         wrong = reader.diagnostics[0]
         raise ValueError(f"{wrong.message}; {wrong.hint}" if wrong.hint else wrong.message)

@@ -273,7 +273,7 @@ def test_missing_data_say_how_to_get_them(spec: DataSpec, tmp_path: Path) -> Non
 
 def test_a_training_image_of_a_folder_is_a_crop_of_it(tmp_path: Path) -> None:
     folder(tmp_path, {"train": (8, 8), "val": (8, 8)}, ("one",))
-    halved = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 16, axis=1).repeat(32, axis=0))
+    halved = Image.fromarray(np.repeat(np.array([[0, 255]], dtype=np.uint8), 16, axis=1).repeat(32, axis=0))
     for path in tmp_path.glob("*/one/*.png"):
         halved.save(path)
 

@@ -38,7 +38,7 @@ from compiler.settings import (
 )
 from compiler.words import Named, Setting, Word, menu_of, names_of
 from hdas_dsl.diagnostics import Code, Diagnostic
-from hdas_dsl.source import Source, Span
+from hdas_dsl.source import NOWHERE, Source, Span
 
 
 def parse(text: str) -> dict[str, tuple[Value, Span]]:
@@ -231,6 +231,17 @@ def test_a_drop_path_that_drops_everything_is_refused() -> None:
     assert train("drop_path = 0\naux_weight = 0\nlabel_smoothing = 0").drop_path == Constant(value=0.0)
 
 
+def test_an_override_is_checked_by_what_holds_it() -> None:
+    with pytest.raises(ValueError, match=r"^a drop_path of ramp\(0, 1\) reaches 1, where nothing is left$"):
+        override(TrainSettings(), "drop_path.end", 1)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    _, (wrong,) = read_search({"weights": (Applied("sgd", (value,)), NOWHERE)})
+    assert wrong.message.startswith("'value' of constant must be a number, 0 or more, not ")
+
+
 def test_without_places_of_arguments_the_word_is_shown() -> None:
     source = Source("x.hsp", "sgd(momentum = 2)")
     span = Span(source, 0, 17)
@@ -331,7 +342,9 @@ def test_override(path: str, value: Value, text: str) -> None:
         ("batsh", 3, "search has no 'batsh'; did you mean 'batch'?"),
         ("batsh.x", 3, "search has no 'batsh'; did you mean 'batch'?"),
         ("batch", 0, "'batch' of search must be a whole number, at least 1, not 0"),
-        ("batch.size", 1, "'batch' of search is 64 and has no 'size'"),
+        ("batch.size", 1, "'batch' of search is a plain value and has no 'size'"),
+        ("data.size.x", 1, "'size' of cifar10 is a plain value and has no 'x'"),
+        ("weights.lr.end", -1, "'end' of cosine must be a number, 0 or more, not -1"),
         ("weights.rate", 1, "sgd has no 'rate'; known: clip, decay, lr, momentum, nesterov"),
         ("weights.momentum", 1, "'momentum' of sgd must be a number from 0 to below 1, not 1"),
         ("data", Applied("cifr10"), "'data' of search cannot be 'cifr10'; did you mean 'cifar10'?"),
