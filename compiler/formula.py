@@ -1,12 +1,15 @@
 """How many architectures: formulas that elaboration writes down and `count` evaluates exactly (law 7).
 
 A formula is a product of factors. Counting works on polynomials whose monomials are sets of tags, because a tied copy
-counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets.
+counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets. A tag lives
+only as long as two factors must still agree on it. Then a copy is replaced by its own polynomial and a decision by 1,
+so that monomials stay few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
@@ -44,7 +47,14 @@ class Mention:
     copy: str
 
 
-Factor: TypeAlias = "Decide | Choose | Given | Mention"
+@dataclass(frozen=True)
+class Ways:
+    """Counted already (`compiler.prune`): the sum of the products, each so many times."""
+
+    terms: tuple[tuple[int, Product], ...]
+
+
+Factor: TypeAlias = "Decide | Choose | Given | Mention | Ways"
 Product: TypeAlias = "tuple[Factor, ...]"
 
 Tag: TypeAlias = "str | tuple[str, int]"
@@ -65,44 +75,192 @@ def given(decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) 
 
 def count(formula: Product, copies: Mapping[str, Product]) -> int:
     """The number of architectures of a formula whose mentions are looked up in ``copies``."""
-    shared = frozenset(_shared(formula))
-    for part in copies.values():
-        shared |= frozenset(_shared(part))
-    polynomial = _product(formula, shared)
-    done: set[str] = set()
-    while True:
-        pending = {tag for monomial in polynomial for tag in monomial if isinstance(tag, str) and tag not in done}
-        if not pending:
-            return sum(polynomial.values())
-        copy = min(pending)
-        done.add(copy)
-        factor = _product(copies.get(copy, ()), shared)
-        expanded: Polynomial = {}
-        for monomial, number in polynomial.items():
-            part = _times({monomial: number}, factor) if copy in monomial else {monomial: number}
-            for key, value in part.items():
-                expanded[key] = expanded.get(key, 0) + value
-        polynomial = expanded
+    return sum(_Counting(copies).product(formula, frozenset()).values())
 
 
-def _shared(formula: Product) -> set[str]:
-    """The decisions on which some factor elsewhere depends."""
-    found: set[str] = set()
+def each_mention(formula: Product, visit: Callable[[str], None]) -> None:
+    """Call ``visit`` with every copy that a formula mentions."""
     for factor in formula:
+        if isinstance(factor, Mention):
+            visit(factor.copy)
+        for part in _parts(factor):
+            each_mention(part, visit)
+
+
+def _parts(factor: Factor) -> Iterator[Product]:
+    """The products inside a factor."""
+    match factor:
+        case Decide(_, items):
+            yield from (item for item in items if item is not None)
+        case Choose(_, _, candidates):
+            yield from candidates
+        case Given(_, cases):
+            yield from (case for _, case in cases)
+        case Ways(terms):
+            yield from (term for _, term in terms)
+
+
+def _own(factor: Factor) -> tuple[str, ...]:
+    """The decisions and the copy that a factor itself names."""
+    match factor:
+        case Decide(decision, _) | Choose(decision, _, _):
+            return (decision,)
+        case Given(decisions, _):
+            return decisions
+        case Mention(copy):
+            return (copy,)
+        case Ways(_):
+            return ()
+
+
+class _Counting:
+    """Evaluates formulas. ``shared`` always names the tags on which factors outside depend: those stay."""
+
+    def __init__(self, copies: Mapping[str, Product]) -> None:
+        self.copies = copies
+        self._names: dict[int, tuple[Factor, frozenset[str]]] = {}
+
+    def names(self, factor: Factor) -> frozenset[str]:
+        """What a factor names, not looking into copies."""
+        known = self._names.get(id(factor))
+        if known is None:
+            found = frozenset(_own(factor)).union(*(self.names(f) for part in _parts(factor) for f in part))
+            # The factor is kept along, or its id could be another's later.
+            known = self._names[id(factor)] = factor, found
+        return known[1]
+
+    def reach(self, factors: Iterable[Factor], stop: frozenset[str] = frozenset()) -> frozenset[str]:
+        """What factors name, looking into copies except those of ``stop``."""
+        found: set[str] = set()
+        pending = [name for factor in factors for name in self.names(factor)]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                if name not in stop:
+                    pending += (inner for factor in self.copies.get(name, ()) for inner in self.names(factor))
+        return frozenset(found)
+
+    def product(self, formula: Product, shared: frozenset[str]) -> Polynomial:
+        """All factors hold together."""
+        return self.join([(factor,) for factor in _merged(formula)], shared, lambda parts: parts)
+
+    def join(
+        self,
+        units: list[Product],
+        shared: frozenset[str],
+        fold: Callable[[list[Polynomial]], list[Polynomial]],
+    ) -> Polynomial:
+        """Evaluate units one by one, ``fold`` what they give and multiply it, up to tags that are not shared."""
+        if len(units) == 1 and len(units[0]) == 1:
+            return _multiplied(fold([self.factor(units[0][0], shared)]))
+        reached = [self.reach(unit) for unit in units]
+        often = Counter(name for names in reached for name in names)
+        tied = frozenset(name for name in often if name in self.copies and (often[name] > 1 or name in shared))
+        if tied:
+            # What lies in a tied copy is named there once, however many units mention the copy.
+            cuts = [self.reach(unit, tied) for unit in units]
+            cuts += [self.reach(self.copies[copy], tied) for copy in tied - shared]
+            often = Counter(name for names in cuts for name in names)
+        pending = ({name for name in often if often[name] > 1} | tied) - shared
+        kept = shared | pending
+        parts = fold([self.product(unit, kept & names) for unit, names in zip(units, reached, strict=True)])
+        inner = {name: self.reach(self.copies[name]) for name in pending if name in self.copies}
+        while pending:
+            # A copy can go once no other may still bring it, likewise a decision; the cheapest first.
+            ready = [name for name in pending if not any(name in inner[c] for c in pending if c in inner and c != name)]
+            name = min(ready, key=lambda name: (sum(_has(part, name) for part in parts), name))
+            pending.remove(name)
+            here = _multiplied([part for part in parts if _has(part, name)])
+            parts = [part for part in parts if not _has(part, name)]
+            value = self.product(self.copies[name], (shared | pending) & inner[name]) if name in inner else ONE
+            parts.append(_replaced(here, name, value))
+        return _multiplied(parts)
+
+    def factor(self, factor: Factor, shared: frozenset[str]) -> Polynomial:
         match factor:
+            case Mention(copy):
+                return {frozenset([copy]): 1} if copy in shared else self.product(self.copies.get(copy, ()), shared)
+            case Decide(decision, items):
+                total: Polynomial = {}
+                for index, item in enumerate(items):
+                    if item is not None:
+                        here: Polynomial = {frozenset([(decision, index)]): 1} if decision in shared else ONE
+                        total = _plus(total, _times(here, self.product(item, shared)))
+                return total
             case Given(decisions, cases):
-                found.update(decisions)
-                for _, case in cases:
-                    found |= _shared(case)
-            case Decide(_, items):
-                for item in items:
-                    found |= _shared(item or ())
-            case Choose(_, _, candidates):
-                for candidate in candidates:
-                    found |= _shared(candidate)
-            case Mention():
-                pass
-    return found
+                total = {}
+                for assignment, case in cases:
+                    tags: frozenset[Tag] = frozenset(zip(decisions, assignment, strict=True))
+                    total = _plus(total, _times({tags: 1}, self.product(case, shared)))
+                return total
+            case Ways(terms):
+                total = {}
+                for number, term in terms:
+                    total = _plus(total, _times({frozenset(): number}, self.product(term, shared)))
+                return total
+            case Choose(_, take, candidates):
+                return self.join(list(candidates), shared, lambda parts: [_chosen(parts, take)])
+
+
+def _merged(formula: Product) -> Product:
+    """What depends on a decision of the same product, put below the items of that decision."""
+    factors = list(formula)
+    for factor in factors:
+        if isinstance(factor, Decide):
+            name = factor.decision
+            bound = [f for f in factors if isinstance(f, Given) and name in f.decisions]
+            if bound:
+                items = (
+                    None if item is None else (*item, *(f for b in bound for f in _under(b, name, number)))
+                    for number, item in enumerate(factor.items)
+                )
+                rest = [Decide(name, tuple(items)) if f is factor else f for f in factors if f not in bound]
+                return _merged(tuple(rest))
+    return formula
+
+
+def _under(factor: Given, decision: str, item: int) -> Product:
+    """The factor where a decision of its takes an item."""
+    at = factor.decisions.index(decision)
+    rest = (*factor.decisions[:at], *factor.decisions[at + 1 :])
+    cases = {(*key[:at], *key[at + 1 :]): case for key, case in factor.cases if key[at] == item}
+    return given(rest, cases) if cases else (Ways(()),)
+
+
+def _named(tag: Tag) -> str:
+    return tag if isinstance(tag, str) else tag[0]
+
+
+def _has(part: Polynomial, name: str) -> bool:
+    return any(_named(tag) == name for monomial in part for tag in monomial)
+
+
+def _replaced(part: Polynomial, name: str, value: Polynomial) -> Polynomial:
+    """The polynomial with ``value`` for a copy; a decision is just forgotten, its items add up."""
+    total: Polynomial = {}
+    for monomial, number in part.items():
+        rest = frozenset(tag for tag in monomial if _named(tag) != name)
+        total = _plus(total, _times({rest: number}, value) if len(rest) < len(monomial) else {rest: number})
+    return total
+
+
+def _chosen(parts: list[Polynomial], take: int | None) -> Polynomial:
+    """``take`` of the candidates: elementary symmetric polynomials, one candidate after the other."""
+    if take is None:
+        return _multiplied([_plus(ONE, part) for part in parts])
+    sums: list[Polynomial] = [ONE, *({} for _ in range(take))]
+    for part in parts:
+        for size in range(take, 0, -1):
+            sums[size] = _plus(sums[size], _times(sums[size - 1], part))
+    return sums[take]
+
+
+def _multiplied(parts: Iterable[Polynomial]) -> Polynomial:
+    result = ONE
+    for part in parts:
+        result = _times(result, part)
+    return result
 
 
 def _times(left: Polynomial, right: Polynomial) -> Polynomial:
@@ -124,60 +282,3 @@ def _plus(left: Polynomial, right: Polynomial) -> Polynomial:
     for key, value in right.items():
         result[key] = result.get(key, 0) + value
     return result
-
-
-def _product(formula: Product, shared: frozenset[str]) -> Polynomial:
-    result = ONE
-    for factor in formula:
-        result = _times(result, _factor(factor, shared))
-    return result
-
-
-def _factor(factor: Factor, shared: frozenset[str]) -> Polynomial:
-    match factor:
-        case Mention(copy):
-            return {frozenset([copy]): 1}
-        case Decide(decision, items):
-            total: Polynomial = {}
-            for index, item in enumerate(items):
-                if item is None:
-                    continue
-                here: Polynomial = {frozenset([(decision, index)]): 1} if decision in shared else ONE
-                total = _plus(total, _times(here, _product(item, shared)))
-            return total
-        case Given(decisions, cases):
-            total = {}
-            for assignment, case in cases:
-                tags: frozenset[Tag] = frozenset(zip(decisions, assignment, strict=True))
-                total = _plus(total, _times({tags: 1}, _product(case, shared)))
-            return total
-        case Choose(_, take, candidates):
-            parts = [_product(candidate, shared) for candidate in candidates]
-            if take is None:
-                result = ONE
-                for part in parts:
-                    result = _times(result, _plus(ONE, part))
-                return result
-            # Elementary symmetric polynomials, one candidate after the other.
-            sums: list[Polynomial] = [ONE, *({} for _ in range(take))]
-            for part in parts:
-                for size in range(take, 0, -1):
-                    sums[size] = _plus(sums[size], _times(sums[size - 1], part))
-            return sums[take]
-
-
-def each_mention(formula: Product, visit: Callable[[str], None]) -> None:
-    """Call ``visit`` with every copy that a formula mentions."""
-    for factor in formula:
-        match factor:
-            case Mention(copy):
-                visit(copy)
-            case Decide(_, items):
-                for item in items:
-                    each_mention(item or (), visit)
-            case Choose(_, _, candidates):
-                for candidate in candidates:
-                    each_mention(candidate, visit)
-            case Given(_, cases):
-                for _, case in cases:
-                    each_mention(case, visit)
