@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.engine.bilevel import Bilevel, Descent, buffers_kept, first_order, second_order
+from compiler.engine.bilevel import Bilevel, Descent, KeptBuffers, first_order, second_order
 from compiler.engine.gradients import Gradients, LossScale
 
 
@@ -228,11 +228,11 @@ def test_a_weight_that_the_loss_does_not_use_is_left_alone() -> None:
     assert not torch.equal(after["0.weight"], before["0.weight"])
 
 
-def test_buffers_kept_restores_them_after_an_error() -> None:
+def test_kept_buffers_restores_them_after_an_error() -> None:
     net = nn.BatchNorm1d(2)
 
     def fail() -> None:
-        with buffers_kept(net):
+        with KeptBuffers(net):
             net(torch.randn(4, 2))
             raise ZeroDivisionError
 

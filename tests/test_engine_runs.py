@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from engine_toy import SEARCH, TRAIN, ToyNet, ToySpace, toy_data
+from threadpoolctl import threadpool_limits
 
 from compiler.engine import (
     CheckpointError,
@@ -62,7 +64,7 @@ def sends(number: signal.Signals, at: int) -> Callable[[int], None]:
 
 def toy(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(TOY), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
@@ -74,6 +76,13 @@ def checkpoint(out: Path) -> bytes:
 def epochs(out: Path) -> list[dict[str, object]]:
     lines = [json.loads(text) for text in (out / "history.jsonl").read_text().splitlines()]
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """More only cost time on work this small, and much of it where other programs run too."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +172,19 @@ def test_a_run_stopped_again_and_again_gives_the_same_bytes(unbroken: Path, tmp_
     assert epochs(tmp_path) == epochs(unbroken / "search")
 
 
+def test_an_interrupted_test_is_begun_again(unbroken: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="after 3 of 3 epochs;"):
+        train(tmp_path, sends(signal.SIGINT, 10))
+    assert train(tmp_path, resume=True) == train(tmp_path, resume=True)
+    assert checkpoint(tmp_path) == checkpoint(unbroken / "train")
+
+
+def test_outside_the_main_thread_there_are_no_signals_to_take(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(search, tmp_path).result()
+    assert len(epochs(tmp_path)) == 3
+
+
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     def before(call: int) -> None:
         if call == 4:
@@ -197,6 +219,7 @@ def test_a_finished_run_can_be_resumed_to_its_result(unbroken: Path, tmp_path: P
         raise AssertionError("nothing is left to do")
 
     again = search(tmp_path, never, resume=True)
+    assert checkpoint(tmp_path) == checkpoint(unbroken / "search")
     assert (again.decisions, again.history, again.epoch) == (first.decisions, first.history, first.epoch)
     assert all(torch.equal(again.alphas[path], alpha) for path, alpha in first.alphas.items())
 

@@ -46,6 +46,9 @@ class Job(Protocol):
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
         """Judge the epoch; ``accuracy`` evaluates the network and may be interrupted."""
 
+    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+        """Do what comes after the last epoch, and say how it went."""
+
 
 class _Stopped(Exception):
     """Asked to stop where no state is half changed."""
@@ -79,6 +82,8 @@ def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) ->
                 report.epoch(record, before)
                 if state.epoch < job.epochs:
                     _check(stop, compute)
+            seed_all(mix(seed, "finish", compute.rank), compute.device)
+            report.note(job.finish(accuracy))
         except _Stopped:
             save()
             where = f"after {state.epoch} of {job.epochs} epochs" + (f" and {state.step} steps" if state.step else "")

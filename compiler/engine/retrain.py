@@ -15,7 +15,7 @@ from compiler.data.source import Batch
 from compiler.engine import checkpoint
 from compiler.engine.batches import Batches
 from compiler.engine.bilevel import descend
-from compiler.engine.compute import PRECISIONS, Compute
+from compiler.engine.compute import PRECISIONS, Compute, deterministic
 from compiler.engine.loop import drive, measure
 from compiler.engine.optimizers import optimizer, set_rate
 from compiler.engine.protocol import RunOptions, Trainable
@@ -42,31 +42,29 @@ class TrainOutcome:
 def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: RunOptions) -> TrainOutcome:
     """Train on the whole training part, save the weights, and then evaluate once on the test part."""
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    training = _Training(trainable, data, settings, compute)
+    training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
     drive(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
-    path = run.out / WEIGHTS
-    if compute.main:
-        checkpoint.write(path, training.module.state_dict(), {})
-    compute.wait()
-    test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
-    return TrainOutcome(measure(training.module, test, compute), path, tuple(training.state.history))
+    return TrainOutcome(training.accuracy, training.path, tuple(training.state.history))
 
 
 def evaluate(module: nn.Module, dataset: Dataset[Batch], batch: int, device: str = "auto", workers: int = 0) -> float:
     """The accuracy of a network in eval mode on a dataset."""
     compute = Compute(device)
-    return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
+    with deterministic():
+        return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
 
 
 class _Training:
     """The steps of a training."""
 
-    def __init__(self, trainable: Trainable, data: Data, settings: TrainSettings, compute: Compute) -> None:
+    def __init__(self, trainable: Trainable, data: Data, settings: TrainSettings, compute: Compute, path: Path) -> None:
         self.trainable, self.settings, self.compute = trainable, settings, compute
         self.module = trainable.module.to(compute.device)
         self.weights = list(self.module.parameters())
         self.optimizer = optimizer(settings.weights, self.weights)
         self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
+        self.test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
+        self.path, self.accuracy = path, 0.0
         self.meter = Meter(compute.device)
         optimizers = {"weights": (self.optimizer, named(self.module, self.weights))}
         self.state = State("train", self.module, {}, optimizers, {"train": self.meter}, compute)
@@ -112,3 +110,9 @@ class _Training:
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
         return EpochRecord(epoch + 1, self.glance() | self._schedule(epoch, self.steps - 1), {})
+
+    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+        if self.compute.main:
+            checkpoint.write(self.path, self.module.state_dict(), {})
+        self.accuracy = accuracy(self.test)
+        return f"The test accuracy is {self.accuracy:.2%}."

@@ -57,8 +57,7 @@ def run_search(
         )
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     search = _Search(searchable, data, settings, compute, anneal)
-    report = Report.of(run, compute)
-    drive(search, search.state, mix(settings.seed, "search"), run, report)
+    drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
 
@@ -186,6 +185,10 @@ class _Search:
             return
         if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
             state.best_epoch, state.best = record.epoch, _copy(state)
+
+    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+        found = self.outcome()
+        return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:
         state = self.state
