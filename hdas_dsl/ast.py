@@ -6,9 +6,10 @@ the sequence they stand in (`Comment`); a comment behind a line is that line's `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Iterator, TypeAlias
+from typing import Self, TypeAlias
 
 from .source import NOWHERE, Span
 
@@ -25,6 +26,22 @@ class Node:
                 yield value
             elif isinstance(value, tuple):
                 yield from (part for part in value if isinstance(part, Node))
+
+    def mapped(self, change: Callable[[Node], Node]) -> Self:
+        """A copy with ``change`` applied to each node directly below; the node itself where nothing changed."""
+        changes: dict[str, object] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            made: object = value
+            if isinstance(value, Node):
+                made = change(value)
+            elif isinstance(value, tuple):
+                made = tuple(change(part) if isinstance(part, Node) else part for part in value)
+                if all(a is b for a, b in zip(made, value, strict=True)):
+                    made = value
+            if made is not value:
+                changes[item.name] = made
+        return replace(self, **changes) if changes else self
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, depth first, in source order."""

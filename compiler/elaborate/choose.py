@@ -249,7 +249,7 @@ class Choosing(Core):
         return found.pop() if len(found) == 1 else None
 
     def _candidate_name(self, tensor: Tensor, text: Text) -> str:
-        return tensor.name or text.graph.node(tensor.index).name
+        return tensor.name or self._source(tensor, text) or text.graph.node(tensor.index).name
 
     def combine(self, picked: Picked, frame: Frame, spot: str | None, span: Span) -> Tensor:
         """A pick of one, read as the tensor that it is."""
