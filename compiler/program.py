@@ -1,0 +1,405 @@
+"""What a file says to do: which network, in which phases, with which settings. No torch.
+
+`compile_file` is the front half of every command: load, check, elaborate. All that is wrong with the file comes out of
+it as diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from hdas_dsl import ast
+from hdas_dsl.check import check
+from hdas_dsl.diagnostics import Code, Diagnostic, Severity, suggest
+from hdas_dsl.modules import Instance, Loader, Unit
+from hdas_dsl.parser import parse_expression
+from hdas_dsl.printer import print_module
+from hdas_dsl.source import NOWHERE, Span
+
+from .decide import Decisions, default_decisions
+from .derive import derive_module
+from .elaborate import Elaborated, elaborate
+from .elaborate.body import Elaborator
+from .elaborate.numbers import BINARY, tidy
+from .elaborate.state import Fault, Silent
+from .settings import SearchSettings, Softmax, TrainSettings, Value, override, read_search, read_train
+from .values import Function, Partial, Space
+from .values import Value as Meaning
+from .words import Applied
+
+
+S = TypeVar("S", SearchSettings, TrainSettings)
+
+
+class UsageError(Exception):
+    """The command line, not the file, is wrong: one clear sentence."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """``--set name=value``: a parameter of the network, or a setting, by dotted name."""
+
+    name: str
+    value: ast.Expr
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """One search: a network with arguments and settings. ``after`` names the phases whose result it uses."""
+
+    name: str
+    network: Elaborated
+    settings: SearchSettings
+    after: tuple[str, ...] = ()
+    optional: bool = False
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled file. Without phases it is an architecture, or a space that nobody searches yet: ``network``."""
+
+    name: str
+    instance: Instance
+    network: Elaborated
+    phases: tuple[Phase, ...]
+    settings: SearchSettings
+    train: ast.Train | None
+    train_network: Elaborated | None
+    train_settings: TrainSettings
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def is_space(self) -> bool:
+        return any(phase.network.is_space for phase in self.phases) or self.network.is_space
+
+    @property
+    def named_phases(self) -> bool:
+        """Whether the file itself speaks of phases."""
+        return any(phase.name for phase in self.phases)
+
+    @property
+    def unit(self) -> Unit:
+        return self.instance.unit
+
+
+@dataclass(eq=False)
+class _Compiler:
+    loader: Loader
+    instance: Instance
+    overrides: Sequence[Override]
+    used: set[str] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    # ------------------------------------------------------------ targets
+
+    def target(
+        self, expr: ast.Expr, phases: Mapping[str, Instance], overrides: Sequence[Override]
+    ) -> tuple[Function, dict[str, Meaning], Span] | None:
+        """The network that a section names, with its arguments."""
+        elaborator = Elaborator()
+        frame = elaborator.module_frame(self.instance).sub(
+            locals={name: Space(instance) for name, instance in phases.items()}
+        )
+        try:
+            value = elaborator.eval(expr, frame)
+            args: dict[str, Meaning] = {}
+            if isinstance(value, Partial):
+                function, positional, named = value.function, value.positional, dict(value.named)
+                if isinstance(function, Function):
+                    args = elaborator.bind(function, positional, named, frame, expr.span)
+                value = function
+            if not isinstance(value, Function) or not is_network(value.definition):
+                raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
+            known = {param.name for param in value.definition.params}
+            for item in overrides:
+                if item.name in known:
+                    self.used.add(item.text)
+                    args[item.name] = elaborator.eval(item.value, frame)
+        except Fault as fault:
+            self.diagnostics.append(fault.diagnostic)
+            return None
+        except Silent:
+            return None
+        return value, args, expr.span
+
+    def elaborated(self, function: Function, args: dict[str, Meaning], span: Span) -> Elaborated | None:
+        result, diagnostics = elaborate(self.instance, function, args, span=span)
+        self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
+        return result
+
+    # ------------------------------------------------------------ settings
+
+    def values(self, lines: Sequence[ast.SettingLine]) -> dict[str, tuple[Value, Span]]:
+        """Settings as plain values."""
+        found: dict[str, tuple[Value, Span]] = {}
+        for line in lines:
+            if isinstance(line, ast.Setting):
+                try:
+                    found[line.name] = (plain(line.value), line.span)
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+        return found
+
+    def search_settings(self, values: dict[str, tuple[Value, Span]], phase: str) -> SearchSettings:
+        settings, diagnostics = read_search(values)
+        self.diagnostics += diagnostics
+        return self.overridden(settings, SearchSettings, phase)
+
+    def overridden(self, settings: S, kind: type[S], phase: str) -> S:
+        """The settings with those of the command line in force."""
+        for item in self.overrides:
+            name = item.name.removeprefix(f"{phase}.") if phase else item.name
+            if name.partition(".")[0] not in kind.model_fields:
+                continue
+            try:
+                settings = override(settings, name, plain(item.value))
+                self.used.add(item.text)
+            except (ValueError, Fault) as error:
+                raise UsageError(f"--set {item.text}: {error}") from None
+        return settings
+
+    # ------------------------------------------------------------ the whole
+
+    def program(self, name: str, network: str | None) -> Program | None:
+        unit = self.instance.unit
+        searches = [line for line in unit.module.lines if isinstance(line, ast.Search)]
+        trains = [line for line in unit.module.lines if isinstance(line, ast.Train)]
+        search = searches[0] if searches else None
+        phases: list[Phase] = []
+        results: dict[str, Instance] = {}
+        outer = self.values(search.settings) if search else {}
+        settings = self.search_settings(dict(outer), "")
+        if search is not None and network is None:
+            for line in search.settings:
+                if isinstance(line, ast.Phase):
+                    phase = self.phase(line, outer, results)
+                    if phase is None:
+                        return None
+                    phases.append(phase)
+                    results[phase.name] = self.imagined(phase)
+            if search.target is not None:
+                found = self.target(search.target, {}, self.overrides)
+                space = None if found is None else self.elaborated(*found)
+                if space is None:
+                    return None
+                phases.append(Phase("", space, settings, span=search.target.span))
+        main = phases[-1].network if phases else self.only_network(network)
+        if main is None:
+            return None
+        for phase in phases:
+            if isinstance(phase.settings.relax, Softmax):
+                self.diagnostics += [d for d in phase.network.refusals if d not in self.diagnostics]
+        train = trains[0] if trains else None
+        train_values = self.values(train.settings) if train else {}
+        train_settings, diagnostics = read_train(train_values)
+        self.diagnostics += diagnostics
+        train_settings = self.overridden(train_settings, TrainSettings, "")
+        train_network: Elaborated | None = None
+        if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
+            found = self.target(train.target, results, self.overrides)
+            train_network = None if found is None else self.elaborated(*found)
+        elif train is not None and train.target is not None:
+            self.target(train.target, results, ())
+        return Program(
+            name,
+            self.instance,
+            main,
+            tuple(phases),
+            settings,
+            train,
+            train_network,
+            train_settings,
+            tuple(self.library_changes(unit)),
+        )
+
+    def phase(
+        self, line: ast.Phase, outer: dict[str, tuple[Value, Span]], results: Mapping[str, Instance]
+    ) -> Phase | None:
+        """A phase: its own settings win over those of the section around it."""
+        if line.name in results:
+            self.diagnostics.append(Diagnostic(Code.PHASE, line.span, f"there are two phases '{line.name}'"))
+            return None
+        mine = [replace(o, name=o.name.removeprefix(f"{line.name}.")) for o in self.overrides]
+        found = self.target(line.target, results, mine)
+        if found is None:
+            return None
+        space = self.elaborated(*found)
+        settings = self.search_settings({**outer, **self.values(line.settings)}, line.name)
+        if space is None:
+            return None
+        after = tuple(n.id for n in line.target.walk() if isinstance(n, ast.Name) and n.id in results)
+        return Phase(line.name, space, settings, tuple(dict.fromkeys(after)), settings.optional, line.span)
+
+    def imagined(self, phase: Phase) -> Instance:
+        """The result of a phase that has not run: its first architecture, which stands in for the one to be found."""
+        return as_instance(self.loader, phase, default_decisions(phase.network.decisions))
+
+    def only_network(self, name: str | None) -> Elaborated | None:
+        """The network of a file without a search section."""
+        unit = self.instance.unit
+        networks = [d for d in unit.module.definitions if is_network(d)]
+        if name is not None:
+            chosen = [d for d in networks if d.name == name]
+            if not chosen:
+                hint = suggest(name, (d.name for d in networks)) or ""
+                raise UsageError(f"--network {name}: this file has no such network {hint}".strip())
+            networks = chosen
+        if len(networks) != 1:
+            where = Span(unit.source, 0, 0)
+            listed = ", ".join(d.name for d in networks)
+            message = f"this file has {len(networks)} networks: {listed}" if networks else "this file has no network"
+            hint = "name one with `search NET`, or `--network NET`" if networks else "a library is used, not compiled"
+            span = networks[1].copy.span if networks and isinstance(networks[1], ast.GraphDef) else where
+            self.diagnostics.append(Diagnostic(Code.NO_NETWORK, span, message, hint))
+            return None
+        found = self.target(ast.Name(networks[0].name, span=networks[0].span), {}, self.overrides)
+        return None if found is None else self.elaborated(*found)
+
+    def library_changes(self, unit: Unit) -> list[Diagnostic]:
+        """Warn where the shipped library is not the one that a derived file was written with."""
+        result = []
+        for section in unit.module.lines:
+            if not isinstance(section, ast.Provenance):
+                continue
+            for line in section.settings:
+                if not isinstance(line, ast.Setting) or line.name != "library":
+                    continue
+                recorded = plain(line.value)
+                known = {used.shipped: used for _, used in unit.imports if used is not None and used.shipped}
+                for path, sha in _pairs(recorded):
+                    if path in known and known[path].sha256[:16] != sha:
+                        message = f"the library file '{path}' has changed since this file was derived"
+                        result.append(Diagnostic(Code.LIBRARY, line.span, message, severity=Severity.WARNING))
+        return result
+
+
+def _pairs(value: Value) -> list[tuple[str, str]]:
+    items = value if isinstance(value, tuple) else ()
+    texts = [str(item) for item in items]
+    return list(zip(texts[::2], texts[1::2], strict=False))
+
+
+def as_instance(loader: Loader, phase: Phase, chosen: Decisions) -> Instance:
+    """What a phase found, as definitions that a later phase can use."""
+    module = derive_module(phase.network, chosen)
+    instance = loader.load_text(print_module(module), f"<{phase.name}>")
+    assert instance is not None, "a derived module parses (law 2)"
+    return instance
+
+
+def plain(expr: ast.Expr) -> Value:
+    """A setting's expression as a value: numbers, texts, tuples, words with or without parameters."""
+    match expr:
+        case ast.Number():
+            return expr.value
+        case ast.String(value=value):
+            return value
+        case ast.Name(id="true" | "false" as word):
+            return word == "true"
+        case ast.Name(id=word):
+            return Applied(word, (), {}, expr.span)
+        case ast.Tuple(items=items):
+            return tuple(plain(item) for item in items)
+        case ast.Unary(op="-", operand=operand):
+            value = plain(operand)
+            if isinstance(value, int | float):
+                return -value
+        case ast.Binary(op=op, left=left, right=right) if op in BINARY:
+            a, b = plain(left), plain(right)
+            if isinstance(a, int | float) and isinstance(b, int | float):
+                try:
+                    result: Value = tidy(BINARY[op](a, b))
+                except (ArithmeticError, TypeError) as error:
+                    raise Fault(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
+                return result
+        case ast.Call(func=ast.Name(id=word), args=args):
+            spans = {arg.name or position: arg.span for position, arg in enumerate(args)}
+            positional = tuple(plain(arg.value) for arg in args if arg.name is None)
+            named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
+            return Applied(word, positional, named, expr.span, spans)
+    raise Fault(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
+
+
+def is_network(definition: ast.Definition) -> bool:
+    return isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
+
+
+def read_override(text: str) -> Override:
+    """``name=value`` of the command line.
+
+    Raises:
+        UsageError: when it is not of that form.
+    """
+    name, sign, value = text.partition("=")
+    expr, diagnostics = parse_expression(value, f"--set {name.strip()}")
+    if not sign or not name.strip() or expr is None:
+        why = diagnostics[0].message if diagnostics else "the form is name=value"
+        raise UsageError(f"--set {text}: {why}")
+    return Override(name.strip(), expr, text)
+
+
+def compile_file(
+    path: str | Path, overrides: Sequence[Override] = (), network: str | None = None, text: str | None = None
+) -> tuple[Program | None, list[Diagnostic]]:
+    """Load, check and elaborate a file.
+
+    Args:
+        path: the file; its name is what messages show.
+        overrides: values from the command line.
+        network: which network, where the file has several and no search section.
+        text: the content, when it comes from elsewhere (standard input).
+
+    Returns:
+        The program, or None where there are errors, and all diagnostics, warnings included.
+
+    Raises:
+        UsageError: when an override names nothing.
+    """
+    loader = Loader()
+    name = str(path)
+    instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
+    diagnostics = list(loader.diagnostics)
+    if instance is not None:
+        checked = {id(instance.unit): instance.unit} | {id(u): u for u in loader.units.values() if u.shipped is None}
+        for unit in checked.values():
+            diagnostics += check(unit)
+    if instance is None or any(d.severity is Severity.ERROR for d in diagnostics):
+        return None, in_order(diagnostics)
+    compiler = _Compiler(loader, instance, overrides)
+    program = compiler.program(Path(name).stem, network)
+    diagnostics += compiler.diagnostics
+    if any(d.severity is Severity.ERROR for d in diagnostics):
+        return None, in_order(diagnostics)
+    if program is not None:
+        unused = [item for item in overrides if item.text not in compiler.used]
+        if unused:
+            known = [p.name for p in program.network.root.definition.params] + list(SearchSettings.model_fields)
+            hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields]) or ""
+            raise UsageError(f"--set {unused[0].text}: there is no parameter or setting of that name {hint}".strip())
+        diagnostics += program.warnings
+    return program, in_order(diagnostics)
+
+
+def in_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Each diagnostic once, by file and place."""
+    unique: dict[tuple[str, int, str, str], Diagnostic] = {}
+    for item in diagnostics:
+        unique.setdefault((item.span.source.name, item.span.start, item.code.value, item.message), item)
+    return sorted(unique.values(), key=lambda item: (item.span.source.name, item.span.start))
+
+
+__all__ = [
+    "Override",
+    "Phase",
+    "Program",
+    "UsageError",
+    "as_instance",
+    "compile_file",
+    "plain",
+    "read_override",
+]

@@ -1,0 +1,107 @@
+"""What is in a space or an architecture: the facts that `hdas-compile FILE` prints, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .cost import Cost, Costs, is_auxiliary
+from .elaborate import Elaborated
+from .formula import count
+from .graph import Call, Decision, Prim
+from .program import Program
+from .symbolic import OPEN, Var
+
+
+def cardinality(space: Elaborated) -> int:
+    """The number of architectures (law 7)."""
+    return count(space.formula, {path: copy.formula for path, copy in space.copies.items()})
+
+
+def describe(program: Program) -> dict[str, Any]:
+    """One JSON-ready object about a compiled file."""
+    if not program.named_phases:
+        return {**facts(program.network), "name": program.network.name}
+    phases = []
+    total = 1
+    for phase in program.phases:
+        found = facts(phase.network, known=not phase.after)
+        total *= 1 if phase.optional else int(found["cardinality"])
+        phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
+    return {
+        "name": program.name,
+        "kind": "space",
+        "params": None,
+        "macs": None,
+        "cardinality": str(total),
+        "choices": None,
+        "alphas": None,
+        "input": None,
+        "classes": None,
+        "blocks": None,
+        "phases": phases,
+    }
+
+
+def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
+    """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
+    costs = Costs()
+    total = costs.block(space.block) if known else Cost(None, None)
+    graph = space.block.graph
+    output = None if graph.output is None else graph.node(graph.output).shape
+    classes = output.c if output is not None and isinstance(output.c, int) else None
+    return {
+        "name": space.name,
+        "kind": "space" if space.is_space else "architecture",
+        "params": total.params,
+        "macs": total.macs,
+        "cardinality": str(cardinality(space)),
+        "choices": [choice(decision) for decision in space.decisions.values()],
+        "alphas": space.alphas,
+        "input": list(space.input.dims),
+        "classes": classes,
+        "arguments": dict(space.block.arguments),
+        "blocks": list(blocks(space, costs, known)),
+        "refusals": [diagnostic.message for diagnostic in space.refusals],
+    }
+
+
+def choice(decision: Decision) -> dict[str, Any]:
+    """A decision for a machine."""
+    found: dict[str, Any] = {"path": decision.path, "kind": decision.kind.value, "items": list(decision.items)}
+    if not all(decision.derivable):
+        found["derivable"] = [item for item, yes in zip(decision.items, decision.derivable, strict=True) if yes]
+    if decision.take:
+        found["take"] = decision.take
+    return found
+
+
+def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict[str, Any]]:
+    """The cells, stages and operations in the network's own text, in order."""
+    graph = space.block.graph
+    for index, node in graph.order():
+        if not isinstance(node.payload, Call | Prim):
+            continue
+        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else Cost(None, None)
+        block = node.payload.block if isinstance(node.payload, Call) else None
+        if is_auxiliary(node):
+            continue
+        yield {
+            "name": node.name,
+            "kind": block.level if block else "op",
+            "definition": (block.copy or block.name) if block else node.payload.name,  # type: ignore[union-attr]
+            "shape": [str(dim) if isinstance(dim, Var) else None if dim is OPEN else dim for dim in node.shape.dims],
+            "params": cost.params,
+            "macs": cost.macs,
+        }
+
+
+def human(number: int | None) -> str:
+    """A count for people: 1,930,618."""
+    return "undefined" if number is None else f"{number:,}"
+
+
+def power(number: int) -> str:
+    """A large count for people, with its order of magnitude."""
+    text = f"{number:,}"
+    return text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
