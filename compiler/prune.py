@@ -1,0 +1,386 @@
+"""Texts with `prune`: what the output does not reach does not exist, nor do its choices. Counted exactly.
+
+A pick of any number may take nothing, and nothing comes of nothing: an operation on it does not exist either, while a
+sum or a concatenation goes without it. What is chosen must exist, and so must the output.
+
+The nodes of a text are walked from the output back. A state is what the choices so far demand of the nodes still to
+come, with the decisions that must still be agreed on, the copies that exist, and the quantities that a `require` of
+the text speaks of. States that coincide are added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeAlias
+
+from hdas_dsl import ast
+from hdas_dsl.diagnostics import Code, Diagnostic
+
+from .elaborate import Copy, Elaborated
+from .elaborate.numbers import BINARY, tidy
+from .formula import Factor, Given, Mention, Product, Tag, Ways, count
+from .graph import Block, Call, Decision, Input, Mix, Prim, SpaceGraph, Weigh
+from .symbolic import Var
+
+COSTS = ("params", "macs", "memory", "latency")
+"""Quantities of a `require` that take no part in counting; in a text with `prune`, `edges` and `count(Op)` do."""
+
+
+class Uncountable(Exception):
+    """What a text requires is beyond counting; the space can still be searched and sampled."""
+
+    def __init__(self, node: ast.Node, message: str) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(Code.QUANTITY, node.span, message)
+
+
+def architectures(space: Elaborated) -> int:
+    """The number of architectures of a space (law 7).
+
+    Raises:
+        Uncountable: a `require` of the space speaks of a structure that is not counted.
+    """
+    formulas: dict[str, Product] = {}
+    for path, copy in space.copies.items():
+        conditions = [
+            r.condition for r in space.requirements if r.frame.text is copy.text and not _of_cost(r.condition)
+        ]
+        if copy.text.prune:
+            formulas[path] = reached(space, copy, conditions)
+        else:
+            holds = all(_value(condition, copy, {}) for condition in conditions)
+            formulas[path] = copy.formula if holds else (Ways(()),)
+    return count(space.formula, formulas)
+
+
+def reached(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Product:
+    """The formula of a copy whose text has `prune`, where its conditions on structure hold."""
+    others = (_steps(other.block.graph) for other in space.copies.values() if other is not copy)
+    kept = {name for steps in others for step in steps for name in step.decisions}
+    kept |= {name for name, decision in space.decisions.items() if decision.copy != copy.path}
+    walk = _Walk(copy, space.decisions, frozenset(kept), conditions)
+    terms: dict[frozenset[Tag], int] = {}
+    for state, number in walk.states().items():
+        grades = dict(zip(walk.quantities, state.grades, strict=True))
+        if all(_value(condition, copy, grades) for condition in conditions):
+            terms[state.tags] = terms.get(state.tags, 0) + number
+    return (Ways(tuple((number, tuple(map(_factor, tags))) for tags, number in terms.items())),)
+
+
+def _factor(tag: Tag) -> Factor:
+    return Mention(tag) if isinstance(tag, str) else Given((tag[0],), (((tag[1],), ()),))
+
+
+# ---------------------------------------------------------------- requirements
+
+
+def _of_cost(condition: ast.Expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id in COSTS for node in condition.walk())
+
+
+def _quantity(node: ast.Node) -> str | None:
+    """``edges``: how many tensors the picks of a text take. ``count(Op)``: the applications of an operation in it."""
+    match node:
+        case ast.Name(id="edges"):
+            return "edges"
+        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=name)),)):
+            return f"count({name})"
+    return None
+
+
+def _value(expr: ast.Expr, copy: Copy, grades: Mapping[str, int]) -> int | float:
+    """The value of a condition, or of a part of it, where quantities have these values."""
+    quantity = _quantity(expr)
+    if quantity is not None and quantity in grades:
+        return grades[quantity]
+    if quantity is not None:
+        raise Uncountable(expr, f"`{quantity}` is counted in a text with `prune` only")
+    match expr:
+        case ast.Number():
+            return expr.value
+        case ast.Name(id=name) if isinstance(value := copy.text.bindings.get(name), int | float):
+            return value
+        case ast.Unary(op="not", operand=operand):
+            return not _value(operand, copy, grades)
+        case ast.Unary(operand=operand):
+            return -_value(operand, copy, grades)
+        case ast.Binary(op="and", left=left, right=right):
+            return _value(left, copy, grades) and _value(right, copy, grades)
+        case ast.Binary(op="or", left=left, right=right):
+            return _value(left, copy, grades) or _value(right, copy, grades)
+        case ast.Binary(op=op, left=left, right=right) if op != "in":
+            result: int | float = tidy(BINARY[op](_value(left, copy, grades), _value(right, copy, grades)))
+            return result
+    raise Uncountable(expr, "architectures cannot be counted under this requirement")
+
+
+# ---------------------------------------------------------------- the nodes of a text in one list
+
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Block"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A node of a text, or of an operation in it; ``sources`` are positions of earlier steps."""
+
+    payload: Payload
+    sources: tuple[int, ...]
+
+    @property
+    def decisions(self) -> frozenset[str]:
+        """The decisions that it reads itself."""
+        match self.payload:
+            case Prim(attrs=attrs):
+                return frozenset(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
+            case Mix(decisions=decisions):
+                return frozenset(decisions)
+            case Weigh(decision=decision):
+                return frozenset([decision])
+        return frozenset()
+
+    @property
+    def copy(self) -> Block | None:
+        """The copy that it is an instance of."""
+        return self.payload if isinstance(self.payload, Block) and self.payload.copy is not None else None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it makes do with those of its sources that exist."""
+        return isinstance(self.payload, Prim) and self.payload.name in ("add", "concat")
+
+    @property
+    def quantity(self) -> str | None:
+        """The quantity that grows by one where it exists."""
+        match self.payload:
+            case Weigh():
+                return "edges"
+            case Prim(name=name) | Block(name=name):
+                return f"count({name})"
+        return None
+
+
+def _steps(graph: SpaceGraph, every: bool = False) -> list[_Step]:
+    """The nodes of a graph, sources first and the output last; copies stay closed.
+
+    Operations are opened where that can matter: where they hold a choice or a copy, join tensors, or in ``every`` case.
+    """
+    steps: list[_Step] = []
+    plain: dict[int, bool] = {}
+
+    def closed(block: Block) -> bool:
+        if id(block) not in plain:
+            parts = (node.payload for _, node in block.graph.order())
+            plain[id(block)] = len(block.graph.inputs) == 1 and all(
+                closed(part.block) if isinstance(part, Call) else not _Step(part, ()).decisions for part in parts
+            )
+        return block.copy is None and plain[id(block)]
+
+    def add(payload: Payload, sources: tuple[int, ...]) -> int:
+        steps.append(_Step(payload, sources))
+        return len(steps) - 1
+
+    def visit(graph: SpaceGraph, inputs: Sequence[int] | None) -> int:
+        at: dict[int, int] = {}
+        for index, node in graph.order():
+            sources = tuple(at[source] for source in graph.sources(index))
+            match node.payload:
+                case Input(index=slot) if inputs is not None:
+                    at[index] = inputs[slot]
+                case Call(block) if block.copy is None and (every or not closed(block)):
+                    at[index] = add(block, (visit(block.graph, sources),))
+                case Call(block):
+                    at[index] = add(block, sources)
+                case payload:
+                    at[index] = add(payload, sources)
+        assert graph.output is not None
+        return at[graph.output]
+
+    add(Prim("output"), (visit(graph, None),))
+    return steps
+
+
+def _inside(block: Block) -> Iterator[_Step]:
+    """All steps of a copy and of the copies in it."""
+    for step in _steps(block.graph):
+        yield step
+        if step.copy is not None:
+            yield from _inside(step.copy)
+
+
+# ---------------------------------------------------------------- from the output back
+
+
+@dataclass(frozen=True)
+class _State:
+    """``demands`` says which steps to come must exist, and which must not.
+
+    A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
+    """
+
+    demands: frozenset[tuple[int, bool]]
+    tags: frozenset[Tag]
+    grades: tuple[int, ...]
+
+    def demand(self, step: int) -> bool | None:
+        return True if (step, True) in self.demands else False if (step, False) in self.demands else None
+
+    def tag(self, name: str) -> int | None:
+        return next((tag[1] for tag in self.tags if not isinstance(tag, str) and tag[0] == name), None)
+
+    def met(self, step: int) -> _State:
+        return replace(self, demands=self.demands - {(step, True), (step, False)})
+
+    def asking(self, steps: Iterable[int], exist: bool = True) -> Iterator[_State]:
+        """With a demand on more steps; nothing where that contradicts one made before."""
+        more = frozenset((step, exist) for step in steps)
+        if not any((step, not exist) in self.demands for step, _ in more):
+            yield replace(self, demands=self.demands | more)
+
+    def without(self, names: Iterable[str]) -> _State:
+        return replace(self, tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
+
+    def tagged(self, name: str, value: int) -> _State:
+        return replace(self, tags=self.without([name]).tags | {(name, value)})
+
+
+class _Walk:
+    """The ways to choose in a text."""
+
+    def __init__(
+        self, copy: Copy, decisions: Mapping[str, Decision], kept: frozenset[str], conditions: Sequence[ast.Expr]
+    ) -> None:
+        self.copy = copy
+        self.decisions = decisions
+        spoken = {
+            quantity: node for condition in conditions for node in condition.walk() if (quantity := _quantity(node))
+        }
+        self.quantities = tuple(spoken)
+        self.steps = _steps(copy.block.graph, every=bool(spoken))
+        for inner in (inner for step in self.steps if spoken and step.copy for inner in _inside(step.copy)):
+            if inner.quantity in spoken:
+                message = f"`{inner.quantity}` goes on inside the cells of this text, where it cannot be counted"
+                raise Uncountable(spoken[inner.quantity], message)
+        self.reads = [self._reads(step) for step in self.steps]
+        self.first = {name: index for index, names in reversed(list(enumerate(self.reads))) for name in names}
+        self.over: dict[int, set[str]] = {}
+        for name in self.first.keys() - kept:
+            self.over.setdefault(self.first[name], set()).add(name)
+        self.sure: list[bool] = []
+        for step in self.steps:
+            self.sure.append(self._sure(step))
+
+    def _reads(self, step: _Step) -> frozenset[str]:
+        """The decisions that are made where a step exists: its own, or numbers that are handed to a copy."""
+        if step.copy is None:
+            return step.decisions
+        inside = (name for inner in _inside(step.copy) for name in inner.decisions)
+        return frozenset(name for name in inside if self.decisions[name].copy == self.copy.path)
+
+    def _sure(self, step: _Step) -> bool:
+        """Whether a step exists wherever it is read."""
+        if isinstance(step.payload, Weigh):
+            return self.decisions[step.payload.decision].take > 0
+        return (any if step.gathers else all)(self.sure[source] for source in step.sources)
+
+    def states(self) -> dict[_State, int]:
+        """All ways to choose that the output can exist by, and how many there are of each."""
+        last = len(self.steps) - 1
+        states = {_State(frozenset([(last, True)]), frozenset(), (0,) * len(self.quantities)): 1}
+        for index in range(last, -1, -1):
+            after: dict[_State, int] = {}
+            for state, number in states.items():
+                exists = state.demand(index)
+                for move in [state] if exists is None else self.moves(index, exists, state.met(index)):
+                    rest = move.without(self.over[index]) if index in self.over else move
+                    after[rest] = after.get(rest, 0) + number
+            states = after
+        return states
+
+    def moves(self, index: int, exists: bool, state: _State) -> Iterator[_State]:
+        """What a step leads to that must, or must not, exist."""
+        step = self.steps[index]
+        match step.payload:
+            case Weigh(decision=decision):
+                yield from self.weigh(index, decision, state)
+            case _ if step.gathers:
+                yield from self.gather(step, exists, self.grown(step, state) if exists else state)
+            case _ if not exists:
+                yield from self.nothing(step, state)
+            case Mix(decisions=decisions, rows=rows):
+                for item in self.decided(self.reads[index], state):
+                    row = tuple(item.tag(name) for name in decisions)
+                    for source, mine in zip(step.sources, rows, strict=True):
+                        if row in mine:
+                            yield from item.asking([source])
+            case _:
+                here = self.grown(step, state)
+                if step.copy is not None and step.copy.copy is not None:
+                    here = replace(here, tags=here.tags | {step.copy.copy})
+                for item in self.decided(self.reads[index], here):
+                    yield from item.asking(step.sources)
+
+    def grown(self, step: _Step, state: _State) -> _State:
+        grades = (grade + (name == step.quantity) for grade, name in zip(state.grades, self.quantities, strict=True))
+        return replace(state, grades=tuple(grades))
+
+    def decided(self, names: Iterable[str], state: _State) -> Iterator[_State]:
+        """Every way to make decisions that are not made yet."""
+        open_ = sorted(name for name in names if state.tag(name) is None)
+        for items in product(*(range(len(self.decisions[name].items)) for name in open_)):
+            made = list(zip(open_, items, strict=True))
+            if all(self.decisions[name].derivable[item] for name, item in made):
+                yield replace(state, tags=state.tags | frozenset(made))
+
+    def nothing(self, step: _Step, state: _State) -> Iterator[_State]:
+        """A step that must not exist: what it reads must not. No item of a mix may, since one is chosen."""
+        loose = [source for source in dict.fromkeys(step.sources) if not self.sure[source]]
+        if isinstance(step.payload, Mix) and len(loose) < len(set(step.sources)):
+            return
+        if not isinstance(step.payload, Mix) and len(loose) > 1:
+            name = self.copy.definition.name
+            raise Uncountable(self.copy.definition, f"'{name}' joins two tensors of which either may not exist")
+        if loose:
+            yield from state.asking(loose, exist=False)
+
+    def gather(self, step: _Step, exists: bool, state: _State) -> Iterator[_State]:
+        """A sum or concatenation: it exists where anything does that it reads."""
+        plain: dict[int, None] = {}
+        picks: dict[str, list[int]] = {}
+        for source in step.sources:
+            payload = self.steps[source].payload
+            if isinstance(payload, Weigh):
+                picks.setdefault(payload.decision, []).append(source)
+            else:
+                plain[source] = None
+        parts: list[tuple[str | None, list[int]]] = [*((None, [source]) for source in plain), *picks.items()]
+        choices = [(True,) if self.sure[sources[0]] else (True, False) for _, sources in parts]
+        for flags in product(*choices):
+            if any(flags) is not exists:
+                continue
+            states = [state]
+            for (pick, sources), flag in zip(parts, flags, strict=True):
+                if pick is None:
+                    states = [more for one in states for more in one.asking(sources, flag)]
+                else:
+                    states = [more for one in states for more in self.offer(pick, sources, flag, one)]
+            yield from states
+
+    def offer(self, pick: str, sources: list[int], some: bool, state: _State) -> Iterator[_State]:
+        """The candidates of a pick, of which some, or none, are taken."""
+        before = state.tag(pick)
+        if before is None:
+            yield from state.tagged(pick, 0).asking(sources) if some else iter([state.tagged(pick, -1)])
+        elif (before >= 0) is some:
+            yield state
+
+    def weigh(self, index: int, pick: str, state: _State) -> Iterator[_State]:
+        """A candidate that a pick may take; the first candidate comes last, when enough must have been taken."""
+        step, take, taken = self.steps[index], self.decisions[pick].take, state.tag(pick) or 0
+        enough = (take or 1) if index == self.first[pick] else 0
+        if taken >= enough:
+            yield state
+        if enough <= taken + 1 <= (take or taken + 1):
+            more = state.tagged(pick, min(taken + 1, take or 1))
+            yield from self.grown(step, more).asking(step.sources)
