@@ -1,0 +1,218 @@
+"""Law 7: the number of architectures is that of exhaustive enumeration, and the published one where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb, prod
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from compiler.elaborate import Elaborated, elaborate
+from compiler.prune import Uncountable, architectures
+from compiler.values import Function
+from hdas_dsl import ast
+from hdas_dsl.modules import Entity, Instance, Loader
+from tests.random_spaces import Plan, plans
+
+SPACES = Path(__file__).parent.parent / "spaces"
+
+
+def space(instance: Instance, network: Function | None = None, **args: object) -> Elaborated:
+    """A network of a file, by default the last."""
+    if network is None:
+        definitions = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef)]
+        network = Function(definitions[-1], instance)
+    found, diagnostics = elaborate(network.instance, network, dict(args))
+    assert found is not None, [d.render() for d in diagnostics]
+    return found
+
+
+def named(instance: Instance, name: str) -> Function:
+    """A definition that a file sees."""
+    entity = instance.lookup(name)
+    assert isinstance(entity, Entity)
+    assert isinstance(entity.plain, ast.GraphDef)
+    return Function(entity.plain, entity.instance)
+
+
+def file(name: str) -> Instance:
+    loader = Loader()
+    instance = loader.load(SPACES / f"{name}.hsp")
+    assert instance is not None, loader.diagnostics
+    return instance
+
+
+def shipped(name: str, **args: object) -> Elaborated:
+    return space(file(name), **args)
+
+
+def written(text: str, **args: object) -> Elaborated:
+    loader = Loader()
+    instance = loader.load_text(dedent(text), "test.hsp", SPACES)
+    assert instance is not None, [d.render() for d in loader.diagnostics]
+    return space(instance, **args)
+
+
+# ---------------------------------------------------------------- published numbers
+
+CELL = 1_037_664_180
+"""Normal or reduction cells of DARTS: prod over four nodes of C(n, 2) * 7^2."""
+
+TRELLIS_CELL = prod(comb(n + 2, 2) * 49 for n in range(5))
+
+PUBLISHED = {
+    "darts": CELL**2,
+    "hdas_cells": CELL**5,
+    "hdas_stages": 3**51,
+    "nasbench201": 15_625,
+    "ofa_mobilenetv3": sum(9**n for n in (2, 3, 4)) ** 5,
+    "autoformer_tiny": 3 * (4**12 + 4**13 + 4**14),
+    "fbnet": 9**22,
+    "hierarchical_nb201": 75_549_915 * 15_625,
+    "nats_size": 32_768,
+    "autodeeplab": 28_657 * TRELLIS_CELL,
+    "tree": 2 + 22**2 + 22**4,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published(name: str) -> None:
+    assert architectures(shipped(name)) == PUBLISHED[name]
+
+
+def test_distribution_search() -> None:
+    """Where stages end: the network is that of the stage search, with another stage."""
+    instance = file("hdas_dist")
+    found = space(instance, named(instance, "Hdas"), Stage=named(instance, "Open"))
+    assert architectures(found) == 97_764_063_507**3
+    assert found.alphas == 3 * 92 + 15
+
+
+# ---------------------------------------------------------------- exhaustive enumeration
+
+
+@given(plan=plans())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_enumeration(plan: Plan) -> None:
+    found = plan.list(most=3000)
+    assume(found is not None and len(found) > 0)
+    assert found is not None
+    assert len(found) == len(set(found)), "the enumeration itself repeats one"
+    assert architectures(written(plan.text)) == len(found)
+
+
+@given(plan=plans(mixable=True, prunes=False))
+@settings(max_examples=50, deadline=None)
+def test_mixable_spaces_can_be_mixed(plan: Plan) -> None:
+    assert not written(plan.text).refusals
+
+
+# ---------------------------------------------------------------- prune
+
+
+def benchmark_101(vertices: int, edges: int) -> Elaborated:
+    """NAS-Bench-101 with fewer vertices."""
+    text = (SPACES / "nasbench101.hsp").read_text()
+    text = text.replace("n[i < 5]", f"n[i < {vertices}]").replace("edges <= 9", f"edges <= {edges}")
+    return written(text)
+
+
+def labelled(vertices: int, edges: int) -> int:
+    """Labelled graphs in which every vertex lies between input and output, with one of three operations each."""
+    pairs = list(combinations(range(vertices + 2), 2))
+
+    def whole(size: int) -> Iterator[int]:
+        last = size + 1
+        inner = [(a, b) for a, b in pairs if b <= last]
+        for count in range(edges + 1):
+            for chosen in combinations(inner, count):
+                ahead, back = {0}, {last}
+                for a, b in chosen:
+                    ahead |= {b} if a in ahead else set()
+                for a, b in reversed(chosen):
+                    back |= {a} if b in back else set()
+                if len(ahead) == len(back) == size + 2:
+                    yield 3**size
+
+    return sum(comb(vertices, size) * sum(whole(size)) for size in range(vertices + 1))
+
+
+@pytest.mark.parametrize(("vertices", "edges"), [(1, 9), (2, 9), (2, 3), (3, 4), (3, 9), (4, 7)])
+def test_benchmark_101_small(vertices: int, edges: int) -> None:
+    assert architectures(benchmark_101(vertices, edges)) == labelled(vertices, edges)
+
+
+def test_benchmark_101() -> None:
+    """Distinct pruned graphs with at most 9 edges; the benchmark's 423,624 are these up to isomorphism."""
+    assert architectures(shipped("nasbench101")) == 1_824_025
+
+
+@pytest.mark.parametrize(("layers", "paths"), [(1, 1), (2, 2), (3, 5), (4, 13), (5, 34), (12, 28_657)])
+def test_trellis_paths(layers: int, paths: int) -> None:
+    assert architectures(shipped("autodeeplab", layers=layers)) == paths * TRELLIS_CELL
+
+
+HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\ncell C(x) { output (a | b)(x) }\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # A decision read twice is one, reached by either way.
+        ("k = 1 | 3\n u = conv(x, k)\n v = conv(x, k)\n output pick 1 of (u, v, x)", 2 + 2 + 1),
+        # A copy behind an item exists with that item only.
+        ("u = C(x)\n output pick 1 of (u, x)", 2 + 1),
+        ("u = C(x)\n v = C(x)\n output sum(x, pick any of (u, v))", 1 + 2 + 2 + 2),
+        ("u = C@p(x)\n v = C@q(x)\n output sum(x, pick any of (u, v))", 1 + 2 + 2 + 4),
+        # Nothing comes of nothing: the output must exist, what is picked too.
+        ("u = (a | b)(sum(pick any of (x)))\n output pick 1 of (u, x)", 2 + 1),
+        ("u = sum(pick any of (x))\n v = sum(pick any of (x))\n output u + v", 3),
+        ("u = (a | b)(sum(pick any of (x)))\n output x + u", 2 + 1),
+        ("u = sum(pick any of (x))\n output u", 1),
+        ("output x + a(x) + (a | b)(x)", 2),
+        # Requirements on structure.
+        ("output sum(pick any of (x, a(x), b(x)))\n require edges == 2", 3),
+        ("u = (a | b)(x)\n v = (a | b)(u)\n output v\n require count(a) == 1", 2),
+        ("u = (a | b)(x)\n v = (a | b)(u)\n output v\n require not count(a) + 1 == 2 or params > 3", 4),
+        ("u = (a | b)(x)\n output u\n require count(a) > 1", 0),
+    ],
+)
+def test_pruned(body: str, expected: int) -> None:
+    text = f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n prune\n}}\n"
+    assert architectures(written(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("output sum(pick any of (x, a(x)))\n require edges <= 1", "`prune` only"),
+        ("u = C(x)\n output u\n require count(a) <= 1\n prune", "inside the cells"),
+        ("n[i < 1 | 2] = prev(x) -> a\n output last of n\n require depth(n) <= 1\n prune", "cannot be counted"),
+    ],
+)
+def test_refused(body: str, words: str) -> None:
+    with pytest.raises(Uncountable, match=words) as caught:
+        architectures(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
+    assert "require" in caught.value.diagnostic.render()
+
+
+# ---------------------------------------------------------------- what must not explode
+
+
+@pytest.mark.parametrize("depth", [3])
+def test_deep_tree(depth: int) -> None:
+    def trees(d: int) -> int:
+        return 2 if d == 0 else 2 + trees(d - 1) ** 2 + trees(d - 1) ** 4
+
+    assert architectures(shipped("tree", depth=depth)) == trees(depth)
+
+
+def test_many_optional_copies() -> None:
+    """Twenty cells that may or may not exist, and one cell that all of them share."""
+    lines = "\n".join(f" u{i} = (C@p{i} | D | a)({f'u{i - 1}' if i else 'x'})" for i in range(20))
+    text = f"{HEAD}cell D(x) {{ output (a | b | relu)(x) }}\nnetwork N(x: [4, 8, 8]) {{\n{lines}\n output u19\n}}\n"
+    assert architectures(written(text)) == 3**20 + 3 * (4**20 - 3**20)
