@@ -95,7 +95,3 @@ class Preference:
     sense: Sense
     quantity: Quantity
     weight: float
-
-
-TOTALS = ("params", "macs", "memory", "latency", "edges", "count")
-"""Names of `Total` quantities."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from hdas_dsl import ast
 from hdas_dsl.modules import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.source import NOWHERE, Span
+from hdas_dsl.words import ELEMENT
 
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated, Frame
-from ..elaborate.evaluate import ELEMENT
 from ..graph import DecisionKind
 from ..symbolic import OPEN
 from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value

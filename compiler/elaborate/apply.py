@@ -116,7 +116,9 @@ class Applying(Evaluating):
         if len(tensors) != len(wanted):
             names = ", ".join(param.name for param in wanted)
             have = f"{len(tensors)} tensor{'s' if len(tensors) != 1 else ''}"
-            message = f"'{function.name}' takes {len(wanted)} input{'s' if len(wanted) != 1 else ''} ({names}), not {have}"
+            message = (
+                f"'{function.name}' takes {len(wanted)} input{'s' if len(wanted) != 1 else ''} ({names}), not {have}"
+            )
             raise Fault(Code.ARGUMENT, span, message, None, (function.definition.span, "defined here"))
         return tuple(tensors)
 
@@ -129,7 +131,9 @@ class Applying(Evaluating):
         for name in named:
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (function.definition.span, "defined here"))
+                raise Fault(
+                    Code.ARGUMENT, span, message, suggest(name, known), (function.definition.span, "defined here")
+                )
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
             message = f"'{function.name}' takes {len(known)} parameters, not {len(positional) + len(named)}"
@@ -312,7 +316,8 @@ class Applying(Evaluating):
         span: Span,
     ) -> Tensor:
         definition = function.definition
-        assert isinstance(definition, ast.OpDef) and isinstance(definition.body, ast.External)
+        assert isinstance(definition, ast.OpDef)
+        assert isinstance(definition.body, ast.External)
         text = self.inner_text(function, inputs, "", "op", frame.text.relaxed)
         params = self.complete(function, given, text, span)
         name = definition.body.name
@@ -332,7 +337,7 @@ class Applying(Evaluating):
             fixed = {key: params[key] for key in params if key not in undecided}
 
             def settle(values: Sequence[Value]) -> Value:
-                return build([fixed.get(n, None) if n in fixed else values[undecided.index(n)] for n in names])
+                return build([fixed[n] if n in fixed else values[undecided.index(n)] for n in names])
 
             mixed = self.fork([params[key] for key in undecided], settle, frame.text, f"{spot}.mix", span)
             assert isinstance(mixed, Tensor)
@@ -382,4 +387,3 @@ def describe(value: Value) -> str:
         case Partial() | Compose() | Menu() | Copies():
             return callable_name(value)
     return str(value)
-

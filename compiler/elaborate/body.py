@@ -8,6 +8,7 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.modules import Instance
 from hdas_dsl.source import Span
+from hdas_dsl.words import element_name, element_of
 
 from ..formula import Mention, Product
 from ..graph import Block, Decision, DecisionKind, Input, Shape
@@ -16,7 +17,6 @@ from ..symbolic import Var
 from ..values import UNKNOWN, Bundle, Function, Tensor, Value, kind
 from .apply import Applying
 from .core import flatten
-from .evaluate import ELEMENT, element_name
 from .preferences import read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
 
@@ -111,6 +111,8 @@ class Elaborator(Applying):
         if isinstance(line, ast.Binding):
             for name in line.target.names:
                 text.bindings[name] = UNKNOWN
+                if element := element_of(name):
+                    text.families.setdefault(element[0], Family(element[0])).elements[element[1]] = UNKNOWN
 
     def line(self, line: ast.BodyLine, text: Text) -> None:
         match line:
@@ -154,18 +156,25 @@ class Elaborator(Applying):
 
     def plain_line(self, line: ast.Binding, text: Text) -> None:
         frame = Frame(text, text.instance, line.target.name)
-        match = ELEMENT.fullmatch(line.target.name)
-        if match is not None:
-            index = tuple(map(int, match[2].split("_")))
-            frame = frame.sub(element=(match[1], index))
+        element = element_of(line.target.name)
+        if element is not None:
+            frame = frame.sub(element=element)
         text.traces[id(line)] = [frame]
         self.where(line, frame)
         value = self.bound(self.eval(line.value, frame, line.target.name), line, frame)
         self.assign(line.target, value, text.bindings, line.span)
-        if match is not None:
-            family = text.families.setdefault(match[1], Family(match[1]))
-            family.elements[index] = value
+        if element is not None:
+            self.add_element(element, value, line, text)
         self.remember_fields(line, frame, text)
+
+    def add_element(self, element: tuple[str, tuple[int, ...]], value: Value, line: ast.Binding, text: Text) -> None:
+        """A line of its own for one element of a family."""
+        name, index = element
+        family = text.families.setdefault(name, Family(name))
+        if index in family.elements:
+            message = f"'{element_name(name, index)}' is already defined, as an element of '{name}'"
+            raise Fault(Code.DUPLICATE, line.target.span, message)
+        family.elements[index] = value
 
     def bound(self, value: Value, line: ast.Binding, frame: Frame) -> Value:
         """The value of a line: tensors take its name, and a menu stays undecided."""
@@ -213,14 +222,16 @@ class Elaborator(Applying):
         size = self.size(first.size, Frame(text, text.instance, name), name)
         if isinstance(size, Var):
             if len(line.target.dims) > 1 or len(size.decisions) > 1:
-                raise Fault(Code.UNDECIDED, first.size.span, "only a family of one index, by one choice, can vary in size")
+                raise Fault(
+                    Code.UNDECIDED, first.size.span, "only a family of one index, by one choice, can vary in size"
+                )
             family.size = self.decisions[size.decisions[0]]
             factors: list[Product] = []
             for i in range(int(max(size.values))):
                 with self.scope() as scope:
                     self.element(line, family, (i,), {first.index: i}, text, frames)
                 factors.append(tuple(scope))
-            cases = {
+            cases: dict[tuple[int, ...], Product] = {
                 (j,): tuple(factor for part in factors[: int(count)] for factor in part)
                 for j, count in enumerate(size.values)
             }
@@ -241,9 +252,7 @@ class Elaborator(Applying):
                 raise Fault(Code.RANGE, expr.span, f"a family has a whole number of elements, not {number}")
         return value
 
-    def indices(
-        self, dims: tuple[ast.Dim, ...], text: Text, name: str
-    ) -> list[tuple[tuple[int, ...], dict[str, int]]]:
+    def indices(self, dims: tuple[ast.Dim, ...], text: Text, name: str) -> list[tuple[tuple[int, ...], dict[str, int]]]:
         """All index tuples; later sizes may depend on earlier indices."""
         found: list[tuple[tuple[int, ...], dict[str, int]]] = [((), {})]
         for dim in dims:
@@ -266,6 +275,8 @@ class Elaborator(Applying):
         frames: list[Frame],
     ) -> None:
         name = element_name(family.name, index)
+        if index in family.elements:
+            raise Fault(Code.DUPLICATE, line.target.span, f"'{name}' is already defined, in a line of its own")
         frame = Frame(text, text.instance, name, dict(indices), (family.name, index))
         frames.append(frame)
         try:
@@ -334,7 +345,9 @@ class Elaborator(Applying):
         frame = Frame(text, function.instance, "")
         for index, param in enumerate(definition.inputs):
             if param.shape is None:
-                raise Fault(Code.SHAPE, param.span, f"input '{param.name}' of a network needs a shape, such as [3, 32, 32]")
+                raise Fault(
+                    Code.SHAPE, param.span, f"input '{param.name}' of a network needs a shape, such as [3, 32, 32]"
+                )
             dims = tuple(self.whole(dim, frame) for dim in param.shape)
             if any(dim < 1 for dim in dims) or not 1 <= len(dims) <= 3:
                 raise Fault(Code.SHAPE, param.span, f"'{param.name}' cannot have the shape {Shape(dims)}")
@@ -367,4 +380,3 @@ def elaborate(
     elaborator = Elaborator(forced)
     result = elaborator.network(function, dict(args or {}), span or function.definition.span)
     return result, elaborator.diagnostics
-

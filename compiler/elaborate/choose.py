@@ -92,7 +92,7 @@ class Choosing(Core):
         )
         self.declare(decision, place)
         if all(isinstance(value, Tensor) for value in values):
-            cases = {(index,): value for index, value in enumerate(values)}
+            cases: dict[tuple[int, ...], Tensor] = {(index,): value for index, value in enumerate(values)}
             return self.mix((path,), cases, place.text, inner.name, span)
         return Var((path,), (len(values),), tuple(values))
 
@@ -175,7 +175,7 @@ class Choosing(Core):
         if text.inside:
             raise Fault(Code.KIND, expr.span, f"operation '{text.definition.name}' cannot hold a choice")
         take = None if expr.count is None else self.eval(expr.count, frame)
-        if isinstance(take, Var) or isinstance(take, bool) or not (take is None or isinstance(take, int)):
+        if isinstance(take, Var | bool) or not isinstance(take, int | None):
             raise Fault(Code.UNDECIDED, expr.span, "how many are picked must be a plain whole number")
         found = self.candidates(expr.bundle, frame)
         for value, _, option in found:
@@ -223,7 +223,10 @@ class Choosing(Core):
         if len(values) == 1:
             return [(values[0], tuple(factors), Option(expr, frame))]
         self.factor(*factors)
-        return [(value, (), Option(ast.Name(getattr(value, "name", None) or "?", span=expr.span), frame)) for value in values]
+        return [
+            (value, (), Option(ast.Name(getattr(value, "name", None) or "?", span=expr.span), frame))
+            for value in values
+        ]
 
     def _menu_of(self, tensor: Tensor, text: Text) -> str | None:
         """The decision of a candidate that is a menu's."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, suggest
 from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.source import Span
+from hdas_dsl.words import BUILTINS, CONSTANTS, DIMENSIONS, NUMERIC, element_name, element_of
 
 from ..graph import Prim, Shape
 from ..symbolic import OPEN, Open, Var, lift
@@ -31,15 +31,8 @@ from ..values import (
 )
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors
-from .numbers import BINARY, BUILTINS, CONSTANTS, NUMERIC, tidy
+from .numbers import BINARY, COMPUTE, tidy
 from .state import Family, Fault, Frame, Silent, Text
-
-ELEMENT = re.compile(r"([A-Za-z_][A-Za-z_0-9]*?)(\d+(?:_\d+)*)$")
-"""``n2`` and ``h3_1``: an element of a family by its one name."""
-
-
-def element_name(family: str, index: tuple[int, ...]) -> str:
-    return family + "_".join(map(str, index))
 
 
 def addends(expr: ast.Expr) -> list[ast.Expr]:
@@ -111,11 +104,10 @@ class Evaluating(Choosing):
                 return self.mentioned(text.bindings[expr.id], expr, frame)
             if expr.id in text.families:
                 return self.family(text.families[expr.id])
-            if match := ELEMENT.fullmatch(expr.id):
-                family = text.families.get(match[1])
-                index = tuple(map(int, match[2].split("_")))
-                if family is not None and index in family.elements:
-                    return self.member(family, index, expr.span)
+            if element := element_of(expr.id):
+                family = text.families.get(element[0])
+                if family is not None and element[1] in family.elements:
+                    return self.member(family, element[1], expr.span)
         if expr.id in CONSTANTS:
             return CONSTANTS[expr.id]
         if expr.id == "relaxed":
@@ -159,11 +151,16 @@ class Evaluating(Choosing):
 
     def family(self, family: Family) -> Value:
         """All elements; as many as the size says where that is a decision."""
-        elements = tuple(family.elements.values())
+        elements = self.elements(family)
         if family.size is None:
             return Bundle(elements)
         sizes = family.size.numbers
         return Var((family.size.path,), (len(sizes),), tuple(Bundle(elements[: int(size)]) for size in sizes))
+
+    def elements(self, family: Family) -> tuple[Value, ...]:
+        if UNKNOWN in family.elements.values():
+            raise Silent
+        return tuple(family.elements.values())
 
     def member(self, family: Family, index: tuple[int, ...], span: Span) -> Value:
         if index not in family.elements:
@@ -213,7 +210,7 @@ class Evaluating(Choosing):
                     size = lift(lambda a, b: a * b, size, dim)
                 return size
         message = f"a tensor of shape {shape} has no '{expr.name}'"
-        raise Fault(Code.SHAPE, expr.span, message, suggest(expr.name, ("c", "h", "w", "n", "rest", "size")))
+        raise Fault(Code.SHAPE, expr.span, message, suggest(expr.name, DIMENSIONS))
 
     def element_fields(self, base: ast.Expr, frame: Frame) -> dict[str, Value] | None:
         """The where-names of an element, if ``base`` names one."""
@@ -232,18 +229,19 @@ class Evaluating(Choosing):
     def index(self, expr: ast.Index, frame: Frame) -> Value:
         if isinstance(expr.base, ast.Name) and not frame.foreign and expr.base.id in frame.text.families:
             family = frame.text.families[expr.base.id]
-            axes: list[list[int]] = []
-            for position, index in enumerate(expr.indices):
+            axes: list[Sequence[int]] = []
+            for index in expr.indices:
                 if isinstance(index, ast.Range):
-                    low, high = self.whole(index.low, frame), self.whole(index.high, frame)
-                    axes.append([i for i in range(low, high + 1)])
+                    axes.append(range(self.whole(index.low, frame), self.whole(index.high, frame) + 1))
                 else:
-                    axes.append([self.whole(index, frame)])
-                if family.elements and position >= len(next(iter(family.elements))):
-                    raise Fault(Code.RANGE, expr.span, f"'{family.name}' has fewer indices")
+                    axes.append((self.whole(index, frame),))
+            arity = len(next(iter(family.elements), axes))
+            if len(axes) != arity:
+                raise Fault(Code.RANGE, expr.span, f"'{family.name}' has {arity} indices, not {len(axes)}")
             if not any(isinstance(index, ast.Range) for index in expr.indices):
                 return self.member(family, tuple(axis[0] for axis in axes), expr.span)
-            return Bundle(tuple(v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))))
+            chosen = {i: v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))}
+            return Bundle(self.elements(replace(family, elements=chosen)))
         base = self.eval(expr.base, frame)
         if isinstance(base, Bundle) and len(expr.indices) == 1 and not isinstance(expr.indices[0], ast.Range):
             at = self.whole(expr.indices[0], frame)
@@ -296,9 +294,11 @@ class Evaluating(Choosing):
 
     def earlier(self, expr: ast.Earlier, frame: Frame) -> Value:
         if frame.element is None or frame.element[0] != expr.family:
-            raise Fault(Code.NOT_EARLIER, expr.span, f"`earlier {expr.family}` stands only in a line of '{expr.family}'")
+            raise Fault(
+                Code.NOT_EARLIER, expr.span, f"`earlier {expr.family}` stands only in a line of '{expr.family}'"
+            )
         family = frame.text.families.get(expr.family)
-        return Bundle(tuple(family.elements.values()) if family else ())
+        return Bundle(self.elements(family) if family else ())
 
     def take(self, expr: ast.Take, frame: Frame, spot: str | None) -> Value:
         bundle = self.eval(expr.bundle, frame)
@@ -323,7 +323,7 @@ class Evaluating(Choosing):
         seeds = [part for arg in expr.args for part in flatten(self.eval(arg.value, frame))]
         earlier: list[Value] = []
         if frame.element is not None and frame.element[0] in frame.text.families:
-            earlier = list(frame.text.families[frame.element[0]].elements.values())
+            earlier = list(self.elements(frame.text.families[frame.element[0]]))
         kept = [*seeds, *earlier][-len(seeds) :] if seeds else []
         if not kept:
             raise Fault(Code.FEW, expr.span, "`prev` needs what comes before the first element")
@@ -336,7 +336,7 @@ class Evaluating(Choosing):
         value = self.eval(expr, frame)
         if isinstance(value, Menu):
             value = self.settle_menu(value, f"{frame.name}.{callable_name(value)}", frame)
-        if isinstance(value, Open) or isinstance(value, int | float | str):
+        if isinstance(value, Open | int | float | str):
             return value
         if isinstance(value, Var) and isinstance(value.values[0], int | float):
             return value
@@ -365,7 +365,9 @@ class Evaluating(Choosing):
             values = [self.eval(leaf, frame) for leaf in leaves]
             if any(is_tensors(value) for value in values):
                 name = spot or f"{frame.name}.sum"
-                terms = [(t, leaf.span) for leaf, v in zip(leaves, values, strict=True) for t in self.tensors(v, leaf, frame)]
+                terms = [
+                    (t, leaf.span) for leaf, v in zip(leaves, values, strict=True) for t in self.tensors(v, leaf, frame)
+                ]
                 return self.add_up(terms, frame, name, expr.span)
             total = values[0]
             for value in values[1:]:
@@ -578,7 +580,9 @@ class Evaluating(Choosing):
                 return tuple(rest)
         return ()
 
-    def check_names(self, function: Value, positional: Sequence[Value], named: dict[str, Value], expr: ast.Call) -> None:
+    def check_names(
+        self, function: Value, positional: Sequence[Value], named: dict[str, Value], expr: ast.Call
+    ) -> None:
         """Refuse parameters that a partial application's function does not have."""
         if not isinstance(function, Function):
             return
@@ -604,7 +608,7 @@ class Evaluating(Choosing):
         if named:
             raise Fault(Code.ARGUMENT, expr.span, f"'{function.name}' has no named parameters")
         if function.name in NUMERIC:
-            count, compute = NUMERIC[function.name]
+            count, compute = NUMERIC[function.name], COMPUTE[function.name]
             args = [part for value in positional for part in flatten(value)]
             if inputs or (count is not None and len(args) != count) or not args:
                 raise Fault(Code.ARGUMENT, expr.span, f"'{function.name}' takes {count or 'some'} numbers")
@@ -645,5 +649,7 @@ class Evaluating(Choosing):
                 raise Fault(Code.RESOLUTION, expr.span, message)
         channels: Value = widths[0] if widths else first.shape.c
         for tensor in () if widths else tensors[1:]:
-            channels = OPEN if OPEN in (channels, tensor.shape.c) else lift(lambda a, b: a + b, channels, tensor.shape.c)
+            channels = (
+                OPEN if OPEN in (channels, tensor.shape.c) else lift(lambda a, b: a + b, channels, tensor.shape.c)
+            )
         return frame.text.add(name, Prim("concat"), Shape((channels, *first.shape.space)), tuple(tensors), expr.span)

@@ -42,25 +42,15 @@ def round_to(step: float, value: float) -> int:
     return int(nearest + step if nearest < 0.9 * value else nearest)
 
 
-NUMERIC: dict[str, tuple[int | None, Callable[..., Any]]] = {
-    "min": (None, min),
-    "max": (None, max),
-    "round_to": (2, round_to),
-    "ceil": (1, math.ceil),
-    "floor": (1, math.floor),
-    "log": (1, math.log),
-    "exp": (1, math.exp),
-    "sqrt": (1, math.sqrt),
-    "abs": (1, abs),
+COMPUTE: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "round_to": round_to,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "log": math.log,
+    "exp": math.exp,
+    "sqrt": math.sqrt,
+    "abs": abs,
 }
-"""Functions of numbers, with the count of their arguments (None: any)."""
-
-CONSTANTS: dict[str, bool] = {"true": True, "false": False}
-
-TENSOR_FUNCTIONS = ("sum", "concat", "prev")
-"""Functions of bundles, which the evaluator knows."""
-
-BUILTINS = (*NUMERIC, *TENSOR_FUNCTIONS)
-"""Every name that the language defines by itself; a definition of the same name wins over it."""
-
-WORDS = (*BUILTINS, *CONSTANTS, "relaxed", "open", "fresh", "logit", "probability")
+"""What the functions of numbers in `hdas_dsl.words` compute."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, suggest
+from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, TOTALS, element_of
 
 from ..graph import Decision, DecisionKind
 from ..quantities import (
-    TOTALS,
     Arithmetic,
     Constant,
     Depth,
@@ -24,11 +24,9 @@ from ..quantities import (
 )
 from ..symbolic import Var
 from ..values import Value
-from .evaluate import ELEMENT
 from .state import Family, Fault, Text
 
 Plain = Callable[[ast.Expr, Text], Value]
-FAMILY_QUANTITIES = ("depth", "length")
 
 
 def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decision], plain: Plain) -> Preference:
@@ -37,7 +35,11 @@ def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decis
     if isinstance(weight, Var) or not isinstance(weight, int | float):
         raise Fault(Code.VALUE, line.span, "the weight of a preference is a plain number")
     quantity = read_quantity(line.quantity, text, decisions, plain)
-    name = line.quantity.func.id if isinstance(line.quantity, ast.Call) and isinstance(line.quantity.func, ast.Name) else ""
+    name = (
+        line.quantity.func.id
+        if isinstance(line.quantity, ast.Call) and isinstance(line.quantity.func, ast.Name)
+        else ""
+    )
     return Preference(f"{name or 'preference'} {text.copy}", line.sense, quantity, float(weight))
 
 
@@ -71,11 +73,15 @@ def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], pl
             return Total(name, argument)
         case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=argument)),)):
             return Total("count", argument)
-    known = (*TOTALS, *FAMILY_QUANTITIES, "loss", "log")
     name = expr.id if isinstance(expr, ast.Name) else expr.span.text
     if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name):
         name = expr.func.id
-    raise Fault(Code.QUANTITY, expr.span, f"'{name}' is no quantity", suggest(name, known) or f"known: {', '.join(known)}")
+    raise Fault(
+        Code.QUANTITY,
+        expr.span,
+        f"'{name}' is no quantity",
+        suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}",
+    )
 
 
 def _only(options: dict[str | None, ast.Arg], known: tuple[str, ...], expr: ast.Expr) -> None:
@@ -126,9 +132,9 @@ def _depth(
             raise Fault(Code.QUANTITY, expr.span, message)
         edges = []
         for decision, source in zip(picks[0].candidates, picks[0].sources, strict=True):
-            match = ELEMENT.fullmatch(source or "")
-            inside = match is not None and match[1] == family.name and (int(match[2]),) in family.elements
-            edges.append(Edge(decision or "", int(match[2]) if inside and match else None))
+            element = element_of(source or "")
+            inside = element is not None and element[0] == family.name and element[1] in family.elements
+            edges.append(Edge(decision or "", element[1][0] if element and inside else None))
         nodes.append(tuple(edges))
     if ends and family.size is not None:
         return Depth(

@@ -76,7 +76,13 @@ class Text:
         return name if table[name] == 1 else self.unique(f"{name}_{table[name]}", table)
 
     def add(
-        self, name: str, payload: Payload, shape: Shape, sources: tuple[Tensor, ...], span: Span, line: str | None = None
+        self,
+        name: str,
+        payload: Payload,
+        shape: Shape,
+        sources: tuple[Tensor, ...],
+        span: Span,
+        line: str | None = None,
     ) -> Tensor:
         """A new node of this text's graph."""
         node = Node(self.unique(name.strip("."), self.names), payload, shape, line, span=span)
