@@ -1,0 +1,313 @@
+"""The commands: `hdas-compile`, `hdas-diff`, `hdas-fmt`.
+
+Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted. `hdas-diff` and
+`--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from hdas_dsl.diagnostics import Diagnostic, HspError
+
+if TYPE_CHECKING:
+    from .program import Override
+    from .request import Request
+    from .runs import RunConfig
+
+OK, WRONG_FILE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+
+
+# ---------------------------------------------------------------- hdas-compile
+
+
+def compile_parser() -> argparse.ArgumentParser:
+    """The command line of `hdas-compile`."""
+    parser = _Parser(
+        prog="hdas-compile",
+        description="Check and compile a .hsp file; search, train, evaluate, export it.",
+        epilog="Without an action the file is checked, and what is in it is printed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", help="a .hsp file, or - for standard input")
+    actions = parser.add_argument_group("actions").add_mutually_exclusive_group()
+    actions.add_argument("--json", action="store_true", help="print the facts as one JSON object")
+    actions.add_argument("--emit", metavar="KIND", help="print ast, graph, dot, code, or the graph after a pass")
+    actions.add_argument("--search", action="store_true", help="search the space and write derived.hsp")
+    actions.add_argument("--train", action="store_true", help="train the discrete network from scratch and test it")
+    actions.add_argument("--eval", metavar="WEIGHTS", type=Path, help="test saved weights")
+    actions.add_argument("--export", metavar="KIND", help="write the network as onnx, torch or py")
+    actions.add_argument("--in", dest="space", metavar="SPACE", type=Path, help="does the architecture lie in a space?")
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="NAME", help="digits, cifar10, ..., folder:PATH, instead of the file's")
+    data.add_argument("--data-root", metavar="DIR", type=Path, default=Path("data"), help="where data lie (data)")
+    data.add_argument("--download", action="store_true", help="fetch missing data")
+    run = parser.add_argument_group("runs")
+    run.add_argument("--out", metavar="DIR", type=Path, help="the run's folder (runs/NAME)")
+    run.add_argument("--seed", type=int, metavar="N")
+    run.add_argument("--epochs", type=int, metavar="N")
+    run.add_argument("--batch-size", type=int, metavar="N")
+    run.add_argument("--lr", type=float, metavar="X", help="start of the weights' learning rate")
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any parameter or setting")
+    run.add_argument("--phases", metavar="A,B", help="run only these phases")
+    run.add_argument("--network", metavar="NAME", help="which network, where the file has several")
+    run.add_argument("--weights", metavar="FILE", type=Path, help="weights for --export")
+    run.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps")
+    run.add_argument("--devices", type=int, default=1, metavar="N", help="how many processes, one device each")
+    run.add_argument("--precision", metavar="P", help="float32, bfloat16 or float16")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    run.add_argument("--force", action="store_true", help="overwrite the run in --out")
+    run.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS", help="besides once an epoch")
+    run.add_argument("--dry-run", action="store_true", help="say what would happen, with time and memory")
+    run.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def compile_main(argv: Sequence[str] | None = None) -> int:
+    """`hdas-compile`."""
+    args = compile_parser().parse_args(argv)
+    from .program import UsageError
+
+    try:
+        return _compile(args)
+    except UsageError as error:
+        return _trouble("hdas-compile", str(error), WRONG_USAGE)
+    except HspError as error:
+        _show(error.diagnostics)
+        return WRONG_FILE
+    except BrokenPipeError:
+        return OK
+    except KeyboardInterrupt:
+        return _trouble("hdas-compile", "interrupted", INTERRUPTED)
+
+
+def _compile(args: argparse.Namespace) -> int:
+    request = _request(args)
+    if args.search or args.train or args.eval is not None:
+        return _run(args, request)
+    from .program import compile_file
+
+    program, diagnostics = compile_file(request.path, request.overrides, request.network, request.text)
+    _show(diagnostics)
+    if program is None:
+        return WRONG_FILE
+    if args.space is not None:
+        return _membership(args, request)
+    if args.export is not None:
+        return _export(args, request)
+    if args.emit is not None:
+        from .emit import emit_program
+
+        sys.stdout.write(emit_program(program, args.emit))
+        return OK
+    from .report import describe
+
+    facts = describe(program)
+    if args.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        from .summary import show
+
+        show(facts)
+    return OK
+
+
+def _request(args: argparse.Namespace) -> Request:
+    from .program import UsageError, read_override
+
+    overrides = _overrides(args)
+    overrides += [read_override(text) for text in args.set]
+    text = None
+    path = Path(args.file)
+    if args.file == "-":
+        text, path = sys.stdin.read(), Path("<stdin>")
+    elif not path.is_file():
+        raise UsageError(f"there is no file '{path}'")
+    from .request import Request
+
+    return Request(path, tuple(overrides), args.network, text)
+
+
+def _overrides(args: argparse.Namespace) -> list[Override]:
+    """Options that stand for settings, as if they were given with --set."""
+    from .program import read_override
+
+    texts = []
+    if args.data is not None:
+        word, colon, folder = args.data.partition(":")
+        texts.append(f'data={word}(path = "{folder}")' if colon else f"data={word}")
+    for option, name in (("seed", "seed"), ("epochs", "epochs"), ("batch_size", "batch"), ("precision", "precision")):
+        if getattr(args, option) is not None:
+            texts.append(f"{name}={getattr(args, option)}")
+    if args.lr is not None:
+        texts.append(f"weights.lr={args.lr}")
+    return [read_override(text) for text in texts]
+
+
+def _run(args: argparse.Namespace, request: Request) -> int:
+    """Searching, training and evaluating: what needs torch."""
+    from .data import DataError
+    from .engine.errors import EngineError, Interrupted
+    from .program import UsageError
+    from .runs import dry_run, evaluate_file, search_file, train_file
+
+    config = _config(args, request)
+    try:
+        if args.dry_run and args.eval is None:
+            dry_run(request, config, training=args.train)
+        elif args.search:
+            report = search_file(request, config)
+            if _is_main():
+                print(f"derived architecture: {report.derived}")
+        elif args.train:
+            outcome = train_file(request, config)
+            if _is_main():
+                print(f"test accuracy: {outcome.accuracy:.2%}")
+                print(f"weights: {outcome.weights}")
+        else:
+            print(f"test accuracy: {evaluate_file(request, args.eval, config):.2%}")
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    except Interrupted as error:
+        return _trouble("hdas-compile", str(error), INTERRUPTED)
+    except EngineError as error:
+        return _trouble("hdas-compile", str(error), FAILED)
+    return OK
+
+
+def _is_main() -> bool:
+    from .engine.compute import is_main_process
+
+    return is_main_process()
+
+
+def _config(args: argparse.Namespace, request: Request) -> RunConfig:
+    from .runs import DERIVED, RunConfig
+
+    out = args.out
+    if out is None:
+        if request.path.name == DERIVED:
+            out = request.path.parent / "train" if args.train else request.path.parent
+        else:
+            out = Path("runs") / (request.path.stem + ("-train" if args.train else ""))
+    return RunConfig(
+        out=out,
+        data_root=args.data_root,
+        download=args.download,
+        device=args.device,
+        devices=args.devices,
+        resume=args.resume,
+        force=args.force,
+        quiet=args.quiet,
+        phases=tuple(args.phases.split(",")) if args.phases else (),
+        checkpoint_every=args.checkpoint_every,
+    )
+
+
+def _membership(args: argparse.Namespace, request: Request) -> int:
+    from .membership import membership_of
+
+    answer = membership_of(request, args.space)
+    print(answer.render())
+    return OK if answer.inside else 1
+
+
+def _export(args: argparse.Namespace, request: Request) -> int:
+    from .runs import export_file
+
+    print(export_file(request, args.export, args.out, args.weights))
+    return OK
+
+
+# ---------------------------------------------------------------- hdas-diff, hdas-fmt
+
+
+def diff_main(argv: Sequence[str] | None = None) -> int:
+    """`hdas-diff`."""
+    parser = _Parser(prog="hdas-diff", description="What differs between two .hsp files, by choice path.")
+    parser.add_argument("left", type=Path)
+    parser.add_argument("right", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    from hdas_dsl.diff import diff
+    from hdas_dsl.parser import parse_text
+
+    modules = []
+    for path in (args.left, args.right):
+        try:
+            modules.append(parse_text(path.read_text(encoding="utf-8"), str(path)))
+        except (OSError, UnicodeDecodeError) as error:
+            return _trouble("hdas-diff", f"'{path}' cannot be read: {_reason(error)}", WRONG_USAGE)
+        except HspError as error:
+            _show(error.diagnostics)
+            return WRONG_USAGE
+    found = diff(*modules)
+    if args.json:
+        print(json.dumps(found.to_json(), indent=2))
+    else:
+        found.show()
+    return OK if found.same else 1
+
+
+def format_main(argv: Sequence[str] | None = None) -> int:
+    """`hdas-fmt`."""
+    parser = _Parser(prog="hdas-fmt", description="Write .hsp files in their canonical form.")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="files to rewrite, or - for standard input to output")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a file would change")
+    args = parser.parse_args(argv)
+    from hdas_dsl.printer import format_text
+
+    code = OK
+    for name in args.files:
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+            formatted = format_text(text, "<stdin>" if name == "-" else name)
+        except (OSError, UnicodeDecodeError) as error:
+            return _trouble("hdas-fmt", f"'{name}' cannot be read: {_reason(error)}", WRONG_USAGE)
+        except HspError as error:
+            _show(error.diagnostics)
+            code = WRONG_FILE
+            continue
+        if args.check:
+            if formatted != text:
+                print(f"{name} would change")
+                code = WRONG_FILE
+        elif name == "-":
+            sys.stdout.write(formatted)
+        elif formatted != text:
+            Path(name).write_text(formatted, encoding="utf-8")
+            print(f"{name} formatted", file=sys.stderr)
+    return code
+
+
+# ---------------------------------------------------------------- output
+
+
+def _show(diagnostics: Sequence[Diagnostic]) -> None:
+    """Diagnostics on standard error, with a count at the end."""
+    for diagnostic in diagnostics:
+        print(diagnostic.render(), file=sys.stderr)
+    errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
+    if errors > 1:
+        print(f"{errors} errors", file=sys.stderr)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _trouble(program: str, message: str, code: int) -> int:
+    print(f"{program}: {message}", file=sys.stderr)
+    return code

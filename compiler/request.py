@@ -1,0 +1,28 @@
+"""What a command was asked for: a file and what the command line overrides, to be compiled as often as needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdas_dsl.diagnostics import HspError
+
+from .program import Override, Program, compile_file
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A file with the overrides of the command line, so that it can be compiled again after each phase."""
+
+    path: Path
+    overrides: Sequence[Override] = ()
+    network: str | None = None
+    text: str | None = None
+
+    def compile(self, found: Mapping[str, str] | None = None) -> Program:
+        """The program; raises `HspError` where the file is wrong."""
+        program, diagnostics = compile_file(self.path, self.overrides, self.network, self.text, found)
+        if program is None:
+            raise HspError(diagnostics)
+        return program

@@ -1,0 +1,388 @@
+"""Runs: a program searched phase by phase to a derived file, a derived network trained, evaluated, timed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hdas_dsl import ast
+from hdas_dsl.modules import Unit
+from hdas_dsl.parser import parse_expression
+from hdas_dsl.printer import print_module
+
+from .data.load import Data, load_data
+from .derive import derive_module
+from .elaborate import Elaborated
+from .engine.protocol import RunOptions
+from .engine.retrain import TrainOutcome, evaluate, run_train
+from .engine.search import SearchOutcome, run_search
+from .engine.seeds import mix
+from .program import Phase, Program, UsageError
+from .report import cardinality, human, power
+from .request import Request
+from .settings import Order, SearchSettings, Softmax, TrainSettings
+from .supernet import Network, Supernet
+
+DERIVED = "derived.hsp"
+"""The name of the derived file in a run's folder."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where and how a run happens; nothing here changes what it computes, except the device."""
+
+    out: Path
+    data_root: Path = Path("data")
+    download: bool = False
+    device: str = "auto"
+    devices: int = 1
+    resume: bool = False
+    force: bool = False
+    quiet: bool = False
+    phases: tuple[str, ...] = ()
+    checkpoint_every: int = 0
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What a search of a program left: the derived file, and each phase's outcome by name."""
+
+    derived: Path
+    text: str
+    outcomes: Mapping[str, SearchOutcome]
+
+
+# ---------------------------------------------------------------- search
+
+
+def search_file(request: Request, config: RunConfig, say: Callable[[str], None] = print) -> SearchReport:
+    """Run the phases of a file in order and write ``derived.hsp``.
+
+    A phase that is finished is not run again with ``resume``; one that is not goes on from its checkpoint.
+
+    Raises:
+        HspError: when the file is wrong, or cannot be relaxed.
+        UsageError: when the file has nothing to search, or the run's folder is in use.
+    """
+    program = request.compile()
+    phases = wanted(program, config.phases)
+    if not phases:
+        raise UsageError(f"'{request.path}' has no `search` section: nothing says how to search it")
+    last = phases[-1]
+    guard(config, config.out / DERIVED, bool(list(config.out.glob("**/checkpoint*"))))
+    found: dict[str, str] = {}
+    outcomes: dict[str, SearchOutcome] = {}
+    for phase in phases:
+        program = request.compile(found)
+        phase = next(item for item in program.phases if item.name == phase.name)
+        folder = config.out / phase.name if phase.name else config.out
+        finished = folder / DERIVED
+        if phase.name and config.resume and finished.is_file():
+            found[phase.name] = finished.read_text(encoding="utf-8")
+            say(f"phase {phase.name}: finished before, {finished}")
+            continue
+        outcome, text = search_phase(program, phase, folder, config, is_last=phase.name == last.name)
+        outcomes[phase.name] = outcome
+        found[phase.name] = text
+    target = config.out / DERIVED
+    write_text(target, found[last.name])
+    return SearchReport(target, found[last.name], outcomes)
+
+
+def wanted(program: Program, names: tuple[str, ...]) -> list[Phase]:
+    """The phases to run: those named, or all that are not optional."""
+    known = [phase.name for phase in program.phases]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--phases {name}: the phases of this file are {', '.join(known) or 'none'}")
+    return [phase for phase in program.phases if (phase.name in names if names else not phase.optional)]
+
+
+def guard(config: RunConfig, result: Path, started: bool) -> None:
+    """Refuse to overwrite a finished run, or to mix with an unfinished one."""
+    if config.force:
+        return
+    if result.exists() and not config.resume:
+        raise UsageError(f"'{config.out}' holds a finished run: choose another --out, or --force to overwrite it")
+    if started and not config.resume:
+        raise UsageError(f"'{config.out}' holds an unfinished run: --resume goes on with it, --force starts anew")
+
+
+def search_phase(
+    program: Program, phase: Phase, folder: Path, config: RunConfig, is_last: bool
+) -> tuple[SearchOutcome, str]:
+    """Search one network and write its derived file."""
+    space, settings = phase.network, phase.settings
+    if not isinstance(settings.relax, Softmax):
+        raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
+    data = matching_data(settings, space, config)
+    torch.manual_seed(mix(settings.seed, "init", phase.name))
+    supernet = Supernet(space, init=settings.alphas.init, by=settings.derive.by)
+    options = RunOptions(
+        out=folder,
+        device=config.device,
+        devices=config.devices,
+        resume=config.resume,
+        overwrite=config.force,
+        quiet=config.quiet,
+        fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data),
+        title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
+        checkpoint_every=config.checkpoint_every,
+    )
+    outcome = run_search(supernet, data, settings, options)
+    chosen = supernet.chosen(outcome.alphas)
+    provenance = provenance_of(program, phase, outcome)
+    module = derive_module(space, chosen, program.train if is_last else None, provenance)
+    text = print_module(module)
+    write_text(folder / DERIVED, text)
+    return outcome, text
+
+
+def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
+    """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
+    settings = phase.settings
+    used = {unit.shipped: unit for unit in _units(program) if unit.shipped}
+    library = ", ".join(f'"{path}", "{used[path].sha256[:16]}"' for path in sorted(p for p in used if p))
+    order = "second" if settings.order is Order.SECOND else "first"
+    lines = {
+        "source": f'"{Path(program.unit.source.name).name}"',
+        "sha256": f'"{program.unit.sha256}"',
+        "library": f"({library})",
+        "phase": f'"{phase.name}"' if phase.name else "",
+        "seed": str(settings.seed),
+        "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
+        "derive": settings.derive.describe(full=True),
+        "data": settings.data.describe(),
+        "epochs": str(settings.epochs),
+        "epoch": str(outcome.epoch),
+        "score": f"{outcome.score:.4f}",
+        "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
+    }
+    made = []
+    for name, text in lines.items():
+        expr, _ = parse_expression(text) if text else (None, [])
+        if expr is not None:
+            made.append(ast.Setting(name, expr))
+    return made
+
+
+def _units(program: Program) -> list[Unit]:
+    found: dict[int, Unit] = {}
+
+    def visit(unit: Unit) -> None:
+        if id(unit) not in found:
+            found[id(unit)] = unit
+            for _, used in unit.imports:
+                if used is not None:
+                    visit(used)
+
+    visit(program.unit)
+    return list(found.values())
+
+
+def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
+    """What a checkpoint belongs to: the texts, the network's arguments, the settings, the data."""
+    digest = hashlib.sha256()
+    for unit in _units(program):
+        digest.update(unit.sha256.encode())
+    parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:
+    """The data of a section, in the shape of the network's input."""
+    shape = space.input.largest
+    if len(shape) != 3:
+        raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
+    data = load_data(settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2]))
+    output = space.block.graph.output
+    classes = None if output is None else space.block.graph.node(output).shape.c
+    if classes != data.classes:
+        hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
+        raise UsageError(f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}")
+    return data
+
+
+# ---------------------------------------------------------------- training, evaluation
+
+
+def discrete(program: Program) -> Elaborated:
+    """The network that a file trains: that of its `train` section, else its own."""
+    space = program.train_network or program.network
+    if space.is_space or program.is_space:
+        hint = "search it first, or give a derived file"
+        raise UsageError(f"'{program.name}' still has choices in it: {hint}")
+    return space
+
+
+def train_file(request: Request, config: RunConfig) -> TrainOutcome:
+    """Train a discrete network from scratch and test it once."""
+    program = request.compile()
+    space = discrete(program)
+    settings = program.train_settings
+    data = matching_data(settings, space, config)
+    guard(config, config.out / "result.json", (config.out / "weights.safetensors").exists() or _has_checkpoint(config.out))
+    torch.manual_seed(mix(settings.seed, "init"))
+    network = Network(space)
+    options = RunOptions(
+        out=config.out,
+        device=config.device,
+        devices=config.devices,
+        resume=config.resume,
+        overwrite=config.force,
+        quiet=config.quiet,
+        fingerprint=fingerprint(program, space, settings.describe(full=True), data),
+        title=f"train {program.name}",
+        checkpoint_every=config.checkpoint_every,
+    )
+    outcome = run_train(network, data, settings, options)
+    facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
+    write_text(config.out / "result.json", json.dumps(facts, indent=2) + "\n")
+    return outcome
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return any(folder.glob("checkpoint*"))
+
+
+def evaluate_file(request: Request, weights: Path, config: RunConfig) -> float:
+    """The test accuracy of saved weights."""
+    program = request.compile()
+    space = discrete(program)
+    settings = program.train_settings
+    data = matching_data(settings, space, config)
+    network = Network(space)
+    load_weights(network, weights)
+    return evaluate(network, data.test, settings.batch, config.device, settings.workers)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Weights from a safetensors file into a network of the same parameters."""
+    network.load_state_dict(read_weights(path, network.state_dict()))
+
+
+def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a weights file, checked against what the network needs."""
+    try:
+        found = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"'{path}' cannot be read as weights: {error}") from None
+    missing = [name for name in wanted if name not in found]
+    wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
+    if missing or wrong:
+        name = (missing or wrong)[0]
+        why = f"it has no '{name}'" if missing else f"'{name}' has the shape {tuple(found[name].shape)}"
+        raise UsageError(f"'{path}' does not belong to this network: {why}")
+    return {name: found[name] for name in wanted}
+
+
+# ---------------------------------------------------------------- dry run
+
+
+@dataclass
+class Estimate:
+    """What one step costs here, measured."""
+
+    seconds: float
+    memory: int
+
+
+def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[str], None] = print) -> None:
+    """Say what would happen, with time and memory estimated from two measured steps."""
+    program = request.compile()
+    if training:
+        space = discrete(program)
+        train = program.train_settings
+        data = matching_data(train, space, config)
+        estimate = measure_step(Network(space), data, train.batch, config.device, passes=1)
+        epochs, steps = train.epochs, -(-len(data.train) // train.batch)
+        say(f"train {space.name} on {data.name}: {epochs} epochs of {steps} steps of {train.batch} images")
+        _say_estimate(estimate, epochs * steps, config.out, say)
+        return
+    for phase in wanted(program, config.phases):
+        space, settings = phase.network, phase.settings
+        data = matching_data(settings, space, config)
+        supernet = Supernet(space, init=settings.alphas.init)
+        half = int(len(data.train) * settings.data.split)
+        steps = max(1, half // settings.batch)
+        say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")
+        say(f"  {power(cardinality(space))} architectures, {space.alphas} alphas")
+        say(f"  {human(sum(p.numel() for p in supernet.weights()))} weights")
+        say(f"  {settings.epochs} epochs of {steps} steps of {settings.batch} images from each half")
+        passes = 5 if settings.order is Order.SECOND else 2
+        estimate = measure_step(supernet, data, settings.batch, config.device, passes=passes)
+        _say_estimate(estimate, settings.epochs * steps, config.out / phase.name, say)
+
+
+def _say_estimate(estimate: Estimate, steps: int, out: Path, say: Callable[[str], None]) -> None:
+    say(f"  about {_duration(estimate.seconds * steps)} ({estimate.seconds:.2f} s a step), "
+        f"about {estimate.memory / 2**20:,.0f} MiB of memory")  # fmt: skip
+    say(f"  would write {out}")
+
+
+def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes: int) -> Estimate:
+    """Time and memory of a step: ``passes`` forward and backward passes of a batch."""
+    where = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device)
+    module = module.to(where)
+    images = torch.randn(batch, *data.shape, device=where)
+    labels = torch.zeros(batch, dtype=torch.long, device=where)
+    seconds = 0.0
+    for turn in range(2):
+        started = time.perf_counter()
+        output = module(images)
+        logits = output[0] if isinstance(output, tuple) else output
+        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+        if where.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - started if turn else 0.0
+    memory = torch.cuda.max_memory_allocated() if where.type == "cuda" else _resident()
+    return Estimate(seconds * passes, memory)
+
+
+def _resident() -> int:
+    """The largest memory of this process so far, in bytes."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+# ---------------------------------------------------------------- files
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def package_version() -> str:
+    """The version of this package."""
+    try:
+        return version("hdas-dsl")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,53 @@
+"""The facts of a compiled file as a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .report import human, power
+
+
+def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print what `report.describe` found."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    phases = facts.get("phases")
+    if phases is None:
+        _network(console, facts, facts["name"])
+        return
+    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {power(int(facts['cardinality']))} architectures")
+    for phase in phases:
+        console.print()
+        after = f", after {', '.join(phase['after'])}" if phase["after"] else ""
+        optional = ", optional" if phase["optional"] else ""
+        _network(console, phase, f"phase {phase['phase']}: {phase['name']}{after}{optional}")
+
+
+def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
+    console.print(f"[bold]{title}[/]")
+    shape = "x".join(map(str, facts["input"]))
+    is_space = facts["kind"] == "space"
+    rows = [("input", shape), ("classes", str(facts["classes"]))]
+    rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
+    if is_space:
+        rows.append(("architectures", power(int(facts["cardinality"]))))
+        rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
+    what = " (all candidates)" if is_space else ""
+    later = "not known before the phases that it comes after"
+    rows.append(("parameters", human(facts["params"]) + what if facts["params"] is not None else later))
+    rows.append(("multiply-adds", human(facts["macs"]) + what if facts["macs"] is not None else later))
+    for name, value in rows:
+        console.print(f"  {name:<14} {value}")
+    for message in facts["refusals"]:
+        console.print(f"  [yellow]not to be relaxed by mixing[/]: {message}")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name, justify in (("block", "left"), ("of", "left"), ("shape", "left"), ("parameters", "right"), ("macs", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for block in facts["blocks"]:
+        dims = "x".join("open" if dim is None else str(dim) for dim in block["shape"])
+        table.add_row(block["name"], block["definition"], dims, human(block["params"]), human(block["macs"]))
+    console.print()
+    console.print(table)
