@@ -203,18 +203,25 @@ class _Layout:
             if len(self.brackets) == MAX_DEPTH:
                 self._break(nested_too_deeply(self._span(token)))
         elif token.value in (")", "]"):
-            if not self.brackets:
-                self._wrong(Code.SYNTAX, self._span(token), f"nothing is open here that '{token}' could close")
-            elif token.value != _CLOSERS[self.brackets[-1].value]:
-                self._break(self._unclosed(self.brackets.pop(), self._span(token)))
-            else:
-                self.brackets.pop()
+            self._close(token)
         elif token.value == "{":
             self.braces.append(token)
         elif token.value == "}":
             self.is_rest = True
             if self.braces:
                 self.braces.pop()
+
+    def _close(self, token: Token) -> None:
+        """Takes the bracket that a closing one closes; one error for a line is enough."""
+        wanted = [_CLOSERS[opened.value] for opened in self.brackets]
+        known = any(part.type == BROKEN for part in self.line)
+        if not wanted and not known:
+            self._wrong(Code.SYNTAX, self._span(token), f"nothing is open here that '{token}' could close")
+        elif wanted and wanted[-1] != token.value and not known:
+            self._break(self._unclosed(self.brackets[-1], self._span(token)))
+        while wanted and token.value in wanted[:-1] and wanted[-1] != token.value:
+            wanted.pop()
+        del self.brackets[max(0, len(wanted) - 1) :]
 
     def _abandoned(self, i: int) -> bool:
         """Whether the token, first on its physical line, cannot belong inside the brackets open before it."""

@@ -16,7 +16,7 @@ from lark.visitors import Transformer_NonRecursive
 from . import ast
 from .depth import check_depth
 from .diagnostics import Code, Diagnostic, HspError
-from .lexer import BROKEN, END, LINE, RAW_TERMINALS, TOP_WORDS, lay_out, span_of
+from .lexer import BROKEN, END, LINE, NOTE, RAW_TERMINALS, TOP_WORDS, lay_out, span_of
 from .source import Source, Span
 from .syntax_errors import explain
 
@@ -95,18 +95,24 @@ def _with_heading(source: Source, tokens: list[Token], report: list[Diagnostic])
     first = 0
     while tokens[first].type == LINE and tokens[first + 1].type == "COMMENT":
         first += 2
-    hsp = next((i for i in range(first, len(tokens)) if tokens[i].type not in (LINE, BROKEN)), first)
-    if tokens[hsp].type != "HSP":
-        report.append(Diagnostic(Code.VERSION, span_of(source, tokens[hsp]), f"a file starts with 'hsp {VERSION}'"))
-        return [Token(LINE, "", 0, end_pos=0), Token("HSP", "hsp", 0), Token("NUMBER", str(VERSION), 0), *tokens]
-    number = tokens[hsp + 1]
-    if number.type == "NUMBER" and number.value != str(VERSION):
-        span = span_of(source, number)
-        message = f"this is the compiler of 'hsp {VERSION}', not of 'hsp {number}'"
-        report[:] = [Diagnostic(Code.VERSION, span, message)]
+    end = next(i for i in range(first, len(tokens)) if tokens[i].type == END or (tokens[i].type == LINE and i > first))
+    heading = tokens[first:end]
+    if [token.type for token in heading[:3]] != [LINE, "HSP", "NUMBER"]:
+        wrong = next((token for token in heading if token.type not in (LINE, BROKEN)), tokens[first])
+        report.append(Diagnostic(Code.VERSION, span_of(source, wrong), f"a file starts with 'hsp {VERSION}'"))
+        rest = tokens[end:] if wrong.type == "HSP" else tokens[first:]
+        heading = [Token(LINE, "", 0, end_pos=0), Token("HSP", "hsp", 0), Token("NUMBER", str(VERSION), 0)]
+        return [*heading, *tokens[:first], *rest]
+    if heading[2] != str(VERSION):
+        message = f"this is the compiler of 'hsp {VERSION}', not of 'hsp {heading[2]}'"
+        report[:] = [Diagnostic(Code.VERSION, span_of(source, heading[2]), message)]
         return []
-    end = next(i for i in range(hsp, len(tokens)) if tokens[i].type in (LINE, END))
-    return [*tokens[first:end], *tokens[:first], *tokens[end:]]
+    more = [token for token in heading[3:] if token.type != NOTE]
+    if more and more[0].type != BROKEN:
+        message = f"expected the end of the line after 'hsp {VERSION}', found '{more[0]}'"
+        report.append(Diagnostic(Code.SYNTAX, span_of(source, more[0]), message))
+    note = heading[3:] if not more else []
+    return [*heading[:3], *note, *tokens[:first], *tokens[end:]]
 
 
 # ---------------------------------------------------------------- errors and recovery
@@ -131,7 +137,7 @@ class _Driver:
         self.tokens = tokens
         self.report = report
         self.line = 0  # where the current line starts
-        self.heights = [1]  # of the parser's stack before the current line, in every open block
+        self.heights = [4]  # of the parser's stack before the current line, in every open block; the heading stays
 
     def run(self) -> Tree[Token] | None:
         i = 0
@@ -144,7 +150,7 @@ class _Driver:
                 i = self._recover(i)
                 continue
             state = self.parser.parser_state
-            if token.type == LINE:
+            if token.type == LINE and i > 0:
                 self.line = i
                 self.heights[-1] = len(state.state_stack) - 1
             elif token.type == "LBRACE":
@@ -157,6 +163,10 @@ class _Driver:
     def _recover(self, i: int) -> int:
         """Reports the error at a token and returns the one to go on with."""
         token = self.tokens[i]
+        if len(self.heights) > 1 and self._leaves_block(i):
+            del self.heights[1:]
+            self._drop_line()
+            return i if token.type == END else i - 1
         accepts: set[str] = self.parser.accepts()  # type: ignore[no-untyped-call]
         if token.type != BROKEN:
             self.report.append(explain(self.source, self.tokens, i, accepts))
@@ -167,8 +177,7 @@ class _Driver:
             self.parser.feed_token(Token("LBRACE", "{", token.start_pos, end_pos=token.start_pos))
             self.heights.append(len(self.parser.parser_state.state_stack))
             return i
-        if self.tokens[self.line + 1].type != "HSP":
-            self._drop_line()
+        self._drop_line()
         while self.tokens[i].type not in (LINE, END):
             kind = self.tokens[i].type
             if kind == "RBRACE" and len(self.heights) > 1:
@@ -179,6 +188,11 @@ class _Driver:
                 i = self._closing(i)
             i += 1
         return i
+
+    def _leaves_block(self, i: int) -> bool:
+        """Whether a block ends here whose '{' was put in, so that the layout does not know of it."""
+        is_first = self.tokens[i - 1].type == LINE and self.tokens[i].value in TOP_WORDS
+        return self.tokens[i].type == END or (is_first and self.tokens[i + 1].value != "=")
 
     def _drop_line(self) -> None:
         state = self.parser.parser_state

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import SMALL, modules
 
 from hdas_dsl import ast
@@ -172,6 +173,7 @@ def test_spans_of_programs(path: Path) -> None:
 
 
 @given(SMALL)
+@settings(deadline=None)
 def test_spans_of_random_expressions(tree: ast.Expr) -> None:
     text = f"hsp 1\nchoice A = {print_expression(tree)}\n"
     check_spans(parse_text(text), text)
@@ -202,7 +204,9 @@ def test_an_unclosed_bracket_costs_one_error() -> None:
     assert (only.span.line, only.other[0].line) == (4, 3)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# only a comment", "cell F(x) { output x }", 'hsp 2\nuse "a"', "hsp 1.0"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# only a comment", "cell F(x) { output x }", 'hsp 2\nuse "a"', "hsp 1.0", "hsp", "hsp x"]
+)
 def test_version(text: str) -> None:
     assert codes(text) == [Code.VERSION]
 
@@ -243,8 +247,22 @@ def test_what_is_not_too_deep() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a + {}", "{} + a", "a -> ({})", "({}) -> a", "f({})", "a[{}]", "f@({})", "(a, {})", "-{}"]
-    + ["if a then {} else b", "a | ({})", "pick 1 of ({})", "({}).b", "(a if {})()"],
+    [
+        "a + {}",
+        "{} + a",
+        "a -> ({})",
+        "({}) -> a",
+        "f({})",
+        "a[{}]",
+        "f@({})",
+        "(a, {})",
+        "-{}",
+        "if a then {} else b",
+        "a | ({})",
+        "pick 1 of ({})",
+        "({}).b",
+        "(a if {})()",
+    ],
 )
 def test_what_is_just_not_too_deep(text: str) -> None:
     tree = expr("a")
@@ -263,12 +281,28 @@ def test_braces_in_braces_are_errors_like_any_other() -> None:
 
 
 @given(modules())
+@settings(deadline=None)
 def test_no_text_raises_anything_but_diagnostics(module: ast.Module) -> None:
     """Programs with every third word left out."""
     words = print_module(module).split(" ")
     text = " ".join(word for i, word in enumerate(words) if i % 3)
     found, report = parse(Source("t", text))
     assert (found is None) == bool(report)
+
+
+WORDS = "x n 4 hsp op choice cell search use output prune phase if then else pick of last each where with as in"
+SIGNS = '-> | .. + - == = . @ : , ; ( ) [ ] { } "t" " # $ \u2192'
+SOUP = st.sampled_from([*WORDS.split(), *SIGNS.split(), "\n", "\n"])
+
+
+@given(st.lists(SOUP, max_size=60), st.booleans())
+@settings(deadline=None)
+def test_soup(words: list[str], headed: bool) -> None:
+    text = "hsp 1\n" * headed + " ".join(words)
+    found, report = parse(Source("t", text))
+    assert (found is None) == bool(report)
+    value, report = parse_expression(text)
+    assert (value is None) == bool(report)
 
 
 # ---------------------------------------------------------------- the grammar

@@ -70,13 +70,39 @@ def _broken(line: str) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["(a + b) * c", "a - (b - c)", "(-a) ** b", "-a ** b", "(a ** b) ** c"]
-    + ["not (a and b)", "(not a) == b", "(a == b) == c", "(a -> f) + b", "a -> (f -> g)"]
-    + ["(a -> f) -> g", "(a + b) -> f", "(a | b) | c", "(if a then b else c) | d", "if a then b else c | d"]
-    + ["(a | b) -> f", "(last of a)[0]", "last (a | 1) of b", "pick a + 1 of b", "f@(i // 2)"]
-    + ["f@((a, b))", "(a if b) | c", "f(each (a -> f))", "a[b .. c]", "a[(b | c) .. d]"]
-    + ["(pick 1 of a).b", "(if a then b else c)()", "if (a | b) then c else d", "a if (b -> c)", "4.x"]
-    + ["f@1.x"],
+    [
+        "(a + b) * c",
+        "a - (b - c)",
+        "(-a) ** b",
+        "-a ** b",
+        "(a ** b) ** c",
+        "not (a and b)",
+        "(not a) == b",
+        "(a == b) == c",
+        "(a -> f) + b",
+        "a -> (f -> g)",
+        "(a -> f) -> g",
+        "(a + b) -> f",
+        "(a | b) | c",
+        "(if a then b else c) | d",
+        "if a then b else c | d",
+        "(a | b) -> f",
+        "(last of a)[0]",
+        "last (a | 1) of b",
+        "pick a + 1 of b",
+        "f@(i // 2)",
+        "f@((a, b))",
+        "(a if b) | c",
+        "f(each (a -> f))",
+        "a[b .. c]",
+        "a[(b | c) .. d]",
+        "(pick 1 of a).b",
+        "(if a then b else c)()",
+        "if (a | b) then c else d",
+        "a if (b -> c)",
+        "4.x",
+        "f@1.x",
+    ],
 )
 def test_parentheses_that_are_needed_stay_and_no_others(text: str) -> None:
     tree, _ = parse_expression(text)
