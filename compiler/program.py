@@ -19,7 +19,7 @@ from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 from hdas_dsl.source import NOWHERE, Span
 
-from .decide import Decisions, default_decisions
+from .decide import default_decisions
 from .derive import derive_module
 from .elaborate import Elaborated, elaborate
 from .elaborate.body import Elaborator
@@ -92,6 +92,7 @@ class _Compiler:
     loader: Loader
     instance: Instance
     overrides: Sequence[Override]
+    found: Mapping[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -236,8 +237,13 @@ class _Compiler:
         return Phase(line.name, space, settings, tuple(dict.fromkeys(after)), settings.optional, line.span)
 
     def imagined(self, phase: Phase) -> Instance:
-        """The result of a phase that has not run: its first architecture, which stands in for the one to be found."""
-        return as_instance(self.loader, phase, default_decisions(phase.network.decisions))
+        """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""
+        text = self.found.get(phase.name)
+        if text is None:
+            text = print_module(derive_module(phase.network, default_decisions(phase.network.decisions)))
+        instance = self.loader.load_text(text, f"<{phase.name}>")
+        assert instance is not None, "a derived module parses (law 2)"
+        return instance
 
     def only_network(self, name: str | None) -> Elaborated | None:
         """The network of a file without a search section."""
@@ -282,14 +288,6 @@ def _pairs(value: Value) -> list[tuple[str, str]]:
     items = value if isinstance(value, tuple) else ()
     texts = [str(item) for item in items]
     return list(zip(texts[::2], texts[1::2], strict=False))
-
-
-def as_instance(loader: Loader, phase: Phase, chosen: Decisions) -> Instance:
-    """What a phase found, as definitions that a later phase can use."""
-    module = derive_module(phase.network, chosen)
-    instance = loader.load_text(print_module(module), f"<{phase.name}>")
-    assert instance is not None, "a derived module parses (law 2)"
-    return instance
 
 
 def plain(expr: ast.Expr) -> Value:
@@ -344,7 +342,11 @@ def read_override(text: str) -> Override:
 
 
 def compile_file(
-    path: str | Path, overrides: Sequence[Override] = (), network: str | None = None, text: str | None = None
+    path: str | Path,
+    overrides: Sequence[Override] = (),
+    network: str | None = None,
+    text: str | None = None,
+    found: Mapping[str, str] | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """Load, check and elaborate a file.
 
@@ -353,6 +355,7 @@ def compile_file(
         overrides: values from the command line.
         network: which network, where the file has several and no search section.
         text: the content, when it comes from elsewhere (standard input).
+        found: derived files of phases that have run, by name; the others are stood in for.
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.
@@ -370,7 +373,7 @@ def compile_file(
             diagnostics += check(unit)
     if instance is None or any(d.severity is Severity.ERROR for d in diagnostics):
         return None, in_order(diagnostics)
-    compiler = _Compiler(loader, instance, overrides)
+    compiler = _Compiler(loader, instance, overrides, found or {})
     program = compiler.program(Path(name).stem, network)
     diagnostics += compiler.diagnostics
     if any(d.severity is Severity.ERROR for d in diagnostics):
@@ -398,7 +401,6 @@ __all__ = [
     "Phase",
     "Program",
     "UsageError",
-    "as_instance",
     "compile_file",
     "plain",
     "read_override",
