@@ -47,14 +47,15 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     path = tmp_path / "c"
     checkpoint.write(path, tensors(), {"epoch": 1})
 
     def fail(*_: Any) -> None:
         raise OSError("disk is full")
 
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, call, fail)
     with pytest.raises(OSError, match="full"):
         checkpoint.write(path, tensors(), {"epoch": 2})
     assert checkpoint.read(path)[1] == {"epoch": 1}

@@ -27,7 +27,7 @@ FACTS = "hsp"
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write ``path`` so that it holds the old content or the new one, never a part of it."""
-    owned = {name: tensors[name].detach().to("cpu", copy=True).contiguous() for name in sorted(tensors)}
+    owned = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"crc32": _crc32(owned), **facts}, sort_keys=True, separators=(",", ":"))
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
