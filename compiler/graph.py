@@ -124,13 +124,17 @@ class Weigh:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """An operation, cell, stage or network applied to inputs of known shapes. ``copy`` is the path of its copy."""
+    """An operation, cell, stage or network applied to inputs of known shapes.
+
+    ``copy`` is the path of its copy; ``params`` are the values of its parameters, ``arguments`` the same for people.
+    """
 
     name: str
     level: str
     copy: str | None
     graph: SpaceGraph
     arguments: tuple[tuple[str, str], ...] = ()
+    params: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

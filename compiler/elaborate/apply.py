@@ -299,7 +299,7 @@ class Applying(Evaluating):
 
     def block(self, function: Function, text: Text, copy: str | None, params: dict[str, Value]) -> Block:
         arguments = tuple((name, describe(value)) for name, value in params.items())
-        return Block(function.name, text.level, copy, text.graph, arguments)
+        return Block(function.name, text.level, copy, text.graph, arguments, params)
 
     def body(self, text: Text, function: Function) -> None:
         raise AssertionError("implemented by the elaborator")
