@@ -1,0 +1,126 @@
+"""The functions that Python users call; the command line does the same. torch is imported only where something runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hdas_dsl.diagnostics import HspError
+from hdas_dsl.diff import Diff
+from hdas_dsl.diff import diff as diff_modules
+from hdas_dsl.parser import parse_text
+
+from .program import Override, UsageError, compile_file, read_override
+from .request import Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .engine.retrain import TrainOutcome
+    from .membership import Membership
+    from .runs import SearchReport
+    from .supernet import Network, Supernet
+
+FilePath = str | Path
+
+
+def load(path: FilePath, network: str | None = None, **params: object) -> Supernet | Network:
+    """A torch module of the network in a file.
+
+    Args:
+        path: a .hsp file.
+        network: which network, where the file has several and no search section.
+        **params: parameters of the network, such as ``c=36``, instead of the file's.
+
+    Returns:
+        A `Supernet` for a space (its ``alphas`` by path, ``weights()`` apart), a `Network` for an architecture. Both
+        take images (n, c, h, w) and give logits (n, classes).
+
+    Raises:
+        HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
+    """
+    from .supernet import Network, Supernet
+
+    program = _request(path, params, network).compile()
+    return Supernet(program.network) if program.network.is_space else Network(program.network)
+
+
+def describe(path: FilePath, network: str | None = None, **params: object) -> dict[str, Any]:
+    """The facts of a file, as ``hdas-compile FILE --json`` prints them: parameters, multiply-adds, cardinality, ..."""
+    from .report import describe
+
+    return describe(_request(path, params, network).compile())
+
+
+def search(path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object) -> SearchReport:
+    """Search a space and write ``out/derived.hsp``.
+
+    Args:
+        path: a .hsp file with a `search` section.
+        out: the run's folder.
+        resume: go on with the run in that folder.
+        force: overwrite it.
+        **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
+
+    Returns:
+        Where the derived file is, its text, and the outcome of each phase.
+    """
+    from .runs import RunConfig, search_file
+
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    return search_file(_request(path, settings), config, say=lambda _: None)
+
+
+def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
+    """The architecture that a supernet's alphas (or others, by path) select, as text in the language."""
+    from hdas_dsl.printer import print_module
+
+    from .derive import derive_module
+
+    return print_module(derive_module(supernet.space, supernet.chosen(alphas)))
+
+
+def train(path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object) -> TrainOutcome:
+    """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
+    from .runs import RunConfig, train_file
+
+    return train_file(_request(path, settings), RunConfig(Path(out), resume=resume, force=force, quiet=True))
+
+
+def diff(left: FilePath, right: FilePath) -> Diff:
+    """What differs between two files, by choice path."""
+    texts = [(Path(path).read_text(encoding="utf-8"), str(path)) for path in (left, right)]
+    return diff_modules(*(parse_text(text, name) for text, name in texts))
+
+
+def contains(space: FilePath, architecture: FilePath) -> Membership:
+    """Whether an architecture lies in a space, and if not, at which choice it leaves it."""
+    from .membership import membership_of
+
+    return membership_of(_request(architecture, {}), Path(space))
+
+
+def _request(path: FilePath, settings: dict[str, object], network: str | None = None) -> Request:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file '{path}'")
+    return Request(Path(path), tuple(_override(name, value) for name, value in settings.items()), network)
+
+
+def _override(name: str, value: object) -> Override:
+    """A Python value as a setting; double underscores stand for dots (``weights__lr=0.1``)."""
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else str(value)
+    return read_override(f"{name.replace('__', '.')}={text}")
+
+
+__all__ = [
+    "HspError",
+    "UsageError",
+    "compile_file",
+    "contains",
+    "derive",
+    "describe",
+    "diff",
+    "load",
+    "search",
+    "train",
+]
