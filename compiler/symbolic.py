@@ -7,10 +7,18 @@ be undecided, so that one mechanism carries every kind of choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+MOST = 10_000
+"""How many of anything there may be in one place: elements, items, joint cases of choices."""
+
+
+class TooLarge(Exception):
+    """Something would grow beyond all measure."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ def spread(values: Iterable[Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     for value in values:
         if isinstance(value, Var):
             found.update((d, s) for d, s in zip(value.decisions, value.sizes, strict=True) if d not in found)
+    if math.prod(found.values()) > MOST:
+        raise TooLarge(f"too many joint cases of choices: {', '.join(found)}")
     return tuple(found), tuple(found.values())
 
 

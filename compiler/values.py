@@ -10,6 +10,7 @@ from hdas_dsl import ast
 from hdas_dsl.modules import Instance
 
 from .graph import Shape
+from .symbolic import Open, Var
 
 Value: TypeAlias = Any
 """An int, float, bool, str, `Var`, `OPEN`, or one of the classes below."""
@@ -116,6 +117,20 @@ UNKNOWN = Unknown()
 Callables = Function | Copies | Menu | Partial | Compose | Builtin
 
 
+def shown(value: Value) -> str:
+    """A plain value as the language writes it; what any other value is."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float() | Open():
+            return str(value)
+        case str():
+            return f'"{value}"'
+        case Var(values=values) if all(isinstance(item, int | float | Open) for item in values):
+            return str(value)
+    return kind(value)
+
+
 def kind(value: Value) -> str:
     """What a value is, in the language's words."""
     match value:
@@ -137,4 +152,6 @@ def kind(value: Value) -> str:
             return "a menu"
         case Space():
             return "a file"
+        case Open():
+            return "an open width"
     return "an undecided value"

@@ -243,7 +243,8 @@ class _Checker:
                 case ast.Require() | ast.Preference():
                     self.statement(line, scope)
         if "output" not in once:
-            message = f"'{definition.name}' has no output"
+            title = definition.copy if isinstance(definition, ast.GraphDef) else definition.name
+            message = f"'{title}' has no output"
             self.wrong(Code.NO_OUTPUT, name_span(definition), message, "end it with a line `output ...`")
 
     def binding(self, line: ast.Binding, scope: _Scope) -> None:

@@ -42,7 +42,7 @@ class Code(Enum):
     KIND = "E303"
     RANGE = "E304"
     DEPTH = "E305"
-    CONSTANT = "E306"
+    LARGE = "E306"
     # Shapes
     SHAPE = "E401"
     CHANNELS = "E402"
@@ -110,5 +110,5 @@ class HspError(Exception):
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
     """``did you mean 'x'?`` when something close is known."""
-    close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.7)
     return f"did you mean '{close[0]}'?" if close else None

@@ -13,8 +13,8 @@ from hdas_dsl.words import element_name, element_of
 from ..formula import Mention, Product
 from ..graph import Block, Decision, DecisionKind, Input, Shape
 from ..quantities import Preference
-from ..symbolic import Var
-from ..values import UNKNOWN, Bundle, Function, Tensor, Value, kind
+from ..symbolic import MOST, Var
+from ..values import UNKNOWN, Bundle, Function, Tensor, Value, kind, shown
 from .apply import Applying
 from .core import flatten
 from .preferences import read_preference
@@ -249,7 +249,9 @@ class Elaborator(Applying):
             value = self.number(expr, frame)
         for number in value.values if isinstance(value, Var) else (value,):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                raise Fault(Code.RANGE, expr.span, f"a family has a whole number of elements, not {number}")
+                raise Fault(Code.RANGE, expr.span, f"a family has a whole number of elements, not {shown(number)}")
+            if number > MOST:
+                raise Fault(Code.LARGE, expr.span, f"a family has at most {MOST} elements, not {number}")
         return value
 
     def indices(self, dims: tuple[ast.Dim, ...], text: Text, name: str) -> list[tuple[tuple[int, ...], dict[str, int]]]:
@@ -262,6 +264,8 @@ class Elaborator(Applying):
                 if isinstance(size, Var):
                     raise Fault(Code.UNDECIDED, dim.size.span, "only the first index of a family can vary in size")
                 grown += [((*index, i), {**names, dim.index: i}) for i in range(size)]
+                if len(grown) > MOST:
+                    raise Fault(Code.LARGE, dim.size.span, f"a family has at most {MOST} elements")
             found = grown
         return found
 
@@ -303,9 +307,10 @@ class Elaborator(Applying):
         path = function.label or self.title(function)
         relaxed = path in self.forced if self.forced is not None else self.has_choice(function)
         try:
-            text, params = self.root_text(function, path, args, relaxed, span)
-            if relaxed and not text.decisions and text.consulted and self.forced is None:
-                text, params = self.root_text(function, path, args, False, span)
+            with self.deeper(definition.copy.span):
+                text, params = self.root_text(function, path, args, relaxed, span)
+                if relaxed and not text.decisions and text.consulted and self.forced is None:
+                    text, params = self.root_text(function, path, args, False, span)
         except Fault as fault:
             self.report(fault.diagnostic)
             return None

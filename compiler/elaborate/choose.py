@@ -9,7 +9,7 @@ from hdas_dsl.source import Span
 
 from ..formula import Choose, Decide, Product
 from ..graph import Decision, DecisionKind, Mix, Prim, Weigh
-from ..symbolic import Var
+from ..symbolic import MOST, Var
 from ..values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 from .core import Core, callable_name, flatten
 from .numbers import tidy
@@ -119,6 +119,8 @@ class Choosing(Core):
             value = ends[-2] + step
             if step <= 0 or (ends[-1] - ends[-2]) % step:
                 raise Fault(Code.RANGE, item.span, f"'..' does not lead to {ends[-1]} in steps of {step}")
+            if (ends[-1] - value) / step > MOST:
+                raise Fault(Code.LARGE, item.span, f"'..' stands for more than {MOST} numbers")
             while value < ends[-1]:
                 result.append(ast.Item(ast.Number(str(tidy(value)), span=item.span), span=item.span))
                 value += step

@@ -13,12 +13,17 @@ from hdas_dsl.source import Span
 
 from ..formula import Factor, Product, given
 from ..graph import Block, Decision, Extent, Mix, Shape
-from ..symbolic import Var, settle, spread
+from ..symbolic import MOST, TooLarge, Var, settle, spread
 from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
-from .state import Copy, Fault, Frame, Text
+from .state import Copy, Fault, Frame, Silent, Text
 
 DEPTH = 200
 """How deep texts, operations and menus may be nested in each other."""
+
+ENDLESS = "definitions are nested in each other without an end"
+
+STEPS = 500_000
+"""How many expressions elaboration reads before it gives up; the published spaces need some ten thousand."""
 
 
 class Core(ABC):
@@ -35,6 +40,7 @@ class Core(ABC):
         self.templates: dict[object, tuple[Block, Product, bool]] = {}
         self.titles: dict[tuple[int, int], str] = {}
         self.depth = 0
+        self.steps = 0
 
     @abstractmethod
     def eval(self, expr: ast.Expr, frame: Frame, spot: str | None = None) -> Value: ...
@@ -102,15 +108,26 @@ class Core(ABC):
     def factor(self, *factors: Factor) -> None:
         self.scopes[-1].extend(factors)
 
+    def step(self, span: Span) -> None:
+        """Refuse a network that would take for ever."""
+        self.steps += 1
+        if self.steps == STEPS:
+            hint = "its sizes, or its choices inside choices, multiply"
+            raise Fault(Code.LARGE, span, "this network is too large", hint)
+        if self.steps > STEPS:
+            raise Silent
+
     @contextmanager
     def deeper(self, span: Span) -> Iterator[None]:
         """Refuse recursion without an end before Python does."""
         self.depth += 1
+        hint = "a recursive menu needs a guard that ends it, such as `if d > 0`"
         try:
             if self.depth > DEPTH:
-                hint = "a recursive menu needs a guard that ends it, such as `if d > 0`"
-                raise Fault(Code.DEPTH, span, f"nested more than {DEPTH} deep", hint)
+                raise Fault(Code.DEPTH, span, ENDLESS, hint)
             yield
+        except RecursionError:
+            raise Fault(Code.DEPTH, span, ENDLESS, hint) from None
         finally:
             self.depth -= 1
 
@@ -178,9 +195,21 @@ class Core(ABC):
 
 def flatten(value: Value) -> list[Value]:
     """The elements of a bundle, nested ones included; anything else is a bundle of one."""
-    if isinstance(value, Bundle):
-        return [part for item in value.items for part in flatten(item)]
-    return [value]
+    if not isinstance(value, Bundle):
+        return [value]
+    found: list[Value] = []
+    pending: list[Value] = [value]
+    visited = 0
+    while pending:
+        item = pending.pop()
+        visited += 1
+        if visited > MOST:
+            raise TooLarge(f"this bundle has more than {MOST} elements")
+        if isinstance(item, Bundle):
+            pending += reversed(item.items)
+        else:
+            found.append(item)
+    return found
 
 
 def is_tensors(value: Value) -> bool:

@@ -12,7 +12,7 @@ from hdas_dsl.source import Span
 from hdas_dsl.words import BUILTINS, CONSTANTS, DIMENSIONS, NUMERIC, element_name, element_of
 
 from ..graph import Prim, Shape
-from ..symbolic import OPEN, Open, Var, lift
+from ..symbolic import OPEN, Open, TooLarge, Var, lift
 from ..values import (
     UNKNOWN,
     Builtin,
@@ -28,10 +28,11 @@ from ..values import (
     Tensor,
     Value,
     kind,
+    shown,
 )
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors
-from .numbers import BINARY, COMPUTE, tidy
+from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from .state import Family, Fault, Frame, Silent, Text
 
 
@@ -47,7 +48,13 @@ class Evaluating(Choosing):
 
     def eval(self, expr: ast.Expr, frame: Frame, spot: str | None = None) -> Value:
         """The value of an expression; ``spot`` is the place it is named after when a line is all it makes."""
-        value = self._eval(expr, frame, spot)
+        self.step(expr.span)
+        try:
+            value = self._eval(expr, frame, spot)
+            if isinstance(value, Bundle):
+                flatten(value)
+        except TooLarge as error:
+            raise Fault(Code.LARGE, expr.span, str(error)) from None
         if value is UNKNOWN:
             raise Silent
         frame.seen[frame.key(expr)] = value
@@ -80,8 +87,7 @@ class Evaluating(Choosing):
             case ast.Pipe():
                 return self.pipe(expr, frame, spot)
             case ast.Unary():
-                operand = self.number(expr.operand, frame)
-                return lift((lambda x: not x) if expr.op == "not" else (lambda x: -x), operand)
+                return self.unary(expr, frame)
             case ast.Binary():
                 return self.binary(expr, frame, spot)
             case ast.If():
@@ -134,7 +140,8 @@ class Evaluating(Choosing):
             case Namespace(instance=instance):
                 return Space(instance)
             case Replacement(value=value, instance=instance):
-                return self.eval(value, self.module_frame(instance))
+                with self.deeper(value.span):
+                    return self.eval(value, self.module_frame(instance))
             case Entity(definitions=definitions, instance=instance):
                 plain = found.plain
                 if isinstance(plain, ast.MenuDef):
@@ -348,8 +355,14 @@ class Evaluating(Choosing):
         if isinstance(value, Var):
             raise Fault(Code.UNDECIDED, expr.span, f"a decided number is needed here, not one {value}")
         if isinstance(value, bool) or not isinstance(tidy(value), int):
-            raise Fault(Code.KIND, expr.span, f"a whole number is needed here, not {value}")
+            raise Fault(Code.KIND, expr.span, f"a whole number is needed here, not {shown(value)}")
         return int(value)
+
+    def unary(self, expr: ast.Unary, frame: Frame) -> Value:
+        operand = self.number(expr.operand, frame)
+        if isinstance(operand, Open | str):
+            raise Fault(Code.KIND, expr.operand.span, f"'{expr.op}' needs a number, not {kind(operand)}")
+        return lift((lambda x: not x) if expr.op == "not" else (lambda x: -x), operand)
 
     def binary(self, expr: ast.Binary, frame: Frame, spot: str | None) -> Value:
         if expr.op in ("and", "or"):
@@ -389,12 +402,14 @@ class Evaluating(Choosing):
             if not isinstance(value, int | float | str | Open | Var) or isinstance(value, str) != isinstance(left, str):
                 raise Fault(Code.KIND, side.span, f"'{expr.op}' needs numbers, not {kind(value)}")
             sides.append(value)
+        if isinstance(left, str) and expr.op not in COMPARISONS:
+            raise Fault(Code.KIND, expr.left.span, f"'{expr.op}' needs numbers, not a text")
         if any(side is OPEN for side in sides):
             return sides[0] is sides[1] if expr.op == "==" else OPEN
         try:
             return lift(lambda a, b: tidy(BINARY[expr.op](a, b)), *sides)
-        except (ZeroDivisionError, OverflowError, TypeError) as error:
-            raise Fault(Code.RANGE, expr.span, f"'{expr.op}' has no value here: {error}") from None
+        except (ArithmeticError, TypeError) as error:
+            raise Fault(Code.RANGE, expr.span, f"'{expr.op}' has no value here: {reason(error)}") from None
 
     def gate(self, expr: ast.Binary, left: Value, right: Value, frame: Frame, spot: str | None) -> Value:
         """``x * g``: element by element, or channel by channel when g is a vector."""
@@ -619,8 +634,8 @@ class Evaluating(Choosing):
                 return OPEN
             try:
                 return lift(lambda *plain: tidy(compute(*plain)), *args)
-            except (ValueError, OverflowError) as error:
-                raise Fault(Code.RANGE, expr.span, f"'{function.name}' has no value here: {error}") from None
+            except (ValueError, ArithmeticError, TypeError) as error:
+                raise Fault(Code.RANGE, expr.span, f"'{function.name}' has no value here: {reason(error)}") from None
         if not inputs:
             raise Fault(Code.ARGUMENT, expr.span, f"'{function.name}' needs tensors")
         name = spot or f"{frame.name}.{function.name}"

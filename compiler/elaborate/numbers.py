@@ -12,6 +12,14 @@ def _contains(item: Any, items: Any) -> bool:
     return item in tuple(items)
 
 
+def _power(base: Any, exponent: Any) -> Any:
+    if abs(exponent) > 1024:
+        raise OverflowError
+    if base < 0 and not float(exponent).is_integer():
+        raise ArithmeticError
+    return base**exponent
+
+
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -19,7 +27,7 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
-    "**": operator.pow,
+    "**": _power,
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -30,10 +38,26 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
 }
 """The infix words that need both sides; `and` and `or` need only one and live in the evaluator."""
 
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+
 
 def tidy(value: Any) -> Any:
-    """A whole float as an int, so that `x.c / 4` can be a width."""
+    """A whole float as an int, so that `x.c / 4` can be a width; numbers have an end."""
+    if isinstance(value, int | float) and not abs(value) < 2**63:
+        raise OverflowError
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+def reason(error: Exception) -> str:
+    """Why an operation has no value."""
+    match error:
+        case ZeroDivisionError():
+            return "division by zero"
+        case OverflowError():
+            return "the number is too large"
+        case TypeError():
+            return "it needs numbers"
+    return "it is no real number"
 
 
 def round_to(step: float, value: float) -> int:
