@@ -254,10 +254,7 @@ def diff_main(argv: Sequence[str] | None = None) -> int:
             _show(error.diagnostics)
             return WRONG_USAGE
     found = diff(*modules)
-    if args.json:
-        print(json.dumps(found.to_json(), indent=2))
-    else:
-        found.show()
+    sys.stdout.write(found.to_json() + "\n" if args.json else found.render(colour=sys.stdout.isatty()))
     return OK if found.same else 1
 
 

@@ -218,7 +218,7 @@ class SpaceGraph:
         return "\n".join(lines) + "\n"
 
     def __len__(self) -> int:
-        return int(self.nx.number_of_nodes())
+        return len(self.nx)
 
 
 def describe(payload: Payload) -> str:

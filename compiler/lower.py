@@ -78,7 +78,7 @@ def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bo
 def _regions(graph: SpaceGraph) -> Region:
     """The tree of regions, items in the order of their first node."""
     root = Region(())
-    known = {(): root}
+    known: dict[tuple[str, ...], Region] = {(): root}
 
     def at(scope: tuple[str, ...]) -> Region:
         if scope not in known:

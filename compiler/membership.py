@@ -183,7 +183,7 @@ class _Matcher:
             found |= self.line(mine, theirs, index, lines[name], f"{mine.copy}.{name}")
         for family in mine.families.values():
             if family.size is not None:
-                count = len(theirs.families[family.name].elements) if family.name in theirs.families else 0
+                count = _length(theirs, family.name)
                 sizes = [int(number) for number in family.size.numbers]
                 if count not in sizes:
                     raise _Leaves(family.size.path, f"it has {count} elements, not one of {', '.join(map(str, sizes))}")
@@ -212,7 +212,7 @@ class _Matcher:
             return True
         for family in mine.families.values():
             if family.size is not None:
-                count = len(theirs.families[family.name].elements) if family.name in theirs.families else 0
+                count = _length(theirs, family.name)
                 if name in {f"{family.name}{i}" for i in range(count, len(family.elements))}:
                     return True
         return False
@@ -271,7 +271,7 @@ class _Matcher:
         for source, row in zip(mine.sources(s), payload.rows, strict=True):
             for found in self.unify(mine, source, theirs, a):
                 for assignment in row:
-                    choice = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
+                    choice: Found = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
                     if not all(d.derivable[item] for d, item in zip(decisions, assignment, strict=True)):
                         self.miss(3, decisions[0].path, f"'{expression(theirs, a)}' can be searched over but not derived")
                     elif (merged := _merge(found, choice)) is not None:
@@ -365,6 +365,10 @@ def _merge(left: Found, right: Found) -> Found | None:
     if any(left.get(path, items) != items for path, items in right.items()):
         return None
     return {**left, **right}
+
+
+def _length(text: Text, family: str) -> int:
+    return len(text.families[family].elements) if family in text.families else 0
 
 
 def _lines(graph: SpaceGraph) -> dict[str, int]:

@@ -77,7 +77,7 @@ class Conv(Primitive):
         if wrong:
             return wrong
         groups, width, c = attrs["groups"], inputs[0].c, attrs["c"]
-        if any(isinstance(value, Var | Open) for value in (groups, width, c)):
+        if isinstance(groups, Var | Open) or isinstance(width, Var | Open) or isinstance(c, Var | Open):
             return None
         if not isinstance(groups, int) or groups < 1 or width % groups or c % groups:
             return f"cannot split {width} channels into {c} with {groups} groups"

@@ -295,8 +295,8 @@ def plain(expr: ast.Expr) -> Value:
     match expr:
         case ast.Number():
             return expr.value
-        case ast.String(value=value):
-            return value
+        case ast.String(value=content):
+            return content
         case ast.Name(id="true" | "false" as word):
             return word == "true"
         case ast.Name(id=word):

@@ -289,6 +289,31 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: found[name] for name in wanted}
 
 
+def export_file(request: Request, kind: str, out: Path | None, weights: Path | None) -> str:
+    """Export a discrete network, with its weights where given; one line on what was written and how it was checked."""
+    from .export import ExportError, ExportKind, export
+
+    try:
+        wanted = ExportKind(kind)
+    except ValueError:
+        known = ", ".join(item.value for item in ExportKind)
+        raise UsageError(f"--export {kind}: the kinds are {known}") from None
+    program = request.compile()
+    space = discrete(program)
+    state = None if weights is None else read_weights(weights, Network(space).state_dict())
+    if weights is None:
+        torch.manual_seed(mix(program.train_settings.seed, "init"))
+    ending = {ExportKind.ONNX: ".onnx", ExportKind.TORCH: ".pt2", ExportKind.PY: ".py"}[wanted]
+    stem = space.name.lower() if program.unit.path is None else program.unit.path.stem
+    try:
+        report = export(space, wanted, out or Path(stem + ending), state)
+    except ExportError as error:
+        raise UsageError(str(error)) from None
+    beside = f" and {report.weights}" if report.weights is not None else ""
+    checked = f"checked by running it: outputs differ by {report.difference:.1e} at most"
+    return f"{report.path}{beside}: {report.parameters:,} parameters; {checked}"
+
+
 # ---------------------------------------------------------------- dry run
 
 

@@ -7,7 +7,7 @@ al., "Unchain the Search Space with Hierarchical Differentiable Architecture Sea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -194,6 +194,14 @@ def _signed(preference: Preference) -> float:
 
 # ---------------------------------------------------------------- quantities
 
+ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "+": torch.add,
+    "-": torch.sub,
+    "*": torch.mul,
+    "/": torch.div,
+    "**": torch.pow,
+}
+
 
 def measure(
     quantity: Quantity,
@@ -215,7 +223,7 @@ def measure(
         case Arithmetic(op=op, left=left, right=right):
             a = measure(left, alphas, weights, decisions)
             b = measure(right, alphas, weights, decisions)
-            return {"+": a.add, "-": a.sub, "*": a.mul, "/": a.div, "**": a.pow}[op](b)
+            return ARITHMETIC[op](a, b)
         case Logarithm(operand=operand):
             return measure(operand, alphas, weights, decisions).log()
         case Total() | Loss():

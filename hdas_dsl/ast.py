@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from .source import NOWHERE, Span
 
@@ -29,7 +29,7 @@ class Node:
 
     def mapped(self, change: Callable[[Node], Node]) -> Self:
         """A copy with ``change`` applied to each node directly below; the node itself where nothing changed."""
-        changes: dict[str, object] = {}
+        changes: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
             made: object = value

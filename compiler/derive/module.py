@@ -15,7 +15,7 @@ from hdas_dsl.words import ELEMENT
 
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated, Frame
-from ..graph import DecisionKind
+from ..graph import DecisionKind, Shape
 from ..symbolic import OPEN
 from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from .residual import Residual
@@ -142,7 +142,7 @@ class _Builder:
         )
         return replace(text, copy=ast.CopyName(((definition.name, None),)), inputs=inputs, params=tuple(params))
 
-    def input_shapes(self) -> list[object]:
+    def input_shapes(self) -> list[Shape]:
         graph = self.space.block.graph
         return [graph.node(index).shape for index in graph.inputs]
 
@@ -318,10 +318,9 @@ class _Builder:
                 if made is not None:
                     return made
             case ast.Copy():
-                base_ = self.renamed_node(node.base, instance, names)
-                is_word = isinstance(node.label, ast.Name)
-                label = node.label if is_word else self.renamed_node(node.label, instance, names)
-                return node if base_ is node.base and label is node.label else replace(node, base=base_, label=label)
+                name = self.renamed(node.base, instance, names)
+                label = node.label if isinstance(node.label, ast.Name) else self.renamed(node.label, instance, names)
+                return node if name is node.base and label is node.label else replace(node, base=name, label=label)
         return node.mapped(lambda child: self.renamed_node(child, instance, names))
 
     # ------------------------------------------------------------ values
