@@ -80,6 +80,11 @@ ONE_LINE = {
         "n0 = g(x) + f(y)",
         [("Cell.n0.from_x", "operation", "f", "g"), ("Cell.n0.from_y", "operation", "g", "f")],
     ),
+    "the operation counts before the rest": (
+        "n0 = conv(x, 3) + conv(y, 5)",
+        "n0 = conv(a, 5) + conv(b, 3)",
+        [("Cell.n0", "input", "x", "b"), ("Cell.n0", "input", "y", "a")],
+    ),
     "identity": ("n0 = x + f(y)", "n0 = f(y) + g(x)", [("Cell.n0.from_x", "operation", None, "g")]),
     "named argument": ("n0 = x -> f(k = 3, e = 6)", "n0 = x -> f(e = 6, k = 5)", [("Cell.n0.k", "argument", "3", "5")]),
     "positional argument": ("n0 = f(x, 3)", "n0 = f(x, 5)", [("Cell.n0.arg2", "argument", "3", "5")]),
@@ -224,6 +229,11 @@ def test_deep_lines(wrap: str) -> None:
         left, right = wrap.format(left), wrap.format(right)
     result = diff(cell(f"n0 = {left}"), cell(f"n0 = {right}"))
     assert len(result.changes) == 1
+
+
+def test_version() -> None:
+    tree = cell("n0 = f(x)")
+    assert reading(diff(tree, replace(tree, version=2))) == [("hsp", "version", "1", "2")]
 
 
 def test_values() -> None:
