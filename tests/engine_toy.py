@@ -136,21 +136,21 @@ def processes(out: Path) -> None:
 
     def before(call: int) -> None:
         if call == 10 and not is_main_process():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     def found(name: str, outcome: SearchOutcome) -> None:
         alphas = {path: alpha.tolist() for path, alpha in outcome.alphas.items()}
         (out / f"{name}-{os.environ['LOCAL_RANK']}").write_text(repr(alphas))
 
     whole = RunOptions(out / "whole", device="cpu", devices=2)
-    found("whole", run_search(ToySpace(), toy_data(), SEARCH, whole))
+    apart = ToySpace(seed=int(os.environ.get("LOCAL_RANK", 0)))
+    found("whole", run_search(apart, toy_data(), SEARCH, whole))
     stopped = replace(whole, out=out / "stopped")
     space = ToySpace()
     space.module.before = before
     with suppress(Interrupted):
         found("never", run_search(space, toy_data(), SEARCH, stopped))
-    other = ToySpace(seed=int(os.environ["LOCAL_RANK"]))
-    found("resumed", run_search(other, toy_data(), SEARCH, replace(stopped, resume=True)))
+    found("resumed", run_search(ToySpace(), toy_data(), SEARCH, replace(stopped, resume=True)))
 
 
 if __name__ == "__main__":
