@@ -15,6 +15,7 @@ from hdas_dsl.source import Span
 from ..decide import Decisions
 from ..elaborate import Frame, Option
 from ..elaborate.core import flatten, is_tensors
+from ..elaborate.evaluate import element_name
 from ..elaborate.numbers import BINARY, tidy
 from ..graph import DecisionKind
 from ..values import Builtin, Bundle, Function, Picked, Tensor, Value
@@ -213,6 +214,8 @@ class Residual:
                 each = next(arg.value for arg in node.args if isinstance(arg.value, ast.Each))
                 turns = len(flatten(self.value(each.bundle, frame)))
                 return [self.expr(node, frame.sub(each=(*frame.each, turn))) for turn in range(turns)]
+            case ast.Call() if self.value(node.func, frame) == Builtin("prev"):
+                return self.previous(node, frame)
             case ast.Name() if node.id in frame.locals and node.id in self.wheres and not frame.foreign:
                 if isinstance(frame.locals[node.id], Bundle | Picked):
                     return self.spread(self.wheres[node.id].value, frame)
@@ -225,12 +228,18 @@ class Residual:
         plain = isinstance(node, ast.Name) and node.id not in frame.locals
         if isinstance(value, Bundle | Tensor) and not plain:
             names = [getattr(item, "name", None) for item in flatten(value)]
-            is_reference = isinstance(node, ast.Earlier | ast.Index) or (
-                isinstance(node, ast.Call) and self.value(node.func, frame) == Builtin("prev")
-            )
-            if is_reference and all(names):
+            if isinstance(node, ast.Earlier | ast.Index) and all(names):
                 return [ast.Name(name or "", span=node.span) for name in names]
         return [self.expr(node, frame)]
+
+    def previous(self, node: ast.Call, frame: Frame) -> list[ast.Expr]:
+        """What `prev` gave: seeds as they are written, then the elements before this one by their names."""
+        seeds = [part for arg in node.args for part in self.spread(arg.value, frame)]
+        names: list[ast.Expr] = []
+        if frame.element is not None:
+            family, index = frame.element
+            names = [ast.Name(element_name(family, i)) for i in frame.text.families[family].elements if i < index]
+        return [*seeds, *names][-len(seeds) :]
 
 
 def _same(left: tuple[ast.Expr, ...], right: tuple[ast.Expr, ...]) -> bool:

@@ -10,39 +10,57 @@ from .rewrite import rebuild
 
 
 def share(graph: SpaceGraph) -> SpaceGraph:
-    """Merge equal pure primitives of equal sources; the shared one moves out to where all its readers see it."""
-    scopes = _common_scopes(graph)
-    made: dict[object, int] = {}
+    """Merge equal pure primitives of equal sources; the shared one moves out to where all its readers see it.
+
+    What moves out lets what reads it follow, so this goes on until nothing merges any more.
+    """
+    while True:
+        merged = _share_once(graph)
+        if len(merged) == len(graph):
+            return graph
+        graph = merged
+
+
+def _share_once(graph: SpaceGraph) -> SpaceGraph:
+    first, scopes = _equals(graph)
+    at = {graph.node(index).name: index for index in first}
+    made: dict[int, int] = {}
 
     def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
-        if not _is_pure(node):
+        index = at[node.name]
+        if index not in scopes and first[index] == index:
             return None
-        key = (node.payload, sources)
-        if key not in made:
-            made[key] = result.add(replace(node, scope=scopes.get(node.name, node.scope)), sources)
-        return made[key]
+        if first[index] not in made:
+            made[first[index]] = result.add(replace(node, scope=scopes[index]), sources)
+        return made[first[index]]
 
     return rebuild(graph, visit)
+
+
+def _equals(graph: SpaceGraph) -> tuple[dict[int, int], dict[int, tuple[str, ...]]]:
+    """The first of the nodes that each node equals; for the first ones, the innermost scope that holds their equals.
+
+    A node cannot leave a scope in which one of its sources lies: what stayed there might read it, and would then both
+    come before it and after it. Equal nodes that differ in this are not merged.
+    """
+    first: dict[int, int] = {}
+    known: dict[object, int] = {}
+    scopes: dict[int, tuple[str, ...]] = {}
+    for index, node in graph.order():
+        first[index] = index
+        if not _is_pure(node):
+            continue
+        sources = graph.sources(index)
+        home = max((common(node.scope, graph.node(source).scope) for source in sources), key=len, default=())
+        key = (node.payload, tuple(first[source] for source in sources), home)
+        first[index] = known.setdefault(key, index)
+        scopes[first[index]] = common(scopes.get(first[index], node.scope), node.scope)
+    return first, scopes
 
 
 def _is_pure(node: Node) -> bool:
     payload = node.payload
     return isinstance(payload, Prim) and payload.name in PRIMITIVES and PRIMITIVES[payload.name].pure
-
-
-def _common_scopes(graph: SpaceGraph) -> dict[str, tuple[str, ...]]:
-    """For the first of each set of equal nodes, the innermost scope that holds them all."""
-    merged: dict[int, int] = {}
-    first: dict[object, int] = {}
-    scopes: dict[int, tuple[str, ...]] = {}
-    for index, node in graph.order():
-        merged[index] = index
-        if not _is_pure(node):
-            continue
-        key = (node.payload, tuple(merged[source] for source in graph.sources(index)))
-        merged[index] = first.setdefault(key, index)
-        scopes[merged[index]] = common(scopes.get(merged[index], node.scope), node.scope)
-    return {graph.node(index).name: scope for index, scope in scopes.items()}
 
 
 def common(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
