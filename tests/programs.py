@@ -131,8 +131,8 @@ def floats(tensors: Iterable[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
 def assert_same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], tolerance: float = 1e-10) -> None:
     """The same names, and values that differ by no more than rounding does, measured on the largest of all."""
     assert list(ours) == list(theirs)
-    scale = max((float(t.abs().max()) for t in theirs.values() if t.numel()), default=0.0)
+    scale = max((float(t.detach().abs().max()) for t in theirs.values() if t.numel()), default=0.0)
     for name, tensor in ours.items():
         assert tensor.shape == theirs[name].shape, name
-        worst = float((tensor - theirs[name]).abs().max()) if tensor.numel() else 0.0
+        worst = float((tensor - theirs[name]).detach().abs().max()) if tensor.numel() else 0.0
         assert worst <= tolerance * max(scale, 1e-3), f"{name}: differs by {worst} of {scale}"

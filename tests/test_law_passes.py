@@ -1,0 +1,122 @@
+"""Law 4: every pass, some of them, and all of them keep outputs, gradients and running statistics; and their graphs."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import golden
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from programs import assert_same, floats, randomize, space
+from random_spaces import spaces
+from torch import Tensor
+
+from compiler.elaborate import Elaborated
+from compiler.graph import Prim, SpaceGraph
+from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
+from compiler.supernet import Supernet
+
+HERE = Path(__file__).parent / "passes"
+ORDERS = [order for n in range(1, len(OPTIMISATIONS) + 1) for order in permutations(OPTIMISATIONS, n)]
+
+
+def start(searched: Elaborated) -> dict[str, Tensor]:
+    """A state for every lowering of a space: names do not depend on the passes."""
+    net = randomize(Supernet(searched, (FLATTEN,), init=1.0))
+    return {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+
+def values(searched: Elaborated, passes: tuple[Pass, ...], state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All that a step of a search sees, by name."""
+    net = Supernet(searched, passes).double()
+    net.load_state_dict(state)
+    torch.manual_seed(1)
+    x = torch.randn(2, *searched.input.dims, dtype=torch.float64, requires_grad=True)
+    output = net(x)
+    (torch.randn_like(output) * output).sum().backward()
+    wanted = {"input": x, **dict(sorted(net.named_parameters()))}
+    gradients = {f"gradient of {name}": tensor.grad for name, tensor in wanted.items() if tensor.grad is not None}
+    return {"output": output.detach(), **gradients, **dict(sorted(floats(net.named_buffers())))}
+
+
+def check(searched: Elaborated) -> None:
+    state = start(searched)
+    expected = values(searched, (FLATTEN,), state)
+    for order in ORDERS:
+        assert_same(values(searched, (FLATTEN, *order), state), expected)
+
+
+@pytest.mark.parametrize("name", ["darts.hsp", "hdas_stages.hsp", "nasbench201.hsp", "hdas_dist.hsp"])
+def test_spaces(name):
+    args = {
+        "darts.hsp": {"c": 2, "cells": 3, "size": 16},
+        "hdas_stages.hsp": {"c": 2, "stages": 2, "size": 16},
+        "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
+        "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 1, "size": 8, "Stage": "Open"},
+    }
+    check(space(name, **args[name]))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(mixable=True))
+def test_random_spaces(text):
+    searched = space(text)
+    if searched.is_space and not searched.refusals:
+        check(searched)
+
+
+LATE = """\
+hsp 1
+op unit(x) = x -> relu -> conv(1) -> batch_norm
+
+cell Cell(x) {
+  u = (unit | identity)(x)
+  v = (unit | identity)(u)
+  output u
+}
+
+network Net(x: [3, 8, 8]) {
+  k[i < 3] = prev(x) -> Cell
+  output last of k
+}
+"""
+
+
+def test_what_is_shared_stays_where_its_source_is():
+    """`v` and the next cell both start from relu(u); outside of the cell it would come before and after it."""
+    check(space(LATE))
+
+
+def test_what_moves_out_lets_its_readers_follow():
+    """The pools of equal activations are equal once those are one."""
+    pools = LATE.replace("op unit(x) = x -> relu", "op unit(x) = x -> relu -> avg_pool(3) -> relu")
+    pools = pools.replace("k[i < 3] = prev(x) -> Cell\n  output last of k", "output Cell@0(x) + Cell@1(x)")
+    graph = run_passes(space(pools).block.graph)
+    assert sum(isinstance(n.payload, Prim) and n.payload.name == "avg_pool" for _, n in graph.order()) == 3
+    check(space(pools))
+
+
+# ---------------------------------------------------------------- golden graphs
+
+
+@pytest.mark.parametrize("name", [item.name for item in PASSES])
+def test_every_pass_has_golden_graphs(name):
+    assert list((HERE / name).glob("*.hsp"))
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*/*.hsp")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_golden(path):
+    """The graph that a pass is given, and what it makes of it."""
+    before = space(path.read_text(encoding="utf-8")).block.graph
+    if path.parent.name != FLATTEN.name:
+        before = FLATTEN.run(before)
+    (after,) = (item.run(before) for item in PASSES if item.name == path.parent.name)
+    golden.check(path.with_suffix(".txt"), f"{written(before)}\n{path.parent.name}:\n\n{written(after)}")
+
+
+def written(graph: SpaceGraph) -> str:
+    """The graph as text, with the cell that each node lies in."""
+    lines = zip(graph.pretty().splitlines(), graph.order(), strict=True)
+    return "".join(f"{line}{f'  # {node.scope[-1]}' if node.scope else ''}\n" for line, (_, node) in lines)
