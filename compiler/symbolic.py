@@ -36,8 +36,8 @@ class Var:
         return product(*(range(size) for size in self.sizes))
 
     def __str__(self) -> str:
-        distinct = list(dict.fromkeys(self.values))
-        return f"{{{', '.join(map(str, distinct))}}} of {' and '.join(self.decisions)}"
+        distinct = {str(value).lower() if isinstance(value, bool) else str(value): None for value in self.values}
+        return f"{{{', '.join(distinct)}}} of {' and '.join(self.decisions)}"
 
 
 class Open:

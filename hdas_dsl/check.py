@@ -35,6 +35,10 @@ def name_span(definition: ast.Definition) -> Span:
     return _part(definition.span, max(start, 0), len(definition.name))
 
 
+def _phase_span(phase: ast.Phase) -> Span:
+    return _part(phase.span, phase.span.text.find(phase.name, len("phase")), len(phase.name))
+
+
 def _part(span: Span, start: int, length: int) -> Span:
     return Span(span.source, span.start + start, span.start + start + length)
 
@@ -182,7 +186,7 @@ class _Checker:
         network = isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
         for param in inputs:
             self.exprs(param.shape or (), scope)
-            if network and param.shape is None:
+            if network and param.shape is None and param.default is None:
                 message = f"input '{param.name}' of a network needs a shape, such as [3, 32, 32]"
                 self.wrong(Code.SHAPE, param.span, message)
             if not network and param.shape is not None:
@@ -327,7 +331,8 @@ class _Checker:
                 self.quantity_call(expr, name, scope)
             case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)) if name not in QUANTITIES:
                 hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
-                self.wrong(Code.QUANTITY, expr.span, f"'{name}' is no quantity", hint)
+                span = expr.func.span if isinstance(expr, ast.Call) else expr.span
+                self.wrong(Code.QUANTITY, span, f"'{name}' is no quantity", hint)
 
     def quantity_call(self, expr: ast.Call, name: str, scope: _Scope) -> None:
         """``depth(n)`` of a family, ``count(Op)`` of an operation."""
@@ -395,15 +400,15 @@ class _Checker:
         self.quantity(expr, _Scope())
 
     def phases(self, search: ast.Search, phases: dict[str, ast.Phase]) -> None:
-        spans = {line.name: line.span for line in search.settings if isinstance(line, ast.Phase)}
+        spans: dict[str, Span] = {}
+        for line in search.settings:
+            if isinstance(line, ast.Phase):
+                self.once(spans, line.name, _phase_span(line), f"there are two phases '{line.name}'")
         for line in search.settings:
             if not isinstance(line, ast.Phase):
                 continue
             self.target(line.target, dict(phases), spans)
             self.settings(line.settings)
-            if line.name in phases:
-                message = f"there are two phases '{line.name}'"
-                self.wrong(Code.DUPLICATE, line.span, message, None, (phases[line.name].span, "first here"))
             phases.setdefault(line.name, line)
 
     def target(self, expr: ast.Expr, phases: Mapping[str, ast.Phase], later: Mapping[str, Span] | None = None) -> None:
@@ -415,7 +420,7 @@ class _Checker:
         if definition is not None and not (
             isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
         ):
-            message = f"a section names a network, and '{func.span.text}' is none"
+            message = f"'{func.span.text}' is {_kind(definition)}, not a network"
             self.wrong(Code.KIND, func.span, message, None, (name_span(definition), "defined here"))
 
     # ------------------------------------------------------------ expressions
@@ -493,7 +498,8 @@ class _Checker:
         span = _part(expr.span, len(expr.span.text) - len(expr.name), len(expr.name))
         if base.id in scope.text:
             if base.id in scope.tensors and expr.name not in DIMENSIONS:
-                self.wrong(Code.SHAPE, span, f"a tensor has no '{expr.name}'", suggest(expr.name, DIMENSIONS))
+                hint = f"it has {', '.join(DIMENSIONS)}"
+                self.wrong(Code.SHAPE, span, f"a tensor has no '{expr.name}'", hint)
         elif base.id in scope.phases:
             units = _reachable(self.unit)
             if not any(expr.name in unit.names for unit in units):
@@ -587,7 +593,8 @@ class _Checker:
 
     def unknown(self, expr: ast.Name, scope: _Scope, place: _Place) -> None:
         words = () if place is _Place.NETWORK else (*WORDS, *BUILTINS)
-        hint = self.elsewhere(expr.id) or suggest(expr.id, [*scope.names(), *self.unit.visible(), *words])
+        known = [*scope.names(), *self.unit.visible(), *words, *(QUANTITIES if scope.quantities else ())]
+        hint = self.elsewhere(expr.id) or suggest(expr.id, known)
         self.wrong(Code.UNKNOWN_NAME, expr.span, f"unknown {place.value} '{expr.id}'", hint)
 
     def elsewhere(self, name: str) -> str | None:
@@ -653,6 +660,15 @@ class _Checker:
 def _plain_definition(unit: Unit, name: str) -> ast.Definition | None:
     definitions = unit.names.get(name, ())
     return next((d for d in definitions if not isinstance(d, ast.GraphDef) or str(d.copy) == name), None)
+
+
+def _kind(definition: ast.Definition) -> str:
+    match definition:
+        case ast.GraphDef(level=level):
+            return f"a {level.value}"
+        case ast.MenuDef():
+            return "a menu"
+    return "an operation"
 
 
 def _defined(block: ast.Block) -> dict[str, Span]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from hdas_dsl import ast
 from hdas_dsl.source import Span
+from hdas_dsl.words import element_name
 
 from ..decide import Decisions
 from ..elaborate import Frame, Option
 from ..elaborate.core import flatten, is_tensors
-from ..elaborate.evaluate import element_name
 from ..elaborate.numbers import BINARY, tidy
 from ..graph import DecisionKind
 from ..values import Builtin, Bundle, Function, Picked, Tensor, Value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hdas_dsl import ast
+from hdas_dsl.check import name_span
 from hdas_dsl.diagnostics import Code, suggest
 from hdas_dsl.source import Span
 
@@ -13,7 +14,7 @@ from ..graph import Block, Call, Input, Prim, Shape
 from ..primitives import PRIMITIVES
 from ..symbolic import OPEN, Open, Var
 from ..values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
-from .core import callable_name, flatten, is_tensors
+from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text
 
@@ -115,11 +116,9 @@ class Applying(Evaluating):
         wanted = function.definition.inputs
         if len(tensors) != len(wanted):
             names = ", ".join(param.name for param in wanted)
-            have = f"{len(tensors)} tensor{'s' if len(tensors) != 1 else ''}"
-            message = (
-                f"'{function.name}' takes {len(wanted)} input{'s' if len(wanted) != 1 else ''} ({names}), not {have}"
-            )
-            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.span, "defined here"))
+            takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
+            message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
+            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
         return tuple(tensors)
 
     def bind(
@@ -132,12 +131,12 @@ class Applying(Evaluating):
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
                 raise Fault(
-                    Code.ARGUMENT, span, message, suggest(name, known), (function.definition.span, "defined here")
+                    Code.ARGUMENT, span, message, suggest(name, known), (name_span(function.definition), "defined here")
                 )
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
-            message = f"'{function.name}' takes {len(known)} parameters, not {len(positional) + len(named)}"
-            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.span, "defined here"))
+            message = f"'{function.name}' takes {plural(len(known), 'parameter')}, not {len(positional) + len(named)}"
+            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
         bound = {**dict(zip(free, positional, strict=False)), **named}
         for name, value in bound.items():
             if is_tensors(value):
@@ -156,7 +155,7 @@ class Applying(Evaluating):
             if param.name in given:
                 value = given[param.name]
             elif param.default is not None:
-                value = self.eval(param.default, frame)
+                value = self.eval(param.default, frame.sub(name=param.name), param.name)
             else:
                 message = f"'{function.name}' needs its parameter '{param.name}'"
                 raise Fault(Code.MISSING, span, message, None, (param.span, "declared here"))
@@ -197,8 +196,9 @@ class Applying(Evaluating):
         if function.instance.unit.shipped is None or here.shipped is not None:
             return fault
         where = f"'{frame.text.copy}.{spot}': " if frame.text.copy else ""
-        other = found.other or (found.span, f"in '{function.name}'")
-        return Fault(found.code, span, where + found.message.removeprefix(where), found.hint, other)
+        inside = None if found.span == span else (found.span, f"in '{function.name}'")
+        message = where + found.message.removeprefix(where)
+        return Fault(found.code, span, message, found.hint, found.other or inside)
 
     def inner_text(self, function: Function, inputs: tuple[Tensor, ...], copy: str, level: str, relaxed: bool) -> Text:
         """A new text whose inputs have the shapes of the given tensors."""
@@ -249,7 +249,9 @@ class Applying(Evaluating):
                 self.copies[path] = Copy(path, definition, function.instance, text, formula, block, span, owner)
             elif known.text.decisions != text.decisions:
                 hint = f"give the instances copies of their own: `{function.name}@label`"
+                differ = sorted({*known.text.decisions} ^ {*text.decisions})
                 message = f"two instances of '{path}' have different choices"
+                message += f": only one of them has '{differ[0]}'" if differ else ""
                 raise Fault(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
             self.blocks[key] = block, path
         self.factor(Mention(path))
@@ -324,7 +326,8 @@ class Applying(Evaluating):
         short = name.removeprefix("hsp:")
         spec = PRIMITIVES.get(short) if name.startswith("hsp:") else None
         if name.startswith("hsp:") and spec is None:
-            raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'")
+            hint = suggest(name, (f"hsp:{known}" for known in PRIMITIVES))
+            raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'", hint)
         widths = spec.widths if spec else frozenset()
         undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in widths]
         if undecided:

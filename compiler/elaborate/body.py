@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hdas_dsl import ast
+from hdas_dsl.check import name_span
 from hdas_dsl.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.modules import Instance
 from hdas_dsl.source import Span
@@ -14,8 +15,9 @@ from ..formula import Mention, Product
 from ..graph import Block, Decision, DecisionKind, Input, Shape
 from ..quantities import Preference
 from ..symbolic import MOST, Var
-from ..values import UNKNOWN, Bundle, Function, Tensor, Value, kind, shown
+from ..values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .apply import Applying
+from .choose import is_numeric
 from .core import flatten
 from .preferences import read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
@@ -176,8 +178,15 @@ class Elaborator(Applying):
             raise Fault(Code.DUPLICATE, line.target.span, message)
         family.elements[index] = value
 
+    def settled_number(self, value: Value, frame: Frame) -> Value:
+        """A menu of numbers that gets a name is decided there, once for all who use the name."""
+        if isinstance(value, Menu) and is_numeric(value.definition):
+            return self.settle_menu(value, frame.name, frame)
+        return value
+
     def bound(self, value: Value, line: ast.Binding, frame: Frame) -> Value:
-        """The value of a line: tensors take its name, and a menu stays undecided."""
+        """The value of a line: tensors take its name, a menu of numbers decides, and other menus stay undecided."""
+        value = self.settled_number(value, frame)
         return self.named(value, line.target.name, frame) if len(line.target.names) == 1 else value
 
     def named(self, value: Value, name: str, frame: Frame) -> Value:
@@ -201,7 +210,7 @@ class Elaborator(Applying):
         for binding in line.where:
             name = binding.target.name
             inner = frame.sub(name=f"{frame.name}.{name}", locals=frame.locals)
-            value = self.eval(binding.value, inner, inner.name)
+            value = self.settled_number(self.eval(binding.value, inner, inner.name), inner)
             if isinstance(value, Tensor):
                 value = replace(value, name=name)
             self.assign(binding.target, value, frame.locals, binding.span)
@@ -285,7 +294,7 @@ class Elaborator(Applying):
         frames.append(frame)
         try:
             self.where(line, frame)
-            value = self.eval(line.value, frame, name)
+            value = self.settled_number(self.eval(line.value, frame, name), frame)
             value = self.named(value, name, frame)
         except Fault as fault:
             if text.inside:
@@ -345,7 +354,7 @@ class Elaborator(Applying):
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (definition.span, "defined here"))
+                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (name_span(definition), "defined here"))
         text = Text(definition, function.instance, path, ast.Level.NETWORK.value, relaxed, root=True)
         frame = Frame(text, function.instance, "")
         for index, param in enumerate(definition.inputs):

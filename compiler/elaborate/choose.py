@@ -16,6 +16,13 @@ from .numbers import tidy
 from .state import Decided, Fault, Frame, Option, Text
 
 
+def is_numeric(definition: ast.MenuDef) -> bool:
+    """Whether a menu is one of numbers, as far as its text shows."""
+    value = definition.value
+    items = [item.value for item in value.items] if isinstance(value, ast.Choice) else [value]
+    return any(isinstance(item, ast.Number) for item in items)
+
+
 class Choosing(Core):
     """What turns choices of the text into decisions."""
 
@@ -154,6 +161,8 @@ class Choosing(Core):
         definition = menu.definition
         node, place = menu.mention
         place = place.sub(text=frame.text) if place.text is not frame.text else place
+        if isinstance(node, ast.Name) and is_numeric(definition):
+            self.decide_once(node, place)
         locals_: dict[str, Value] = {}
         inner = Frame(frame.text, menu.instance, name, locals_, foreign=True, depth=frame.depth + 1)
         if len(menu.args) > len(definition.params):
@@ -169,6 +178,18 @@ class Choosing(Core):
         items = value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
         return self.decide(items, inner, name, (node, place))
 
+    def decide_once(self, node: ast.Name, place: Frame) -> None:
+        """Refuse a second mention of a parameter in a line: it would silently decide a second time."""
+        if place.foreign or not (node.id in place.locals or node.id in place.text.bindings):
+            return
+        line = place.name.partition(".")[0]
+        first = place.text.mentions.setdefault((line, node.id), node)
+        if first is not node:
+            hint = f"bind it first, in a line `decided = {node.id}`"
+            message = f"'{node.id}' is a menu, and each mention of it decides anew"
+            before, again = sorted((first.span, node.span), key=lambda span: span.start)
+            raise Fault(Code.BIND, again, message, hint, (before, "it decides here already"))
+
     # ------------------------------------------------------------ picks
 
     def pick(self, expr: ast.Pick, frame: Frame) -> Picked:
@@ -183,9 +204,9 @@ class Choosing(Core):
         for value, _, option in found:
             if not isinstance(value, Tensor):
                 raise Fault(Code.KIND, option.value.span, f"a pick is between tensors, not {kind(value)}")
-        if take is not None and not 1 <= take <= len(found):
-            raise Fault(Code.FEW, expr.span, f"cannot pick {take} of {len(found)}")
         path = self.path(frame, f"{frame.name}.in")
+        if take is not None and not 1 <= take <= len(found):
+            raise Fault(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(found)}")
         frame.decided[frame.key(expr)] = Decided(path, tuple(option for _, _, option in found))
         menus = tuple(self._menu_of(value, text) for value, _, _ in found)
         self.factor(Choose(path, take, tuple(factors for _, factors, _ in found)))

@@ -77,8 +77,8 @@ class Core(ABC):
     # ------------------------------------------------------------ what went wrong
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Note an error once, however many instances show it."""
-        if diagnostic not in self.diagnostics:
+        """Note an error once, however many instances and elements show it."""
+        if not any(known.code is diagnostic.code and known.span == diagnostic.span for known in self.diagnostics):
             self.diagnostics.append(diagnostic)
 
     def refuse(self, span: Span, message: str, hint: str | None = "use `relax = sample`") -> None:
@@ -121,7 +121,7 @@ class Core(ABC):
     def deeper(self, span: Span) -> Iterator[None]:
         """Refuse recursion without an end before Python does."""
         self.depth += 1
-        hint = "a recursive menu needs a guard that ends it, such as `if d > 0`"
+        hint = "a recursion needs an end, such as the guard `if d > 0`"
         try:
             if self.depth > DEPTH:
                 raise Fault(Code.DEPTH, span, ENDLESS, hint)
@@ -210,6 +210,10 @@ def flatten(value: Value) -> list[Value]:
         else:
             found.append(item)
     return found
+
+
+def plural(number: int, word: str, words: str | None = None) -> str:
+    return f"{number or 'no'} {word if number == 1 else words or f'{word}s'}"
 
 
 def is_tensors(value: Value) -> bool:

@@ -9,7 +9,7 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, suggest
 from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.source import Span
-from hdas_dsl.words import BUILTINS, CONSTANTS, DIMENSIONS, NUMERIC, element_name, element_of
+from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
 
 from ..graph import Prim, Shape
 from ..symbolic import OPEN, Open, TooLarge, Var, lift
@@ -31,7 +31,7 @@ from ..values import (
     shown,
 )
 from .choose import Choosing
-from .core import callable_name, flatten, is_tensors
+from .core import callable_name, flatten, is_tensors, plural
 from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from .state import Family, Fault, Frame, Silent, Text
 
@@ -127,6 +127,9 @@ class Evaluating(Choosing):
             return self.mentioned(self.found(found, expr.id), expr, frame)
         if expr.id in BUILTINS:
             return Builtin(expr.id)
+        element = element_of(expr.id)
+        if element is not None and element[0] in text.families and not frame.foreign:
+            return self.member(text.families[element[0]], element[1], expr.span)
         known = [*frame.locals, *text.bindings, *text.families, *frame.instance.unit.visible(), *BUILTINS]
         raise Fault(Code.UNKNOWN_NAME, expr.span, f"unknown name '{expr.id}'", suggest(expr.id, known))
 
@@ -171,7 +174,10 @@ class Evaluating(Choosing):
 
     def member(self, family: Family, index: tuple[int, ...], span: Span) -> Value:
         if index not in family.elements:
-            raise Fault(Code.RANGE, span, f"'{element_name(family.name, index)}' does not exist")
+            have = ", ".join(element_name(family.name, known) for known in family.elements)
+            have = have if len(have) < 60 else f"{len(family.elements)} of them"
+            hint = f"the elements of '{family.name}' here: {have or 'none'}"
+            raise Fault(Code.RANGE, span, f"'{element_name(family.name, index)}' does not exist", hint)
         if family.size is not None and index[0] >= min(family.size.numbers):
             message = f"'{element_name(family.name, index)}' may not exist: '{family.size.path}' may end before it"
             raise Fault(Code.RANGE, span, message)
@@ -217,7 +223,8 @@ class Evaluating(Choosing):
                     size = lift(lambda a, b: a * b, size, dim)
                 return size
         message = f"a tensor of shape {shape} has no '{expr.name}'"
-        raise Fault(Code.SHAPE, expr.span, message, suggest(expr.name, DIMENSIONS))
+        has = {3: "c, h, w, rest and size", 2: "c, n, rest and size"}.get(len(shape.dims), "c, rest and size")
+        raise Fault(Code.SHAPE, expr.span, message, f"it has {has}")
 
     def element_fields(self, base: ast.Expr, frame: Frame) -> dict[str, Value] | None:
         """The where-names of an element, if ``base`` names one."""
@@ -244,7 +251,9 @@ class Evaluating(Choosing):
                     axes.append((self.whole(index, frame),))
             arity = len(next(iter(family.elements), axes))
             if len(axes) != arity:
-                raise Fault(Code.RANGE, expr.span, f"'{family.name}' has {arity} indices, not {len(axes)}")
+                raise Fault(
+                    Code.RANGE, expr.span, f"'{family.name}' has {plural(arity, 'index', 'indices')}, not {len(axes)}"
+                )
             if not any(isinstance(index, ast.Range) for index in expr.indices):
                 return self.member(family, tuple(axis[0] for axis in axes), expr.span)
             chosen = {i: v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))}
@@ -269,7 +278,7 @@ class Evaluating(Choosing):
         else:
             value = self.eval(expr.label, frame)
             if isinstance(value, bool) or not isinstance(value, int | str):
-                raise Fault(Code.COPY, expr.label.span, f"a label is a whole number or a name, not {kind(value)}")
+                raise Fault(Code.COPY, expr.label.span, f"a label is a whole number or a name, not {shown(value)}")
             label = str(value)
         if isinstance(base, Function):
             if isinstance(base.definition, ast.OpDef):
@@ -446,7 +455,7 @@ class Evaluating(Choosing):
         for term, term_span in terms[1:]:
             if term.shape == shape:
                 continue
-            where = f"'{frame.text.copy}.{frame.name}': " if frame.text.copy else ""
+            where = self.place(frame)
             here, there = (self.called(first, frame), self.called(term, frame))
             if term.shape.space != shape.space:
                 message = f"{where}cannot add {here} of shape {shape} and {there} of shape {term.shape}"
@@ -463,6 +472,10 @@ class Evaluating(Choosing):
         if len(terms) == 1 and not name:
             return first
         return frame.text.add(name, Prim("add"), shape, tuple(term for term, _ in terms), span)
+
+    def place(self, frame: Frame) -> str:
+        """Where an error is, in front of its message."""
+        return f"'{frame.text.copy}.{frame.name}': " if frame.text.copy else ""
 
     def called(self, tensor: Tensor, frame: Frame) -> str:
         return f"'{tensor.name or frame.text.graph.node(tensor.index).name}'"
@@ -527,7 +540,11 @@ class Evaluating(Choosing):
                 bundles[position] = flatten(self.eval(arg.value.bundle, frame))
         lengths = {len(bundle) for bundle in bundles.values()}
         if len(lengths) > 1:
-            raise Fault(Code.RANGE, expr.span, f"bundles of different lengths under `each`: {sorted(lengths)}")
+            raise Fault(
+                Code.RANGE,
+                expr.span,
+                f"bundles of different lengths under `each`: {' and '.join(map(str, sorted(lengths)))}",
+            )
         result: list[tuple[Frame, Callable[[], Value]]] = []
         for turn in range(lengths.pop()):
             inner = frame.sub(each=(*frame.each, turn))
@@ -555,6 +572,7 @@ class Evaluating(Choosing):
         positional: list[Value] = []
         named: dict[str, Value] = {}
         inputs: list[Value] = []
+        spans: list[Span] = []
         for arg in expr.args:
             slot = arg.name or (slots[len(positional)] if len(positional) < len(slots) else None)
             value = self.argument(arg, frame, slot)
@@ -564,6 +582,7 @@ class Evaluating(Choosing):
                 named[arg.name] = value
             elif is_tensors(value) and not positional:
                 inputs += flatten(value)
+                spans += [arg.span] * (len(inputs) - len(spans))
             elif is_tensors(value):
                 raise Fault(Code.ARGUMENT, arg.span, "inputs come before parameters")
             else:
@@ -573,7 +592,7 @@ class Evaluating(Choosing):
             where = f"{frame.name}.from_{source}" if source else spot or f"{frame.name}.choice"
             function = self.eval(expr.func, frame, where)
         if isinstance(function, Builtin):
-            return self.builtin(function, inputs, positional, named, expr, frame, spot)
+            return self.builtin(function, inputs, spans, positional, named, expr, frame, spot)
         if not isinstance(function, Callables | Var):
             raise Fault(Code.KIND, expr.func.span, f"{kind(function)} cannot be applied")
         if not inputs:
@@ -607,13 +626,14 @@ class Evaluating(Choosing):
                 message = f"'{function.name}' has no parameter '{arg.name}'"
                 raise Fault(Code.ARGUMENT, arg.span, message, suggest(arg.name, known))
         if len(positional) > len(known):
-            takes = f"{len(known)} parameter{'s' if len(known) != 1 else ''}"
+            takes = plural(len(known), "parameter")
             raise Fault(Code.ARGUMENT, expr.span, f"'{function.name}' takes {takes}, not {len(positional)}")
 
     def builtin(
         self,
         function: Builtin,
         inputs: list[Value],
+        spans: list[Span],
         positional: list[Value],
         named: dict[str, Value],
         expr: ast.Call,
@@ -641,27 +661,31 @@ class Evaluating(Choosing):
         name = spot or f"{frame.name}.{function.name}"
 
         def combine(values: Sequence[Value]) -> Value:
-            parts = [part for value in values for part in flatten(value)]
+            parts = [(part, span) for value, span in zip(values, spans, strict=True) for part in flatten(value)]
             if function.name == "sum":
-                terms = [(tensor, expr.span) for part in parts for tensor in self.tensors(part, expr, frame)]
+                terms = [(tensor, span) for part, span in parts for tensor in self.tensors(part, expr, frame)]
                 return self.add_up(terms, frame, name, expr.span)
             return self.concat(parts, positional, expr, frame, name)
 
         return self.fork(inputs, combine, frame.text, name, expr.span)
 
-    def concat(self, parts: list[Value], widths: list[Value], expr: ast.Call, frame: Frame, name: str) -> Value:
+    def concat(
+        self, parts: list[tuple[Value, Span]], widths: list[Value], expr: ast.Call, frame: Frame, name: str
+    ) -> Value:
         """Join along the channels; a number at the end fixes the width of the result."""
-        if any(isinstance(part, Picked) for part in parts):
+        if any(isinstance(part, Picked) for part, _ in parts):
             self.refuse(expr.span, f"cannot be mixed: `concat` of a pick has as many channels as it picks ({name})")
-        tensors = [tensor for part in parts for tensor in self.tensors(part, expr, frame)]
+        placed = [(tensor, span) for part, span in parts for tensor in self.tensors(part, expr, frame)]
+        tensors = [tensor for tensor, _ in placed]
         first = tensors[0]
         if len(tensors) > 1:
             self.refuse_width("concat", tensors, expr.span)
-        for tensor in tensors[1:]:
+        for tensor, span in placed[1:]:
             if tensor.shape.space != first.shape.space:
                 here, there = self.called(first, frame), self.called(tensor, frame)
-                message = f"cannot concatenate {here} of shape {first.shape} and {there} of shape {tensor.shape}"
-                raise Fault(Code.RESOLUTION, expr.span, message)
+                message = f"{self.place(frame)}cannot concatenate {here} of shape {first.shape} and {there} of shape "
+                other = (placed[0][1], f"{here} is {first.shape} here")
+                raise Fault(Code.RESOLUTION, span, f"{message}{tensor.shape}", None, other)
         channels: Value = widths[0] if widths else first.shape.c
         for tensor in () if widths else tensors[1:]:
             channels = (

@@ -61,6 +61,7 @@ class Text:
     used: dict[str, int] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
     graph: SpaceGraph = field(default_factory=SpaceGraph)
+    mentions: dict[tuple[str, str], ast.Node] = field(default_factory=dict)
     traces: dict[int, list[Frame]] = field(default_factory=dict)
     decisions: list[str] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
