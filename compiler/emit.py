@@ -1,0 +1,116 @@
+"""What `--emit` prints: every stage of the pipeline as text. torch is imported for ``code`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from hdas_dsl.diagnostics import suggest
+from hdas_dsl.dump import dump
+
+from .dot import dot
+from .elaborate import Elaborated
+from .graph import Block, Call, Decision, DecisionKind
+from .passes import PASSES, run_passes
+from .program import Program, UsageError
+
+
+def hierarchy(space: Elaborated) -> str:
+    """The space graph as it was elaborated: each distinct block once, callers first, then the decisions."""
+    texts = [_block(block) for block in _blocks(space.block)]
+    if space.decisions:
+        texts.append("decisions\n" + "".join(f"  {_decision(decision)}\n" for decision in space.decisions.values()))
+    return "\n".join(texts)
+
+
+def python(space: Elaborated) -> str:
+    """The code that the network is lowered to."""
+    from .lower import code, lower
+
+    return code(lower(run_passes(space.block.graph), space.decisions))
+
+
+def _after(count: int) -> Callable[[Elaborated], str]:
+    """The flat graph after so many passes."""
+    return lambda space: run_passes(space.block.graph, PASSES[:count]).pretty()
+
+
+SPACES: dict[str, Callable[[Elaborated], str]] = {
+    "graph": hierarchy,
+    **{item.name: _after(position + 1) for position, item in enumerate(PASSES)},
+    "code": python,
+    "dot": dot,
+}
+"""What can be said of a space, in the order of the pipeline; a picture last."""
+
+KINDS = ("ast", *SPACES)
+"""The words of `--emit`."""
+
+
+def emit(space: Elaborated, kind: str, program: Program) -> str:
+    """One space of a program as text.
+
+    Raises:
+        UsageError: when there is no such kind.
+    """
+    if kind == "ast":
+        return dump(program.unit.module)
+    if kind not in SPACES:
+        hint = suggest(kind, KINDS) or f"known: {', '.join(KINDS)}"
+        raise UsageError(f"--emit {kind}: there is no such kind ({hint})")
+    return SPACES[kind](space)
+
+
+def emit_program(program: Program, kind: str) -> str:
+    """A whole program as text: where the file has phases, the space of each below a line that names it.
+
+    Raises:
+        UsageError: when there is no such kind.
+    """
+    if kind == "ast" or not program.named_phases:
+        return emit(program.network, kind, program)
+    return "\n".join(f"# phase {phase.name}\n{emit(phase.network, kind, program)}" for phase in program.phases)
+
+
+# ---------------------------------------------------------------- the hierarchical graph
+
+
+def _blocks(root: Block) -> Iterator[Block]:
+    """A block and all below it. Two that read the same, down to the last, count as one."""
+    numbers: dict[object, int] = {}
+    known: dict[Block, int] = {}
+    order: list[Block] = []
+
+    def number(block: Block) -> int:
+        if block not in known:
+            order.append(block)
+            inner = tuple(number(n.payload.block) for _, n in block.graph.order() if isinstance(n.payload, Call))
+            known[block] = numbers.setdefault((_block(block), inner), len(numbers))
+        return known[block]
+
+    number(root)
+    shown: set[int] = set()
+    for block in order:
+        if known[block] not in shown:
+            shown.add(known[block])
+            yield block
+
+
+def _block(block: Block) -> str:
+    inner = block.graph
+    nodes = [inner.node(index) for index in inner.inputs]
+    inputs = ", ".join(f"{node.name}: {node.shape}" for node in nodes)
+    arguments = ", ".join(f"{name} = {value}" for name, value in block.arguments)
+    result = "" if inner.output is None else f" -> {inner.node(inner.output).shape}"
+    head = f"{block.level} {block.copy or block.name}({inputs}{'; ' if arguments else ''}{arguments}){result}"
+    return head + "\n" + "".join(f"  {line}\n" for line in inner.pretty().splitlines())
+
+
+def _decision(decision: Decision) -> str:
+    """A decision with its items; those that are searched over and never derived stand in brackets."""
+    items = [
+        item if derivable else f"[{item}]" for item, derivable in zip(decision.items, decision.derivable, strict=True)
+    ]
+    match decision.kind:
+        case DecisionKind.PICK | DecisionKind.ANY:
+            return f"{decision.path}: pick {decision.take or 'any'} of {', '.join(items)}"
+    return f"{decision.path}: {decision.kind.value} {' | '.join(items)}"

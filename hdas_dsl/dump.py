@@ -1,0 +1,51 @@
+"""The syntax tree as text, one node a line, for `--emit ast`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from enum import Enum
+
+from .ast import CopyName, Node
+
+LAYOUT = ("span", "gap")
+"""Fields that say where a node stands, not what it is."""
+
+
+def dump(tree: Node) -> str:
+    """Every node below the one it belongs to: field, kind, plain fields, and where it begins and ends."""
+    return "\n".join(_lines(tree, "", 0)) + "\n"
+
+
+def _lines(node: Node, role: str, level: int) -> Iterator[str]:
+    plain: list[str] = []
+    below: list[tuple[str, Node]] = []
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if item.name in LAYOUT or value is None or value == ():
+            continue
+        if isinstance(value, CopyName):
+            plain.append(f"{item.name}={value}")
+        elif isinstance(value, Node):
+            below.append((item.name, value))
+        elif isinstance(value, tuple) and isinstance(value[0], Node):
+            below += [(f"{item.name}[{position}]", part) for position, part in enumerate(value)]
+        else:
+            plain.append(f"{item.name}={_plain(value)}")
+    start, end = (node.span.source.position(at) for at in (node.span.start, node.span.end))
+    words = [f"{role}:" if role else "", type(node).__name__, *plain, f"@{start[0]}:{start[1]}-{end[0]}:{end[1]}"]
+    yield "  " * level + " ".join(word for word in words if word)
+    for name, child in below:
+        yield from _lines(child, name, level + 1)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case Enum():
+            return str(value.value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case tuple():
+            return f"({', '.join(map(_plain, value))})"
+    return str(value)
