@@ -1,0 +1,251 @@
+"""`export`: a discrete network and its weights in the form of another tool, run and compared before it counts."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from ..elaborate import Elaborated
+from ..graph import Input, SpaceGraph
+from ..lower import LoweringError, lower
+from ..passes import run_passes
+from ..passes.flatten import flatten
+from ..passes.rewrite import without_dead
+from ..supernet import Network
+from .text import write
+
+PREFIX = "network."
+"""What the names of a `Network`'s weights begin with."""
+
+BATCH = 3
+"""How many images the checks use; exports are made with another number, so that a fixed batch shows."""
+
+class ExportError(Exception):
+    """The network was not exported; the message says why, and what to do, in a sentence."""
+
+
+class ExportKind(Enum):
+    """What to write."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+    PY = "py"
+
+
+TOLERANCE = {ExportKind.ONNX: 1e-3, ExportKind.TORCH: 1e-3, ExportKind.PY: 1e-9}
+"""The largest difference of an output, as a share of the largest output; a ``py`` file runs at double precision."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how far its outputs are from the network's on a random batch.
+
+    ``difference`` is the largest absolute difference of an output, ``scale`` the largest absolute output.
+    """
+
+    kind: ExportKind
+    path: Path
+    weights: Path | None
+    parameters: int
+    difference: float
+    scale: float
+
+    def __str__(self) -> str:
+        files = f"{self.path}" + (f" and {self.weights}" if self.weights else "")
+        return f"{files}: {self.parameters:,} parameters; outputs differ by {self.difference:.1e} at most"
+
+
+def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str, Tensor] | None = None) -> ExportReport:
+    """Write a discrete network for inference: without drop path, the auxiliary head, and what the output does not need.
+
+    Args:
+        space: a network without choices.
+        kind: what to write.
+        out: the file; ``py`` puts weights beside it, in a ``.pt`` file that torch loads without running code.
+        weights: the state of a `Network` of this space, as trained. Without it a ``py`` file comes alone, and the
+            others hold fresh weights.
+
+    Raises:
+        ExportError: where the space has choices, the weights do not fit, a package is missing, or outputs differ.
+    """
+    if space.is_space:
+        raise ExportError(f"'{space.name}' still has choices: derive an architecture first, then export that")
+    try:
+        network = _network(space, weights)
+    except LoweringError as error:
+        raise ExportError(f"'{space.name}' cannot be built: {error}") from None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    images = _random(BATCH, space)
+    beside: Path | None = None
+    with _seeded(), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        match kind:
+            case ExportKind.ONNX:
+                reference, found = network(images), _onnx(network, space, out, images)
+            case ExportKind.TORCH:
+                reference, found = network(images), _torch(network, space, out, images)
+            case ExportKind.PY:
+                beside = out.with_suffix(".pt") if weights is not None else None
+                found = _python(network, space, out, beside, images)
+                reference = network.double()(images.double())
+    difference = float((reference - found).abs().max())
+    scale = float(reference.abs().max())
+    if not difference <= TOLERANCE[kind] * scale:
+        message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
+        raise ExportError(message)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return ExportReport(kind, out, beside, count, difference, scale)
+
+
+# ---------------------------------------------------------------- the network
+
+
+def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.GraphModule:
+    """The network for inference, in evaluation mode, on the CPU."""
+    with _seeded():
+        graph = SpaceGraph()
+        graph.nx, graph.inputs, graph.output = space.block.graph.nx, space.block.graph.inputs, space.block.graph.output
+        network = lower(without_dead(run_passes(graph), set()), {})
+        if weights is None:
+            _settle(network, _random(4, space))
+        else:
+            _load(network, space, weights)
+    return network.eval().requires_grad_(False)
+
+
+def _load(network: nn.Module, space: Elaborated, weights: Mapping[str, Tensor]) -> None:
+    """Load what a training network saved; what it has beyond this one is its auxiliary head and unread cells."""
+    wanted = network.state_dict()
+    missing = [name for name in wanted if PREFIX + name not in weights]
+    if missing:
+        raise ExportError(f"the weights are not those of '{space.name}': {_some(missing)} missing")
+    for name, tensor in wanted.items():
+        if tensor.shape != weights[PREFIX + name].shape:
+            shapes = f"{tuple(weights[PREFIX + name].shape)} there, {tuple(tensor.shape)} here"
+            raise ExportError(f"the weights are not those of '{space.name}' at these parameters: '{name}' is {shapes}")
+    with torch.device("meta"):
+        known = Network(space).state_dict()
+    unknown = [name for name in weights if name not in known]
+    if unknown:
+        raise ExportError(f"the weights are not those of '{space.name}': {_some(unknown)} not in it")
+    network.load_state_dict({name: weights[PREFIX + name] for name in wanted})
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 1} more are" if len(names) > 1 else " is"
+    return f"'{names[0]}'{more}"
+
+
+def _settle(network: nn.Module, images: Tensor) -> None:
+    """Let norms take their statistics from a batch, so that a fresh network passes its input on to its output."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    with torch.no_grad():
+        network.train()(images)
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def _random(batch: int, space: Elaborated) -> Tensor:
+    return torch.randn(batch, *space.input.largest, generator=torch.Generator().manual_seed(batch))
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The same fresh weights every time, and the caller's random numbers untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' own messages."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+# ---------------------------------------------------------------- the kinds
+
+
+def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedProgram:
+    dynamic = ({0: torch.export.Dim("batch")},)
+    return torch.export.export(network, (_random(2, space),), dynamic_shapes=dynamic)
+
+
+def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
+    torch.export.save(_exported(network, space), out)
+    result: Tensor = torch.export.load(out).module()(images)
+    return result
+
+
+def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
+    needed = ("onnx", "onnxscript", "onnxruntime")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")
+    import onnxruntime
+
+    program = torch.onnx.export(
+        _exported(network, space), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+    )
+    assert program is not None
+    program.save(str(out), external_data=False)
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    result: Any = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    return torch.from_numpy(result)
+
+
+def _python(network: nn.Module, space: Elaborated, out: Path, weights: Path | None, images: Tensor) -> Tensor:
+    """Write the file, and its weights if they are worth it; run it at double precision."""
+    flat = flatten(space.block.graph)
+    names = [node.name for _, node in flat.order() if not isinstance(node.payload, Input)]
+    unit = space.root.instance.unit
+    origin = f"{Path(unit.source.name).name}, sha256 {unit.sha256}"
+    source = write(space.block, names, origin, out.with_suffix(".pt").name)
+    out.write_text(source.text, encoding="utf-8")
+    renamed = _renamed(source.modules, network.state_dict())
+    made = _run(out, source.text)[source.name]().eval()
+    try:
+        made.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise ExportError(f"'{out}' has other parameters than the network (a bug of the exporter): {error}") from None
+    if weights is not None:
+        torch.save(renamed, weights)
+    with torch.no_grad():
+        result: Tensor = made.double()(images.double())
+    return result
+
+
+def _renamed(modules: Mapping[str, str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state under the names of the file. A module may lie below another, so the innermost one has a tensor."""
+    own = {theirs: name for name, theirs in modules.items()}
+    renamed = {}
+    for name, tensor in state.items():
+        holder = name.rpartition(".")[0]
+        while holder not in own:
+            holder = holder.rpartition(".")[0]
+        renamed[own[holder] + name.removeprefix(holder)] = tensor
+    return renamed
+
+
+def _run(path: Path, text: str) -> dict[str, Any]:
+    """The names of a written file."""
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    exec(compile(text, str(path), "exec"), names)
+    return names
