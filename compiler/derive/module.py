@@ -186,7 +186,7 @@ class _Builder:
             family = copy.text.families[line.target.name]
             if family.size is not None:
                 frames = frames[: int(family.size.numbers[self.chosen[family.size.path][0]])]
-            if family.size is not None or any(frame.decided for frame in frames):
+            if family.size is not None or copy.text.prune or any(frame.decided for frame in frames):
                 return [self.element(line, frame, position) for position, frame in enumerate(frames)]
         elif isinstance(line, ast.Binding | ast.Output) and any(frame.decided for frame in frames):
             if isinstance(line, ast.Binding):

@@ -197,15 +197,15 @@ class Residual:
     def element(self, node: ast.Each, frame: Frame) -> ast.Expr:
         """The element of the bundle that this turn of `each` takes."""
         outer = frame.sub(each=frame.each[:-1])
-        return self.spread(node.bundle, outer)[frame.each[-1]]
+        return self.spread(node.bundle, outer, whole=True)[frame.each[-1]]
 
     # ------------------------------------------------------------ bundles
 
-    def spread(self, node: ast.Expr, frame: Frame) -> list[ast.Expr]:
-        """The elements of a bundle, written out."""
+    def spread(self, node: ast.Expr, frame: Frame, whole: bool = False) -> list[ast.Expr]:
+        """The elements of a bundle, written out; ``whole`` writes out families that could stand by their name."""
         match node:
             case ast.Tuple():
-                return [part for item in node.items for part in self.spread(item, frame)]
+                return [part for item in node.items for part in self.spread(item, frame, whole)]
             case ast.Pick():
                 decided = frame.decided[frame.key(node)]
                 assert decided.path is not None
@@ -220,15 +220,15 @@ class Residual:
                 if isinstance(frame.locals[node.id], Bundle | Picked):
                     return self.spread(self.wheres[node.id].value, frame)
                 return [self.expr(node, frame)]
-            case ast.Take() if self.is_local(node.bundle, frame):
-                parts = self.spread(node.bundle, frame)
+            case ast.Take() if whole or self.is_local(node.bundle, frame):
+                parts = self.spread(node.bundle, frame, whole=True)
                 count = 1 if node.count is None else self.value(node.count, frame)
                 return parts[-count:] if node.end is ast.End.LAST else parts[:count]
         value = self.value(node, frame)
-        plain = isinstance(node, ast.Name) and node.id not in frame.locals
-        if isinstance(value, Bundle | Tensor) and not plain:
+        by_name = isinstance(node, ast.Earlier | ast.Index) or (whole and isinstance(node, ast.Name))
+        if by_name and isinstance(value, Bundle | Tensor):
             names = [getattr(item, "name", None) for item in flatten(value)]
-            if isinstance(node, ast.Earlier | ast.Index) and all(names):
+            if all(names):
                 return [ast.Name(name or "", span=node.span) for name in names]
         return [self.expr(node, frame)]
 
