@@ -86,6 +86,14 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible() -> Iterator[None]:
+    """In the background of a shell, where SIGINT is ignored, as in the foreground."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("unbroken")
@@ -184,6 +192,15 @@ def test_an_interrupted_test_is_begun_again(unbroken: Path, tmp_path: Path) -> N
 def test_outside_the_main_thread_there_are_no_signals_to_take(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(search, tmp_path).result()
+    assert len(epochs(tmp_path)) == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        search(tmp_path, sends(signal.SIGINT, 3))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(epochs(tmp_path)) == 3
 
 

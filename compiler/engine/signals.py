@@ -17,11 +17,15 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:
-        """Take SIGINT and SIGTERM as requests while inside; outside the main thread there is nothing to take."""
+        """Take SIGINT and SIGTERM as requests while inside.
+
+        Outside the main thread there is nothing to take, and what is ignored, as in a shell's background, stays so.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
         def request(number: int, frame: FrameType | None) -> None:
             self.requested = True
