@@ -137,6 +137,7 @@ class _Driver:
         self.tokens = tokens
         self.report = report
         self.line = 0  # where the current line starts
+        self.wrong: set[int] = set()  # the tokens that were errors; none is one twice
         self.heights = [4]  # of the parser's stack before the current line, in every open block; the heading stays
 
     def run(self) -> Tree[Token] | None:
@@ -147,7 +148,7 @@ class _Driver:
             try:
                 result = self.parser.feed_token(token)
             except UnexpectedToken:
-                i = self._recover(i)
+                i = i + 1 if i in self.wrong else self._recover(i)
                 continue
             state = self.parser.parser_state
             if token.type == LINE and i > 0:
@@ -162,6 +163,7 @@ class _Driver:
 
     def _recover(self, i: int) -> int:
         """Reports the error at a token and returns the one to go on with."""
+        self.wrong.add(i)
         token = self.tokens[i]
         if len(self.heights) > 1 and self._leaves_block(i):
             del self.heights[1:]
