@@ -86,7 +86,7 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
         return _trouble("hdas-compile", str(error), WRONG_USAGE)
     except HspError as error:
         _show(error.diagnostics)
-        return WRONG_FILE
+        return WRONG_FILE if args.space is None else WRONG_USAGE
     except BrokenPipeError:
         return OK
     except KeyboardInterrupt:
@@ -102,7 +102,7 @@ def _compile(args: argparse.Namespace) -> int:
     program, diagnostics = compile_file(request.path, request.overrides, request.network, request.text)
     _show(diagnostics)
     if program is None:
-        return WRONG_FILE
+        return WRONG_FILE if args.space is None else WRONG_USAGE
     if args.space is not None:
         return _membership(args, request)
     if args.export is not None:
@@ -218,7 +218,10 @@ def _config(args: argparse.Namespace, request: Request) -> RunConfig:
 
 def _membership(args: argparse.Namespace, request: Request) -> int:
     from .membership import membership_of
+    from .program import UsageError
 
+    if not args.space.is_file():
+        raise UsageError(f"there is no file '{args.space}'")
     answer = membership_of(request, args.space)
     print(answer.render())
     return OK if answer.inside else 1

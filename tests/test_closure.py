@@ -1,0 +1,86 @@
+"""Law 2: a derived file parses, has exactly one architecture, and lies in the space that it came from."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from programs import SPACES, random_decisions
+from random_spaces import spaces
+
+from compiler.decide import Decisions
+from compiler.derive import derive_module
+from compiler.graph import DecisionKind
+from compiler.membership import membership
+from compiler.program import Program, compile_file
+from compiler.report import cardinality
+from hdas_dsl.printer import format_text, print_module
+
+PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp")
+FILES = sorted(path.name for path in SPACES.glob("*.hsp") if path.name not in PHASED)
+
+
+def compiled(path: str | Path, text: str | None = None) -> Program:
+    program, diagnostics = compile_file(path, text=text)
+    assert program is not None, "\n".join(d.render() for d in diagnostics)
+    return program
+
+
+def check_closure(program: Program, chosen: Decisions) -> None:
+    space = program.phases[-1].network if program.phases else program.network
+    text = print_module(derive_module(space, chosen))
+    assert format_text(text, "derived.hsp") == text
+    derived = compiled(Path("derived.hsp"), text)
+    assert not derived.network.is_space
+    assert cardinality(derived.network) == 1
+    answer = membership(program, derived)
+    assert answer.inside, f"{answer.render()}\n{text}"
+    again = print_module(derive_module(space, {**chosen, **answer.decisions}))
+    assert again == text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_space(name: str):
+    program = compiled(SPACES / name)
+    for seed in range(3):
+        check_closure(program, random_decisions(program.network, seed))
+
+
+@given(spaces(), st.integers(0, 1000))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_spaces(text: str, seed: int):
+    program = compiled(Path("space.hsp"), text)
+    if program.network.is_space:
+        check_closure(program, random_decisions(program.network, seed))
+
+
+def darts_with(**lines: str) -> Program:
+    text = (SPACES / "zoo/darts_v2.hsp").read_text()
+    for name, value in lines.items():
+        text = re.sub(rf"  {name} = .*", f"  {name} = {value}", text, count=1)
+    return compiled(Path("changed.hsp"), text)
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "path"),
+    [
+        ("n3", "sep_conv_7x7(x) + dil_conv_3x3(n0)", "Normal.n3.from_x"),
+        ("n3", "none(x) + dil_conv_3x3(n0)", "Normal.n3.from_x"),
+        ("n3", "skip_connect(x)", "Normal.n3.in"),
+        ("n3", "skip_connect(x) + skip_connect(y) + skip_connect(n0)", "Normal.n3.in"),
+        ("x", "preprocess(b, b, c)", "Normal.x"),
+    ],
+)
+def test_where_it_leaves(line: str, value: str, path: str):
+    answer = membership(compiled(SPACES / "darts.hsp"), darts_with(**{line: value}))
+    assert not answer.inside
+    assert answer.path == path
+
+
+def test_published_cells_lie_in_their_spaces():
+    darts = compiled(SPACES / "darts.hsp")
+    for name in ("darts_v2", "pdarts"):
+        assert membership(darts, compiled(SPACES / f"zoo/{name}.hsp")).inside
+    kinds = {d.kind for d in darts.network.decisions.values()}
+    assert kinds == {DecisionKind.OPERATION, DecisionKind.PICK}

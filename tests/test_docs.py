@@ -1,0 +1,32 @@
+"""Every example of the reference compiles, and has as many architectures as it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from compiler.program import compile_file, plain
+from compiler.report import cardinality
+from hdas_dsl.parser import parse_expression
+from hdas_dsl.printer import format_text
+
+DOCS = Path(__file__).parent.parent / "docs"
+EXAMPLES = re.findall(r"```hsp\n(.*?)```", (DOCS / "language.md").read_text(), re.DOTALL)
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) > 12
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_example(text: str):
+    program, diagnostics = compile_file("example.hsp", text=text)
+    assert program is not None, "\n".join(d.render() for d in diagnostics)
+    claim = re.search(r"# (.+) architectures", text)
+    expected = 1
+    if claim:
+        expr, _ = parse_expression(claim[1])
+        expected = plain(expr)
+    assert cardinality(program.network) == expected
+    assert program.network.is_space == (claim is not None)
+    assert format_text(text, "example.hsp") == text
