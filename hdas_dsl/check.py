@@ -147,6 +147,27 @@ class _Checker:
                     hint = suggest(name, used.names)
                     self.wrong(Code.NO_REPLACEMENT, binding.target.span, f"'{use.path}' defines no '{name}'", hint)
                 self.expr(binding.value, _Scope())
+            self.replacements(use)
+
+    def replacements(self, use: ast.Use) -> None:
+        """A replacement that leads back to itself has no end."""
+        leads = {binding.target.name: binding for binding in use.replace}
+
+        def named(binding: ast.Binding) -> set[str]:
+            if use.alias is None:
+                found = {node.id for node in binding.value.walk() if isinstance(node, ast.Name)}
+                return (found & leads.keys()) - self.unit.names.keys()
+            fields = (node for node in binding.value.walk() if isinstance(node, ast.Field))
+            return {node.name for node in fields if node.base == ast.Name(use.alias)} & leads.keys()
+
+        for name, binding in leads.items():
+            seen: set[str] = set()
+            ahead = named(binding)
+            while ahead - seen:
+                seen |= ahead
+                ahead = {further for one in ahead for further in named(leads[one])}
+            if name in seen:
+                self.wrong(Code.NO_REPLACEMENT, binding.span, f"'{name}' would be replaced by itself")
 
     def definitions(self) -> None:
         """Two definitions of one name, here or here and in a used file."""

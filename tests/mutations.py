@@ -8,17 +8,22 @@ import re
 from hdas_dsl import ast
 from hdas_dsl.parser import parse_expression
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 TOKEN = re.compile(r"#[^\n]*|\"[^\"\n]*\"|[A-Za-z_]\w*|\d[\d.]*[KMG]?|->|\.\.|\*\*|//|[<>=!]=|\s+|.")
-KEYWORDS = """hsp use op choice cell stage network search train provenance phase if then else pick any of each earlier
-    first last where with as in and or not output aux require minimize maximize weight prune external""".split()
+KEYWORDS = _words("""hsp use op choice cell stage network search train provenance phase if then else pick any of each
+    earlier first last where with as in and or not output aux require minimize maximize weight prune external""")
 KINDS = {
     "infix": re.compile(r"\+|-|\*|/|//|%|\*\*|==|!=|<|<=|>|>=|in|and|or|->|\|"),
     "end": re.compile("first|last"),
     "keyword": re.compile("|".join(KEYWORDS)),
     "operand": re.compile(r"\w.*"),
 }
-OPERANDS = """0; 1; 2; 3; 7; -1; 0.5; 50; 1000000; 99999999999999999999; 1e300; 1e999; 2 ** 10 ** 10; 2 ** 0.5; 1 / 3; x; c;
-    (-8) ** 0.5; k; i; n; n0; n2; h3_1; s; stem; image; relaxed; open; true; false; (); x.c; x.h; x.rest;
+OPERANDS = """0; 1; 2; 3; 7; -1; 0.5; 50; 1000000; 99999999999999999999; 1e300; 1e999; 2 ** 10 ** 10; 2 ** 0.5; 1 / 3;
+    x; c; (-8) ** 0.5; k; i; n; n0; n2; h3_1; s; stem; image; relaxed; open; true; false; (); x.c; x.h; x.rest;
     image.size; n[0]; n[0 .. 2]; n[-1]; "text"; sum; concat; prev; min; round_to; ceil(0.5); log(0); relu; conv;
     zero; Micro; Op; Cell; 1 | 2; Cell@0; Cell@fresh; Normal; nb; nb.Cell; fresh; params; loss; (8 | .. | 64); (relu
     | swish); last 2 of n; earlier n; (x -> relu); (relu -> relu); conv(k = 3); conv(x, 3); -x; not x; if relaxed
@@ -26,10 +31,11 @@ OPERANDS = """0; 1; 2; 3; 7; -1; 0.5; 50; 1000000; 99999999999999999999; 1e300; 
     any of (x, y); sum(pick 1 of (x, x)); concat(x, x); sum(each x)"""
 FOREIGN = {
     "operand": re.split(r";\s+", OPERANDS),
-    "infix": "+ - * / // % ** == != < <= > >= in and or -> |".split(),
+    "infix": _words("+ - * / // % ** == != < <= > >= in and or -> |"),
+    "arithmetic": _words("+ - * / // % ** == < in and"),
     "end": ["first", "last"],
     "keyword": KEYWORDS,
-    "any": [*KEYWORDS, *"| .. -> + - * // ** == ( ) [ ] { } , ; = @ . : 1 2 x c relu".split()],
+    "any": [*KEYWORDS, *_words("| .. -> + - * // ** == ( ) [ ] { } , ; = @ . : 1 2 x c relu")],
 }
 
 
@@ -91,7 +97,7 @@ def transplant(module: ast.Module, source: random.Random, changes: int = 1) -> a
         gone = source.choice(places)
         grown = source.choice(places) if source.random() < 0.5 else _expression(source.choice(FOREIGN["operand"]))
         if source.random() < 0.2:
-            grown = ast.Binary(source.choice("+ - * / // % ** == < in and".split()), gone, grown)
+            grown = ast.Binary(source.choice(FOREIGN["arithmetic"]), gone, grown)
 
         def change(node: ast.Node, gone: ast.Node = gone, grown: ast.Node = grown) -> ast.Node:
             return grown if node is gone else node.mapped(change)

@@ -27,13 +27,21 @@ from ..values import Value
 from .state import Family, Fault, Text
 
 Plain = Callable[[ast.Expr, Text], Value]
+FORMS = {
+    "depth": "depth(n)",
+    "length": "length(n)",
+    "latency": 'latency("table.csv")',
+    "count": "count(Op)",
+    "log": "log(q)",
+}
 
 
 def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decision], plain: Plain) -> Preference:
     """A preference of a text, about its own families or about the whole network."""
     weight = 1.0 if line.weight is None else plain(line.weight, text)
     if isinstance(weight, Var) or not isinstance(weight, int | float):
-        raise Fault(Code.VALUE, line.span, "the weight of a preference is a plain number")
+        span = line.span if line.weight is None else line.weight.span
+        raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
     quantity = read_quantity(line.quantity, text, decisions, plain)
     name = (
         line.quantity.func.id
@@ -76,18 +84,16 @@ def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], pl
     name = expr.id if isinstance(expr, ast.Name) else expr.span.text
     if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name):
         name = expr.func.id
-    raise Fault(
-        Code.QUANTITY,
-        expr.span,
-        f"'{name}' is no quantity",
-        suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}",
-    )
+    if name in FORMS:
+        raise Fault(Code.QUANTITY, expr.span, f"'{name}' needs something to speak of", f"write `{FORMS[name]}`")
+    hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
+    raise Fault(Code.QUANTITY, expr.span, f"'{expr.span.text if name in QUANTITIES else name}' is no quantity", hint)
 
 
 def _only(options: dict[str | None, ast.Arg], known: tuple[str, ...], expr: ast.Expr) -> None:
     for name, arg in options.items():
         if name not in known:
-            raise Fault(Code.ARGUMENT, arg.span, f"this quantity takes {', '.join(known) or 'a family'} only")
+            raise Fault(Code.ARGUMENT, arg.span, f"this quantity takes {' and '.join(known) or 'a family'} only")
 
 
 def _form(arg: ast.Arg) -> DepthForm:
