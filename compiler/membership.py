@@ -84,9 +84,9 @@ def membership(program: Program, architecture: Program) -> Membership:
             for path, copy in phase.network.copies.items():
                 if copy.live and not copy.text.root:
                     function = _definition(architecture.instance, path)
-                    if function is None:
-                        raise _Leaves(path, f"the architecture defines no '{path}'")
-                    decisions |= _Matcher(phase.network).copy(copy, function)
+                    # A cell that the last phase has no use for is not in the file.
+                    if function is not None:
+                        decisions |= _Matcher(phase.network).copy(copy, function)
         decisions |= _network(last, architecture)
     except _Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)

@@ -24,6 +24,7 @@ from hdas_dsl.printer import print_module
 from .data.load import Data, load_data
 from .derive import derive_module
 from .elaborate import Elaborated
+from .engine.loop import CHECKPOINT
 from .engine.protocol import RunOptions
 from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
@@ -80,13 +81,14 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
     if not phases:
         raise UsageError(f"'{request.path}' has no `search` section: nothing says how to search it")
     last = phases[-1]
-    guard(config, config.out / DERIVED, bool(list(config.out.glob("**/checkpoint*"))))
+    started = any((folder_of(config, phase) / CHECKPOINT).is_file() for phase in phases)
+    guard(config, config.out / DERIVED, started)
     found: dict[str, str] = {}
     outcomes: dict[str, SearchOutcome] = {}
     for phase in phases:
         program = request.compile(found)
         phase = next(item for item in program.phases if item.name == phase.name)
-        folder = config.out / phase.name if phase.name else config.out
+        folder = folder_of(config, phase)
         finished = folder / DERIVED
         if phase.name and config.resume and finished.is_file():
             found[phase.name] = finished.read_text(encoding="utf-8")
@@ -100,6 +102,11 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
     return SearchReport(target, found[last.name], outcomes)
 
 
+def folder_of(config: RunConfig, phase: Phase) -> Path:
+    """Where a phase keeps its files."""
+    return config.out / phase.name if phase.name else config.out
+
+
 def wanted(program: Program, names: tuple[str, ...]) -> list[Phase]:
     """The phases to run: those named, or all that are not optional."""
     known = [phase.name for phase in program.phases]
@@ -110,9 +117,11 @@ def wanted(program: Program, names: tuple[str, ...]) -> list[Phase]:
 
 
 def guard(config: RunConfig, result: Path, started: bool) -> None:
-    """Refuse to overwrite a finished run, or to mix with an unfinished one."""
+    """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
     if config.force:
         return
+    if config.resume and not started and not result.exists():
+        raise UsageError(f"'{config.out}' holds no run to resume")
     if result.exists() and not config.resume:
         raise UsageError(f"'{config.out}' holds a finished run: choose another --out, or --force to overwrite it")
     if started and not config.resume:
@@ -133,7 +142,7 @@ def search_phase(
         out=folder,
         device=config.device,
         devices=config.devices,
-        resume=config.resume,
+        resume=config.resume and (folder / CHECKPOINT).is_file(),
         overwrite=config.force,
         quiet=config.quiet,
         fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data),
@@ -159,7 +168,7 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> lis
         "source": f'"{Path(program.unit.source.name).name}"',
         "sha256": f'"{program.unit.sha256}"',
         "library": f"({library})",
-        "phase": f'"{phase.name}"' if phase.name else "",
+        "of_phase": f'"{phase.name}"' if phase.name else "",
         "seed": str(settings.seed),
         "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
         "derive": settings.derive.describe(full=True),
@@ -234,7 +243,7 @@ def train_file(request: Request, config: RunConfig) -> TrainOutcome:
     space = discrete(program)
     settings = program.train_settings
     data = matching_data(settings, space, config)
-    guard(config, config.out / "result.json", (config.out / "weights.safetensors").exists() or _has_checkpoint(config.out))
+    guard(config, config.out / "result.json", (config.out / CHECKPOINT).is_file())
     torch.manual_seed(mix(settings.seed, "init"))
     network = Network(space)
     options = RunOptions(
@@ -252,10 +261,6 @@ def train_file(request: Request, config: RunConfig) -> TrainOutcome:
     facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
     write_text(config.out / "result.json", json.dumps(facts, indent=2) + "\n")
     return outcome
-
-
-def _has_checkpoint(folder: Path) -> bool:
-    return any(folder.glob("checkpoint*"))
 
 
 def evaluate_file(request: Request, weights: Path, config: RunConfig) -> float:

@@ -11,7 +11,7 @@ from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.source import Span
 from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
 
-from ..graph import Prim, Shape
+from ..graph import Prim, Shape, Weigh
 from ..symbolic import OPEN, Open, TooLarge, Var, lift
 from ..values import (
     UNKNOWN,
@@ -469,7 +469,7 @@ class Evaluating(Choosing):
                 raise Fault(Code.WIDTHS, term_span, message, "bind one choice, or project", other)
             message = f"{where}cannot add {here} with {shape.c} channels and {there} with {term.shape.c}"
             raise Fault(Code.CHANNELS, term_span, message, None, (first_span, f"{here} is {shape} here"))
-        if len(terms) == 1 and not name:
+        if len(terms) == 1 and not isinstance(frame.text.graph.node(first.index).payload, Weigh):
             return first
         return frame.text.add(name, Prim("add"), shape, tuple(term for term, _ in terms), span)
 
