@@ -6,6 +6,7 @@ is a GraphModule of its own; weights of choices come in as one mapping from deci
 
 from __future__ import annotations
 
+import keyword
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ from .symbolic import Open, Var
 
 WEIGHTS = "weights"
 """The name of the argument that holds the weights of the choices."""
+
+
+RESERVED = {*keyword.kwlist, *dir(fx.GraphModule), *dir(nn.Module()), "meta", "self", WEIGHTS}
+"""Names that Python or torch uses itself; as a line's name they get an underscore."""
 
 
 class LoweringError(ValueError):
@@ -44,7 +49,7 @@ class Region:
     @property
     def name(self) -> str:
         """The name of its module in the module around it."""
-        return self.scope[-1].removeprefix(self.prefix) if self.scope else ""
+        return attribute(self.scope[-1].removeprefix(self.prefix)) if self.scope else ""
 
     @property
     def prefix(self) -> str:
@@ -138,8 +143,13 @@ class _Lowering:
         values: dict[int, fx.Node] = {}
         members = region.nodes()
         feeds = self.graph.inputs if not region.scope else self.inputs(members)
+        taken: set[str] = set()
         for index in feeds:
-            values[index] = graph.placeholder(self.identifier(self.graph.node(index), region))
+            name = self.identifier(self.graph.node(index), region)
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            values[index] = graph.placeholder(name)
         weights = graph.placeholder(WEIGHTS) if self.chooses(members) else None
         for item in self.sorted(region):
             if isinstance(item, int):
@@ -237,7 +247,7 @@ class _Lowering:
         shapes = [self.graph.node(source).shape for source in self.graph.sources(index)]
         for shape in (*shapes, node.shape):
             _closed(shape, node)
-        target = node.name.removeprefix(region.inner)
+        target = attribute(node.name.removeprefix(region.inner))
         modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
         return self.called(graph.call_module(target, tuple(sources)), node, region)
 
@@ -288,8 +298,17 @@ def _closed(shape: Shape, node: Node) -> None:
 
 def _word(name: str) -> str:
     """A dotted name as a Python identifier."""
-    word = re.sub(r"\W", "_", name)
+    word = _safe(re.sub(r"\W", "_", name))
     return word if not word[0].isdigit() else f"_{word}"
+
+
+def attribute(name: str) -> str:
+    """A dotted name as a path of modules."""
+    return ".".join(_safe(part) for part in name.split("."))
+
+
+def _safe(word: str) -> str:
+    return f"{word}_" if word.rstrip("_") in RESERVED else word
 
 
 def _tree(modules: Mapping[str, nn.Module]) -> nn.Module:
