@@ -85,8 +85,9 @@ class _Builder:
         """Where a definition stands: in the order in which the space met its copies, inner ones first."""
         assert isinstance(line, ast.GraphDef)
         title = str(line.copy)
-        paths = [path if copy.live else path.partition("@")[0] for path, copy in self.space.copies.items()]
-        return paths.index(title) if title in paths else len(paths)
+        paths = list(self.space.copies)
+        names = [path.partition("@")[0] for path in paths]
+        return paths.index(title) if title in paths else names.index(title) if title in names else len(paths)
 
     def comments(self, line: ast.TopLine) -> list[ast.TopLine]:
         return []
