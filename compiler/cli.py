@@ -7,6 +7,7 @@ Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run fa
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -78,6 +79,8 @@ def compile_parser() -> argparse.ArgumentParser:
 def compile_main(argv: Sequence[str] | None = None) -> int:
     """`hdas-compile`."""
     args = compile_parser().parse_args(argv)
+    # A check builds much and drops nothing: collecting would cost a tenth of it. `_run` turns it on again.
+    gc.disable()
     from .program import UsageError
 
     try:
@@ -91,6 +94,8 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
         return OK
     except KeyboardInterrupt:
         return _trouble("hdas-compile", "interrupted", INTERRUPTED)
+    finally:
+        gc.enable()
 
 
 def _compile(args: argparse.Namespace) -> int:
@@ -158,6 +163,7 @@ def _overrides(args: argparse.Namespace) -> list[Override]:
 
 def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
+    gc.enable()
     from .data import DataError
     from .engine.errors import EngineError, Interrupted
     from .program import UsageError
