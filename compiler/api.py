@@ -52,7 +52,9 @@ def describe(path: FilePath, network: str | None = None, **params: object) -> di
     return describe(_request(path, params, network).compile())
 
 
-def search(path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object) -> SearchReport:
+def search(
+    path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object
+) -> SearchReport:
     """Search a space and write ``out/derived.hsp``.
 
     Args:
@@ -80,7 +82,9 @@ def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
     return print_module(derive_module(supernet.space, supernet.chosen(alphas)))
 
 
-def train(path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object) -> TrainOutcome:
+def train(
+    path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object
+) -> TrainOutcome:
     """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
     from .runs import RunConfig, train_file
 

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds, computed on the graph (law 8): of a space with all its candidates, or of an architecture.
+"""Parameters and multiply-adds, computed on the graph (law 8): of a space, all candidates counted, or an architecture.
 
 The auxiliary head takes no part. Costs are None where an open width leaves them undefined.
 """

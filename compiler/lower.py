@@ -265,7 +265,11 @@ class _Lowering:
         return single[0] if len(single) == 1 else graph.call_function(joint, (single,))
 
     def row_weights(
-        self, graph: fx.Graph, weights: fx.Node, decisions: tuple[str, ...], rows: tuple[tuple[tuple[int, ...], ...], ...]
+        self,
+        graph: fx.Graph,
+        weights: fx.Node,
+        decisions: tuple[str, ...],
+        rows: tuple[tuple[tuple[int, ...], ...], ...],
     ) -> fx.Node:
         """One weight per input of a mix."""
         every = self.all_weights(graph, weights, decisions)

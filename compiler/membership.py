@@ -150,7 +150,9 @@ class _Matcher:
         graph = copy.block.graph
         inputs = tuple(Tensor(0, i, graph.node(i).shape, None) for i in graph.inputs)
         wanted = {param.name for param in function.definition.params}
-        params = {n: v for n, v in copy.block.params.items() if n in wanted and isinstance(v, int | float | bool)}
+        params: dict[str, object] = {
+            n: v for n, v in copy.block.params.items() if n in wanted and isinstance(v, int | float | bool)
+        }
         if like is not None:
             params = {n: params.get(n, v) for n, v in like.block.params.items() if n in wanted}
         if len(inputs) != len(function.definition.inputs):
@@ -273,7 +275,9 @@ class _Matcher:
                 for assignment in row:
                     choice: Found = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
                     if not all(d.derivable[item] for d, item in zip(decisions, assignment, strict=True)):
-                        self.miss(3, decisions[0].path, f"'{expression(theirs, a)}' can be searched over but not derived")
+                        self.miss(
+                            3, decisions[0].path, f"'{expression(theirs, a)}' can be searched over but not derived"
+                        )
                     elif (merged := _merge(found, choice)) is not None:
                         matched = True
                         yield merged
@@ -309,9 +313,7 @@ class _Matcher:
         taken: frozenset[int],
     ) -> Iterator[Found]:
         if not terms:
-            chosen = sorted(
-                payload.index for i in taken if isinstance(payload := mine.node(i).payload, Weigh)
-            )
+            chosen = sorted(payload.index for i in taken if isinstance(payload := mine.node(i).payload, Weigh))
             merged = _merge(found, {decision.path: tuple(chosen)})
             if merged is not None:
                 yield merged
@@ -341,7 +343,7 @@ class _Matcher:
         yield from ways
 
     def attributes(self, mine: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Found]:
-        """Match parameters: equal, or one value of an undecided number; definitions are compared where they are used."""
+        """Match parameters: equal, or one value of an undecided number; definitions are compared where used."""
         found: Found = {}
         for name, value in mine.items():
             given = theirs.get(name)
@@ -430,5 +432,3 @@ def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
         case Weigh():
             return parts[0]
     return node.line or node.name
-
-

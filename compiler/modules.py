@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-
-
 class Zero(nn.Module):
     """Zeros of a shape, for every image of the batch."""
 

@@ -333,7 +333,7 @@ class Mul(Primitive):
 
 
 class Attention(Primitive):
-    """Multi-head self-attention with ``heads`` heads of ``width`` channels (query, key, value and output projections)."""
+    """Multi-head self-attention, ``heads`` heads of ``width`` channels: query, key, value and output projections."""
 
     name = "attention"
     fills = True

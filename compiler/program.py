@@ -30,7 +30,6 @@ from .values import Function, Partial, Space
 from .values import Value as Meaning
 from .words import Applied
 
-
 S = TypeVar("S", SearchSettings, TrainSettings)
 
 

@@ -104,4 +104,6 @@ def human(number: int | None) -> str:
 def power(number: int) -> str:
     """A large count for people, with its order of magnitude."""
     text = f"{number:,}"
-    return text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
+    return (
+        text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
+    )

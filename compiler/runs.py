@@ -216,12 +216,16 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
     shape = space.input.largest
     if len(shape) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
-    data = load_data(settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2]))
+    data = load_data(
+        settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2])
+    )
     output = space.block.graph.output
     classes = None if output is None else space.block.graph.node(output).shape.c
     if classes != data.classes:
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
-        raise UsageError(f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}")
+        raise UsageError(
+            f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
+        )
     return data
 
 
@@ -365,7 +369,9 @@ def _say_estimate(estimate: Estimate, steps: int, out: Path, say: Callable[[str]
 
 def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes: int) -> Estimate:
     """Time and memory of a step: ``passes`` forward and backward passes of a batch."""
-    where = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device)
+    where = torch.device(
+        "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
+    )
     module = module.to(where)
     images = torch.randn(batch, *data.shape, device=where)
     labels = torch.zeros(batch, dtype=torch.long, device=where)

@@ -44,7 +44,13 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {message}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name, justify in (("block", "left"), ("of", "left"), ("shape", "left"), ("parameters", "right"), ("macs", "right")):
+    for name, justify in (
+        ("block", "left"),
+        ("of", "left"),
+        ("shape", "left"),
+        ("parameters", "right"),
+        ("macs", "right"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for block in facts["blocks"]:
         dims = "x".join("open" if dim is None else str(dim) for dim in block["shape"])

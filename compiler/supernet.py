@@ -100,7 +100,8 @@ class Supernet(nn.Module):
         with torch.no_grad():
             weights, alphas = self.mixing(), self.alphas
             return {
-                p.name: float(measure(p.quantity, alphas, weights, self.space.decisions)) for p in self.space.preferences
+                p.name: float(measure(p.quantity, alphas, weights, self.space.decisions))
+                for p in self.space.preferences
             }
 
     def entropy(self) -> dict[str, float]:

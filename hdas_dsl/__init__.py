@@ -1,0 +1,33 @@
+"""The language: text, syntax tree, diagnostics, checks, canonical form, differences. No torch, no networkx.
+
+    from hdas_dsl import parse_text, format_text, diff
+
+They are imported when asked for, so that each command loads only what it needs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .diagnostics import Diagnostic, HspError
+    from .diff import diff
+    from .parser import parse_text
+    from .printer import format_text, print_module
+
+__all__ = ["Diagnostic", "HspError", "diff", "format_text", "parse_text", "print_module"]
+
+_HOMES = {
+    "Diagnostic": "diagnostics",
+    "HspError": "diagnostics",
+    "diff": "diff",
+    "format_text": "printer",
+    "parse_text": "parser",
+    "print_module": "printer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hdas_dsl' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -574,7 +574,7 @@ class _Checker:
         most = len([n for n in known if n not in named]) + (0 if fed else len(inputs))
         if len(positional) > most:
             takes = _count(len(known), "parameter") if fed else _count(len(known) + len(inputs), "argument")
-            message = f"'{name}' takes {takes}, not {len(positional) + len(named)}"
+            message = f"'{name}' takes {takes}, not {len(positional) + len(named.keys() & {*known})}"
             signature = ", ".join(inputs) + (f"; {', '.join(known)}" if known else "")
             self.wrong(Code.ARGUMENT, positional[most].span, message, f"its signature is ({signature})", other)
 

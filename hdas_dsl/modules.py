@@ -247,7 +247,9 @@ class Loader:
                 except (OSError, UnicodeDecodeError) as error:
                     self.diagnostics.append(unreadable(use.path, error, use.span))
                     return None
-        known = (p.relative_to(r).as_posix() for r in roots for p in sorted(r.glob("*.hsp")) + sorted(r.glob("*/*.hsp")))
+        known = (
+            p.relative_to(r).as_posix() for r in roots for p in sorted(r.glob("*.hsp")) + sorted(r.glob("*/*.hsp"))
+        )
         message = f"there is no file '{use.path}' beside this one or in the shipped library"
         self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, message, suggest(use.path, known)))
         return None
@@ -263,9 +265,13 @@ class Loader:
 
 def unreadable(name: str, error: Exception, span: Span | None = None) -> Diagnostic:
     """A file that is not there or is no text."""
-    why = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or str(error)
+    why = (
+        "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or str(error)
+    )
     where = span or Span(Source(name, ""), 0, 0)
-    return Diagnostic(Code.NO_FILE, where, f"'{name}' cannot be read: {why}".replace("Is a directory", "it is a folder"))
+    return Diagnostic(
+        Code.NO_FILE, where, f"'{name}' cannot be read: {why}".replace("Is a directory", "it is a folder")
+    )
 
 
 def nowhere(name: str) -> Span:

@@ -44,7 +44,7 @@ def test_describe():
 def test_a_wrong_file_says_where(tmp_path: Path):
     path = tmp_path / "x.hsp"
     path.write_text("hsp 1\nnetwork N(image: [3, 8, 8]) {\n  output nothing(image)\n}\n")
-    with pytest.raises(HspError, match="x.hsp:3:10"):
+    with pytest.raises(HspError, match=r"x\.hsp:3:10"):
         load(path)
 
 
@@ -52,7 +52,8 @@ def test_search_and_train(tmp_path: Path):
     settings = {"epochs": 1, "batch": 512, "data": "digits"}
     path = tmp_path / "s.hsp"
     path.write_text(
-        'hsp 1\nuse "lib/darts.hsp"\n\nnetwork N(image: [1, 8, 8]; c = 2) {\n  stem = image -> conv(3, c) -> batch_norm\n'
+        'hsp 1\nuse "lib/darts.hsp"\n\nnetwork N(image: [1, 8, 8]; c = 2) {\n'
+        "  stem = image -> conv(3, c) -> batch_norm\n"
         "  output Micro(stem) -> classifier(10)\n}\n\nsearch N {\n}\n"
     )
     report = search(path, tmp_path / "run", **settings)

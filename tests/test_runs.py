@@ -1,4 +1,4 @@
-"""Runs from the command line: the same seed gives the same bytes, killed or not; a derived file trains, and is tested."""
+"""Runs from the command line: the same seed gives the same bytes, killed or not; a derived file trains."""
 
 import json
 import os
@@ -131,7 +131,11 @@ def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phas
         "sys.exit(compile_main())\n"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", program, *map(str, args)], cwd=folder, env=environment(), capture_output=True, check=False
+        [sys.executable, "-c", program, *map(str, args)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (out / "derived.hsp").exists()

@@ -212,7 +212,9 @@ class _Builder:
         kept = [binding for binding in kept if binding.target.name in used]
         target = ast.Target((frame.name,)) if line.target.dims else line.target
         gap = line.gap and not position
-        return replace(line, target=target, value=value, where=tuple(kept), gap=gap, note=line.note if not position else None)
+        return replace(
+            line, target=target, value=value, where=tuple(kept), gap=gap, note=line.note if not position else None
+        )
 
     def residual(self, wheres: Mapping[str, ast.Binding]) -> Residual:
         kinds: dict[str, DecisionKind] = {path: d.kind for path, d in self.space.decisions.items()}
@@ -412,5 +414,3 @@ def _defined(line: ast.Binding) -> set[str]:
 
 def _digits(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}" if float(f"{value:g}") == value else repr(value)
-
-

@@ -32,7 +32,7 @@ class Residual:
     kinds: Mapping[str, DecisionKind]
     wheres: Mapping[str, ast.Binding]
     rename: Rename
-    literal: Callable[[Value, Span], "ast.Expr | None"]
+    literal: Callable[[Value, Span], ast.Expr | None]
 
     # ------------------------------------------------------------ tensors, numbers, operations
 
@@ -128,7 +128,9 @@ class Residual:
 
     def is_local(self, node: ast.Node, frame: Frame) -> bool:
         """Whether a bundle mentions something that only this element knows."""
-        return self.substitutes(node, frame) or any(isinstance(p, ast.Earlier | ast.Pick | ast.Each) for p in node.walk())
+        return self.substitutes(node, frame) or any(
+            isinstance(p, ast.Earlier | ast.Pick | ast.Each) for p in node.walk()
+        )
 
     # ------------------------------------------------------------ numbers and conditions
 
@@ -174,7 +176,11 @@ class Residual:
             same = len(parts) == 1 and parts[0] is arg.value
             args += [arg] if same else [ast.Arg(arg.name, part) for part in parts]
         made = self.expr(node.func, frame)
-        if made is node.func and len(args) == len(node.args) and all(a is b for a, b in zip(args, node.args, strict=True)):
+        if (
+            made is node.func
+            and len(args) == len(node.args)
+            and all(a is b for a, b in zip(args, node.args, strict=True))
+        ):
             return node
         return _merged(made, tuple(args), self.inputs(node, frame))
 

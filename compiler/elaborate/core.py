@@ -23,7 +23,7 @@ DEPTH = 200
 ENDLESS = "definitions are nested in each other without an end"
 
 STEPS = 500_000
-"""How many expressions elaboration reads before it gives up; the published spaces need some ten thousand."""
+"""How many expressions and elements elaboration reads before it gives up; published spaces need ten thousand."""
 
 
 class Core(ABC):
@@ -108,14 +108,14 @@ class Core(ABC):
     def factor(self, *factors: Factor) -> None:
         self.scopes[-1].extend(factors)
 
-    def step(self, span: Span) -> None:
+    def step(self, span: Span, steps: int = 1) -> None:
         """Refuse a network that would take for ever."""
-        self.steps += 1
-        if self.steps == STEPS:
-            hint = "its sizes, or its choices inside choices, multiply"
-            raise Fault(Code.LARGE, span, "this network is too large", hint)
         if self.steps > STEPS:
             raise Silent
+        self.steps += steps
+        if self.steps > STEPS:
+            hint = "its sizes, or its choices inside choices, multiply"
+            raise Fault(Code.LARGE, span, "this network is too large", hint)
 
     @contextmanager
     def deeper(self, span: Span) -> Iterator[None]:

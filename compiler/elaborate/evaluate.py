@@ -52,7 +52,7 @@ class Evaluating(Choosing):
         try:
             value = self._eval(expr, frame, spot)
             if isinstance(value, Bundle):
-                flatten(value)
+                self.step(expr.span, len(flatten(value)))
         except TooLarge as error:
             raise Fault(Code.LARGE, expr.span, str(error)) from None
         if value is UNKNOWN:
