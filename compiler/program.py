@@ -25,6 +25,7 @@ from .elaborate import Elaborated, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
 from .elaborate.state import Fault, Silent
+from .requirements import unmet
 from .settings import SearchSettings, Softmax, TrainSettings, Value, override, read_search, read_train
 from .values import Function, Partial, Space
 from .values import Value as Meaning
@@ -214,7 +215,7 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            tuple(self.library_changes(unit)),
+            (*self.library_changes(unit), *unmet(main)),
         )
 
     def phase(

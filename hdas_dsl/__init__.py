@@ -1,6 +1,6 @@
 """The language: text, syntax tree, diagnostics, checks, canonical form, differences. No torch, no networkx.
 
-    from hdas_dsl import parse_text, format_text, diff
+    from hdas_dsl import parse_text, format_text, print_module
 
 They are imported when asked for, so that each command loads only what it needs.
 """
@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .diagnostics import Diagnostic, HspError
-    from .diff import diff
     from .parser import parse_text
     from .printer import format_text, print_module
 
-__all__ = ["Diagnostic", "HspError", "diff", "format_text", "parse_text", "print_module"]
+__all__ = ["Diagnostic", "HspError", "format_text", "parse_text", "print_module"]
 
 _HOMES = {
     "Diagnostic": "diagnostics",
     "HspError": "diagnostics",
-    "diff": "diff",
     "format_text": "printer",
     "parse_text": "parser",
     "print_module": "printer",

@@ -65,6 +65,7 @@ class Code(Enum):
     PLUGIN = "E705"
     # Warnings
     LIBRARY = "W801"
+    REQUIRE = "W802"
 
 
 @dataclass(frozen=True)
