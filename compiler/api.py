@@ -10,7 +10,8 @@ from hdas_dsl.diff import Diff
 from hdas_dsl.diff import diff as diff_modules
 from hdas_dsl.parser import parse_text
 
-from .program import Override, UsageError, compile_file, read_override
+from .errors import UsageError
+from .program import Override, compile_file, read_override
 from .request import Request
 
 if TYPE_CHECKING:

@@ -81,12 +81,14 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
     args = compile_parser().parse_args(argv)
     # A check builds much and drops nothing: collecting would cost a tenth of it. `_run` turns it on again.
     gc.disable()
-    from .program import UsageError
+    from .errors import LoweringError, UsageError
 
     try:
         return _compile(args)
     except UsageError as error:
         return _trouble("hdas-compile", str(error), WRONG_USAGE)
+    except LoweringError as error:
+        return _trouble("hdas-compile", str(error), WRONG_FILE)
     except HspError as error:
         _show(error.diagnostics)
         return WRONG_FILE if args.space is None else WRONG_USAGE
@@ -130,7 +132,8 @@ def _compile(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from .program import UsageError, read_override
+    from .errors import UsageError
+    from .program import read_override
 
     overrides = _overrides(args)
     overrides += [read_override(text) for text in args.set]
@@ -166,7 +169,7 @@ def _run(args: argparse.Namespace, request: Request) -> int:
     gc.enable()
     from .data import DataError
     from .engine.errors import EngineError, Interrupted
-    from .program import UsageError
+    from .errors import UsageError
     from .runs import dry_run, evaluate_file, search_file, train_file
 
     config = _config(args, request)
@@ -223,8 +226,8 @@ def _config(args: argparse.Namespace, request: Request) -> RunConfig:
 
 
 def _membership(args: argparse.Namespace, request: Request) -> int:
+    from .errors import UsageError
     from .membership import membership_of
-    from .program import UsageError
 
     if not args.space.is_file():
         raise UsageError(f"there is no file '{args.space}'")

@@ -9,9 +9,10 @@ from hdas_dsl.dump import dump
 
 from .dot import dot
 from .elaborate import Elaborated
+from .errors import UsageError
 from .graph import Block, Call, Decision, DecisionKind
 from .passes import PASSES, run_passes
-from .program import Program, UsageError
+from .program import Program
 
 
 def hierarchy(space: Elaborated) -> str:

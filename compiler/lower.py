@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import networkx as nx
 from torch import fx, nn
 
+from .errors import LoweringError
 from .graph import Decision, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .primitives import PRIMITIVES, decided
@@ -26,10 +27,6 @@ WEIGHTS = "weights"
 
 RESERVED = {*keyword.kwlist, *dir(fx.GraphModule), *dir(nn.Module()), "meta", "self", WEIGHTS}
 """Names that Python or torch uses itself; as a line's name they get an underscore."""
-
-
-class LoweringError(ValueError):
-    """The graph has no meaning in torch: an open width, or a plugin that is not allowed."""
 
 
 @dataclass(eq=False)

@@ -25,6 +25,7 @@ from .elaborate import Elaborated, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
 from .elaborate.state import Fault, Silent
+from .errors import UsageError
 from .requirements import unmet
 from .settings import SearchSettings, Softmax, TrainSettings, Value, override, read_search, read_train
 from .values import Function, Partial, Space
@@ -32,10 +33,6 @@ from .values import Value as Meaning
 from .words import Applied
 
 S = TypeVar("S", SearchSettings, TrainSettings)
-
-
-class UsageError(Exception):
-    """The command line, not the file, is wrong: one clear sentence."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from .engine.protocol import RunOptions
 from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
-from .program import Phase, Program, UsageError
+from .errors import UsageError
+from .program import Phase, Program
 from .report import cardinality, human, power
 from .request import Request
 from .settings import Order, SearchSettings, Softmax, TrainSettings

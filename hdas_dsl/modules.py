@@ -15,7 +15,7 @@ from typing import TypeAlias
 from . import ast
 from .diagnostics import Code, Diagnostic, suggest
 from .parser import parse
-from .source import NOWHERE, Source, Span
+from .source import Source, Span
 
 LIBRARY = Path(__file__).resolve().parent.parent / "spaces"
 """The spaces shipped inside the installed package; they lie beside this package in a checkout and when installed."""
@@ -272,8 +272,3 @@ def unreadable(name: str, error: Exception, span: Span | None = None) -> Diagnos
     return Diagnostic(
         Code.NO_FILE, where, f"'{name}' cannot be read: {why}".replace("Is a directory", "it is a folder")
     )
-
-
-def nowhere(name: str) -> Span:
-    """A place that only has a file's name."""
-    return Span(Source(name, ""), 0, 0) if name else NOWHERE

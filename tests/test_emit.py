@@ -15,9 +15,10 @@ from golden import check
 from compiler.dot import dot
 from compiler.elaborate import Elaborated
 from compiler.emit import KINDS, emit, emit_program
+from compiler.errors import UsageError
 from compiler.passes import PASSES
 from compiler.picture import Picture, Role, Spot, pictures
-from compiler.program import Program, UsageError, compile_file
+from compiler.program import Program, compile_file
 from hdas_dsl.ast import CopyName
 from hdas_dsl.dump import dump
 from hdas_dsl.modules import LIBRARY

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..elaborate import Elaborated
+from ..errors import LoweringError
 from ..graph import Input, SpaceGraph
-from ..lower import LoweringError, lower
+from ..lower import lower
 from ..passes import run_passes
 from ..passes.flatten import flatten
 from ..passes.rewrite import without_dead
@@ -126,7 +127,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
 def _load(network: nn.Module, space: Elaborated, weights: Mapping[str, Tensor]) -> None:
     """Load what a training network saved; what it has beyond this one is its auxiliary head and unread cells."""
     wanted = network.state_dict()
-    missing = [name for name in wanted if PREFIX + name not in weights]
+    missing = [PREFIX + name for name in wanted if PREFIX + name not in weights]
     if missing:
         raise ExportError(f"the weights are not those of '{space.name}': {_some(missing)} missing")
     for name, tensor in wanted.items():
