@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from reference.genotypes import Dag
 from torch import Tensor, nn
 
-from compiler.decide import Decisions, strongest
+from compiler.decide import Decisions, default_decisions, strongest
 from compiler.derive import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.graph import Prim
@@ -55,9 +56,9 @@ def network(instance: Instance, name: str | None = None, size: int | None = None
     function = definition(instance, name or networks[-1])
     if size is None:
         return function
-    shape = ast.Number("3"), ast.Number(str(size)), ast.Number(str(size))
     assert isinstance(function.definition, ast.GraphDef)
-    inputs = tuple(replace(param, shape=shape) for param in function.definition.inputs)
+    side = ast.Number(str(size))
+    inputs = tuple(replace(param, shape=((param.shape or ())[0], side, side)) for param in function.definition.inputs)
     return Function(replace(function.definition, inputs=inputs), function.instance)
 
 
@@ -93,6 +94,22 @@ def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Decisi
     source = random.Random(seed)
     alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space_.decisions.items()}
     return strongest(space_.decisions, alphas, by)
+
+
+def published(space_: Elaborated, dags: Mapping[str, Dag]) -> Decisions:
+    """The decisions of published cells or stages, by copy."""
+    result = default_decisions(space_.decisions)
+    for copy, dag in dags.items():
+        is_stage = f"{copy}.s0.mix.in" in space_.decisions
+        for j, edges in enumerate(dag):
+            node = f"{copy}.s{j}.mix" if is_stage else f"{copy}.n{j}"
+            pick = space_.decisions[f"{node}.in"]
+            first = j + 2 - len(pick.candidates)
+            result[pick.path] = tuple(source - first for _, source in edges)
+            for op, source in edges:
+                decision = space_.decisions[pick.candidates[source - first] or ""]
+                result[decision.path] = (decision.items.index(op),)
+    return result
 
 
 # ---------------------------------------------------------------- tensors of a lowered network

@@ -13,6 +13,7 @@ from programs import assert_same, floats, randomize, space
 from random_spaces import spaces
 from torch import Tensor
 
+from compiler.cost import Costs
 from compiler.elaborate import Elaborated
 from compiler.graph import Prim, SpaceGraph
 from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
@@ -96,6 +97,39 @@ def test_what_moves_out_lets_its_readers_follow():
     graph = run_passes(space(pools).block.graph)
     assert sum(isinstance(n.payload, Prim) and n.payload.name == "avg_pool" for _, n in graph.order()) == 3
     check(space(pools))
+
+
+NAMES = """\
+hsp 1
+op unit(x) = x -> conv(1) -> batch_norm
+
+cell Leaf(x) {
+  output conv(x, 1)
+}
+op twin(x) = (x -> Leaf) + (x -> conv(3) -> Leaf)
+
+cell Cell(weights, self) {
+  graph = weights -> conv(1) -> relu
+  half = self -> relu -> (conv(k = 1) | conv(k = 3))
+  class = graph -> Leaf -> twin
+  output unit(graph + half + class)
+}
+
+network Net(image: [3, 8, 8]) {
+  forward = image -> conv(1)
+  x = image -> conv(3)
+  output Cell(forward, x) + Cell(x, forward)
+}
+"""
+
+
+def test_names():
+    """Lines may be called like what torch or Python calls its own; what operations hold, like what is beside."""
+    searched = space(NAMES)
+    check(searched)
+    names = [node.name for _, node in FLATTEN.run(searched.block.graph).order()]
+    assert len(names) == len(set(names))
+    assert Costs().block(searched.block).params == sum(p.numel() for p in Supernet(searched).weights())
 
 
 # ---------------------------------------------------------------- golden graphs

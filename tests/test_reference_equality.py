@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from programs import architecture, assert_same, floats, in_order, load, randomize, space
+from programs import architecture, assert_same, floats, in_order, load, published, randomize, space
 from reference import genotypes as g
 from reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageSupernet, window
 from torch import Tensor, nn
 
-from compiler.decide import Decisions, default_decisions
 from compiler.elaborate import Elaborated
 from compiler.graph import DecisionKind
 from compiler.passes import FLATTEN, PASSES, Pass
@@ -38,21 +37,6 @@ def stage_edges(copy: str, cells: int) -> Iterator[str]:
     for j in range(cells):
         for i in window(j):
             yield f"{copy}.s{j}.mix.from_{'ab'[i] if i < 2 else f's{i - 2}'}"
-
-
-def chosen(space_: Elaborated, dags: Mapping[str, g.Dag]) -> Decisions:
-    """The decisions of published cells or stages, by copy."""
-    result = default_decisions(space_.decisions)
-    for copy, dag in dags.items():
-        for j, edges in enumerate(dag):
-            node = f"{copy}.n{j}" if "Stage" not in copy and "Open" not in copy else f"{copy}.s{j}.mix"
-            pick = space_.decisions[f"{node}.in"]
-            first = j + 2 - len(pick.candidates)
-            result[pick.path] = tuple(source - first for _, source in edges)
-            for op, source in edges:
-                decision = space_.decisions[pick.candidates[source - first] or ""]
-                result[decision.path] = (decision.items.index(op),)
-    return result
 
 
 # ---------------------------------------------------------------- comparison
@@ -188,21 +172,21 @@ def test_the_zoo(pool_norm, passes):
 def test_cells_derived_from_the_space_of_darts(name, passes):
     genotype = getattr(g, name)
     searched = darts_space()
-    _, found = architecture(searched, chosen(searched, chain_dags(genotype)))
+    _, found = architecture(searched, published(searched, chain_dags(genotype)))
     compare(found, ChainNetwork(genotype, 4, 4, 10, auxiliary=True), passes)
 
 
 @BOTH
 def test_cells_derived_from_the_space_of_hdas(passes):
     searched = space("hdas_cells.hsp", c=2, cells=6)
-    _, found = architecture(searched, chosen(searched, chain_dags(g.HC_DAS)))
+    _, found = architecture(searched, published(searched, chain_dags(g.HC_DAS)))
     compare(found, ChainNetwork(g.HC_DAS, 2, 6, 10, pool_norm=True, auxiliary=True), passes)
 
 
 @BOTH
 def test_stages_derived_from_the_space_of_hdas(passes):
     searched = space("hdas_stages.hsp", c=2)
-    _, found = architecture(searched, chosen(searched, {f"Stage@{k}": dag for k, dag in enumerate(g.HS_CIFAR)}))
+    _, found = architecture(searched, published(searched, {f"Stage@{k}": dag for k, dag in enumerate(g.HS_CIFAR)}))
     compare(found, StageNetwork(g.HS_CIFAR, g.DARTS_V2, 2, 10, auxiliary=True), passes)
 
 
@@ -210,7 +194,7 @@ def test_stages_derived_from_the_space_of_hdas(passes):
 def test_stages_of_different_lengths(passes):
     searched = space(DIST, "Hdas", c=2, Stage="Open")
     stages = tuple(dag[:cells] for dag, cells in zip(g.HS_CIFAR, (4, 6, 5), strict=True))
-    decided = chosen(searched, {f"Open@{k}": dag for k, dag in enumerate(stages)})
+    decided = published(searched, {f"Open@{k}": dag for k, dag in enumerate(stages)})
     for k, dag in enumerate(stages):
         size = searched.decisions[f"Open@{k}.s"]
         assert size.kind is DecisionKind.SIZE
