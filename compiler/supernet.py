@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, special
 
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
@@ -183,10 +183,9 @@ def one_hot(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, T
 def entropy(decision: Decision, alpha: Tensor) -> float:
     """Between 0 (decided) and 1 (undecided)."""
     if decision.kind is DecisionKind.ANY:
-        p = alpha.sigmoid().clamp(1e-12, 1 - 1e-12)
-        return float(-(p * p.log2() + (1 - p) * (1 - p).log2()).mean())
-    p = alpha.softmax(0)
-    return float(-(p * p.clamp_min(1e-12).log()).sum() / math.log(len(p))) if len(p) > 1 else 0.0
+        p = alpha.sigmoid()
+        return float((special.entr(p) + special.entr(1 - p)).mean() / math.log(2))
+    return float(special.entr(alpha.softmax(0)).sum() / math.log(len(alpha))) if len(alpha) > 1 else 0.0
 
 
 def _signed(preference: Preference) -> float:

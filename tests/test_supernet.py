@@ -121,10 +121,10 @@ def test_depth_by_hand():
 def test_none_has_no_part_in_the_bounded_depth():
     searched, what, copy, _ = case("window")
     alphas = drawn(searched)
-    before = float(measured(searched, what, alphas))
+    before = float(measured(searched, what, alphas).detach())
     for path in rows(copy, CELLS):
         alphas[path].data[0] = 100.0
-    assert float(measured(searched, what, alphas)) == before
+    assert float(measured(searched, what, alphas).detach()) == before
 
 
 def test_expected_length():
@@ -132,15 +132,15 @@ def test_expected_length():
     alphas = drawn(open_stage())
     torch.testing.assert_close(measured(open_stage(), what, alphas), expected_cells(alphas["Open@0.s"], 4))
     alphas["Open@0.s"].data.copy_(torch.tensor([-100.0, -100, 100, -100, -100]))
-    assert float(measured(open_stage(), what, alphas)) == pytest.approx(6)
+    assert float(measured(open_stage(), what, alphas).detach()) == pytest.approx(6)
 
 
 def test_preferences_are_weighted_and_signed():
     net = Supernet(open_stage(), init=1.0)
     found, scores = net.preferences(), net.scores()
     assert list(found) == list(scores) == ["depth Open@0", "length Open@0"]
-    assert float(found["depth Open@0"]) == pytest.approx(-scores["depth Open@0"])
-    assert float(found["length Open@0"]) == pytest.approx(0.4 * scores["length Open@0"])
+    assert float(found["depth Open@0"].detach()) == pytest.approx(-scores["depth Open@0"])
+    assert float(found["length Open@0"].detach()) == pytest.approx(0.4 * scores["length Open@0"])
     sum(found.values()).backward()
     assert all(alpha.grad is not None for alpha in net.alphas.values())
 
@@ -156,10 +156,10 @@ choice Op = none if relaxed | unit | identity
 network Net(x: [3, 8, 8]) {
   y = unit(x)
   z = unit(x)
-  op = sum(pick 2 of Op(each (x, y, z)))
+  edge = sum(pick 2 of Op(each (x, y, z)))
   plain = sum(pick 2 of (x, y, z))
   many = sum(x, pick any of (y, z))
-  s[i < 1 | 2 | 3] = prev(op + plain + many) -> unit(k = 1 | 3)
+  s[i < 1 | 2 | 3] = prev(edge + plain + many) -> unit(k = 1 | 3)
   output last of s
 }
 """
@@ -170,7 +170,7 @@ def choices() -> Elaborated:
     return space(CHOICES)
 
 
-PLAIN, MANY, SIZE, NODE = "Net.plain.in", "Net.many.in", "Net.s", "Net.op.in"
+PLAIN, MANY, SIZE, NODE = "Net.plain.in", "Net.many.in", "Net.s", "Net.edge.in"
 
 
 def test_mixing():
@@ -207,16 +207,16 @@ def flat(searched: Elaborated, **changes: list[float]) -> dict[str, list[float]]
 
 def test_logit_and_probability_choose_differently():
     """The share of `none` lowers a probability, not a raw alpha: x has the larger alpha, y and z the larger shares."""
-    found = flat(choices(), op__from_x=[5, 3, 0], op__from_y=[0, 2, 0], op__from_z=[0, 1, 0])
+    found = flat(choices(), edge__from_x=[5, 3, 0], edge__from_y=[0, 2, 0], edge__from_z=[0, 1, 0])
     assert strongest(choices().decisions, found, By.LOGIT)[NODE] == (0, 1)
     assert strongest(choices().decisions, found, By.PROBABILITY)[NODE] == (1, 2)
 
 
 def test_none_is_never_derived():
-    found = flat(choices(), op__from_x=[9, -5, -4], op__from_y=[9, 0, 0], op__from_z=[9, 1, 0])
+    found = flat(choices(), edge__from_x=[9, -5, -4], edge__from_y=[9, 0, 0], edge__from_z=[9, 1, 0])
     for by in By:
         chosen = strongest(choices().decisions, found, by)
-        assert [chosen[f"Net.op.from_{source}"] for source in "xyz"] == [(2,), (1,), (1,)]
+        assert [chosen[f"Net.edge.from_{source}"] for source in "xyz"] == [(2,), (1,), (1,)]
         assert chosen[NODE] == (1, 2)
 
 
@@ -225,7 +225,7 @@ def test_ties_go_to_the_first():
     assert chosen[NODE] == chosen[PLAIN] == (0, 1)
     assert chosen[SIZE] == (0,)
     assert chosen[MANY] == ()  # more than a half, or not at all
-    assert chosen["Net.op.from_x"] == (1,)  # the first is `none`
+    assert chosen["Net.edge.from_x"] == (1,)  # the first is `none`
 
 
 def test_picks_are_in_the_order_of_the_source():
@@ -269,6 +269,6 @@ def test_chosen_reads_the_alphas():
 def test_one_hot_is_zero_on_edges_not_picked():
     chosen = default_decisions(choices().decisions)
     weights = one_hot(choices().decisions, chosen)
-    assert weights["Net.op.from_x"].tolist() == [0, 1, 0]
-    assert weights["Net.op.from_z"].tolist() == [0, 0, 0]
+    assert weights["Net.edge.from_x"].tolist() == [0, 1, 0]
+    assert weights["Net.edge.from_z"].tolist() == [0, 0, 0]
     assert weights[PLAIN].tolist() == [1, 1, 0]
