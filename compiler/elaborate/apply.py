@@ -370,6 +370,8 @@ class Applying(Evaluating):
                 dims += flatten(self.eval(expr, frame))
         except Fault as fault:
             found = fault.diagnostic
+            if found.code is Code.LARGE:
+                raise
             raise Fault(found.code, span, f"'{function.name}' cannot take this: {found.message}", found.hint) from None
         for dim in dims:
             plain = dim.values if isinstance(dim, Var) else (dim,)

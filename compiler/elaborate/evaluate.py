@@ -53,6 +53,8 @@ class Evaluating(Choosing):
             value = self._eval(expr, frame, spot)
             if isinstance(value, Bundle):
                 self.step(expr.span, len(flatten(value)))
+            elif isinstance(value, Var):
+                self.step(expr.span, len(value.values))
         except TooLarge as error:
             raise Fault(Code.LARGE, expr.span, str(error)) from None
         if value is UNKNOWN:
