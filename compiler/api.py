@@ -78,7 +78,7 @@ def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
     """The architecture that a supernet's alphas (or others, by path) select, as text in the language."""
     from hdas_dsl.printer import print_module
 
-    from .derive import derive_module
+    from .derivation import derive_module
 
     return print_module(derive_module(supernet.space, supernet.chosen(alphas)))
 

@@ -156,13 +156,13 @@ class _Counting:
             return _multiplied(fold([self.factor(units[0][0], shared)]))
         reached = [self.reach(unit) for unit in units]
         often = Counter(name for names in reached for name in names)
-        tied = frozenset(name for name in often if name in self.copies and (often[name] > 1 or name in shared))
+        tied = frozenset(name for name in often if name in self.copies and often[name] > 1)
         if tied:
             # What lies in a tied copy is named there once, however many units mention the copy.
             cuts = [self.reach(unit, tied) for unit in units]
             cuts += [self.reach(self.copies[copy], tied) for copy in tied - shared]
             often = Counter(name for names in cuts for name in names)
-        pending = ({name for name in often if often[name] > 1} | tied) - shared
+        pending = {name for name in often if often[name] > 1 or name in tied} - shared
         kept = shared | pending
         parts = fold([self.product(unit, kept & names) for unit, names in zip(units, reached, strict=True)])
         inner = {name: self.reach(self.copies[name]) for name in pending if name in self.copies}
@@ -183,11 +183,13 @@ class _Counting:
                 return {frozenset([copy]): 1} if copy in shared else self.product(self.copies.get(copy, ()), shared)
             case Decide(decision, items):
                 total: Polynomial = {}
+                # An item may hold what depends on the decision itself, in a copy.
+                kept = shared | {decision} & self.reach(f for item in items for f in item or ())
                 for index, item in enumerate(items):
                     if item is not None:
-                        here: Polynomial = {frozenset([(decision, index)]): 1} if decision in shared else ONE
-                        total = _plus(total, _times(here, self.product(item, shared)))
-                return total
+                        here: Polynomial = {frozenset([(decision, index)]): 1} if decision in kept else ONE
+                        total = _plus(total, _times(here, self.product(item, kept)))
+                return total if decision in shared or decision not in kept else _replaced(total, decision, ONE)
             case Given(decisions, cases):
                 total = {}
                 for assignment, case in cases:

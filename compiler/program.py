@@ -20,7 +20,7 @@ from hdas_dsl.printer import print_module
 from hdas_dsl.source import NOWHERE, Span
 
 from .decide import default_decisions
-from .derive import derive_module
+from .derivation import derive_module
 from .elaborate import Elaborated, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy

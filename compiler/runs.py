@@ -22,7 +22,7 @@ from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 
 from .data.load import Data, load_data
-from .derive import derive_module
+from .derivation import derive_module
 from .elaborate import Elaborated
 from .engine.loop import CHECKPOINT
 from .engine.protocol import RunOptions

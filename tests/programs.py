@@ -12,7 +12,7 @@ from reference.genotypes import Dag
 from torch import Tensor, nn
 
 from compiler.decide import Decisions, default_decisions, strongest
-from compiler.derive import derive_module
+from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.graph import Prim
 from compiler.passes.flatten import flatten

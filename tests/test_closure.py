@@ -10,7 +10,7 @@ from programs import SPACES, random_decisions
 from random_spaces import spaces
 
 from compiler.decide import Decisions
-from compiler.derive import derive_module
+from compiler.derivation import derive_module
 from compiler.graph import DecisionKind
 from compiler.membership import membership
 from compiler.program import Program, compile_file

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 from math import comb, prod
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from compiler.elaborate import Elaborated, elaborate
+from compiler.formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
+from compiler.formula import given as written_given
 from compiler.prune import Uncountable, architectures
 from compiler.values import Function
 from hdas_dsl import ast
@@ -111,6 +114,79 @@ def test_mixable_spaces_can_be_mixed(plan: Plan) -> None:
     assert not written(plan.text).refusals
 
 
+# Formulas by themselves, where elaboration rarely or never writes one: what depends on a decision far away, copies that
+# depend on decisions of others.
+
+
+def outcomes(formula: Product, copies: dict[str, Product], made: dict[str, int]) -> Iterator[dict[str, int]]:
+    """All ways to go through a formula from left to right."""
+    if not formula:
+        yield made
+        return
+    first, rest = formula[0], formula[1:]
+    ways: list[tuple[dict[str, int], Product]] = []
+    match first:
+        case Decide(name, items):
+            ways = [({name: i}, item) for i, item in enumerate(items) if item is not None]
+        case Choose(_, take, candidates):
+            sizes = range(len(candidates) + 1) if take is None else (take,)
+            ways = [({}, sum(chosen, ())) for size in sizes for chosen in combinations(candidates, size)]
+        case Given(names, cases):
+            ways = [({}, dict(cases)[tuple(made[name] for name in names)])]
+        case Mention(copy):
+            ways = [({}, ())] if copy in made else [({copy: 1}, copies[copy])]
+        case Ways(terms):
+            ways = [({}, term) for number, term in terms for _ in range(number)]
+    for more, inner in ways:
+        for after in outcomes(inner, copies, {**made, **more}):
+            yield from outcomes(rest, copies, after)
+
+
+@st.composite
+def formulas(draw: st.DrawFn) -> tuple[Product, dict[str, Product]]:
+    """A formula and its copies; copies may depend on the decisions of the whole, which come first."""
+    numbers = iter(range(1000))
+
+    def build(depth: int, known: tuple[str, ...], mentions: list[str]) -> Product:
+        factors: list[Factor] = []
+        for _ in range(draw(st.integers(0, 2 if depth else 3))):
+            kinds = ("decide", "choose", "given", "given", "mention", "ways") if depth < 3 else ("mention",)
+            kind = draw(st.sampled_from(kinds))
+            size = 2 if kind in ("decide", "choose", "ways") else 0
+            parts = [build(depth + 1, known, mentions) for _ in range(size)]
+            if kind == "decide":
+                name = f"d{next(numbers)}"
+                end: Product | None = draw(st.sampled_from((None, ())))
+                factors.append(Decide(name, (*parts, end)))
+                known = known if end is not None else (*known, name)
+            elif kind == "choose":
+                factors.append(Choose(f"d{next(numbers)}", draw(st.sampled_from((None, 1, 2))), (*parts, ())))
+            elif kind == "given" and known:
+                names = tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True)))
+                cases = {key: build(depth + 1, known, mentions) for key in product(range(2), repeat=len(names))}
+                factors += written_given(names, cases)
+            elif kind == "mention" and mentions:
+                factors.append(Mention(draw(st.sampled_from(mentions))))
+            elif kind == "ways":
+                factors.append(Ways(((2, parts[0]), (1, parts[1]))))
+        return tuple(factors)
+
+    first = tuple(Decide(f"g{i}", ((), ())) for i in range(2))
+    copies: dict[str, Product] = {}
+    for i in range(3):
+        copies[f"c{i}"] = build(1, ("g0", "g1"), list(copies))
+    return (*first, *build(0, ("g0", "g1"), list(copies))), copies
+
+
+@given(formulas())
+@settings(max_examples=300, deadline=None)
+def test_formulas(case: tuple[Product, dict[str, Product]]) -> None:
+    formula, copies = case
+    expected = sum(1 for _, _ in zip(range(20_000), outcomes(formula, copies, {}), strict=False))
+    assume(expected < 20_000)
+    assert count(formula, copies) == expected
+
+
 # ---------------------------------------------------------------- prune
 
 
@@ -128,8 +204,8 @@ def labelled(vertices: int, edges: int) -> int:
     def whole(size: int) -> Iterator[int]:
         last = size + 1
         inner = [(a, b) for a, b in pairs if b <= last]
-        for count in range(edges + 1):
-            for chosen in combinations(inner, count):
+        for number in range(edges + 1):
+            for chosen in combinations(inner, number):
                 ahead, back = {0}, {last}
                 for a, b in chosen:
                     ahead |= {b} if a in ahead else set()
@@ -174,6 +250,8 @@ HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\ncell C(x) { output (a |
         ("u = (a | b)(sum(pick any of (x)))\n output x + u", 2 + 1),
         ("u = sum(pick any of (x))\n output u", 1),
         ("output x + a(x) + (a | b)(x)", 2),
+        ("p = pick any of (x, a(x))\n output sum(p) + (sum(p) -> a)", 3),
+        ("p = pick any of (x, C(x))\n output sum(p) + (sum(p) -> a) + x", 1 + 1 + 2 + 2),
         # Requirements on structure.
         ("output sum(pick any of (x, a(x), b(x)))\n require edges == 2", 3),
         ("u = (a | b)(x)\n v = (a | b)(u)\n output v\n require count(a) == 1", 2),

@@ -157,6 +157,23 @@ def test_an_interrupted_step_is_finished_and_kept(tmp_path: Path) -> None:
     assert "Stopped after 0 of 3 epochs" in (tmp_path / "log.txt").read_text()
 
 
+def test_an_interrupted_evaluation_begins_again_with_the_same_images(tmp_path: Path) -> None:
+    def evaluated(out: Path, at: int | None = None) -> list[float]:
+        seen: list[float] = []
+        space = ToySpace()
+        space.module.register_forward_pre_hook(
+            lambda net, images: None if net.training else seen.append(float(images[0].sum()))
+        )
+        one = SEARCH.replace("epochs", 1)
+        if at:
+            with pytest.raises(Interrupted):
+                search(out, sends(signal.SIGINT, at), one)
+        search(out, settings=one, space=space, resume=at is not None)
+        return seen
+
+    assert evaluated(tmp_path / "a", at=8) == evaluated(tmp_path / "b")
+
+
 def test_an_interrupted_second_order_search_and_a_training_resume_to_the_same_bytes(
     unbroken: Path, tmp_path: Path
 ) -> None:

@@ -25,7 +25,9 @@ from compiler.engine.bilevel import Bilevel
 from compiler.engine.compute import Compute
 from compiler.engine.display import LiveView, architecture
 from compiler.engine.logs import History
-from compiler.engine.report import Plan, line
+from compiler.engine.loop import drive
+from compiler.engine.report import Plan, Report, line
+from compiler.engine.search import _Search
 from compiler.settings import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
 
 
@@ -158,6 +160,16 @@ def test_the_files_of_a_run_tell_the_same(tmp_path: Path) -> None:
     assert [event.step for event in events.Scalars("score")] == [1, 2, 3]
 
 
+def test_each_epoch_is_measured_alone(tmp_path: Path) -> None:
+    counted: list[float] = []
+    run = RunOptions(tmp_path, device="cpu", quiet=True)
+    search = _Search(ToySpace(), toy_data(), SEARCH, Compute("cpu"), None)
+    end = search.end
+    search.end = lambda *given: counted.append(float(search.meters["weights"].sums[2])) or end(*given)  # type: ignore[method-assign, func-returns-value]
+    drive(search, search.state, 0, run, Report([]))
+    assert counted == [24, 24, 24]
+
+
 def test_history_that_a_kill_cut_short_is_completed(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     records = [EpochRecord(i, {"score": i / 8}, {}) for i in (1, 2)]
@@ -247,6 +259,20 @@ def test_both_losses_are_smoothed_and_the_auxiliary_one_is_weighted(tmp_path: Pa
     loss = cross_entropy(shown, labels, label_smoothing=0.1) + 0.4 * cross_entropy(-shown, labels, label_smoothing=0.1)
     (gradient,) = torch.autograd.grad(loss, [bias])
     torch.testing.assert_close(net.module.head.bias.detach(), start - 0.05 * (gradient + 3e-4 * start))
+
+
+def test_processes_share_the_data_without_overlap() -> None:
+    def seen(rank: int, world: int) -> list[Tensor]:
+        compute = Compute("cpu")
+        compute.rank, compute.world = rank, world
+        batches = Batches("data", toy_data().test, 4, compute)
+        assert batches.batch == 4 // world
+        return [image for images, _ in batches.once() for image in images]
+
+    whole, first, second = seen(0, 1), seen(0, 2), seen(1, 2)
+    assert len(first) == len(second) == len(whole) // 2
+    assert all(torch.equal(one, other) for one, other in zip(first, whole[::2], strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(second, whole[1::2], strict=True))
 
 
 def test_evaluating_leaves_the_network_in_its_mode() -> None:

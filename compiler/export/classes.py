@@ -27,6 +27,9 @@ _WIDTHS = {"in_channels", "out_channels", "num_features", "in_features", "out_fe
 _COMING = {"in_channels", "num_features", "in_features", "inputs", "c_in"}
 """Those of them that a module must have from what it reads."""
 
+_NAMED = _WIDTHS | {"c_in", "classes"}
+"""Those that are parameters of an operation even where all its blocks agree."""
+
 _SHORT = {"kernel_size": "k", "padding": "pad", **dict.fromkeys(_WIDTHS, "c")}
 """What the language calls arguments of torch."""
 
@@ -295,6 +298,7 @@ class _Merge:
         self.op = self.first.outline.level == "op"
         self.params: list[Param] = []
         self.widths: dict[int, Param] = {}
+        self.attributes = {unit.attr for unit in self.first.units if unit.attr}
         self.candidates = list(self.offered())
         self.choices = list(self.worded())
         self.result = Class(self.first)
@@ -347,7 +351,7 @@ class _Merge:
                 yield Param(name, tuple(values), kind)
         used = [n for n in range(len(self.first.outline.inputs)) if self.first.outline.readers[n]]
         for n in used:
-            single = "c_in" if "c" in shared else "c"
+            single = "c_in" if "c" in shared or "c" in self.attributes else "c"
             name = single if len(used) == 1 else f"c_{self.first.outline.inputs[n][0]}"
             self.widths[n] = Param(name, tuple(o.inputs[n][1][0] for o in self.outlines), "width")
             yield self.widths[n]
@@ -405,7 +409,7 @@ class _Merge:
             for others, merged in known.values():
                 if values == others:
                     return merged
-        if constant and not (width and self.op):
+        if constant and not (self.op and role in _NAMED):
             return values[0]  # type: ignore[no-any-return]
         short = _SHORT.get(role, role)
         if width:
@@ -474,6 +478,7 @@ class _Merge:
 
     def add(self, name: str, values: tuple[Any, ...], kind: str) -> Ref:
         taken = {param.name for param in (*self.params, *self.candidates)}
+        taken |= self.attributes if kind != "module" else set()
         param = Param(unique(name, taken), values, kind)
         self.params.append(param)
         return Ref(param.name)

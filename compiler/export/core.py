@@ -31,6 +31,7 @@ PREFIX = "network."
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
 
+
 class ExportError(Exception):
     """The network was not exported; the message says why, and what to do, in a sentence."""
 
@@ -87,6 +88,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
         raise ExportError(f"'{space.name}' cannot be built: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     images = _random(BATCH, space)
+    count = _count(network)
     beside: Path | None = None
     with _seeded(), warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
@@ -97,14 +99,13 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
                 reference, found = network(images), _torch(network, space, out, images)
             case ExportKind.PY:
                 beside = out.with_suffix(".pt") if weights is not None else None
-                found = _python(network, space, out, beside, images)
+                found, count = _python(network, space, out, beside, images)
                 reference = network.double()(images.double())
     difference = float((reference - found).abs().max())
     scale = float(reference.abs().max())
     if not difference <= TOLERANCE[kind] * scale:
         message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
         raise ExportError(message)
-    count = sum(parameter.numel() for parameter in network.parameters())
     return ExportReport(kind, out, beside, count, difference, scale)
 
 
@@ -156,6 +157,10 @@ def _settle(network: nn.Module, images: Tensor) -> None:
         network.train()(images)
     for norm in norms:
         norm.momentum = 0.1
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _random(batch: int, space: Elaborated) -> Tensor:
@@ -212,7 +217,9 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> T
     return torch.from_numpy(result)
 
 
-def _python(network: nn.Module, space: Elaborated, out: Path, weights: Path | None, images: Tensor) -> Tensor:
+def _python(
+    network: nn.Module, space: Elaborated, out: Path, weights: Path | None, images: Tensor
+) -> tuple[Tensor, int]:
     """Write the file, and its weights if they are worth it; run it at double precision."""
     flat = flatten(space.block.graph)
     names = [node.name for _, node in flat.order() if not isinstance(node.payload, Input)]
@@ -229,19 +236,22 @@ def _python(network: nn.Module, space: Elaborated, out: Path, weights: Path | No
     if weights is not None:
         torch.save(renamed, weights)
     with torch.no_grad():
-        result: Tensor = made.double()(images.double())
-    return result
+        return made.double()(images.double()), _count(made)
 
 
 def _renamed(modules: Mapping[str, str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state under the names of the file. A module may lie below another, so the innermost one has a tensor."""
+    """The state under the names of the file. A module may lie below another, so the innermost one has a tensor.
+
+    The file may lack a module that only gives a zero its shape.
+    """
     own = {theirs: name for name, theirs in modules.items()}
     renamed = {}
     for name, tensor in state.items():
         holder = name.rpartition(".")[0]
-        while holder not in own:
+        while holder and holder not in own:
             holder = holder.rpartition(".")[0]
-        renamed[own[holder] + name.removeprefix(holder)] = tensor
+        if holder:
+            renamed[own[holder] + name.removeprefix(holder)] = tensor
     return renamed
 
 
