@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import HspError
 from hdas_dsl.modules import Entity, Instance
+from hdas_dsl.words import element_name
 
 from .elaborate import Copy, Elaborated, elaborate
 from .elaborate.body import Elaborator
+from .elaborate.core import flatten
 from .elaborate.state import Fault, Silent, Text
-from .graph import Call, Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
+from .graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
 from .program import Program, compile_file
 from .request import Request
-from .symbolic import Var
-from .values import Function, Tensor
+from .symbolic import Open, Var, settle, spread
+from .values import Function, Picked, Tensor
 
 Found = dict[str, tuple[int, ...]]
 
@@ -40,6 +43,19 @@ class Membership:
         if self.inside:
             return f"yes: {len(self.decisions)} decisions give it"
         return f"no: it leaves the space at {self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the space and one of the architecture, by their nodes.
+
+    A line's ``own`` node is compared by its expression; where the line is another name for one, as a mention of it.
+    """
+
+    path: str
+    mine: int
+    theirs: int
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,7 @@ def membership(program: Program, architecture: Program) -> Membership:
                     function = _definition(architecture.instance, path)
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
-                        decisions |= _Matcher(phase.network).copy(copy, function)
+                        decisions |= _Matcher(phase.network, {}).copy(copy, function)
         decisions |= _network(last, architecture)
     except _Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
@@ -120,29 +136,25 @@ def _network(space: Elaborated, architecture: Program) -> Found:
     again, diagnostics = elaborate(architecture.instance, function, args)
     if again is None:
         raise _Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
-    matcher = _Matcher(space)
-    found = matcher.texts(space.root.text, again.root.text)
-    done: set[str] = set()
-    pending = list(matcher.pairs.items())
-    while pending:
-        path, title = pending.pop()
-        if path in done:
-            continue
-        done.add(path)
-        inner = _Matcher(space)
-        copy = again.copies[title]
-        found |= inner.copy(space.copies[path], Function(copy.definition, copy.instance, title), copy)
-        pending += inner.pairs.items()
-    return found
+    return _Matcher(space, again.copies).texts(space.root.text, again.root.text)
 
 
 @dataclass
 class _Matcher:
-    """Compares a text of the space with a text of the architecture."""
+    """Compares a text of the space with a text of the architecture, and the copies and operations that they use."""
 
     space: Elaborated
-    pairs: dict[str, str] = field(default_factory=dict)
+    copies: Mapping[str, Copy]
+    """Those that the text of the architecture uses."""
+    known: dict[object, Found | _Leaves] = field(default_factory=dict)
+    """What is known of pairs of copies and of operations, whoever asked."""
     best: tuple[int, _Leaves] | None = None
+    failed: set[tuple[int, int, bool]] = field(default_factory=set)
+    """Pairs of nodes that are known not to match, so that no two ways to the same pair look at it again."""
+    meant: dict[int, int] = field(default_factory=dict)
+    """The node of the architecture that stands for an input or a line of the space, by its node there."""
+    pruned: bool = False
+    """Whether what is not there is no error, since what does not exist is not written."""
 
     def copy(self, copy: Copy, function: Function, like: Copy | None = None) -> Found:
         """Match a copy of the space with a definition, elaborated at the same shapes and numbers."""
@@ -157,32 +169,88 @@ class _Matcher:
             params = {n: params.get(n, v) for n, v in like.block.params.items() if n in wanted}
         if len(inputs) != len(function.definition.inputs):
             raise _Leaves(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
+        path = function.label or copy.path
         try:
-            _, _, text = elaborator.elaborate_copy(function, copy.path, inputs, params, False, function.definition.span)
+            _, _, text = elaborator.elaborate_copy(function, path, inputs, params, False, function.definition.span)
         except Fault as fault:
             raise _Leaves(copy.path, fault.diagnostic.message) from None
         except Silent:
             reason = elaborator.diagnostics[0].message if elaborator.diagnostics else "its definition has an error"
             raise _Leaves(copy.path, reason) from None
-        return self.texts(copy.text, text)
+        return _Matcher(self.space, elaborator.copies, self.known).texts(copy.text, text)
+
+    def instance(self, block: Block, given: Block) -> Iterator[Found]:
+        """What makes the copy, or the operation, that is applied here the one that is applied there."""
+        if block.copy is None or given.copy is None:
+            if block.copy is None and given.copy is None and block.name == given.name:
+                yield from self.operation(block, given)
+            return
+        key = block.copy, given.copy, id(self.copies[given.copy].definition)
+        if key not in self.known:
+            like = self.copies[given.copy]
+            try:
+                self.known[key] = self.copy(
+                    self.space.copies[block.copy], Function(like.definition, like.instance, given.copy), like
+                )
+            except _Leaves as leaves:
+                self.known[key] = leaves
+        found = self.known[key]
+        if isinstance(found, _Leaves):
+            self.miss(4, found.path, found.reason)
+        else:
+            yield found
+
+    def operation(self, block: Block, given: Block) -> Iterator[Found]:
+        """An operation is known by its name and numbers, unless it was handed definitions: then by what it does."""
+        if all(_is_plain(value) for side in (block, given) for value in side.params.values()):
+            yield {}
+            return
+        key = id(block), id(given)
+        if key not in self.known:
+            inner = _Matcher(self.space, self.copies, self.known)
+            inner.meant = dict(zip(block.graph.inputs, given.graph.inputs, strict=True))
+            try:
+                self.known[key] = inner.graphs(block, given)
+            except _Leaves as leaves:
+                self.known[key] = leaves
+        found = self.known[key]
+        if isinstance(found, _Leaves):
+            self.miss(2, found.path, found.reason)
+        else:
+            yield found
+
+    def graphs(self, block: Block, given: Block) -> Found:
+        """Match what an operation does, line by line."""
+        mine, theirs = block.graph, given.graph
+        ours, lines = ({node.line: i for i, node in graph.order() if node.line} for graph in (mine, theirs))
+        if ours.keys() != lines.keys() or mine.output is None or theirs.output is None:
+            raise _Leaves(block.name, f"'{block.name}' is another operation here")
+        self.meant |= {index: lines[name] for name, index in ours.items()}
+        pairs = [_Line(f"{block.name}.{name}", i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
+        return self.lines(mine, theirs, [*pairs, _Line(f"{block.name}.output", mine.output, theirs.output, False)])
 
     # ------------------------------------------------------------ texts
 
     def texts(self, mine: Text, theirs: Text) -> Found:
         """Match all lines of two texts."""
         found: Found = {}
-        ours, lines = _lines(mine.graph), _lines(theirs.graph)
-        extra = [name for name in lines if name not in ours and _is_line(theirs.graph, lines[name])]
+        ours, lines = _lines(mine), _lines(theirs)
+        bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
+        extra = [name for name in lines if name not in ours and name not in bundles]
         if extra:
             raise _Leaves(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
+        self.meant = dict(zip(mine.graph.inputs, theirs.graph.inputs, strict=True))
+        self.meant |= {i: lines[name] for name, i in ours.items() if name in lines and mine.graph.node(i).line == name}
+        self.pruned = mine.prune
+        for name, picked in bundles.items():
+            found |= self.bundle(mine, theirs, picked, theirs.bindings.get(name), f"{mine.copy}.{name}")
+        pairs = []
         for name, index in ours.items():
-            if isinstance(mine.graph.node(index).payload, Input):
-                continue
-            if name not in lines:
-                if not self.may_lack(mine, theirs, name):
-                    raise _Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
-                continue
-            found |= self.line(mine, theirs, index, lines[name], f"{mine.copy}.{name}")
+            if name in lines:
+                own = mine.graph.node(index).line == name
+                pairs.append(_Line(f"{mine.copy}.{name}", index, lines[name], own))
+            elif not self.may_lack(mine, theirs, name):
+                raise _Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
         for family in mine.families.values():
             if family.size is not None:
                 count = _length(theirs, family.name)
@@ -192,8 +260,8 @@ class _Matcher:
                 found[family.size.path] = (sizes.index(count),)
         found |= self.numbers(mine, theirs)
         if mine.graph.output is not None and theirs.graph.output is not None:
-            found |= self.line(mine, theirs, mine.graph.output, theirs.graph.output, f"{mine.copy}.output")
-        return found
+            pairs.append(_Line(f"{mine.copy}.output", mine.graph.output, theirs.graph.output, False))
+        return self.lines(mine.graph, theirs.graph, pairs, found)
 
     def numbers(self, mine: Text, theirs: Text) -> Found:
         """Decisions on numbers that lines are bound to."""
@@ -219,14 +287,48 @@ class _Matcher:
                     return True
         return False
 
-    def line(self, mine: Text, theirs: Text, index: int, other: int, path: str) -> Found:
-        """The decisions that make a line of the space the one of the architecture."""
-        self.best = None
-        for found in self.unify(mine.graph, index, theirs.graph, other, top=True):
+    def lines(self, mine: SpaceGraph, theirs: SpaceGraph, lines: Sequence[_Line], found: Found | None = None) -> Found:
+        """The decisions that make all lines of the space those of the architecture, in agreement with each other."""
+        for line in lines:
+            self.begin()
+            if next(self.line(mine, theirs, line), None) is None:
+                if self.best is not None:
+                    raise self.best[1]
+                there, here = expression(theirs, line.theirs), expression(mine, line.mine)
+                raise _Leaves(line.path, f"'{there}' is not '{here}'")
+        for way in self.agree(mine, theirs, lines, found or {}):
+            return way
+        raise _Leaves(lines[-1].path, "its lines need different items of one choice")
+
+    def agree(self, mine: SpaceGraph, theirs: SpaceGraph, lines: Sequence[_Line], found: Found) -> Iterator[Found]:
+        """All ways in which the lines match under one set of decisions."""
+        if not lines:
+            yield found
+            return
+        for way in self.line(mine, theirs, lines[0]):
+            merged = _merge(found, way)
+            if merged is not None:
+                yield from self.agree(mine, theirs, lines[1:], merged)
+
+    def line(self, mine: SpaceGraph, theirs: SpaceGraph, line: _Line) -> Iterator[Found]:
+        compare = self.expand if line.own else self.unify
+        yield from compare(mine, line.mine, theirs, line.theirs, True)
+
+    def bundle(self, mine: Text, theirs: Text, picked: Picked, given: object, path: str) -> Found:
+        """The decision of a pick that is a line of its own; its candidates then mean the tensors of that line."""
+        candidates = [item.index for item in picked.items]
+        terms = [item.index for item in flatten(given) if isinstance(item, Tensor)]
+        self.begin()
+        for found in self.assign(mine.graph, candidates, theirs.graph, terms, True, True, {}, ()):
+            taken = found[picked.decision]
+            for index, term in zip(taken, terms, strict=True):
+                self.meant[candidates[index]] = term
             return found
-        if self.best is not None:
-            raise self.best[1]
-        raise _Leaves(path, f"'{expression(theirs.graph, other)}' is not '{expression(mine.graph, index)}'")
+        raise self.best[1] if self.best else _Leaves(path, f"it is not made of {len(candidates)} candidates")
+
+    def begin(self) -> None:
+        """Forget why the line before did not match."""
+        self.best = None
 
     def miss(self, rank: int, path: str, reason: str) -> None:
         """Note why something does not match; the most specific reason is told."""
@@ -236,42 +338,56 @@ class _Matcher:
     # ------------------------------------------------------------ expressions
 
     def unify(self, mine: SpaceGraph, s: int, theirs: SpaceGraph, a: int, top: bool = False) -> Iterator[Found]:
-        """All ways in which node ``s`` of the space can be node ``a``."""
-        node, other = mine.node(s), theirs.node(a)
-        if not top and (node.line is not None or other.line is not None) and not _is_alias(node, other):
-            if node.line == other.line:
-                yield {}
-            return
-        match node.payload:
-            case Input():
-                if node.line == other.line:
-                    yield {}
-            case Mix():
-                yield from self.mix(mine, s, node.payload, theirs, a)
-            case Weigh():
-                yield from self.unify(mine, mine.sources(s)[0], theirs, a)
-            case Prim(name="add") if any(isinstance(mine.node(i).payload, Weigh) for i in mine.sources(s)):
-                yield from self.pick(mine, s, theirs, a)
-            case Prim():
-                if isinstance(other.payload, Prim) and other.payload.name == node.payload.name:
-                    for found in self.attributes(node.payload.values, other.payload.values):
-                        yield from self.sources(mine, s, theirs, a, found)
-            case Call(block=block):
-                if isinstance(other.payload, Call):
-                    theirs_block = other.payload.block
-                    same = theirs_block.name == block.name if block.level == "op" else theirs_block.level != "op"
-                    if same:
-                        for found in self.attributes(block.params, theirs_block.params):
-                            for more in self.sources(mine, s, theirs, a, found):
-                                if block.copy is not None and theirs_block.copy is not None:
-                                    self.pairs[block.copy] = theirs_block.copy
-                                yield more
+        """All ways in which node ``s`` of the space can be node ``a``; at the top, ``a`` is what a line is bound to.
 
-    def mix(self, mine: SpaceGraph, s: int, payload: Mix, theirs: SpaceGraph, a: int) -> Iterator[Found]:
+        Below the top a line of the space is a mention of it, and only a mention of the same line matches it.
+        """
+        if s in self.meant or mine.node(s).line is not None:
+            if self.meant.get(s) == a:
+                yield {}
+        elif (s, a, top) not in self.failed:
+            matched = False
+            for found in self.expand(mine, s, theirs, a, top):
+                matched = True
+                yield found
+            if not matched:
+                self.failed.add((s, a, top))
+
+    def expand(self, mine: SpaceGraph, s: int, theirs: SpaceGraph, a: int, top: bool) -> Iterator[Found]:
+        """All ways in which the expression of node ``s`` can be the one of node ``a``."""
+        payload = mine.node(s).payload
+        match payload:
+            case Mix():
+                yield from self.mix(mine, s, payload, theirs, a, top)
+                return
+            case Weigh():
+                yield from self.unify(mine, mine.sources(s)[0], theirs, a, top)
+                return
+            case Prim(name="add" | "concat" as name) if self.pruned or self.picks(mine, s):
+                yield from self.gather(mine, s, name, theirs, a, top)
+                return
+        other = theirs.node(a)
+        if other.line is not None and not top:
+            return
+        match payload, other.payload:
+            case Prim(), Prim() if payload.name == other.payload.name:
+                for found in self.attributes(payload.values, other.payload.values):
+                    yield from self.sources(mine, s, theirs, a, found)
+            case Call(block=block), Call(block=given):
+                for found in self.attributes(block.params, given.params):
+                    for inside in self.instance(block, given):
+                        if (merged := _merge(found, inside)) is not None:
+                            yield from self.sources(mine, s, theirs, a, merged)
+
+    def picks(self, mine: SpaceGraph, s: int) -> bool:
+        """Whether a sum or concatenation has candidates of a pick among its terms."""
+        return any(isinstance(mine.node(i).payload, Weigh) for i in mine.sources(s))
+
+    def mix(self, mine: SpaceGraph, s: int, payload: Mix, theirs: SpaceGraph, a: int, top: bool) -> Iterator[Found]:
         decisions = [self.space.decisions[path] for path in payload.decisions]
         matched = False
         for source, row in zip(mine.sources(s), payload.rows, strict=True):
-            for found in self.unify(mine, source, theirs, a):
+            for found in self.unify(mine, source, theirs, a, top):
                 for assignment in row:
                     choice: Found = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
                     if not all(d.derivable[item] for d, item in zip(decisions, assignment, strict=True)):
@@ -286,21 +402,12 @@ class _Matcher:
             items = " | ".join(decisions[0].items)
             self.miss(rank, decisions[0].path, f"'{expression(theirs, a)}' is none of {items}")
 
-    def pick(self, mine: SpaceGraph, s: int, theirs: SpaceGraph, a: int) -> Iterator[Found]:
-        """Match the terms of a sum with the candidates of a pick, each term with a candidate of its own."""
-        weighed = [i for i in mine.sources(s) if isinstance(mine.node(i).payload, Weigh)]
-        fixed = [i for i in mine.sources(s) if i not in weighed]
-        first = mine.node(weighed[0]).payload
-        assert isinstance(first, Weigh)
-        decision = self.space.decisions[first.decision]
-        payload = theirs.node(a).payload
-        is_sum = isinstance(payload, Prim) and payload.name == "add"
-        terms = list(theirs.sources(a)) if is_sum else [a]
-        count = len(terms) - len(fixed)
-        if decision.kind is DecisionKind.PICK and count != decision.take:
-            self.miss(1, decision.path, f"it takes {count} inputs, not {decision.take}")
-            return
-        yield from self.assign(mine, [*fixed, *weighed], theirs, terms, decision, {}, frozenset())
+    def gather(self, mine: SpaceGraph, s: int, name: str, theirs: SpaceGraph, a: int, top: bool) -> Iterator[Found]:
+        """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
+        other = theirs.node(a)
+        joined = isinstance(other.payload, Prim) and other.payload.name == name and (top or other.line is None)
+        terms = theirs.sources(a) if joined else (a,)
+        yield from self.assign(mine, mine.sources(s), theirs, terms, top and not joined, name == "concat", {}, ())
 
     def assign(
         self,
@@ -308,24 +415,45 @@ class _Matcher:
         candidates: Sequence[int],
         theirs: SpaceGraph,
         terms: Sequence[int],
-        decision: Decision,
+        top: bool,
+        ordered: bool,
         found: Found,
-        taken: frozenset[int],
+        taken: tuple[int, ...],
     ) -> Iterator[Found]:
+        """All ways to give the terms, from the first on, to candidates that no other has; some keep their order."""
         if not terms:
-            chosen = sorted(payload.index for i in taken if isinstance(payload := mine.node(i).payload, Weigh))
-            merged = _merge(found, {decision.path: tuple(chosen)})
-            if merged is not None:
-                yield merged
+            yield from self.picked(mine, candidates, found, taken)
             return
-        for candidate in candidates:
-            if candidate in taken:
+        for position, candidate in enumerate(candidates):
+            if position in taken or (ordered and taken and position < taken[-1]):
                 continue
-            for more in self.unify(mine, candidate, theirs, terms[0]):
+            for more in self.unify(mine, candidate, theirs, terms[0], top):
                 merged = _merge(found, more)
                 if merged is not None:
-                    rest = (*terms[1:],)
-                    yield from self.assign(mine, candidates, theirs, rest, decision, merged, taken | {candidate})
+                    grown = (*taken, position)
+                    yield from self.assign(mine, candidates, theirs, terms[1:], top, ordered, merged, grown)
+
+    def picked(
+        self, mine: SpaceGraph, candidates: Sequence[int], found: Found, taken: Sequence[int]
+    ) -> Iterator[Found]:
+        """What the picks among the candidates took, if that is what they have to take."""
+        picks: dict[str, list[int]] = {}
+        for position, candidate in enumerate(candidates):
+            payload = mine.node(candidate).payload
+            if isinstance(payload, Weigh):
+                picks.setdefault(payload.decision, [])
+                if position in taken:
+                    picks[payload.decision].append(payload.index)
+            elif position not in taken and not self.pruned:
+                return
+        for path, items in picks.items():
+            decision = self.space.decisions[path]
+            if decision.kind is DecisionKind.PICK and len(items) != decision.take:
+                self.miss(1, path, f"it takes {len(items)} inputs, not {decision.take}")
+                return
+        merged = _merge(found, {path: tuple(sorted(items)) for path, items in picks.items()})
+        if merged is not None:
+            yield merged
 
     def sources(self, mine: SpaceGraph, s: int, theirs: SpaceGraph, a: int, found: Found) -> Iterator[Found]:
         """Match the sources of two nodes in order."""
@@ -344,22 +472,38 @@ class _Matcher:
 
     def attributes(self, mine: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Found]:
         """Match parameters: equal, or one value of an undecided number; definitions are compared where used."""
-        found: Found = {}
+        ways: list[Found] = [{}]
         for name, value in mine.items():
             given = theirs.get(name)
+            if value == given:
+                continue
             if isinstance(value, Var) and isinstance(value.values[0], int | float):
-                ways = [a for a, v in zip(value.assignments(), value.values, strict=True) if v == given]
-                if not ways:
-                    self.miss(3, value.decisions[0], f"{given} is not one of {', '.join(map(str, value.values))}")
+                settled = _settlements(value, given)
+                if not settled:
+                    distinct = dict.fromkeys(map(str, value.values))
+                    self.miss(3, value.decisions[-1], f"{given} is not one of {', '.join(distinct)}")
                     return
-                if len(value.decisions) == 1:
-                    merged = _merge(found, {value.decisions[0]: (ways[0][0],)})
-                    if merged is None:
-                        return
-                    found = merged
-            elif isinstance(value, int | float | bool | str) and value != given:
+                ways = [merged for way in ways for more in settled if (merged := _merge(way, more)) is not None]
+            elif isinstance(value, int | float | bool | str):
                 return
-        yield found
+        yield from ways
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a parameter is a number, maybe undecided."""
+    return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)
+
+
+def _settlements(value: Var, given: object) -> list[Found]:
+    """The decisions that settle an undecided number to the given one, which may depend on some of them itself."""
+    shared = given.decisions if isinstance(given, Var) else ()
+    decisions, sizes = spread((value, given))
+    ways: dict[tuple[tuple[str, int], ...], bool] = {}
+    for assignment in product(*map(range, sizes)):
+        free = tuple((d, i) for d, i in zip(decisions, assignment, strict=True) if d not in shared)
+        equal = settle(value, decisions, assignment) == settle(given, decisions, assignment)
+        ways[free] = ways.get(free, True) and equal
+    return [{path: (item,) for path, item in free} for free, equal in ways.items() if equal]
 
 
 def _merge(left: Found, right: Found) -> Found | None:
@@ -373,21 +517,13 @@ def _length(text: Text, family: str) -> int:
     return len(text.families[family].elements) if family in text.families else 0
 
 
-def _lines(graph: SpaceGraph) -> dict[str, int]:
-    return {node.line: index for index, node in graph.order() if node.line is not None and not _is_aux(node)}
-
-
-def _is_aux(node: Node) -> bool:
-    return node.name == "aux" or node.name.startswith("aux.")
-
-
-def _is_line(graph: SpaceGraph, index: int) -> bool:
-    return not isinstance(graph.node(index).payload, Input)
-
-
-def _is_alias(node: Node, other: Node) -> bool:
-    """Inputs that definitions call differently stand at the same place."""
-    return isinstance(node.payload, Input) and isinstance(other.payload, Input) and node.payload == other.payload
+def _lines(text: Text) -> dict[str, int]:
+    """The node of every line that is a tensor; inputs are known by their position."""
+    found = dict(text.bindings)
+    for family in text.families.values():
+        found |= {element_name(family.name, index): value for index, value in family.elements.items()}
+    inputs = {param.name for param in text.definition.inputs} if not isinstance(text.definition, ast.MenuDef) else set()
+    return {name: value.index for name, value in found.items() if isinstance(value, Tensor) and name not in inputs}
 
 
 def _families(mine: Text, theirs: Text) -> list[tuple[Mapping[str, object], Mapping[str, object]]]:
@@ -403,14 +539,17 @@ def _families(mine: Text, theirs: Text) -> list[tuple[Mapping[str, object], Mapp
 def _feeds(graph: SpaceGraph, index: int) -> set[str]:
     """The lines and inputs that an expression reads."""
     found: set[str] = set()
-    pending = list(graph.sources(index))
+    seen = set(graph.sources(index))
+    pending = list(seen)
     while pending:
         source = pending.pop()
         line = graph.node(source).line
         if line is not None:
             found.add(line)
-        else:
-            pending += graph.sources(source)
+            continue
+        more = set(graph.sources(source)) - seen
+        seen |= more
+        pending += more
     return found
 
 

@@ -18,6 +18,7 @@ from ..elaborate import Copy, Elaborated, Frame
 from ..graph import DecisionKind, Shape
 from ..symbolic import OPEN
 from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
+from .presence import Presence, settle
 from .residual import Residual
 
 
@@ -34,10 +35,14 @@ def derive_module(
         chosen: item indices of every decision, by path.
         train: the `train` section to carry over; its target becomes the derived network.
         provenance: settings of the provenance section.
+
+    Raises:
+        HspError: the decisions of a text with `prune` leave nothing of it.
     """
+    presence = settle(space, chosen)
     taken: frozenset[str] = frozenset()
     while True:
-        builder = _Builder(space, chosen, taken)
+        builder = _Builder(space, presence, taken)
         module = builder.module(train, tuple(provenance))
         clashes = builder.clashes()
         if clashes <= taken:
@@ -48,7 +53,7 @@ def derive_module(
 @dataclass
 class _Builder:
     space: Elaborated
-    chosen: Decisions
+    presence: Presence
     aliased: frozenset[str]
     """Library files whose names clash with inlined definitions, so that they need an alias."""
     libraries: dict[object, tuple[str, Instance, str | None]] = field(default_factory=dict)
@@ -186,10 +191,17 @@ class _Builder:
         if isinstance(line, ast.Binding) and line.target.dims:
             family = copy.text.families[line.target.name]
             if family.size is not None:
-                frames = frames[: int(family.size.numbers[self.chosen[family.size.path][0]])]
+                frames = frames[: int(family.size.numbers[self.presence.chosen[family.size.path][0]])]
             if family.size is not None or copy.text.prune or any(frame.decided for frame in frames):
+                indices = [frame.element[1] for frame in frames if frame.element is not None]
+                there = [self.presence.exists(family.elements[index]) for index in indices]
+                frames = [frame for frame, exists in zip(frames, there, strict=True) if exists]
                 return [self.element(line, frame, position) for position, frame in enumerate(frames)]
-        elif isinstance(line, ast.Binding | ast.Output) and any(frame.decided for frame in frames):
+        elif isinstance(line, ast.Binding) and not self.presence.exists(copy.text.bindings[line.target.name]):
+            return []
+        elif isinstance(line, ast.Binding | ast.Output) and any(
+            frame.decided or any(map(self.presence.lacks, frame.seen.values())) for frame in frames
+        ):
             if isinstance(line, ast.Binding):
                 return [self.element(line, frames[0], None)]
             return [replace(line, value=self.residual({}).expr(line.value, frames[0]))]
@@ -218,7 +230,7 @@ class _Builder:
 
     def residual(self, wheres: Mapping[str, ast.Binding]) -> Residual:
         kinds: dict[str, DecisionKind] = {path: d.kind for path, d in self.space.decisions.items()}
-        return Residual(self.chosen, kinds, wheres, self.rename_in, self.literal)
+        return Residual(self.presence, kinds, wheres, self.rename_in, self.literal)
 
     def rename_in(self, name: str, frame: Frame) -> ast.Expr | None:
         """What a name is called in the derived file, if it is one of a module and not of the text."""

@@ -13,12 +13,12 @@ from hdas_dsl import ast
 from hdas_dsl.source import Span
 from hdas_dsl.words import element_name
 
-from ..decide import Decisions
 from ..elaborate import Frame, Option
 from ..elaborate.core import flatten, is_tensors
 from ..elaborate.numbers import BINARY, tidy
 from ..graph import DecisionKind
 from ..values import Builtin, Bundle, Function, Picked, Tensor, Value
+from .presence import Presence
 
 Rename = Callable[[str, Frame], "ast.Expr | None"]
 """What a name of a module is called in the derived file; None where it keeps its name."""
@@ -28,7 +28,7 @@ Rename = Callable[[str, Frame], "ast.Expr | None"]
 class Residual:
     """The residual of one line or element. ``wheres`` are its local bindings; ``literal`` writes a value down."""
 
-    chosen: Decisions
+    presence: Presence
     kinds: Mapping[str, DecisionKind]
     wheres: Mapping[str, ast.Binding]
     rename: Rename
@@ -42,7 +42,7 @@ class Residual:
         if decided is not None and not isinstance(node, ast.Pick):
             if decided.path is None:
                 return self.option(decided.options[0])
-            return self.option(decided.options[self.chosen[decided.path][0]])
+            return self.option(decided.options[self.presence.chosen[decided.path][0]])
         match node:
             case ast.Name():
                 return self.name(node, frame)
@@ -154,6 +154,10 @@ class Residual:
             return self.expr(taken, frame)
         return self.below(node, frame)
 
+    def lacks(self, node: ast.Node, frame: Frame) -> bool:
+        """Whether part of what a node was does not exist."""
+        return self.presence.lacks(self.value(node, frame))
+
     def chooses(self, node: ast.Node, frame: Frame) -> bool:
         return any((id(part), frame.each) in frame.decided for part in node.walk())
 
@@ -195,9 +199,10 @@ class Residual:
 
     def expands(self, node: ast.Node, frame: Frame) -> bool:
         """Whether an argument is a bundle that has to be written out."""
-        if any(isinstance(part, ast.Pick | ast.Each | ast.Earlier) for part in node.walk()):
+        parts = list(node.walk())
+        if any(isinstance(p, ast.Pick | ast.Each | ast.Earlier) or self.lacks(p, frame) for p in parts):
             return True
-        names = [part.id for part in node.walk() if isinstance(part, ast.Name)]
+        names = [part.id for part in parts if isinstance(part, ast.Name)]
         return any(isinstance(frame.locals.get(name), Bundle | Picked) for name in names)
 
     def element(self, node: ast.Each, frame: Frame) -> ast.Expr:
@@ -215,7 +220,7 @@ class Residual:
             case ast.Pick():
                 decided = frame.decided[frame.key(node)]
                 assert decided.path is not None
-                return [self.option(decided.options[index]) for index in self.chosen[decided.path]]
+                return [self.option(decided.options[index]) for index in self.presence.chosen[decided.path]]
             case ast.Call() if any(isinstance(arg.value, ast.Each) for arg in node.args):
                 each = next(arg.value for arg in node.args if isinstance(arg.value, ast.Each))
                 turns = len(flatten(self.value(each.bundle, frame)))
@@ -231,6 +236,8 @@ class Residual:
                 count = 1 if node.count is None else self.value(node.count, frame)
                 return parts[-count:] if node.end is ast.End.LAST else parts[:count]
         value = self.value(node, frame)
+        if not self.presence.exists(value):
+            return []
         by_name = isinstance(node, ast.Earlier | ast.Index) or (whole and isinstance(node, ast.Name))
         if by_name and isinstance(value, Bundle | Tensor):
             names = [getattr(item, "name", None) for item in flatten(value)]

@@ -264,14 +264,17 @@ class Choosing(Core):
         """The line or input that a candidate reads, if it is just one: through the items of its mix."""
         graph = text.graph
         found: set[str | None] = set()
+        seen = {tensor.index}
         pending = [tensor.index]
         while pending:
             index = pending.pop()
             line = graph.node(index).line
             if line is not None or not graph.sources(index):
                 found.add(line)
-            else:
-                pending += graph.sources(index)
+                continue
+            more = set(graph.sources(index)) - seen
+            seen |= more
+            pending += more
         return found.pop() if len(found) == 1 else None
 
     def _candidate_name(self, tensor: Tensor, text: Text) -> str:

@@ -51,9 +51,17 @@ class New:
         return not isinstance(self.kind, str) or self.kind not in _STATELESS
 
 
+class Figure(str):
+    """The text of a number in an expression; in a slice, spaces stand around the colon of what is more than a word."""
+
+    def __format__(self, part: str) -> str:
+        space = "" if self.isalnum() else " "
+        return {"start": f"{self}{space}:", "stop": f":{space}{self}", "step": f"::{space}{self}", "": str(self)}[part]
+
+
 @dataclass(frozen=True)
 class Form:
-    """An expression: ``{0}``, ``{1}`` stand for the tensors, names for numbers.
+    """An expression: ``{0}``, ``{1}`` stand for the tensors, names for numbers (``{top:start}`` for a slice from one).
 
     It binds as tightly as ``tight``; tensor i stands in parentheses where it binds less than ``needs[i]``.
     """
@@ -215,7 +223,9 @@ def _zero(step: Step, _: dict[str, Any]) -> Form:
     if shape[0] == source[0]:
         for stride in range(2, max(source[1:]) + 1):
             if shape[1:] == tuple((size - 1) // stride + 1 for size in source[1:]):
-                return Form("torch.zeros_like({0}[:, :, ::{stride}, ::{stride}])", (("stride", stride),), ATOM, (ATOM,))
+                return Form(
+                    "torch.zeros_like({0}[:, :, {stride:step}, {stride:step}])", (("stride", stride),), ATOM, (ATOM,)
+                )
     numbers = tuple(zip(("c", "h", "w"), shape, strict=False))
     return Form(
         f"{{0}}.new_zeros(len({{0}}), {', '.join(f'{{{name}}}' for name, _ in numbers)})", numbers, ATOM, (ATOM,)
@@ -223,7 +233,7 @@ def _zero(step: Step, _: dict[str, Any]) -> Form:
 
 
 def _crop(_: Step, attrs: dict[str, Any]) -> Form:
-    return Form("{0}[:, :, {top}:, {left}:]", (("top", attrs["top"]), ("left", attrs["left"])), ATOM, (ATOM,))
+    return Form("{0}[:, :, {top:start}, {left:start}]", (("top", attrs["top"]), ("left", attrs["left"])), ATOM, (ATOM,))
 
 
 def _resize(step: Step, _: dict[str, Any]) -> Form:
@@ -232,7 +242,7 @@ def _resize(step: Step, _: dict[str, Any]) -> Form:
 
 
 def _cut(step: Step, _: dict[str, Any]) -> Form:
-    return Form("{0}[:, :{c}]", (("c", step.shape[0]),), ATOM, (ATOM,))
+    return Form("{0}[:, {c:stop}]", (("c", step.shape[0]),), ATOM, (ATOM,))
 
 
 _FORMS: dict[str, Callable[[Step, dict[str, Any]], Form]] = {

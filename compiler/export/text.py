@@ -12,7 +12,7 @@ from .. import modules as helpers
 from ..graph import Block
 from .classes import Class, Param, Plan, Unit, Writer, identifier, unique
 from .outline import Outline, leaves, outline
-from .spell import ATOM, HELPERS, SUM, Arg, New, Ref, Term
+from .spell import ATOM, HELPERS, SUM, Arg, Figure, New, Ref, Term
 
 WIDTH = 120
 RESERVED = {"self", "torch", "nn", "F", "Tensor", "len"}
@@ -293,7 +293,7 @@ class _Forward:
         for n, operand in enumerate(operands):
             need = form.needs[n] if n < len(form.needs) else SUM
             texts.append(operand.text if operand.tight >= need else f"({operand.text})")
-        filled = {key: self.stored(term) for key, term in numbers.items()}
+        filled = {key: Figure(self.stored(term)) for key, term in numbers.items()}
         text = form.template.format(*texts, **filled)
         code = None
         if text.startswith("torch.cat(["):

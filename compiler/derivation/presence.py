@@ -1,0 +1,80 @@
+"""What there is of a space once its decisions are made: nothing comes of nothing.
+
+Under `prune` a pick of any number may take nothing. An operation on what does not exist does not exist either; a sum or
+a concatenation goes without it, and it cannot be picked. `compiler/prune.py` counts by the same rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hdas_dsl.diagnostics import Code, Diagnostic, HspError
+
+from ..decide import Decisions
+from ..elaborate import Copy, Elaborated
+from ..elaborate.core import flatten
+from ..graph import Mix, Prim, Weigh
+from ..values import Picked, Tensor, Value
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Decisions that take only what exists; the picks that take nothing; the nodes that do not exist, by text."""
+
+    chosen: Decisions
+    empty: frozenset[str]
+    absent: frozenset[tuple[int, int]]
+
+    def exists(self, value: Value) -> bool:
+        """Whether anything is there of what an expression stood for."""
+        match value:
+            case Tensor(owner=owner, index=index):
+                return (owner, index) not in self.absent
+            case Picked(decision=decision):
+                return decision not in self.empty
+        return True
+
+    def lacks(self, value: Value) -> bool:
+        """Whether part of a bundle is not there."""
+        return bool(self.empty or self.absent) and not all(self.exists(part) for part in flatten(value))
+
+
+def settle(space: Elaborated, chosen: Decisions) -> Presence:
+    """What exists under decisions, and those decisions without what does not.
+
+    Raises:
+        HspError: nothing is left of a text that has an output.
+    """
+    settled = dict(chosen)
+    absent: set[tuple[int, int]] = set()
+    for copy in space.copies.values():
+        if copy.text.prune:
+            absent |= {(id(copy.text), index) for index in _absent(space, copy, settled)}
+    empty = frozenset(path for path, items in settled.items() if not items)
+    return Presence(settled, empty, frozenset(absent))
+
+
+def _absent(space: Elaborated, copy: Copy, chosen: Decisions) -> set[int]:
+    """The nodes of a text that do not exist; picks of them are taken back."""
+    graph = copy.text.graph
+    gone: set[int] = set()
+    for index, node in graph.order():
+        sources = graph.sources(index)
+        match node.payload:
+            case Weigh(decision=path, index=candidate):
+                if sources[0] in gone:
+                    chosen[path] = tuple(item for item in chosen[path] if item != candidate)
+                exists = candidate in chosen[path]
+            case Mix(decisions=paths, rows=rows):
+                taken = tuple(chosen[path][0] for path in paths)
+                exists = any(taken in row and s not in gone for s, row in zip(sources, rows, strict=True))
+            case Prim(name="add" | "concat"):
+                exists = any(source not in gone for source in sources)
+            case _:
+                exists = not any(source in gone for source in sources)
+        if not exists:
+            gone.add(index)
+    if graph.output in gone:
+        message = f"these decisions leave nothing of '{copy.path}': its output takes none of what it could"
+        raise HspError([Diagnostic(Code.UNDERIVABLE, copy.definition.span, message)])
+    return gone
