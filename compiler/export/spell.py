@@ -55,8 +55,9 @@ class Figure(str):
     """The text of a number in an expression; in a slice, spaces stand around the colon of what is more than a word."""
 
     def __format__(self, part: str) -> str:
-        space = "" if self.isalnum() else " "
-        return {"start": f"{self}{space}:", "stop": f":{space}{self}", "step": f"::{space}{self}", "": str(self)}[part]
+        text = str(self)
+        space = "" if text.isalnum() else " "
+        return {"start": f"{text}{space}:", "stop": f":{space}{text}", "step": f"::{space}{text}", "": text}[part]
 
 
 @dataclass(frozen=True)
