@@ -52,10 +52,15 @@ class _Line:
     A line's ``own`` node is compared by its expression; where the line is another name for one, as a mention of it.
     """
 
-    path: str
+    copy: str
+    name: str
     mine: int
     theirs: int
     own: bool
+
+    @property
+    def path(self) -> str:
+        return f"{self.copy}.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -226,8 +231,8 @@ class _Matcher:
         if ours.keys() != lines.keys() or mine.output is None or theirs.output is None:
             raise _Leaves(block.name, f"'{block.name}' is another operation here")
         self.meant |= {index: lines[name] for name, index in ours.items()}
-        pairs = [_Line(f"{block.name}.{name}", i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
-        return self.lines(mine, theirs, [*pairs, _Line(f"{block.name}.output", mine.output, theirs.output, False)])
+        pairs = [_Line(block.name, name, i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
+        return self.lines(mine, theirs, [*pairs, _Line(block.name, "output", mine.output, theirs.output, False)])
 
     # ------------------------------------------------------------ texts
 
@@ -248,7 +253,7 @@ class _Matcher:
         for name, index in ours.items():
             if name in lines:
                 own = mine.graph.node(index).line == name
-                pairs.append(_Line(f"{mine.copy}.{name}", index, lines[name], own))
+                pairs.append(_Line(mine.copy, name, index, lines[name], own))
             elif not self.may_lack(mine, theirs, name):
                 raise _Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
         for family in mine.families.values():
@@ -260,7 +265,7 @@ class _Matcher:
                 found[family.size.path] = (sizes.index(count),)
         found |= self.numbers(mine, theirs)
         if mine.graph.output is not None and theirs.graph.output is not None:
-            pairs.append(_Line(f"{mine.copy}.output", mine.graph.output, theirs.graph.output, False))
+            pairs.append(_Line(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
         return self.lines(mine.graph, theirs.graph, pairs, found)
 
     def numbers(self, mine: Text, theirs: Text) -> Found:
@@ -312,7 +317,8 @@ class _Matcher:
 
     def line(self, mine: SpaceGraph, theirs: SpaceGraph, line: _Line) -> Iterator[Found]:
         compare = self.expand if line.own else self.unify
-        yield from compare(mine, line.mine, theirs, line.theirs, True)
+        mention = theirs.node(line.theirs).line not in (None, line.name)
+        yield from compare(mine, line.mine, theirs, line.theirs, not mention)
 
     def bundle(self, mine: Text, theirs: Text, picked: Picked, given: object, path: str) -> Found:
         """The decision of a pick that is a line of its own; its candidates then mean the tensors of that line."""
@@ -406,8 +412,11 @@ class _Matcher:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
         other = theirs.node(a)
         joined = isinstance(other.payload, Prim) and other.payload.name == name and (top or other.line is None)
-        terms = theirs.sources(a) if joined else (a,)
-        yield from self.assign(mine, mine.sources(s), theirs, terms, top and not joined, name == "concat", {}, ())
+        candidates = mine.sources(s)
+        if joined:
+            yield from self.assign(mine, candidates, theirs, theirs.sources(a), False, name == "concat", {}, ())
+        # What is picked may be a sum itself; and a sum of one is that one.
+        yield from self.assign(mine, candidates, theirs, (a,), top, name == "concat", {}, ())
 
     def assign(
         self,
@@ -449,7 +458,7 @@ class _Matcher:
         for path, items in picks.items():
             decision = self.space.decisions[path]
             if decision.kind is DecisionKind.PICK and len(items) != decision.take:
-                self.miss(1, path, f"it takes {len(items)} inputs, not {decision.take}")
+                self.miss(3, path, f"it takes {len(items)} inputs, not {decision.take}")
                 return
         merged = _merge(found, {path: tuple(sorted(items)) for path, items in picks.items()})
         if merged is not None:
