@@ -16,6 +16,7 @@ from compiler.membership import membership
 from compiler.passes.flatten import flatten
 from compiler.program import Program, compile_file
 from compiler.report import cardinality
+from hdas_dsl.diagnostics import HspError
 from hdas_dsl.printer import format_text, print_module
 
 PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp")
@@ -91,3 +92,63 @@ def test_published_cells_lie_in_their_spaces():
         assert membership(darts, compiled(SPACES / f"zoo/{name}.hsp")).inside
     kinds = {d.kind for d in darts.network.decisions.values()}
     assert kinds == {DecisionKind.OPERATION, DecisionKind.PICK}
+
+
+def answer(space: str, architecture: str) -> tuple[bool, str | None]:
+    given = [compiled(Path(f"{i}.hsp"), f"hsp 1\n{text}") for i, text in enumerate((space, architecture))]
+    found = membership(*given)
+    return found.inside, found.path
+
+
+def net(*lines: str) -> str:
+    return "network Net(image: [4, 8, 8]) {\n" + "\n".join(lines) + "\n}\n"
+
+
+def cell(name: str, *lines: str) -> str:
+    return f"cell {name}(x) {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def test_a_copy_is_what_it_does():
+    a, b, other = cell("A", "output relu(x)"), cell("B", "output gelu(x)"), cell("B", "output relu6(x)")
+    space = a + b + net("output (A | B)(image)")
+    assert answer(space, b + net("output B(image)"))[0]
+    assert answer(space, b.replace("B", "Renamed") + net("output Renamed(image)"))[0]
+    assert not answer(space, other + net("output B(image)"))[0]
+
+
+def test_one_decision_of_two_lines():
+    space = net("same = relu | gelu", "a = image -> same", "b = a -> same", "output b")
+    for first, second in (("relu", "relu"), ("gelu", "gelu")):
+        assert answer(space, net(f"a = image -> {first}", f"b = a -> {second}", "output b"))[0]
+    assert not answer(space, net("a = image -> relu", "b = a -> gelu", "output b"))[0]
+
+
+def test_operations_that_are_handed_over():
+    op = "op both(x; f, g) = f(x) + g(x)\n"
+    space = op + net("output both(image, relu | gelu -> relu, sigmoid)")
+    assert answer(space, op + net("output both(image, gelu -> relu, sigmoid)"))[0]
+    assert not answer(space, op + net("output both(image, gelu -> gelu, sigmoid)"))[0]
+    assert not answer(space, op + net("output both(image, relu, relu)"))[0]
+
+
+def test_a_line_that_is_a_pick():
+    space = net("p = pick any of (image, relu(image), gelu(image))", "output concat(image, p) -> conv(1, 4)")
+    assert answer(space, net("output concat(image) -> conv(1, 4)"))[0]
+    assert answer(space, net("p = (image, gelu(image))", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert answer(space, net("p = relu(image)", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert not answer(space, net("p = sigmoid(image)", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert not answer(space, net("p = relu(image)", "output concat(p, image) -> conv(1, 4)"))[0]
+
+
+def test_what_is_not_taken_is_not_written():
+    lines = ("n0 = relu(sum(pick any of (image)))", "n1 = gelu(sum(pick any of (image, n0)))")
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "output concat(image, pick any of (n0, n1))", "prune"))
+    taken = {"Net.n0.in": (), "Net.n1.in": (0, 1), "Net.output.in": (0, 1)}
+    text = print_module(derive_module(space.network, taken))
+    assert "n0" not in text
+    assert "n1 = gelu(image)" in text
+    assert "output concat(image, n1)" in text
+    check_closure(space, taken)
+    nothing = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "output n1", "prune"))
+    with pytest.raises(HspError, match="leave nothing of 'Net'"):
+        derive_module(nothing.network, {"Net.n0.in": (), "Net.n1.in": (1,)})

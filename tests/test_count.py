@@ -267,7 +267,7 @@ def test_pruned(body: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("output sum(pick any of (x, a(x)))\n require edges <= 1", "`prune` only"),
+        ("output sum(x, pick any of (x, a(x)))\n require edges <= 1", "`prune` only"),
         ("u = C(x)\n output u\n require count(a) <= 1\n prune", "inside the cells"),
         ("n[i < 1 | 2] = prev(x) -> a\n output last of n\n require depth(n) <= 1\n prune", "cannot be counted"),
     ],

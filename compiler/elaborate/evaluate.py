@@ -11,7 +11,7 @@ from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.source import Span
 from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
 
-from ..graph import Prim, Shape, Weigh
+from ..graph import DecisionKind, Prim, Shape, Weigh
 from ..symbolic import OPEN, Open, TooLarge, Var, lift
 from ..values import (
     UNKNOWN,
@@ -452,6 +452,7 @@ class Evaluating(Choosing):
         """The sum of tensors of one shape."""
         if not terms:
             raise Fault(Code.FEW, span, "there is nothing to sum")
+        self.something([term for term, _ in terms], frame, "sum", span)
         first, first_span = terms[0]
         shape = first.shape
         for term, term_span in terms[1:]:
@@ -474,6 +475,17 @@ class Evaluating(Choosing):
         if len(terms) == 1 and not isinstance(frame.text.graph.node(first.index).payload, Weigh):
             return first
         return frame.text.add(name, Prim("add"), shape, tuple(term for term, _ in terms), span)
+
+    def something(self, tensors: Sequence[Tensor], frame: Frame, what: str, span: Span) -> None:
+        """Refuse a sum or concatenation that may be of nothing, unless the text says what happens then: `prune`."""
+        if frame.text.prune:
+            return
+        for tensor in tensors:
+            payload = frame.text.graph.node(tensor.index).payload
+            if not isinstance(payload, Weigh) or self.decisions[payload.decision].kind is not DecisionKind.ANY:
+                return
+        hint = "put something beside it that is always there, or `prune` in this text"
+        raise Fault(Code.FEW, span, f"{self.place(frame)}this {what} may be of nothing", hint)
 
     def place(self, frame: Frame) -> str:
         """Where an error is, in front of its message."""
@@ -679,6 +691,7 @@ class Evaluating(Choosing):
             self.refuse(expr.span, f"cannot be mixed: `concat` of a pick has as many channels as it picks ({name})")
         placed = [(tensor, span) for part, span in parts for tensor in self.tensors(part, expr, frame)]
         tensors = [tensor for tensor, _ in placed]
+        self.something(tensors, frame, "concatenation", expr.span)
         first = tensors[0]
         if len(tensors) > 1:
             self.refuse_width("concat", tensors, expr.span)
