@@ -190,7 +190,7 @@ class SpaceGraph:
 
     def sources(self, index: int) -> tuple[int, ...]:
         """The nodes that feed a node, in slot order (one may stand there twice)."""
-        found = [(key, source) for source, _, key in self.nx.in_edges(index, keys=True)]
+        found = [(slot, source) for source, slots in self.nx.pred[index].items() for slot in slots]
         return tuple(source for _, source in sorted(found))
 
     def order(self) -> Iterator[tuple[int, Node]]:

@@ -173,13 +173,15 @@ class _Compiler:
         outer = self.values(search.settings) if search else {}
         settings = self.search_settings(dict(outer), "")
         if search is not None and network is None:
-            for line in search.settings:
-                if isinstance(line, ast.Phase):
-                    phase = self.phase(line, outer, results)
-                    if phase is None:
-                        return None
-                    phases.append(phase)
-                    results[phase.name] = self.imagined(phase)
+            lines = [line for line in search.settings if isinstance(line, ast.Phase)]
+            for line in lines:
+                phase = self.phase(line, outer, results)
+                if phase is None:
+                    return None
+                phases.append(phase)
+                # No network is built from the last one: only `train` names its network, which stands in its own file.
+                is_last = line is lines[-1]
+                results[phase.name] = phase.network.root.instance if is_last else self.imagined(phase)
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
                 space = None if found is None else self.elaborated(*found)

@@ -54,7 +54,7 @@ class Setting(BaseModel):
     word: ClassVar[str]
     """What the language calls it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     def replace(self, name: str, value: object) -> Self:
         """A checked copy with another value for one field."""

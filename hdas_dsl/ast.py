@@ -7,7 +7,7 @@ the sequence they stand in (`Comment`); a comment behind a line is that line's `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Self, TypeAlias
 
@@ -20,8 +20,8 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below this one, in source order."""
-        for item in fields(self):
-            value = getattr(self, item.name)
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
             if isinstance(value, Node):
                 yield value
             elif isinstance(value, tuple):
@@ -30,8 +30,8 @@ class Node:
     def mapped(self, change: Callable[[Node], Node]) -> Self:
         """A copy with ``change`` applied to each node directly below; the node itself where nothing changed."""
         changes: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
             made: object = value
             if isinstance(value, Node):
                 made = change(value)
@@ -40,7 +40,7 @@ class Node:
                 if all(a is b for a, b in zip(made, value, strict=True)):
                     made = value
             if made is not value:
-                changes[item.name] = made
+                changes[name] = made
         return replace(self, **changes) if changes else self
 
     def walk(self) -> Iterator[Node]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lark import Lark, Token, Tree, UnexpectedToken, v_args
@@ -76,6 +78,8 @@ class _KeepRaw:
 
 @cache
 def _lark() -> Lark:
+    # The table of the grammar lies beside the compiled modules, and is made and trusted as they are.
+    tables = Path(__file__).parent / "__pycache__"
     return Lark.open(
         "grammar.lark",
         rel_to=__file__,
@@ -84,6 +88,7 @@ def _lark() -> Lark:
         postlex=_KeepRaw(),
         start=["module", "expression"],
         propagate_positions=True,
+        cache=str(tables / "grammar.lark.cache") if tables.is_dir() and not sys.dont_write_bytecode else False,
     )
 
 
