@@ -190,7 +190,8 @@ class SpaceGraph:
 
     def sources(self, index: int) -> tuple[int, ...]:
         """The nodes that feed a node, in slot order (one may stand there twice)."""
-        found = [(slot, source) for source, slots in self.nx.pred[index].items() for slot in slots]
+        # The plain dictionaries: networkx's views of them take most of the time of a check.
+        found = [(slot, source) for source, slots in self.nx._pred[index].items() for slot in slots]
         return tuple(source for _, source in sorted(found))
 
     def order(self) -> Iterator[tuple[int, Node]]:

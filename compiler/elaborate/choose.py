@@ -209,17 +209,22 @@ class Choosing(Core):
             raise Fault(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(found)}")
         frame.decided[frame.key(expr)] = Decided(path, tuple(option for _, _, option in found))
         menus = tuple(self._menu_of(value, text) for value, _, _ in found)
+        sources = tuple(self._source(value, text) for value, _, _ in found)
+        names = (
+            value.name or source or text.graph.node(value.index).name
+            for (value, _, _), source in zip(found, sources, strict=True)
+        )
         self.factor(Choose(path, take, tuple(factors for _, factors, _ in found)))
         self.declare(
             Decision(
                 path,
                 DecisionKind.ANY if take is None else DecisionKind.PICK,
-                tuple(self._candidate_name(value, text) for value, _, _ in found),
+                tuple(names),
                 tuple(True for _ in found),
                 text.copy,
                 take=take or 0,
                 candidates=menus if take is not None and all(menus) else (),
-                sources=tuple(self._source(value, text) for value, _, _ in found),
+                sources=sources,
                 span=expr.span,
             ),
             frame,
@@ -276,9 +281,6 @@ class Choosing(Core):
             seen |= more
             pending += more
         return found.pop() if len(found) == 1 else None
-
-    def _candidate_name(self, tensor: Tensor, text: Text) -> str:
-        return tensor.name or self._source(tensor, text) or text.graph.node(tensor.index).name
 
     def combine(self, picked: Picked, frame: Frame, spot: str | None, span: Span) -> Tensor:
         """A pick of one, read as the tensor that it is."""
