@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,11 +90,16 @@ def compile_script() -> int:
 
 def compile_main(argv: Sequence[str] | None = None) -> int:
     """`hdas-compile`."""
-    args = compile_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = compile_parser().parse_args(words)
+    from .data import MissingData
     from .errors import LoweringError, UsageError
 
     try:
         return _compile(args)
+    except MissingData as error:
+        remedy = f"; get it with: {shlex.join(['hdas-compile', *words, '--download'])}" if error.can_download else ""
+        return _trouble("hdas-compile", f"{error}{remedy}", WRONG_USAGE)
     except UsageError as error:
         return _trouble("hdas-compile", str(error), WRONG_USAGE)
     except LoweringError as error:
@@ -174,8 +180,8 @@ def _overrides(args: argparse.Namespace) -> list[Override]:
 def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
-    from .data import DataError
-    from .engine.errors import EngineError, Interrupted
+    from .data import DataError, MissingData
+    from .engine.errors import EngineError, Interrupted, NoDevice
     from .errors import UsageError
     from .runs import dry_run, evaluate_file, search_file, train_file
 
@@ -194,7 +200,9 @@ def _run(args: argparse.Namespace, request: Request) -> int:
                 print(f"weights: {outcome.weights}")
         else:
             print(f"test accuracy: {evaluate_file(request, args.eval, config):.2%}")
-    except DataError as error:
+    except MissingData:
+        raise
+    except (DataError, NoDevice) as error:
         raise UsageError(str(error)) from None
     except Interrupted as error:
         return _trouble("hdas-compile", str(error), INTERRUPTED)

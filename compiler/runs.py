@@ -79,8 +79,6 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
     """
     program = request.compile()
     phases = wanted(program, config.phases)
-    if not phases:
-        raise UsageError(f"'{request.path}' has no `search` section: nothing says how to search it")
     last = phases[-1]
     started = any((folder_of(config, phase) / CHECKPOINT).is_file() for phase in phases)
     guard(config, config.out / DERIVED, started)
@@ -109,7 +107,13 @@ def folder_of(config: RunConfig, phase: Phase) -> Path:
 
 
 def wanted(program: Program, names: tuple[str, ...]) -> list[Phase]:
-    """The phases to run: those named, or all that are not optional."""
+    """The phases to run: those named, or all that are not optional.
+
+    Raises:
+        UsageError: when a name is unknown, or the file does not say how to search it.
+    """
+    if not program.phases:
+        raise UsageError(f"'{program.name}' has no `search` section: nothing says how to search it")
     known = [phase.name for phase in program.phases]
     for name in names:
         if name not in known:
@@ -134,8 +138,7 @@ def search_phase(
 ) -> tuple[SearchOutcome, str]:
     """Search one network and write its derived file."""
     space, settings = phase.network, phase.settings
-    if not isinstance(settings.relax, Softmax):
-        raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
+    check_relaxation(settings)
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = Supernet(space, init=settings.alphas.init, by=settings.derive.by)
@@ -157,6 +160,12 @@ def search_phase(
     text = print_module(module)
     write_text(folder / DERIVED, text)
     return outcome, text
+
+
+def check_relaxation(settings: SearchSettings) -> None:
+    """Refuse a relaxation that no searcher carries out."""
+    if not isinstance(settings.relax, Softmax):
+        raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
@@ -349,6 +358,7 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         return
     for phase in wanted(program, config.phases):
         space, settings = phase.network, phase.settings
+        check_relaxation(settings)
         data = matching_data(settings, space, config)
         supernet = Supernet(space, init=settings.alphas.init)
         half = int(len(data.train) * settings.data.split)

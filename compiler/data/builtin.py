@@ -139,5 +139,4 @@ def _present(spec: DataSpec, root: Path, download: bool) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         if download:
             raise MissingData(f"{spec.word} could not be downloaded to {root}: {error}") from error
-        remedy = f"hdas-compile ... --download --data-root {root}"
-        raise MissingData(f"{spec.word} is not in {root}, or not whole; get it with: {remedy}") from error
+        raise MissingData(f"{spec.word} is not in {root}, or not whole", can_download=True) from error

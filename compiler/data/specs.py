@@ -29,7 +29,11 @@ class DataError(Exception):
 
 
 class MissingData(DataError):
-    """The data are not there; one sentence that says how to get them."""
+    """The data are not there. ``can_download``: the same command with `--download` gets them."""
+
+    def __init__(self, message: str, can_download: bool = False) -> None:
+        super().__init__(message)
+        self.can_download = can_download
 
 
 class DataSpec(Word):

@@ -7,6 +7,10 @@ class EngineError(RuntimeError):
     """A run that cannot start or go on."""
 
 
+class NoDevice(EngineError):
+    """A device that is unknown, or that this machine does not have."""
+
+
 class Interrupted(EngineError):
     """Stopped by SIGINT or SIGTERM, with a checkpoint from which to go on."""
 
