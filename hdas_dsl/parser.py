@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -78,8 +79,6 @@ class _KeepRaw:
 
 @cache
 def _lark() -> Lark:
-    # The table of the grammar lies beside the compiled modules, and is made and trusted as they are.
-    tables = Path(__file__).parent / "__pycache__"
     return Lark.open(
         "grammar.lark",
         rel_to=__file__,
@@ -88,8 +87,22 @@ def _lark() -> Lark:
         postlex=_KeepRaw(),
         start=["module", "expression"],
         propagate_positions=True,
-        cache=str(tables / "grammar.lark.cache") if tables.is_dir() and not sys.dont_write_bytecode else False,
+        cache=_table() or False,
     )
+
+
+def _table() -> str | None:
+    """Where lark keeps the table of the grammar, which takes most of the time of a small check to make.
+
+    It is a pickle, so it lies where only the user writes; where that cannot be, there is none.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(home) / "hdas-dsl"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder / f"grammar-{sys.version_info.major}.{sys.version_info.minor}.lark")
 
 
 # ---------------------------------------------------------------- the heading
