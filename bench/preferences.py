@@ -1,6 +1,6 @@
 """Do the preferences act? Searches of small stages on digits over the weights of depth and of the number of cells.
 
-    python bench/preferences.py [--epochs 8] [--seeds 3]
+    python bench/preferences.py [--epochs 5] [--seeds 3]
 
 Prints the two tables of docs/hdas.md. The depth of a derived stage is the mean over its cells of d_j, where d_j is the
 mean over the inputs of cell j of d_i + 1, and the inputs of the stage have depth 0.
@@ -54,7 +54,7 @@ search Net {{
   batch = 128
   seed = {seed}
   weights = sgd(lr = cosine(0.05, 0.001))
-  alphas = adam(lr = 1e-2, betas = (0.5, 0.999), decay = 1e-3, init = 1e-3)
+  alphas = adam(lr = 2e-2, betas = (0.5, 0.999), decay = 1e-3, init = 1e-3)
   derive = strongest(by = logit, epoch = last)
   preferences = apart
 }}
@@ -99,7 +99,7 @@ def lengths(space: Elaborated, chosen: Decisions) -> Iterator[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)

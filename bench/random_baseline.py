@@ -1,9 +1,9 @@
 """Is what a search finds better than chance? The digits spaces of H-DAS against random architectures of the same space.
 
-    python bench/random_baseline.py [--random 5] [--seeds 3] [--epochs 20]
+    python bench/random_baseline.py [--random 5] [--seeds 3] [--epochs 20] [--phased FILE] [--joint FILE]
 
-Runs hdas_digits.hsp (two phases) and hdas_digits_joint.hsp (one), retrains both derived files and random architectures
-alike, and prints the table of docs/hdas.md as it comes out.
+Runs hdas_digits.hsp (two phases) and hdas_digits_joint.hsp (one), or takes what earlier runs derived, retrains both
+derived files and random architectures alike, and prints the table of docs/hdas.md as it comes out.
 """
 
 from __future__ import annotations
@@ -63,16 +63,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many trainings of each architecture")
     parser.add_argument("--epochs", type=int, help="of each training, instead of the files'")
     parser.add_argument("--search-epochs", type=int, help="of each search, instead of the files'")
+    parser.add_argument("--width", type=int, help="c of each training, instead of the files'")
+    parser.add_argument("--phased", type=Path, help="derived by a run of hdas_digits.hsp")
+    parser.add_argument("--joint", type=Path, help="derived by a run of hdas_digits_joint.hsp")
     args = parser.parse_args()
     torch.set_num_threads(1)
     training = [] if args.epochs is None else [f"epochs={args.epochs}"]
+    training += [] if args.width is None else [f"c={args.width}"]
     searching = [] if args.search_epochs is None else [f"epochs={args.search_epochs}"]
     print("| architecture | test accuracy, mean over seeds | each seed | seconds |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         makers = {
-            "phased, hdas_digits.hsp": lambda: found("hdas_digits.hsp", folder, searching),
-            "joint, hdas_digits_joint.hsp": lambda: found("hdas_digits_joint.hsp", folder, searching),
+            "phased, hdas_digits.hsp": lambda: args.phased or found("hdas_digits.hsp", folder, searching),
+            "joint, hdas_digits_joint.hsp": lambda: args.joint or found("hdas_digits_joint.hsp", folder, searching),
             **{f"random {seed}": lambda seed=seed: drawn(seed, folder) for seed in range(args.random)},
         }
         chance = []
