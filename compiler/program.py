@@ -177,14 +177,14 @@ class _Compiler:
         settings = self.search_settings(dict(outer), "")
         if search is not None and network is None:
             lines = [line for line in search.settings if isinstance(line, ast.Phase)]
-            for line in lines:
+            for position, line in enumerate(lines):
                 phase = self.phase(line, outer, results)
                 if phase is None:
                     return None
                 phases.append(phase)
-                # No network is built from the last one: only `train` names its network, which stands in its own file.
-                is_last = line is lines[-1]
-                results[phase.name] = phase.network.root.instance if is_last else self.imagined(phase)
+                # Where no phase builds on it, at most `train` names its network, which stands in a file of its own.
+                used = any(phase.name in _names(later.target) for later in lines[position + 1 :])
+                results[phase.name] = self.imagined(phase) if used else phase.network.root.instance
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
                 space = None if found is None else self.elaborated(*found)
@@ -262,8 +262,8 @@ class _Compiler:
         settings = self.search_settings({**outer, **self.values(line.settings)}, line.name)
         if space is None:
             return None
-        after = tuple(n.id for n in line.target.walk() if isinstance(n, ast.Name) and n.id in results)
-        return Phase(line.name, space, settings, tuple(dict.fromkeys(after)), settings.optional, line.span)
+        after = tuple(name for name in _names(line.target) if name in results)
+        return Phase(line.name, space, settings, after, settings.optional, line.span)
 
     def imagined(self, phase: Phase) -> Instance:
         """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""
@@ -311,6 +311,11 @@ class _Compiler:
                         message = f"the library file '{path}' has changed since this file was derived"
                         result.append(Diagnostic(Code.LIBRARY, line.span, message, severity=Severity.WARNING))
         return result
+
+
+def _names(expr: ast.Expr) -> tuple[str, ...]:
+    """The names in an expression, each once."""
+    return tuple(dict.fromkeys(node.id for node in expr.walk() if isinstance(node, ast.Name)))
 
 
 def _pairs(value: Value) -> list[tuple[str, str]]:
