@@ -75,9 +75,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         makers = {
+            **{f"random {seed}": lambda seed=seed: drawn(seed, folder) for seed in range(args.random)},
             "phased, hdas_digits.hsp": lambda: args.phased or found("hdas_digits.hsp", folder, searching),
             "joint, hdas_digits_joint.hsp": lambda: args.joint or found("hdas_digits_joint.hsp", folder, searching),
-            **{f"random {seed}": lambda seed=seed: drawn(seed, folder) for seed in range(args.random)},
         }
         chance = []
         for name, make in makers.items():
@@ -85,10 +85,9 @@ def main() -> None:
             values = accuracies(make(), folder, args.seeds, training)
             if name.startswith("random"):
                 chance += values
-            seconds = f"{time.monotonic() - started:.0f}"
-            print(
-                f"| {name} | {mean(values):.2%} | {', '.join(f'{v:.2%}' for v in values)} | {seconds:.0f} |", flush=True
-            )
+            seconds = time.monotonic() - started
+            each = ", ".join(f"{value:.2%}" for value in values)
+            print(f"| {name} | {mean(values):.2%} | {each} | {seconds:.0f} |", flush=True)
         if chance:
             print(f"| all random ones | {mean(chance):.2%} | {min(chance):.2%} to {max(chance):.2%} | |", flush=True)
 
