@@ -160,8 +160,9 @@ class _Lowering:
                 assert weights is not None
                 args.append(weights)
             made = graph.call_module(item.name, tuple(args))
-            made.name = _word(item.name) if len(self.outputs(inside)) == 1 else made.name
             ends = self.outputs(inside)
+            if len(ends) == 1:
+                made._rename(_word(item.name))
             for position, index in enumerate(ends):
                 values[index] = made if len(ends) == 1 else graph.call_function(operator.getitem, (made, position))
         ends = list(self.graph.outputs) if not region.scope else self.outputs(members)

@@ -11,7 +11,7 @@ from hdas_dsl.modules import Entity, Instance
 
 from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
-from .program import Program, compile_file
+from .program import Phase, Program, compile_file
 from .request import Request
 from .values import Function
 
@@ -43,22 +43,35 @@ def membership_of(request: Request, space: Path) -> Membership:
     program, diagnostics = compile_file(space)
     if program is None:
         raise HspError(diagnostics)
+    answers = [_of_run(program, phases, space, architecture, text) for phases in _runs(program)]
+    return next((answer for answer in answers if answer.inside), answers[0])
+
+
+def _runs(program: Program) -> list[list[Phase]]:
+    """The ways to run the phases of a file: those that are not optional, then up to each optional one."""
+    phases = program.phases
+    required = [phase for phase in phases if not phase.optional]
+    until = [[*phases[:i], phase] for i, phase in enumerate(phases) if phase.optional]
+    return [required or list(phases), *until]
+
+
+def _of_run(program: Program, phases: list[Phase], space: Path, architecture: Program, text: str) -> Membership:
+    names = [phase.name for phase in phases]
     if program.named_phases:
         # The definitions of the architecture stand for what the earlier phases found.
-        names = [phase.name for phase in program.phases]
         whole, _ = compile_file(space, found=dict.fromkeys(names[:-1], text))
         if whole is None:
-            missing = _missing_copy(program, architecture)
+            missing = _missing_copy(phases, architecture)
             return missing or Membership(False, {}, program.name, "its cells do not fit the network of the last phase")
-        program = whole
-    return membership(program, architecture)
+        phases = [phase for phase in whole.phases if phase.name in names]
+    return membership(program, architecture, phases)
 
 
-def membership(program: Program, architecture: Program) -> Membership:
-    """Whether the architecture lies in the space of the program (its required phases, all together)."""
+def membership(program: Program, architecture: Program, phases: list[Phase] | None = None) -> Membership:
+    """Whether the architecture lies in the space of the program: of these phases, or all required ones, together."""
     if architecture.is_space:
         return Membership(False, {}, architecture.network.name, "it still has choices in it")
-    phases = [phase for phase in program.phases if not phase.optional]
+    phases = [phase for phase in program.phases if not phase.optional] if phases is None else phases
     last = phases[-1].network if phases else program.network
     decisions: Found = {}
     try:
@@ -75,8 +88,8 @@ def membership(program: Program, architecture: Program) -> Membership:
     return Membership(True, decisions)
 
 
-def _missing_copy(program: Program, architecture: Program) -> Membership | None:
-    for phase in program.phases[:-1]:
+def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
+    for phase in phases[:-1]:
         for path, copy in phase.network.copies.items():
             if copy.live and not copy.text.root and _definition(architecture.instance, path) is None:
                 return Membership(False, {}, path, f"the architecture defines no '{path}'")

@@ -12,10 +12,11 @@ from random_spaces import spaces
 from compiler.decide import Decisions
 from compiler.derivation import derive_module
 from compiler.graph import DecisionKind, describe
-from compiler.membership import membership
+from compiler.membership import membership, membership_of
 from compiler.passes.flatten import flatten
 from compiler.program import Program, compile_file
 from compiler.report import cardinality
+from compiler.request import Request
 from hdas_dsl.diagnostics import HspError
 from hdas_dsl.printer import format_text, print_module
 
@@ -152,3 +153,27 @@ def test_what_is_not_taken_is_not_written():
     nothing = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "output n1", "prune"))
     with pytest.raises(HspError, match="leave nothing of 'Net'"):
         derive_module(nothing.network, {"Net.n0.in": (), "Net.n1.in": (1,)})
+
+
+@pytest.mark.parametrize(
+    ("name", "last"), [("hdas_digits.hsp", "macro"), ("hdas_cifar.hsp", "macro"), ("hdas_cifar.hsp", "ends")]
+)
+def test_phases(name: str, last: str, tmp_path: Path):
+    """What a later phase derives from what the first one found lies in the space of both, also of an optional one."""
+    micro = compiled(SPACES / name).phases[0]
+    text = print_module(derive_module(micro.network, random_decisions(micro.network, 1)))
+    program, _ = compile_file(SPACES / name, found={micro.name: text})
+    assert program is not None
+    phase = next(phase for phase in program.phases if phase.name == last)
+    chosen = random_decisions(phase.network, 2)
+    derived = tmp_path / "derived.hsp"
+    derived.write_text(print_module(derive_module(phase.network, chosen)))
+    answer = membership_of(Request(derived), SPACES / name)
+    assert answer.inside, f"{answer.render()}\n{derived.read_text()}"
+    assert all(answer.decisions[path] == items for path, items in chosen.items() if path in answer.decisions)
+    wrong = derived.read_text().replace("max_pool_3x3(a)", "sep_conv_3x3(a)")
+    assert wrong != derived.read_text()
+    derived.write_text(wrong)
+    answer = membership_of(Request(derived), SPACES / name)
+    assert answer.path is not None
+    assert answer.path.startswith(("Stage@", "Open@"))

@@ -272,3 +272,22 @@ def test_one_hot_is_zero_on_edges_not_picked():
     assert weights["Net.edge.from_x"].tolist() == [0, 1, 0]
     assert weights["Net.edge.from_z"].tolist() == [0, 0, 0]
     assert weights[PLAIN].tolist() == [1, 1, 0]
+
+
+def test_an_inner_cell_may_be_called_like_an_input():
+    text = """hsp 1
+cell Inner(x) {
+  output (relu | gelu)(x) + x
+}
+
+cell Outer(x) {
+  v = Inner(x)
+  output Inner(v) + x
+}
+
+network Net(x: [3, 8, 8]) {
+  v = x + relu(x)
+  output (Outer(v) + v) -> classifier(10)
+}
+"""
+    assert Supernet(space(text))(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
