@@ -10,6 +10,7 @@ from hdas_dsl.dump import dump
 from .dot import dot
 from .elaborate import Elaborated
 from .errors import UsageError
+from .genotype import genotype_text
 from .graph import Block, Call, Decision, DecisionKind
 from .passes import PASSES, run_passes
 from .program import Program
@@ -40,8 +41,9 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
     **{item.name: _after(position + 1) for position, item in enumerate(PASSES)},
     "code": python,
     "dot": dot,
+    "genotype": genotype_text,
 }
-"""What can be said of a space, in the order of the pipeline; a picture last."""
+"""What can be said of a space, in the order of the pipeline; a picture and the string of an architecture last."""
 
 KINDS = ("ast", *SPACES)
 """The words of `--emit`."""
