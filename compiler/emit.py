@@ -41,12 +41,13 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
     **{item.name: _after(position + 1) for position, item in enumerate(PASSES)},
     "code": python,
     "dot": dot,
-    "genotype": genotype_text,
 }
-"""What can be said of a space, in the order of the pipeline; a picture and the string of an architecture last."""
+"""What can be said of a space, in the order of the pipeline; a picture last."""
 
 KINDS = ("ast", *SPACES)
-"""The words of `--emit`."""
+"""The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""
+
+GENOTYPE = "genotype"
 
 
 def emit(space: Elaborated, kind: str, program: Program) -> str:
@@ -54,11 +55,15 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
 
     Raises:
         UsageError: when there is no such kind.
+        HspError: when no genotype says the architecture.
     """
     if kind == "ast":
         return dump(program.unit.module)
+    if kind == GENOTYPE:
+        return genotype_text(space)
     if kind not in SPACES:
-        hint = suggest(kind, KINDS) or f"known: {', '.join(KINDS)}"
+        known = (*KINDS, GENOTYPE)
+        hint = suggest(kind, known) or f"known: {', '.join(known)}"
         raise UsageError(f"--emit {kind}: there is no such kind ({hint})")
     return SPACES[kind](space)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import ast
 from ..diagnostics import Code, Diagnostic, HspError, suggest
 from ..modules import LIBRARY, Entity, Instance, Loader, Namespace
-from .frame import Frame, fill, frame_of
+from .frame import Frame, fill, frame_of, is_node
 from .model import Cells, Dag, Edge, Genotype, Stages
 
 LATTICE_NAMES = {
@@ -171,7 +171,10 @@ class _Builder:
         if self.around.cell_file is not None:
             self.join(self.around.cell_file, (NORMAL, REDUCTION), ast.Level.CELL)
         if self.around.stage_file is not None:
-            self.join(self.around.stage_file, (STAGE,), ast.Level.STAGE)
+            frame = frame_in(space, STAGE, name)
+            stages = self.join(self.around.stage_file, (STAGE,), ast.Level.STAGE)
+            lengths = [sum(is_node(frame, line) for line in stage.body.lines) for stage in stages]
+            self.counts |= {"stages": len(stages), "cells": max(lengths)}
 
     def cells(self, cells: Cells) -> None:
         space = read_file(LIBRARY / CELL_SPACE, self.loader)
@@ -219,7 +222,7 @@ class _Builder:
 
     # ------------------------------------------------------------ joining with a file
 
-    def join(self, path: Path, wanted: Sequence[str], level: ast.Level) -> None:
+    def join(self, path: Path, wanted: Sequence[str], level: ast.Level) -> list[ast.GraphDef]:
         """Take cells or stages from a file: a shipped one is used, the definitions of any other are copied."""
         instance = read_file(path, self.loader)
         graphs = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef) and d.level is level]
@@ -229,6 +232,7 @@ class _Builder:
         for name in titles.values():
             if name not in instance.unit.names:
                 raise Misfit(f"'{path}' defines no {level.value} '{name}'")
+        chosen = [graph for graph in graphs if graph.name in titles.values()]
         resolved = path.resolve()
         if resolved.is_relative_to(LIBRARY):
             alias = path.stem
@@ -236,17 +240,15 @@ class _Builder:
             inside = resolved.relative_to(LIBRARY).as_posix()
             self.uses.append(ast.Use(inside, alias, replacements))
             self.references |= {role: ast.Field(ast.Name(alias), name) for role, name in titles.items()}
-            return
+            return chosen
         known = {use.path for use in self.uses}
         for use, unit in instance.unit.imports:
             if unit is not None and unit.shipped and use.path not in known:
                 self.uses.append(replace(use, note=None, gap=False))
-        chosen = [graph for graph in graphs if graph.name in titles.values()]
         self.graphs = [*chosen, *self.graphs] if level is ast.Level.CELL else [*self.graphs, *chosen]
         self.inline(chosen, instance)
         self.references |= {role: ast.Name(name) for role, name in titles.items()}
-        if level is ast.Level.STAGE:
-            self.counts["stages"] = len(chosen)
+        return chosen
 
     # ------------------------------------------------------------ the network
 

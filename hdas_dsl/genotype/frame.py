@@ -160,7 +160,7 @@ def dag_of(frame: Frame, definition: ast.GraphDef, names: Mapping[str, str]) -> 
     ours = [line for line in definition.body.lines if not isinstance(line, ast.Comment | ast.Preference)]
     rest = [line for line in frame.definition.body.lines if not isinstance(line, ast.Comment | ast.Preference)]
     title = str(definition.copy)
-    nodes = [line for line in ours if _is_node(frame, line)]
+    nodes = [line for line in ours if is_node(frame, line)]
     ordered = [line for line in ours if line not in nodes]
     before = [line for line in rest if line is not frame.line]
     for line, expected in zip_longest(ordered, before):
@@ -177,7 +177,8 @@ def dag_of(frame: Frame, definition: ast.GraphDef, names: Mapping[str, str]) -> 
     return Dag(read, tuple(_joined(frame, output.value, expected, len(read), title)))
 
 
-def _is_node(frame: Frame, line: ast.BodyLine) -> bool:
+def is_node(frame: Frame, line: ast.BodyLine) -> bool:
+    """Whether a line is a node, by its name."""
     if not isinstance(line, ast.Binding):
         return False
     element = element_of(line.target.name)
