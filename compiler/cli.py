@@ -378,7 +378,6 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
     from hdas_dsl.genotype.build import Surroundings
 
     from .errors import UsageError
-    from .program import read_override
 
     image = None
     if args.input is not None:
@@ -392,8 +391,10 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
             if count < 1:
                 raise UsageError(f"--{option} {count}: it is at least 1")
             params[name] = ast.Number(str(count))
-    for item in map(read_override, args.set):
-        params[item.name] = item.value
+    if args.set:
+        from .program import read_override
+
+        params |= {item.name: item.value for item in map(read_override, args.set)}
     return Surroundings(args.space, args.cell_file, args.stage_file, image, params)
 
 

@@ -187,7 +187,8 @@ class _Reader:
                 if match[1] in kinds and match[2] is not None
             }
             last = max(counts, key=lambda name: counts[name])
-            stages = counts[last]
+            # One stage alone has no border, so that its network would have no reduction cell to speak of.
+            stages = max(counts[last], 1 if first[1] == "DAG" else 2)
             if stages > len(given) + 1:
                 message = f"stages are numbered from 1, without gaps: '{last}' is too far"
                 raise Wrong(Code.ARGUMENT, given[last].span, message)
