@@ -64,6 +64,7 @@ def compile_parser() -> argparse.ArgumentParser:
     run.add_argument("--batch-size", type=int, metavar="N")
     run.add_argument("--lr", type=float, metavar="X", help="start of the weights' learning rate")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any parameter or setting")
+    run.add_argument("--recipe", metavar="FILE", type=Path, help="train as the `train` section of another file says")
     run.add_argument("--phases", metavar="A,B", help="run only these phases")
     run.add_argument("--network", metavar="NAME", help="which network, where the file has several")
     run.add_argument("--weights", metavar="FILE", type=Path, help="weights for --export")
@@ -108,7 +109,9 @@ def _compile(args: argparse.Namespace) -> int:
         return _run(args, request)
     from .program import compile_file
 
-    program, diagnostics = compile_file(request.path, request.overrides, request.network, request.text)
+    program, diagnostics = compile_file(
+        request.path, request.overrides, request.network, request.text, recipe=request.recipe
+    )
     _show(diagnostics)
     if program is None:
         return WRONG_FILE if args.space is None else WRONG_USAGE
@@ -145,9 +148,11 @@ def _request(args: argparse.Namespace) -> Request:
         text, path = sys.stdin.read(), Path("<stdin>")
     elif not path.is_file():
         raise UsageError(f"there is no file '{path}'")
+    if args.recipe is not None and not args.recipe.is_file():
+        raise UsageError(f"there is no file '{args.recipe}'")
     from .request import Request
 
-    return Request(path, tuple(overrides), args.network, text)
+    return Request(path, tuple(overrides), args.network, text, args.recipe)
 
 
 def _overrides(args: argparse.Namespace) -> list[Override]:
@@ -183,7 +188,7 @@ def _run(args: argparse.Namespace, request: Request) -> int:
             if _is_main():
                 print(f"derived architecture: {report.derived}")
         elif args.train:
-            outcome = train_file(request, config)
+            outcome = train_file(request, config, warn=lambda text: print(text, file=sys.stderr))
             if _is_main():
                 print(f"test accuracy: {outcome.accuracy:.2%}")
                 print(f"weights: {outcome.weights}")

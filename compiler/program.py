@@ -21,7 +21,7 @@ from hdas_dsl.source import NOWHERE, Span
 
 from .decide import default_decisions
 from .derivation import derive_module
-from .elaborate import Elaborated, elaborate
+from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
 from .elaborate.state import Fault, Silent
@@ -90,6 +90,7 @@ class _Compiler:
     instance: Instance
     overrides: Sequence[Override]
     found: Mapping[str, str] = field(default_factory=dict)
+    recipe: Path | None = None
     used: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -109,11 +110,13 @@ class _Compiler:
             if isinstance(value, Partial):
                 function, positional, named = value.function, value.positional, dict(value.named)
                 if isinstance(function, Function):
-                    args = elaborator.bind(function, positional, named, frame, expr.span)
+                    inputs = {param.name for param in function.definition.inputs}
+                    shapes = {name: named.pop(name) for name in inputs & named.keys()}
+                    args = elaborator.bind(function, positional, named, frame, expr.span) | shapes
                 value = function
             if not isinstance(value, Function) or not is_network(value.definition):
                 raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
-            known = {param.name for param in value.definition.params}
+            known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
             for item in overrides:
                 if item.name in known:
                     self.used.add(item.text)
@@ -186,13 +189,18 @@ class _Compiler:
                 if space is None:
                     return None
                 phases.append(Phase("", space, settings, span=search.target.span))
-        main = phases[-1].network if phases else self.only_network(network)
+        required = [phase for phase in phases if not phase.optional]
+        main = (required or phases)[-1].network if phases else self.only_network(network)
         if main is None:
             return None
         for phase in phases:
             if isinstance(phase.settings.relax, Softmax):
                 self.diagnostics += [d for d in phase.network.refusals if d not in self.diagnostics]
         train = trains[0] if trains else None
+        if self.recipe is not None:
+            train = self.borrowed(self.recipe, main)
+            if train is None:
+                return None
         train_values = self.values(train.settings) if train else {}
         train_settings, diagnostics = read_train(train_values)
         self.diagnostics += diagnostics
@@ -212,8 +220,30 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            (*self.library_changes(unit), *unmet(main)),
+            (*self.library_changes(unit), *unmet(main), *self.unmet_by(train_network, train)),
         )
+
+    def borrowed(self, recipe: Path, network: Elaborated) -> ast.Train | None:
+        """The `train` section of another file, as one about this file's network: its settings and its arguments."""
+        instance = self.loader.load(recipe, str(recipe))
+        self.diagnostics += [d for d in self.loader.diagnostics if d not in self.diagnostics]
+        if instance is None:
+            return None
+        trains = [line for line in instance.unit.module.lines if isinstance(line, ast.Train)]
+        if not trains:
+            raise UsageError(f"--recipe {recipe}: this file has no `train` section")
+        name = ast.Name(network.name, span=trains[0].span)
+        target = trains[0].target
+        made = replace(target, func=name) if isinstance(target, ast.Call) else name
+        return replace(trains[0], target=made)
+
+    def unmet_by(self, network: Elaborated | None, train: ast.Train | None) -> list[Diagnostic]:
+        """A warning for each requirement of a `train` section that the network it trains breaks."""
+        if network is None or train is None:
+            return []
+        frame = Frame(network.root.text, network.root.instance, "")
+        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
+        return unmet(network, [Requirement(condition, frame) for condition in conditions])
 
     def phase(
         self, line: ast.Phase, outer: dict[str, tuple[Value, Span]], results: Mapping[str, Instance]
@@ -344,6 +374,7 @@ def compile_file(
     network: str | None = None,
     text: str | None = None,
     found: Mapping[str, str] | None = None,
+    recipe: Path | None = None,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """Load, check and elaborate a file.
 
@@ -353,6 +384,7 @@ def compile_file(
         network: which network, where the file has several and no search section.
         text: the content, when it comes from elsewhere (standard input).
         found: derived files of phases that have run, by name; the others are stood in for.
+        recipe: another file, whose `train` section holds instead of this file's.
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.
@@ -370,7 +402,7 @@ def compile_file(
             diagnostics += check(unit)
     if instance is None or any(d.severity is Severity.ERROR for d in diagnostics):
         return None, in_order(diagnostics)
-    compiler = _Compiler(loader, instance, overrides, found or {})
+    compiler = _Compiler(loader, instance, overrides, found or {}, recipe)
     program = compiler.program(Path(name).stem, network)
     diagnostics += compiler.diagnostics
     if any(d.severity is Severity.ERROR for d in diagnostics):

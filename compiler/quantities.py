@@ -1,7 +1,7 @@
 """What can be preferred or required: quantities of a network, as plain data.
 
 Depth and the expected number of cells follow Liu et al., "Unchain the Search Space with Hierarchical Differentiable
-Architecture Search" (AAAI 2021); `compiler.relax` computes them from alphas.
+Architecture Search" (AAAI 2021); `compiler.supernet` computes them from alphas.
 """
 
 from __future__ import annotations
@@ -32,19 +32,21 @@ class Edge:
 class Depth:
     """The differentiable depth of a family.
 
-    ``nodes[j]`` are the edges into element j. With ``ends`` (the decision on where the family ends, and the number of
-    elements of its first item), d_j is multiplied by 1 + j * beta for the end that makes j the last element.
+    ``nodes[j]`` are the edges into element j. With ``ends``, d_j is multiplied by 1 + j * beta for the end that makes j
+    the last element, before later elements use it.
     """
 
     family: str
     nodes: tuple[tuple[Edge, ...], ...]
     form: DepthForm = DepthForm.WINDOW
-    ends: tuple[str, int] | None = None
+    ends: bool = False
+    length: Length | None = None
+    """Where the family may end, and with it beta."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """The expected number of elements of a family; a plain number when it has no decision."""
+    """The expected number of elements of a family, one of ``sizes``; a plain number when it has no decision."""
 
     family: str
     decision: str | None

@@ -19,10 +19,11 @@ class Request:
     overrides: Sequence[Override] = ()
     network: str | None = None
     text: str | None = None
+    recipe: Path | None = None
 
     def compile(self, found: Mapping[str, str] | None = None) -> Program:
         """The program; raises `HspError` where the file is wrong."""
-        program, diagnostics = compile_file(self.path, self.overrides, self.network, self.text, found)
+        program, diagnostics = compile_file(self.path, self.overrides, self.network, self.text, found, self.recipe)
         if program is None:
             raise HspError(diagnostics)
         return program

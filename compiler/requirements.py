@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
@@ -13,11 +13,12 @@ from .elaborate.numbers import BINARY
 from .graph import Block, Call
 
 
-def unmet(space: Elaborated) -> list[Diagnostic]:
-    """A warning for each requirement that an architecture breaks."""
+def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
+    """A warning for each requirement, its own or those given, that an architecture breaks."""
     if space.is_space:
         return []
-    return [found for requirement in space.requirements if (found := _check(requirement, space)) is not None]
+    wanted = space.requirements if requirements is None else requirements
+    return [found for requirement in wanted if (found := _check(requirement, space)) is not None]
 
 
 def _check(requirement: Requirement, space: Elaborated) -> Diagnostic | None:

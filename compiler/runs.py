@@ -242,10 +242,12 @@ def discrete(program: Program) -> Elaborated:
     return space
 
 
-def train_file(request: Request, config: RunConfig) -> TrainOutcome:
-    """Train a discrete network from scratch and test it once."""
+def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] = lambda _: None) -> TrainOutcome:
+    """Train a discrete network from scratch and test it once; requirements that it breaks are told to ``warn``."""
     program = request.compile()
     space = discrete(program)
+    for warning in program.warnings:
+        warn(warning.render())
     settings = program.train_settings
     data = matching_data(settings, space, config)
     guard(config, config.out / "result.json", (config.out / CHECKPOINT).is_file())

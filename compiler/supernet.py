@@ -87,31 +87,40 @@ class Supernet(nn.Module):
     # ------------------------------------------------------------ what the search asks
 
     def preferences(self) -> dict[str, Tensor]:
-        """The soft statements of the space, weighted and signed so that they are minimised."""
+        """The soft statements of the space, weighted and signed so that they are minimised.
+
+        What no alpha moves is left out, like what has no weight: a step on it alone would still be a step of Adam.
+        """
         weights, alphas = self.mixing(), self.alphas
-        return {
+        terms = {
             preference.name: _signed(preference) * measure(preference.quantity, alphas, weights, self.space.decisions)
             for preference in self.space.preferences
             if preference.weight
         }
+        return {name: term for name, term in terms.items() if term.requires_grad or not torch.is_grad_enabled()}
 
     def scores(self) -> dict[str, float]:
-        """The value of each preferred quantity."""
+        """The value of each preferred quantity, and beside a depth the expected number of its elements."""
         with torch.no_grad():
             weights, alphas = self.mixing(), self.alphas
-            return {
-                p.name: float(measure(p.quantity, alphas, weights, self.space.decisions))
-                for p in self.space.preferences
-            }
+            wanted: dict[str, Quantity] = {}
+            for p in self.space.preferences:
+                wanted[p.name] = p.quantity
+                if isinstance(p.quantity, Depth) and p.quantity.length is not None:
+                    wanted.setdefault(p.name.replace("depth", "length", 1), p.quantity.length)
+            return {name: float(measure(q, alphas, weights, self.space.decisions)) for name, q in wanted.items()}
 
     def entropy(self) -> dict[str, float]:
-        """The mean entropy of the choices of each copy, as a share of the largest possible."""
-        found: dict[str, list[float]] = {}
+        """The mean entropy of the choices of each level and of each copy, as a share of the largest possible."""
+        levels: dict[str, list[float]] = {}
+        copies: dict[str, list[float]] = {}
         with torch.no_grad():
             for path, alpha in self.alphas.items():
                 decision = self.space.decisions[path]
-                found.setdefault(decision.copy, []).append(entropy(decision, alpha))
-        return {copy: sum(values) / len(values) for copy, values in found.items()}
+                value = entropy(decision, alpha)
+                levels.setdefault(self.space.copies[decision.copy].text.level, []).append(value)
+                copies.setdefault(decision.copy, []).append(value)
+        return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
         """What deriving now, or from the given alphas, decides."""
@@ -240,10 +249,13 @@ def depth(
 
     An input has depth 0; d_j is the mean over the edges into j of a_ij * (d_i + 1). ``RAW``: every operation is a
     recursion of its own on the raw alphas, and the depths are summed. ``WINDOW``: a_ij is the softmax over the edges
-    into j of each edge's largest raw alpha that can be derived.
+    into j of each edge's largest raw alpha that can be derived. With ``ends``, d_j of an element that may be the last
+    is multiplied by 1 + j * beta, beta the share of ending there, before later elements read it.
     """
     first = alphas[quantity.nodes[0][0].decision]
     zero = first.new_zeros(first.shape) if quantity.form is DepthForm.RAW else first.new_zeros(())
+    length = quantity.length
+    ends = dict(zip(length.sizes, weights[length.decision], strict=True)) if length and length.decision else {}
     depths: list[Tensor] = []
     for j, edges in enumerate(quantity.nodes):
         before = [zero if edge.source is None else depths[edge.source] for edge in edges]
@@ -253,10 +265,8 @@ def depth(
             best = torch.stack([_best(decisions[edge.decision], alphas[edge.decision]) for edge in edges])
             strengths = list(best.softmax(0))
         d = torch.stack([a * (d_i + 1) for a, d_i in zip(strengths, before, strict=True)]).sum(0) / len(edges)
-        if quantity.ends is not None:
-            decision, shortest = quantity.ends
-            if j >= shortest - 1:
-                d = d * (1 + j * weights[decision][j - shortest + 1])
+        if quantity.ends and j + 1 in ends:
+            d = d * (1 + j * ends[j + 1])
         depths.append(d)
     return torch.stack(depths).sum() / len(depths)
 

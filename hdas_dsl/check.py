@@ -410,6 +410,8 @@ class _Checker:
                 case ast.Preference():
                     self.numbers(line)
                     self.section_quantity(line.quantity)
+                case ast.Require():
+                    self.statement(line, _Scope())
 
     def section_quantity(self, expr: ast.Expr) -> None:
         """Families belong to texts: a section speaks of the network as a whole."""
@@ -552,19 +554,29 @@ class _Checker:
         positional = [arg for arg in expr.args if arg.name is None]
         definition = self.definition(expr.func, scope)
         if isinstance(definition, ast.OpDef | ast.GraphDef):
-            self.arguments(definition, positional, named, fed)
+            self.arguments(definition, positional, named, fed, place is _Place.NETWORK)
         elif definition is None and isinstance(expr.func, ast.Name) and self.is_builtin(expr.func.id, scope):
             self.builtin(expr, expr.func.id, positional, named)
 
     def arguments(
-        self, definition: _Signature, positional: Sequence[ast.Arg], named: Mapping[str, Span], fed: bool
+        self,
+        definition: _Signature,
+        positional: Sequence[ast.Arg],
+        named: Mapping[str, Span],
+        fed: bool,
+        section: bool = False,
     ) -> None:
-        """Names that a definition does not have, and more positions than it takes."""
+        """Names that a definition does not have, and more positions than it takes.
+
+        A ``section`` may name the inputs of its network, to give them other shapes.
+        """
         name = definition.name
         known = [param.name for param in definition.params]
         inputs = [param.name for param in definition.inputs]
         other = (name_span(definition), "defined here")
         for given, span in named.items():
+            if given in inputs and section:
+                continue
             if given in inputs:
                 message = f"'{given}' is an input of '{name}'; inputs are given by position"
                 self.wrong(Code.ARGUMENT, span, message, None, other)

@@ -46,12 +46,13 @@ def test_phases(capsys):
     found = facts(capsys, "hdas_cifar.hsp")
     assert found["cardinality"] == str(DARTS**5 * 3**51)
     assert found["params"] is found["macs"] is found["alphas"] is None
-    micro, macro = found["phases"]
+    micro, macro, ends = found["phases"]
     assert (micro["alphas"], macro["alphas"]) == (560, 204)
     assert (micro["cardinality"], macro["cardinality"]) == (str(DARTS**5), str(3**51))
     assert micro["params"] == 1_930_618
     assert macro["params"] is None
     assert macro["after"] == ["micro"]
+    assert ends["optional"]
 
 
 def test_overrides(capsys):

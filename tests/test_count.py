@@ -90,7 +90,7 @@ def test_published(name: str) -> None:
 def test_distribution_search() -> None:
     """Where stages end: the network is that of the stage search, with another stage."""
     instance = file("hdas_dist")
-    found = space(instance, named(instance, "Hdas"), Stage=named(instance, "Open"))
+    found = space(instance, named(instance, "Hdas"), Stage=named(instance, "Open"), cells=8)
     assert architectures(found) == 97_764_063_507**3
     assert found.alphas == 3 * 92 + 15
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -30,3 +31,18 @@ def test_example(text: str):
     assert cardinality(program.network) == expected
     assert program.network.is_space == (claim is not None)
     assert format_text(text, "example.hsp") == text
+
+
+ROW = re.compile(r"^\| .+? \| `(spaces/\S+\.hsp)` \| `(.+)` \| `([\w.]+)` \|$", re.MULTILINE)
+ROWS = ROW.findall((DOCS / "hdas.md").read_text())
+
+
+def test_the_method_is_mapped():
+    assert len(ROWS) > 30
+
+
+@pytest.mark.parametrize(("file", "line", "function"), ROWS, ids=range(len(ROWS)))
+def test_each_line_and_function_of_the_map_is_there(file: str, line: str, function: str):
+    text = (DOCS.parent / file).read_text()
+    assert line.replace("\\|", "|") in {written.strip() for written in text.splitlines()}
+    assert resolve_name(function)

@@ -101,7 +101,7 @@ SMALL = {
     "darts": lambda: space("darts.hsp", c=4, cells=4),
     "hdas_cells": lambda: space("hdas_cells.hsp", c=2, cells=4),
     "hdas_stages": lambda: space("hdas_stages.hsp", c=2, stages=2),
-    "hdas_dist": lambda: space("hdas_dist.hsp", "Hdas", c=2, stages=2, Stage="Open"),
+    "hdas_dist": lambda: space("hdas_dist.hsp", "Hdas", c=2, stages=2, Stage="Open", cells=8),
 }
 
 

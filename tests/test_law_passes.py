@@ -55,7 +55,7 @@ def test_spaces(name):
         "darts.hsp": {"c": 2, "cells": 3, "size": 16},
         "hdas_stages.hsp": {"c": 2, "stages": 2, "size": 16},
         "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
-        "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 1, "size": 8, "Stage": "Open"},
+        "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 1, "size": 8, "Stage": "Open", "cells": 8},
     }
     check(space(name, **args[name]))
 

@@ -101,7 +101,7 @@ def hdas_stages() -> Case:
 def hdas_dist() -> Case:
     rows = {f"stage{k}": list(stage_edges(f"Open@{k}", 8)) for k in range(2)}
     rows |= {f"beta{k}": [f"Open@{k}.s"] for k in range(2)}
-    found = space(DIST, "Hdas", size=8, c=2, stages=2, Stage="Open")
+    found = space(DIST, "Hdas", size=8, c=2, stages=2, Stage="Open", cells=8)
     return Case(found, StageSupernet(g.DARTS_V2, 2, 2, 8, 10, shortest=4), rows)
 
 
@@ -191,8 +191,16 @@ def test_stages_derived_from_the_space_of_hdas(passes):
 
 
 @BOTH
+def test_stages_for_imagenet(passes):
+    """Three strided convolutions first; an auxiliary head with another stride and without its last norm."""
+    searched = space("hdas_stages.hsp", c=2, cells=4, stem_stride=8, classes=5, size=224)
+    _, found = architecture(searched, published(searched, {f"Stage@{k}": dag for k, dag in enumerate(g.HS_IMAGENET)}))
+    compare(found, StageNetwork(g.HS_IMAGENET, g.DARTS_V2, 2, 5, imagenet=True, auxiliary=True), passes)
+
+
+@BOTH
 def test_stages_of_different_lengths(passes):
-    searched = space(DIST, "Hdas", c=2, Stage="Open")
+    searched = space(DIST, "Hdas", c=2, Stage="Open", cells=8)
     stages = tuple(dag[:cells] for dag, cells in zip(g.HS_CIFAR, (4, 6, 5), strict=True))
     decided = published(searched, {f"Open@{k}": dag for k, dag in enumerate(stages)})
     for k, dag in enumerate(stages):

@@ -346,11 +346,11 @@ class Elaborator(Applying):
     def root_text(
         self, function: Function, path: str, args: dict[str, Value], relaxed: bool, span: Span
     ) -> tuple[Text, dict[str, Value]]:
-        """The text of the network itself, whose inputs have written shapes."""
+        """The text of the network itself, whose inputs have written shapes, unless ``args`` give others."""
         definition = function.definition
         self.scopes = [[]]
         self.requirements.clear()
-        known = [param.name for param in definition.params]
+        known = [param.name for param in (*definition.inputs, *definition.params)]
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
@@ -363,13 +363,26 @@ class Elaborator(Applying):
                     Code.SHAPE, param.span, f"input '{param.name}' of a network needs a shape, such as [3, 32, 32]"
                 )
             dims = tuple(self.whole(dim, frame) for dim in param.shape)
+            where = param.span
+            if param.name in args:
+                dims, where = given_shape(param, args[param.name], dims, span), span
             if any(dim < 1 for dim in dims) or not 1 <= len(dims) <= 3:
-                raise Fault(Code.SHAPE, param.span, f"'{param.name}' cannot have the shape {Shape(dims)}")
+                raise Fault(Code.SHAPE, where, f"'{param.name}' cannot have the shape {Shape(dims)}")
             made = text.add(param.name, Input(index), Shape(dims), (), param.span, line=param.name)
             text.bindings[param.name] = Tensor(id(text), made.index, Shape(dims), param.name)
         params = self.complete(function, args, text, span)
         self.body(text, function)
         return text, params
+
+
+def given_shape(param: ast.Param, value: Value, written: tuple[int, ...], span: Span) -> tuple[int, ...]:
+    """The shape that a section gives an input: ``image = (3, 224, 224)``."""
+    items = value.items if isinstance(value, Bundle) else (value,)
+    dims = tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
+    if len(dims) < len(items) or len(dims) != len(written):
+        hint = f"as many whole numbers as its written shape has, such as ({', '.join(map(str, written))})"
+        raise Fault(Code.SHAPE, span, f"input '{param.name}' is given no shape", hint)
+    return dims
 
 
 def elaborate(
@@ -384,7 +397,7 @@ def elaborate(
     Args:
         instance: the file that the network is compiled from.
         function: the network.
-        args: values of its parameters; the others take their defaults.
+        args: values of its parameters, the others take their defaults; and shapes of its inputs, as tuples.
         forced: paths of the copies to elaborate in their relaxed variant; by default those with a choice of their own.
         span: where errors about the arguments point.
 

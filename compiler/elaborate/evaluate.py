@@ -622,7 +622,10 @@ class Evaluating(Choosing):
         """Refuse parameters that a partial application's function does not have."""
         if not isinstance(function, Function):
             return
-        known = [param.name for param in function.definition.params]
+        definition = function.definition
+        known = [param.name for param in definition.params]
+        if isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK:
+            known += [param.name for param in definition.inputs]  # a section may give them shapes
         for arg in expr.args:
             if arg.name is not None and arg.name not in known:
                 message = f"'{function.name}' has no parameter '{arg.name}'"

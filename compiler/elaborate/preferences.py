@@ -142,8 +142,4 @@ def _depth(
             inside = element is not None and element[0] == family.name and element[1] in family.elements
             edges.append(Edge(decision or "", element[1][0] if element and inside else None))
         nodes.append(tuple(edges))
-    if ends and family.size is not None:
-        return Depth(
-            f"{text.copy}.{family.name}", tuple(nodes), form, (family.size.path, int(min(family.size.numbers)))
-        )
-    return Depth(f"{text.copy}.{family.name}", tuple(nodes), form)
+    return Depth(f"{text.copy}.{family.name}", tuple(nodes), form, ends, _length(family, text))

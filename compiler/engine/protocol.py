@@ -34,7 +34,7 @@ class Searchable(Protocol):
         """Further quantities to log per epoch, such as ``{"depth Stage@0": 2.13}``."""
 
     def entropy(self) -> dict[str, float]:
-        """The mean entropy of the choices of each copy, normalised to [0, 1]."""
+        """The mean entropy of the choices of each level (`cell`, `stage`) and each copy, normalised to [0, 1]."""
 
     def decisions(self) -> dict[str, str]:
         """What deriving now would decide: readable decisions by path."""
