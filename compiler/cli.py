@@ -47,7 +47,9 @@ def compile_parser() -> argparse.ArgumentParser:
     parser.add_argument("file", help="a .hsp file, or - for standard input")
     actions = parser.add_argument_group("actions").add_mutually_exclusive_group()
     actions.add_argument("--json", action="store_true", help="print the facts as one JSON object")
-    actions.add_argument("--emit", metavar="KIND", help="print ast, graph, dot, code, genotype, or the graph after a pass")
+    actions.add_argument(
+        "--emit", metavar="KIND", help="print ast, graph, dot, code, genotype, or the graph after a pass"
+    )
     actions.add_argument("--search", action="store_true", help="search the space and write derived.hsp")
     actions.add_argument("--train", action="store_true", help="train the discrete network from scratch and test it")
     actions.add_argument("--eval", metavar="WEIGHTS", type=Path, help="test saved weights")
@@ -315,7 +317,7 @@ def import_parser() -> argparse.ArgumentParser:
     """The command line of `hdas-import`."""
     parser = _Parser(
         prog="hdas-import",
-        description="Turn a genotype into a .hsp file: the cells and stages it says, the network of their space around it.",
+        description="Turn a genotype into a .hsp file, with the network of its space around it.",
         allow_abbrev=False,
     )
     parser.add_argument("genotype", help="a genotype, a file that holds one, or - for standard input")

@@ -85,9 +85,7 @@ def _cells(copies: Iterable[Copy], space: Elaborated) -> Cells:
         there = ", ".join(str(copy.definition.copy) for copy in copies)
         wanted = f"'{NORMAL}' and '{REDUCTION}', or '{NORMAL}@0', '{REDUCTION}@1', '{NORMAL}@1' and so on"
         raise Unsaid(space.root.definition.copy.span, f"the cells of '{space.name}' are {there}, not {wanted}")
-    return Cells(
-        tuple(normals[k] for k in range(count)), tuple(reductions[k] for k in range(1, count)), per_stage=True
-    )
+    return Cells(tuple(normals[k] for k in range(count)), tuple(reductions[k] for k in range(1, count)), per_stage=True)
 
 
 def _stages(copies: list[Copy]) -> Stages:
@@ -97,7 +95,9 @@ def _stages(copies: list[Copy]) -> Stages:
     name = copies[0].definition.name
     for copy in copies:
         if copy.definition.name != name:
-            raise Unsaid(copy.definition.copy.span, f"the stages '{name}' and '{copy.definition.name}' are of two kinds")
+            raise Unsaid(
+                copy.definition.copy.span, f"the stages '{name}' and '{copy.definition.name}' are of two kinds"
+            )
     for definition in _definitions(copies, name):
         dags[_label(definition)] = dag_of(frame, definition, edge_operations(instance))
     if set(dags) != set(range(len(dags))):
@@ -117,7 +117,7 @@ def _definitions(copies: Iterable[Copy], name: str) -> list[ast.GraphDef]:
 def _label(definition: ast.GraphDef) -> int | None:
     """The number of a labelled copy; None for a definition that serves every label."""
     label = definition.copy.parts[-1][1]
-    if len(definition.copy.parts) > 1 or label is not None and not label.isdigit():
+    if len(definition.copy.parts) > 1 or (label is not None and not label.isdigit()):
         raise Unsaid(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
     return None if label is None else int(label)
 

@@ -24,7 +24,6 @@ from compiler.genotype import genotype_of
 from compiler.membership import membership
 from compiler.program import Program, compile_file
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import HspError
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell
 from hdas_dsl.genotype.build import LATTICE_NAMES, Surroundings, build
 from hdas_dsl.modules import LIBRARY
@@ -154,7 +153,8 @@ def test_wrong(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 300, "-" * 100_000 + "1", "\0(", "Genotype(normal=" + "[" * 150, "(0x" + "f" * 9000 + ")", "|", "||+||"]
+    "text",
+    ["(" * 300, "-" * 100_000 + "1", "\0(", "Genotype(normal=" + "[" * 150, "(0x" + "f" * 9000 + ")", "|", "||+||"],
 )
 def test_no_text_is_too_odd(text: str) -> None:
     genotype, diagnostics = read_genotype(text, "<test>")
@@ -177,12 +177,18 @@ def test_damaged_texts_are_reported(at: int, length: int, instead: str) -> None:
 
 
 def test_forms_of_one_genotype() -> None:
-    flat = read("Genotype(normal=[('a', 1), ('b', 0), ('c', 2), ('c', 2)], normal_concat=range(2, 4),"
-                " reduce=[('a', 0), ('a', 1)], reduce_concat=[2])")
-    nested = read("genotypes.Genotype(normal=[[('b', 0), ['a', 1]], (('c', 2), ('c', 2))], normal_concat=[2, 3],"
-                  " reduce=[[('a', 1), ('a', 0)]], reduce_concat=(2,))")
-    triples = read("X = Genotype(normal=[('c', 2, 3), ('b', 0, 2), ('c', 2, 3), ('a', 1, 2)], normal_concat=range(2, 4),"
-                   " reduce=[('a', 0, 2), ('a', 1, 2)], reduce_concat=range(2, 3))")
+    flat = read(
+        "Genotype(normal=[('a', 1), ('b', 0), ('c', 2), ('c', 2)], normal_concat=range(2, 4),"
+        " reduce=[('a', 0), ('a', 1)], reduce_concat=[2])"
+    )
+    nested = read(
+        "genotypes.Genotype(normal=[[('b', 0), ['a', 1]], (('c', 2), ('c', 2))], normal_concat=[2, 3],"
+        " reduce=[[('a', 1), ('a', 0)]], reduce_concat=(2,))"
+    )
+    triples = read(
+        "X = Genotype(normal=[('c', 2, 3), ('b', 0, 2), ('c', 2, 3), ('a', 1, 2)], normal_concat=range(2, 4),"
+        " reduce=[('a', 0, 2), ('a', 1, 2)], reduce_concat=range(2, 3))"
+    )
     assert flat == nested == triples
     assert triples.name == "X"
 
@@ -301,9 +307,8 @@ def test_nasbench201(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
 
 def test_parameters_of_the_network(capsys: pytest.CaptureFixture[str]) -> None:
-    text = run(
-        capsys, str(HERE / "darts_v1.txt"), *"--channels 8 --cells 5 --classes 7 --input 1x16x16".split()
-    )
+    options = ("--channels", "8", "--cells", "5", "--classes", "7", "--input", "1x16x16")
+    text = run(capsys, str(HERE / "darts_v1.txt"), *options)
     assert "network DartsV1(image: [1, 16, 16]; c = 8, cells = 5, classes = 7) {" in text
 
 
@@ -330,8 +335,9 @@ def test_joining(shipped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[st
             path.write_text((ZOO / path.name).read_text())
     first = compiled(run(capsys, str(HERE / "hdas_s_imagenet.txt"), "--cell-file", str(cells)))
     second = compiled(run(capsys, str(HERE / "hdas_c.txt"), "--stage-file", str(stages)))
-    expected = Genotype((*read((HERE / "hdas_s_imagenet.txt").read_text()).parts,
-                         *read((HERE / "hdas_c.txt").read_text()).parts))
+    expected = Genotype(
+        (*read((HERE / "hdas_s_imagenet.txt").read_text()).parts, *read((HERE / "hdas_c.txt").read_text()).parts)
+    )
     assert genotype_of(first.network) == genotype_of(second.network) == expected
 
 
@@ -379,7 +385,9 @@ PAGE = (Path(__file__).parent.parent / "docs" / "genotypes.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), re.findall(r"```genotype\n(.*?)```.*?```hsp\n(.*?)```", PAGE, re.DOTALL), ids=["lattice", "flat"]
+    ("text", "expected"),
+    re.findall(r"```genotype\n(.*?)```.*?```hsp\n(.*?)```", PAGE, re.DOTALL),
+    ids=["lattice", "flat"],
 )
 def test_examples(text: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The definitions that an example shows are in what is imported, in that order."""

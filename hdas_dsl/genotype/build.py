@@ -135,9 +135,7 @@ class _Builder:
             lines.append(replace(train, target=ast.Name(network.name), gap=True))
         return ast.Module(tuple(lines))
 
-    def network_of(
-        self, space: Instance, name: str
-    ) -> tuple[ast.GraphDef, ast.Train | None, dict[str, ast.Expr]]:
+    def network_of(self, space: Instance, name: str) -> tuple[ast.GraphDef, ast.Train | None, dict[str, ast.Expr]]:
         """The network of a space, how it is trained, and the arguments that it is trained with."""
         sections = [line for line in space.unit.module.lines if isinstance(line, ast.Train | ast.Search)]
         train = next((line for line in sections if isinstance(line, ast.Train)), None)
@@ -279,7 +277,11 @@ class _Builder:
         words = re.findall(r"[A-Za-z0-9]+", self.genotype.name or "")
         title = "".join(word[0].upper() + (word[1:].lower() if word.isupper() else word[1:]) for word in words)
         taken = {*self.inlined, *(graph.name for graph in self.graphs), *self.references}
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", title) or title in taken or not (self.genotype.name or "").isascii():
+        if (
+            not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", title)
+            or title in taken
+            or not (self.genotype.name or "").isascii()
+        ):
             return network
         return replace(network, copy=ast.CopyName(((title, None),)))
 
@@ -295,7 +297,9 @@ class _Builder:
                     continue
                 found = instance.lookup(node.id)
                 if isinstance(found, Namespace):
-                    raise Misfit(f"'{instance.unit.source.name}' uses '{node.id}', which a file of its own cannot take over")
+                    raise Misfit(
+                        f"'{instance.unit.source.name}' uses '{node.id}', which a file of its own cannot take over"
+                    )
                 if not isinstance(found, Entity) or found.instance.unit.shipped or found.instance.unit.prelude is None:
                     continue
                 if found.plain is not None and found.plain is not definition:

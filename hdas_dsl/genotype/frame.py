@@ -182,7 +182,7 @@ def is_node(frame: Frame, line: ast.BodyLine) -> bool:
     if not isinstance(line, ast.Binding):
         return False
     element = element_of(line.target.name)
-    return line.target.name == frame.family or element is not None and element[0] == frame.family
+    return line.target.name == frame.family or (element is not None and element[0] == frame.family)
 
 
 def _edges(frame: Frame, j: int, line: ast.BodyLine, title: str, names: Mapping[str, str]) -> Iterator[Edge]:

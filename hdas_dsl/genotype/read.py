@@ -1,8 +1,8 @@
-"""Genotype strings as data. Python's parser reads the text, nothing evaluates it, and what is wrong is said at its place.
+"""Genotype strings as data. Python's parser reads the text, nothing evaluates it; errors name their place.
 
 Forms: `Genotype(normal, reduce)`, `Genotype2(DAG1, DAG2, ...)`, `Genotype3(normal1, reduce1, normal2, ...)`, each part
-with its `_concat`; nodes as pairs (operation, source), two after the other for each node, or as one list per node, or as
-triples (operation, from, to). And the string of NAS-Bench-201, ``|op~0|+|op~0|op~1|+...``.
+with its `_concat`; nodes as pairs (operation, source), two after the other for each node, or as one list per node, or
+as triples (operation, from, to). And the string of NAS-Bench-201, ``|op~0|+|op~0|op~1|+...``.
 """
 
 from __future__ import annotations
@@ -294,7 +294,9 @@ class _Reader:
                 numbers = [self.number(arg, "an end of a range") for arg in args]
                 for number, arg in zip(numbers, args, strict=True):
                     if number > nodes + 2:
-                        raise Wrong(Code.RANGE, self.span(arg), f"the last source is {nodes + 1}, so {number} is too far")
+                        raise Wrong(
+                            Code.RANGE, self.span(arg), f"the last source is {nodes + 1}, so {number} is too far"
+                        )
                 if len(numbers) == 3 and not numbers[2]:
                     raise Wrong(Code.RANGE, self.span(args[2]), "a range has no step of 0")
                 yield from ((source, self.span(value)) for source in range(*numbers))
@@ -312,7 +314,9 @@ class _Reader:
     def number(self, value: python.expr, what: str) -> int:
         if isinstance(value, python.Constant) and type(value.value) is int:
             if value.value >= LONGEST:
-                raise Wrong(Code.RANGE, self.span(value), f"{what} is the number of an input or a node: this is too far")
+                raise Wrong(
+                    Code.RANGE, self.span(value), f"{what} is the number of an input or a node: this is too far"
+                )
             return value.value
         raise Wrong(Code.KIND, self.span(value), f"{what} is a whole number from 0 on")
 
