@@ -1,4 +1,4 @@
-"""The commands: `hdas-compile`, `hdas-diff`, `hdas-fmt`.
+"""The commands: `hdas-compile`, `hdas-diff`, `hdas-fmt`, `hdas-import`.
 
 Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted. `hdas-diff` and
 `--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 from hdas_dsl.diagnostics import Diagnostic, HspError
 
 if TYPE_CHECKING:
+    from hdas_dsl.genotype.build import Surroundings
+
     from .program import Override
     from .request import Request
     from .runs import RunConfig
@@ -46,7 +48,9 @@ def compile_parser() -> argparse.ArgumentParser:
     parser.add_argument("file", help="a .hsp file, or - for standard input")
     actions = parser.add_argument_group("actions").add_mutually_exclusive_group()
     actions.add_argument("--json", action="store_true", help="print the facts as one JSON object")
-    actions.add_argument("--emit", metavar="KIND", help="print ast, graph, dot, code, or the graph after a pass")
+    actions.add_argument(
+        "--emit", metavar="KIND", help="print ast, graph, dot, code, genotype, or the graph after a pass"
+    )
     actions.add_argument("--search", action="store_true", help="search the space and write derived.hsp")
     actions.add_argument("--train", action="store_true", help="train the discrete network from scratch and test it")
     actions.add_argument("--eval", metavar="WEIGHTS", type=Path, help="test saved weights")
@@ -319,6 +323,101 @@ def format_main(argv: Sequence[str] | None = None) -> int:
             Path(name).write_text(formatted, encoding="utf-8")
             print(f"{name} formatted", file=sys.stderr)
     return code
+
+
+# ---------------------------------------------------------------- hdas-import
+
+
+def import_parser() -> argparse.ArgumentParser:
+    """The command line of `hdas-import`."""
+    parser = _Parser(
+        prog="hdas-import",
+        description="Turn a genotype into a .hsp file, with the network of its space around it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("genotype", help="a genotype, a file that holds one, or - for standard input")
+    parser.add_argument("-o", "--out", metavar="FILE", type=Path, help="write the file instead of printing it")
+    network = parser.add_argument_group("the network around it")
+    network.add_argument("--channels", type=int, metavar="N", help="parameter c: channels of the first stage")
+    network.add_argument("--cells", type=int, metavar="N", help="parameter cells: how many in the network")
+    network.add_argument("--classes", type=int, metavar="N", help="parameter classes")
+    network.add_argument("--input", metavar="CxHxW", help="the shape of an image, such as 3x32x32")
+    network.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
+    network.add_argument("--space", metavar="FILE", type=Path, help="take network and recipe from this space")
+    join = parser.add_argument_group("joining")
+    join.add_argument("--cell-file", metavar="FILE", type=Path, help="the cells of a genotype of stages")
+    join.add_argument("--stage-file", metavar="FILE", type=Path, help="the stages around a genotype of cells")
+    return parser
+
+
+def import_main(argv: Sequence[str] | None = None) -> int:
+    """`hdas-import`."""
+    args = import_parser().parse_args(argv)
+    from hdas_dsl.genotype import read_genotype
+    from hdas_dsl.genotype.build import Misfit, build
+    from hdas_dsl.printer import print_module
+
+    from .errors import UsageError
+
+    try:
+        text, name = _genotype_text(args.genotype)
+        around = _surroundings(args)
+        genotype, diagnostics = read_genotype(text, name)
+        if genotype is None:
+            raise HspError(diagnostics)
+        made = print_module(build(genotype, around))
+        if args.out is None:
+            sys.stdout.write(made)
+        else:
+            args.out.write_text(made, encoding="utf-8")
+    except HspError as error:
+        _show(error.diagnostics)
+        return WRONG_FILE
+    except (UsageError, Misfit) as error:
+        return _trouble("hdas-import", str(error), WRONG_USAGE)
+    except OSError as error:
+        return _trouble("hdas-import", f"'{error.filename}' cannot be used: {_reason(error)}", WRONG_USAGE)
+    return OK
+
+
+def _genotype_text(given: str) -> tuple[str, str]:
+    """The text of a genotype, and what messages call it."""
+    from .errors import UsageError
+
+    if given == "-":
+        return sys.stdin.read(), "<stdin>"
+    if any(sign in given for sign in "(|"):
+        return given, "<genotype>"
+    try:
+        return Path(given).read_text(encoding="utf-8"), given
+    except (OSError, ValueError) as error:
+        raise UsageError(f"'{given}' cannot be read: {_reason(error)}") from None
+
+
+def _surroundings(args: argparse.Namespace) -> Surroundings:
+    """What stands around the genotype, as the options say."""
+    from hdas_dsl import ast
+    from hdas_dsl.genotype.build import Surroundings
+
+    from .errors import UsageError
+
+    image = None
+    if args.input is not None:
+        image = tuple(int(dim) if dim.isascii() and dim.isdigit() else 0 for dim in args.input.split("x"))
+        if len(image) != 3 or min(image) < 1:
+            raise UsageError(f"--input {args.input}: an image is CxHxW, such as 3x32x32")
+    params: dict[str, ast.Expr] = {}
+    for option, name in (("channels", "c"), ("cells", "cells"), ("classes", "classes")):
+        count = getattr(args, option)
+        if count is not None:
+            if count < 1:
+                raise UsageError(f"--{option} {count}: it is at least 1")
+            params[name] = ast.Number(str(count))
+    if args.set:
+        from .program import read_override
+
+        params |= {item.name: item.value for item in map(read_override, args.set)}
+    return Surroundings(args.space, args.cell_file, args.stage_file, image, params)
 
 
 # ---------------------------------------------------------------- output

@@ -10,6 +10,7 @@ from hdas_dsl.dump import dump
 from .dot import dot
 from .elaborate import Elaborated
 from .errors import UsageError
+from .genotype import genotype_text
 from .graph import Block, Call, Decision, DecisionKind
 from .passes import PASSES, run_passes
 from .program import Program
@@ -44,7 +45,9 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
 """What can be said of a space, in the order of the pipeline; a picture last."""
 
 KINDS = ("ast", *SPACES)
-"""The words of `--emit`."""
+"""The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""
+
+GENOTYPE = "genotype"
 
 
 def emit(space: Elaborated, kind: str, program: Program) -> str:
@@ -52,11 +55,15 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
 
     Raises:
         UsageError: when there is no such kind.
+        HspError: when no genotype says the architecture.
     """
     if kind == "ast":
         return dump(program.unit.module)
+    if kind == GENOTYPE:
+        return genotype_text(space)
     if kind not in SPACES:
-        hint = suggest(kind, KINDS) or f"known: {', '.join(KINDS)}"
+        known = (*KINDS, GENOTYPE)
+        hint = suggest(kind, known) or f"known: {', '.join(known)}"
         raise UsageError(f"--emit {kind}: there is no such kind ({hint})")
     return SPACES[kind](space)
 

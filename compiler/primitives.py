@@ -84,11 +84,15 @@ class Conv(Primitive):
         return None
 
     def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
-        weights = attrs["c"] * (inputs[0][0] // attrs["groups"]) * attrs["k"] ** 2
+        weights = attrs["c"] * (inputs[0][0] // attrs["groups"]) * self.area(attrs)
         return int(weights + (attrs["c"] if attrs["bias"] else 0))
 
     def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
-        return int(math.prod(output) * (inputs[0][0] // attrs["groups"]) * attrs["k"] ** 2)
+        return int(math.prod(output) * (inputs[0][0] // attrs["groups"]) * self.area(attrs))
+
+    def area(self, attrs: Mapping[str, Any]) -> int:
+        """Pixels under the kernel."""
+        return int(attrs["k"] ** 2)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         from torch import nn
@@ -100,6 +104,28 @@ class Conv(Primitive):
             stride=attrs["stride"],
             padding=attrs["pad"],
             dilation=attrs["dilation"],
+            groups=attrs["groups"],
+            bias=attrs["bias"],
+        )
+
+
+class RectConv(Conv):
+    """A convolution whose kernel, stride and padding differ between height and width."""
+
+    name = "rect_conv"
+
+    def area(self, attrs: Mapping[str, Any]) -> int:
+        return int(attrs["kh"] * attrs["kw"])
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from torch import nn
+
+        return nn.Conv2d(
+            inputs[0][0],
+            attrs["c"],
+            (attrs["kh"], attrs["kw"]),
+            stride=(attrs["sh"], attrs["sw"]),
+            padding=((attrs["kh"] - 1) // 2, (attrs["kw"] - 1) // 2),
             groups=attrs["groups"],
             bias=attrs["bias"],
         )

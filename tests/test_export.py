@@ -120,8 +120,21 @@ def odd() -> Elaborated:
     return elaborated(ODD)
 
 
+RECTANGULAR = """hsp 1
+use "lib/darts.hsp"
+
+cell Cell(x; s) {
+  output conv_7x1_1x7(x, stride = s)
+}
+
+network Rectangular(image: [3, 16, 16]) {
+  output image -> conv(3, 8) -> Cell(1) -> Cell(2) -> conv_7x1_1x7(2) -> classifier(10)
+}
+"""
+
 NETWORKS = {
     "darts_v2": darts,
+    "rectangular": lambda: elaborated(RECTANGULAR),
     "hdas_stages": lambda: derived("hdas_stages.hsp", 1, c=4),
     "nasbench201": lambda: derived("nasbench201.hsp", 3, c=4, n=1),
     "mobile": lambda: elaborated(MOBILE),

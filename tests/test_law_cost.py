@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from programs import SPACES, architecture, published, random_decisions, space
 from random_spaces import spaces
 from reference import genotypes as g
+from reference.ops import operation
 from torch import Tensor, nn
 
 from compiler.cost import Cost, Costs
@@ -95,6 +96,30 @@ def test_random_spaces(text):
         check(searched)
     _, derived = architecture(searched, random_decisions(searched, 0))
     check(derived)
+
+
+def test_rectangular_kernels():
+    """Each axis has a kernel and a stride of its own; a 7x1 behind a 1x7 is the operation of older cells."""
+    text = """hsp 1
+use "lib/darts.hsp"
+
+network N(image: [4, 16, 16]) {
+  x = conv_7x1_1x7(image) -> conv_7x1_1x7(2)
+  output x -> rect_conv(3, 5, 6, 2, 1, groups = 2, bias = true)
+}
+"""
+    searched = space(text)
+    check(searched)
+    ours = Network(searched, (FLATTEN,)).double().eval()
+    theirs = nn.Sequential(
+        *(operation("conv_7x1_1x7", 4, stride, affine=True, pool_norm=False) for stride in (1, 2)),
+        nn.Conv2d(4, 6, (3, 5), stride=(2, 1), padding=(1, 2), groups=2),
+    )
+    theirs.double().eval()
+    for ours_, theirs_ in zip(ours.parameters(), theirs.parameters(), strict=True):
+        theirs_.data.copy_(ours_)
+    x = torch.randn(2, 4, 16, 16, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), theirs(x))
 
 
 # ---------------------------------------------------------------- published figures

@@ -193,6 +193,8 @@ class Param:
         if self.kind == "module":
             return "nn.Module"
         kinds = {type(value) for value in self.values}
+        if kinds == {Ref}:
+            return "tuple[int, int]"
         return "bool" if kinds == {bool} else "int" if kinds <= {int, bool} else "float"
 
 

@@ -95,6 +95,19 @@ def modules(step: Step) -> tuple[New, ...] | None:
                     bias=(attrs["bias"], True),
                 ),
             )
+        case "rect_conv":
+            kernel, stride = (attrs["kh"], attrs["kw"]), (attrs["sh"], attrs["sw"])
+            padding = ((kernel[0] - 1) // 2, (kernel[1] - 1) // 2)
+            return (
+                _new(
+                    "nn.Conv2d",
+                    [("in_channels", c), ("out_channels", step.shape[0]), ("kernel_size", Ref(str(kernel)))],
+                    stride=(Ref(str(stride)), Ref("(1, 1)")),
+                    padding=(Ref(str(padding)), Ref("(0, 0)")),
+                    groups=(attrs["groups"], 1),
+                    bias=(attrs["bias"], True),
+                ),
+            )
         case "linear":
             kind = "TokenLinear" if tokens else "nn.Linear"
             return (_new(kind, [("in_features", c), ("out_features", step.shape[0])], bias=(attrs["bias"], True)),)
