@@ -6,7 +6,7 @@ some decision makes them equal. Copies are compared at the widths of the space, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -96,37 +96,31 @@ class Matcher:
             if block.copy is None and given.copy is None and block.name == given.name:
                 yield from self.operation(block, given)
             return
-        key = block.copy, given.copy, id(self.copies[given.copy].definition)
-        if key not in self.known:
-            like = self.copies[given.copy]
-            try:
-                self.known[key] = self.copy(
-                    self.space.copies[block.copy], Function(like.definition, like.instance, given.copy), like
-                )
-            except Leaves as leaves:
-                self.known[key] = leaves
-        found = self.known[key]
-        if isinstance(found, Leaves):
-            self.miss(4, found.path, found.reason)
-        else:
-            yield found
+        path, like = block.copy, self.copies[given.copy]
+        function = Function(like.definition, like.instance, like.path)
+        key = path, like.path, id(like.definition)
+        yield from self.recalled(key, 4, lambda: self.copy(self.space.copies[path], function, like))
 
     def operation(self, block: Block, given: Block) -> Iterator[Found]:
         """An operation is known by its name and numbers, unless it was handed definitions: then by what it does."""
         if all(_is_plain(value) for side in (block, given) for value in side.params.values()):
             yield {}
             return
-        key = id(block), id(given)
+        inner = Matcher(self.space, self.copies, self.known)
+        inner.meant = dict(zip(block.graph.inputs, given.graph.inputs, strict=True))
+        # The blocks themselves are the key: the ids of blocks that are gone would come again.
+        yield from self.recalled((block, given), 2, lambda: inner.graphs(block, given))
+
+    def recalled(self, key: object, rank: int, match: Callable[[], Found]) -> Iterator[Found]:
+        """What a match gives, made once; why it gives nothing is as specific as ``rank``."""
         if key not in self.known:
-            inner = Matcher(self.space, self.copies, self.known)
-            inner.meant = dict(zip(block.graph.inputs, given.graph.inputs, strict=True))
             try:
-                self.known[key] = inner.graphs(block, given)
+                self.known[key] = match()
             except Leaves as leaves:
                 self.known[key] = leaves
         found = self.known[key]
         if isinstance(found, Leaves):
-            self.miss(2, found.path, found.reason)
+            self.miss(rank, found.path, found.reason)
         else:
             yield found
 
