@@ -10,13 +10,15 @@ import keyword
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 from torch import fx, nn
 
 from .errors import LoweringError
-from .graph import Decision, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from .fused.modules import WeightedSum
+from .fused.program import position, program_of, weight_plan
+from .graph import Decision, Input, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .primitives import PRIMITIVES, decided
 from .symbolic import Open, Var
@@ -122,6 +124,8 @@ class _Lowering:
                 return True
             case Weigh(decision=decision):
                 return not self.decisions[decision].candidates
+            case Sum(terms=terms):
+                return any(self.factors(term.weight) for term in terms)
         return self.mask(node) is not None
 
     def mask(self, node: Node) -> Var | None:
@@ -214,6 +218,8 @@ class _Lowering:
                 assert weights is not None
                 one = graph.call_function(operator.getitem, (self.of(graph, weights, decision), position))
                 return self.called(graph.call_function(operator.mul, (one, sources[0])), node, region)
+            case Sum():
+                return self.sum(index, node, node.payload, graph, modules, values, weights, region)
             case Prim(name="drop_path") if not self.drop_path:
                 return sources[0]
             case Prim():
@@ -249,6 +255,46 @@ class _Lowering:
         modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
         return self.called(graph.call_module(target, tuple(sources)), node, region)
 
+    def sum(
+        self,
+        index: int,
+        node: Node,
+        total: Sum,
+        graph: fx.Graph,
+        modules: dict[str, nn.Module],
+        values: Mapping[int, fx.Node],
+        weights: fx.Node | None,
+        region: Region,
+    ) -> fx.Node:
+        """A sum of terms: a module without parameters, called with those that stayed at their own names."""
+        total = replace(total, terms=tuple(replace(t, weight=self.factors(t.weight)) for t in total.terms))
+        vectors: dict[tuple[str, ...], fx.Node] = {}
+        for factor in (factor for term in total.terms for factor in term.weight):
+            decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions
+            if decisions not in vectors:
+                assert weights is not None
+                vectors[decisions] = self.all_weights(graph, weights, decisions)
+        parts = []
+        for part in (part for term in total.terms for part in term.parts):
+            target = path_from(region.scope, part.scope, part.name)
+            modules[target] = PRIMITIVES[part.prim.name].build(
+                decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
+            )
+            parts.append(graph.get_attr(target))
+        name = attribute(node.name.removeprefix(region.inner))
+        while name in modules:
+            name += "_"
+        sources = self.graph.sources(index)
+        modules[name] = WeightedSum(
+            program_of(total, sources), weight_plan(total, list(vectors), self.decisions)
+        )
+        distinct = [values[source] for source in dict.fromkeys(sources)]
+        return self.called(graph.call_module(name, (list(vectors.values()), distinct, parts)), node, region)
+
+    def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
+        """Without those that are 1: a menu weighs its items itself."""
+        return tuple(f for f in weight if isinstance(f, Share) or not self.decisions[f.decision].candidates)
+
     def called(self, made: fx.Node, node: Node, region: Region) -> fx.Node:
         """The value under a name that a reader recognises."""
         made._rename(self.identifier(node, region))
@@ -272,7 +318,7 @@ class _Lowering:
         """One weight per input of a mix."""
         every = self.all_weights(graph, weights, decisions)
         sizes = [len(self.decisions[decision].items) for decision in decisions]
-        flat = [[_position(assignment, sizes) for assignment in row] for row in rows]
+        flat = [[position(assignment, sizes) for assignment in row] for row in rows]
         total = 1
         for size in sizes:
             total *= size
@@ -284,13 +330,6 @@ class _Lowering:
                 return graph.call_function(operator.getitem, (every, slice(kept[0], None)))
             return graph.call_function(operator.getitem, (every, kept))
         return graph.call_function(row_sums, (every, flat))
-
-
-def _position(assignment: tuple[int, ...], sizes: Sequence[int]) -> int:
-    position = 0
-    for item, size in zip(assignment, sizes, strict=True):
-        position = position * size + item
-    return position
 
 
 def _closed(shape: Shape, node: Node) -> None:
@@ -307,6 +346,16 @@ def _word(name: str) -> str:
 def attribute(name: str) -> str:
     """A dotted name as a path of modules."""
     return ".".join(_safe(part) for part in name.split("."))
+
+
+def path_from(region: tuple[str, ...], scope: tuple[str, ...], name: str) -> str:
+    """The path of modules from a region to what lies in a scope inside it; names are full."""
+    places = [*scope[len(region) :], name]
+    around = [*region[-1:], *places[:-1]] if region else ["", *places[:-1]]
+    return ".".join(
+        attribute(place.removeprefix(f"{outer}.") if outer else place)
+        for place, outer in zip(places, around, strict=True)
+    )
 
 
 def _safe(word: str) -> str:

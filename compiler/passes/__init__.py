@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..graph import SpaceGraph
+from .absorb import absorb
+from .accumulate import accumulate
 from .drop_none import drop_none
 from .flatten import flatten
+from .fold import fold
 from .share import share
+from .tie import tie
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,10 @@ FLATTEN = Pass("flatten", flatten)
 OPTIMISATIONS: tuple[Pass, ...] = (
     Pass("drop_none", drop_none),
     Pass("share", share),
+    Pass("tie", tie),
+    Pass("accumulate", accumulate),
+    Pass("fold", fold),
+    Pass("absorb", absorb),
 )
 """What makes a flat graph cheaper, in order; the naive lowering leaves all of them out."""
 
