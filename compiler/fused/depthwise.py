@@ -24,7 +24,7 @@ def filtered(
     """``weight * relu(scale x + shift)``.
 
     Args:
-        x: (n, h, w, c), contiguous.
+        x: (n, h, w, c), of dense rows of pixels.
         scale: (c), with ``shift``; None for neither.
         shift: (c).
         relu: whether negative values are cut off.
@@ -34,8 +34,11 @@ def filtered(
     Returns:
         (n, h', w', c), contiguous.
     """
-    if kernel.usable(x, geometry):
-        return kernel.forward(x, scale, shift, relu, weight, geometry)
+    if kernel.serves(x) and kernel.knows(geometry):
+        n, h, w, c = x.shape
+        z = x.new_empty(n, geometry.size(h), geometry.size(w), c)
+        kernel.filtered(x, scale, shift, relu, weight.contiguous(), geometry, z)
+        return z
     b = activated(x, scale, shift, relu).permute(0, 3, 1, 2)
     z = F.conv2d(b, weight, None, geometry.stride, geometry.pad, geometry.dilation, x.shape[3])
     return z.permute(0, 2, 3, 1).contiguous()
@@ -52,23 +55,22 @@ def filtered_backward(
     dz: Tensor,
     wants_input: bool,
     wants_weight: bool,
-    into: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """The gradients of `filtered`.
 
     Args:
         center: of a scaled input, its mean.
         dz: (n, h', w', c), contiguous.
-        into: add the gradient of the input to this, where nothing scales it.
 
     Returns:
         The gradient of ``scale x + shift`` (n, h, w, c), that of the weight, and for a scaled input (2, c): the sums of
         the first and of its product with x - center.
     """
-    if kernel.usable(x, geometry):
-        dx = into if into is not None else torch.empty_like(x) if wants_input else None
-        dw, sums = kernel.backward(
-            x, scale, shift, center, relu, weight, geometry, dz, dx, into is not None, wants_weight
+    if kernel.serves(x) and kernel.knows(geometry):
+        dx = x.new_empty(x.shape) if wants_input or center is not None else None
+        weight = weight.contiguous()
+        dw, sums = kernel.filtered_backward(
+            x, scale, shift, center, relu, weight, geometry, dz, dx, False, wants_weight
         )
         return dx, dw, sums
     b = activated(x, scale, shift, relu)
@@ -89,9 +91,13 @@ def filtered_backward(
         return None, dw, None
     g = g.permute(0, 2, 3, 1).contiguous()
     if relu:
-        g = torch.where(b > 0, g, 0)
-    sums = None if center is None else scaled_sums(g, x, center)
-    return g if into is None else into.add_(g), dw, sums
+        g = cut_off(g, b)
+    return g, dw, None if center is None else scaled_sums(g, x, center)
+
+
+def cut_off(g: Tensor, activation: Tensor) -> Tensor:
+    """The gradient of a ReLU: g where the activation is positive, else zero."""
+    return torch.ops.aten.threshold_backward(g, activation, 0)  # type: ignore[no-any-return]
 
 
 def scaled_sums(g: Tensor, x: Tensor, center: Tensor) -> Tensor:

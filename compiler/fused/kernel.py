@@ -1,4 +1,4 @@
-"""The depthwise kernel in C++: built at first use where a compiler is there, cached, else silently unnecessary.
+"""The kernels in C++: built at first use where a compiler is there, cached, else silently unnecessary.
 
 A cached library is found by a hash of everything that it depends on: the source, the command, the compiler and the
 processor, since it is built for just that. `HDAS_KERNEL=off` leaves it out, `HDAS_CACHE` says where to keep it.
@@ -11,14 +11,16 @@ import hashlib
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,10 +58,16 @@ class Filter:
         return (length + 2 * self.pad - self.dilation * (self.k - 1) - 1) // self.stride + 1
 
 
-def usable(x: Tensor, geometry: Filter) -> bool:
-    """Whether the kernel can compute this filter of this tensor here and now."""
-    known = geometry.k in SIDES and geometry.pad <= geometry.dilation * (geometry.k - 1)
-    return known and x.device.type == "cpu" and x.dtype in SUFFIXES and is_available()
+def knows(geometry: Filter) -> bool:
+    """Whether the kernel has this filter."""
+    return (
+        geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
+    )
+
+
+def serves(x: Tensor) -> bool:
+    """Whether the kernel can compute with this tensor here and now."""
+    return x.device.type == "cpu" and x.dtype in SUFFIXES and is_available()
 
 
 def is_available() -> bool:
@@ -67,23 +75,21 @@ def is_available() -> bool:
     return _enabled.get() and os.environ.get("HDAS_KERNEL", "") != "off" and _library() is not None
 
 
-def forward(
-    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor, geometry: Filter
+def filtered(
+    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor, geometry: Filter, z: Tensor
 ) -> Tensor:
-    """``weight * relu(scale x + shift)``: x is (n, h, w, c), contiguous; weight (c, 1, k, k); scale and shift (c)."""
-    n, h, w, c = x.shape
-    z = x.new_empty(n, geometry.size(h), geometry.size(w), c)
-    with_affine = scale is not None and shift is not None
-    held = [x, scale.contiguous() if with_affine and scale is not None else None]
-    held += [shift.contiguous() if with_affine and shift is not None else None, weight.contiguous()]
-    pointers = [_pointer(tensor) for tensor in held]
-    _function("forward", x.dtype)(
-        _sizes(x, z, geometry), *pointers[:3], int(relu), pointers[3], _pointer(z), torch.get_num_threads()
+    """Write ``weight * relu(scale x + shift)`` to z; the result is the sum of z over all pixels, (c).
+
+    x is (n, h, w, c) and z (n, h', w', c), both of dense rows of pixels; weight (c, 1, k, k), contiguous.
+    """
+    totals = x.new_empty(x.shape[3])
+    _function("depthwise_forward", x.dtype)(
+        _sizes(x, z, geometry), _at(x), _at(scale), _at(shift), relu, _at(weight), _at(z), _at(totals), _threads()
     )
-    return z
+    return totals
 
 
-def backward(
+def filtered_backward(
     x: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,
@@ -96,51 +102,303 @@ def backward(
     add: bool,
     wants_weight: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients: of the input, before the scale, into ``dx``, added where ``add``; of the weight, returned.
+    """The gradients: of ``scale x + shift`` into dx, added where ``add``; of the weight, returned.
 
-    The second result, of a scaled input, is (2, c): the sums of that gradient and of its product with x - center.
+    The second result, where there is a center, is (2, c): the sums of that gradient and of its product with x - center.
     """
-    dw = torch.empty_like(weight, memory_format=torch.contiguous_format) if wants_weight else None
-    sums = x.new_empty(2, x.shape[3]) if center is not None else None
-    held = [
-        None if tensor is None else tensor.contiguous() for tensor in (x, scale, shift, center, weight, dz)
-    ]  # alive until the call is over
-    pointers = [_pointer(tensor) for tensor in held]
-    _function("backward", x.dtype)(
+    dw = torch.empty_like(weight) if wants_weight else None
+    totals = x.new_empty(2, x.shape[3]) if center is not None else None
+    _function("depthwise_backward", x.dtype)(
         _sizes(x, dz, geometry),
-        *pointers[:4],
-        int(relu),
-        *pointers[4:],
-        _pointer(dx),
-        int(add),
-        _pointer(dw),
-        _pointer(sums),
-        torch.get_num_threads(),
+        *(_at(x), _at(scale), _at(shift), _at(center), relu, _at(weight), _at(dz)),
+        *(_at(dx), 0 if dx is None else pitch(dx), add, _at(dw), _at(totals), _threads()),
     )
-    return dw, sums
+    return dw, totals
 
 
-def _sizes(x: Tensor, z: Tensor, geometry: Filter) -> ctypes.Array[ctypes.c_int64]:
-    n, h, w, c = x.shape
-    sides = (geometry.k, geometry.stride, geometry.dilation, geometry.pad)
-    return (ctypes.c_int64 * 10)(n, h, w, c, *sides, z.shape[1], z.shape[2])
-
-
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of the columns of (m, c)."""
+    mean, variance = x.new_empty(2, x.shape[1])
+    _function("moments", x.dtype)(*x.shape, x.stride(0), _at(x), _at(mean), _at(variance), _threads())
+    return mean, variance
 
 
 @cache
-def _function(name: str, dtype: torch.dtype) -> ctypes._CFuncPtr:  # type: ignore[name-defined]
+def width(dtype: torch.dtype) -> int:
+    """How many numbers a vector holds: the matrices of a term have to be so many wide, or several times."""
+    return int(_function("width", dtype)())
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of a sum at given tensors: ``share * norm(matrix * filter * relu(before(x)))``.
+
+    x is (n, h, w, c), of dense rows of pixels ``pitch`` apart; a filter (c, 1, k, k); the matrix (c', c); the share a
+    scalar. Norms take the statistics of the batch; each is its epsilon, with gamma and beta where it has them.
+    """
+
+    x: Tensor
+    pitch: int
+    relu: bool
+    geometry: Filter
+    matrix: Tensor
+    filter: Tensor | None = None
+    share: Tensor | None = None
+    before: Affine | None = None
+    norm: Affine | None = None
+
+    def sizes(self, y_pitch: int, is_first: bool) -> bytes:
+        return _term_sizes(
+            tuple(self.x.shape),
+            self.pitch,
+            self.geometry,
+            self.matrix.shape[0],
+            y_pitch,
+            self.relu,
+            is_first,
+            _threads(),
+            0.0 if self.before is None else self.before.eps,
+            0.0 if self.norm is None else self.norm.eps,
+        )
+
+    def inputs(self) -> bytes:
+        before, norm = self.before or NO_NORM, self.norm or NO_NORM
+        return _packed(
+            self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share
+        )
+
+
+@lru_cache(maxsize=4096)
+def _term_sizes(
+    shape: tuple[int, ...],
+    x_pitch: int,
+    g: Filter,
+    columns: int,
+    y_pitch: int,
+    relu: bool,
+    is_first: bool,
+    threads: int,
+    eps_before: float,
+    eps: float,
+) -> bytes:
+    n, h, w, c = shape
+    geometry = (n, h, w, c, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), x_pitch, c)
+    return struct.pack("17q2d", *geometry, columns, y_pitch, relu, is_first, threads, eps_before, eps)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A batch norm's epsilon and parameters."""
+
+    eps: float
+    gamma: Tensor | None = None
+    beta: Tensor | None = None
+
+
+NO_NORM = Affine(0.0)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the backward pass needs of a term, besides its inputs."""
+
+    z: Tensor | None = None
+    """What the matrix reads, (n, h', w', c); None where it is computed again."""
+    mean_before: Tensor | None = None
+    rate_before: Tensor | None = None
+    """1 / sqrt(var + eps) of the norm before the filter."""
+    mean: Tensor | None = None
+    """The mean of z."""
+    covariance: Tensor | None = None
+    """That of z, where a matrix reads it."""
+    rate: Tensor | None = None
+    """1 / sqrt(var + eps) of the norm."""
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        return self.z, self.mean_before, self.rate_before, self.mean, self.covariance, self.rate
+
+    def packed(self) -> bytes:
+        return _packed(*self.tensors()[1:])
+
+
+@dataclass(frozen=True)
+class Found:
+    """The statistics of a term's batch: biased variance of what the norm before reads, mean and variance of the norm's."""
+
+    variance_before: Tensor | None
+    mean: Tensor | None
+    variance: Tensor | None
+
+
+def term_forward(term: Term, y: Tensor, is_first: bool, keep: bool) -> tuple[Kept, Found]:
+    """Add a term to y (n, h', w', c'), contiguous, or write it there if it is the first."""
+    x, c, wide = term.x, term.x.shape[3], y.shape[3]
+    z = x.new_empty(*y.shape[:3], c) if keep else None
+    mean_before = rate_before = variance_before = mean = covariance = rate = mean_out = variance = None
+    if term.before is not None:
+        mean_before, rate_before, variance_before = x.new_empty(3, c).unbind()
+    if term.norm is not None:
+        mean, covariance = x.new_empty(c), x.new_empty(c, c)
+        rate, mean_out, variance = x.new_empty(3, wide).unbind()
+    kept = Kept(z, mean_before, rate_before, mean, covariance, rate)
+    _function("term_forward", x.dtype)(
+        term.sizes(wide, is_first), term.inputs(), kept.packed(), *map(_at, (y, z, variance_before, mean_out, variance))
+    )
+    return kept, Found(variance_before, mean_out, variance)
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Where the gradients of a term go; None where one is not wanted."""
+
+    x: Tensor | None = None
+    gamma_before: Tensor | None = None
+    beta_before: Tensor | None = None
+    filter: Tensor | None = None
+    matrix: Tensor | None = None
+    gamma: Tensor | None = None
+    beta: Tensor | None = None
+    share: Tensor | None = None
+
+
+def term_backward(
+    term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool
+) -> None:
+    """Write a term's gradients, that of x added where ``add``: dy is (n, h', w', c'), total its sum over pixels.
+
+    ``to.x`` is contiguous. With a norm before the filter it has to be there, and nothing is added to it.
+    """
+    pointers = (to.x, to.gamma_before, to.beta_before, to.filter, to.matrix, to.gamma, to.beta, to.share)
+    _function("term_backward", term.x.dtype)(
+        *(term.sizes(dy_pitch, False), term.inputs(), kept.packed(), _at(dy), _at(total), _at(kept.z)),
+        *(_packed(*pointers), 0 if to.x is None else to.x.shape[3], add),
+    )
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Terms that are their sources, (n, h, w, c) with dense rows of pixels, each times a scalar or, with None, 1."""
+
+    sources: tuple[Tensor, ...]
+    pitches: tuple[int, ...]
+    weights: tuple[Tensor | None, ...]
+
+    def packed(self, shape: torch.Size, y_pitch: int, is_first: bool) -> tuple[bytes, tuple[bytes, ...]]:
+        """The structure, and the arrays that it points to."""
+        n, h, w, c = shape
+        arrays = struct.pack(f"{len(self.pitches)}q", *self.pitches), _packed(*self.sources), _packed(*self.weights)
+        places = [ctypes.cast(ctypes.c_char_p(array), ctypes.c_void_p).value for array in arrays]
+        head = struct.pack("6q3P", len(self.sources), n * h * w, c, y_pitch, is_first, _threads(), *places)
+        return head, arrays
+
+
+def plain_forward(plain: Plain, y: Tensor, is_first: bool) -> None:
+    """Add the terms to y (n, h, w, c), contiguous, or write their sum there."""
+    head, _alive = plain.packed(y.shape, y.shape[3], is_first)
+    _function("plain_forward", y.dtype)(head, _at(y))
+
+
+def plain_backward(
+    plain: Plain,
+    dy: Tensor,
+    dy_pitch: int,
+    products: Sequence[Tensor | None],
+    gradients: Sequence[Tensor | None],
+    adds: Sequence[bool],
+) -> Tensor:
+    """The sum of dy over its pixels, (c); each term's product with dy and gradient go where they are wanted.
+
+    Gradients are contiguous; those of ``adds`` are added.
+    """
+    total = dy.new_empty(dy.shape[3])
+    head, _alive = plain.packed(dy.shape, dy_pitch, False)
+    pitches = [0 if tensor is None else tensor.shape[3] for tensor in gradients]
+    numbers = struct.Struct(f"{len(pitches)}q")
+    _function("plain_backward", dy.dtype)(
+        *(head, _at(dy), _at(total), _packed(*products), _packed(*gradients)),
+        *(numbers.pack(*pitches), numbers.pack(*adds)),
+    )
+    return total
+
+
+def scaled_forward(x: Tensor, scale: Tensor, shift: Tensor, y: Tensor, add: bool) -> None:
+    """``y = [y +] scale x + shift`` by columns of (m, c)."""
+    _function("scaled_forward", x.dtype)(
+        *(*x.shape, x.stride(0), _at(x), _at(scale), _at(shift), add, y.stride(0), _at(y), _threads())
+    )
+
+
+def column_products(a: Tensor, b: Tensor, center: Tensor) -> Tensor:
+    """The sum over rows of ``a (b - center)``, by columns of (m, c)."""
+    sums = a.new_empty(a.shape[1])
+    _function("column_products", a.dtype)(
+        *(*a.shape, a.stride(0), _at(a), b.stride(0), _at(b), _at(center), _at(sums), _threads())
+    )
+    return sums
+
+
+def affine(g: Tensor, scale: Tensor, x: Tensor, slope: Tensor, shift: Tensor) -> None:
+    """``g = scale g + slope x + shift`` in place, by columns of (m, c)."""
+    _function("affine", g.dtype)(
+        *(*g.shape, g.stride(0), _at(g), x.stride(0), _at(x), _at(scale), _at(slope), _at(shift), _threads())
+    )
+
+
+def _packed(*tensors: Tensor | None) -> bytes:
+    return struct.pack(f"{len(tensors)}P", *(0 if tensor is None else tensor.data_ptr() for tensor in tensors))
+
+
+def pitch(x: Tensor) -> int:
+    """How many numbers lie between the starts of two neighbouring pixels of (n, h, w, c); 0 where that differs."""
+    n, h, w, c = x.shape
+    steps = [(w, x.stride(2)), (h, x.stride(1) // w), (n, x.stride(0) // (h * w))]
+    found = next((step for count, step in steps if count > 1), c)
+    regular = all(
+        count == 1 or stride == found * size
+        for count, stride, size in ((w, x.stride(2), 1), (h, x.stride(1), w), (n, x.stride(0), h * w))
+    )
+    return found if regular and found >= c and (c == 1 or x.stride(3) == 1) else 0
+
+
+def _sizes(x: Tensor, z: Tensor, geometry: Filter) -> bytes:
+    n, h, w, c = x.shape
+    sides = (geometry.k, geometry.stride, geometry.dilation, geometry.pad)
+    return struct.pack("12q", n, h, w, c, *sides, z.shape[1], z.shape[2], pitch(x), pitch(z))
+
+
+def _at(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _threads() -> int:
+    return torch.get_num_threads()
+
+
+POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+BYTES = ctypes.c_char_p
+SIGNATURES: dict[str, tuple[type[Any], ...]] = {
+    "width": (),
+    "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 3, INT),
+    "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
+    "moments": (*[LONG] * 3, *[POINTER] * 3, INT),
+    "plain_forward": (BYTES, POINTER),
+    "plain_backward": (BYTES, POINTER, POINTER, BYTES, BYTES, BYTES, BYTES),
+    "scaled_forward": (*[LONG] * 3, *[POINTER] * 3, INT, LONG, POINTER, INT),
+    "column_products": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 3, INT),
+    "affine": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 4, INT),
+    "term_forward": (BYTES, BYTES, BYTES, *[POINTER] * 5),
+    "term_backward": (BYTES, BYTES, BYTES, *[POINTER] * 3, BYTES, LONG, INT),
+}
+"""The arguments of the functions of kernel.cpp."""
+
+
+@cache
+def _function(name: str, dtype: torch.dtype) -> Any:
     library = _library()
-    assert library is not None, "`usable` was asked first"
-    function = library[f"depthwise_{name}_{SUFFIXES[dtype]}"]
-    pointer, number = ctypes.c_void_p, ctypes.c_int
-    if name == "forward":
-        function.argtypes = [pointer, pointer, pointer, pointer, number, pointer, pointer, number]
-    else:
-        function.argtypes = [*[pointer] * 5, number, pointer, pointer, pointer, number, pointer, pointer, number]
-    function.restype = None
+    assert library is not None, "`serves` was asked first"
+    function = library[f"{name}_{SUFFIXES[dtype]}"]
+    function.argtypes = SIGNATURES[name]
+    function.restype = INT
     return function
 
 
@@ -155,7 +413,7 @@ def _library() -> ctypes.CDLL | None:
         return None
     try:
         command = [compiler, *FLAGS, str(SOURCE), *_runtime()]
-        target = _cache() / f"depthwise-{_key(command)}.so"
+        target = _cache() / f"kernel-{_key(command)}.so"
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as folder:

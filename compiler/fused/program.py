@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from ..graph import Decision, Part, Share, Sum, Weigh
@@ -29,6 +30,11 @@ class Step:
     projection: int | None = None
     norm: int | None = None
     tied: tuple[int, ...] = ()
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the term is its source, weighted."""
+        return not self.relu and self.filter is self.projection is self.norm is None
 
 
 @dataclass(frozen=True)
