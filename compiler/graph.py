@@ -203,7 +203,21 @@ class Sum:
     keep: bool = True
 
 
-Payload: TypeAlias = "Input | Prim | Mix | Weigh | Call | Sum"
+@dataclass(frozen=True)
+class Sums:
+    """Several sums of terms of one input, computed together; `Item` nodes read them."""
+
+    sums: tuple[Sum, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One of several sums."""
+
+    index: int
+
+
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Call | Sum | Sums | Item"
 
 
 @dataclass(frozen=True)
@@ -295,8 +309,17 @@ def describe(payload: Payload) -> str:
             return f"weigh[{decision}: {index}]"
         case Call(block=block):
             return f"{block.level} {block.copy or block.name}"
-        case Sum(terms=terms, keep=keep):
-            return f"sum[{' + '.join(map(_described, terms))}]{'' if keep else ' computed again'}"
+        case Sum():
+            return f"sum[{_described_sum(payload)}]"
+        case Sums(sums=sums):
+            return f"sums[{' | '.join(map(_described_sum, sums))}]"
+        case Item(index=index):
+            return f"item[{index}]"
+
+
+def _described_sum(total: Sum) -> str:
+    again = "" if total.keep else "; filters again in backward"
+    return " + ".join(map(_described, total.terms)) + again
 
 
 def _described(term: Term) -> str:

@@ -16,9 +16,9 @@ import networkx as nx
 from torch import fx, nn
 
 from .errors import LoweringError
-from .fused.modules import WeightedSum
-from .fused.program import position, program_of, weight_plan
-from .graph import Decision, Input, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Weigh
+from .fused.modules import WeightedSum, WeightedSums
+from .fused.program import Program, position, program_of, weight_plan
+from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .primitives import PRIMITIVES, decided
 from .symbolic import Open, Var
@@ -126,6 +126,8 @@ class _Lowering:
                 return not self.decisions[decision].candidates
             case Sum(terms=terms):
                 return any(self.factors(term.weight) for term in terms)
+            case Sums(sums=sums):
+                return any(self.factors(term.weight) for total in sums for term in total.terms)
         return self.mask(node) is not None
 
     def mask(self, node: Node) -> Var | None:
@@ -218,8 +220,13 @@ class _Lowering:
                 assert weights is not None
                 one = graph.call_function(operator.getitem, (self.of(graph, weights, decision), position))
                 return self.called(graph.call_function(operator.mul, (one, sources[0])), node, region)
-            case Sum():
-                return self.sum(index, node, node.payload, graph, modules, values, weights, region)
+            case Sum() as total:
+                return self.sums(index, node, (total,), graph, modules, values, weights, region)
+            case Sums(sums=sums):
+                return self.sums(index, node, sums, graph, modules, values, weights, region)
+            case Item(index=position):
+                item = graph.call_function(operator.getitem, (sources[0], position))
+                return self.called(item, node, region)
             case Prim(name="drop_path") if not self.drop_path:
                 return sources[0]
             case Prim():
@@ -255,27 +262,34 @@ class _Lowering:
         modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
         return self.called(graph.call_module(target, tuple(sources)), node, region)
 
-    def sum(
+    def sums(
         self,
         index: int,
         node: Node,
-        total: Sum,
+        sums: Sequence[Sum],
         graph: fx.Graph,
         modules: dict[str, nn.Module],
         values: Mapping[int, fx.Node],
         weights: fx.Node | None,
         region: Region,
     ) -> fx.Node:
-        """A sum of terms: a module without parameters, called with those that stayed at their own names."""
-        total = replace(total, terms=tuple(replace(t, weight=self.factors(t.weight)) for t in total.terms))
+        """Sums of terms: a module without parameters, called with those that stayed at their own names."""
+        sources = self.graph.sources(index)
+        programs: list[Program] = []
         vectors: dict[tuple[str, ...], fx.Node] = {}
-        for factor in (factor for term in total.terms for factor in term.weight):
+        parts: list[fx.Node] = []
+        terms: list[Term] = []
+        for total in sums:
+            kept = [replace(term, weight=self.factors(term.weight)) for term in total.terms]
+            of = sources if len(sources) == len(kept) else sources[:1] * len(kept)
+            programs.append(program_of(replace(total, terms=tuple(kept)), of, terms))
+            terms += kept
+        for factor in (factor for term in terms for factor in term.weight):
             decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions
             if decisions not in vectors:
                 assert weights is not None
                 vectors[decisions] = self.all_weights(graph, weights, decisions)
-        parts = []
-        for part in (part for term in total.terms for part in term.parts):
+        for part in (part for term in terms for part in term.parts):
             target = path_from(region.scope, part.scope, part.name)
             modules[target] = PRIMITIVES[part.prim.name].build(
                 decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
@@ -284,10 +298,8 @@ class _Lowering:
         name = attribute(node.name.removeprefix(region.inner))
         while name in modules:
             name += "_"
-        sources = self.graph.sources(index)
-        modules[name] = WeightedSum(
-            program_of(total, sources), weight_plan(total, list(vectors), self.decisions)
-        )
+        plan = weight_plan(terms, list(vectors), self.decisions)
+        modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(programs, plan)
         distinct = [values[source] for source in dict.fromkeys(sources)]
         return self.called(graph.call_module(name, (list(vectors.values()), distinct, parts)), node, region)
 

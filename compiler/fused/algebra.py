@@ -35,58 +35,69 @@ IDENTITY = Filter(1)
 SLOTS = len(Kept().tensors())
 
 
-def weighted_sum(
-    program: Program, holders: Sequence[Holder], mixing: Tensor | None, sources: Sequence[Tensor]
-) -> Tensor:
-    """The sum of the terms of a program.
+def weighted_sums(
+    programs: Sequence[Program], holders: Sequence[Holder], mixing: Tensor | None, sources: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The sums of the terms of programs.
 
     Args:
-        program: the terms.
-        holders: the convolutions and norms that hold the parameters, in the order of the program.
+        programs: the terms.
+        holders: the convolutions and norms that hold the parameters, in the order of the programs.
         mixing: the weights of the terms that have one.
         sources: the distinct sources, (n, c, h, w).
 
     Returns:
-        (n, c, h, w), channels-last in memory.
+        A tensor (n, c', h', w') for each program, channels-last in memory.
 
     Raises:
         ValueError: where a norm would take the variance of a single value.
     """
     parameters = [parameter for holder in holders for parameter in (holder.weight, holder.bias)]
-    result: Tensor = _WeightedSum.apply(program, tuple(holders), mixing, len(sources), *sources, *parameters)
+    result: tuple[Tensor, ...] = _WeightedSums.apply(
+        tuple(programs), tuple(holders), mixing, len(sources), *sources, *parameters
+    )
     return result
 
 
-class _WeightedSum(torch.autograd.Function):
+class _WeightedSums(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        program: Program,
+        programs: tuple[Program, ...],
         holders: tuple[Holder, ...],
         mixing: Tensor | None,
         count: int,
         *tensors: Tensor | None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         sources = [channels_last(x) for x in tensors[:count] if x is not None]
         batch = [uses_batch(holder) for holder in holders]
-        bound = Bound(program, holders, mixing, sources, tensors[count:], batch)
-        y, kept = _Forward(bound).run()
-        ctx.program, ctx.holders, ctx.count, ctx.batch = program, holders, count, batch
-        ctx.save_for_backward(mixing, *sources, *tensors[count:], *(t for item in kept for t in item.tensors()))
-        return y.permute(0, 3, 1, 2)
+        bound = Bound(holders, mixing, sources, tensors[count:], batch)
+        results, every = [], []
+        for program in programs:
+            y, kept = _Forward(bound, program).run()
+            results.append(y.permute(0, 3, 1, 2))
+            every += kept
+        bound.statistics.apply()
+        ctx.programs, ctx.holders, ctx.count, ctx.batch = programs, holders, count, batch
+        ctx.save_for_backward(mixing, *sources, *tensors[count:], *(t for item in every for t in item.tensors()))
+        ctx.set_materialize_grads(False)
+        return tuple(results)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         mixing, *rest = ctx.saved_tensors
         count, parameters = ctx.count, 2 * len(ctx.holders)
         sources, values, rest = rest[:count], rest[count : count + parameters], rest[count + parameters :]
-        kept = [Kept(*rest[at : at + SLOTS]) for at in range(0, len(rest), SLOTS)]
-        bound = Bound(ctx.program, ctx.holders, mixing, sources, values, ctx.batch)
+        kept = iter([Kept(*rest[at : at + SLOTS]) for at in range(0, len(rest), SLOTS)])
+        bound = Bound(ctx.holders, mixing, sources, values, ctx.batch)
         bound.wants_sources = ctx.needs_input_grad[4 : 4 + count]
         bound.wants_parameters = ctx.needs_input_grad[4 + count :]
-        _Backward(bound, channels_last(gradient)).run(kept)
-        to_mixing = torch.stack(bound.to_shares) if ctx.needs_input_grad[2] else None
+        for program, gradient in zip(ctx.programs, gradients, strict=True):
+            of_program = [next(kept) for _ in program.steps]
+            if gradient is not None:
+                _Backward(bound, program, channels_last(gradient)).run(of_program)
+        to_mixing = bound.to_mixing() if ctx.needs_input_grad[2] else None
         to_sources = [None if g is None else g.permute(0, 3, 1, 2) for g in bound.to_sources]
         return None, None, to_mixing, None, *to_sources, *bound.to_parameters
 
@@ -125,19 +136,19 @@ def whole(bound: Bound, step: Step) -> Term | None:
 class _Forward:
     """The sum itself; moves the running statistics."""
 
-    def __init__(self, bound: Bound) -> None:
-        self.bound = bound
-        self.torch = TorchTerms(bound)
+    def __init__(self, bound: Bound, program: Program) -> None:
+        self.bound, self.program = bound, program
+        self.torch = TorchTerms(bound, program.keep)
 
     def run(self) -> tuple[Tensor, list[Kept]]:
         """The sum (n, h, w, c), and what each term's gradient needs."""
         bound = self.bound
-        plain = bound.plain if bound.serves else []
+        bound.y = bound.constant = None
+        plain = self.program.plain if bound.serves else ()
         if plain:
             bound.y = bound.sources[plain[0].source].new_empty(bound.sources[plain[0].source].shape)
             kernel.plain_forward(bound.plain_terms(plain), bound.y, True)
-        kept = [Kept() if step in plain else self.term(step) for step in bound.program.steps]
-        bound.statistics.apply()
+        kept = [Kept() if step in plain else self.term(step) for step in self.program.steps]
         assert bound.y is not None
         if bound.constant is not None:
             bound.y.add_(bound.constant)
@@ -152,7 +163,7 @@ class _Forward:
         if bound.y is None:
             n, h, w, _ = term.x.shape
             bound.y = term.x.new_empty(n, geometry.size(h), geometry.size(w), len(term.matrix))
-        kept, found = kernel.term_forward(term, bound.y, is_first, bound.program.keep and step.filter is not None)
+        kept, found = kernel.term_forward(term, bound.y, is_first, self.program.keep and step.filter is not None)
         if step.before is not None:
             n, h, w, _ = term.x.shape
             bound.observe((step.before,), kept.mean_before, found.variance_before, n * h * w)
@@ -165,18 +176,20 @@ class _Forward:
 class _Backward:
     """All gradients, at ``dy`` (n, h, w, c) of dense rows of pixels."""
 
-    def __init__(self, bound: Bound, dy: Tensor) -> None:
-        self.bound, self.dy, self.pitch = bound, dy, kernel.pitch(dy)
+    def __init__(self, bound: Bound, program: Program, dy: Tensor) -> None:
+        self.bound, self.program, self.dy, self.pitch = bound, program, dy, kernel.pitch(dy)
 
     def run(self, kept: Sequence[Kept]) -> None:
         bound = self.bound
-        plain = bound.plain if bound.serves else []
-        if bound.serves:
+        plain = self.program.plain if bound.serves else ()
+        if not bound.serves:
+            self.total = self.dy.sum((0, 1, 2))
+        elif plain or self.program.has_norm:
             self.total = self.plain_terms(plain)
         else:
-            self.total = self.dy.sum((0, 1, 2))
-        terms = TorchTerms(bound, self.dy, self.total)
-        for step, item in zip(bound.program.steps, kept, strict=True):
+            self.total = self.dy.new_empty(0)
+        terms = TorchTerms(bound, self.program.keep, self.dy, self.total)
+        for step, item in zip(self.program.steps, kept, strict=True):
             if step in plain:
                 continue
             term = whole(bound, step)

@@ -15,8 +15,8 @@ from .program import Step
 class TorchTerms:
     """Terms forward and backward; backward, ``dy`` is (n, h, w, c) and ``total`` its sum over pixels."""
 
-    def __init__(self, bound: Bound, dy: Tensor | None = None, total: Tensor | None = None) -> None:
-        self.bound = bound
+    def __init__(self, bound: Bound, keep: bool, dy: Tensor | None = None, total: Tensor | None = None) -> None:
+        self.bound, self.keep = bound, keep
         if dy is not None and total is not None:
             self.dy, self.total = dy, total
 
@@ -30,7 +30,7 @@ class TorchTerms:
         z = self.operand(step, x, mean_before, rate_before)
         weight = bound.weight(step.projection)
         is_read = weight is not None or step.norm is not None or share is not None
-        kept = z if step.filter is not None and bound.program.keep and is_read else None
+        kept = z if step.filter is not None and self.keep and is_read else None
         if step.norm is None:
             if weight is None:
                 self.add(z, share, is_own=z is not x and kept is None)

@@ -1,9 +1,8 @@
-"""A program bound to tensors: what its terms read, and where their results and gradients go."""
+"""Programs bound to tensors: what their terms read, and where their results and gradients go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from . import kernel
 from .kernel import Affine, Plain
-from .program import Program, Step
+from .program import Step
 from .statistics import Statistics
 
 Holder: TypeAlias = "nn.Conv2d | nn.BatchNorm2d"
@@ -30,7 +29,7 @@ def rows(x: Tensor) -> Tensor:
 
 
 class Bound:
-    """A program at given tensors; ``parameters`` are a weight and a bias, or None, for each holder.
+    """Programs at given tensors; ``parameters`` are a weight and a bias, or None, for each holder.
 
     Forward, ``y`` is the sum so far and ``constant`` what is still to be added to each pixel of it. Backward, ``to_*``
     hold the gradients.
@@ -38,14 +37,13 @@ class Bound:
 
     def __init__(
         self,
-        program: Program,
         holders: Sequence[Holder],
         mixing: Tensor | None,
         sources: Sequence[Tensor],
         parameters: Sequence[Tensor | None],
         batch: Sequence[bool],
     ) -> None:
-        self.program, self.holders, self.sources, self.parameters = program, holders, sources, parameters
+        self.holders, self.sources, self.parameters = holders, sources, parameters
         self.batch = batch
         """Whether each holder is a norm that takes the statistics of the batch."""
         self.shares: Sequence[Tensor] = () if mixing is None else mixing.unbind()
@@ -54,7 +52,7 @@ class Bound:
         self.statistics = Statistics()
         self.y: Tensor | None = None
         self.constant: Tensor | None = None
-        self.to_shares: list[Tensor] = list(self.shares)
+        self.to_shares: list[Tensor | None] = [None] * len(self.shares)
         self.to_sources: list[Tensor | None] = [None] * len(sources)
         self.to_parameters: list[Tensor | None] = [None] * len(parameters)
         self.wants_sources: Sequence[bool] = ()
@@ -74,11 +72,6 @@ class Bound:
     def affine(self, norm: int) -> Affine:
         return Affine(self.holders[norm].eps, self.weight(norm), self.bias(norm))  # type: ignore[union-attr, arg-type]
 
-    @cached_property
-    def plain(self) -> list[Step]:
-        """The terms that are a source, weighted."""
-        return [step for step in self.program.steps if step.is_plain]
-
     def plain_terms(self, steps: Sequence[Step]) -> Plain:
         return Plain(
             tuple(self.sources[step.source] for step in steps),
@@ -87,6 +80,12 @@ class Bound:
         )
 
     # ------------------------------------------------------------ what is written
+
+    def to_mixing(self) -> Tensor:
+        """The gradients of all weights of terms."""
+        return torch.stack(
+            [torch.zeros_like(s) if g is None else g for s, g in zip(self.shares, self.to_shares, strict=True)]
+        )
 
     def observe(self, norms: Sequence[int], mean: Tensor | None, variance: Tensor | None, count: int) -> None:
         """Let the running statistics of norms follow a mean and a biased variance of ``count`` values."""

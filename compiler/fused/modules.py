@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .algebra import weighted_sum
+from .algebra import weighted_sums
 from .program import Program, Step, WeightPlan
 
 
-class WeightedSum(nn.Module):
-    """The sum of the terms of a program.
+class WeightedSums(nn.Module):
+    """Sums of the terms of programs, of the same sources.
 
     It is called with the joint weights of the decisions that its plan counts on, the distinct sources (n, c, h, w), and
-    the modules of its parts in order.
+    the modules of its parts in order; the result is a tuple.
     """
 
-    def __init__(self, program: Program, plan: WeightPlan) -> None:
+    def __init__(self, programs: Sequence[Program], plan: WeightPlan) -> None:
         super().__init__()
-        self.program, self.plan = program, plan
+        self.programs, self.plan = tuple(programs), plan
         self.is_simple = all(len(factors) == 1 and len(factors[0]) == 1 for factors in plan)
         places = [place for factors in plan for factor in factors for place in factor]
         self.register_buffer("places", torch.tensor(places, dtype=torch.long), persistent=False)
@@ -40,14 +40,31 @@ class WeightedSum(nn.Module):
             weights.append(product)
         return torch.stack(weights)
 
-    def forward(self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> Tensor:
+    def sums(
+        self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
+    ) -> tuple[Tensor, ...]:
         mixing = self.mixing(vectors)
         if _is_plain_torch(sources):
-            return operation_by_operation(self.program, parts, mixing, sources)
-        return weighted_sum(self.program, parts, mixing, sources)  # type: ignore[arg-type]
+            return tuple(operation_by_operation(program, parts, mixing, sources) for program in self.programs)
+        return weighted_sums(self.programs, parts, mixing, sources)  # type: ignore[arg-type]
+
+    def forward(
+        self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
+    ) -> tuple[Tensor, ...]:
+        return self.sums(vectors, sources, parts)
 
     def extra_repr(self) -> str:
-        return f"{len(self.program.steps)} terms"
+        return ", ".join(f"{len(program.steps)} terms" for program in self.programs)
+
+
+class WeightedSum(WeightedSums):
+    """The sum of the terms of one program; the result is a tensor."""
+
+    def forward(  # type: ignore[override]
+        self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
+    ) -> Tensor:
+        (result,) = self.sums(vectors, sources, parts)
+        return result
 
 
 def _is_plain_torch(sources: Sequence[Tensor]) -> bool:

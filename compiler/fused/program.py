@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from ..graph import Decision, Part, Share, Sum, Weigh
+from ..graph import Decision, Part, Share, Sum, Term, Weigh
 from ..primitives import decided
 from .kernel import Filter
 
@@ -44,6 +44,16 @@ class Program:
     steps: tuple[Step, ...]
     keep: bool = True
 
+    @cached_property
+    def plain(self) -> tuple[Step, ...]:
+        """The terms that are a source, weighted."""
+        return tuple(step for step in self.steps if step.is_plain)
+
+    @cached_property
+    def has_norm(self) -> bool:
+        """Whether some term ends in a norm."""
+        return any(step.norm is not None for step in self.steps)
+
 
 def geometry_of(conv: Part) -> Filter:
     """The geometry of a depthwise convolution."""
@@ -51,10 +61,10 @@ def geometry_of(conv: Part) -> Filter:
     return Filter(values["k"], values["stride"], values["dilation"], values["pad"])
 
 
-def program_of(total: Sum, sources: tuple[int, ...]) -> Program:
-    """The program of a sum of these sources; modules count the parts of all terms, in order."""
+def program_of(total: Sum, sources: Sequence[int], before: Sequence[Term] = ()) -> Program:
+    """The program of a sum of these sources; modules and weights are counted on from those of the terms ``before``."""
     distinct = list(dict.fromkeys(sources))
-    modules = weights = 0
+    modules, weights = sum(len(term.parts) for term in before), sum(bool(term.weight) for term in before)
     steps = []
     for term, source in zip(total.terms, sources, strict=True):
         places: dict[int, int] = {}
@@ -87,7 +97,7 @@ WeightPlan: TypeAlias = "tuple[tuple[tuple[int, ...], ...], ...]"
 
 
 def weight_plan(
-    total: Sum, vectors: Sequence[tuple[str, ...]], decisions: Mapping[str, Decision]
+    terms: Sequence[Term], vectors: Sequence[tuple[str, ...]], decisions: Mapping[str, Decision]
 ) -> WeightPlan:
     """Where the weights of the terms stand in the joint weights of these groups of decisions, one after the other."""
     starts, start = {}, 0
@@ -101,7 +111,7 @@ def weight_plan(
         sizes = [len(decisions[path].items) for path in factor.decisions]
         return tuple(starts[factor.decisions] + position(joint, sizes) for joint in factor.row)
 
-    return tuple(tuple(positions(factor) for factor in term.weight) for term in total.terms if term.weight)
+    return tuple(tuple(positions(factor) for factor in term.weight) for term in terms if term.weight)
 
 
 def position(assignment: Sequence[int], sizes: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..graph import SpaceGraph
 from .absorb import absorb
 from .accumulate import accumulate
+from .batch import batch
 from .drop_none import drop_none
 from .flatten import flatten
 from .fold import fold
@@ -33,6 +34,7 @@ OPTIMISATIONS: tuple[Pass, ...] = (
     Pass("accumulate", accumulate),
     Pass("fold", fold),
     Pass("absorb", absorb),
+    Pass("batch", batch),
 )
 """What makes a flat graph cheaper, in order; the naive lowering leaves all of them out."""
 

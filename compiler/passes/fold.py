@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..graph import Node, SpaceGraph, Sum, Term
-from .rewrite import is_norm, is_projection, part_of, rebuild
+from .rewrite import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
 from .sums import Deeper, inlined, take_in, taker
 
-WIDEST = 2.0
+WIDEST = 1.0
 """Up to how many input channels per output channel the covariance of the input is cheaper than the output itself."""
 
 
 def fold(graph: SpaceGraph) -> SpaceGraph:
     """Take norms, and pointwise convolutions with their norms, into sums."""
-    may_take = taker(graph)
+    may_take, for_relu = taker(graph), _only_for_a_relu(graph)
+    at = {node.name: index for index, node in graph.order()}
 
     def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         def inner(source: Node, term: Term, index: int) -> Deeper | None:
@@ -34,15 +35,28 @@ def fold(graph: SpaceGraph) -> SpaceGraph:
         if isinstance(node.payload, Sum):
             return take_in(node, node.payload.terms, sources, result, inner)
         source = result.node(sources[0]) if sources else node
-        if is_norm(node) and is_projection(source) and may_take(source, node):
+        if is_norm(node) and is_projection(source) and may_take(source, node) and node.name not in for_relu:
             before = result.node(result.sources(sources[0])[0])
             if pays(source, before):
                 term = Term(projection=part_of(result, sources[0]), norm=part_of(graph, at[node.name]))
                 return result.add(replace(node, payload=Sum((term,))), result.sources(sources[0]))
         return None
 
-    at = {node.name: index for index, node in graph.order()}
     return rebuild(graph, visit)
+
+
+def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
+    """The nodes that one ReLU reads and nothing else: what filters that may compute them on the way (`absorb`)."""
+    readers: dict[int, list[int]] = {}
+    for index, _ in graph.order():
+        for source in graph.sources(index):
+            readers.setdefault(source, []).append(index)
+    counts = reader_counts(graph)
+    return {
+        graph.node(source).name
+        for source, found in readers.items()
+        if counts[source] == 1 and is_relu(graph.node(found[0])) and counts[found[0]] == 1
+    }
 
 
 def pays(projection: Node, source: Node) -> bool:
