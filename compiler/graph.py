@@ -205,7 +205,10 @@ class Sum:
 
 @dataclass(frozen=True)
 class Sums:
-    """Several sums of terms of one input, computed together; `Item` nodes read them."""
+    """Several sums of the same inputs, computed together; `Item` nodes read them.
+
+    The node is fed by the inputs of all terms of the first sum, then of the second, and so on.
+    """
 
     sums: tuple[Sum, ...]
 

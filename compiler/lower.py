@@ -274,15 +274,16 @@ class _Lowering:
         region: Region,
     ) -> fx.Node:
         """Sums of terms: a module without parameters, called with those that stayed at their own names."""
-        sources = self.graph.sources(index)
+        pending = list(self.graph.sources(index))
+        distinct = list(dict.fromkeys(pending))
         programs: list[Program] = []
         vectors: dict[tuple[str, ...], fx.Node] = {}
         parts: list[fx.Node] = []
         terms: list[Term] = []
         for total in sums:
             kept = [replace(term, weight=self.factors(term.weight)) for term in total.terms]
-            of = sources if len(sources) == len(kept) else sources[:1] * len(kept)
-            programs.append(program_of(replace(total, terms=tuple(kept)), of, terms))
+            of, pending = pending[: len(kept)], pending[len(kept) :]
+            programs.append(program_of(replace(total, terms=tuple(kept)), of, distinct, terms))
             terms += kept
         for factor in (factor for term in terms for factor in term.weight):
             decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions
@@ -300,8 +301,8 @@ class _Lowering:
             name += "_"
         plan = weight_plan(terms, list(vectors), self.decisions)
         modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(programs, plan)
-        distinct = [values[source] for source in dict.fromkeys(sources)]
-        return self.called(graph.call_module(name, (list(vectors.values()), distinct, parts)), node, region)
+        read = [values[source] for source in distinct]
+        return self.called(graph.call_module(name, (list(vectors.values()), read, parts)), node, region)
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
         """Without those that are 1: a menu weighs its items itself."""

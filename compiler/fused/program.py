@@ -61,9 +61,12 @@ def geometry_of(conv: Part) -> Filter:
     return Filter(values["k"], values["stride"], values["dilation"], values["pad"])
 
 
-def program_of(total: Sum, sources: Sequence[int], before: Sequence[Term] = ()) -> Program:
-    """The program of a sum of these sources; modules and weights are counted on from those of the terms ``before``."""
-    distinct = list(dict.fromkeys(sources))
+def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> Program:
+    """The program of a sum.
+
+    ``sources`` are those of its terms, places in ``distinct``; modules and weights are counted on from those of the
+    terms ``before``.
+    """
     modules, weights = sum(len(term.parts) for term in before), sum(bool(term.weight) for term in before)
     steps = []
     for term, source in zip(total.terms, sources, strict=True):

@@ -1,4 +1,5 @@
-"""batch: equal-shaped sums of one source are computed together, where the last of their inputs is ready."""
+"""batch: equal-shaped sums of the same sources are computed together: each source is read and its gradient written once.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +10,27 @@ from .rewrite import rebuild
 
 
 def batch(graph: SpaceGraph) -> SpaceGraph:
-    """Join the sums of a cell or stage that read one and the same tensor and give tensors of one shape."""
+    """Join the sums of a cell or stage that read the same tensors and give tensors of one shape."""
     groups: dict[object, list[int]] = {}
     for index, node in graph.order():
-        sources = set(graph.sources(index))
-        if isinstance(node.payload, Sum) and len(sources) == 1 and any(term.projection for term in node.payload.terms):
-            groups.setdefault((node.scope, *sources, node.shape), []).append(index)
-    leaders = {member: members for members in groups.values() if len(members) > 1 for member in members}
+        if isinstance(node.payload, Sum):
+            groups.setdefault((node.scope, frozenset(graph.sources(index)), node.shape), []).append(index)
+    joined = {member: members for members in groups.values() if len(members) > 1 for member in members}
     at = {node.name: index for index, node in graph.order()}
-    joint: dict[int, int] = {}
+    moved: dict[int, int] = {}
+    made: dict[int, int] = {}
 
     def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
-        members = leaders.get(at[node.name])
+        index = at[node.name]
+        moved.update(zip(graph.sources(index), sources, strict=True))
+        members = joined.get(index)
         if members is None:
             return None
-        first = members[0]
-        if first not in joint:
+        if members[0] not in made:
             sums = tuple(s for s in (graph.node(member).payload for member in members) if isinstance(s, Sum))
-            source = sources[:1]
-            made = replace(node, name=f"{node.name}.batch", payload=Sums(sums), line=None)
-            joint[first] = result.add(made, source)
-        return result.add(replace(node, payload=Item(members.index(at[node.name]))), (joint[first],))
+            every = tuple(moved[source] for member in members for source in graph.sources(member))
+            together = replace(node, name=f"{node.name}.batch", payload=Sums(sums), line=None)
+            made[members[0]] = result.add(together, every)
+        return result.add(replace(node, payload=Item(members.index(index))), (made[members[0]],))
 
     return rebuild(graph, visit)
