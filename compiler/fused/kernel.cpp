@@ -1,7 +1,7 @@
 // What the algebra of sums needs beyond torch, for channels-last images on the CPU: rows are pixels, columns channels,
 // and a row begins `ld` numbers after the one before, so that an image may be some columns of a wider one.
 //
-//   depthwise    z = w * relu(scale x + shift), its gradients, and the sums of z
+//   depthwise    z = w * relu(scale x + shift), and its gradients
 //   moments      mean and variance of each column
 //   term         a whole term of a sum: y += share * norm(matrix * depthwise), and all its gradients
 //
@@ -139,35 +139,39 @@ void add_up(const std::vector<V<T>>& parts, int64_t n, int64_t c, int64_t per_it
     }
 }
 
+// One image and block of columns of z = w * relu(scale x + shift); the result is the sum of z.
 template <typename T>
-void depthwise_forward(const Geometry& g, const T* x, const T* scale, const T* shift, int relu, const T* w, T* z,
-                       T* totals, int threads) {
+V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
+                 const T* w, T* z, int64_t image, int64_t first) {
+    const int count = columns_in<T>(g.c, first);
+    input.fill(g, x, scale, shift, relu, image, first, count);
+    gather_taps<T>(w, first, count, g.k * g.k, false, taps);
+    T* const to = z + image * g.ho * g.wo * g.ldz + first;
+    V<T> sum = {};
+    // Copies: what is captured by reference would be read again behind every store.
+    const int64_t width_z = g.wo, ldz = g.ldz;
+    const auto emit = [=, &sum](int64_t y, int64_t xx, V<T> value) {
+        sum += value;
+        store(to + (y * width_z + xx) * ldz, value, count);
+    };
+    if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
+    if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
+    return sum;
+}
+
+template <typename T>
+void depthwise_forward(const Geometry& g, const T* x, const T* scale, const T* shift, bool relu, const T* w, T* z,
+                       int threads) {
     constexpr int width = Vector<T>::width;
-    const int64_t blocks = (g.c + width - 1) / width, taps = g.k * g.k;
-    std::vector<V<T>> sums(totals ? g.n * blocks : 0);
+    const int64_t blocks = (g.c + width - 1) / width;
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> weights(taps);
+        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
-        for (int64_t item = 0; item < g.n * blocks; item++) {
-            const int64_t image = item / blocks, first = item % blocks * width;
-            const int count = columns_in<T>(g.c, first);
-            input.fill(g, x, scale, shift, relu, image, first, count);
-            gather_taps<T>(w, first, count, taps, false, weights.data());
-            T* to = z + image * g.ho * g.wo * g.ldz + first;
-            V<T> sum = {};
-            const int64_t width_z = g.wo, ldz = g.ldz;
-            const auto emit = [=, &sum](int64_t y, int64_t xx, V<T> value) {
-                sum += value;
-                store(to + (y * width_z + xx) * ldz, value, count);
-            };
-            if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, weights.data(), g, g.ho, g.wo, emit);
-            if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, weights.data(), g, g.ho, g.wo, emit);
-            if (totals) sums[item] = sum;
-        }
+        for (int64_t item = 0; item < g.n * blocks; item++)
+            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z, item / blocks, item % blocks * width);
     }
-    if (totals) add_up<T>(sums, g.n, g.c, 1, 0, totals, 1);
 }
 
 // The gradients of the taps of one item: sums[ky][kx] = sum of in(y * STRIDE + ky * dilation, ...) * dz(y, x), in several
@@ -204,67 +208,100 @@ void tap_gradients(const Geometry& g, const V<T>* in, int64_t width, const V<T>*
     if (g.stride == 2) tap_gradients<T, K, 2>(g, in, width, dz, dz_row, sums);
 }
 
-// dx gets the gradient of scale x + shift (added where `add`), dw the taps', and `totals` the sums of that gradient and
-// of its product with x - center, column by column. dx, dw and totals may be null.
+// Where the gradients of a filter go: dx gets that of scale x + shift (added where `add`), `taps` and `totals` those of
+// each item's taps, and the sums of its dx and of the product of that with x - center. All may be null.
+template <typename T> struct FilterGradients {
+    T* dx;
+    int64_t lddx;
+    bool add;
+    V<T>* taps;
+    V<T>* totals;
+};
+
+// What the gradients of an item need, once for each thread.
+template <typename T> struct Workspace {
+    int64_t border, wide;
+    Padded<T> input;
+    std::vector<V<T>> taps, gradient;  // between strides and at the border the gradient stays zero
+
+    explicit Workspace(const Geometry& g)
+        : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation), input(g), taps(g.k * g.k),
+          gradient((g.h + (g.k - 1) * g.dilation) * wide) {}
+};
+
+// The gradients of one image and block of columns; dz is that image's, (ho wo, c), rows g.ldz apart.
 template <typename T>
-void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* shift, const T* center, int relu,
-                        const T* w, const T* dz, T* dx, int64_t lddx, int add, T* dw, T* totals, int threads) {
+void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, const T* scale, const T* shift,
+                          const T* center, bool relu, const T* w, const T* dz, const FilterGradients<T>& d, int64_t image,
+                          int64_t first) {
+    const int count = columns_in<T>(g.c, first);
+    const int64_t item = image * ((g.c + Vector<T>::width - 1) / Vector<T>::width) + first / Vector<T>::width;
+    work.input.fill(g, x, scale, shift, relu, image, first, count);
+    V<T>* const start = work.gradient.data() + work.border * work.wide + work.border;
+    for (int64_t y = 0; y < g.ho; y++) {
+        const T* from = dz + y * g.wo * g.ldz + first;
+        V<T>* to = start + y * g.stride * work.wide;
+        for (int64_t xx = 0; xx < g.wo; xx++, from += g.ldz) to[xx * g.stride] = load(from, count);
+    }
+    if (d.taps) {
+        V<T>* to = d.taps + item * g.k * g.k;
+        const V<T>* in = work.input.data.data();
+        if (g.k == 3) tap_gradients<T, 3>(g, in, work.input.width, start, g.stride * work.wide, to);
+        if (g.k == 5) tap_gradients<T, 5>(g, in, work.input.width, start, g.stride * work.wide, to);
+        if (g.k == 7) tap_gradients<T, 7>(g, in, work.input.width, start, g.stride * work.wide, to);
+    }
+    if (!d.dx) return;
+    gather_taps<T>(w, first, count, g.k * g.k, true, work.taps.data());
+    V<T> plain = {}, product = {};
+    const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
+    const int64_t width_x = g.w, ldx = g.ldx, lddx = d.lddx, padded = work.input.width, pixels = image * g.h * g.w;
+    T* const to = d.dx + pixels * lddx + first;
+    const T* const from = x + pixels * ldx + first;
+    const V<T>* const active = relu ? work.input.data.data() + g.pad * padded + g.pad : nullptr;
+    const bool counts = d.totals != nullptr, add = d.add;
+    correlate<T, 1>(work.gradient.data(), work.wide, work.taps.data(), g, g.h, g.w,
+                    [=, &plain, &product](int64_t y, int64_t xx, V<T> value) {
+                        const int64_t pixel = y * width_x + xx;
+                        if (active) value = active[y * padded + xx] > 0 ? value : V<T>{};
+                        if (counts) {
+                            plain += value;
+                            product += value * (load(from + pixel * ldx, count) - middle);
+                        }
+                        if (add) value += load(to + pixel * lddx, count);
+                        store(to + pixel * lddx, value, count);
+                    });
+    if (counts) {
+        d.totals[item * 2] = plain;
+        d.totals[item * 2 + 1] = product;
+    }
+}
+
+// Sums over images in their order: of the taps' gradients to dw, of the totals to `totals` (2, c).
+template <typename T>
+void add_up_items(const Geometry& g, const std::vector<V<T>>& taps, T* dw, const std::vector<V<T>>& sums, T* totals) {
+    const int64_t size = g.k * g.k;
+    for (int64_t tap = 0; dw && tap < size; tap++) add_up<T>(taps, g.n, g.c, size, tap, dw + tap, size);
+    for (int64_t which = 0; totals && which < 2; which++) add_up<T>(sums, g.n, g.c, 2, which, totals + which * g.c, 1);
+}
+
+template <typename T>
+void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* shift, const T* center, bool relu,
+                        const T* w, const T* dz, T* dx, int64_t lddx, bool add, T* dw, T* totals, int threads) {
     constexpr int width = Vector<T>::width;
-    const int64_t blocks = (g.c + width - 1) / width, taps = g.k * g.k;
-    const int64_t border = (g.k - 1) * g.dilation - g.pad;
-    const int64_t wide = g.w + (g.k - 1) * g.dilation, high = g.h + (g.k - 1) * g.dilation;
-    std::vector<V<T>> every(dw ? g.n * blocks * taps : 0), sums(totals ? g.n * blocks * 2 : 0);
+    const int64_t blocks = (g.c + width - 1) / width;
+    std::vector<V<T>> taps(dw ? g.n * blocks * g.k * g.k : 0), sums(totals ? g.n * blocks * 2 : 0);
+    const FilterGradients<T> to{dx, lddx, add, dw ? taps.data() : nullptr, totals ? sums.data() : nullptr};
 #pragma omp parallel num_threads(threads)
     {
-        Padded<T> input(g);
-        std::vector<V<T>> weights(taps), gradient(high * wide);  // between strides and at the border it stays zero
+        Workspace<T> work(g);
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < g.n * blocks; item++) {
-            const int64_t image = item / blocks, first = item % blocks * width;
-            const int count = columns_in<T>(g.c, first);
-            input.fill(g, x, scale, shift, relu, image, first, count);
-            for (int64_t y = 0; y < g.ho; y++) {
-                const T* from = dz + (image * g.ho + y) * g.wo * g.ldz + first;
-                V<T>* to = gradient.data() + (y * g.stride + border) * wide + border;
-                for (int64_t xx = 0; xx < g.wo; xx++, from += g.ldz) to[xx * g.stride] = load(from, count);
-            }
-            if (dw) {
-                const V<T>* start = gradient.data() + border * wide + border;
-                V<T>* to = every.data() + item * taps;
-                const int64_t row = g.stride * wide;
-                if (g.k == 3) tap_gradients<T, 3>(g, input.data.data(), input.width, start, row, to);
-                if (g.k == 5) tap_gradients<T, 5>(g, input.data.data(), input.width, start, row, to);
-                if (g.k == 7) tap_gradients<T, 7>(g, input.data.data(), input.width, start, row, to);
-            }
-            if (!dx) continue;
-            gather_taps<T>(w, first, count, taps, true, weights.data());
-            V<T> plain = {}, product = {};
-            const V<T> middle = totals ? load(center + first, count) : V<T>{};
-            // Copies: what is captured by reference would be read again behind every store.
-            const int64_t width_x = g.w, ldx = g.ldx, padded = input.width, start = image * g.h * g.w;
-            T* const to = dx + start * lddx + first;
-            const T* const from = x + start * ldx + first;
-            const V<T>* const active = relu ? input.data.data() + g.pad * padded + g.pad : nullptr;
-            const bool counts = totals != nullptr;
-            correlate<T, 1>(gradient.data(), wide, weights.data(), g, g.h, g.w,
-                            [=, &plain, &product](int64_t y, int64_t xx, V<T> value) {
-                                const int64_t pixel = y * width_x + xx;
-                                if (active) value = active[y * padded + xx] > 0 ? value : V<T>{};
-                                if (counts) {
-                                    plain += value;
-                                    product += value * (load(from + pixel * ldx, count) - middle);
-                                }
-                                if (add) value += load(to + pixel * lddx, count);
-                                store(to + pixel * lddx, value, count);
-                            });
-            if (totals) {
-                sums[item * 2] = plain;
-                sums[item * 2 + 1] = product;
-            }
+            const int64_t image = item / blocks;
+            filter_item_backward<T>(g, work, x, scale, shift, center, relu, w, dz + image * g.ho * g.wo * g.ldz, to, image,
+                                    item % blocks * width);
         }
     }
-    for (int64_t tap = 0; dw && tap < taps; tap++) add_up<T>(every, g.n, g.c, taps, tap, dw + tap, taps);
-    for (int64_t which = 0; totals && which < 2; which++) add_up<T>(sums, g.n, g.c, 2, which, totals + which * g.c, 1);
+    add_up_items<T>(g, taps, dw, sums, totals);
 }
 
 // ---------------------------------------------------------------- columns
@@ -479,35 +516,34 @@ void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b
     }
 }
 
-// out[i][j] = sum over rows of (a - offset)[row][i] (b - offset)[row][j], divided by `by`.
+// Adds to `total` (p, q) the products of the columns of some rows of a and b, the means of b's taken off both.
 template <typename T>
-void outer(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, const T* offset, T by,
-           T* out, int threads) {
+void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, const T* mean, T* total,
+                std::vector<V<T>>& left, std::vector<V<T>>& right) {
     constexpr int width = Vector<T>::width;
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK, size = p * q;
     const bool same = a == b;
-    std::vector<T> parts(chunks * size);
-#pragma omp parallel num_threads(threads)
-    {
-        std::vector<V<T>> left(CHUNK * p / width), right(same ? 0 : CHUNK * q / width);
+    left.resize(CHUNK * p / width);
+    if (!same) right.resize(CHUNK * q / width);
+    for (int64_t start = 0; start < m; start += CHUNK) {
+        const int64_t rows = std::min(m - start, CHUNK);
+        copy_rows(a + start * lda, rows, lda, p, mean, left.data());
+        if (!same) copy_rows(b + start * ldb, rows, ldb, q, mean, right.data());
+        const V<T>* vectors = same ? left.data() : right.data();
+        int64_t first = 0;
+        for (; first + 4 <= q / width; first += 4) outer_tile<T, 4>(rows, p, left.data(), q, vectors, first, total);
+        for (; first + 2 <= q / width; first += 2) outer_tile<T, 2>(rows, p, left.data(), q, vectors, first, total);
+        for (; first < q / width; first++) outer_tile<T, 1>(rows, p, left.data(), q, vectors, first, total);
+    }
+}
+
+// to = the sum over images of parts, (size) each, divided by `by`; inside a parallel region.
+template <typename T> void add_up_parts(const std::vector<T>& parts, int64_t n, int64_t size, T by, T* to) {
+    constexpr int width = Vector<T>::width;
 #pragma omp for schedule(static)
-        for (int64_t chunk = 0; chunk < chunks; chunk++) {
-            const int64_t start = chunk * CHUNK, rows = std::min(m - start, CHUNK);
-            T* total = parts.data() + chunk * size;
-            copy_rows(a + start * lda, rows, lda, p, offset, left.data());
-            if (!same) copy_rows(b + start * ldb, rows, ldb, q, offset, right.data());
-            const V<T>* vectors = same ? left.data() : right.data();
-            int64_t first = 0;
-            for (; first + 4 <= q / width; first += 4) outer_tile<T, 4>(rows, p, left.data(), q, vectors, first, total);
-            for (; first + 2 <= q / width; first += 2) outer_tile<T, 2>(rows, p, left.data(), q, vectors, first, total);
-            for (; first < q / width; first++) outer_tile<T, 1>(rows, p, left.data(), q, vectors, first, total);
-        }
-#pragma omp for schedule(static)
-        for (int64_t block = 0; block < size / width; block++) {
-            V<T> sum = {};
-            for (int64_t chunk = 0; chunk < chunks; chunk++) sum += load(parts.data() + chunk * size + block * width);
-            store<T>(out + block * width, sum / by, width);
-        }
+    for (int64_t at = 0; at < size; at += width) {
+        V<T> sum = {};
+        for (int64_t image = 0; image < n; image++) sum += load(parts.data() + image * size + at);
+        store<T>(to + at, sum / by, width);
     }
 }
 
@@ -550,32 +586,26 @@ void combine_columns(int64_t rows, int64_t ka, int64_t lda, const T* a, const T*
 
 // out = [out +] a A + b B + c by rows; b and c may be null.
 template <typename T>
-void combine(int64_t m, int64_t ka, int64_t lda, const T* a, const T* A, int64_t kb, int64_t ldb, const T* b, const T* B,
-             const T* c, bool add, int64_t columns, int64_t ldo, T* out, int threads) {
+void combine_rows(int64_t rows, int64_t ka, int64_t lda, const T* a, const T* A, int64_t kb, int64_t ldb, const T* b,
+                  const T* B, const T* c, bool add, int64_t columns, int64_t ldo, T* out) {
     constexpr int width = Vector<T>::width;
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK, blocks = columns / width;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        const int64_t start = chunk * CHUNK, rows = std::min(m - start, CHUNK);
-        const T *from = a + start * lda, *second = b ? b + start * ldb : b;
-        T* to = out + start * ldo;
-        int64_t j = 0;
-        for (; j + 4 <= blocks; j += 4)
-            combine_columns<T, 4, 6>(rows, ka, lda, from, A + j * width, kb, ldb, second, B + j * width,
-                                     c ? c + j * width : c, add, columns, ldo, to + j * width);
-        for (; j + 2 <= blocks; j += 2)
-            combine_columns<T, 2, 8>(rows, ka, lda, from, A + j * width, kb, ldb, second, B + j * width,
-                                     c ? c + j * width : c, add, columns, ldo, to + j * width);
-        for (; j < blocks; j++)
-            combine_columns<T, 1, 12>(rows, ka, lda, from, A + j * width, kb, ldb, second, B + j * width,
-                                      c ? c + j * width : c, add, columns, ldo, to + j * width);
-    }
+    const int64_t blocks = columns / width;
+    int64_t j = 0;
+    for (; j + 4 <= blocks; j += 4)
+        combine_columns<T, 4, 6>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
+                                 columns, ldo, out + j * width);
+    for (; j + 2 <= blocks; j += 2)
+        combine_columns<T, 2, 8>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
+                                 columns, ldo, out + j * width);
+    for (; j < blocks; j++)
+        combine_columns<T, 1, 12>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
+                                  columns, ldo, out + j * width);
 }
 
 // c = a b for row-major matrices of whole vectors: (p, q) and (q, r).
 template <typename T>
 void product(int64_t p, int64_t q, int64_t r, const T* a, const T* b, T* c) {
-    combine<T>(p, q, q, a, b, 0, 0, nullptr, b, nullptr, false, r, r, c, 1);
+    combine_rows<T>(p, q, q, a, b, 0, 0, nullptr, b, nullptr, false, r, r, c);
 }
 
 // ---------------------------------------------------------------- a term of a sum
@@ -627,6 +657,44 @@ template <typename T> std::vector<T> transposed(const T* a, int64_t p, int64_t q
     return to;
 }
 
+// z, and with `mean` its mean and covariance: image by image about the image's own mean, while it is in the cache, and
+// what the means differ by is added in the end.
+template <typename T>
+void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<T>& before, bool relu, T* z, T* mean,
+                         T* covariance, int threads) {
+    constexpr int width = Vector<T>::width;
+    const int64_t c = g.c, pixels = g.ho * g.wo;
+    std::vector<T> means(mean ? g.n * c : 0), parts(mean ? g.n * c * c : 0);
+#pragma omp parallel num_threads(threads)
+    {
+        Padded<T> input(g);
+        std::vector<V<T>> taps(g.k * g.k), left, right;
+#pragma omp for schedule(static)
+        for (int64_t image = 0; image < g.n; image++) {
+            for (int64_t first = 0; first < c; first += width) {
+                const V<T> sum = filter_item<T>(g, input, taps.data(), in.x, before.scales(), before.shifts(), relu,
+                                                before.taps(in), z, image, first);
+                if (mean) store<T>(means.data() + image * c + first, sum / static_cast<T>(pixels), width);
+            }
+            const T* const of_image = z + image * pixels * g.ldz;
+            if (mean)
+                outer_rows<T>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
+                              parts.data() + image * c * c, left, right);
+        }
+        if (mean) add_up_parts<T>(parts, g.n, c * c, static_cast<T>(g.n * pixels), covariance);
+    }
+    if (!mean) return;
+    for (int64_t i = 0; i < c; i++) {
+        mean[i] = 0;
+        for (int64_t image = 0; image < g.n; image++) mean[i] += means[image * c + i];
+        mean[i] /= static_cast<T>(g.n);
+    }
+    std::vector<V<T>> left, right;
+    std::vector<T> between(c * c);
+    outer_rows<T>(g.n, c, c, means.data(), c, c, means.data(), mean, between.data(), left, right);
+    for (int64_t i = 0; i < c * c; i++) covariance[i] += between[i] / static_cast<T>(g.n);
+}
+
 // z goes to `z`, or to scratch where that is null; `variance_before`, `mean_out` and `variance` get what running
 // statistics follow.
 template <typename T>
@@ -642,14 +710,11 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, T*
     }
     const Prologue<T> before(t, in, kept);
     if (!z) z = scratch<T>(0, m * ci);
-    depthwise_forward<T>(g, in.x, before.scales(), before.shifts(), static_cast<int>(t.relu), before.taps(in), z,
-                         kept.mean, threads);
+    filter_with_moments<T>(g, in, before, t.relu, z, kept.mean, kept.covariance, threads);
     std::vector<T> used(in.matrix, in.matrix + co * ci), shift(kept.mean ? co : 0);
     const T share = in.share ? *in.share : 1;
     std::vector<T> scale(co, share);
     if (kept.mean) {
-        for (int64_t i = 0; i < ci; i++) kept.mean[i] /= static_cast<T>(m);
-        outer<T>(m, ci, ci, z, ci, ci, z, kept.mean, static_cast<T>(m), kept.covariance, threads);
         std::vector<T> spread(co * ci);
         product<T>(co, ci, ci, in.matrix, kept.covariance, spread.data());
         for (int64_t o = 0; o < co; o++) {
@@ -668,8 +733,13 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, T*
     for (int64_t o = 0; o < co; o++)
         for (int64_t i = 0; i < ci; i++) used[o * ci + i] *= scale[o];
     const std::vector<T> matrix = transposed(used.data(), co, ci);
-    combine<T>(m, ci, ci, z, matrix.data(), 0, 0, nullptr, matrix.data(), shift.empty() ? nullptr : shift.data(),
-               !t.is_first, co, t.ldy, y, threads);
+    const int64_t chunks = (m + CHUNK - 1) / CHUNK;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t chunk = 0; chunk < chunks; chunk++) {
+        const int64_t start = chunk * CHUNK;
+        combine_rows<T>(std::min(m - start, CHUNK), ci, ci, z + start * ci, matrix.data(), 0, 0, nullptr, matrix.data(),
+                        shift.empty() ? nullptr : shift.data(), !t.is_first, co, t.ldy, y + start * t.ldy);
+    }
 }
 
 template <typename T> struct Outputs {
@@ -685,15 +755,26 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, c
     const int threads = static_cast<int>(t.threads);
     const int64_t ci = g.c, co = t.co, m = g.n * g.ho * g.wo;
     const Prologue<T> before(t, in, kept);
-    if (!z) {
-        T* again = scratch<T>(0, m * ci);
-        depthwise_forward<T>(g, in.x, before.scales(), before.shifts(), static_cast<int>(t.relu), before.taps(in), again,
-                             nullptr, threads);
-        z = again;
-    }
     const T share = in.share ? *in.share : 1;
     std::vector<T> from_matrix(co * ci), used(in.matrix, in.matrix + co * ci), to_z, shift;
-    outer<T>(m, co, t.ldy, dy, ci, ci, z, nullptr, 1, from_matrix.data(), threads);
+    T* const again = z ? nullptr : scratch<T>(0, m * ci);
+    if (!z) z = again;
+    std::vector<T> parts(g.n * co * ci);
+    const int64_t pixels = g.ho * g.wo;
+#pragma omp parallel num_threads(threads)
+    {
+        Padded<T> input(g);
+        std::vector<V<T>> taps(g.k * g.k), left, right;
+#pragma omp for schedule(static)
+        for (int64_t image = 0; image < g.n; image++) {
+            for (int64_t first = 0; again && first < ci; first += Vector<T>::width)
+                filter_item<T>(g, input, taps.data(), in.x, before.scales(), before.shifts(), t.relu, before.taps(in), again,
+                               image, first);
+            outer_rows<T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, ci, g.ldz, z + image * pixels * g.ldz, nullptr,
+                          parts.data() + image * co * ci, left, right);
+        }
+        add_up_parts<T>(parts, g.n, co * ci, 1, from_matrix.data());
+    }
     T to_share = 0;
     if (!kept.mean) {
         for (int64_t i = 0; i < co * ci; i++) {
@@ -738,13 +819,26 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, c
     }
     if (d.share) *d.share = to_share;
     if (!d.x && !d.filter && !d.gamma_before && !d.beta_before) return;
-    T* dz = scratch<T>(1, m * ci);
-    combine<T>(m, co, t.ldy, dy, used.data(), ci, ci, to_z.empty() ? nullptr : z, to_z.data(),
-               shift.empty() ? nullptr : shift.data(), false, ci, ci, dz, threads);
+    const int64_t items = g.n * ci / Vector<T>::width;
+    T* const dw = in.filter ? d.filter : nullptr;
+    std::vector<V<T>> taps(dw ? items * g.k * g.k : 0), sums(kept.mean_before ? items * 2 : 0);
     std::vector<T> totals(kept.mean_before ? 2 * ci : 0);
-    depthwise_backward<T>(g, in.x, before.scales(), before.shifts(), kept.mean_before, static_cast<int>(t.relu),
-                          before.taps(in), dz, d.x, lddx, add, in.filter ? d.filter : nullptr,
-                          totals.empty() ? nullptr : totals.data(), threads);
+    const FilterGradients<T> to{d.x, lddx, add, dw ? taps.data() : nullptr, kept.mean_before ? sums.data() : nullptr};
+#pragma omp parallel num_threads(threads)
+    {
+        Workspace<T> work(g);
+        std::vector<T> dz(pixels * ci);
+#pragma omp for schedule(static)
+        for (int64_t image = 0; image < g.n; image++) {
+            combine_rows<T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, used.data(), ci, g.ldz,
+                            to_z.empty() ? nullptr : z + image * pixels * g.ldz, to_z.data(),
+                            shift.empty() ? nullptr : shift.data(), false, ci, ci, dz.data());
+            for (int64_t first = 0; first < ci; first += Vector<T>::width)
+                filter_item_backward<T>(g, work, in.x, before.scales(), before.shifts(), kept.mean_before, t.relu,
+                                        before.taps(in), dz.data(), to, image, first);
+        }
+    }
+    add_up_items<T>(g, taps, dw, sums, totals.empty() ? nullptr : totals.data());
     if (!kept.mean_before) return;
     const T count = static_cast<T>(g.n * g.h * g.w);
     std::vector<T> slope(ci), rest(ci);
@@ -771,8 +865,8 @@ template <typename S> S read(const void* from) {
 #define EXPORTED(T, NAME)                                                                                             \
     extern "C" int width_##NAME() { return Vector<T>::width; }                                                        \
     extern "C" void depthwise_forward_##NAME(const void* geometry, const T* x, const T* scale, const T* shift,        \
-                                             int relu, const T* w, T* z, T* totals, int threads) {                    \
-        depthwise_forward<T>(read<Geometry>(geometry), x, scale, shift, relu, w, z, totals, threads);                 \
+                                             int relu, const T* w, T* z, int threads) {                               \
+        depthwise_forward<T>(read<Geometry>(geometry), x, scale, shift, relu, w, z, threads);                         \
     }                                                                                                                 \
     extern "C" void depthwise_backward_##NAME(const void* geometry, const T* x, const T* scale, const T* shift,       \
                                               const T* center, int relu, const T* w, const T* dz, T* dx,              \

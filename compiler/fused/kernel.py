@@ -77,16 +77,14 @@ def is_available() -> bool:
 
 def filtered(
     x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor, geometry: Filter, z: Tensor
-) -> Tensor:
-    """Write ``weight * relu(scale x + shift)`` to z; the result is the sum of z over all pixels, (c).
+) -> None:
+    """Write ``weight * relu(scale x + shift)`` to z.
 
     x is (n, h, w, c) and z (n, h', w', c), both of dense rows of pixels; weight (c, 1, k, k), contiguous.
     """
-    totals = x.new_empty(x.shape[3])
     _function("depthwise_forward", x.dtype)(
-        _sizes(x, z, geometry), _at(x), _at(scale), _at(shift), relu, _at(weight), _at(z), _at(totals), _threads()
+        _sizes(x, z, geometry), _at(x), _at(scale), _at(shift), relu, _at(weight), _at(z), _threads()
     )
-    return totals
 
 
 def filtered_backward(
@@ -378,7 +376,7 @@ POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 BYTES = ctypes.c_char_p
 SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "width": (),
-    "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 3, INT),
+    "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 2, INT),
     "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
     "moments": (*[LONG] * 3, *[POINTER] * 3, INT),
     "plain_forward": (BYTES, POINTER),
