@@ -52,7 +52,7 @@ def weighted_sums(
     Raises:
         ValueError: where a norm would take the variance of a single value.
     """
-    parameters = [parameter for holder in holders for parameter in (holder.weight, holder.bias)]
+    parameters = [getattr(holder, name, None) for holder in holders for name in ("weight", "bias")]
     result: tuple[Tensor, ...] = _WeightedSums.apply(
         tuple(programs), tuple(holders), mixing, len(sources), *sources, *parameters
     )

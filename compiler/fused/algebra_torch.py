@@ -68,7 +68,7 @@ class TorchTerms:
         if step.filter is None:
             return activated(x, scale, shift, step.relu)
         weight = self.bound.weight(step.filter)
-        assert weight is not None and step.geometry is not None
+        assert step.geometry is not None
         return filtered(x, scale, shift, step.relu, weight, step.geometry)
 
     def affine(self, norm: int | None, mean: Tensor | None, rate: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -263,7 +263,7 @@ class TorchTerms:
             sums = None if center is None or g is None else scaled_sums(g, x, center)
         else:
             weight = bound.weight(step.filter)
-            assert weight is not None and step.geometry is not None
+            assert step.geometry is not None
             g, to_weight, sums = filtered_backward(
                 x,
                 scale,

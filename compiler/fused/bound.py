@@ -13,8 +13,8 @@ from .kernel import Affine, Plain
 from .program import Step
 from .statistics import Statistics
 
-Holder: TypeAlias = "nn.Conv2d | nn.BatchNorm2d"
-"""A module that holds parameters and statistics."""
+Holder: TypeAlias = nn.Module
+"""A convolution, a batch norm, or a pool: a module that may hold parameters and statistics."""
 
 
 def channels_last(x: Tensor) -> Tensor:

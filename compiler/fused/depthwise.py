@@ -1,4 +1,4 @@
-"""A depthwise convolution with what stands before it, by the C++ kernel or by torch's own operations."""
+"""A depthwise filter with what stands before it, by the C++ kernel or by torch's own operations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from . import kernel
-from .kernel import Filter
+from .kernel import Filter, Kind
 
 
 def activated(x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool) -> Tensor:
@@ -19,7 +19,7 @@ def activated(x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool)
 
 
 def filtered(
-    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor, geometry: Filter
+    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor | None, geometry: Filter
 ) -> Tensor:
     """``weight * relu(scale x + shift)``.
 
@@ -28,7 +28,7 @@ def filtered(
         scale: (c), with ``shift``; None for neither.
         shift: (c).
         relu: whether negative values are cut off.
-        weight: (c, 1, k, k).
+        weight: (c, 1, k, k); None for a pool, before which there is neither scale nor ReLU.
         geometry: stride, dilation and padding; what is padded is zero behind the activation.
 
     Returns:
@@ -37,11 +37,22 @@ def filtered(
     if kernel.serves(x) and kernel.knows(geometry):
         n, h, w, c = x.shape
         z = x.new_empty(n, geometry.size(h), geometry.size(w), c)
-        kernel.filtered(x, scale, shift, relu, weight.contiguous(), geometry, z)
+        kernel.filtered(x, scale, shift, relu, None if weight is None else weight.contiguous(), geometry, z)
         return z
     b = activated(x, scale, shift, relu).permute(0, 3, 1, 2)
-    z = F.conv2d(b, weight, None, geometry.stride, geometry.pad, geometry.dilation, x.shape[3])
-    return z.permute(0, 2, 3, 1).contiguous()
+    return _by_torch(b, weight, geometry).permute(0, 2, 3, 1).contiguous()
+
+
+def _by_torch(b: Tensor, weight: Tensor | None, g: Filter) -> Tensor:
+    """The filter of (n, c, h, w)."""
+    match g.kind:
+        case Kind.MAX_POOL:
+            return F.max_pool2d(b, g.k, g.stride, g.pad)
+        case Kind.AVG_POOL | Kind.AVG_POOL_COUNTING_PAD:
+            counts = g.kind is Kind.AVG_POOL_COUNTING_PAD
+            return F.avg_pool2d(b, g.k, g.stride, g.pad, count_include_pad=counts)
+    assert weight is not None
+    return F.conv2d(b, weight, None, g.stride, g.pad, g.dilation, b.shape[1])
 
 
 def filtered_backward(
@@ -50,7 +61,7 @@ def filtered_backward(
     shift: Tensor | None,
     center: Tensor | None,
     relu: bool,
-    weight: Tensor,
+    weight: Tensor | None,
     geometry: Filter,
     dz: Tensor,
     wants_input: bool,
@@ -68,12 +79,17 @@ def filtered_backward(
     """
     if kernel.serves(x) and kernel.knows(geometry):
         dx = x.new_empty(x.shape) if wants_input or center is not None else None
-        weight = weight.contiguous()
+        weight = None if weight is None else weight.contiguous()
         dw, sums = kernel.filtered_backward(
             x, scale, shift, center, relu, weight, geometry, dz, dx, False, wants_weight
         )
         return dx, dw, sums
     b = activated(x, scale, shift, relu)
+    if weight is None:
+        with torch.enable_grad():
+            pooled = b.permute(0, 3, 1, 2).detach().requires_grad_()
+            (g,) = torch.autograd.grad(_by_torch(pooled, None, geometry), pooled, dz.permute(0, 3, 1, 2))
+        return g.permute(0, 2, 3, 1).contiguous(), None, None
     g, dw, _ = torch.ops.aten.convolution_backward(
         dz.permute(0, 3, 1, 2),
         b.permute(0, 3, 1, 2),

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 namespace {
@@ -51,8 +52,11 @@ template <typename T> inline int columns_in(int64_t c, int64_t first) {
 
 // ---------------------------------------------------------------- depthwise
 
+enum Kind : int64_t { CONVOLUTION = 0, MAX_POOL = 1, AVG_POOL = 2, AVG_POOL_COUNTING_PAD = 3 };
+
+// A filter: a depthwise convolution, or a pool, which has no weight. Images are (h, w, c), rows of pixels ld apart.
 struct Geometry {
-    int64_t n, h, w, c, k, stride, dilation, pad, ho, wo, ldx, ldz;
+    int64_t n, h, w, c, kind, k, stride, dilation, pad, ho, wo, ldx, ldz;
 };
 
 // The taps of a block of columns, as vectors; mirrored for the gradient of the input.
@@ -107,9 +111,12 @@ inline void correlate(const V<T>* in, int64_t width, const V<T>* taps, const Geo
 // bound or a branch.
 template <typename T> struct Padded {
     int64_t width;
-    std::vector<V<T>> data;  // its border stays zero, its inside is written for every item
+    std::vector<V<T>> data;  // its border stays as it is, its inside is written for every item
 
-    explicit Padded(const Geometry& g) : width(g.w + 2 * g.pad), data((g.h + 2 * g.pad) * width) {}
+    explicit Padded(const Geometry& g)
+        : width(g.w + 2 * g.pad),
+          data((g.h + 2 * g.pad) * width,
+               V<T>{} + (g.kind == MAX_POOL ? -std::numeric_limits<T>::infinity() : static_cast<T>(0))) {}
 
     void fill(const Geometry& g, const T* x, const T* scale, const T* shift, bool relu, int64_t image, int64_t first,
               int count) {
@@ -139,13 +146,71 @@ void add_up(const std::vector<V<T>>& parts, int64_t n, int64_t c, int64_t per_it
     }
 }
 
+// One over the pixels under a pool's window.
+template <typename T> inline T one_over(const Geometry& g, int64_t y, int64_t x) {
+    const int64_t top = y * g.stride - g.pad, left = x * g.stride - g.pad;
+    const int64_t rows = std::min(top + g.k, g.h) - std::max<int64_t>(top, 0);
+    const int64_t columns = std::min(left + g.k, g.w) - std::max<int64_t>(left, 0);
+    return 1 / static_cast<T>(g.kind == AVG_POOL ? rows * columns : g.k * g.k);
+}
+
+template <typename T, typename Emit> inline void pool(const Geometry& g, const Padded<T>& input, const Emit& emit) {
+    for (int64_t y = 0; y < g.ho; y++)
+        for (int64_t x = 0; x < g.wo; x++) {
+            const V<T>* const at = input.data.data() + y * g.stride * input.width + x * g.stride;
+            V<T> value = at[0];
+            if (g.kind == MAX_POOL) {
+                for (int64_t ky = 0; ky < g.k; ky++)
+                    for (int64_t kx = 0; kx < g.k; kx++) {
+                        const V<T> other = at[ky * input.width + kx];
+                        value = other > value ? other : value;
+                    }
+            } else {
+                value = V<T>{};
+                for (int64_t ky = 0; ky < g.k; ky++)
+                    for (int64_t kx = 0; kx < g.k; kx++) value += at[ky * input.width + kx];
+                value *= one_over<T>(g, y, x);
+            }
+            emit(y, x, value);
+        }
+}
+
+// dx of a pool, added up in `to`, as wide as the padded input: the first of equal values takes a maximum's gradient.
+template <typename T>
+void pool_backward(const Geometry& g, const Padded<T>& input, const T* dz, int64_t first, int count, V<T>* to) {
+    for (int64_t y = 0; y < g.ho; y++)
+        for (int64_t x = 0; x < g.wo; x++) {
+            const int64_t start = y * g.stride * input.width + x * g.stride;
+            V<T> gradient = load(dz + (y * g.wo + x) * g.ldz + first, count);
+            if (g.kind == MAX_POOL) {
+                const V<T>* const at = input.data.data() + start;
+                V<T> value = at[0];
+                for (int64_t ky = 0; ky < g.k; ky++)
+                    for (int64_t kx = 0; kx < g.k; kx++) {
+                        const V<T> other = at[ky * input.width + kx];
+                        value = other > value ? other : value;
+                    }
+                for (int64_t ky = 0; ky < g.k; ky++)
+                    for (int64_t kx = 0; kx < g.k; kx++) {
+                        const int64_t place = ky * input.width + kx;
+                        const V<T> here = at[place] == value ? gradient : V<T>{};
+                        to[start + place] += here;
+                        gradient -= here;  // what is given away is not given twice
+                    }
+            } else {
+                gradient *= one_over<T>(g, y, x);
+                for (int64_t ky = 0; ky < g.k; ky++)
+                    for (int64_t kx = 0; kx < g.k; kx++) to[start + ky * input.width + kx] += gradient;
+            }
+        }
+}
+
 // One image and block of columns of z = w * relu(scale x + shift); the result is the sum of z.
 template <typename T>
 V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
                  const T* w, T* z, int64_t image, int64_t first) {
     const int count = columns_in<T>(g.c, first);
     input.fill(g, x, scale, shift, relu, image, first, count);
-    gather_taps<T>(w, first, count, g.k * g.k, false, taps);
     T* const to = z + image * g.ho * g.wo * g.ldz + first;
     V<T> sum = {};
     // Copies: what is captured by reference would be read again behind every store.
@@ -154,6 +219,11 @@ V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, co
         sum += value;
         store(to + (y * width_z + xx) * ldz, value, count);
     };
+    if (g.kind != CONVOLUTION) {
+        pool<T>(g, input, emit);
+        return sum;
+    }
+    gather_taps<T>(w, first, count, g.k * g.k, false, taps);
     if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
     if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
     return sum;
@@ -229,7 +299,8 @@ template <typename T> struct Workspace {
           gradient((g.h + (g.k - 1) * g.dilation) * wide) {}
 };
 
-// The gradients of one image and block of columns; dz is that image's, (ho wo, c), rows g.ldz apart.
+// The gradients of one image and block of columns; dz is that image's, (ho wo, c), rows g.ldz apart. Before a pool stands
+// neither norm nor ReLU, and its dx is wanted.
 template <typename T>
 void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, const T* scale, const T* shift,
                           const T* center, bool relu, const T* w, const T* dz, const FilterGradients<T>& d, int64_t image,
@@ -237,6 +308,18 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
     const int count = columns_in<T>(g.c, first);
     const int64_t item = image * ((g.c + Vector<T>::width - 1) / Vector<T>::width) + first / Vector<T>::width;
     work.input.fill(g, x, scale, shift, relu, image, first, count);
+    if (g.kind != CONVOLUTION) {
+        std::vector<V<T>>& to = work.gradient;  // as wide as the padded input here
+        to.assign(work.input.data.size(), V<T>{});
+        pool_backward<T>(g, work.input, dz, first, count, to.data());
+        for (int64_t pixel = 0; pixel < g.h * g.w; pixel++) {
+            T* const out = d.dx + (image * g.h * g.w + pixel) * d.lddx + first;
+            V<T> value = to[(pixel / g.w + g.pad) * work.input.width + pixel % g.w + g.pad];
+            if (d.add) value += load(out, count);
+            store(out, value, count);
+        }
+        return;
+    }
     V<T>* const start = work.gradient.data() + work.border * work.wide + work.border;
     for (int64_t y = 0; y < g.ho; y++) {
         const T* from = dz + y * g.wo * g.ldz + first;

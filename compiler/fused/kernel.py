@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,24 @@ def no_kernel() -> Iterator[None]:
         _enabled.reset(token)
 
 
+class Kind(IntEnum):
+    """What a filter does with the pixels under its window; the numbers are those of kernel.cpp."""
+
+    CONVOLUTION = 0
+    MAX_POOL = 1
+    AVG_POOL = 2
+    AVG_POOL_COUNTING_PAD = 3
+
+
 @dataclass(frozen=True)
 class Filter:
-    """The geometry of a depthwise convolution with a square kernel."""
+    """The geometry of a depthwise convolution, or a pool, with a square window."""
 
     k: int
     stride: int = 1
     dilation: int = 1
     pad: int = 0
+    kind: Kind = Kind.CONVOLUTION
 
     def size(self, length: int) -> int:
         """The length of a side of the output."""
@@ -76,7 +87,7 @@ def is_available() -> bool:
 
 
 def filtered(
-    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor, geometry: Filter, z: Tensor
+    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor | None, geometry: Filter, z: Tensor
 ) -> None:
     """Write ``weight * relu(scale x + shift)`` to z.
 
@@ -93,7 +104,7 @@ def filtered_backward(
     shift: Tensor | None,
     center: Tensor | None,
     relu: bool,
-    weight: Tensor,
+    weight: Tensor | None,
     geometry: Filter,
     dz: Tensor,
     dx: Tensor | None,
@@ -104,7 +115,7 @@ def filtered_backward(
 
     The second result, where there is a center, is (2, c): the sums of that gradient and of its product with x - center.
     """
-    dw = torch.empty_like(weight) if wants_weight else None
+    dw = torch.empty_like(weight) if wants_weight and weight is not None else None
     totals = x.new_empty(2, x.shape[3]) if center is not None else None
     _function("depthwise_backward", x.dtype)(
         _sizes(x, dz, geometry),
@@ -180,8 +191,8 @@ def _term_sizes(
     eps: float,
 ) -> bytes:
     n, h, w, c = shape
-    geometry = (n, h, w, c, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), x_pitch, c)
-    return struct.pack("17q2d", *geometry, columns, y_pitch, relu, is_first, threads, eps_before, eps)
+    geometry = (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), x_pitch, c)
+    return struct.pack("18q2d", *geometry, columns, y_pitch, relu, is_first, threads, eps_before, eps)
 
 
 @dataclass(frozen=True)
@@ -360,8 +371,8 @@ def pitch(x: Tensor) -> int:
 
 def _sizes(x: Tensor, z: Tensor, geometry: Filter) -> bytes:
     n, h, w, c = x.shape
-    sides = (geometry.k, geometry.stride, geometry.dilation, geometry.pad)
-    return struct.pack("12q", n, h, w, c, *sides, z.shape[1], z.shape[2], pitch(x), pitch(z))
+    sides = (geometry.kind, geometry.k, geometry.stride, geometry.dilation, geometry.pad)
+    return struct.pack("13q", n, h, w, c, *sides, z.shape[1], z.shape[2], pitch(x), pitch(z))
 
 
 def _at(tensor: Tensor | None) -> int | None:

@@ -107,10 +107,3 @@ def _value(step: Step, parts: Sequence[nn.Module], x: Tensor) -> Tensor:
             parts[part](x)
     return x if step.norm is None else parts[step.norm](x)
 
-
-class ChannelsLast(nn.Module):
-    """The same values with channels last in memory, as convolutions on the CPU and in half precision like them."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
-

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..graph import Decision, Part, Share, Sum, Term, Weigh
 from ..primitives import decided
-from .kernel import Filter
+from .kernel import Filter, Kind
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,15 @@ class Program:
         return any(step.norm is not None for step in self.steps)
 
 
-def geometry_of(conv: Part) -> Filter:
-    """The geometry of a depthwise convolution."""
-    values = decided(conv.prim.values)
-    return Filter(values["k"], values["stride"], values["dilation"], values["pad"])
+def geometry_of(part: Part) -> Filter:
+    """The geometry of a depthwise convolution or a pool."""
+    values = decided(part.prim.values)
+    kind = Kind.CONVOLUTION
+    if part.prim.name == "max_pool":
+        kind = Kind.MAX_POOL
+    elif part.prim.name == "avg_pool":
+        kind = Kind.AVG_POOL_COUNTING_PAD if values["count_pad"] else Kind.AVG_POOL
+    return Filter(values["k"], values["stride"], values.get("dilation", 1), values["pad"], kind)
 
 
 def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> Program:

@@ -13,6 +13,8 @@ from .drop_none import drop_none
 from .flatten import flatten
 from .fold import fold
 from .idle import idle
+from .layout import layout
+from .recompute import recompute
 from .share import share
 from .split import split
 from .target import Target
@@ -46,9 +48,11 @@ OPTIMISATIONS: tuple[Pass, ...] = (
     _anywhere("tie", tie),
     _anywhere("accumulate", accumulate),
     _anywhere("fold", fold),
-    _anywhere("absorb", absorb),
+    Pass("absorb", absorb),
     _anywhere("split", split),
     _anywhere("batch", batch),
+    Pass("recompute", recompute),
+    _anywhere("layout", layout),
 )
 """What makes a flat graph cheaper, in order; the naive lowering leaves all of them out."""
 

@@ -94,3 +94,11 @@ def is_filter(node: Node) -> bool:
         return False
     values, width = node.payload.values, node.shape.c
     return values["groups"] == values["c"] == width and not values["bias"] and values["k"] != 1
+
+
+def is_pool(node: Node) -> bool:
+    """Whether a node is a 3x3 pool of an image, as the kernel has them."""
+    if not isinstance(node.payload, Prim) or node.payload.name not in ("max_pool", "avg_pool") or not is_image(node):
+        return False
+    values = node.payload.values
+    return values["k"] == 3 and values["stride"] in (1, 2) and values["pad"] == 1
