@@ -6,11 +6,11 @@ Everything about a contender stands in one frozen model, so that a fresh process
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 import torch
-from peers import build_peer
+from peers import Peer, build_peer
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -22,17 +22,11 @@ from compiler.request import Request
 from compiler.supernet import Supernet
 
 
-class Kind(str, Enum):
-    """Who computes the step."""
+class Ours(StrEnum):
+    """A lowering of our own."""
 
     NAIVE = "naive"
     OPTIMISED = "optimised"
-    DARTS = "darts"
-    PC_DARTS = "pcdarts"
-
-    @property
-    def is_peer(self) -> bool:
-        return self not in (Kind.NAIVE, Kind.OPTIMISED)
 
 
 class Case(BaseModel):
@@ -67,7 +61,7 @@ class Contender(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     case: Case
-    kind: Kind
+    kind: Ours | Peer
     channels_last: bool = False
     checkout: Path | None = None
 
@@ -78,15 +72,14 @@ class Contender(BaseModel):
 
 def build(contender: Contender, space: Elaborated) -> nn.Module:
     """The network, in train mode, float32, on the CPU: ``forward(images) -> logits``, every parameter registered."""
-    if contender.kind.is_peer:
-        assert contender.checkout is not None
-        return build_peer(contender.kind.value, contender.checkout, space)
+    if isinstance(contender.kind, Peer):
+        return build_peer(contender.kind, contender.checkout, space)
     return build_supernet(contender, space)
 
 
 def build_supernet(contender: Contender, space: Elaborated, init: float = 1e-3) -> Supernet:
     """The supernet of a lowering. The one place that knows how a memory budget and the kernel are asked for."""
-    if contender.kind is Kind.NAIVE:
+    if contender.kind is Ours.NAIVE:
         return Supernet(space, (FLATTEN,), init=init)
     # HOOK: `case.memory_budget` and `case.kernel` go here, e.g. Supernet(space, init=init, memory_budget=...).
     if contender.case.memory_budget is not None or not contender.case.kernel:

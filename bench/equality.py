@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from statistics import mean
 
 import torch
-from contender import Case, Contender, Kind, build_supernet, named_tensors, random_batch
+from contender import Case, Contender, Ours, build_supernet, named_tensors, random_batch
 from pydantic import BaseModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from compiler.elaborate import Elaborated
 
 
-class Group(str, Enum):
+class Group(StrEnum):
     """What a tensor is."""
 
     OUTPUT = "output"
@@ -65,7 +65,7 @@ def equality(case: Case, batch: int) -> Equality:
     """Compare the lowerings of a case on some images, from the same weights, statistics and alphas."""
     space = case.elaborated()
     torch.manual_seed(2)
-    naive, optimised = Contender(case=case, kind=Kind.NAIVE), Contender(case=case, kind=Kind.OPTIMISED)
+    naive, optimised = Contender(case=case, kind=Ours.NAIVE), Contender(case=case, kind=Ours.OPTIMISED)
     state = {name: tensor.clone() for name, tensor in build_supernet(naive, space, init=1.0).state_dict().items()}
     exact = _values(naive, space, state, batch, torch.float64)
     double = differences(_values(optimised, space, state, batch, torch.float64), exact)

@@ -1,4 +1,4 @@
-"""Several contenders side by side: times of alternating steps, peaks of fresh processes, and the machine they ran on."""
+"""Several contenders side by side: times of alternating steps, peaks of fresh processes, and the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from contender import Contender
 from pydantic import BaseModel
-from worker import Held, Worker
+from worker import Worker
 
 
 class Machine(BaseModel):
@@ -70,16 +70,22 @@ class Peak(BaseModel):
     reset: bool
 
 
-def times(contenders: Sequence[Contender], rounds: int, seconds: float) -> list[Times]:
-    """Steps of every contender in turn, after one each that is not counted.
+class Lane(BaseModel):
+    """What a contender takes."""
 
-    There are ``rounds`` of them, or as many, but at least three, as fit into ``seconds``.
+    time: Times
+    memory: Peak
+
+
+def race(contenders: Sequence[Contender], rounds: int, seconds: float) -> list[Lane]:
+    """The memory of every contender in a fresh process, and then its steps, in turn with the others'.
+
+    There are ``rounds`` steps of each, or as many, but at least three, as fit into ``seconds``.
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(contender)) for contender in contenders]
         each: list[list[float]] = [[] for _ in workers]
-        for worker in workers:
-            say(f"{worker.contender.name}: {worker.step():.2f} s, warming up")
+        peaks = [peak(worker) for worker in workers]
         started = time.monotonic()
         for number in range(rounds):
             for worker, found in zip(workers, each, strict=True):
@@ -87,14 +93,14 @@ def times(contenders: Sequence[Contender], rounds: int, seconds: float) -> list[
             say(f"round {number + 1}: " + ", ".join(f"{found[-1]:.3f} s" for found in each))
             if number >= 2 and time.monotonic() - started > seconds:
                 break
-    return [Times(median=median(found), fastest=min(found), each=found) for found in each]
+    times = [Times(median=median(found), fastest=min(found), each=found) for found in each]
+    return [Lane(time=time, memory=memory) for time, memory in zip(times, peaks, strict=True)]
 
 
-def peak(contender: Contender) -> Peak:
-    """The memory of a fresh process."""
-    with Worker(contender) as worker:
-        held: Held = worker.memory()
-    say(f"{contender.name}: {held.above / 2**20:.0f} MiB above {held.baseline / 2**20:.0f} MiB")
+def peak(worker: Worker) -> Peak:
+    """The memory of a process that has taken no step yet."""
+    held = worker.memory()
+    say(f"{worker.contender.name}: {held.above / 2**20:.0f} MiB above {held.baseline / 2**20:.0f} MiB")
     return Peak(baseline=held.baseline, peak=held.peak, above=held.above, reset=held.reset)
 
 

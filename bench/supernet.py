@@ -3,8 +3,8 @@
     python bench/supernet.py spaces/darts.hsp --batch 32 [--json]
 
 A step is forward and backward of the cross entropy in train mode, float32, with the gradients of weights and alphas.
-Each lowering has a process of its own; steps alternate between the two, and the medians count. Memory is the peak of a
-fresh process above its own baseline (see worker.py). ``time_ratio`` is naive / optimised, ``memory_ratio`` is
+Each lowering has a fresh process of its own. Memory is its peak above its own baseline (see worker.py); then steps
+alternate between the two, and the medians count. ``time_ratio`` is naive / optimised, ``memory_ratio`` is
 optimised / naive. Equality is measured on fewer images (``--equality-batch``), in float64 and in float32.
 """
 
@@ -14,18 +14,11 @@ import argparse
 import json
 from pathlib import Path
 
-from contender import Case, Contender, Kind
+from contender import Case, Contender, Ours
 from equality import Equality, equality
 from pydantic import BaseModel
-from race import Machine, Peak, Times, peak, say, times
+from race import Lane, Machine, race, say
 from worker import Refused
-
-
-class Lowering(BaseModel):
-    """What a lowering takes."""
-
-    time: Times
-    memory: Peak
 
 
 class Report(BaseModel):
@@ -35,8 +28,8 @@ class Report(BaseModel):
     overrides: tuple[str, ...]
     batch: int
     machine: Machine
-    naive: Lowering
-    optimised: Lowering
+    naive: Lane
+    optimised: Lane
     time_ratio: float
     memory_ratio: float
     equality: Equality | None
@@ -72,20 +65,17 @@ def case_of(args: argparse.Namespace, space: Path) -> Case:
 
 def report(args: argparse.Namespace, space: Path) -> Report:
     case = case_of(args, space)
-    naive, optimised = (Contender(case=case, kind=kind) for kind in (Kind.NAIVE, Kind.OPTIMISED))
-    held = [peak(naive), peak(optimised)]
-    took = times([naive, optimised], args.rounds, args.seconds)
+    naive, optimised = race([Contender(case=case, kind=kind) for kind in Ours], args.rounds, args.seconds)
     equal = equality(case, args.equality_batch) if args.equality_batch else None
-    lowerings = [Lowering(time=t, memory=m) for t, m in zip(took, held, strict=True)]
     return Report(
         space=str(space),
         overrides=case.overrides,
         batch=case.batch,
         machine=Machine.here(args.device, args.threads),
-        naive=lowerings[0],
-        optimised=lowerings[1],
-        time_ratio=took[0].median / took[1].median,
-        memory_ratio=held[1].above / held[0].above,
+        naive=naive,
+        optimised=optimised,
+        time_ratio=naive.time.median / optimised.time.median,
+        memory_ratio=optimised.memory.above / naive.memory.above,
         equality=equal,
     )
 

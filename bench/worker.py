@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contender import Contender, Step
 
 
-class Word(str, Enum):
+class Word(StrEnum):
     """What a worker can be told."""
 
     STEP = "step"

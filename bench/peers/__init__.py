@@ -3,6 +3,6 @@
 None of them is part of this repository: a user names a checkout.
 """
 
-from peers.darts import Twin, build_peer, twin
+from peers.darts import Peer, Twin, build_peer, twin
 
-__all__ = ["Twin", "build_peer", "twin"]
+__all__ = ["Peer", "Twin", "build_peer", "twin"]

@@ -1,4 +1,4 @@
-"""The released programs of DARTS and PC-DARTS: their supernets, and ours with the same numbers in it.
+"""The supernets of peers, and the released DARTS with our numbers in it.
 
 The names of weights differ between the programs. Which is which follows from the structure alone: a peer's edges are
 numbered node by node, its operations stand in the order of its menu, and the modules of an operation are listed in
@@ -9,31 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import torch
-from peers.checkout import CheckoutError, load_module
 from torch import Tensor, nn
 
 from compiler.elaborate import Elaborated
 from compiler.lower import attribute
 from compiler.passes import FLATTEN
 from compiler.supernet import Supernet
+from peers.checkout import CheckoutError, load_module
+from peers.nni import build_nni
 
-MODELS = {"darts": "cnn", "pcdarts": "."}
+
+class Peer(StrEnum):
+    """Whose supernet."""
+
+    DARTS = "darts"
+    PC_DARTS = "pcdarts"
+    NNI = "nni"
+
+
+MODELS = {Peer.DARTS: "cnn", Peer.PC_DARTS: "."}
 """Where `model_search.py` lies in the checkout."""
 
 SPACE = "the peers are compared on spaces/darts.hsp, with any c, cells and classes"
 
 
-def build_peer(name: str, checkout: Path, space: Elaborated) -> nn.Module:
+def build_peer(peer: Peer, checkout: Path | None, space: Elaborated) -> nn.Module:
     """The peer's supernet in the size of ours, its architecture parameters registered as parameters.
 
     Raises:
         CheckoutError: where the checkout or the space is another one.
     """
     sizes = _sizes(space)
-    module = load_module(checkout / MODELS[name], "model_search")
+    if peer is Peer.NNI:
+        return build_nni(sizes.c, sizes.cells, sizes.classes)
+    assert checkout is not None
+    module = load_module(checkout / MODELS[peer], "model_search")
     network: nn.Module = module.Network(sizes.c, sizes.classes, sizes.cells, nn.CrossEntropyLoss())
     own = {id(value): key for key, value in vars(network).items() if isinstance(value, Tensor)}
     for position, alpha in enumerate(network._arch_parameters):
@@ -79,8 +93,8 @@ class Twin:
 
 def twin(checkout: Path, ours: Supernet) -> Twin:
     """The released DARTS with the weights, statistics and alphas of a naive supernet, in its precision."""
-    network = build_peer("darts", checkout, ours.space).to(next(ours.parameters()).dtype)
-    menu = load_module(checkout / MODELS["darts"], "genotypes").PRIMITIVES
+    network = build_peer(Peer.DARTS, checkout, ours.space).to(next(ours.parameters()).dtype)
+    menu = load_module(checkout / MODELS[Peer.DARTS], "genotypes").PRIMITIVES
     names = dict(_names(network, ours, menu))
     state, mine = ours.network.state_dict(), network.state_dict()
     tables = {f"alphas_{kind}": _rows(ours, cell) for kind, cell in (("normal", "Normal"), ("reduce", "Reduction"))}
