@@ -61,13 +61,20 @@ class Region:
         return f"{self.scope[-1]}." if self.scope else ""
 
 
-def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bool = False) -> fx.GraphModule:
+def lower(
+    graph: SpaceGraph,
+    decisions: Mapping[str, Decision],
+    *,
+    drop_path: bool = False,
+    holders: Mapping[str, nn.Module] | None = None,
+) -> fx.GraphModule:
     """Lower a flat graph.
 
     Args:
         graph: a graph that holds only primitives and choices (`passes.flatten`).
         decisions: the decisions that it mentions, by path.
         drop_path: keep the primitive of that name, which a training schedules; else it vanishes.
+        holders: the modules of some primitives, by the nodes' names (`hold`); others are built here.
 
     Returns:
         A module of the network's inputs (batches first) and, where there are choices, ``weights``: a mapping from
@@ -76,7 +83,24 @@ def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bo
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
     """
-    return _Lowering(graph, decisions, drop_path).region(_regions(graph))
+    return _Lowering(graph, decisions, drop_path, holders or {}).region(_regions(graph))
+
+
+def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
+    """The modules of all primitives with parameters or state, built in the order of a flat graph.
+
+    So the values that they start from do not depend on what passes make of the graph.
+    """
+    holders: dict[str, nn.Module] = {}
+    for index, node in graph.order():
+        prim = node.payload
+        spec = PRIMITIVES.get(prim.name) if isinstance(prim, Prim) else None
+        if isinstance(prim, Prim) and spec is not None and not spec.pure:
+            shapes = [graph.node(source).shape for source in graph.sources(index)]
+            for shape in (*shapes, node.shape):
+                _closed(shape, node)
+            holders[node.name] = spec.build(decided(prim.values), [s.largest for s in shapes], node.shape.largest)
+    return holders
 
 
 def _regions(graph: SpaceGraph) -> Region:
@@ -96,8 +120,15 @@ def _regions(graph: SpaceGraph) -> Region:
 
 
 class _Lowering:
-    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], drop_path: bool) -> None:
+    def __init__(
+        self,
+        graph: SpaceGraph,
+        decisions: Mapping[str, Decision],
+        drop_path: bool,
+        holders: Mapping[str, nn.Module],
+    ) -> None:
         self.graph = graph
+        self.holders = holders
         self.decisions = decisions
         self.drop_path = drop_path
         self.readers: dict[int, set[int]] = {}
@@ -259,7 +290,9 @@ class _Lowering:
         for shape in (*shapes, node.shape):
             _closed(shape, node)
         target = attribute(node.name.removeprefix(region.inner))
-        modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
+        modules[target] = self.holders.get(node.name) or spec.build(
+            decided(prim.values), [shape.largest for shape in shapes], node.shape.largest
+        )
         return self.called(graph.call_module(target, tuple(sources)), node, region)
 
     def sums(
@@ -292,7 +325,7 @@ class _Lowering:
                 vectors[decisions] = self.all_weights(graph, weights, decisions)
         for part in (part for term in terms for part in term.parts):
             target = path_from(region.scope, part.scope, part.name)
-            modules[target] = PRIMITIVES[part.prim.name].build(
+            modules[target] = self.holders.get(part.name) or PRIMITIVES[part.prim.name].build(
                 decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
             )
             parts.append(graph.get_attr(target))

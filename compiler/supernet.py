@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn, special
+from torch import Tensor, fx, nn, special
 
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
@@ -18,9 +19,9 @@ from hdas_dsl.diagnostics import HspError
 from .decide import Decisions, readable, strongest
 from .elaborate import Elaborated
 from .graph import Decision, DecisionKind
-from .lower import lower
+from .lower import hold, lower
 from .modules import DropPath
-from .passes import PASSES, Pass, run_passes
+from .passes import FLATTEN, OPTIMISATIONS, Pass, Target, run_passes, weighed
 from .quantities import Arithmetic, Constant, Depth, DepthForm, Length, Logarithm, Loss, Preference, Quantity, Total
 from .settings import By
 
@@ -32,23 +33,30 @@ class Supernet(nn.Module):
 
     Args:
         space: an elaborated network with choices.
-        passes: what is done to the graph before lowering; all by default, `(FLATTEN,)` for the naive lowering.
+        passes: what is done to the graph before lowering; `(FLATTEN,)` for the naive lowering, by default those that pay
+            on the target.
         init: standard deviation of the normal distribution that the alphas start from.
         by: how strength is measured when the leading architecture is asked for.
+        target: the machine, its memory and the batch; by default this machine's CPU.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing.
     """
 
     def __init__(
-        self, space: Elaborated, passes: Iterable[Pass] = PASSES, init: float = 1e-3, by: By = By.PROBABILITY
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        init: float = 1e-3,
+        by: By = By.PROBABILITY,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         if space.refusals:
             raise HspError(space.refusals)
         self.space = space
         self.by = by
-        self.network = lower(run_passes(space.block.graph, passes), space.decisions)
+        self.network = lowered(space, passes, target or Target.on())
         self.architecture = nn.ParameterDict(
             {
                 _key(path): nn.Parameter(init * torch.randn(decision.alphas))
@@ -136,13 +144,19 @@ class Supernet(nn.Module):
 class Network(nn.Module):
     """A discrete network: ``forward(images)`` gives logits, in training with the auxiliary ones where it has a head."""
 
-    def __init__(self, space: Elaborated, passes: Iterable[Pass] = PASSES, *, training_only: bool = True) -> None:
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        *,
+        training_only: bool = True,
+        target: Target | None = None,
+    ) -> None:
         super().__init__()
         if space.is_space:
             raise ValueError(f"'{space.name}' still has choices; search it, or give an architecture")
-        graph = space.block.graph
-        self.has_aux = graph.aux is not None and training_only
-        self.network = lower(run_passes(graph, passes), {}, drop_path=training_only)
+        self.has_aux = space.block.graph.aux is not None and training_only
+        self.network = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
 
     @property
     def module(self) -> nn.Module:
@@ -159,6 +173,16 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.rate = rate
+
+
+def lowered(space: Elaborated, passes: Iterable[Pass] | None, target: Target) -> fx.GraphModule:
+    """A network after the given passes, or those that pay on the target; its weights start the same for all."""
+    flat = FLATTEN.run(space.block.graph)
+    if passes is None:
+        graph, _ = weighed(flat, OPTIMISATIONS, target)
+    else:
+        graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
+    return lower(graph, space.decisions, drop_path=target.drop_path, holders=hold(flat))
 
 
 def _key(path: str) -> str:

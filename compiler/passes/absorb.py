@@ -39,7 +39,7 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node], boo
                 return (replace(term, relu=True),), below
             if term.filter is not None or not may_take(source, node):
                 return None
-            is_pooled = target.kernel and term.norm is not None and is_pool(source)
+            is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
             if (term.projection is not None and is_filter(source)) or is_pooled:
                 return (replace(term, filter=part_of(result, index)),), below
             return None

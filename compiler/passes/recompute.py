@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..graph import Node, SpaceGraph, Sum, Sums
-from .estimate import filtered_bytes, filter_work, saved_bytes
+from .estimate import filter_work, filtered_bytes, held_bytes
 from .rewrite import rebuild
 from .target import Target
 
@@ -46,11 +46,11 @@ def _chosen(graph: SpaceGraph, target: Target) -> set[str]:
         held = filtered_bytes(node)
         if held:
             candidates.append(_Candidate(node.name, held, filter_work(node)))
-    if target.kernel:
+    if target.machine.kernel:
         return {candidate.name for candidate in candidates}
     if target.memory_budget is None:
         return set()
-    over = saved_bytes(graph) * target.batch - target.memory_budget
+    over = held_bytes(graph) * target.batch - target.memory_budget
     chosen = set()
     for candidate in sorted(candidates, key=lambda c: c.work / c.held):
         if over <= 0:
