@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from .cost import Cost, Costs, is_auxiliary
@@ -26,14 +27,14 @@ def describe(program: Program) -> dict[str, Any]:
     total = 1
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
-        total *= 1 if phase.optional else int(found["cardinality"])
+        total *= 1 if phase.optional else int(Decimal(found["cardinality"]))
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
         "kind": "space",
         "params": None,
         "macs": None,
-        "cardinality": str(total),
+        "cardinality": digits(total),
         "choices": None,
         "alphas": None,
         "input": None,
@@ -55,7 +56,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
-        "cardinality": str(cardinality(space)),
+        "cardinality": digits(cardinality(space)),
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
         "input": list(space.input.dims),
@@ -101,9 +102,12 @@ def human(number: int | None) -> str:
     return "undefined" if number is None else f"{number:,}"
 
 
+def digits(number: int) -> str:
+    """A count in full: Python itself refuses to write more than 4300 digits."""
+    return str(Decimal(number))
+
+
 def power(number: int) -> str:
     """A large count for people, with its order of magnitude."""
-    text = f"{number:,}"
-    return (
-        text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
-    )
+    text = digits(number)
+    return f"{number:,}" if len(text) < 23 else f"about {text[0]}.{text[1:3]}e{len(text) - 1}"
