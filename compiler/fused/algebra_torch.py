@@ -53,8 +53,9 @@ class TorchTerms:
         pixels = rows(z)
         mean = pixels.mean(0)
         centred = pixels - mean
-        covariance = centred.t() @ centred / len(pixels)
-        variance = ((matrix @ covariance) * matrix).sum(1)
+        covariance = (centred.t() @ centred / len(pixels)).double()
+        exact = matrix.double()
+        variance = ((exact @ covariance) * exact).sum(1).to(z.dtype)
         rate = self.rate(step.norm, variance)
         bound.observe((step.norm, *step.tied), matrix @ mean, variance, len(pixels))
         scale = self.scale(step.norm, rate, share)
@@ -86,12 +87,13 @@ class TorchTerms:
             return self.running(norm)
         pixels = rows(x)
         if kernel.serves(pixels):
-            mean, variance = kernel.moments(pixels)
+            mean, variance, rate = kernel.moments(pixels, self.bound.affine(norm).eps)
         else:
             mean = pixels.mean(0)
             variance = (pixels - mean).square_().mean(0)
+            rate = self.rate(norm, variance)
         self.bound.observe((norm, *tied), mean, variance, len(pixels))
-        return mean, self.rate(norm, variance)
+        return mean, rate
 
     def running(self, norm: int) -> tuple[Tensor, Tensor]:
         """The mean that a norm has learnt, and its rate."""
@@ -197,7 +199,7 @@ class TorchTerms:
             return to_share, (rows(dy) @ used).view_as(z) if wants_operand else None
         to_share, to_variance = self.scale_backward(step.norm, share, rate, to_scale)
         bound.give(
-            step.projection, torch.addcmul(to_matrix, 2 * to_variance.unsqueeze(1), matrix @ kept.covariance)
+            step.projection, torch.addcmul(to_matrix, 2 * to_variance.unsqueeze(1), matrix @ kept.covariance.to(matrix.dtype))
         )
         if not wants_operand:
             return to_share, None

@@ -125,11 +125,13 @@ def filtered_backward(
     return dw, totals
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of the columns of (m, c)."""
-    mean, variance = x.new_empty(2, x.shape[1])
-    _function("moments", x.dtype)(*x.shape, x.stride(0), _at(x), _at(mean), _at(variance), _threads())
-    return mean, variance
+def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of the columns of (m, c)."""
+    mean, variance, rate = x.new_empty(3, x.shape[1]).unbind()
+    _function("moments", x.dtype)(
+        *(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), _threads())
+    )
+    return mean, variance, rate
 
 
 @cache
@@ -219,7 +221,7 @@ class Kept:
     mean: Tensor | None = None
     """The mean of z."""
     covariance: Tensor | None = None
-    """That of z, where a matrix reads it."""
+    """That of z, where a matrix reads it, in float64: what the matrix makes of it may cancel."""
     rate: Tensor | None = None
     """1 / sqrt(var + eps) of the norm."""
 
@@ -247,7 +249,7 @@ def term_forward(term: Term, y: Tensor, is_first: bool, keep: bool) -> tuple[Kep
     if term.before is not None:
         mean_before, rate_before, variance_before = x.new_empty(3, c).unbind()
     if term.norm is not None:
-        mean, covariance = x.new_empty(c), x.new_empty(c, c)
+        mean, covariance = x.new_empty(c), x.new_empty(c, c, dtype=torch.float64)
         rate, mean_out, variance = x.new_empty(3, wide).unbind()
     kept = Kept(z, mean_before, rate_before, mean, covariance, rate)
     _function("term_forward", x.dtype)(
@@ -389,7 +391,7 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "width": (),
     "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 2, INT),
     "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
-    "moments": (*[LONG] * 3, *[POINTER] * 3, INT),
+    "moments": (*[LONG] * 3, POINTER, ctypes.c_double, *[POINTER] * 3, INT),
     "plain_forward": (BYTES, POINTER),
     "plain_backward": (BYTES, POINTER, POINTER, BYTES, BYTES, BYTES, BYTES),
     "scaled_forward": (*[LONG] * 3, *[POINTER] * 3, INT, LONG, POINTER, INT),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import UsageError
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -49,3 +51,20 @@ class Target:
 
         machine = CUDA if device.startswith(("cuda", "mps")) else CPU_WITH_KERNEL if is_available() else CPU
         return cls(machine, drop_path, memory_budget, batch)
+
+
+def read_bytes(text: str) -> int:
+    """A number of bytes: digits, and K, M, G or T for powers of 1024.
+
+    Raises:
+        UsageError: when it is none.
+    """
+    digits = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = "KMGT".find(digits[-1:]) + 1 if digits[-1:] else 0
+    try:
+        value = float(digits[:-1] if power else digits) * 1024**power
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"'{text}' is no size of memory: write it like 800M or 1.5G")
+    return int(value)
