@@ -18,9 +18,10 @@ from typing import TypeAlias
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic
 
+from .circuit import ONE, Circuit, Made, both, either
 from .elaborate import Copy, Elaborated
 from .elaborate.numbers import BINARY, tidy
-from .formula import Factor, Given, Mention, Product, Tag, Ways, count
+from .formula import Factor, Given, Mention, Product, Tag, Ways, ways
 from .graph import Block, Call, Decision, Input, Mix, Prim, SpaceGraph, Weigh
 from .symbolic import Var
 
@@ -36,8 +37,8 @@ class Uncountable(Exception):
         self.diagnostic = Diagnostic(Code.QUANTITY, node.span, message)
 
 
-def architectures(space: Elaborated) -> int:
-    """The number of architectures of a space (law 7).
+def architectures(space: Elaborated) -> Circuit:
+    """The architectures of a space: their number is that of law 7, and each can be found by its own.
 
     Raises:
         Uncountable: a `require` of the space speaks of a structure that is not counted.
@@ -52,7 +53,7 @@ def architectures(space: Elaborated) -> int:
         else:
             holds = all(_value(condition, copy, {}) for condition in conditions)
             formulas[path] = copy.formula if holds else (Ways(()),)
-    return count(space.formula, formulas)
+    return ways(space.formula, formulas)
 
 
 def reached(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Product:
@@ -61,12 +62,13 @@ def reached(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Pr
     kept = {name for steps in others for step in steps for name in step.decisions}
     kept |= {name for name, decision in space.decisions.items() if decision.copy != copy.path}
     walk = _Walk(copy, space.decisions, frozenset(kept), conditions)
-    terms: dict[frozenset[Tag], int] = {}
+    terms: dict[frozenset[Tag], list[Circuit]] = {}
     for state, number in walk.states().items():
         grades = dict(zip(walk.quantities, state.grades, strict=True))
         if all(_value(condition, copy, grades) for condition in conditions):
-            terms[state.tags] = terms.get(state.tags, 0) + number
-    return (Ways(tuple((number, tuple(map(_factor, tags))) for tags, number in terms.items())),)
+            terms.setdefault(state.tags, []).append(number)
+    # Sorted, since sets of texts have another order in each process.
+    return (Ways(tuple((either(parts), tuple(map(_factor, sorted(tags, key=str)))) for tags, parts in terms.items())),)
 
 
 def _factor(tag: Tag) -> Factor:
@@ -214,7 +216,7 @@ def _inside(block: Block) -> Iterator[_Step]:
 
 @dataclass(frozen=True)
 class _State:
-    """``demands`` says which steps to come must exist, and which must not.
+    """``demands`` says which steps to come must exist, and which must not; ``made`` what the step at hand decides.
 
     A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
     """
@@ -222,6 +224,7 @@ class _State:
     demands: frozenset[tuple[int, bool]]
     tags: frozenset[Tag]
     grades: tuple[int, ...]
+    made: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def demand(self, step: int) -> bool | None:
         return True if (step, True) in self.demands else False if (step, False) in self.demands else None
@@ -241,8 +244,9 @@ class _State:
     def without(self, names: Iterable[str]) -> _State:
         return replace(self, tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
 
-    def tagged(self, name: str, value: int) -> _State:
-        return replace(self, tags=self.without([name]).tags | {(name, value)})
+    def tagged(self, name: str, value: int, *taken: int) -> _State:
+        """With what a pick has come to, and the candidates that it takes by that."""
+        return replace(self, tags=self.without([name]).tags | {(name, value)}, made=(*self.made, (name, taken)))
 
 
 class _Walk:
@@ -284,18 +288,21 @@ class _Walk:
             return self.decisions[step.payload.decision].take > 0
         return (any if step.gathers else all)(self.sure[source] for source in step.sources)
 
-    def states(self) -> dict[_State, int]:
-        """All ways to choose that the output can exist by, and how many there are of each."""
+    def states(self) -> dict[_State, Circuit]:
+        """All ways to choose that the output can exist by."""
         last = len(self.steps) - 1
-        states = {_State(frozenset([(last, True)]), frozenset(), (0,) * len(self.quantities)): 1}
+        states: dict[_State, Circuit] = {
+            _State(frozenset([(last, True)]), frozenset(), (0,) * len(self.quantities)): ONE
+        }
         for index in range(last, -1, -1):
-            after: dict[_State, int] = {}
+            after: dict[_State, list[Circuit]] = {}
             for state, number in states.items():
                 exists = state.demand(index)
                 for move in [state] if exists is None else self.moves(index, exists, state.met(index)):
                     rest = move.without(self.over[index]) if index in self.over else move
-                    after[rest] = after.get(rest, 0) + number
-            states = after
+                    here = both(number, *(Made(*made) for made in move.made)) if move.made else number
+                    after.setdefault(replace(rest, made=()) if rest.made else rest, []).append(here)
+            states = {state: either(parts) for state, parts in after.items()}
         return states
 
     def moves(self, index: int, exists: bool, state: _State) -> Iterator[_State]:
@@ -331,7 +338,8 @@ class _Walk:
         for items in product(*(range(len(self.decisions[name].items)) for name in open_)):
             made = list(zip(open_, items, strict=True))
             if all(self.decisions[name].derivable[item] for name, item in made):
-                yield replace(state, tags=state.tags | frozenset(made))
+                own = tuple((name, (item,)) for name, item in made if self.decisions[name].copy == self.copy.path)
+                yield replace(state, tags=state.tags | frozenset(made), made=state.made + own)
 
     def nothing(self, step: _Step, state: _State) -> Iterator[_State]:
         """A step that must not exist: what it reads must not. No item of a mix may, since one is chosen."""
@@ -382,5 +390,6 @@ class _Walk:
         if taken >= enough:
             yield state
         if enough <= taken + 1 <= (take or taken + 1):
-            more = state.tagged(pick, min(taken + 1, take or 1))
+            assert isinstance(step.payload, Weigh)
+            more = state.tagged(pick, min(taken + 1, take or 1), step.payload.index)
             yield from self.grown(step, more).asking(step.sources)

@@ -7,15 +7,15 @@ from typing import Any
 
 from .cost import Cost, Costs, is_auxiliary
 from .elaborate import Elaborated
-from .formula import count
 from .graph import Call, Decision, Prim
 from .program import Program
+from .prune import architectures
 from .symbolic import OPEN, Var
 
 
 def cardinality(space: Elaborated) -> int:
     """The number of architectures (law 7)."""
-    return count(space.formula, {path: copy.formula for path, copy in space.copies.items()})
+    return architectures(space).number
 
 
 def describe(program: Program) -> dict[str, Any]:
