@@ -9,10 +9,11 @@ below `Circuit.number`, and whoever draws that number uniformly draws uniformly 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
+from random import Random
 from typing import TypeAlias
 
 
@@ -90,3 +91,71 @@ def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
                     rank, own = divmod(rank, inner.number)
                     pending.append((inner, own))
     return found
+
+
+Worth: TypeAlias = "Callable[[str, int], float | None]"
+"""What it is worth that a decision takes an item; None where it must not."""
+
+
+def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[int, ...]] | None:
+    """One of the ways of the highest total worth, drawn uniformly among them; None where none is allowed.
+
+    Args:
+        circuit: the ways.
+        worth: of a decision and an item that it takes; the worths of all items of a way are added up.
+        source: what draws. Worths that are whole numbers are compared exactly.
+    """
+    known: dict[int, tuple[float, int]] = {}
+    for part in _inner_first(circuit):
+        known[id(part)] = _best(part, worth, known)
+    if not known[id(circuit)][1]:
+        return None
+    found: dict[str, tuple[int, ...]] = {}
+    pending = [circuit]
+    while pending:
+        here = pending.pop()
+        match here:
+            case Made(decision, items):
+                found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
+            case Either(parts):
+                total = known[id(here)][0]
+                top = [part for part in parts if known[id(part)][1] and known[id(part)][0] == total]
+                rank = source.randrange(sum(known[id(part)][1] for part in top))
+                for part in top:
+                    rank -= known[id(part)][1]
+                    if rank < 0:
+                        pending.append(part)
+                        break
+            case All(parts):
+                pending += reversed(parts)
+    return found
+
+
+def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
+    """The highest worth of the ways of a part, and how many have it."""
+    match part:
+        case Made(decision, items):
+            worths = [worth(decision, item) for item in items]
+            allowed = [value for value in worths if value is not None]
+            return (sum(allowed), 1) if len(allowed) == len(worths) else (0, 0)
+        case Either(parts):
+            some = [known[id(inner)] for inner in parts if known[id(inner)][1]]
+            top = max((value for value, _ in some), default=0)
+            return top, sum(number for value, number in some if value == top)
+        case All(parts):
+            return sum(known[id(inner)][0] for inner in parts), prod(known[id(inner)][1] for inner in parts)
+
+
+def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
+    """Every part of a circuit once, those inside a part before it."""
+    seen: set[int] = set()
+    pending: list[tuple[Circuit, bool]] = [(circuit, False)]
+    while pending:
+        part, done = pending.pop()
+        if done:
+            yield part
+        elif id(part) not in seen:
+            seen.add(id(part))
+            pending.append((part, True))
+            if not isinstance(part, Made):
+                pending += ((inner, False) for inner in part.parts)

@@ -211,7 +211,7 @@ class _Counting:
                 exists: Polynomial = {frozenset(): Made(decision, ())}
 
                 def chosen(parts: list[Polynomial]) -> list[Polynomial]:
-                    taken = ({frozenset(): Made(decision, (index,))} for index in range(len(parts)))
+                    taken: list[Polynomial] = [{frozenset(): Made(decision, (index,))} for index in range(len(parts))]
                     return [exists, _chosen([_times(*pair) for pair in zip(taken, parts, strict=True)], take)]
 
                 return self.join(list(candidates), shared, chosen)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from .cost import Cost, Costs, is_auxiliary
+from .counting import architectures
 from .elaborate import Elaborated
 from .graph import Call, Decision, Prim
 from .program import Program
-from .prune import architectures
 from .symbolic import OPEN, Var
 
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.circuit import ONE, either
+from compiler.conditions import Uncountable
 from compiler.elaborate import Elaborated, elaborate
 from compiler.formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.formula import given as written_given
-from compiler.prune import Uncountable
 from compiler.report import cardinality
 from compiler.values import Function
 from hdas_dsl import ast
@@ -270,9 +270,24 @@ def test_pruned(body: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("output sum(x, pick any of (x, a(x)))\n require edges <= 1", 3),
+        ("u = (a | b)(x)\n v = sum(pick 1 of (x, u))\n output x + v\n require count(a) == 0 and edges == 1", 2),
+        ("n[i < 1 | 2 | 3] = prev(x) -> (a | b)\n output last of n\n require count(a) == 1", 1 + 2 + 3),
+        ("n[i < 1 | 2] = prev(x) -> (a | b)\n output a(x)\n require count(a) == 1", 1 + 1),
+        ("u = C(x)\n v = (C | a)(u)\n output v\n require count(C) == 1", 2),
+        ("output (sum(x, pick any of (x, a(x))) | b)(x)\n require edges <= 1", 3 + 1),
+    ],
+)
+def test_required_without_prune(body: str, expected: int) -> None:
+    assert cardinality(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n")) == expected
+
+
+@pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("output sum(x, pick any of (x, a(x)))\n require edges <= 1", "`prune` only"),
+        ("k = 1 | 3\n output sum(x, pick any of (x, a(x)))\n require edges <= 1", "read by nothing"),
         ("u = C(x)\n output u\n require count(a) <= 1\n prune", "inside the cells"),
         ("n[i < 1 | 2] = prev(x) -> a\n output last of n\n require depth(n) <= 1\n prune", "cannot be counted"),
     ],
