@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic
+from hdas_dsl.diagnostics import Code, Diagnostic, HspError
 
 from .elaborate import Copy
 from .elaborate.numbers import BINARY, tidy
@@ -14,12 +14,12 @@ COSTS = ("params", "macs", "memory", "latency")
 """Quantities of a `require` that take no part in counting; `edges` and `count(Op)` do."""
 
 
-class Uncountable(Exception):
-    """What a text requires is beyond counting; the space can still be searched and sampled."""
+class Uncountable(HspError):
+    """What a text requires is beyond counting; the space can still be searched."""
 
     def __init__(self, node: ast.Node, message: str) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(Code.QUANTITY, node.span, message)
+        super().__init__([Diagnostic(Code.QUANTITY, node.span, message)])
+        self.message = message
 
 
 def of_cost(condition: ast.Expr) -> bool:

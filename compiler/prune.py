@@ -198,7 +198,9 @@ class Walk:
     def _unread(self) -> set[str]:
         """The decisions that no tensor depends on: a number, or a pick, that nothing uses."""
         read = {source for step in self.steps for source in step.sources}
-        picks = [index for index, step in enumerate(self.steps) if isinstance(step.payload, Weigh) and index not in read]
+        picks = [
+            index for index, step in enumerate(self.steps) if isinstance(step.payload, Weigh) and index not in read
+        ]
         sizes = {family.size.path for family in self.copy.text.families.values() if family.size is not None}
         loose = set(self.copy.text.decisions) - (self.first.keys() | sizes)
         return loose.union(*(self.steps[index].decisions for index in picks))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from compiler.circuit import ONE, either
 from compiler.conditions import Uncountable
+from compiler.counting import architectures
 from compiler.elaborate import Elaborated, elaborate
 from compiler.formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.formula import given as written_given
@@ -294,8 +295,8 @@ def test_required_without_prune(body: str, expected: int) -> None:
 )
 def test_refused(body: str, words: str) -> None:
     with pytest.raises(Uncountable, match=words) as caught:
-        cardinality(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
-    assert "require" in caught.value.diagnostic.render()
+        architectures(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
+    assert "require" in caught.value.diagnostics[0].render()
 
 
 # ---------------------------------------------------------------- what must not explode
