@@ -11,7 +11,7 @@ from hdas_dsl.modules import Entity, Instance
 
 from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
-from .program import Phase, Program, compile_file
+from .program import Phase, Program
 from .request import Request
 from .values import Function
 
@@ -38,13 +38,20 @@ def membership_of(request: Request, space: Path) -> Membership:
     Raises:
         HspError: when one of the files is wrong.
     """
-    architecture = request.compile()
-    text = architecture.unit.source.text
-    program, diagnostics = compile_file(space)
-    if program is None:
-        raise HspError(diagnostics)
-    answers = [_of_run(program, phases, space, architecture, text) for phases in _runs(program)]
+    architecture, within = request.compile(), Request(space)
+    program = within.compile()
+    answers = [_of_run(program, phases, within, architecture) for phases in _runs(program)]
     return next((answer for answer in answers if answer.inside), answers[0])
+
+
+def located(request: Request, space: Request) -> Membership:
+    """Whether an architecture lies in a space without its optional phases, and by which decisions.
+
+    Raises:
+        HspError: when one of the files is wrong.
+    """
+    program = space.compile()
+    return _of_run(program, _runs(program)[0], space, request.compile())
 
 
 def _runs(program: Program) -> list[list[Phase]]:
@@ -55,12 +62,13 @@ def _runs(program: Program) -> list[list[Phase]]:
     return [required or list(phases), *until]
 
 
-def _of_run(program: Program, phases: list[Phase], space: Path, architecture: Program, text: str) -> Membership:
+def _of_run(program: Program, phases: list[Phase], space: Request, architecture: Program) -> Membership:
     names = [phase.name for phase in phases]
     if program.named_phases:
         # The definitions of the architecture stand for what the earlier phases found.
-        whole, _ = compile_file(space, found=dict.fromkeys(names[:-1], text))
-        if whole is None:
+        try:
+            whole = space.compile(dict.fromkeys(names[:-1], architecture.unit.source.text))
+        except HspError:
             missing = _missing_copy(phases, architecture)
             return missing or Membership(False, {}, program.name, "its cells do not fit the network of the last phase")
         phases = [phase for phase in whole.phases if phase.name in names]
