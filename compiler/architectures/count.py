@@ -63,5 +63,5 @@ def count(listing: Architectures, seed: int = 0) -> Count:
         return Count(number)
     source = Random(seed)
     asked = range(number) if number <= FEW else [source.randrange(number) for _ in range(DRAWS)]
-    meeting = sum(not listing.limits.judge(listing.text(listing.choices(rank))).distance for rank in asked)
+    meeting = sum(not listing.limits.judge(listing.architecture(rank)).distance for rank in asked)
     return Count(number, str(listing.limits), meeting, len(asked))

@@ -46,7 +46,7 @@ class Nearest:
 
     def meets(self, found: Architecture) -> bool:
         """Whether an architecture meets them."""
-        verdict = self.limits.judge(found.text)
+        verdict = self.limits.judge(found)
         self.tries += 1
         if self.verdict is None or verdict.distance < self.verdict.distance:
             self.verdict = verdict
@@ -68,6 +68,6 @@ def enumerate_all(listing: Architectures, limit: int | None = None) -> Iterator[
         if given == limit:
             return
         found = listing.architecture(number)
-        if not listing.limits.judge(found.text).distance:
+        if not listing.limits.judge(found).distance:
             given += 1
             yield found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import HspError
@@ -15,6 +16,9 @@ from ..elaborate import Elaborated, Frame, Requirement
 from ..errors import UsageError
 from ..program import Program, compile_file
 from ..requirements import shortfall
+
+if TYPE_CHECKING:
+    from .listing import Architecture
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,15 @@ class Limits:
     def __str__(self) -> str:
         return " and ".join(self.conditions)
 
-    def judge(self, text: str) -> Verdict:
-        """Ask an architecture, as text.
+    def judge(self, architecture: Architecture) -> Verdict:
+        """Ask an architecture.
 
         Raises:
             UsageError: a requirement speaks of something that is not known of an architecture.
         """
         if not self.conditions:
             return MET
-        program, diagnostics = compile_file(Path("architecture.hsp"), text=text)
+        program, diagnostics = compile_file(Path("architecture.hsp"), text=architecture.text)
         if program is None:
             raise HspError(diagnostics)
         distance, reasons = 0.0, []

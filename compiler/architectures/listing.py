@@ -38,18 +38,24 @@ class Part:
     left: tuple[Left, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Architecture:
-    """An architecture of a file: its decisions, what it is in the language, its number where it was found by one."""
+    """An architecture of a file: its decisions, and its number where it was found by one. ``notes`` say how."""
 
+    listing: Architectures
     choices: Choices
-    text: str
+    notes: Mapping[str, str]
     number: int | None = None
 
     @property
     def decisions(self) -> Decisions:
         """The items of every decision that exists, by path."""
         return {path: items for part in self.choices for path, items in part.items()}
+
+    @cached_property
+    def text(self) -> str:
+        """What it is in the language."""
+        return self.listing.text(self.choices, self.notes)
 
 
 class Architectures:
@@ -78,7 +84,7 @@ class Architectures:
         return Limits.of(self.program, [item for part in self.parts for item in part.left])
 
     @property
-    def spaces(self) -> Mapping[str, Decision]:
+    def decisions(self) -> Mapping[str, Decision]:
         """Every decision of the file."""
         return {path: decision for part in self.parts for path, decision in part.space.decisions.items()}
 
@@ -94,10 +100,9 @@ class Architectures:
 
     def architecture(self, number: int, **notes: str) -> Architecture:
         """An architecture by its number; ``notes`` go into its provenance."""
-        choices = self.choices(number)
-        return Architecture(choices, self.text(choices, number=f'"{number}"', **notes), number)
+        return Architecture(self, self.choices(number), {"number": f'"{number}"', **notes}, number)
 
-    def text(self, choices: Choices, **notes: str) -> str:
+    def text(self, choices: Choices, notes: Mapping[str, str]) -> str:
         """An architecture in the language, as a search that found it would write it, but for its provenance."""
         found: dict[str, str] = {}
         program, text = self.program, ""

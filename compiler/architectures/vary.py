@@ -43,7 +43,7 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
             continue
         changed = (*choices[:position], child, *choices[position + 1 :])
         notes = {"mutation": f'"{path}"', "parent": _digest(parent), "seed": str(seed)}
-        made = Architecture(changed, listing.text(changed, **notes))
+        made = Architecture(listing, changed, notes)
         if nearest.meets(made):
             return made
         if nearest.tries == TRIES:
@@ -72,7 +72,7 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
         child = tuple(
             _crossed(part, a, b, source) for part, a, b in zip(listing.parts, parents[0], parents[1], strict=True)
         )
-        made = Architecture(child, listing.text(child, **notes))
+        made = Architecture(listing, child, notes)
         if nearest.meets(made):
             if known is not None or child not in parents:
                 return made
@@ -94,11 +94,16 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
     wanted = answer.decisions
     choices = []
     for part in listing.parts:
-        found = best_way(part.circuit, lambda path, item: int(item in wanted.get(path, ())), Random(0))
+        found = best_way(part.circuit, lambda path, item: _agreement(wanted, path, item), Random(0))
         if found is None or any(found[path] != items for path, items in wanted.items() if path in found):
             raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': a requirement forbids it")
         choices.append(found)
     return tuple(choices)
+
+
+def _agreement(wanted: Mapping[str, tuple[int, ...]], path: str, item: int) -> int:
+    """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
+    return 0 if path not in wanted else 1 if item in wanted[path] else -1
 
 
 # ---------------------------------------------------------------- mutation
@@ -163,7 +168,7 @@ class _Mix:
     def worth(self, path: str, item: int) -> float | None:
         if path not in self.allowed:
             return 0
-        return float(item in self.wanted[path]) if item in self.allowed[path] else None
+        return _agreement(self.wanted, path, item) if item in self.allowed[path] else None
 
 
 def _crossed(part: Part, left: Decisions, right: Decisions, source: Random) -> Decisions:
