@@ -194,7 +194,7 @@ def test_explore(capsys, tmp_path: Path):
         assert run(capsys, path, "--in", space) == (0, "yes: 6 decisions give it\n", "")
     assert diff_main([str(a), str(tmp_path / "mutant.hsp")]) == 1
     assert "1 operation differs; 8 of 9 edges agree" in capsys.readouterr().out
-    code, said, _ = run(capsys, space, "--enumerate", "--limit", 2)
+    _, said, _ = run(capsys, space, "--enumerate", "--limit", 2)
     assert [line[:24] for line in said.splitlines()] == ["0: Cell.n0.from_x = none", "1: Cell.n0.from_x = none"]
     assert run(capsys, space, "--enumerate", "--limit", 2, "--out", tmp_path / "all")[0] == 0
     assert [path.name for path in sorted((tmp_path / "all").iterdir())] == ["00000.hsp", "00001.hsp"]
