@@ -159,3 +159,17 @@ def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
             pending.append((part, True))
             if not isinstance(part, Made):
                 pending += ((inner, False) for inner in part.parts)
+
+
+def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) -> Circuit:
+    """Only those of the ways in which every decision takes what is allowed."""
+    known: dict[int, Circuit] = {}
+    for part in _inner_first(circuit):
+        match part:
+            case Made(decision, items):
+                known[id(part)] = part if allowed(decision, items) else NOTHING
+            case Either(parts):
+                known[id(part)] = either(known[id(inner)] for inner in parts)
+            case All(parts):
+                known[id(part)] = both(*(known[id(inner)] for inner in parts))
+    return known[id(circuit)]

@@ -35,11 +35,16 @@ class Left:
     reason: Uncountable | None
 
 
-def counted(space: Elaborated) -> tuple[Circuit, tuple[Left, ...]]:
-    """The architectures of a space under the requirements that can be counted with, and those that cannot."""
+def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[Left, ...]]:
+    """The architectures of a space under the requirements that can be counted with, and those that cannot.
+
+    With ``only`` a copy, the ways to decide in its text alone: the copies in it are taken as given.
+    """
     formulas: dict[str, Product] = {}
     left: list[Left] = []
     for path, copy in space.copies.items():
+        if only not in (None, path):
+            continue
         conditions: list[ast.Expr] = []
         for requirement in space.requirements:
             if requirement.frame.text is copy.text:
@@ -53,7 +58,7 @@ def counted(space: Elaborated) -> tuple[Circuit, tuple[Left, ...]]:
         else:
             holds = all(amount(condition, copy, {}) for condition in conditions)
             formulas[path] = copy.formula if holds else (Ways(()),)
-    return ways(space.formula, formulas), tuple(left)
+    return ways(space.formula if only is None else (Mention(only),), formulas), tuple(left)
 
 
 def _beyond(space: Elaborated, copy: Copy, condition: ast.Expr) -> Uncountable | None:
