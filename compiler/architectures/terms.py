@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated
@@ -53,6 +54,25 @@ class Term:
         return tuple(part for part in self.label if isinstance(part, Variable))
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node of a graph; ``what`` it applies with ``params``, where it is one operation."""
+
+    payload: Payload
+    sources: tuple[int, ...]
+    what: object = None
+    params: Mapping[str, object] = field(default_factory=dict)
+    role: str | int | None = None
+    keeps_zero: bool = False
+
+    @cached_property
+    def label(self) -> Label | None:
+        """Its label, unless that depends on decisions."""
+        if any(isinstance(value, Var) for value in self.params.values()):
+            return None
+        return (self.what, *((name, value if is_number(value) else None) for name, value in self.params.items()))
+
+
 @dataclass(eq=False)
 class Reader:
     """Reads the texts of a space into terms.
@@ -66,7 +86,8 @@ class Reader:
     space: Elaborated
     copies: Mapping[str, Variable]
     same: Equivalence
-    roles: dict[int, tuple[Block, str | int | None]] = field(default_factory=dict)
+    known: dict[int, tuple[SpaceGraph, dict[int, Step]]] = field(default_factory=dict)
+    lines: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def terms(self, copy: Copy, chosen: Decisions, labels: Mapping[str, Variable] | None = None) -> list[Term]:
         """The terms of a copy under decisions, inputs first and the output last; ``labels`` need not be made."""
@@ -88,14 +109,34 @@ class Reader:
         """``zero``, or the input that an operation gives unchanged; None for any other."""
         if not isinstance(payload, Call):
             return role_of(payload) if isinstance(payload, Prim) else None
-        block = payload.block
-        known = self.roles.get(id(block))
-        if known is None:
-            assert block.graph.output is not None
-            hidden = self.is_copy(block) or decisions_in(block.graph)
-            # The block is kept along, or its id could be another's later.
-            known = self.roles[id(block)] = block, None if hidden else _role(block.graph, block.graph.output)
-        return known[1]
+        graph = payload.block.graph
+        assert graph.output is not None
+        return None if self.is_copy(payload.block) or decisions_in(graph) else _role(graph, graph.output)
+
+    def steps(self, graph: SpaceGraph) -> dict[int, Step]:
+        """The nodes of a graph, looked at once however many architectures are read."""
+        found = self.known.get(id(graph))
+        if found is None:
+            steps = {index: self.step(node.payload, graph.sources(index)) for index, node in graph.order()}
+            # The graph is kept along, or its id could be another's later.
+            found = self.known[id(graph)] = graph, steps
+        return found[1]
+
+    def named(self, graph: SpaceGraph) -> tuple[int, ...]:
+        """The nodes that are values of lines."""
+        if id(graph) not in self.lines:
+            nodes = ((i, node) for i, node in graph.order() if node.line and not isinstance(node.payload, Input))
+            self.lines[id(graph)] = tuple(index for index, _ in nodes)
+        return self.lines[id(graph)]
+
+    def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
+        match payload:
+            case Prim(name=name) as prim if name not in SYMMETRIC:
+                return Step(payload, sources, name, prim.values, self.role(payload), keeps_zero(payload))
+            case Call(block=block) if self.is_copy(block) or self.is_plain(block):
+                what = self.copies.get(block.copy or "", self.name(block))
+                return Step(payload, sources, what, block.params, self.role(payload), keeps_zero(payload))
+        return Step(payload, sources)
 
     def is_copy(self, block: Block) -> bool:
         return block.copy is not None and block.copy in self.copies
@@ -157,8 +198,8 @@ class _Reading:
                 end = family.size.numbers[self.chosen[family.size.path][0]]
                 late = [value for (first, *_), value in family.elements.items() if first >= end]
                 beyond |= {value.index for value in late if isinstance(value, Tensor)}
-        for index, node in copy.text.graph.order():
-            if node.line is not None and index not in beyond and not isinstance(node.payload, Input):
+        for index in self.reader.named(copy.text.graph):
+            if index not in beyond:
                 yield index
 
     def finished(self, roots: Sequence[int]) -> list[Term]:
@@ -181,32 +222,28 @@ class _Reading:
     def values(self, graph: SpaceGraph, inputs: Sequence[int]) -> Callable[[int], int | None]:
         """What makes each node of a graph a term, when it is asked for; None where it is not there."""
         known: dict[int, int | None] = dict(zip(graph.inputs, inputs, strict=True))
+        steps = self.reader.steps(graph)
 
         def value(index: int, label: Variable | None = None) -> int | None:
             if index not in known:
-                known[index] = self.term(graph, index, value, label)
+                known[index] = self.term(steps[index], value, label)
             return known[index]
 
         return value
 
-    def term(
-        self, graph: SpaceGraph, index: int, value: Callable[..., int | None], label: Variable | None
-    ) -> int | None:
-        sources = graph.sources(index)
-        match graph.node(index).payload:
+    def term(self, step: Step, value: Callable[..., int | None], label: Variable | None) -> int | None:
+        if step.what is not None:
+            return self.applied(step, [value(source) for source in step.sources], label)
+        sources = step.sources
+        match step.payload:
             case Weigh(decision=path, index=candidate):
                 return value(sources[0]) if candidate in self.chosen[path] else None
             case Mix(decisions=paths, rows=rows):
                 taken = tuple(self.chosen[path][0] for path in paths)
                 source = next(source for source, row in zip(sources, rows, strict=True) if taken in row)
                 return value(source, self.labels.get(paths[0]) if len(paths) == 1 else None)
-            case Prim(name="add" | "mul" | "concat" as name):
+            case Prim(name=name):
                 return self.joined(name, [found for s in sources if (found := value(s)) is not None])
-            case Prim() as prim:
-                return self.applied(prim, (prim.name, *self.numbers(prim.values)), [*map(value, sources)], label)
-            case Call(block=block) as call if self.reader.is_copy(block) or self.reader.is_plain(block):
-                what = self.reader.copies.get(block.copy or "", self.reader.name(block))
-                return self.applied(call, (what, *self.numbers(block.params)), [*map(value, sources)], label)
             case Call(block=block):
                 fed = [value(source) for source in sources]
                 if any(source is None for source in fed):
@@ -215,36 +252,37 @@ class _Reading:
                 return self.values(block.graph, [source for source in fed if source is not None])(block.graph.output)
         raise AssertionError("inputs are known")
 
-    def numbers(self, params: Mapping[str, object]) -> Iterator[object]:
-        """Parameters as parts of a label; those that only a label depends on stay variables."""
+    def label(self, step: Step) -> Label:
+        """The label of an operation; parameters that only a label depends on stay variables."""
+        if step.label is not None:
+            return step.label
+        parts: list[object] = [step.what]
         variables: dict[str, Variable] = {}
-        for name, value in params.items():
+        for name, value in step.params.items():
             if not isinstance(value, Var):
-                yield name, value if is_number(value) else None
+                parts.append((name, value if is_number(value) else None))
             elif len(value.decisions) == 1 and value.decisions[0] in self.labels:
                 variables[value.decisions[0]] = self.labels[value.decisions[0]]
             else:
                 assignment = tuple(self.chosen[path][0] for path in value.decisions)
-                yield name, settle(value, value.decisions, assignment)
-        yield from variables.values()
+                parts.append((name, settle(value, value.decisions, assignment)))
+        return (*parts, *variables.values())
 
-    def applied(
-        self, payload: Prim | Call, label: Label, sources: list[int | None], variable: Variable | None
-    ) -> int | None:
+    def applied(self, step: Step, sources: list[int | None], variable: Variable | None) -> int | None:
         """An operation of its sources, unless the equivalence sees through it."""
-        same, role = self.reader.same, self.reader.role(payload)
-        fed = [source for source in sources if source is not None]
+        same = self.reader.same
+        fed = tuple(source for source in sources if source is not None)
         if len(fed) < len(sources):
             return None
-        if role == "zero" and same.zero is not Zero.KEPT:
+        if step.role == "zero" and same.zero is not Zero.KEPT:
             return self.add(ZERO)
-        if isinstance(role, int) and same.identity is Identity.TRANSPARENT:
-            return fed[role]
+        if isinstance(step.role, int) and same.identity is Identity.TRANSPARENT:
+            return fed[step.role]
         if fed and all(self.made[source].label == ZERO for source in fed):
             through = same.zero is Zero.TERM or same.dead is Dead.UNCONNECTED
-            if through or (same.zero is Zero.VANISHING and keeps_zero(payload)):
+            if through or (same.zero is Zero.VANISHING and step.keeps_zero):
                 return self.add(ZERO)
-        return self.add(label if variable is None else (variable,), tuple(fed))
+        return self.add(self.label(step) if variable is None else (variable,), fed)
 
     def joined(self, name: str, terms: list[int]) -> int | None:
         """A sum, a product or a concatenation of what is there."""
@@ -263,6 +301,7 @@ class _Reading:
 
 
 def role_of(prim: Prim) -> str | int | None:
+    """The same of a primitive."""
     return "zero" if prim.name == "zero" else 0 if prim.name in LIKE_IDENTITY else None
 
 
