@@ -108,15 +108,22 @@ def contains(space: FilePath, architecture: FilePath) -> Membership:
     return membership_of(_request(architecture, {}), Path(space))
 
 
-def count(space: FilePath, **params: object) -> Count:
+def count(space: FilePath, unique: str = "", *, seed: int = 0, **params: object) -> Count:
     """How many architectures a file has: ``exact`` where that is known, else an ``estimate`` with its standard error.
+
+    Args:
+        space: a .hsp file.
+        unique: count up to an equivalence: ``isomorphic``, ``pruned``, ``functional``, or one that the file defines.
+        seed: of the sample that an estimate comes from.
+        **params: parameters and settings instead of the file's, such as ``c=36``.
 
     Raises:
         HspError: the file is wrong, or it has a structure that is not counted.
+        UsageError: the number up to the equivalence is not known; the message says why, and a lower bound.
     """
     from .architectures import count
 
-    return count(_architectures(space, params))
+    return count(_architectures(space, params), seed, unique)
 
 
 def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object) -> list[Architecture]:

@@ -61,6 +61,9 @@ def compile_parser() -> argparse.ArgumentParser:
     actions.add_argument("--enumerate", action="store_true", help="list all architectures; files with --out")
     actions.add_argument("--mutate", metavar="ARCH", type=Path, help="change one choice of an architecture")
     actions.add_argument("--crossover", nargs=2, metavar=("A", "B"), type=Path, help="a child of two architectures")
+    parser.add_argument(
+        "--unique", metavar="KIND", help="count up to isomorphic, pruned, functional, or the file's own"
+    )
     parser.add_argument("--limit", metavar="N", type=int, help="enumerate only the first N")
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="NAME", help="digits, cifar10, ..., folder:PATH, instead of the file's")
@@ -125,9 +128,13 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compile(args: argparse.Namespace) -> int:
+    from .errors import UsageError
+
     request = _request(args)
     if args.search or args.train or args.eval is not None:
         return _run(args, request)
+    if args.unique is not None and not args.count:
+        raise UsageError(f"--unique {args.unique} goes with --count")
     if args.count or args.enumerate or (args.sample, args.mutate, args.crossover) != (None, None, None):
         return _explore(args, request)
     from .program import compile_file
@@ -166,7 +173,7 @@ def _explore(args: argparse.Namespace, request: Request) -> int:
     seed = 0 if args.seed is None else args.seed
     output = explore.Output(args.out, args.force, sys.stdout.write)
     if args.count:
-        explore.show_count(request, seed, sys.stdout.write)
+        explore.show_count(request, args.unique or "", seed, sys.stdout.write)
     elif args.sample is not None:
         explore.draw(request, args.sample, seed, output)
     elif args.enumerate:

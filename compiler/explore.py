@@ -36,9 +36,9 @@ class Output:
             path.write_text(architecture.text, encoding="utf-8")
 
 
-def show_count(request: Request, seed: int, write: Callable[[str], object]) -> None:
-    """`--count`."""
-    write(count(Architectures(request), seed).render() + "\n")
+def show_count(request: Request, same: str, seed: int, write: Callable[[str], object]) -> None:
+    """`--count`, with or without `--unique KIND`."""
+    write(count(Architectures(request), seed, same).render() + "\n")
 
 
 def draw(request: Request, number: int, seed: int, output: Output) -> None:

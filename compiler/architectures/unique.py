@@ -32,7 +32,7 @@ MOST = 200_000
 
 
 class Unclear(UsageError):
-    """The number up to an equivalence is beyond this program; says why."""
+    """The number up to an equivalence is not known; says why."""
 
 
 def unique(space: Elaborated, same: Equivalence) -> int:
@@ -42,6 +42,35 @@ def unique(space: Elaborated, same: Equivalence) -> int:
         Unclear: the choices of a text are not its own alone, or too many.
     """
     return _Unique(space, same).number()
+
+
+class Alike:
+    """Tells whether architectures of a space are equivalent copy by copy, one at a time."""
+
+    def __init__(self, space: Elaborated, same: Equivalence) -> None:
+        self.live = {path: copy for path, copy in space.copies.items() if copy.live or copy.text.root}
+        self.reader = Reader(space, {path: Variable(path, frozenset([path])) for path in self.live}, same)
+        self.labels: dict[Label, int] = {}
+
+    def key(self, chosen: Decisions) -> tuple[tuple[str, object], ...]:
+        """What equivalent architectures share, and only they.
+
+        Raises:
+            Unclear: a graph has too many symmetries.
+        """
+        return tuple(
+            (path, self._form(self.reader.terms(copy, chosen)))
+            for path, copy in self.live.items()
+            if copy.text.root or any(name in chosen for name in copy.text.decisions)
+        )
+
+    def _form(self, terms: list[Term]) -> object:
+        if self.reader.same.compare is Compare.TEXTS:
+            return written(terms)
+        try:
+            return canonical([_vertex(term, self.labels) for term in terms]).form
+        except Symmetric:
+            raise Unclear("a graph has too many symmetries") from None
 
 
 @dataclass(eq=False)
@@ -153,7 +182,7 @@ class _Text:
         forms: dict[Form, int] = {}
         kinds: dict[Label, Term] = {}
         for terms in self.every(circuit, free):
-            found = canonical([self.vertex(term) for term in terms])
+            found = canonical([_vertex(term, self.labels) for term in terms])
             for term in terms:
                 kinds.setdefault(_skeleton(term.label), term)
             if found.form not in forms:
@@ -168,10 +197,6 @@ class _Text:
 
     def size(self, variable: Variable) -> int:
         return self.whole.found.get(variable.name, len(variable.domain))
-
-    def vertex(self, term: Term) -> Vertex:
-        label = self.labels.setdefault(_skeleton(term.label), len(self.labels))
-        return Vertex(label, term.sources, term.symmetric, tuple(variable.name for variable in term.variables))
 
     # ------------------------------------------------------------ decisions that only label a vertex
 
@@ -268,6 +293,12 @@ class _Free:
     first: int
     rest: tuple[int, ...]
     variable: Variable
+
+
+def _vertex(term: Term, labels: dict[Label, int]) -> Vertex:
+    """A term for the canonical form; ``labels`` numbers those met so far."""
+    label = labels.setdefault(_skeleton(term.label), len(labels))
+    return Vertex(label, term.sources, term.symmetric, tuple(variable.name for variable in term.variables))
 
 
 def _skeleton(label: Label) -> Label:
