@@ -59,6 +59,7 @@ SESSIONS = re.findall(r"```\n(\$ .*?)```", (DOCS / "exploring.md").read_text(), 
 MAINS = {"hdas-compile": compile_main, "hdas-diff": diff_main}
 
 
+@pytest.mark.slow
 def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     """All commands of the page on exploring, in order, in a copy of `spaces/`."""
     assert len(SESSIONS) > 6

@@ -117,11 +117,21 @@ class _Search:
             order = sorted(range(len(colours)), key=lambda index: colours[index])
             self.leaves.append((self.form(order), order))
             return
-        for index in classes[tied[0]]:
+        members = classes[tied[0]]
+        # Twins without variables may stand in any order: that changes nothing, not even a labelling.
+        for index in members[:1] if self.twins(members) else members:
             # Twice the colours leave room for one of its own.
             single = [2 * colour for colour in colours]
             single[index] -= 1
             self.visit(self.refined(single))
+
+    def twins(self, members: list[int]) -> bool:
+        """Whether vertices have the same sources and the same readers, and no variables."""
+        first = self.vertices[members[0]]
+        return not first.variables and all(
+            self.vertices[index].sources == first.sources and self.readers[index] == self.readers[members[0]]
+            for index in members
+        )
 
     def form(self, order: list[int]) -> Form:
         """The graph with its vertices in an order, variables by their first place."""

@@ -9,7 +9,7 @@ without it, and Burnside's lemma counts their labellings up to symmetry. That le
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ from ..elaborate import Copy, Elaborated
 from ..errors import UsageError
 from ..graph import Block, Call, DecisionKind, Mix, Payload, Prim
 from ..symbolic import Var
-from .canonical import Form, Symmetric, Vertex, canonical
+from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .equivalence import Compare, Equivalence, Identity, Zero
 from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
 from .writing import written
@@ -180,12 +180,16 @@ class _Text:
     def classes(self, circuit: Circuit, free: Mapping[str, _Free], variables: Mapping[str, Variable]) -> int | None:
         """The classes of all labelled graphs; None where free labels could make two graphs alike."""
         forms: dict[Form, int] = {}
+        untied: dict[Form, Form] = {}
         kinds: dict[Label, Term] = {}
         for terms in self.every(circuit, free):
-            found = canonical([_vertex(term, self.labels) for term in terms])
+            vertices = [_vertex(term, self.labels) for term in terms]
+            found = canonical(vertices)
             for term in terms:
                 kinds.setdefault(_skeleton(term.label), term)
             if found.form not in forms:
+                if untied.setdefault(self.untied(vertices, found), found.form) != found.form:
+                    raise self.whole.unclear(f"copies in '{self.copy.path}' are tied in some of its graphs only")
                 sizes = {v.name: self.size(v) for term in terms for v in term.variables}
                 forms[found.form] = found.labellings(sizes)
         full: dict[Label, Label] = {}
@@ -194,6 +198,28 @@ class _Text:
                 if full.setdefault(label, skeleton) != skeleton:
                     return None
         return sum(forms.values())
+
+    def untied(self, vertices: list[Vertex], found: Canonical) -> Form:
+        """The form of a graph whose copies are all independent of each other: one that ties them may look the same.
+
+        Raises:
+            Unclear: the graph has symmetries that would tie other copies.
+        """
+        names = [name for vertex in vertices for name in vertex.variables]
+        if len(set(names)) == len(names):
+            return found.form
+        owner: dict[str, str] = {}
+        loose: list[Vertex] = []
+        for vertex in vertices:
+            mine = tuple(f"{name} {len(owner) + place}" for place, name in enumerate(vertex.variables))
+            owner |= dict(zip(mine, vertex.variables, strict=True))
+            loose.append(replace(vertex, variables=mine))
+        apart = canonical(loose)
+        for symmetry in apart.symmetries:
+            moves = {(owner[name], owner[image]) for name, image in symmetry.items()}
+            if len(moves) > len(set(names)):
+                raise self.whole.unclear(f"a graph of '{self.copy.path}' has symmetries that tie other copies")
+        return apart.form
 
     def size(self, variable: Variable) -> int:
         return self.whole.found.get(variable.name, len(variable.domain))
