@@ -12,13 +12,12 @@ from random_spaces import plans
 
 from compiler.architectures import Architectures, count
 from compiler.architectures.canonical import Symmetric, Vertex, canonical
-from compiler.architectures.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.architectures.terms import Reader, Term, Variable
 from compiler.architectures.unique import Unclear, unique
 from compiler.elaborate import Elaborated
+from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.errors import UsageError
 from compiler.request import Request
-from hdas_dsl.diagnostics import HspError
 
 SPACES = Path(__file__).parent.parent / "spaces"
 HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\nop same(x) = x\nop none(x) = zero(x)\n"
@@ -203,23 +202,9 @@ def test_what_a_section_may_say():
         assert count(listed(sums + section.format(setting)), same="mine").exact == expected
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ("identities = kept", "no setting 'identities'"),
-        ("zero = nothing", "'zero' is one of kept, absent, vanishing, term"),
-        ("zero = 0", "'zero' is one of"),
-    ],
-)
-def test_a_wrong_section(setting: str, words: str):
-    listing = listed(net("output (a | b)(x)") + f"equivalence mine {{\n  {setting}\n}}\n")
-    with pytest.raises(HspError, match=words):
-        count(listing, same="mine")
-
-
 def test_an_unknown_name():
     with pytest.raises(UsageError, match="it is one of isomorphic, pruned, functional, benchmark"):
-        equivalence(Request(SPACES / "nasbench201.hsp").compile(), "benchmarks")
+        equivalence(Request(SPACES / "nasbench201.hsp").compile().equivalences, "benchmarks")
 
 
 # ---------------------------------------------------------------- what is refused

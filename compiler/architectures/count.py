@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
-from .equivalence import Equivalence, equivalence
+from ..equivalence import Equivalence, equivalence
 from .listing import Architectures
 from .unique import Alike, Unclear, unique
 
@@ -81,7 +81,7 @@ def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
     """
     number = listing.number
     if same:
-        kind = equivalence(listing.program, same)
+        kind = equivalence(listing.program.equivalences, same)
         try:
             found = prod(unique(part.space, kind) for part in listing.parts)
         except Unclear as reason:

@@ -13,10 +13,10 @@ from functools import cached_property
 
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated
+from ..equivalence import Dead, Equivalence, Identity, Sums, Zero
 from ..graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
 from ..symbolic import Open, Var, settle
 from ..values import Tensor
-from .equivalence import Dead, Equivalence, Identity, Sums, Zero
 
 Label = tuple[object, ...]
 

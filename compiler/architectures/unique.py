@@ -17,11 +17,11 @@ from ..circuit import Circuit, narrowed, way
 from ..counting import counted
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated
+from ..equivalence import Compare, Equivalence, Identity, Zero
 from ..errors import UsageError
 from ..graph import Block, Call, DecisionKind, Mix, Payload, Prim
 from ..symbolic import Var
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
-from .equivalence import Compare, Equivalence, Identity, Zero
 from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
 from .writing import written
 

@@ -6,14 +6,14 @@ NAS benchmarks disagree on this, so it is data: three equivalences are known by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic, HspError, suggest
+from hdas_dsl.diagnostics import Code, Diagnostic, suggest
 
-from ..errors import UsageError
-from ..program import Program
+from .errors import UsageError
 
 
 class Identity(Enum):
@@ -90,37 +90,36 @@ SETTINGS: dict[str, type[Enum]] = {
 }
 
 
-def equivalence(program: Program, name: str) -> Equivalence:
-    """An equivalence by its name: one that the file defines, or a known one.
+def equivalence(own: Sequence[Equivalence], name: str) -> Equivalence:
+    """An equivalence by its name: one of a file's ``own``, or a known one.
 
     Raises:
         UsageError: there is none of that name.
-        HspError: its section is wrong.
     """
-    sections = [line for line in program.unit.module.lines if isinstance(line, ast.Equivalence)]
-    for section in sections:
-        if section.name == name:
-            return _read(section)
-    if name in KNOWN:
-        return KNOWN[name]
-    names = [*KNOWN, *(section.name for section in sections)]
-    hint = suggest(name, names)
-    raise UsageError(f"--unique {name}: it is one of {', '.join(names)}{f'; {hint}' if hint else ''}")
+    named = KNOWN | {item.name: item for item in own}
+    if name in named:
+        return named[name]
+    hint = suggest(name, named)
+    raise UsageError(f"--unique {name}: it is one of {', '.join(named)}{f'; {hint}' if hint else ''}")
 
 
-def _read(section: ast.Equivalence) -> Equivalence:
+def read_equivalence(section: ast.Equivalence) -> tuple[Equivalence, list[Diagnostic]]:
+    """What an `equivalence` section says, and what is wrong with it."""
     values: dict[str, Enum] = {}
+    wrong: list[Diagnostic] = []
     for line in section.settings:
-        if not isinstance(line, ast.Setting):
+        if isinstance(line, ast.Comment):
             continue
-        kind = SETTINGS.get(line.name)
-        if kind is None:
-            hint = suggest(line.name, SETTINGS)
-            message = f"an equivalence has no setting '{line.name}': it has {', '.join(SETTINGS)}"
-            raise HspError([Diagnostic(Code.SETTING, line.span, message, hint)])
+        name = line.name if isinstance(line, ast.Setting | ast.Phase) else ""
+        kind = SETTINGS.get(name)
+        if not isinstance(line, ast.Setting) or kind is None:
+            message = f"an equivalence is made of {', '.join(SETTINGS)}"
+            wrong.append(Diagnostic(Code.SETTING, line.span, message, suggest(name, SETTINGS)))
+            continue
         words = [item.value for item in kind]
-        if not isinstance(line.value, ast.Name) or line.value.id not in words:
-            message = f"'{line.name}' is one of {', '.join(words)}"
-            raise HspError([Diagnostic(Code.VALUE, line.value.span, message)])
-        values[line.name] = kind(line.value.id)
-    return Equivalence(section.name, **values)  # type: ignore[arg-type]
+        if isinstance(line.value, ast.Name) and line.value.id in words:
+            values[name] = kind(line.value.id)
+            continue
+        hint = suggest(line.value.id, words) if isinstance(line.value, ast.Name) else None
+        wrong.append(Diagnostic(Code.VALUE, line.value.span, f"'{name}' is one of {', '.join(words)}", hint))
+    return Equivalence(section.name, **values), wrong  # type: ignore[arg-type]
