@@ -131,6 +131,17 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
     return found
 
 
+def agreement(wanted: Mapping[str, tuple[int, ...]], decision: str, item: int) -> int:
+    """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
+    return 0 if decision not in wanted else 1 if item in wanted[decision] else -1
+
+
+def way_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]] | None:
+    """A way with these decisions, as far as they exist in it; None where there is none."""
+    found = best_way(circuit, lambda decision, item: agreement(wanted, decision, item), Random(0))
+    return None if found is None or any(items != wanted.get(name, items) for name, items in found.items()) else found
+
+
 def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
     """The highest worth of the ways of a part, and how many have it."""
     match part:

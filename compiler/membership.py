@@ -9,10 +9,14 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import HspError
 from hdas_dsl.modules import Entity, Instance
 
+from .circuit import way_of
+from .conditions import Uncountable
+from .counting import counted
 from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
 from .program import Phase, Program
 from .request import Request
+from .requirements import shortfall
 from .values import Function
 
 
@@ -90,10 +94,35 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
-        decisions |= _network(last, architecture)
+        again = _at_arguments_of(last, architecture)
+        decisions |= Matcher(last, again.copies).texts(last.root.text, again.root.text)
+        _heed(last, again, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
     return Membership(True, decisions)
+
+
+def _heed(space: Elaborated, architecture: Elaborated, decisions: Found) -> None:
+    """See that an architecture meets what its space requires, as far as that is known.
+
+    Raises:
+        Leaves: it does not.
+    """
+    if not space.requirements:
+        return
+    try:
+        circuit, left = counted(space)
+    except Uncountable:
+        return
+    for requirement in (item.requirement for item in left):
+        if shortfall(requirement, architecture):
+            raise Leaves(requirement.frame.text.copy, f"it does not meet `{requirement.condition.span.text}`")
+    # Each instance of a cell states its requirements again; the first was counted with.
+    first = [r for r in space.requirements if r.frame.text is space.copies[r.frame.text.copy].text]
+    heeded = [r for r in first if not any(r is item.requirement for item in left)]
+    if heeded and way_of(circuit, decisions) is None:
+        conditions = " and ".join(requirement.condition.span.text for requirement in heeded)
+        raise Leaves(heeded[0].frame.text.copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
@@ -114,8 +143,8 @@ def _definition(instance: Instance, path: str) -> Function | None:
     return Function(definition, found.instance, path) if isinstance(definition, ast.GraphDef) else None
 
 
-def _network(space: Elaborated, architecture: Program) -> Found:
-    """Match the network itself at the arguments of the space, then every copy that it uses."""
+def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
+    """The network of the architecture at the arguments of the space."""
     own = architecture.network
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
@@ -123,4 +152,4 @@ def _network(space: Elaborated, architecture: Program) -> Found:
     again, diagnostics = elaborate(architecture.instance, function, args)
     if again is None:
         raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
-    return Matcher(space, again.copies).texts(space.root.text, again.root.text)
+    return again

@@ -13,7 +13,7 @@ from random import Random
 
 from hdas_dsl.diagnostics import HspError
 
-from ..circuit import best_way
+from ..circuit import agreement, best_way, way_of
 from ..decide import Decisions
 from ..derivation.presence import settle
 from ..errors import UsageError
@@ -94,16 +94,10 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
     wanted = answer.decisions
     choices = []
     for part in listing.parts:
-        found = best_way(part.circuit, lambda path, item: _agreement(wanted, path, item), Random(0))
-        if found is None or any(found[path] != items for path, items in wanted.items() if path in found):
-            raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': a requirement forbids it")
+        found = way_of(part.circuit, wanted)
+        assert found is not None, "what matches and meets the requirements was counted"
         choices.append(found)
     return tuple(choices)
-
-
-def _agreement(wanted: Mapping[str, tuple[int, ...]], path: str, item: int) -> int:
-    """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
-    return 0 if path not in wanted else 1 if item in wanted[path] else -1
 
 
 # ---------------------------------------------------------------- mutation
@@ -168,7 +162,7 @@ class _Mix:
     def worth(self, path: str, item: int) -> float | None:
         if path not in self.allowed:
             return 0
-        return _agreement(self.wanted, path, item) if item in self.allowed[path] else None
+        return agreement(self.wanted, path, item) if item in self.allowed[path] else None
 
 
 def _crossed(part: Part, left: Decisions, right: Decisions, source: Random) -> Decisions:
