@@ -197,3 +197,15 @@ def test_a_requirement_on_structure(edges: int, inside: bool):
     space = cell("C", *inner) + net("output C(C(image))")
     given = cell("C", "n0 = relu(x)", "output x + n0") + net("output C(C(image))")
     assert answer(space, given) == (inside, None if inside else "C")
+
+
+@pytest.mark.parametrize("output", ["image", "last of n", "last of n + last of m", "concat(n) -> conv(1, 4)"])
+def test_the_end_of_a_family_that_is_pruned(output: str):
+    lines = (
+        "n[i < 1 | 2 | 3] = (relu | gelu)(image)",
+        "m[i < 1 | 2] = prev(image) -> (relu | gelu)",
+        f"output {output}",
+    )
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "prune"))
+    for seed in range(4):
+        check_closure(space, random_decisions(space.network, seed))
