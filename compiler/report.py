@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from .conditions import Uncountable
 from .cost import Cost, Costs, is_auxiliary
+from .counting import counted
 from .elaborate import Elaborated
-from .formula import count
 from .graph import Call, Decision, Prim
 from .program import Program
 from .symbolic import OPEN, Var
 
 
 def cardinality(space: Elaborated) -> int:
-    """The number of architectures (law 7)."""
-    return count(space.formula, {path: copy.formula for path, copy in space.copies.items()})
+    """The number of architectures (law 7), under the requirements that can be counted with.
+
+    Raises:
+        Uncountable: a text with `prune` has a structure that is not counted.
+    """
+    return counted(space)[0].number
 
 
 def describe(program: Program) -> dict[str, Any]:
@@ -24,17 +29,19 @@ def describe(program: Program) -> dict[str, Any]:
     if not program.named_phases:
         return {**facts(program.network), "name": program.network.name}
     phases = []
-    total = 1
+    total: int | None = 1
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
-        total *= 1 if phase.optional else int(Decimal(found["cardinality"]))
+        known = found["cardinality"]
+        together = None if total is None or known is None else total * int(Decimal(known))
+        total = total if phase.optional else together
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
         "kind": "space",
         "params": None,
         "macs": None,
-        "cardinality": digits(total),
+        "cardinality": None if total is None else digits(total),
         "choices": None,
         "alphas": None,
         "input": None,
@@ -50,13 +57,15 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     total = costs.block(space.block) if known else Cost(None, None)
     graph = space.block.graph
     output = None if graph.output is None else graph.node(graph.output).shape
+    number, uncounted = _number(space)
     classes = output.c if output is not None and isinstance(output.c, int) else None
     return {
         "name": space.name,
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
-        "cardinality": digits(cardinality(space)),
+        "cardinality": number,
+        "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
         "input": list(space.input.dims),
@@ -65,6 +74,15 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "blocks": list(blocks(space, costs, known)),
         "refusals": [diagnostic.message for diagnostic in space.refusals],
     }
+
+
+def _number(space: Elaborated) -> tuple[str | None, list[str]]:
+    """How many architectures, if that is known, and the requirements that this number does not heed."""
+    try:
+        circuit, left = counted(space)
+    except Uncountable as reason:
+        return None, [reason.message]
+    return digits(circuit.number), [item.requirement.condition.span.text for item in left]
 
 
 def choice(decision: Decision) -> dict[str, Any]:

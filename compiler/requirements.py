@@ -21,6 +21,31 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
     return [found for requirement in wanted if (found := _check(requirement, space)) is not None]
 
 
+def shortfall(requirement: Requirement, space: Elaborated) -> float | None:
+    """How far an architecture is from meeting a requirement, relative to what is asked for.
+
+    Returns:
+        0 where it is met; None where its quantities are not known on the graph.
+    """
+    return _shortfall(requirement.condition, requirement, space)
+
+
+def _shortfall(condition: ast.Expr, requirement: Requirement, space: Elaborated) -> float | None:
+    holds = _value(condition, requirement, space)
+    if holds is None or holds:
+        return None if holds is None else 0.0
+    match condition:
+        case ast.Binary(op="and" | "or" as op, left=left, right=right):
+            sides = [_shortfall(side, requirement, space) for side in (left, right)]
+            known = [side for side in sides if side]
+            return (sum if op == "and" else min)(known) if known else 1.0
+        case ast.Binary(left=left, right=right):
+            a, b = _value(left, requirement, space), _value(right, requirement, space)
+            if a is not None and b is not None:
+                return max(abs(a - b), 1e-9) / max(abs(b), 1)
+    return 1.0
+
+
 def _check(requirement: Requirement, space: Elaborated) -> Diagnostic | None:
     condition = requirement.condition
     if _value(condition, requirement, space) is not False:
@@ -45,7 +70,7 @@ def _value(node: ast.Node, requirement: Requirement, space: Elaborated) -> float
         case ast.Name(id="macs"):
             return Costs().block(space.block).macs
         case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
-            return sum(block.name == name for block in _blocks(space.block))
+            return sum(block.name == name for block in _blocks(_home(requirement, space)))
         case ast.Name(id=name):
             bound = requirement.frame.text.bindings.get(name)
             return bound if isinstance(bound, int | float) else None
@@ -59,6 +84,12 @@ def _value(node: ast.Node, requirement: Requirement, space: Elaborated) -> float
             result: float | bool | None = None if a is None or b is None else BINARY[op](a, b)
             return result
     return None
+
+
+def _home(requirement: Requirement, space: Elaborated) -> Block:
+    """An instance of the text that states a requirement."""
+    path = requirement.frame.text.copy
+    return next((block for block in _blocks(space.block) if block.copy == path), space.block)
 
 
 def _blocks(block: Block) -> Iterator[Block]:

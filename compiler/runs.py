@@ -17,8 +17,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hdas_dsl import ast
-from hdas_dsl.modules import Unit
-from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 
 from .data.load import Data, load_data
@@ -31,6 +29,7 @@ from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
 from .program import Phase, Program
+from .provenance import origin, section, units
 from .report import cardinality, human, power
 from .request import Request
 from .settings import Order, SearchSettings, Softmax, TrainSettings
@@ -171,13 +170,9 @@ def check_relaxation(settings: SearchSettings) -> None:
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
-    used = {unit.shipped: unit for unit in _units(program) if unit.shipped}
-    library = ", ".join(f'"{path}", "{used[path].sha256[:16]}"' for path in sorted(p for p in used if p))
     order = "second" if settings.order is Order.SECOND else "first"
     lines = {
-        "source": f'"{Path(program.unit.source.name).name}"',
-        "sha256": f'"{program.unit.sha256}"',
-        "library": f"({library})",
+        **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
         "seed": str(settings.seed),
         "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
@@ -188,32 +183,13 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> lis
         "score": f"{outcome.score:.4f}",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
-    made = []
-    for name, text in lines.items():
-        expr, _ = parse_expression(text) if text else (None, [])
-        if expr is not None:
-            made.append(ast.Setting(name, expr))
-    return made
-
-
-def _units(program: Program) -> list[Unit]:
-    found: dict[int, Unit] = {}
-
-    def visit(unit: Unit) -> None:
-        if id(unit) not in found:
-            found[id(unit)] = unit
-            for _, used in unit.imports:
-                if used is not None:
-                    visit(used)
-
-    visit(program.unit)
-    return list(found.values())
+    return section(lines)
 
 
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
     """What a checkpoint belongs to: the texts, the network's arguments, the settings, the data."""
     digest = hashlib.sha256()
-    for unit in _units(program):
+    for unit in units(program):
         digest.update(unit.sha256.encode())
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:

@@ -19,9 +19,7 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     if phases is None:
         _network(console, facts, facts["name"])
         return
-    console.print(
-        f"[bold]{facts['name']}[/]: {len(phases)} phases, {power(int(Decimal(facts['cardinality'])))} architectures"
-    )
+    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {_total(facts)} architectures")
     for phase in phases:
         console.print()
         after = f", after {', '.join(phase['after'])}" if phase["after"] else ""
@@ -36,7 +34,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows = [("input", shape), ("classes", str(facts["classes"]))]
     rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
     if is_space:
-        rows.append(("architectures", power(int(Decimal(facts["cardinality"])))))
+        rows.append(("architectures", _number(facts)))
         rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
     what = " (all candidates)" if is_space else ""
     later = "not known before the phases that it comes after" if facts.get("after") else "undefined: a width is open"
@@ -60,3 +58,15 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         table.add_row(block["name"], block["definition"], dims, human(block["params"]), human(block["macs"]))
     console.print()
     console.print(table)
+
+
+def _total(facts: Mapping[str, Any]) -> str:
+    return "an unknown number of" if facts["cardinality"] is None else power(int(Decimal(facts["cardinality"])))
+
+
+def _number(facts: Mapping[str, Any]) -> str:
+    """How many architectures, before the requirements that this number does not heed."""
+    said = " and ".join(facts["uncounted"])
+    if facts["cardinality"] is None:
+        return f"not counted: {said}"
+    return power(int(Decimal(facts["cardinality"]))) + (f", before `require {said}`" if said else "")
