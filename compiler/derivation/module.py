@@ -98,8 +98,9 @@ class _Builder:
         return []
 
     def collect(self) -> None:
-        """Inline what the definitions so far mention, until nothing new comes up."""
+        """Inline what the definitions so far, and the replacements in libraries, mention, until nothing new comes up."""
         while True:
+            self.uses()
             fresh = [key for key in self.inlined if self.inlined[key][0] not in self.done]
             if not fresh:
                 return
@@ -111,7 +112,7 @@ class _Builder:
         result = []
         for path, instance, alias in sorted(self.libraries.values(), key=lambda item: (item[0], item[2] or "")):
             bindings = []
-            for name, replacement in sorted(instance.replace.items()):
+            for name, replacement in sorted(replacements(instance).items()):
                 value = self.renamed(replacement.value, replacement.instance, frozenset())
                 bindings.append(ast.Binding(ast.Target((name,)), value))
             result.append(ast.Use(path, alias, tuple(bindings)))
@@ -288,7 +289,7 @@ class _Builder:
 
     def library(self, unit: Unit, instance: Instance, path: str) -> str | None:
         """Note the use of a library file; the alias it needs, if any."""
-        key = instance.key
+        key = (path, tuple(sorted((name, r.key) for name, r in replacements(instance).items())))
         if key not in self.libraries:
             same = [alias for p, _, alias in self.libraries.values() if p == path]
             stem = path.rpartition("/")[2].removesuffix(".hsp")
@@ -378,6 +379,17 @@ class _Builder:
             return ast.Name("open")
         assert value is not UNKNOWN
         return None
+
+
+def replacements(instance: Instance) -> dict[str, Replacement]:
+    """The replacements that concern an architecture: not those of menus, of which it has none."""
+
+    def is_menu(unit: Unit, name: str) -> bool:
+        own = unit.names.get(name)
+        used = (inner for _, inner in unit.imports if inner is not None and inner.defines(name))
+        return isinstance(own[0], ast.MenuDef) if own else any(is_menu(inner, name) for inner in used)
+
+    return {name: found for name, found in instance.replace.items() if not is_menu(instance.unit, name)}
 
 
 def local_names(definition: ast.Definition) -> frozenset[str]:
