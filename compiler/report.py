@@ -7,10 +7,10 @@ from typing import Any
 
 from .cost import Cost, Costs, is_auxiliary
 from .elaborate import Elaborated
-from .graph import Call, Decision, Prim
+from .graph import Call, Decision, Extent, Prim
 from .program import Program
 from .prune import Uncountable, architectures
-from .symbolic import OPEN, Var
+from .symbolic import Open, Var
 
 
 def cardinality(space: Elaborated) -> int | None:
@@ -95,10 +95,15 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
             "name": node.name,
             "kind": block.level if block else "op",
             "definition": (block.copy or block.name) if block else node.payload.name,  # type: ignore[union-attr]
-            "shape": [str(dim) if isinstance(dim, Var) else None if dim is OPEN else dim for dim in node.shape.dims],
+            "shape": [extent(dim) for dim in node.shape.dims],
             "params": cost.params,
             "macs": cost.macs,
         }
+
+
+def extent(dim: Extent) -> int | str | None:
+    """A dimension for a machine: a number, what an undecided one may be, None for an open one."""
+    return None if isinstance(dim, Open) else str(dim) if isinstance(dim, Var) else dim
 
 
 def human(number: int | None) -> str:

@@ -16,7 +16,7 @@ from hdas_dsl.words import ELEMENT
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated, Frame
 from ..graph import DecisionKind, Shape
-from ..symbolic import OPEN
+from ..symbolic import Open
 from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from .presence import Presence, settle
 from .residual import Residual
@@ -98,7 +98,7 @@ class _Builder:
         return []
 
     def collect(self) -> None:
-        """Inline what the definitions so far, and the replacements in libraries, mention, until nothing new comes up."""
+        """Inline what definitions and replacements so far mention, until nothing new comes up."""
         while True:
             self.uses()
             fresh = [key for key in self.inlined if self.inlined[key][0] not in self.done]
@@ -375,7 +375,7 @@ class _Builder:
             case Compose(stages=stages):
                 made = [self.literal(stage, span) for stage in stages]
                 return ast.Pipe(tuple(m for m in made if m is not None)) if all(made) else None
-        if value is OPEN:
+        if isinstance(value, Open):
             return ast.Name("open")
         assert value is not UNKNOWN
         return None
