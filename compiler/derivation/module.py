@@ -5,7 +5,7 @@ Definitions of the shipped library are used, those of other files are inlined, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from hdas_dsl import ast
@@ -68,7 +68,7 @@ class _Builder:
         self.collect()
         graphs: list[ast.TopLine] = []
         ops: list[ast.TopLine] = []
-        for definition in self.done.values():
+        for definition in self.needed(network):
             (graphs if isinstance(definition, ast.GraphDef) else ops).append(definition)
         graphs.sort(key=self.rank)
         lines: list[ast.TopLine] = [*self.uses()]
@@ -107,6 +107,20 @@ class _Builder:
             for key in fresh:
                 title, definition, instance = self.inlined[key]
                 self.done[title] = self.plain(title, definition, instance)
+
+    def needed(self, network: ast.GraphDef) -> list[ast.TopLine]:
+        """The inlined definitions that are mentioned, directly or not: a copy of the space may have no place any more."""
+        kept: dict[str, ast.TopLine] = {}
+        pending: list[ast.TopLine] = [network, *self.uses()]
+        while pending:
+            reader = pending.pop()
+            for name, label in _mentions(reader, {"fresh", *local_names(reader)}):
+                for title, definition in self.done.items():
+                    own, _, given = title.rpartition(".")[2].partition("@")
+                    if own == name and label in (None, given) and title not in kept:
+                        kept[title] = definition
+                        pending.append(definition)
+        return [definition for title, definition in self.done.items() if title in kept]
 
     def uses(self) -> list[ast.Use]:
         result = []
@@ -392,7 +406,7 @@ def replacements(instance: Instance) -> dict[str, Replacement]:
     return {name: found for name, found in instance.replace.items() if not is_menu(instance.unit, name)}
 
 
-def local_names(definition: ast.Definition) -> frozenset[str]:
+def local_names(definition: ast.TopLine) -> frozenset[str]:
     """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
     names: set[str] = set()
     for node in definition.walk():
@@ -408,6 +422,20 @@ def local_names(definition: ast.Definition) -> frozenset[str]:
         if isinstance(node, ast.Name) and (match := ELEMENT.fullmatch(node.id)) and match[1] in names:
             names.add(node.id)
     return frozenset(names)
+
+
+def _mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:
+    """The names below a node, each with the label of the copy that is meant, unless it depends on ``local`` names."""
+    match node:
+        case ast.Copy(base=ast.Name(id=name), label=ast.Number(text=label)):
+            yield name, label
+        case ast.Copy(base=ast.Name(id=name), label=ast.Name(id=label)) if label not in local:
+            yield name, label
+        case ast.Name(id=name):
+            yield name, None
+        case _:
+            for child in node.children():
+                yield from _mentions(child, local)
 
 
 def is_element(name: str, families: Mapping[str, object]) -> bool:
