@@ -62,10 +62,10 @@ class Cell(nn.Module):
         for vertex, op in self.ops.items():
             v = int(vertex)
             terms = [made[source][:, : self.widths[v]] for source in self.graph.into(v) if source]
-            made[v] = op(sum([self.project[vertex](x)] + terms if vertex in self.project else terms))
+            made[v] = op(sum([self.project[vertex](x), *terms] if vertex in self.project else terms))
         ends = [made[source] for source in self.graph.into(self.graph.last) if source]
         whole = [torch.cat(ends, 1)] if ends else []
-        return sum(whole + [self.project["out"](x)] if "out" in self.project else whole)
+        return sum([*whole, self.project["out"](x)] if "out" in self.project else whole)
 
 
 class Network(nn.Module):
