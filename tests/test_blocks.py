@@ -24,16 +24,18 @@ USES = 'hsp 1\nuse "lib/mobile.hsp"\nuse "lib/shuffle.hsp"\n'
 
 
 def block(expr: str, c: int = 8) -> Elaborated:
-    return space(f"{USES}network N(x: [{c}, 9, 9]) {{\n  output x -> {expr}\n}}\n")
+    return space(f"{USES}network N(x: [{c}, 9, 9]) {{\n  y = x -> {expr}\n  output y\n}}\n")
 
 
-def same(found: Elaborated, theirs: nn.Module) -> None:
-    """Equal costs on both sides, and equal outputs in float64 with the weights of ours, in order."""
+def same(found: Elaborated, theirs: nn.Module, *, by_line: bool = False) -> None:
+    """Equal costs on both sides, and equal outputs in float64 with the weights of ours, in the order of modules or lines."""
     check(found)
     ours = randomize(Network(found, (FLATTEN,))).eval()
     theirs = theirs.double().eval()
     for get in (nn.Module.named_parameters, nn.Module.named_buffers):
-        mine, other = in_order(floats(get(ours)), found), dict(floats(get(theirs)))
+        mine, other = dict(floats(get(ours.network))), dict(floats(get(theirs)))
+        mine = in_order(mine.items(), found) if by_line else mine
+        assert len(mine) == len(other)
         for source, target in zip(mine.values(), other.values(), strict=True):
             target.data.copy_(source.data.view_as(target))
     torch.manual_seed(1)
@@ -100,7 +102,7 @@ def test_noise_is_normal_new_and_stateless() -> None:
 def test_an_architecture_of_benchmark_101() -> None:
     """The cell of the data set's introduction, forward: projections, truncations and concatenation."""
     found = space("nasbench101.hsp", c=23, stacks=2, cells=1, size=8)
-    same(architecture(found, cell_101(EXAMPLE))[1], Benchmark101(EXAMPLE, 23, 2, 1))
+    same(architecture(found, cell_101(EXAMPLE))[1], Benchmark101(EXAMPLE, 23, 2, 1), by_line=True)
 
 
 # ---------------------------------------------------------------- exports
