@@ -28,7 +28,7 @@ def block(expr: str, c: int = 8) -> Elaborated:
 
 
 def same(found: Elaborated, theirs: nn.Module, *, by_line: bool = False) -> None:
-    """Equal costs on both sides, and equal outputs in float64 with the weights of ours, in the order of modules or lines."""
+    """Equal costs, and equal outputs in float64 with the same weights, in the order of modules or of lines."""
     check(found)
     ours = randomize(Network(found, (FLATTEN,))).eval()
     theirs = theirs.double().eval()
