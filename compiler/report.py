@@ -67,7 +67,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "classes": classes,
         "arguments": dict(space.block.arguments),
         "blocks": list(blocks(space, costs, known)),
-        "refusals": [diagnostic.message for diagnostic in space.refusals],
+        "refusals": list(dict.fromkeys(diagnostic.message for diagnostic in space.refusals)),
     }
 
 
