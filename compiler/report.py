@@ -10,9 +10,9 @@ from .conditions import Uncountable
 from .cost import Cost, Costs, is_auxiliary
 from .counting import counted
 from .elaborate import Elaborated
-from .graph import Call, Decision, Prim
+from .graph import Call, Decision, Extent, Prim
 from .program import Program
-from .symbolic import OPEN, Var
+from .symbolic import Open, Var
 
 
 def cardinality(space: Elaborated) -> int:
@@ -72,7 +72,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "classes": classes,
         "arguments": dict(space.block.arguments),
         "blocks": list(blocks(space, costs, known)),
-        "refusals": [diagnostic.message for diagnostic in space.refusals],
+        "refusals": list(dict.fromkeys(diagnostic.message for diagnostic in space.refusals)),
     }
 
 
@@ -109,10 +109,15 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
             "name": node.name,
             "kind": block.level if block else "op",
             "definition": (block.copy or block.name) if block else node.payload.name,  # type: ignore[union-attr]
-            "shape": [str(dim) if isinstance(dim, Var) else None if dim is OPEN else dim for dim in node.shape.dims],
+            "shape": [extent(dim) for dim in node.shape.dims],
             "params": cost.params,
             "macs": cost.macs,
         }
+
+
+def extent(dim: Extent) -> int | str | None:
+    """A dimension for a machine: a number, what an undecided one may be, None for an open one."""
+    return None if isinstance(dim, Open) else str(dim) if isinstance(dim, Var) else dim
 
 
 def human(number: int | None) -> str:
