@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .cost import Cost, Costs, is_auxiliary
+from .cost import UNDEFINED, Costs, is_auxiliary
 from .elaborate import Elaborated
 from .formula import count
 from .graph import Call, Decision, Prim
@@ -46,7 +46,7 @@ def describe(program: Program) -> dict[str, Any]:
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
     costs = Costs()
-    total = costs.block(space.block) if known else Cost(None, None)
+    total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph
     output = None if graph.output is None else graph.node(graph.output).shape
     classes = output.c if output is not None and isinstance(output.c, int) else None
@@ -82,7 +82,7 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
     for index, node in graph.order():
         if not isinstance(node.payload, Call | Prim):
             continue
-        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else Cost(None, None)
+        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else UNDEFINED
         block = node.payload.block if isinstance(node.payload, Call) else None
         if is_auxiliary(node):
             continue
