@@ -1,69 +1,201 @@
-"""`require` statements of an architecture: are they met? What cannot be computed on the graph is left open."""
+"""`require` statements: does an architecture, written down or given as the decisions of a space, satisfy them?
+
+`edges` and `count(Op)` are about the text in which they are required, everything else about the whole network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.words import TOTALS
 
-from .cost import Costs
+from .costs.conditions import Entangled
+from .costs.formula import Costing, Formula
+from .costs.prices import Amount, Price, Undefined, price_of
+from .costs.tables import BadTable, Table, read_table
+from .decide import Decisions
 from .elaborate import Elaborated, Requirement
 from .elaborate.numbers import BINARY
-from .graph import Block, Call
+from .graph import Block
+from .quantities import Total
+
+Truth = float | bool | None
+"""The value of a part of a condition; None where it is not known."""
+
+LOCAL = ("edges", "count")
+"""Quantities of the text in which they are required."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A quantity that a requirement speaks of: of the whole network, or of one copy; with the file of its table."""
+
+    total: Total
+    copy: str | None = None
+    file: Path | None = None
+
+    def __str__(self) -> str:
+        if self.total.argument is None:
+            return self.total.name
+        argument = f'"{self.total.argument}"' if self.total.name == "latency" else self.total.argument
+        return f"{self.total.name}({argument})"
+
+
+def needed(node: ast.Node, requirement: Requirement) -> Needed | None:
+    """The quantity that a part of a condition names, if it does."""
+    text = requirement.frame.text
+    copy = None if text.root else text.copy
+    match node:
+        case ast.Name(id=name) if name in TOTALS and name not in text.bindings:
+            return Needed(Total(name), copy if name in LOCAL else None)
+        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
+            return Needed(Total("count", name), copy)
+        case ast.Call(func=ast.Name(id="latency"), args=(ast.Arg(value=ast.String(value=path)),)):
+            return Needed(Total("latency", path), None, requirement.frame.instance.unit.beside(path))
+    return None
+
+
+def quantities(requirement: Requirement) -> Iterator[Needed]:
+    """Every quantity that a requirement speaks of."""
+    for node in requirement.condition.walk():
+        if (found := needed(node, requirement)) is not None:
+            yield found
+
+
+class Requirements:
+    """The requirements of a space, its own or those given.
+
+    Of an architecture, ``decisions`` are empty.
+    """
+
+    def __init__(self, space: Elaborated, requirements: Sequence[Requirement] | None = None) -> None:
+        self.space = space
+        self.requirements = tuple(space.requirements if requirements is None else requirements)
+        self.costing = Costing(space)
+        self._formulas: dict[Needed, Formula] = {}
+        self._tables: dict[Path, Table] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.requirements)
+
+    def met(self, chosen: Decisions) -> bool:
+        """Whether the architecture that decisions select satisfies all requirements.
+
+        Raises:
+            Undefined: a quantity of them has no value; the text says which and why.
+        """
+        return all(self.holds(requirement, chosen) for requirement in self.requirements)
+
+    def holds(self, requirement: Requirement, chosen: Decisions) -> bool:
+        """Whether one requirement is satisfied; raises `Undefined` like `met`."""
+        found = value(requirement.condition, requirement, lambda item: self.amount(item, chosen))
+        if found is None:
+            raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
+        return bool(found)
+
+    def amount(self, item: Needed, chosen: Decisions) -> Amount:
+        """A quantity of the architecture that decisions select.
+
+        Raises:
+            Undefined: it has no value.
+        """
+        try:
+            formula = self.formula(item)
+        except Entangled:
+            formula = None
+        if formula is not None and formula.exact:
+            return formula.of(chosen)
+        return self.costing.exact(self.price(item), chosen, self.block(item))
+
+    def formula(self, item: Needed) -> Formula:
+        """A quantity as a function of decisions.
+
+        Raises:
+            Undefined: it has no value.
+            Entangled: it cannot be written down.
+        """
+        if item not in self._formulas:
+            self._formulas[item] = self.costing.formula(self.price(item), self.block(item))
+        return self._formulas[item]
+
+    def price(self, item: Needed) -> Price:
+        tables = {item.total.argument or "": self.table(item)} if item.total.name == "latency" else {}
+        return price_of(item.total, tables)
+
+    def table(self, item: Needed) -> Table:
+        """The table of a latency, read once."""
+        name = item.total.argument or ""
+        if item.file is None:
+            raise Undefined(f"'{name}' lies outside the folder of this file and the shipped library")
+        if item.file not in self._tables:
+            try:
+                self._tables[item.file] = read_table(item.file, name)
+            except BadTable as error:
+                raise Undefined(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
+        return self._tables[item.file]
+
+    def block(self, item: Needed) -> Block | None:
+        """The block that a quantity is about; None for the whole network."""
+        return None if item.copy is None else self.costing.discrete.copies[item.copy].block
 
 
 def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
-    """A warning for each requirement, its own or those given, that an architecture breaks."""
-    if space.is_space:
+    """A warning for each requirement, its own or those given, that an architecture breaks; what is not known is not."""
+    if space.is_space or not (space.requirements if requirements is None else requirements):
         return []
-    wanted = space.requirements if requirements is None else requirements
-    return [found for requirement in wanted if (found := _check(requirement, space)) is not None]
+    wanted = Requirements(space, requirements)
+    return [found for requirement in wanted.requirements if (found := _check(wanted, requirement)) is not None]
 
 
-def _check(requirement: Requirement, space: Elaborated) -> Diagnostic | None:
+def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
+    def amount(item: Needed) -> Amount | None:
+        # An architecture has no picks left: how many edges it has is not seen.
+        if item.total.name == "edges":
+            return None
+        try:
+            return wanted.amount(item, {})
+        except Undefined:
+            return None
+
     condition = requirement.condition
-    if _value(condition, requirement, space) is not False:
+    if value(condition, requirement, amount) is not False:
         return None
-    quantities = {
-        part.span.text: value
-        for part in condition.walk()
-        if isinstance(part, ast.Name | ast.Call) and (value := _value(part, requirement, space)) is not None
-    }
-    facts = ", ".join(f"{name} is {value:,}" for name, value in quantities.items())
+    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in quantities(requirement)}
+    facts = ", ".join(f"{name} is {shown(amount)}" for name, amount in known.items() if amount is not None)
     message = f"the architecture does not meet `{condition.span.text}`: {facts}"
     return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
 
 
-def _value(node: ast.Node, requirement: Requirement, space: Elaborated) -> float | bool | None:
+def shown(amount: Amount) -> str:
+    """A quantity for people."""
+    return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"
+
+
+def value(node: ast.Node, requirement: Requirement, amount: Callable[[Needed], Amount | None]) -> Truth:
     """A quantity, number or comparison; None where it is not known."""
+    item = needed(node, requirement)
+    if item is not None:
+        return amount(item)
     match node:
         case ast.Number():
             return node.value
-        case ast.Name(id="params"):
-            return Costs().block(space.block).params
-        case ast.Name(id="macs"):
-            return Costs().block(space.block).macs
-        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
-            return sum(block.name == name for block in _blocks(space.block))
         case ast.Name(id=name):
             bound = requirement.frame.text.bindings.get(name)
             return bound if isinstance(bound, int | float) else None
+        case ast.Unary(op=op, operand=operand):
+            inner = value(operand, requirement, amount)
+            return None if inner is None else not inner if op == "not" else -inner
         case ast.Binary(op="and" | "or" as op, left=left, right=right):
-            sides = [_value(left, requirement, space), _value(right, requirement, space)]
+            sides = [value(left, requirement, amount), value(right, requirement, amount)]
             if any(side is not None and bool(side) is (op == "or") for side in sides):
                 return op == "or"
             return None if None in sides else op == "and"
         case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
-            a, b = _value(left, requirement, space), _value(right, requirement, space)
-            result: float | bool | None = None if a is None or b is None else BINARY[op](a, b)
+            a, b = value(left, requirement, amount), value(right, requirement, amount)
+            result: Truth = None if a is None or b is None else BINARY[op](a, b)
             return result
     return None
-
-
-def _blocks(block: Block) -> Iterator[Block]:
-    """All instances inside a block, at any depth."""
-    for _, node in block.graph.order():
-        if isinstance(node.payload, Call):
-            yield node.payload.block
-            yield from _blocks(node.payload.block)
