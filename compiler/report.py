@@ -10,6 +10,7 @@ from .elaborate import Elaborated
 from .formula import count
 from .graph import Call, Decision, Prim
 from .program import Program
+from .requirements import amounts_of, ranges_of
 from .symbolic import OPEN, Var
 
 
@@ -33,6 +34,7 @@ def describe(program: Program) -> dict[str, Any]:
         "kind": "space",
         "params": None,
         "macs": None,
+        "memory": None,
         "cardinality": str(total),
         "choices": None,
         "alphas": None,
@@ -55,6 +57,9 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
+        "memory": total.memory,
+        "ranges": ranges(space) if known and space.is_space else {},
+        "latency": latencies(space) if known and not space.is_space else {},
         "cardinality": str(cardinality(space)),
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
@@ -64,6 +69,23 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "blocks": list(blocks(space, costs, known)),
         "refusals": [diagnostic.message for diagnostic in space.refusals],
     }
+
+
+def ranges(space: Elaborated) -> dict[str, Any]:
+    """Between which values each quantity of an architecture lies; what is a bound says so.
+
+    Latencies are those that the space itself speaks of, where their tables are at hand.
+    """
+    found = {}
+    for name, span in ranges_of(space):
+        bounds = [end for end, exact in (("min", span.low_exact), ("max", span.high_exact)) if not exact]
+        found[name] = {"min": span.low, "max": span.high, **({"bounds": bounds} if bounds else {})}
+    return found
+
+
+def latencies(space: Elaborated) -> dict[str, float]:
+    """The milliseconds of an architecture by each table that it speaks of, where that is at hand."""
+    return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
 
 
 def choice(decision: Decision) -> dict[str, Any]:

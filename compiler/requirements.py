@@ -6,63 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
-from hdas_dsl.words import TOTALS
 
 from .costs.conditions import Entangled
 from .costs.formula import Costing, Formula
+from .costs.optimum import Range, Variables, range_of
 from .costs.prices import Amount, Price, Undefined, price_of
 from .costs.tables import BadTable, Table, read_table
 from .decide import Decisions
 from .elaborate import Elaborated, Requirement
 from .elaborate.numbers import BINARY
+from .elaborate.preferences import read_total
 from .graph import Block
-from .quantities import Total
+from .quantities import Total, parts
 
 Truth = float | bool | None
 """The value of a part of a condition; None where it is not known."""
 
-LOCAL = ("edges", "count")
-"""Quantities of the text in which they are required."""
 
-
-@dataclass(frozen=True)
-class Needed:
-    """A quantity that a requirement speaks of: of the whole network, or of one copy; with the file of its table."""
-
-    total: Total
-    copy: str | None = None
-    file: Path | None = None
-
-    def __str__(self) -> str:
-        if self.total.argument is None:
-            return self.total.name
-        argument = f'"{self.total.argument}"' if self.total.name == "latency" else self.total.argument
-        return f"{self.total.name}({argument})"
-
-
-def needed(node: ast.Node, requirement: Requirement) -> Needed | None:
-    """The quantity that a part of a condition names, if it does."""
-    text = requirement.frame.text
-    copy = None if text.root else text.copy
-    match node:
-        case ast.Name(id=name) if name in TOTALS and name not in text.bindings:
-            return Needed(Total(name), copy if name in LOCAL else None)
-        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
-            return Needed(Total("count", name), copy)
-        case ast.Call(func=ast.Name(id="latency"), args=(ast.Arg(value=ast.String(value=path)),)):
-            return Needed(Total("latency", path), None, requirement.frame.instance.unit.beside(path))
-    return None
-
-
-def quantities(requirement: Requirement) -> Iterator[Needed]:
+def totals(requirement: Requirement) -> Iterator[Total]:
     """Every quantity that a requirement speaks of."""
     for node in requirement.condition.walk():
-        if (found := needed(node, requirement)) is not None:
+        if (found := read_total(node, requirement.frame.text)) is not None:
             yield found
 
 
@@ -76,7 +45,7 @@ class Requirements:
         self.space = space
         self.requirements = tuple(space.requirements if requirements is None else requirements)
         self.costing = Costing(space)
-        self._formulas: dict[Needed, Formula] = {}
+        self._formulas: dict[Total, Formula] = {}
         self._tables: dict[Path, Table] = {}
 
     def __bool__(self) -> bool:
@@ -97,7 +66,7 @@ class Requirements:
             raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
         return bool(found)
 
-    def amount(self, item: Needed, chosen: Decisions) -> Amount:
+    def amount(self, item: Total, chosen: Decisions) -> Amount:
         """A quantity of the architecture that decisions select.
 
         Raises:
@@ -111,7 +80,7 @@ class Requirements:
             return formula.of(chosen)
         return self.costing.exact(self.price(item), chosen, self.block(item))
 
-    def formula(self, item: Needed) -> Formula:
+    def formula(self, item: Total) -> Formula:
         """A quantity as a function of decisions.
 
         Raises:
@@ -122,13 +91,13 @@ class Requirements:
             self._formulas[item] = self.costing.formula(self.price(item), self.block(item))
         return self._formulas[item]
 
-    def price(self, item: Needed) -> Price:
-        tables = {item.total.argument or "": self.table(item)} if item.total.name == "latency" else {}
-        return price_of(item.total, tables)
+    def price(self, item: Total) -> Price:
+        tables = {item.argument or "": self.table(item)} if item.name == "latency" else {}
+        return price_of(item, tables)
 
-    def table(self, item: Needed) -> Table:
+    def table(self, item: Total) -> Table:
         """The table of a latency, read once."""
-        name = item.total.argument or ""
+        name = item.argument or ""
         if item.file is None:
             raise Undefined(f"'{name}' lies outside the folder of this file and the shipped library")
         if item.file not in self._tables:
@@ -138,9 +107,36 @@ class Requirements:
                 raise Undefined(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
         return self._tables[item.file]
 
-    def block(self, item: Needed) -> Block | None:
+    def block(self, item: Total) -> Block | None:
         """The block that a quantity is about; None for the whole network."""
         return None if item.copy is None else self.costing.discrete.copies[item.copy].block
+
+
+def spoken_of(space: Elaborated) -> list[Total]:
+    """The quantities of every network, and those that the space itself prefers or requires."""
+    found = dict.fromkeys(map(Total, ("params", "macs", "memory")))
+    for preference in space.preferences:
+        found |= dict.fromkeys(part for part in parts(preference.quantity) if isinstance(part, Total))
+    for requirement in space.requirements:
+        found |= dict.fromkeys(totals(requirement))
+    return list(found)
+
+
+def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
+    """Between which values the quantities of a space lie, where they are known."""
+    wanted = Requirements(space)
+    variables = Variables(space.decisions)
+    for item in spoken_of(space):
+        with suppress(Undefined, Entangled):
+            yield str(item), range_of(wanted.formula(item), variables)
+
+
+def amounts_of(space: Elaborated) -> Iterator[tuple[str, Amount]]:
+    """The quantities of an architecture, where they are known."""
+    wanted = Requirements(space)
+    for item in spoken_of(space):
+        with suppress(Undefined):
+            yield str(item), wanted.amount(item, {})
 
 
 def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
@@ -152,9 +148,9 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
 
 
 def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
-    def amount(item: Needed) -> Amount | None:
+    def amount(item: Total) -> Amount | None:
         # An architecture has no picks left: how many edges it has is not seen.
-        if item.total.name == "edges":
+        if item.name == "edges":
             return None
         try:
             return wanted.amount(item, {})
@@ -164,7 +160,7 @@ def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
     condition = requirement.condition
     if value(condition, requirement, amount) is not False:
         return None
-    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in quantities(requirement)}
+    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in totals(requirement)}
     facts = ", ".join(f"{name} is {shown(amount)}" for name, amount in known.items() if amount is not None)
     message = f"the architecture does not meet `{condition.span.text}`: {facts}"
     return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
@@ -175,9 +171,9 @@ def shown(amount: Amount) -> str:
     return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"
 
 
-def value(node: ast.Node, requirement: Requirement, amount: Callable[[Needed], Amount | None]) -> Truth:
+def value(node: ast.Node, requirement: Requirement, amount: Callable[[Total], Amount | None]) -> Truth:
     """A quantity, number or comparison; None where it is not known."""
-    item = needed(node, requirement)
+    item = read_total(node, requirement.frame.text)
     if item is not None:
         return amount(item)
     match node:

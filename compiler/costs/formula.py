@@ -10,7 +10,7 @@ that are never derived) is elaborated as it will be derived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -33,10 +33,14 @@ Terms = dict[Monomial, Amount]
 
 @dataclass(frozen=True)
 class Formula:
-    """A quantity of a space. Where it is not ``exact``, `prune` may leave out more than the terms know: they then add
-    up to at least the cost of an architecture."""
+    """A quantity of a space.
+
+    Where it is not ``exact``, `prune` may leave out more than the terms know: they then add up to at least the cost of
+    an architecture, and those of ``least``, which are fewer, to at most that.
+    """
 
     terms: Mapping[Monomial, Amount]
+    least: Mapping[Monomial, Amount]
     exact: bool = True
 
     def of(self, chosen: Decisions) -> Amount:
@@ -59,7 +63,7 @@ class Costing:
         self.discrete = discrete(space)
         self.items = _items(space, self.discrete)
         self.conditions = Conditions(self.discrete.decisions)
-        self.exact_blocks = True
+        self.inexact: set[int] = set()
         self._of: dict[int, tuple[Block, dict[int, list[tuple[Monomial, int]]]]] = {}
 
     # ------------------------------------------------------------ as a formula
@@ -71,12 +75,18 @@ class Costing:
             Undefined: the quantity has no value somewhere.
             Entangled: a node exists in too many different ways.
         """
-        terms = _Pricing(self, price).block(block or self.discrete.block)
-        named = {
+        whole = block or self.discrete.block
+        terms = self.named(_Pricing(self, price).block(whole))
+        if not self.inexact:
+            return Formula(terms, terms)
+        return Formula(terms, self.named(_Pricing(self, price, self.inexact).block(whole)), exact=False)
+
+    def named(self, terms: Terms) -> Terms:
+        """Terms in the items of the space."""
+        return {
             frozenset((path, self.items[path][item]) for path, item in monomial): value
             for monomial, value in terms.items()
         }
-        return Formula(named, self.exact_blocks)
 
     def conditions_of(self, block: Block) -> dict[int, list[tuple[Monomial, int]]]:
         """When the nodes of a block exist."""
@@ -86,12 +96,13 @@ class Costing:
             prune = text is not None and text.prune
             try:
                 found = self.conditions.of(block.graph, text, prune)
-                self.exact_blocks &= self.is_exact(block.graph, prune)
+                if not self.is_exact(block.graph, prune):
+                    self.inexact.add(id(block))
             except Entangled:
                 if not prune:
                     raise
                 found = self.conditions.of(block.graph, text, prune=False)
-                self.exact_blocks = False
+                self.inexact.add(id(block))
             # The block is kept along, or its id could be another's later.
             known = self._of[id(block)] = block, found
         return known[1]
@@ -162,20 +173,25 @@ def _items(space: Elaborated, other: Elaborated) -> dict[str, tuple[int, ...]]:
 
 
 class _Pricing:
-    """One quantity of blocks, each computed once."""
+    """One quantity of blocks, each computed once; nothing of those ``without``."""
 
-    def __init__(self, costing: Costing, price: Price) -> None:
-        self.costing, self.price = costing, price
+    def __init__(self, costing: Costing, price: Price, without: Collection[int] = ()) -> None:
+        self.costing, self.price, self.without = costing, price, without
         self.joined = costing.conditions.joined
         self._blocks: dict[int, Terms] = {}
 
     def block(self, block: Block) -> Terms:
+        if id(block) in self.without:
+            return {}
         if id(block) not in self._blocks:
             graph, total = block.graph, Terms()
             conditions = self.costing.conditions_of(block)
+            rough = id(block) in self.costing.inexact
             for index, node in graph.order():
                 for monomial, sign in conditions[index]:
-                    for inner, value in self.node(graph, index, node, conditions):
+                    for inner, amount in self.node(graph, index, node, conditions):
+                        # Where more is counted than there is, a sum may have nothing to add up.
+                        value = max(amount, 0) if rough else amount
                         both = self.joined(monomial, inner)
                         if both is not None and value:
                             total[both] = total.get(both, 0) + sign * value
