@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hdas_dsl import ast
@@ -28,10 +29,27 @@ Truth = float | bool | None
 """The value of a part of a condition; None where it is not known."""
 
 
-def totals(requirement: Requirement) -> Iterator[Total]:
+@dataclass(frozen=True)
+class Asked:
+    """A quantity that a requirement speaks of; ``network`` is as in `Requirement`."""
+
+    total: Total
+    network: Elaborated | None = None
+
+    def __str__(self) -> str:
+        return str(self.total) if self.network is None else f"{self.total} when trained"
+
+
+def asked(node: ast.Node, requirement: Requirement) -> Asked | None:
+    """The quantity that a part of a condition names, if it does."""
+    total = read_total(node, requirement.frame.text)
+    return None if total is None else Asked(total, requirement.network)
+
+
+def quantities(requirement: Requirement) -> Iterator[Asked]:
     """Every quantity that a requirement speaks of."""
     for node in requirement.condition.walk():
-        if (found := read_total(node, requirement.frame.text)) is not None:
+        if (found := asked(node, requirement)) is not None:
             yield found
 
 
@@ -44,8 +62,8 @@ class Requirements:
     def __init__(self, space: Elaborated, requirements: Sequence[Requirement] | None = None) -> None:
         self.space = space
         self.requirements = tuple(space.requirements if requirements is None else requirements)
-        self.costing = Costing(space)
-        self._formulas: dict[Total, Formula] = {}
+        self._costings: dict[Elaborated, Costing] = {}
+        self._formulas: dict[Asked, Formula] = {}
         self._tables: dict[Path, Table] = {}
 
     def __bool__(self) -> bool:
@@ -66,7 +84,7 @@ class Requirements:
             raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
         return bool(found)
 
-    def amount(self, item: Total, chosen: Decisions) -> Amount:
+    def amount(self, item: Asked, chosen: Decisions) -> Amount:
         """A quantity of the architecture that decisions select.
 
         Raises:
@@ -78,9 +96,9 @@ class Requirements:
             formula = None
         if formula is not None and formula.exact:
             return formula.of(chosen)
-        return self.costing.exact(self.price(item), chosen, self.block(item))
+        return self.costing(item).exact(self.price(item), chosen, self.block(item))
 
-    def formula(self, item: Total) -> Formula:
+    def formula(self, item: Asked) -> Formula:
         """A quantity as a function of decisions.
 
         Raises:
@@ -88,37 +106,44 @@ class Requirements:
             Entangled: it cannot be written down.
         """
         if item not in self._formulas:
-            self._formulas[item] = self.costing.formula(self.price(item), self.block(item))
+            self._formulas[item] = self.costing(item).formula(self.price(item), self.block(item))
         return self._formulas[item]
 
-    def price(self, item: Total) -> Price:
-        tables = {item.argument or "": self.table(item)} if item.name == "latency" else {}
-        return price_of(item, tables)
+    def costing(self, item: Asked) -> Costing:
+        """The costs of the network that a quantity is about."""
+        network = item.network or self.space
+        if network not in self._costings:
+            self._costings[network] = Costing(network)
+        return self._costings[network]
 
-    def table(self, item: Total) -> Table:
+    def price(self, item: Asked) -> Price:
+        tables = {item.total.argument or "": self.table(item)} if item.total.name == "latency" else {}
+        return price_of(item.total, tables)
+
+    def table(self, item: Asked) -> Table:
         """The table of a latency, read once."""
-        name = item.argument or ""
-        if item.file is None:
+        name = item.total.argument or ""
+        if item.total.file is None:
             raise Undefined(f"'{name}' lies outside the folder of this file and the shipped library")
-        if item.file not in self._tables:
+        if item.total.file not in self._tables:
             try:
-                self._tables[item.file] = read_table(item.file, name)
+                self._tables[item.total.file] = read_table(item.total.file, name)
             except BadTable as error:
                 raise Undefined(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
-        return self._tables[item.file]
+        return self._tables[item.total.file]
 
-    def block(self, item: Total) -> Block | None:
+    def block(self, item: Asked) -> Block | None:
         """The block that a quantity is about; None for the whole network."""
-        return None if item.copy is None else self.costing.discrete.copies[item.copy].block
+        return None if item.total.copy is None else self.costing(item).discrete.copies[item.total.copy].block
 
 
-def spoken_of(space: Elaborated) -> list[Total]:
+def spoken_of(space: Elaborated) -> list[Asked]:
     """The quantities of every network, and those that the space itself prefers or requires."""
-    found = dict.fromkeys(map(Total, ("params", "macs", "memory")))
+    found = dict.fromkeys(Asked(Total(name)) for name in ("params", "macs", "memory"))
     for preference in space.preferences:
-        found |= dict.fromkeys(part for part in parts(preference.quantity) if isinstance(part, Total))
+        found |= dict.fromkeys(Asked(part) for part in parts(preference.quantity) if isinstance(part, Total))
     for requirement in space.requirements:
-        found |= dict.fromkeys(totals(requirement))
+        found |= dict.fromkeys(quantities(requirement))
     return list(found)
 
 
@@ -148,9 +173,9 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
 
 
 def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
-    def amount(item: Total) -> Amount | None:
+    def amount(item: Asked) -> Amount | None:
         # An architecture has no picks left: how many edges it has is not seen.
-        if item.name == "edges":
+        if item.total.name == "edges":
             return None
         try:
             return wanted.amount(item, {})
@@ -160,7 +185,7 @@ def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
     condition = requirement.condition
     if value(condition, requirement, amount) is not False:
         return None
-    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in totals(requirement)}
+    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in quantities(requirement)}
     facts = ", ".join(f"{name} is {shown(amount)}" for name, amount in known.items() if amount is not None)
     message = f"the architecture does not meet `{condition.span.text}`: {facts}"
     return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
@@ -171,9 +196,9 @@ def shown(amount: Amount) -> str:
     return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"
 
 
-def value(node: ast.Node, requirement: Requirement, amount: Callable[[Total], Amount | None]) -> Truth:
+def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Amount | None]) -> Truth:
     """A quantity, number or comparison; None where it is not known."""
-    item = read_total(node, requirement.frame.text)
+    item = asked(node, requirement)
     if item is not None:
         return amount(item)
     match node:
