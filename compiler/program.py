@@ -278,18 +278,18 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        text = replace(space.root.text, instance=self.instance, copy=space.root.path)
+        text = replace(space.root.text, instance=self.instance, preferences=list(space.preferences))
         frame = Frame(text, self.instance, "")
-        preferences, requirements = list(space.preferences), list(space.requirements)
+        requirements = list(space.requirements)
         for line in lines:
             if isinstance(line, ast.Require):
                 requirements.append(Requirement(line.condition, frame))
             elif isinstance(line, ast.Preference):
                 try:
-                    preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
+                    text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
                 except Fault as fault:
                     self.diagnostics.append(fault.diagnostic)
-        return replace(space, preferences=tuple(preferences), requirements=tuple(requirements))
+        return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
 
     def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:
         """What a `train` section requires, of the network that a search will derive at the section's arguments."""

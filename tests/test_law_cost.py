@@ -25,7 +25,7 @@ def is_auxiliary(name: str) -> bool:
 
 
 def counted(searched: Elaborated, *, auxiliary: bool = False) -> tuple[int, int]:
-    """Parameters and multiply-adds: what hooks on the torch module see for one image; nothing is computed on the meta device."""
+    """Parameters and multiply-adds that hooks on the torch module see; nothing is computed on the meta device."""
     with torch.device("meta"):
         net = Supernet(searched, (FLATTEN,)) if searched.is_space else Network(searched, (FLATTEN,))
         image = torch.zeros(1, *searched.input.dims)

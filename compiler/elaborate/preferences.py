@@ -43,12 +43,24 @@ def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decis
         span = line.span if line.weight is None else line.weight.span
         raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
     quantity = read_quantity(line.quantity, text, decisions, plain)
-    name = (
-        line.quantity.func.id
-        if isinstance(line.quantity, ast.Call) and isinstance(line.quantity.func, ast.Name)
-        else ""
-    )
-    return Preference(f"{name or 'preference'} {text.copy}", line.sense, quantity, float(weight))
+    return Preference(unused(f"{_called(line.quantity)} {text.copy}", text), line.sense, quantity, float(weight))
+
+
+def _called(expr: ast.Expr) -> str:
+    match expr:
+        case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
+            return name
+    return "preference"
+
+
+def unused(name: str, text: Text) -> str:
+    """A name that no other preference of the text has."""
+    taken = {preference.name for preference in text.preferences}
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    return found
 
 
 def read_total(expr: ast.Node, text: Text) -> Total | None:
