@@ -16,7 +16,7 @@ from hdas_dsl.diagnostics import Code, Diagnostic, Severity
 from .costs.conditions import Entangled
 from .costs.formula import Costing, Formula
 from .costs.optimum import Range, Variables, range_of
-from .costs.prices import Amount, Price, Undefined, price_of
+from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from .costs.tables import BadTable, Table, read_table
 from .decide import Decisions
 from .elaborate import Elaborated, Requirement
@@ -106,8 +106,18 @@ class Requirements:
             Entangled: it cannot be written down.
         """
         if item not in self._formulas:
-            self._formulas[item] = self.costing(item).formula(self.price(item), self.block(item))
+            price = self.price(item)
+            if isinstance(price, Latency):
+                self.complete(item, price)
+            self._formulas[item] = self.costing(item).formula(price, self.block(item))
         return self._formulas[item]
+
+    def complete(self, item: Asked, price: Latency) -> None:
+        """See that a table has a row for every operation of a space; raises `Undefined` with those that it lacks."""
+        missing: dict[str, Application] = {}
+        self.costing(item).formula(Latency(price.table, missing), self.block(item))
+        if missing:
+            raise Undefined(lacking(price.table, missing))
 
     def costing(self, item: Asked) -> Costing:
         """The costs of the network that a quantity is about."""

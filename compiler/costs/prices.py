@@ -6,7 +6,7 @@ Every quantity is additive: the cost of a network is the sum over its nodes. A s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -136,7 +136,7 @@ class Latency(Price):
         if signature in self.table.milliseconds:
             return self.table.milliseconds[signature]
         if self.missing is None:
-            raise Undefined(f"{self.table.name} has no row for `{signature}`")
+            raise Undefined(lacking(self.table, [signature]))
         self.missing[signature] = application
         return 0.0
 
@@ -145,6 +145,13 @@ class Latency(Price):
 
     def operation(self, application: Application) -> Amount | None:
         return self.table.milliseconds.get(application.signature)
+
+
+def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
+    """What a table has no rows of, for people, and what to do about it."""
+    listed = ", ".join(f"`{signature}`" for signature in sorted(signatures)[:most])
+    more = f" and {len(signatures) - most} more" if len(signatures) > most else ""
+    return f"'{table.name}' has no row for {listed}{more}; `hdas-measure FILE --out {table.name}` adds what is missing"
 
 
 @dataclass(frozen=True)
