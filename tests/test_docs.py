@@ -12,7 +12,11 @@ from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import format_text
 
 DOCS = Path(__file__).parent.parent / "docs"
-EXAMPLES = re.findall(r"```hsp\n(.*?)```", (DOCS / "language.md").read_text(), re.DOTALL)
+EXAMPLES = [
+    example
+    for name in ("language.md", "costs.md")
+    for example in re.findall(r"```hsp\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+]
 
 
 def test_there_are_examples():
