@@ -18,7 +18,8 @@ from torch import fx, nn
 from .errors import LoweringError
 from .graph import Decision, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
-from .primitives import PRIMITIVES, decided
+from .plugins import how_to_allow
+from .primitives import decided, spec_of
 from .symbolic import Open, Var
 
 WEIGHTS = "weights"
@@ -127,7 +128,7 @@ class _Lowering:
     def mask(self, node: Node) -> Var | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            spec = PRIMITIVES.get(node.payload.name)
+            spec = spec_of(node.payload)
             return node.shape.c if spec is not None and spec.fills else None
         return None
 
@@ -236,9 +237,10 @@ class _Lowering:
         sources: Sequence[fx.Node],
         region: Region,
     ) -> fx.Node:
-        spec = PRIMITIVES.get(prim.name)
+        spec = spec_of(prim)
         if spec is None:
-            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
+            hint = f"allow it with `{how_to_allow(prim.name)}`"
+            raise LoweringError(f"'{node.name}': the plugin '{prim.name}' is not allowed here; {hint}")
         emitted = spec.emit(graph, sources)
         if emitted is not None:
             return emitted if emitted in sources else self.called(emitted, node, region)

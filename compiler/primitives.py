@@ -18,7 +18,7 @@ from .symbolic import Open, Var, largest
 if TYPE_CHECKING:
     from torch import fx, nn
 
-    from .graph import Shape
+    from .graph import Prim, Shape
 
 Ints = tuple[int, ...]
 
@@ -466,3 +466,8 @@ def _all(kind: type[Primitive]) -> list[type[Primitive]]:
 
 PRIMITIVES: dict[str, Primitive] = {kind.name: kind() for kind in _all(Primitive) if hasattr(kind, "name")}
 """Every primitive by its name."""
+
+
+def spec_of(prim: Prim) -> Primitive | None:
+    """What does a primitive; None for an external operation that is not allowed."""
+    return prim.plugin or PRIMITIVES.get(prim.name)

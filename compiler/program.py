@@ -6,7 +6,7 @@ it as diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -422,6 +422,7 @@ def compile_file(
     text: str | None = None,
     found: Mapping[str, str] | None = None,
     recipe: Path | None = None,
+    plugins: Iterable[str] = (),
 ) -> tuple[Program | None, list[Diagnostic]]:
     """Load, check and elaborate a file.
 
@@ -432,6 +433,7 @@ def compile_file(
         text: the content, when it comes from elsewhere (standard input).
         found: derived files of phases that have run, by name; the others are stood in for.
         recipe: another file, whose `train` section holds instead of this file's.
+        plugins: modules and files that external operations may name (`compiler.plugins`).
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.
@@ -439,7 +441,7 @@ def compile_file(
     Raises:
         UsageError: when an override names nothing.
     """
-    loader = Loader()
+    loader = Loader(plugins=plugins)
     name = str(path)
     instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
     diagnostics = list(loader.diagnostics)

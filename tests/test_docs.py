@@ -14,7 +14,7 @@ from hdas_dsl.printer import format_text
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [
     example
-    for name in ("language.md", "costs.md")
+    for name in ("language.md", "costs.md", "plugins.md")
     for example in re.findall(r"```hsp\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
 ]
 

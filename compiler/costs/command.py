@@ -33,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--force", action="store_true", help="measure everything anew")
     made.add_argument("--network", metavar="NAME", help="which network, where the file has several")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the network")
+    made.add_argument(
+        "--allow-plugin", action="append", default=[], metavar="MODULE|FILE", help="a module of your own operations"
+    )
     made.add_argument("--batch", type=int, default=1, metavar="N", help="how many images at once (1)")
     made.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (1)")
     made.add_argument("--rounds", type=int, default=51, metavar="N", help="turns of each operation (51)")
@@ -42,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
-    from ..errors import UsageError
+    from ..errors import LoweringError, UsageError
     from .prices import Undefined
     from .tables import BadTable
 
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HspError as error:
         show(error.diagnostics)
         return WRONG_FILE
+    except LoweringError as error:
+        return trouble("hdas-measure", str(error), WRONG_FILE)
     except (UsageError, Undefined, BadTable) as error:
         return trouble("hdas-measure", str(error), WRONG_USAGE)
     except OSError as error:
@@ -76,7 +81,9 @@ def _measure(args: argparse.Namespace) -> int:
     path = Path("<stdin>" if args.file == "-" else args.file)
     if text is None and not path.is_file():
         raise UsageError(f"there is no file '{path}'")
-    program = Request(path, tuple(map(read_override, args.set)), args.network, text).compile()
+    program = Request(
+        path, tuple(map(read_override, args.set)), args.network, text, plugins=tuple(args.allow_plugin)
+    ).compile()
     spaces = networks(program)
     wanted = operations(spaces)
     how = Conditions(args.batch, args.threads, args.rounds)

@@ -29,7 +29,6 @@ from ..elaborate import Elaborated, elaborate
 from ..lower import lower
 from ..passes import run_passes
 from ..passes.rewrite import without_dead
-from ..primitives import PRIMITIVES
 from ..settings import By
 from ..values import Function
 from .formula import Costing
@@ -110,8 +109,9 @@ def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock =
 
 def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
     """The architecture that decisions select, as a network of its own."""
-    folder = space.root.instance.unit.root
-    instance = Loader().load_text(print_module(derive_module(space, chosen)), "derived.hsp", folder)
+    unit = space.root.instance.unit
+    text = print_module(derive_module(space, chosen))
+    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
     assert instance is not None, "a derived module parses (law 2)"
     definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
     assert isinstance(definition, ast.GraphDef)
@@ -157,7 +157,8 @@ def _in_turns(runs: Mapping[str, Callable[[], object]], how: Conditions, clock: 
 
 def runner(application: Application, batch: int) -> Callable[[], object]:
     """A run of one operation on random numbers."""
-    spec = PRIMITIVES[application.name]
+    spec = application.spec
+    assert spec is not None, "only what is known has a price"
     inputs = [torch.randn(batch, *shape) for shape in application.inputs]
     graph = fx.Graph()
     emitted = spec.emit(graph, [graph.placeholder(f"x{index}") for index in range(len(inputs))])
