@@ -89,7 +89,7 @@ class Conv(Primitive):
         groups, width, c = attrs["groups"], inputs[0].c, attrs["c"]
         if isinstance(groups, Var | Open) or isinstance(width, Var | Open) or isinstance(c, Var | Open):
             return None
-        if not isinstance(groups, int) or groups < 1 or width % groups or c % groups:
+        if not isinstance(groups, int) or not isinstance(c, int) or groups < 1 or width % groups or c % groups:
             return f"cannot split {width} channels into {c} with {groups} groups"
         return None
 

@@ -24,7 +24,7 @@ from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
-from .elaborate.preferences import read_preference
+from .elaborate.preferences import check_condition, read_preference
 from .elaborate.state import Fault, Silent
 from .errors import UsageError
 from .requirements import unmet
@@ -282,13 +282,14 @@ class _Compiler:
         frame = Frame(text, self.instance, "")
         requirements = list(space.requirements)
         for line in lines:
-            if isinstance(line, ast.Require):
-                requirements.append(Requirement(line.condition, frame))
-            elif isinstance(line, ast.Preference):
-                try:
+            try:
+                if isinstance(line, ast.Require):
+                    check_condition(line.condition, text)
+                    requirements.append(Requirement(line.condition, frame))
+                elif isinstance(line, ast.Preference):
                     text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+            except Fault as fault:
+                self.diagnostics.append(fault.diagnostic)
         return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
 
     def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:

@@ -227,6 +227,9 @@ def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Am
             return None if None in sides else op == "and"
         case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
             a, b = value(left, requirement, amount), value(right, requirement, amount)
-            result: Truth = None if a is None or b is None else BINARY[op](a, b)
+            try:
+                result: Truth = None if a is None or b is None else BINARY[op](a, b)
+            except ArithmeticError:
+                return None
             return result
     return None
