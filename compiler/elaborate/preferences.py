@@ -79,16 +79,12 @@ def read_total(expr: ast.Node, text: Text) -> Total | None:
 
 
 def check_condition(condition: ast.Expr, text: Text) -> None:
-    """Refuse what a `require` cannot speak of: quantities without what they are about, those of families, the loss."""
+    """Refuse a `require` with a quantity that lacks what it is about."""
     functions = {node.func for node in condition.walk() if isinstance(node, ast.Call)}
     for node in condition.walk():
         if isinstance(node, ast.Name) and node.id in FORMS and node not in functions and node.id not in text.bindings:
             hint = f"write `{FORMS[node.id]}`"
             raise Fault(Code.QUANTITY, node.span, f"'{node.id}' needs something to speak of", hint)
-        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        if name in FAMILY_QUANTITIES:
-            message = f"'{name}' can be preferred, and not required"
-            raise Fault(Code.QUANTITY, node.span, message, "`minimize` and `maximize` state preferences")
 
 
 def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], plain: Plain) -> Quantity:
