@@ -138,16 +138,22 @@ def find(declared: str, allowed: Collection[str]) -> Plugin | None:
     where, colon, name = declared.rpartition(":")
     if not colon or not name.isidentifier():
         return None
-    for item in allowed:
-        place, _, only = item.rpartition(":") if _is_class(item) else (item, "", "")
-        if only not in ("", name):
+    for item in sorted(allowed):
+        if _is_class(item) and item.rpartition(":")[2] != name:
             continue
+        file = file_of(item)
         if not where.endswith(".py"):
-            if place == where:
+            if file is None and item in (where, declared):
                 return Plugin(declared)
-        elif place.endswith(".py") and _ends_with(Path(place), PurePosixPath(where)):
-            return Plugin(declared, Path(place).resolve())
+        elif file is not None and _ends_with(file, PurePosixPath(where)):
+            return Plugin(declared, file)
     return None
+
+
+def file_of(item: str) -> Path | None:
+    """The file that is allowed; None for a module."""
+    place = item.rpartition(":")[0] if _is_class(item) else item
+    return Path(place).resolve() if place.endswith(".py") else None
 
 
 def how_to_allow(declared: str) -> str:
@@ -164,7 +170,7 @@ def _ends_with(path: Path, end: PurePosixPath) -> bool:
     """Whether a file is the one that a program calls by the end of its path, which climbs nowhere."""
     if end.is_absolute() or ".." in end.parts:
         return False
-    parts = path.resolve().parts
+    parts = path.parts
     return parts[len(parts) - len(end.parts) :] == end.parts
 
 

@@ -31,10 +31,11 @@ from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
+from .plugins import file_of
 from .program import Phase, Program
 from .report import cardinality, human, power
 from .request import Request
-from .requirements import Requirements
+from .requirements import Requirements, spoken_of
 from .settings import Order, SearchSettings, Softmax, TrainSettings
 from .supernet import Network, Supernet
 
@@ -228,10 +229,14 @@ def _units(program: Program) -> list[Unit]:
 
 
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
-    """What a checkpoint belongs to: the texts, the network's arguments, the settings, the data."""
+    """What a checkpoint belongs to: the texts, tables and plugins, the network's arguments, the settings, the data."""
     digest = hashlib.sha256()
     for unit in _units(program):
         digest.update(unit.sha256.encode())
+    tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
+    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
+    for path in (*tables, *plugins):
+        digest.update(path.read_bytes() if path.is_file() else b"")
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:
         digest.update(part.encode() + b"\0")

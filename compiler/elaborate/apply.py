@@ -357,7 +357,8 @@ class Applying(Evaluating):
         if spec is not None and not spec.any_width:
             self.refuse_width(spec.name, inputs, span)
         attrs = tuple((key, value) for key, value in params.items())
-        label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == short else f"{spot}.{short}"
+        called = short if name.startswith("hsp:") else function.name
+        label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
         payload = Prim(short if plugin is None and spec else name, attrs, plugin)
         return frame.text.add(label.lstrip("."), payload, shape, inputs, span)
 
