@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,7 +35,7 @@ from .plugins import file_of
 from .program import Phase, Program
 from .report import cardinality, human, power
 from .request import Request
-from .requirements import Requirements, spoken_of
+from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, SearchSettings, Softmax, TrainSettings
 from .supernet import Network, Supernet
 
@@ -101,6 +101,7 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
         found[phase.name] = text
     target = config.out / DERIVED
     write_text(target, found[last.name])
+    carry_tables(program.phases, config.out)
     return SearchReport(target, found[last.name], outcomes)
 
 
@@ -176,7 +177,19 @@ def search_phase(
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     write_text(folder / DERIVED, text)
+    carry_tables([phase], folder)
     return outcome, text
+
+
+def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
+    """Copy the tables that derived files speak of beside them, so that they can still be checked there."""
+    for phase in phases:
+        for requirement in phase.network.requirements:
+            for asked in quantities(requirement):
+                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
+                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(file.read_bytes())
 
 
 def check_relaxation(settings: SearchSettings) -> None:

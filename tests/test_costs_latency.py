@@ -207,9 +207,7 @@ def test_a_search_within_a_budget(tmp_path, capsys):
     budget = (2 * span["min"] + span["max"]) / 3
     path = written(tmp_path, required=f'require latency("t.csv") <= {budget:.6f}', trained="require macs <= 1M")
     report = api.search(path, tmp_path / "run", seed=1)
-    derived = tmp_path / "derived.hsp"
-    derived.write_text(report.text)
-    cli.compile_main([str(derived), "--json"])
+    cli.compile_main([str(report.derived), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert span["min"] <= found["latency"]['latency("t.csv")'] <= budget
 
