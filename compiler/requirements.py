@@ -98,8 +98,11 @@ class Requirements:
         except Entangled:
             formula = None
         if formula is not None and formula.exact:
-            return formula.of(chosen)
-        return self.costing(item).exact(self.price(item), chosen, self.block(item))
+            found = formula.of(chosen)
+        else:
+            found = self.costing(item).exact(self.price(item), chosen, self.block(item))
+        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
+        return found if isinstance(found, int) else round(found, 9)
 
     def formula(self, item: Asked) -> Formula:
         """A quantity as a function of decisions.
