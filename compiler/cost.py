@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .graph import Block, Call, Node, Prim, Shape, SpaceGraph
 from .primitives import decided, spec_of
-from .symbolic import OPEN
+from .symbolic import Open
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
     spec = spec_of(prim)
     if spec is None:
         return UNDEFINED
-    if any(dim is OPEN for shape in (*inputs, output) for dim in shape.dims):
+    if any(isinstance(dim, Open) for shape in (*inputs, output) for dim in shape.dims):
         return Cost(0, 0, None) if spec.pure else UNDEFINED
     attrs, shapes = decided(prim.values), [shape.largest for shape in inputs]
     made = output.largest

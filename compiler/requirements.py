@@ -15,6 +15,7 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
 
 from .costs.conditions import Entangled
+from .costs.derived import derived
 from .costs.formula import Costing, Formula
 from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from .costs.tables import BadTable, Table, read_table
@@ -94,15 +95,25 @@ class Requirements:
             Undefined: it has no value.
         """
         try:
+            found = self.by_decisions(item, chosen)
+        except Undefined:
+            # Widths may be open, and channels depend on how many tensors are picked, until an architecture is derived.
+            if not chosen or item.total.copy is not None:
+                raise
+            network = derived(item.network or self.space, chosen)
+            found = Costing(network).exact(self.price(item), {})
+        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
+        return found if isinstance(found, int) else round(found, 9)
+
+    def by_decisions(self, item: Asked, chosen: Decisions) -> Amount:
+        """A quantity of an architecture that is not derived; raises `Undefined` like `amount`."""
+        try:
             formula = self.formula(item)
         except Entangled:
             formula = None
         if formula is not None and formula.exact:
-            found = formula.of(chosen)
-        else:
-            found = self.costing(item).exact(self.price(item), chosen, self.block(item))
-        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
-        return found if isinstance(found, int) else round(found, 9)
+            return formula.of(chosen)
+        return self.costing(item).exact(self.price(item), chosen, self.block(item))
 
     def formula(self, item: Asked) -> Formula:
         """A quantity as a function of decisions.

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ..graph import Shape
 from ..primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from ..quantities import Total
-from ..symbolic import OPEN
+from ..symbolic import Open
 from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Value
 from .tables import Table
 
@@ -193,6 +193,6 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
 
 def sizes(shapes: Sequence[Shape]) -> tuple[Ints, ...]:
     """Decided shapes as plain numbers."""
-    if any(dim is OPEN for shape in shapes for dim in shape.dims):
+    if any(isinstance(dim, Open) for shape in shapes for dim in shape.dims):
         raise Undefined("a width is open")
     return tuple(shape.largest for shape in shapes)
