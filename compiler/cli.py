@@ -1,7 +1,6 @@
 """The commands: `hdas-compile`, `hdas-diff`, `hdas-fmt`, `hdas-import`.
 
-Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted. `hdas-diff` and
-`--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
+`hdas-diff` and `--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
 """
 
 from __future__ import annotations
@@ -13,9 +12,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from hdas_dsl.diagnostics import Diagnostic, HspError
+from hdas_dsl.diagnostics import HspError
+
+from .console import FAILED, INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE
+from .console import Parser as _Parser
+from .console import show as _show
+from .console import trouble as _trouble
 
 if TYPE_CHECKING:
     from hdas_dsl.genotype.build import Surroundings
@@ -23,16 +27,6 @@ if TYPE_CHECKING:
     from .program import Override
     from .request import Request
     from .runs import RunConfig
-
-OK, WRONG_FILE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(WRONG_USAGE)
-
 
 # ---------------------------------------------------------------- hdas-compile
 
@@ -79,6 +73,9 @@ def compile_parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", metavar="FILE", type=Path, help="train as the `train` section of another file says")
     run.add_argument("--phases", metavar="A,B", help="run only these phases")
     run.add_argument("--network", metavar="NAME", help="which network, where the file has several")
+    run.add_argument(
+        "--allow-plugin", action="append", default=[], metavar="MODULE|FILE", help="a module of your own operations"
+    )
     run.add_argument("--weights", metavar="FILE", type=Path, help="weights for --export")
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps")
     run.add_argument("--devices", type=int, default=1, metavar="N", help="how many processes, one device each")
@@ -140,7 +137,12 @@ def _compile(args: argparse.Namespace) -> int:
     from .program import compile_file
 
     program, diagnostics = compile_file(
-        request.path, request.overrides, request.network, request.text, recipe=request.recipe
+        request.path,
+        request.overrides,
+        request.network,
+        request.text,
+        recipe=request.recipe,
+        plugins=request.plugins,
     )
     _show(diagnostics)
     if program is None:
@@ -202,7 +204,7 @@ def _request(args: argparse.Namespace) -> Request:
         raise UsageError(f"there is no file '{args.recipe}'")
     from .request import Request
 
-    return Request(path, tuple(overrides), args.network, text, args.recipe)
+    return Request(path, tuple(overrides), args.network, text, args.recipe, tuple(args.allow_plugin))
 
 
 def _overrides(args: argparse.Namespace) -> list[Override]:
@@ -458,19 +460,5 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
 # ---------------------------------------------------------------- output
 
 
-def _show(diagnostics: Sequence[Diagnostic]) -> None:
-    """Diagnostics on standard error, with a count at the end."""
-    for diagnostic in diagnostics:
-        print(diagnostic.render(), file=sys.stderr)
-    errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
-    if errors > 1:
-        print(f"{errors} errors", file=sys.stderr)
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _trouble(program: str, message: str, code: int) -> int:
-    print(f"{program}: {message}", file=sys.stderr)
-    return code

@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
 from hdas_dsl.source import NOWHERE, Span
 
 from .symbolic import Open, Var, largest
+
+if TYPE_CHECKING:
+    from .plugins import Plugin
 
 Extent: TypeAlias = "int | Var | Open"
 Scalar: TypeAlias = "int | float | bool | str"
@@ -92,10 +95,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Prim:
-    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters."""
+    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters.
+
+    What a user declares `external` is called as declared; ``plugin`` is what does it, where it is allowed.
+    """
 
     name: str
     attrs: tuple[tuple[str, Scalar | Var | Open], ...] = ()
+    plugin: Plugin | None = None
 
     @cached_property
     def values(self) -> Mapping[str, Scalar | Var | Open]:
@@ -167,10 +174,9 @@ class Share:
 class Term:
     """``weight * norm(projection(filter(relu(before(input)))))``: each where it is there.
 
-    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution or, where neither norm nor ReLU stands
-    before it, a pool; ``projection`` is a pointwise convolution. The
-    weight is the product of its factors, 1 without any. ``tied`` are further batch norms without parameters of what
-    ``norm`` reads, whose running statistics follow.
+    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution or, where neither norm nor ReLU is
+    before it, a pool; ``projection`` is a pointwise convolution. The weight is the product of its factors, 1 without
+    any. ``tied`` are further batch norms without parameters of what ``norm`` reads, whose running statistics follow.
     """
 
     weight: tuple[Share | Weigh, ...] = ()

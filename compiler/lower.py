@@ -17,10 +17,11 @@ from torch import fx, nn
 
 from .errors import LoweringError
 from .fused.modules import WeightedSum, WeightedSums
-from .fused.program import Program, position, program_of, weight_plan
+from .fused.program import Program, place_of, program_of, weight_plan
 from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
-from .primitives import PRIMITIVES, decided
+from .plugins import how_to_allow
+from .primitives import decided, spec_of
 from .symbolic import Open, Var
 
 WEIGHTS = "weights"
@@ -94,7 +95,7 @@ def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
     holders: dict[str, nn.Module] = {}
     for index, node in graph.order():
         prim = node.payload
-        spec = PRIMITIVES.get(prim.name) if isinstance(prim, Prim) else None
+        spec = spec_of(prim) if isinstance(prim, Prim) else None
         if isinstance(prim, Prim) and spec is not None and not spec.pure:
             shapes = [graph.node(source).shape for source in graph.sources(index)]
             for shape in (*shapes, node.shape):
@@ -164,7 +165,7 @@ class _Lowering:
     def mask(self, node: Node) -> Var | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            spec = PRIMITIVES.get(node.payload.name)
+            spec = spec_of(node.payload)
             return node.shape.c if spec is not None and spec.fills else None
         return None
 
@@ -280,9 +281,10 @@ class _Lowering:
         sources: Sequence[fx.Node],
         region: Region,
     ) -> fx.Node:
-        spec = PRIMITIVES.get(prim.name)
+        spec = spec_of(prim)
         if spec is None:
-            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
+            hint = f"allow it with `{how_to_allow(prim.name)}`"
+            raise LoweringError(f"'{node.name}': the plugin '{prim.name}' is not allowed here; {hint}")
         emitted = spec.emit(graph, sources)
         if emitted is not None:
             return emitted if emitted in sources else self.called(emitted, node, region)
@@ -325,9 +327,7 @@ class _Lowering:
                 vectors[decisions] = self.all_weights(graph, weights, decisions)
         for part in (part for term in terms for part in term.parts):
             target = path_from(region.scope, part.scope, part.name)
-            modules[target] = self.holders.get(part.name) or PRIMITIVES[part.prim.name].build(
-                decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
-            )
+            modules[target] = self.holders.get(part.name) or self.built(part.prim, part.inputs, part.shape)
             parts.append(graph.get_attr(target))
         name = attribute(node.name.removeprefix(region.inner))
         while name in modules:
@@ -336,6 +336,11 @@ class _Lowering:
         modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(programs, plan)
         read = [values[source] for source in distinct]
         return self.called(graph.call_module(name, (list(vectors.values()), read, parts)), node, region)
+
+    def built(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> nn.Module:
+        spec = spec_of(prim)
+        assert spec is not None, "parts are primitives of the prelude"
+        return spec.build(decided(prim.values), [shape.largest for shape in inputs], output.largest)
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
         """Without those that are 1: a menu weighs its items itself."""
@@ -364,7 +369,7 @@ class _Lowering:
         """One weight per input of a mix."""
         every = self.all_weights(graph, weights, decisions)
         sizes = [len(self.decisions[decision].items) for decision in decisions]
-        flat = [[position(assignment, sizes) for assignment in row] for row in rows]
+        flat = [[place_of(assignment, sizes) for assignment in row] for row in rows]
         total = 1
         for size in sizes:
             total *= size

@@ -42,7 +42,7 @@ def membership_of(request: Request, space: Path) -> Membership:
     Raises:
         HspError: when one of the files is wrong.
     """
-    architecture, within = request.compile(), Request(space)
+    architecture, within = request.compile(), Request(space, plugins=request.plugins)
     program = within.compile()
     answers = [_of_run(program, phases, within, architecture) for phases in _runs(program)]
     return next((answer for answer in answers if answer.inside), answers[0])

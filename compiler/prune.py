@@ -23,13 +23,13 @@ from .circuit import ONE, Circuit, Made, both, either
 from .conditions import Uncountable, quantity
 from .elaborate import Copy
 from .formula import Tag
-from .graph import Block, Call, Decision, Input, Mix, Prim, SpaceGraph, Weigh
+from .graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
 from .symbolic import Var
 from .values import Tensor
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 
-Payload: TypeAlias = "Input | Prim | Mix | Weigh | Block"
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Sum | Sums | Item | Block"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from .conditions import Uncountable
-from .cost import Cost, Costs, is_auxiliary
+from .cost import UNDEFINED, Costs, is_auxiliary
 from .counting import counted
 from .elaborate import Elaborated
 from .graph import Call, Decision, Extent, Prim
 from .program import Program
+from .requirements import amounts_of, ranges_of
 from .symbolic import Open, Var
 
 
@@ -41,6 +42,7 @@ def describe(program: Program) -> dict[str, Any]:
         "kind": "space",
         "params": None,
         "macs": None,
+        "memory": None,
         "cardinality": None if total is None else digits(total),
         "choices": None,
         "alphas": None,
@@ -54,7 +56,7 @@ def describe(program: Program) -> dict[str, Any]:
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
     costs = Costs()
-    total = costs.block(space.block) if known else Cost(None, None)
+    total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph
     output = None if graph.output is None else graph.node(graph.output).shape
     number, uncounted = _number(space)
@@ -64,6 +66,9 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
+        "memory": total.memory,
+        "ranges": ranges(space) if known and space.is_space else {},
+        "latency": latencies(space) if known and not space.is_space else {},
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -85,6 +90,23 @@ def _number(space: Elaborated) -> tuple[str | None, list[str]]:
     return digits(circuit.number), [item.requirement.condition.span.text for item in left]
 
 
+def ranges(space: Elaborated) -> dict[str, Any]:
+    """Between which values each quantity of an architecture lies; what is a bound says so.
+
+    Latencies are those that the space itself speaks of, where their tables are at hand.
+    """
+    found = {}
+    for name, span in ranges_of(space):
+        bounds = [end for end, exact in (("min", span.low_exact), ("max", span.high_exact)) if not exact]
+        found[name] = {"min": span.low, "max": span.high, **({"bounds": bounds} if bounds else {})}
+    return found
+
+
+def latencies(space: Elaborated) -> dict[str, float]:
+    """The milliseconds of an architecture by each table that it speaks of, where that is at hand."""
+    return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
+
+
 def choice(decision: Decision) -> dict[str, Any]:
     """A decision for a machine."""
     found: dict[str, Any] = {"path": decision.path, "kind": decision.kind.value, "items": list(decision.items)}
@@ -101,7 +123,7 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
     for index, node in graph.order():
         if not isinstance(node.payload, Call | Prim):
             continue
-        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else Cost(None, None)
+        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else UNDEFINED
         block = node.payload.block if isinstance(node.payload, Call) else None
         if is_auxiliary(node):
             continue

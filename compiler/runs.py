@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from hdas_dsl import ast
 from hdas_dsl.printer import print_module
 
+from .costs.choose import Answer, derive_within, prepare
 from .data.load import Data, load_data
 from .derivation import derive_module
 from .elaborate import Elaborated
@@ -28,10 +29,12 @@ from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
+from .plugins import file_of
 from .program import Phase, Program
 from .provenance import origin, section, units
 from .report import cardinality, human, power
 from .request import Request
+from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, SearchSettings, Softmax, TrainSettings
 from .supernet import Network, Supernet
 
@@ -92,11 +95,12 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
             found[phase.name] = finished.read_text(encoding="utf-8")
             say(f"phase {phase.name}: finished before, {finished}")
             continue
-        outcome, text = search_phase(program, phase, folder, config, is_last=phase.name == last.name)
+        outcome, text = search_phase(program, phase, folder, config, is_last=phase.name == last.name, say=say)
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
     write_text(target, found[last.name])
+    carry_tables(program.phases, config.out)
     return SearchReport(target, found[last.name], outcomes)
 
 
@@ -133,11 +137,22 @@ def guard(config: RunConfig, result: Path, started: bool) -> None:
 
 
 def search_phase(
-    program: Program, phase: Phase, folder: Path, config: RunConfig, is_last: bool
+    program: Program,
+    phase: Phase,
+    folder: Path,
+    config: RunConfig,
+    is_last: bool,
+    say: Callable[[str], None] = print,
 ) -> tuple[SearchOutcome, str]:
-    """Search one network and write its derived file."""
+    """Search one network and write its derived file, which satisfies what the network requires.
+
+    Raises:
+        UsageError: no architecture does, or that cannot be seen to; told before the search.
+    """
     space, settings = phase.network, phase.settings
     check_relaxation(settings)
+    required = Requirements(space)
+    prepare(required)
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = Supernet(space, init=settings.alphas.init, by=settings.derive.by)
@@ -153,12 +168,27 @@ def search_phase(
         checkpoint_every=config.checkpoint_every,
     )
     outcome = run_search(supernet, data, settings, options)
-    chosen = supernet.chosen(outcome.alphas)
-    provenance = provenance_of(program, phase, outcome)
-    module = derive_module(space, chosen, program.train if is_last else None, provenance)
+    values = {path: alpha.double().tolist() for path, alpha in outcome.alphas.items()}
+    answer = derive_within(required, values, settings.derive.by)
+    if answer.told:
+        say(f"requirements: {answer.told}")
+    provenance = provenance_of(program, phase, outcome, answer)
+    module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     write_text(folder / DERIVED, text)
+    carry_tables([phase], folder)
     return outcome, text
+
+
+def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
+    """Copy the tables that derived files speak of beside them, so that they can still be checked there."""
+    for phase in phases:
+        for requirement in phase.network.requirements:
+            for asked in quantities(requirement):
+                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
+                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(file.read_bytes())
 
 
 def check_relaxation(settings: SearchSettings) -> None:
@@ -167,7 +197,7 @@ def check_relaxation(settings: SearchSettings) -> None:
         raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
 
 
-def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
+def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
     order = "second" if settings.order is Order.SECOND else "first"
@@ -181,16 +211,21 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> lis
         "epochs": str(settings.epochs),
         "epoch": str(outcome.epoch),
         "score": f"{outcome.score:.4f}",
+        "requirements": f'"{answer.told}"' if answer.told else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
     return section(lines)
 
 
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
-    """What a checkpoint belongs to: the texts, the network's arguments, the settings, the data."""
+    """What a checkpoint belongs to: the texts, tables and plugins, the network's arguments, the settings, the data."""
     digest = hashlib.sha256()
     for unit in units(program):
         digest.update(unit.sha256.encode())
+    tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
+    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
+    for path in (*tables, *plugins):
+        digest.update(path.read_bytes() if path.is_file() else b"")
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:
         digest.update(part.encode() + b"\0")

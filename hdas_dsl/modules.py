@@ -7,7 +7,7 @@ replacements is two instances. Names are looked up in an instance, and the answe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -26,7 +26,11 @@ PRELUDE = LIBRARY / "lib" / "prim.hsp"
 
 @dataclass(eq=False)
 class Unit:
-    """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None."""
+    """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None.
+
+    ``root`` is the folder that it and its uses do not leave, except for the shipped library. ``plugins`` are the
+    modules and files that the user allows its external operations to name.
+    """
 
     path: Path | None
     source: Source
@@ -34,6 +38,8 @@ class Unit:
     imports: list[tuple[ast.Use, Unit | None]] = field(default_factory=list)
     names: dict[str, list[ast.Definition]] = field(default_factory=dict)
     prelude: Unit | None = None
+    root: Path | None = None
+    plugins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for definition in self.module.definitions:
@@ -49,6 +55,14 @@ class Unit:
         if self.path is None or not self.path.is_relative_to(LIBRARY / "lib"):
             return None
         return self.path.relative_to(LIBRARY).as_posix()
+
+    def beside(self, path: str) -> Path | None:
+        """The file that a text calls by this path, there or not; None where it would lie outside of the root."""
+        if self.root is None or Path(path).is_absolute():
+            return None
+        folder = self.path.parent if self.path is not None else self.root
+        found = (folder / path).resolve()
+        return found if found.is_relative_to(self.root) or found.is_relative_to(LIBRARY) else None
 
     def origins(self, name: str) -> list[tuple[Unit, ast.Use | None]]:
         """The units that could define a bare name here: this one, else those it uses, else the prelude."""
@@ -176,8 +190,9 @@ class Instance:
 class Loader:
     """Reads files and what they use, each once, never outside the entry file's folder and the shipped library."""
 
-    def __init__(self, library: Path = LIBRARY) -> None:
+    def __init__(self, library: Path = LIBRARY, plugins: Iterable[str] = ()) -> None:
         self.library = library
+        self.plugins = frozenset(plugins)
         self.units: dict[Path, Unit] = {}
         self.diagnostics: list[Diagnostic] = []
         self._open: list[Path] = []
@@ -215,7 +230,7 @@ class Loader:
             return None
         key = path or Path(source.name)
         self._open.append(key)
-        unit = Unit(path, source, module)
+        unit = Unit(path, source, module, root=root, plugins=self.plugins)
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()

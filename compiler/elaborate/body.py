@@ -19,17 +19,22 @@ from ..values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .apply import Applying
 from .choose import is_numeric
 from .core import flatten
-from .preferences import read_preference
+from .preferences import check_condition, read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
 from .widths import fill, solve
 
 
 @dataclass(frozen=True, eq=False)
 class Requirement:
-    """A `require` statement: the condition as written, and the frame that gives its names a meaning."""
+    """A `require` statement: the condition as written, and the frame that gives its names a meaning.
+
+    ``network`` is what it is about where that is not the space itself: the same space at other arguments, as which the
+    architecture will be trained.
+    """
 
     condition: ast.Expr
     frame: Frame
+    network: Elaborated | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +136,7 @@ class Elaborator(Applying):
             case ast.Aux():
                 self.aux_line(line, text)
             case ast.Require():
+                check_condition(line.condition, text)
                 self.requirements.append(Requirement(line.condition, Frame(text, text.instance, "")))
             case ast.Preference():
                 text.preferences.append(read_preference(line, text, self.decisions, self.plain))

@@ -158,7 +158,7 @@ class _Search:
         return loss
 
     def _alpha_loss(self, batch: Batch) -> Tensor:
-        loss = self._loss(batch, self.meters["alphas"])
+        loss = self.searchable.objective(self._loss(batch, self.meters["alphas"]))
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss

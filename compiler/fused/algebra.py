@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 from . import kernel
 from .algebra_torch import TorchTerms
 from .bound import Bound, Holder, channels_last
-from .kernel import Filter, Gradients, Kept, Plain, Term
+from .kernel import Filter, Gradients, Kept, Term
 from .program import Program, Step
 from .statistics import uses_batch
 
@@ -143,7 +143,7 @@ class _Forward:
     def run(self) -> tuple[Tensor, list[Kept]]:
         """The sum (n, h, w, c), and what each term's gradient needs."""
         bound = self.bound
-        bound.y = bound.constant = None
+        bound.begin()
         plain = self.program.plain if bound.serves else ()
         if plain:
             bound.y = bound.sources[plain[0].source].new_empty(bound.sources[plain[0].source].shape)

@@ -71,9 +71,7 @@ class Filter:
 
 def knows(geometry: Filter) -> bool:
     """Whether the kernel has this filter."""
-    return (
-        geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
-    )
+    return geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
 
 
 def serves(x: Tensor) -> bool:
@@ -87,7 +85,13 @@ def is_available() -> bool:
 
 
 def filtered(
-    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor | None, geometry: Filter, z: Tensor
+    x: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    relu: bool,
+    weight: Tensor | None,
+    geometry: Filter,
+    z: Tensor,
 ) -> None:
     """Write ``weight * relu(scale x + shift)`` to z.
 
@@ -174,9 +178,7 @@ class Term:
 
     def inputs(self) -> bytes:
         before, norm = self.before or NO_NORM, self.norm or NO_NORM
-        return _packed(
-            self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share
-        )
+        return _packed(self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share)
 
 
 @lru_cache(maxsize=4096)
@@ -234,7 +236,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Found:
-    """The statistics of a term's batch: biased variance of what the norm before reads, mean and variance of the norm's."""
+    """The statistics of a batch, variances biased: of what the norm before reads, and of what the norm reads."""
 
     variance_before: Tensor | None
     mean: Tensor | None
@@ -272,9 +274,7 @@ class Gradients:
     share: Tensor | None = None
 
 
-def term_backward(
-    term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool
-) -> None:
+def term_backward(term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool) -> None:
     """Write a term's gradients, that of x added where ``add``: dy is (n, h', w', c'), total its sum over pixels.
 
     ``to.x`` is contiguous. With a norm before the filter it has to be there, and nothing is added to it.

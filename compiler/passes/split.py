@@ -13,7 +13,6 @@ from ..graph import Node, Share, SpaceGraph, Sum, Term
 from .rewrite import rebuild
 
 
-
 def split(graph: SpaceGraph) -> SpaceGraph:
     """Take the weighted terms of one decision out of sums, where another sum of the cell or stage reads the same."""
     often = Counter(

@@ -12,8 +12,8 @@ class Machine:
     """What operations cost, roughly: by it passes are weighed against each other, not predicted.
 
     ``work``: multiply-adds per second. ``traffic``: bytes per second to and from memory. ``launch``: seconds that an
-    operation takes however small. ``channels_first``: how much more a primitive takes on images that are not channels-last.
-    ``kernel``: whether the C++ kernel computes the terms of sums.
+    operation takes however small. ``channels_first``: how much longer a primitive takes on images that are not
+    channels-last. ``kernel``: whether the C++ kernel computes the terms of sums.
     """
 
     name: str
@@ -33,8 +33,8 @@ CUDA = Machine("cuda", 1e13, 1e12, 6e-6)
 class Target:
     """A use and a machine.
 
-    ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations of
-    a step on ``batch`` images may take, None for what is fastest.
+    ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations
+    of a step on ``batch`` images may take, None for what is fastest.
     """
 
     machine: Machine = CPU_WITH_KERNEL

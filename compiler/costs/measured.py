@@ -1,0 +1,151 @@
+"""Latency measured on this machine: each operation of a space by itself, on the CPU, in inference.
+
+The operations take turns, so that what else the machine does falls on all of them alike, and none finds its data in the
+cache because it has just run; an operation's latency is the median of its turns. Inside a network operations take
+longer than by themselves. How much is measured on a few architectures of the space, and all rows are scaled by it.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import fx, nn
+
+from ..decide import strongest
+from ..elaborate import Elaborated
+from ..lower import lower
+from ..passes import run_passes
+from ..passes.rewrite import without_dead
+from ..settings import By
+from .derived import derived
+from .formula import Costing
+from .optimum import Variables, minimum
+from .prices import Application, Latency
+from .tables import Table
+
+WARM_UP = 3
+"""Runs before any that count."""
+
+SAMPLES = 5
+"""How many architectures of a space are measured as a whole, besides the fastest."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How latencies are measured: images at once, threads, turns of each operation."""
+
+    batch: int = 1
+    threads: int = 1
+    rounds: int = 51
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the table says of it."""
+        return {
+            "batch": str(self.batch),
+            "threads": str(self.threads),
+            "rounds": str(self.rounds),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "torch": torch.__version__.partition("+")[0],
+        }
+
+
+def operations(spaces: Iterable[Elaborated]) -> dict[str, Application]:
+    """Every distinct operation that an architecture of the spaces may hold, by its signature.
+
+    Raises:
+        Undefined: a width is open, or an operation unknown.
+    """
+    found: dict[str, Application] = {}
+    for space in spaces:
+        Costing(space).formula(Latency(Table("", {}), found))
+    return dict(sorted(found.items()))
+
+
+def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = time.perf_counter) -> Table:
+    """A table of these operations.
+
+    Raises:
+        Undefined: one cannot be built by itself.
+    """
+    with _quiet(how):
+        runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}
+        found = _in_turns(runs, how, clock)
+    return Table("measured", found, how.facts)
+
+
+def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock = time.perf_counter) -> float:
+    """How much longer architectures of a space take as a whole than the sum of their rows.
+
+    That of the fastest by the table, in which what happens between operations weighs most, and of a few others; the
+    largest counts, so that a budget holds.
+    """
+    costing = Costing(space)
+    price = Latency(table)
+    source = random.Random(0)
+    variables = Variables(space.decisions)
+    fastest = minimum(variables, *variables.factors(costing.formula(price).terms.items())).states
+    chosen = [] if fastest is None else [variables.decisions(fastest)]
+    for _ in range(SAMPLES):
+        alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space.decisions.items()}
+        chosen.append(strongest(space.decisions, alphas, By.LOGIT))
+    return max(measure_whole(derived(space, item), how, clock) / costing.exact(price, item) for item in chosen)
+
+
+def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf_counter) -> float:
+    """Milliseconds of an architecture as a whole, without its auxiliary head."""
+    graph = run_passes(network.block.graph)
+    graph.aux = None
+    module = lower(without_dead(graph, set()), {}).eval()
+    with _quiet(how):
+        images = torch.randn(how.batch, *network.input.largest)
+        return _in_turns({network.name: lambda: module(images)}, how, clock)[network.name]
+
+
+@contextmanager
+def _quiet(how: Conditions) -> Iterator[None]:
+    """As many threads as asked for, and no gradients."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(how.threads)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _in_turns(runs: Mapping[str, Callable[[], object]], how: Conditions, clock: Clock) -> dict[str, float]:
+    """The median milliseconds of each run."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(WARM_UP + how.rounds):
+        for name, run in runs.items():
+            start = clock()
+            run()
+            if turn >= WARM_UP:
+                seconds[name].append(clock() - start)
+    return {name: 1e3 * median(values) for name, values in seconds.items()}
+
+
+def runner(application: Application, batch: int) -> Callable[[], object]:
+    """A run of one operation on random numbers."""
+    spec = application.spec
+    assert spec is not None, "only what is known has a price"
+    inputs = [torch.randn(batch, *shape) for shape in application.inputs]
+    graph = fx.Graph()
+    emitted = spec.emit(graph, [graph.placeholder(f"x{index}") for index in range(len(inputs))])
+    if emitted is None:
+        module = spec.build(application.attrs, application.inputs, application.output)
+    else:
+        graph.output(emitted)
+        module = fx.GraphModule(nn.Module(), graph)
+    module.eval()
+    return lambda: module(*inputs)
