@@ -171,11 +171,25 @@ class Softmax(Word):
     word = "softmax"
 
 
+def _warm(schedule: Schedule) -> Schedule:
+    if min(schedule.curve(0, 1), schedule.curve(1, 1)) <= 0:
+        raise ValueError(f"a temperature of {schedule.describe()} reaches 0, by which nothing can be divided")
+    return schedule
+
+
 class Gumbel(Word):
-    """A softmax of alphas plus Gumbel noise, divided by a temperature."""
+    """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only one architecture runs."""
 
     word = "gumbel"
-    temperature: Schedule = Constant(value=1.0)
+    temperature: Annotated[Schedule, AfterValidator(_warm)] = Constant(value=1.0)
+    hard: Flag = False
+
+
+class Draws(Named):
+    """Which architectures the weights learn on: any, or those that the alphas make probable."""
+
+    UNIFORM = "uniform"
+    POLICY = "policy"
 
 
 class Sample(Word):
@@ -183,6 +197,7 @@ class Sample(Word):
 
     word = "sample"
     share: Flag = False
+    weights: Draws = Draws.UNIFORM
 
 
 Relaxation = Softmax | Gumbel | Sample

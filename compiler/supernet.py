@@ -1,4 +1,5 @@
-"""The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax).
+"""The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax). Other relaxations are in
+`compiler.relaxations`.
 
 Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2; the preferences follow Liu et
 al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021).
@@ -15,40 +16,36 @@ from torch import Tensor, nn, special
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
 
-from .decide import Decisions, readable, strongest
+from .decide import Decisions, decided, readable
 from .elaborate import Elaborated
 from .graph import Decision, DecisionKind
 from .lower import lower
 from .modules import DropPath
 from .passes import PASSES, Pass, run_passes
 from .quantities import Arithmetic, Constant, Depth, DepthForm, Length, Logarithm, Loss, Preference, Quantity, Total
-from .settings import By
+from .settings import Derivation, Strongest
 
 
-class Supernet(nn.Module):
-    """A network in which every choice is the weighted sum of its items.
+class Relaxed(nn.Module):
+    """What all relaxations of a space have in common: ``network`` and the architecture parameters.
 
-    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters.
+    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters that are trained.
+    Each relaxation is a subclass in `compiler.relaxations`, which says what a pass computes.
 
     Args:
         space: an elaborated network with choices.
-        passes: what is done to the graph before lowering; all by default, `(FLATTEN,)` for the naive lowering.
+        network: the module that holds the weights.
         init: standard deviation of the normal distribution that the alphas start from.
-        by: how strength is measured when the leading architecture is asked for.
-
-    Raises:
-        HspError: when the space cannot be relaxed by mixing.
+        derive: the rule by which the leading architecture is found.
     """
 
     def __init__(
-        self, space: Elaborated, passes: Iterable[Pass] = PASSES, init: float = 1e-3, by: By = By.PROBABILITY
+        self, space: Elaborated, network: nn.Module, init: float = 1e-3, derive: Derivation | None = None
     ) -> None:
         super().__init__()
-        if space.refusals:
-            raise HspError(space.refusals)
         self.space = space
-        self.by = by
-        self.network = lower(run_passes(space.block.graph, passes), space.decisions)
+        self.derive = derive or Strongest()
+        self.network = network
         self.architecture = nn.ParameterDict(
             {
                 _key(path): nn.Parameter(init * torch.randn(decision.alphas))
@@ -73,16 +70,18 @@ class Supernet(nn.Module):
         """Every parameter that is no alpha."""
         return self.network.parameters()
 
-    # ------------------------------------------------------------ forward
-
     def mixing(self) -> dict[str, Tensor]:
         """The weights of every decision's items at the current alphas."""
         return {path: mixing(self.space.decisions[path], alpha) for path, alpha in self.alphas.items()}
 
-    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
-        output: Tensor = self.network(images, self.mixing() if weights is None else dict(weights))
-        return output
+    # ------------------------------------------------------------ what the search tells
+
+    def anneal(self, epoch: float) -> None:
+        """Follow the schedules of the relaxation: so many epochs are done, a fraction. This one has none."""
+
+    def alpha_loss(self, loss: Callable[[], Tensor]) -> Tensor:
+        """What the alphas descend, given how the loss on their half of the data is computed: here just that."""
+        return loss()
 
     # ------------------------------------------------------------ what the search asks
 
@@ -126,11 +125,41 @@ class Supernet(nn.Module):
         """What deriving now, or from the given alphas, decides."""
         raw = self.alphas if alphas is None else alphas
         values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
-        return strongest(self.space.decisions, values, self.by)
+        return decided(self.space, values, self.derive)
 
     def decisions(self) -> dict[str, str]:
         """The leading architecture, for people."""
         return readable(self.space.decisions, self.chosen())
+
+
+class Supernet(Relaxed):
+    """A network in which every choice is the weighted sum of its items.
+
+    Args:
+        space: an elaborated network with choices.
+        passes: what is done to the graph before lowering; all by default, `(FLATTEN,)` for the naive lowering.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+
+    Raises:
+        HspError: when the space cannot be relaxed by mixing.
+    """
+
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] = PASSES,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+    ) -> None:
+        if space.refusals:
+            raise HspError(space.refusals)
+        super().__init__(space, lower(run_passes(space.block.graph, passes), space.decisions), init, derive)
+
+    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
+        output: Tensor = self.network(images, self.mixing() if weights is None else dict(weights))
+        return output
 
 
 class Network(nn.Module):

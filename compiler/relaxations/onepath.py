@@ -1,0 +1,106 @@
+"""Relaxations of which every pass runs one architecture, drawn anew while training.
+
+They take every space, also those whose alternatives cannot be mixed. In eval mode nothing is drawn: the architecture
+runs that would be derived now, with the weights that it has in the supernet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..decide import Decisions
+from ..elaborate import Elaborated
+from ..errors import UsageError
+from ..onepath import Nothing, Path
+from ..requirements import holds
+from ..settings import Derivation
+from ..supernet import Relaxed
+from ..widths import Unsolvable
+from .draws import Logits, drawn, log_probability, logits, noise
+from .operations import Operations
+
+TRIES = 1000
+"""How many draws may miss what the space requires before none is believed to meet it."""
+
+CANDIDATES = 256
+"""How many draws the most probable one is taken from where deriving leads to no architecture."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A drawn architecture, and the noisy logits that select it."""
+
+    chosen: Decisions
+    noisy: Logits
+
+
+class OnePath(Relaxed):
+    """A relaxation of which every pass runs one architecture.
+
+    Args:
+        space: an elaborated network with choices.
+        share: whether the values of an undecided number share one weight, of which each takes a slice.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+    """
+
+    def __init__(
+        self, space: Elaborated, share: bool = False, init: float = 1e-3, derive: Derivation | None = None
+    ) -> None:
+        operations = Operations(space.block.graph, space.decisions, share)
+        super().__init__(space, operations.module, init, derive)
+        self.operations = operations
+
+    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+        """Logits of a batch, of an architecture drawn in train mode and the leading one in eval mode; or of the given."""
+        if chosen is None:
+            chosen = self.draw(self.logits()).chosen if self.training else self.chosen()
+        return self.operations(images, chosen)
+
+    def logits(self) -> Logits:
+        """What architectures are drawn by: the alphas as the derivation rule measures their strength."""
+        return logits(self.space.decisions, self.alphas, self.derive.by)
+
+    def draw(self, clean: Mapping[str, Tensor]) -> Draw:
+        """An architecture that meets the space's requirements, from torch's global generator of the CPU.
+
+        Raises:
+            UsageError: none of many does.
+        """
+        for _ in range(TRIES):
+            shift = noise(self.space.decisions, clean)
+            noisy = {path: values + shift[path] for path, values in clean.items()}
+            chosen = drawn(self.space.decisions, noisy)
+            if self.path(chosen) is not None:
+                return Draw(chosen, noisy)
+        raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
+
+    def path(self, chosen: Decisions) -> Path | None:
+        """What decisions select; None where that is no architecture or misses a requirement."""
+        try:
+            path, _ = self.operations.calls(chosen)
+        except (Nothing, Unsolvable):
+            return None
+        return path if not self.space.requirements or holds(self.space, path) else None
+
+    def probability(self, clean: Mapping[str, Tensor], draw: Draw) -> Tensor:
+        """The logarithm of the probability of a draw, differentiable in the logits; requirements left aside."""
+        path, _ = self.operations.calls(draw.chosen)
+        return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, path.used)
+
+    @torch.no_grad()
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+        """What deriving decides; where that is no architecture, or misses a requirement, the best of some draws."""
+        found = super().chosen(alphas)
+        if self.path(found) is not None:
+            return found
+        raw = {path: alpha.detach().cpu() for path, alpha in (self.alphas if alphas is None else alphas).items()}
+        clean = logits(self.space.decisions, raw, self.derive.by)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            draws = [self.draw(clean) for _ in range(CANDIDATES)]
+        return max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen
