@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .engine.retrain import TrainOutcome
     from .membership import Membership
     from .runs import SearchReport
-    from .supernet import Network, Supernet
+    from .supernet import Network, Relaxed
 
 FilePath = str | Path
 
 
-def load(path: FilePath, network: str | None = None, **params: object) -> Supernet | Network:
+def load(path: FilePath, network: str | None = None, **params: object) -> Relaxed | Network:
     """A torch module of the network in a file.
 
     Args:
@@ -34,16 +34,17 @@ def load(path: FilePath, network: str | None = None, **params: object) -> Supern
         **params: parameters of the network, such as ``c=36``, instead of the file's.
 
     Returns:
-        A `Supernet` for a space (its ``alphas`` by path, ``weights()`` apart), a `Network` for an architecture. Both
-        take images (n, c, h, w) and give logits (n, classes).
+        A supernet for a space, relaxed as the file says (its ``alphas`` by path, ``weights()`` apart), a `Network` for
+        an architecture. Both take images (n, c, h, w) and give logits (n, classes).
 
     Raises:
         HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
     """
-    from .supernet import Network, Supernet
+    from .relaxations import relaxed
+    from .supernet import Network
 
     program = _request(path, params, network).compile()
-    return Supernet(program.network) if program.network.is_space else Network(program.network)
+    return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)
 
 
 def describe(path: FilePath, network: str | None = None, **params: object) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def search(
     return search_file(_request(path, settings), config, say=lambda _: None)
 
 
-def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
+def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
     """The architecture that a supernet's alphas (or others, by path) select, as text in the language."""
     from hdas_dsl.printer import print_module
 

@@ -1,9 +1,10 @@
 """One architecture of a space, read off its graph: what runs once every decision is made. No torch.
 
-The graph of a space holds every candidate of every choice. Walking back from the output with the decisions at hand meets
-only what was decided for, so an architecture costs time in proportion to its own size. What is undecided in the graph
-(widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers. Nothing
-comes of nothing: what a pick of any number leaves without a source does not exist, as in `compiler.derivation.presence`.
+The graph of a space holds every candidate of every choice. Walking back from the output with the decisions at hand
+meets only what was decided for, so an architecture costs time in proportion to its own size. What is undecided in the
+graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
+Nothing comes of nothing: what a pick of any number leaves without a source does not exist, as in
+`compiler.derivation.presence`.
 """
 
 from __future__ import annotations
@@ -243,4 +244,3 @@ def _settled(value: Any, chosen: Decisions, width: Any) -> Any:
     if isinstance(value, Var):
         value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))
     return width if isinstance(value, Open) else value
-

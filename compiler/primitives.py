@@ -401,7 +401,7 @@ class Attention(Primitive):
             return super().part(tensor, shape, name, attrs, smaller)
         axis = 1 if name == "project.weight" else 0
         split = (3, attrs["heads"], attrs["width"])[axis:]
-        tensor = tensor.unflatten(axis, split)
+        tensor = tensor.reshape(*tensor.shape[:axis], *split, *tensor.shape[axis + 1 :])
         for at, size in enumerate((smaller["heads"], smaller["width"]), axis + len(split) - 2):
             tensor = tensor.narrow(at, 0, size)
         tensor = tensor.flatten(axis, axis + len(split) - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
@@ -11,7 +11,6 @@ from .cost import Costs
 from .elaborate import Elaborated, Requirement
 from .elaborate.numbers import BINARY
 from .graph import Block, Call
-from .onepath import Path
 
 
 def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
@@ -24,68 +23,39 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
 
 def _check(requirement: Requirement, space: Elaborated) -> Diagnostic | None:
     condition = requirement.condition
-
-    def quantity(node: ast.Expr) -> float | None:
-        match node:
-            case ast.Name(id="params"):
-                return Costs().block(space.block).params
-            case ast.Name(id="macs"):
-                return Costs().block(space.block).macs
-            case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
-                return sum(block.name == name for block in _blocks(space.block))
-        return None
-
-    if condition_value(condition, requirement, quantity) is not False:
+    if _value(condition, requirement, space) is not False:
         return None
     quantities = {
         part.span.text: value
         for part in condition.walk()
-        if isinstance(part, ast.Name | ast.Call)
-        and (value := condition_value(part, requirement, quantity)) is not None
+        if isinstance(part, ast.Name | ast.Call) and (value := _value(part, requirement, space)) is not None
     }
     facts = ", ".join(f"{name} is {value:,}" for name, value in quantities.items())
     message = f"the architecture does not meet `{condition.span.text}`: {facts}"
     return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
 
 
-def holds(space: Elaborated, path: Path) -> bool:
-    """Whether an architecture of a space meets all of its requirements that can be computed."""
-
-    def met(requirement: Requirement) -> bool:
-        def quantity(node: ast.Expr) -> float | None:
-            match node:
-                case ast.Name(id="params"):
-                    return path.params
-                case ast.Name(id="macs"):
-                    return path.macs
-                case ast.Name(id="edges"):
-                    return path.edges(requirement.frame.text.copy, space.decisions)
-            return None
-
-        return condition_value(requirement.condition, requirement, quantity) is not False
-
-    return all(met(requirement) for requirement in space.requirements)
-
-
-def condition_value(
-    node: ast.Node, requirement: Requirement, quantity: Callable[[ast.Expr], float | None]
-) -> float | bool | None:
+def _value(node: ast.Node, requirement: Requirement, space: Elaborated) -> float | bool | None:
     """A quantity, number or comparison; None where it is not known."""
-    if isinstance(node, ast.Name | ast.Call) and (known := quantity(node)) is not None:
-        return known
     match node:
         case ast.Number():
             return node.value
+        case ast.Name(id="params"):
+            return Costs().block(space.block).params
+        case ast.Name(id="macs"):
+            return Costs().block(space.block).macs
+        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
+            return sum(block.name == name for block in _blocks(space.block))
         case ast.Name(id=name):
             bound = requirement.frame.text.bindings.get(name)
             return bound if isinstance(bound, int | float) else None
         case ast.Binary(op="and" | "or" as op, left=left, right=right):
-            sides = [condition_value(side, requirement, quantity) for side in (left, right)]
+            sides = [_value(left, requirement, space), _value(right, requirement, space)]
             if any(side is not None and bool(side) is (op == "or") for side in sides):
                 return op == "or"
             return None if None in sides else op == "and"
         case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
-            a, b = (condition_value(side, requirement, quantity) for side in (left, right))
+            a, b = _value(left, requirement, space), _value(right, requirement, space)
             result: float | bool | None = None if a is None or b is None else BINARY[op](a, b)
             return result
     return None

@@ -31,10 +31,11 @@ from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
 from .program import Phase, Program
+from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
-from .settings import Order, SearchSettings, Softmax, TrainSettings
-from .supernet import Network, Supernet
+from .settings import Order, Sample, SearchSettings, TrainSettings
+from .supernet import Network
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""
@@ -141,7 +142,7 @@ def search_phase(
     check_relaxation(settings)
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
-    supernet = Supernet(space, init=settings.alphas.init, by=settings.derive.by)
+    supernet = relaxed(space, settings)
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -153,7 +154,7 @@ def search_phase(
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
-    outcome = run_search(supernet, data, settings, options)
+    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal, objective=supernet.alpha_loss)
     chosen = supernet.chosen(outcome.alphas)
     provenance = provenance_of(program, phase, outcome)
     module = derive_module(space, chosen, program.train if is_last else None, provenance)
@@ -163,9 +164,9 @@ def search_phase(
 
 
 def check_relaxation(settings: SearchSettings) -> None:
-    """Refuse a relaxation that no searcher carries out."""
-    if not isinstance(settings.relax, Softmax):
-        raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
+    """Refuse what a relaxation cannot be searched by."""
+    if isinstance(settings.relax, Sample) and settings.order is Order.SECOND:
+        raise UsageError("`relax = sample` has no gradient that `order = second` could look ahead by: use `first`")
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
@@ -362,7 +363,7 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         space, settings = phase.network, phase.settings
         check_relaxation(settings)
         data = matching_data(settings, space, config)
-        supernet = Supernet(space, init=settings.alphas.init)
+        supernet = relaxed(space, settings)
         half = int(len(data.train) * settings.data.split)
         steps = max(1, half // settings.batch)
         say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")

@@ -170,6 +170,11 @@ class Softmax(Word):
 
     word = "softmax"
 
+    @property
+    def mixes(self) -> bool:
+        """Whether alternatives are added up, so that they must have one shape."""
+        return True
+
 
 def _warm(schedule: Schedule) -> Schedule:
     if min(schedule.curve(0, 1), schedule.curve(1, 1)) <= 0:
@@ -183,6 +188,10 @@ class Gumbel(Word):
     word = "gumbel"
     temperature: Annotated[Schedule, AfterValidator(_warm)] = Constant(value=1.0)
     hard: Flag = False
+
+    @property
+    def mixes(self) -> bool:
+        return not self.hard
 
 
 class Draws(Named):
@@ -198,6 +207,10 @@ class Sample(Word):
     word = "sample"
     share: Flag = False
     weights: Draws = Draws.UNIFORM
+
+    @property
+    def mixes(self) -> bool:
+        return False
 
 
 Relaxation = Softmax | Gumbel | Sample

@@ -1,7 +1,7 @@
 """Open widths: `open` leaves a number of channels to be solved from who reads the tensor. No torch.
 
-A concatenation of a fixed width shares it out among its inputs as evenly as it can, the first ones taking one more; what
-follows the width of its input demands its own; a `cut` takes the first channels of anything that has enough of them.
+A concatenation of a fixed width shares it out among its inputs as evenly as it can, the first ones taking one more;
+what follows the width of its input demands its own; a `cut` takes the first channels of anything that has enough.
 This is how NAS-Bench-101 sizes the vertices of a cell (Ying et al., ICML 2019).
 """
 

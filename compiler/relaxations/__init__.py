@@ -1,4 +1,4 @@
-"""Relaxations: how a space becomes a network that can be trained and an architecture that can be moved little by little.
+"""Relaxations: how a space becomes a network to train, and its architecture something that can move little by little.
 
 To add one, write its class in a file here, its word in `compiler.settings`, and its line in `relaxed`.
 """

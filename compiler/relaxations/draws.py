@@ -1,9 +1,9 @@
 """Random architectures from alphas, and how probable they are.
 
-A decision takes one of its items by the softmax of its alphas (Gumbel-max: the largest of the alphas plus Gumbel noise);
-a pick of k takes k candidates one after the other, and of menus k pairs of candidate and item; a pick of any takes each
-by a sigmoid. What cannot be derived is never drawn: a draw is an architecture of the space. So drawing is deriving from
-noisy alphas, and the most probable architecture is what is derived from those without noise.
+A decision takes one of its items by the softmax of its alphas (Gumbel-max: the largest of the alphas plus Gumbel
+noise); a pick of k takes k candidates one after the other, and of menus k pairs of candidate and item; a pick of any
+takes each by a sigmoid. What cannot be derived is never drawn: a draw is an architecture of the space. So drawing is
+deriving from noisy alphas, and the most probable architecture is what is derived from those without noise.
 """
 
 from __future__ import annotations

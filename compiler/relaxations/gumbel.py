@@ -123,13 +123,15 @@ class _Weights:
                 width = self.paths.nodes[step.index].shape.c
                 assert isinstance(width, Var)
                 share = self.width(width, tensor.shape[1])
-        return _Passed.apply(tensor, share.view(1, -1, *(1,) * (tensor.dim() - 2)).to(tensor.dtype))  # type: ignore[no-any-return, no-untyped-call]
+        return _Passed.apply(tensor, share.view(1, -1, *(1,) * (tensor.dim() - 2)).to(tensor.dtype))  # type: ignore[no-any-return]
 
     def share(self, paths: tuple[str, ...], row: tuple[tuple[int, ...], ...]) -> Tensor:
         """The weight of one input of a mix."""
         key = (paths, row)
         if key not in self.known:
-            shares = [torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row]
+            shares = [
+                torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row
+            ]
             self.known[key] = torch.stack(shares).sum()
         return self.known[key]
 
@@ -154,7 +156,7 @@ class _Passed(torch.autograd.Function):
         return tensor.view_as(tensor)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         (tensor,) = ctx.saved_tensors
         weight = (gradient * tensor).sum_to_size(ctx.shape) if ctx.needs_input_grad[1] else None

@@ -16,11 +16,11 @@ from ..decide import Decisions
 from ..elaborate import Elaborated
 from ..errors import UsageError
 from ..onepath import Nothing, Path
-from ..requirements import holds
 from ..settings import Derivation
 from ..supernet import Relaxed
 from ..widths import Unsolvable
 from .draws import Logits, drawn, log_probability, logits, noise
+from .feasible import holds
 from .operations import Operations
 
 TRIES = 1000
@@ -56,7 +56,7 @@ class OnePath(Relaxed):
         self.operations = operations
 
     def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
-        """Logits of a batch, of an architecture drawn in train mode and the leading one in eval mode; or of the given."""
+        """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
         if chosen is None:
             chosen = self.draw(self.logits()).chosen if self.training else self.chosen()
         return self.operations(images, chosen)

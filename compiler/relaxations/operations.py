@@ -1,8 +1,8 @@
 """The operations of a space and how one architecture of them runs: what is not in it is not touched.
 
-Parameters and their names are those of the naive lowering. An architecture is not lowered but called step by step, which
-costs some microseconds each, so that every pass may run another one. Where an architecture is smaller than what was
-built (an undecided width), it uses a slice of the parameters; nothing is masked.
+Parameters and their names are those of the naive lowering. An architecture is not lowered but called step by step,
+which costs some microseconds each, so that every pass may run another one. Where an architecture is smaller than what
+was built (an undecided width), it uses a slice of the parameters; nothing is masked.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Call:
-    """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``, of which ``dead`` end here.
+    """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``; ``dead`` ones end here.
 
     Without ``run``, the tensor is passed through the weight of ``step``.
     """
@@ -171,7 +171,7 @@ class Operations:
 
 
 class _Slice:
-    """A smaller application of an operation: its module without parameters, and which parts of the parameters it uses."""
+    """A smaller application of an operation: its module without parameters, and the parts of them that it uses."""
 
     def __init__(self, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> None:
         self.built, self.attrs = built, prim.values
@@ -185,8 +185,13 @@ class _Slice:
             direct: Tensor = module(*inputs)
             return direct
         tensors = {
-            name: built.spec.part(built.module.get_parameter(name) if trained else built.module.get_buffer(name), 
-                                  shape, name, built.attrs, self.attrs)
+            name: built.spec.part(
+                built.module.get_parameter(name) if trained else built.module.get_buffer(name),
+                shape,
+                name,
+                built.attrs,
+                self.attrs,
+            )
             for name, (shape, trained) in self.shapes.items()
         }
         result: Tensor = functional_call(module, tensors, inputs)

@@ -4,8 +4,8 @@ The weights learn on architectures drawn uniformly, decision by decision (Guo et
 Architecture Search with Uniform Sampling", ECCV 2020), or by the alphas. The alphas learn by the score-function
 estimator, the loss less a moving average of it times the gradient of the logarithm of the architecture's probability
 (Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992; Cai, Zhu,
-Han, "ProxylessNAS", ICLR 2019, section 3.3), which needs no gradient of the network. Where requirements refuse draws, the
-probability is that before refusing.
+Han, "ProxylessNAS", ICLR 2019, section 3.3), which needs no gradient of the network. Where requirements refuse draws,
+the probability is that before refusing.
 """
 
 from __future__ import annotations
