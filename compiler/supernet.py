@@ -256,8 +256,8 @@ def measure(
         case Length(decision=None, sizes=sizes):
             return torch.tensor(float(sizes[0]))
         case Length(decision=decision, sizes=sizes):
-            share = weights[decision or ""]
-            return (share * torch.tensor(sizes, dtype=share.dtype, device=share.device)).sum()
+            # Number by number: a tensor of the sizes would be copied to the device, which waits for it, at every step.
+            return torch.stack([size * share for size, share in zip(sizes, weights[decision or ""], strict=True)]).sum()
         case Arithmetic(op=op, left=left, right=right):
             a = measure(left, alphas, weights, decisions)
             b = measure(right, alphas, weights, decisions)
@@ -301,5 +301,4 @@ def depth(
 
 
 def _best(decision: Decision, alpha: Tensor) -> Tensor:
-    derivable = torch.tensor(decision.derivable, device=alpha.device)
-    return alpha.masked_fill(~derivable, -math.inf).max()
+    return torch.stack([value for value, found in zip(alpha, decision.derivable, strict=True) if found]).max()

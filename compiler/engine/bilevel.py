@@ -7,6 +7,9 @@ formula of DARTS, free of the slips of the released programs that HDAS.md lists.
 Running statistics of batch norms are moved by the forward pass of the weight step alone. The passes of an alpha step
 see other data, or displaced weights, and compute with batch statistics anyway; they leave every buffer as it was. So
 the statistics, like the weights, depend on the weight half only, and the accuracy on the alpha half stays a fair score.
+
+Each pass is told whose gradient it is for: the others are not only not returned, autograd does not record what they
+alone would take. Of the passes of a second-order step one is for both.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from compiler.engine.gradients import PLAIN, Gradients
+from compiler.engine.gradients import PLAIN, Gradients, frozen
 from compiler.engine.seeds import Randomness
 
 Loss = Callable[[], Tensor]
@@ -52,9 +55,12 @@ class Descent:
         return list(torch._foreach_add(list(weights), direction, alpha=-self.rate))
 
 
-def first_order(alpha_loss: Loss, alphas: Sequence[Tensor], gradient: Gradients = PLAIN) -> list[Tensor]:
-    """The gradient of the alpha loss in the alphas at the present weights."""
-    return gradient(alpha_loss(), alphas)
+def first_order(
+    alpha_loss: Loss, alphas: Sequence[Tensor], gradient: Gradients = PLAIN, weights: Sequence[Tensor] = ()
+) -> list[Tensor]:
+    """The gradient of the alpha loss in the alphas at the present ``weights``, which themselves ask for none."""
+    with frozen(weights):
+        return gradient(alpha_loss(), alphas)
 
 
 def second_order(
@@ -76,7 +82,9 @@ def second_order(
     present = [weight.detach().clone() for weight in weights]
     draw = Randomness.now(device)
     try:
-        _place(weights, descent.ahead(present, gradient(weight_loss(), weights)))
+        with frozen(alphas):
+            slopes = gradient(weight_loss(), weights)
+        _place(weights, descent.ahead(present, slopes))
         both = gradient(alpha_loss(), [*alphas, *weights])
         direct, v = both[: len(alphas)], both[len(alphas) :]
         norm = torch.stack(torch._foreach_norm(v)).norm()
@@ -85,7 +93,7 @@ def second_order(
         for side in (eps, -eps):
             _place(weights, torch._foreach_add(present, torch._foreach_mul(v, side)))
             draw.again(device)
-            sides.append(gradient(weight_loss(), alphas))
+            sides.append(first_order(weight_loss, alphas, gradient, weights))
     finally:
         _place(weights, present)
     return [g - descent.rate * (p - m) / (2 * eps) for g, p, m in zip(direct, *sides, strict=True)]
@@ -144,7 +152,7 @@ class Bilevel:
                 descent = Descent.of(self.weight_optimizer, self.weights)
                 found = second_order(alpha_loss, weight_loss, self.alphas, self.weights, descent, self.gradient)
             else:
-                found = first_order(alpha_loss, self.alphas, self.gradient)
+                found = first_order(alpha_loss, self.alphas, self.gradient, self.weights)
         self._move_alphas(found)
 
     def preference_step(self, preferences: Mapping[str, Tensor]) -> None:
@@ -156,8 +164,9 @@ class Bilevel:
             self._move_alphas(self.gradient(total(preferences), self.alphas))
 
     def weight_step(self, weight_loss: Loss) -> None:
-        """Move the weights down the weight loss."""
-        descend(weight_loss(), self.weights, self.weight_optimizer, self.clip, self.gradient)
+        """Move the weights down the weight loss; no gradient is taken in the alphas."""
+        with frozen(self.alphas):
+            descend(weight_loss(), self.weights, self.weight_optimizer, self.clip, self.gradient)
 
     def _move_alphas(self, gradients: Sequence[Tensor]) -> None:
         move(self.alphas, gradients, self.alpha_optimizer, 0.0, self.gradient)

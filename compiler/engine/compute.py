@@ -51,7 +51,9 @@ class Compute:
         return self.fabric.autocast()
 
     def put(self, tensor: Tensor) -> Tensor:
-        """A tensor on the device."""
+        """A tensor on the device; a GPU copies it while it computes, since it comes from pinned memory."""
+        if self.device.type == "cuda" and tensor.device.type == "cpu":
+            tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
     def sum(self, tensor: Tensor) -> Tensor:

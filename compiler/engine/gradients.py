@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+
+@contextmanager
+def frozen(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """No gradient in these: a forward pass inside this context records nothing that it alone would take."""
+    moving = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in moving:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_(True)
+
+
+def finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether every number is finite; one wait for the device."""
+    return not tensors or bool(torch.stack(torch._foreach_norm([t.detach() for t in tensors], ord=1)).isfinite().all())
 
 
 class LossScale:
@@ -18,16 +37,16 @@ class LossScale:
         """How many steps in a row had finite gradients."""
 
     def usable(self, gradients: Sequence[Tensor | None]) -> bool:
-        """Whether a step may use these gradients; without scaling, any may."""
+        """Whether a step may use these gradients; without scaling, any may. With it, this waits for the device."""
         if self.value == 1.0:
             return True
-        finite = all(bool(gradient.isfinite().all()) for gradient in gradients if gradient is not None)
-        self.calm = self.calm + 1 if finite else 0
-        if not finite:
+        sound = finite([gradient for gradient in gradients if gradient is not None])
+        self.calm = self.calm + 1 if sound else 0
+        if not sound:
             self.value = max(self.value / 2, 1.0)
         elif self.calm == self.patience:
             self.value, self.calm = self.value * 2, 0
-        return finite
+        return sound
 
 
 class Gradients:

@@ -14,8 +14,9 @@ from torch import nn
 from compiler.engine.batches import Batches
 from compiler.engine.compute import Compute, deterministic
 from compiler.engine.errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from compiler.engine.gradients import finite
 from compiler.engine.protocol import RunOptions
-from compiler.engine.records import EpochRecord, finite
+from compiler.engine.records import EpochRecord
 from compiler.engine.report import Plan, Report
 from compiler.engine.seeds import mix, seed_all
 from compiler.engine.signals import Stop
@@ -37,8 +38,11 @@ class Job(Protocol):
     def begin(self, epoch: int, skip: int) -> None:
         """Make ready for the steps of an epoch, of which the first ``skip`` are done."""
 
+    def fetch(self) -> None:
+        """Take the data of the next step. Random changes to it are the first that is drawn with the step's seed."""
+
     def step(self, epoch: int, step: int) -> None:
-        """One iteration; takes its data before it changes anything."""
+        """One iteration, on what was fetched last."""
 
     def glance(self) -> dict[str, float]:
         """The running means of this epoch, for the display."""
@@ -93,28 +97,42 @@ def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) ->
 def _epoch(
     job: Job, state: State, seed: int, run: RunOptions, report: Report, stop: Stop, save: Callable[[], None]
 ) -> None:
-    """The steps of an epoch that are left."""
+    """The steps of an epoch that are left.
+
+    The data of the next step are taken as soon as a step is under way: before anything waits for the device, which
+    computes meanwhile. They are drawn with the seed of the step they are for, and nothing else is drawn before it.
+    """
     compute = state.compute
     every = 1 if compute.device.type == "cpu" and compute.world == 1 else 25
-    state.module.train()
-    seed_all(mix(seed, "epoch", state.epoch, compute.rank), compute.device)
-    job.begin(state.epoch, state.step)
-    while state.step < job.steps:
+
+    def fetch() -> None:
         seed_all(mix(seed, "step", state.epoch, state.step, compute.rank), compute.device)
         try:
-            job.step(state.epoch, state.step)
-        except RuntimeError as error:  # Ctrl-C may reach the loader's workers first; then this step has not begun.
+            job.fetch()
+        except RuntimeError as error:  # Ctrl-C may reach the loader's workers first; no step is half done then.
             if stop.requested and "DataLoader worker" in str(error):
                 raise _Stopped from error
             raise
+
+    state.module.train()
+    seed_all(mix(seed, "epoch", state.epoch, compute.rank), compute.device)
+    job.begin(state.epoch, state.step)
+    if state.step < job.steps:
+        fetch()
+    while state.step < job.steps:
+        job.step(state.epoch, state.step)
         state.step += 1
-        if state.step % every == 0 or state.step in (1, job.steps):
+        if state.step < job.steps:
+            fetch()
+        shown = state.step % every == 0 or state.step in (1, job.steps)
+        if shown:
             seen = job.glance()
             _sound(all(map(math.isfinite, seen.values())), state, run.out / CHECKPOINT)
             report.step(state.epoch, state.step, seen)
         else:
             report.step(state.epoch, state.step, None)
-        _check(stop, compute)
+        if shown or compute.world == 1:  # Several processes have to agree, which waits for each other's devices.
+            _check(stop, compute)
         if run.checkpoint_every and state.step % run.checkpoint_every == 0 and state.step < job.steps:
             save()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +75,3 @@ class Meter:
         """Mean loss and accuracy over all processes; None before the first batch."""
         loss, correct, count = compute.sum(self.sums).tolist()
         return (loss / count, correct / count) if count else None
-
-
-def finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether every number is finite; one wait for the device."""
-    return not tensors or bool(torch.stack(torch._foreach_norm([t.detach() for t in tensors], ord=1)).isfinite().all())

@@ -80,10 +80,12 @@ class _Training:
     def begin(self, epoch: int, skip: int) -> None:
         self.batches = self.train.epoch(epoch, skip)
 
+    def fetch(self) -> None:
+        self.batch = next(self.batches)
+
     def step(self, epoch: int, step: int) -> None:
         self._schedule(epoch, step)
-        images, labels = next(self.batches)
-        loss = self._loss(images, labels)
+        loss = self._loss(*self.batch)
         descend(loss, self.weights, self.optimizer, self.settings.weights.clip, self.compute.gradient)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:

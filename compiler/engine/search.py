@@ -132,11 +132,14 @@ class _Search:
         moving = epoch >= self.settings.alphas_from
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
 
+    def fetch(self) -> None:
+        self.weight_batch = next(self.weight_batches)
+        self.alpha_batch = next(self.alpha_batches) if self.alpha_batches else None
+
     def step(self, epoch: int, step: int) -> None:
         self._schedule(epoch, step)
-        weight_batch = next(self.weight_batches)
-        if self.alpha_batches:
-            alpha_batch = next(self.alpha_batches)
+        weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
+        if alpha_batch is not None:
             self.bilevel.alpha_step(partial(self._alpha_loss, alpha_batch), partial(self._loss, weight_batch))
             if self.settings.preferences is Preferences.APART:
                 self.bilevel.preference_step(self.searchable.preferences())

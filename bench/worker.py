@@ -1,0 +1,198 @@
+"""A process of its own for each contender, which takes steps when it is told to: `Worker` here, `main` there.
+
+The process is told who it is by its argument (a `Contender` as JSON) and what to do by words on its standard input; it
+answers each with one line of JSON. What the network says on standard output goes to standard error.
+
+**Peak memory above the process's own baseline.** The baseline is what the process holds before its first step at full
+size: interpreter, libraries, the network, the batch, and whatever torch sets up when it is first used, for which a
+step on two images is taken before. So what is counted is what a step needs: activations, temporaries, gradients. On
+the CPU it is resident memory: freed memory is first handed back to the system (`malloc_trim`), the peak that the
+kernel has recorded is reset (/proc/self/clear_refs, since Linux 4.0), and read after two steps (VmHWM). Two, because
+the second meets a heap in pieces, as all later ones do. On a GPU it is what torch's allocator counts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from contender import Contender, Step
+
+
+class Word(StrEnum):
+    """What a worker can be told."""
+
+    STEP = "step"
+    MEMORY = "memory"
+
+
+class Ready(BaseModel):
+    """The answer to nothing: the network is built."""
+
+    parameters: int
+
+
+class Took(BaseModel):
+    """The answer to `STEP`."""
+
+    seconds: float
+
+
+class Held(BaseModel):
+    """The answer to `MEMORY`: bytes. ``reset``: whether the recorded peak could be reset before."""
+
+    baseline: int
+    peak: int
+    reset: bool
+
+    @property
+    def above(self) -> int:
+        return self.peak - self.baseline
+
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Refused(Exception):
+    """A contender that cannot run here; the text says what is missing."""
+
+
+class Worker:
+    """The process of a contender, seen from outside. Use it as a context: it ends with it."""
+
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        threads = contender.case.threads
+        environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, contender.model_dump_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+
+    def __enter__(self) -> Worker:
+        self.ready = self._read(Ready)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+    def step(self) -> float:
+        """Seconds of one step."""
+        return self._ask(Word.STEP, Took).seconds
+
+    def memory(self) -> Held:
+        return self._ask(Word.MEMORY, Held)
+
+    def _ask(self, word: Word, kind: type[Answer]) -> Answer:
+        assert self.process.stdin
+        self.process.stdin.write(f"{word.value}\n")
+        self.process.stdin.flush()
+        return self._read(kind)
+
+    def _read(self, kind: type[Answer]) -> Answer:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise Refused(f"{self.contender.name}: its process ended with status {self.process.wait()}")
+        found = json.loads(line)
+        if "refused" in found:
+            self.process.wait()
+            raise Refused(f"{self.contender.name}: {found['refused']}")
+        return kind.model_validate(found)
+
+
+# ---------------------------------------------------------------- inside the process
+
+
+def memory_of(step: Step) -> Held:
+    """The peak of two steps, and what was held before them."""
+    import torch
+
+    step(batch=2)
+    step.network.zero_grad(set_to_none=True)
+    if step.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(step.device)
+        baseline = torch.cuda.memory_allocated(step.device)
+        step()
+        step()
+        return Held(baseline=baseline, peak=torch.cuda.max_memory_allocated(step.device), reset=True)
+    trim_heap()
+    reset = reset_peak()
+    baseline = resident("VmRSS")
+    step()
+    step()
+    return Held(baseline=baseline, peak=resident("VmHWM"), reset=reset)
+
+
+def resident(field: str) -> int:
+    """A figure of this process's memory in bytes: ``VmRSS`` is now, ``VmHWM`` the highest so far."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise Refused("memory on the CPU is measured on Linux only")
+
+
+def reset_peak() -> bool:
+    """Make the highest resident memory so far the present one, where the kernel lets us."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def trim_heap() -> None:
+    """Hand free memory back to the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def main() -> None:
+    import torch
+    from contender import Contender, Step
+    from peers.checkout import CheckoutError
+
+    from hdas_dsl.diagnostics import HspError
+
+    answers, sys.stdout = sys.stdout, sys.stderr
+    contender = Contender.model_validate_json(sys.argv[1])
+    if contender.case.threads:
+        torch.set_num_threads(contender.case.threads)
+
+    def answer(text: str) -> None:
+        answers.write(f"{text}\n")
+        answers.flush()
+
+    try:
+        step = Step(contender)
+        answer(Ready(parameters=sum(p.numel() for p in step.network.parameters())).model_dump_json())
+        for line in sys.stdin:
+            if Word(line.strip()) is Word.STEP:
+                started = time.perf_counter()
+                step()
+                answer(Took(seconds=time.perf_counter() - started).model_dump_json())
+            else:
+                answer(memory_of(step).model_dump_json())
+    except (CheckoutError, HspError, Refused, SystemExit, RuntimeError, NotImplementedError) as error:
+        answer(json.dumps({"refused": str(error)}))
+
+
+if __name__ == "__main__":
+    main()
