@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .graph import Block, Call, Node, Prim, Shape, SpaceGraph
 from .primitives import PRIMITIVES, decided
-from .symbolic import OPEN
+from .symbolic import Open
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
         return UNDEFINED
     if spec.pure:
         return NOTHING
-    if any(dim is OPEN for shape in (*inputs, output) for dim in shape.dims):
+    if any(isinstance(dim, Open) for shape in (*inputs, output) for dim in shape.dims):
         return UNDEFINED
     attrs, shapes = decided(prim.values), [shape.largest for shape in inputs]
     return Cost(spec.params(attrs, shapes, output.largest), spec.macs(attrs, shapes, output.largest))

@@ -17,7 +17,7 @@ import networkx as nx
 
 from hdas_dsl.source import NOWHERE, Span
 
-from .symbolic import OPEN, Open, Var, largest
+from .symbolic import Open, Var, largest
 
 Extent: TypeAlias = "int | Var | Open"
 Scalar: TypeAlias = "int | float | bool | str"
@@ -44,7 +44,7 @@ class Shape:
         return tuple(0 if isinstance(dim, Open) else int(largest(dim)) for dim in self.dims)
 
     def __str__(self) -> str:
-        return "x".join("open" if dim is OPEN else str(dim) for dim in self.dims)
+        return "x".join(str(dim) for dim in self.dims)
 
 
 class DecisionKind(Enum):

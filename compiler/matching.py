@@ -393,7 +393,7 @@ class Matcher:
                     self.miss(3, value.decisions[-1], f"{given} is not one of {', '.join(distinct)}")
                     return
                 ways = [merged for way in ways for more in settled if (merged := _merge(way, more)) is not None]
-            elif isinstance(value, int | float | bool | str):
+            elif isinstance(value, int | float | bool | str) or isinstance(value, Open) != isinstance(given, Open):
                 return
         yield from ways
 

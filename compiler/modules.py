@@ -20,6 +20,17 @@ class Zero(nn.Module):
         return x.new_zeros(x.shape[0], *self.shape)
 
 
+class Noise(nn.Module):
+    """Standard normal noise of a shape, for every image of the batch."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.randn(x.shape[0], *self.shape, dtype=x.dtype, device=x.device)
+
+
 class Crop(nn.Module):
     """Without the first ``top`` rows and ``left`` columns."""
 
@@ -43,14 +54,25 @@ class Resize(nn.Module):
 
 
 class Cut(nn.Module):
-    """The first ``c`` channels."""
+    """``c`` channels, from ``start`` on."""
 
-    def __init__(self, c: int) -> None:
+    def __init__(self, c: int, start: int = 0) -> None:
         super().__init__()
-        self.c = c
+        self.c, self.start = c, start
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, : self.c]
+        return x[:, self.start : self.start + self.c]
+
+
+class Shuffle(nn.Module):
+    """The channels of ``groups`` groups in turn: the first of each, the second of each, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.unflatten(x, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
 class GlobalPool(nn.Module):

@@ -15,7 +15,7 @@ from hdas_dsl.words import element_of
 
 from .elaborate import Elaborated
 from .graph import Block, Call, Decision, DecisionKind, Extent, Input, Mix, Node, Payload, Prim, Shape, SpaceGraph
-from .symbolic import OPEN, Var
+from .symbolic import Var
 
 MOST = 4
 """How many choices a spot lists."""
@@ -436,7 +436,7 @@ def _shape(shape: Shape) -> str:
 def _extent(dim: Extent) -> str:
     if isinstance(dim, Var):
         return f"{min(dim.values)}..{max(dim.values)}"
-    return "open" if dim is OPEN else str(dim)
+    return str(dim)
 
 
 # ---------------------------------------------------------------- what is drawn as one

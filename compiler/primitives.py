@@ -241,6 +241,20 @@ class Zero(Primitive):
         return Module(output)
 
 
+class Noise(Primitive):
+    """Standard normal noise instead of the input, new with every call (Zela et al., ICLR 2020)."""
+
+    name = "noise"
+    fills = True
+    pure = False
+    ranks = (3,)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Noise as Module
+
+        return Module(output)
+
+
 class Crop(Primitive):
     name = "crop"
     ranks = (3,)
@@ -272,15 +286,42 @@ class Flatten(Primitive):
 
 
 class Cut(Primitive):
-    """The first channels of a tensor (NAS-Bench-101 truncates what a wider vertex gives)."""
+    """``c`` channels of a tensor, from ``start`` on.
+
+    NAS-Bench-101 truncates what a wider vertex gives (Ying et al., ICML 2019); ShuffleNet V2 splits (Ma et al., 2018).
+    """
 
     name = "cut"
     widths = frozenset({"c"})
 
+    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
+        start, c, width = attrs["start"], attrs["c"], inputs[0].c
+        if not all(isinstance(number, int) for number in (start, c, width)) or 0 <= start <= width - c:
+            return super().complaint(attrs, inputs, output)
+        return f"cannot take {c} channels from channel {start} on of {width}"
+
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         from .modules import Cut as Module
 
-        return Module(output[0])
+        return Module(output[0], attrs["start"])
+
+
+class Shuffle(Primitive):
+    """The channels of ``groups`` groups in turn, so that the next group sees all of them (Zhang et al., CVPR 2018)."""
+
+    name = "shuffle"
+    any_width = False
+
+    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
+        groups, width = attrs["groups"], inputs[0].c
+        if not isinstance(groups, int) or groups < 1 or (isinstance(width, int) and width % groups):
+            return f"cannot split {width} channels into {groups} groups"
+        return super().complaint(attrs, inputs, output)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import Shuffle as Module
+
+        return Module(attrs["groups"])
 
 
 class Activation(Primitive):

@@ -42,6 +42,8 @@ def architectures(space: Elaborated) -> int:
     Raises:
         Uncountable: a `require` of the space speaks of a structure that is not counted.
     """
+    if not space.is_space:
+        return 1
     formulas: dict[str, Product] = {}
     for path, copy in space.copies.items():
         conditions = [

@@ -7,15 +7,18 @@ from typing import Any
 
 from .cost import Cost, Costs, is_auxiliary
 from .elaborate import Elaborated
-from .formula import count
-from .graph import Call, Decision, Prim
+from .graph import Call, Decision, Extent, Prim
 from .program import Program
-from .symbolic import OPEN, Var
+from .prune import Uncountable, architectures
+from .symbolic import Open, Var
 
 
-def cardinality(space: Elaborated) -> int:
-    """The number of architectures (law 7)."""
-    return count(space.formula, {path: copy.formula for path, copy in space.copies.items()})
+def cardinality(space: Elaborated) -> int | None:
+    """The number of architectures (law 7); None where a `require` of the space is beyond counting."""
+    try:
+        return architectures(space)
+    except Uncountable:
+        return None
 
 
 def describe(program: Program) -> dict[str, Any]:
@@ -23,17 +26,18 @@ def describe(program: Program) -> dict[str, Any]:
     if not program.named_phases:
         return {**facts(program.network), "name": program.network.name}
     phases = []
-    total = 1
+    total: int | None = 1
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
-        total *= 1 if phase.optional else int(found["cardinality"])
+        if not phase.optional:
+            total = None if total is None or found["cardinality"] is None else total * int(found["cardinality"])
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
         "kind": "space",
         "params": None,
         "macs": None,
-        "cardinality": str(total),
+        "cardinality": None if total is None else str(total),
         "choices": None,
         "alphas": None,
         "input": None,
@@ -48,6 +52,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     costs = Costs()
     total = costs.block(space.block) if known else Cost(None, None)
     graph = space.block.graph
+    number = cardinality(space)
     output = None if graph.output is None else graph.node(graph.output).shape
     classes = output.c if output is not None and isinstance(output.c, int) else None
     return {
@@ -55,7 +60,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
-        "cardinality": str(cardinality(space)),
+        "cardinality": None if number is None else str(number),
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
         "input": list(space.input.dims),
@@ -90,10 +95,15 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
             "name": node.name,
             "kind": block.level if block else "op",
             "definition": (block.copy or block.name) if block else node.payload.name,  # type: ignore[union-attr]
-            "shape": [str(dim) if isinstance(dim, Var) else None if dim is OPEN else dim for dim in node.shape.dims],
+            "shape": [extent(dim) for dim in node.shape.dims],
             "params": cost.params,
             "macs": cost.macs,
         }
+
+
+def extent(dim: Extent) -> int | str | None:
+    """A dimension for a machine: a number, what an undecided one may be, None for an open one."""
+    return None if isinstance(dim, Open) else str(dim) if isinstance(dim, Var) else dim
 
 
 def human(number: int | None) -> str:
@@ -101,8 +111,11 @@ def human(number: int | None) -> str:
     return "undefined" if number is None else f"{number:,}"
 
 
-def power(number: int) -> str:
+def power(number: int | str | None) -> str:
     """A large count for people, with its order of magnitude."""
+    if number is None:
+        return "uncounted"
+    number = int(number)
     text = f"{number:,}"
     return (
         text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"

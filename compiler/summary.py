@@ -18,7 +18,7 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     if phases is None:
         _network(console, facts, facts["name"])
         return
-    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {power(int(facts['cardinality']))} architectures")
+    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {power(facts['cardinality'])} architectures")
     for phase in phases:
         console.print()
         after = f", after {', '.join(phase['after'])}" if phase["after"] else ""
@@ -33,7 +33,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows = [("input", shape), ("classes", str(facts["classes"]))]
     rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
     if is_space:
-        rows.append(("architectures", power(int(facts["cardinality"]))))
+        rows.append(("architectures", power(facts["cardinality"])))
         rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
     what = " (all candidates)" if is_space else ""
     later = "not known before the phases that it comes after" if facts.get("after") else "undefined: a width is open"

@@ -41,13 +41,10 @@ class Var:
 
 
 class Open:
-    """A width that is to be solved from the readers of the tensor (``open``)."""
+    """A width that is to be solved from the readers of the tensor (``open``); each is another one."""
 
     def __repr__(self) -> str:
         return "open"
-
-
-OPEN = Open()
 
 
 def spread(values: Iterable[Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:

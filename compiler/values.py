@@ -13,7 +13,7 @@ from .graph import Shape
 from .symbolic import Open, Var
 
 Value: TypeAlias = Any
-"""An int, float, bool, str, `Var`, `OPEN`, or one of the classes below."""
+"""An int, float, bool, str, `Var`, `Open`, or one of the classes below."""
 
 
 @dataclass(frozen=True)

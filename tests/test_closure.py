@@ -117,6 +117,16 @@ def test_a_copy_is_what_it_does():
     assert not answer(space, other + net("output B(image)"))[0]
 
 
+def test_what_replaces_something_of_the_library_comes_along():
+    head = 'hsp 1\nuse "lib/darts.hsp" with pool_norm = mine, Micro = Few\nop mine(x) = x -> relu -> other\n'
+    ops = "op other(x) = gelu(x)\nchoice Few = max_pool_3x3 | avg_pool_3x3 | sep_conv_3x3\n"
+    space = compiled(Path("space.hsp"), head + ops + net("output (Few | sep_conv_5x5)(image)"))
+    for seed in range(4):
+        check_closure(space, random_decisions(space.network, seed))
+    text = print_module(derive_module(space.network, random_decisions(space.network, 0)))
+    assert text.startswith('hsp 1\nuse "lib/darts.hsp" with pool_norm = mine\n')
+
+
 def test_one_decision_of_two_lines():
     space = net("same = relu | gelu", "a = image -> same", "b = a -> same", "output b")
     for first, second in (("relu", "relu"), ("gelu", "gelu")):

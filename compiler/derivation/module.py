@@ -5,7 +5,7 @@ Definitions of the shipped library are used, those of other files are inlined, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from hdas_dsl import ast
@@ -16,7 +16,7 @@ from hdas_dsl.words import ELEMENT
 from ..decide import Decisions
 from ..elaborate import Copy, Elaborated, Frame
 from ..graph import DecisionKind, Shape
-from ..symbolic import OPEN
+from ..symbolic import Open
 from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from .presence import Presence, settle
 from .residual import Residual
@@ -68,7 +68,7 @@ class _Builder:
         self.collect()
         graphs: list[ast.TopLine] = []
         ops: list[ast.TopLine] = []
-        for definition in self.done.values():
+        for definition in self.needed(network):
             (graphs if isinstance(definition, ast.GraphDef) else ops).append(definition)
         graphs.sort(key=self.rank)
         lines: list[ast.TopLine] = [*self.uses()]
@@ -98,8 +98,9 @@ class _Builder:
         return []
 
     def collect(self) -> None:
-        """Inline what the definitions so far mention, until nothing new comes up."""
+        """Inline what definitions and replacements so far mention, until nothing new comes up."""
         while True:
+            self.uses()
             fresh = [key for key in self.inlined if self.inlined[key][0] not in self.done]
             if not fresh:
                 return
@@ -107,11 +108,25 @@ class _Builder:
                 title, definition, instance = self.inlined[key]
                 self.done[title] = self.plain(title, definition, instance)
 
+    def needed(self, network: ast.GraphDef) -> list[ast.TopLine]:
+        """The inlined definitions that are mentioned, directly or not: a copy of the space may have no place any more."""
+        kept: dict[str, ast.TopLine] = {}
+        pending: list[ast.TopLine] = [network, *self.uses()]
+        while pending:
+            reader = pending.pop()
+            for name, label in _mentions(reader, {"fresh", *local_names(reader)}):
+                for title, definition in self.done.items():
+                    own, _, given = title.rpartition(".")[2].partition("@")
+                    if own == name and label in (None, given) and title not in kept:
+                        kept[title] = definition
+                        pending.append(definition)
+        return [definition for title, definition in self.done.items() if title in kept]
+
     def uses(self) -> list[ast.Use]:
         result = []
         for path, instance, alias in sorted(self.libraries.values(), key=lambda item: (item[0], item[2] or "")):
             bindings = []
-            for name, replacement in sorted(instance.replace.items()):
+            for name, replacement in sorted(replacements(instance).items()):
                 value = self.renamed(replacement.value, replacement.instance, frozenset())
                 bindings.append(ast.Binding(ast.Target((name,)), value))
             result.append(ast.Use(path, alias, tuple(bindings)))
@@ -288,7 +303,7 @@ class _Builder:
 
     def library(self, unit: Unit, instance: Instance, path: str) -> str | None:
         """Note the use of a library file; the alias it needs, if any."""
-        key = instance.key
+        key = (path, tuple(sorted((name, r.key) for name, r in replacements(instance).items())))
         if key not in self.libraries:
             same = [alias for p, _, alias in self.libraries.values() if p == path]
             stem = path.rpartition("/")[2].removesuffix(".hsp")
@@ -374,13 +389,24 @@ class _Builder:
             case Compose(stages=stages):
                 made = [self.literal(stage, span) for stage in stages]
                 return ast.Pipe(tuple(m for m in made if m is not None)) if all(made) else None
-        if value is OPEN:
+        if isinstance(value, Open):
             return ast.Name("open")
         assert value is not UNKNOWN
         return None
 
 
-def local_names(definition: ast.Definition) -> frozenset[str]:
+def replacements(instance: Instance) -> dict[str, Replacement]:
+    """The replacements that concern an architecture: not those of menus, of which it has none."""
+
+    def is_menu(unit: Unit, name: str) -> bool:
+        own = unit.names.get(name)
+        used = (inner for _, inner in unit.imports if inner is not None and inner.defines(name))
+        return isinstance(own[0], ast.MenuDef) if own else any(is_menu(inner, name) for inner in used)
+
+    return {name: found for name, found in instance.replace.items() if not is_menu(instance.unit, name)}
+
+
+def local_names(definition: ast.TopLine) -> frozenset[str]:
     """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
     names: set[str] = set()
     for node in definition.walk():
@@ -396,6 +422,20 @@ def local_names(definition: ast.Definition) -> frozenset[str]:
         if isinstance(node, ast.Name) and (match := ELEMENT.fullmatch(node.id)) and match[1] in names:
             names.add(node.id)
     return frozenset(names)
+
+
+def _mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:
+    """The names below a node, each with the label of the copy that is meant, unless it depends on ``local`` names."""
+    match node:
+        case ast.Copy(base=ast.Name(id=name), label=ast.Number(text=label)):
+            yield name, label
+        case ast.Copy(base=ast.Name(id=name), label=ast.Name(id=label)) if label not in local:
+            yield name, label
+        case ast.Name(id=name):
+            yield name, None
+        case _:
+            for child in node.children():
+                yield from _mentions(child, local)
 
 
 def is_element(name: str, families: Mapping[str, object]) -> bool:

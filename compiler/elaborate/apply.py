@@ -12,7 +12,7 @@ from hdas_dsl.source import Span
 from ..formula import Mention, Product
 from ..graph import Block, Call, Input, Prim, Shape
 from ..primitives import PRIMITIVES
-from ..symbolic import OPEN, Open, Var
+from ..symbolic import Open, Var
 from ..values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
@@ -220,11 +220,13 @@ class Applying(Evaluating):
         if known is None:
             text = self.inner_text(function, inputs, caller.copy, "op", caller.relaxed)
             text.root = caller.root
+            opened = self.opened
             with self.scope() as factors:
                 params = self.complete(function, given, text, span)
                 self.body(text, function)
             known = (self.block(function, text, None, params), tuple(factors), text.consulted)
-            self.templates[key] = known
+            if self.opened == opened:  # else each application has widths of its own
+                self.templates[key] = known
         block, formula, consulted = known
         self.factor(*formula)
         caller.consulted |= consulted
@@ -377,7 +379,7 @@ class Applying(Evaluating):
             plain = dim.values if isinstance(dim, Var) else (dim,)
             if any(not isinstance(value, Open) and (not isinstance(value, int) or value < 1) for value in plain):
                 shapes = " and ".join(str(tensor.shape) for tensor in inputs)
-                result = "x".join("open" if d is OPEN else str(d) for d in dims)
+                result = "x".join(str(d) for d in dims)
                 raise Fault(Code.SHAPE, span, f"'{function.name}' would make {result} of {shapes}")
         return Shape(tuple(dims))
 

@@ -21,6 +21,7 @@ from .choose import is_numeric
 from .core import flatten
 from .preferences import read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
+from .widths import fill, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,6 +331,12 @@ class Elaborator(Applying):
         block = self.block(function, text, path, params)
         formula = tuple(self.scopes[-1])
         self.copies[path] = Copy(path, definition, function.instance, text, formula, block, span)
+        if self.opened and not self.decisions:
+            try:
+                block = fill(block, solve(block))
+            except Fault as fault:
+                self.report(fault.diagnostic)
+                return None
         preferences = [p for copy in self.copies.values() for p in copy.text.preferences]
         return Elaborated(
             definition.name,

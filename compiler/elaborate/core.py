@@ -13,7 +13,7 @@ from hdas_dsl.source import Span
 
 from ..formula import Factor, Product, given
 from ..graph import Block, Decision, Extent, Mix, Shape
-from ..symbolic import MOST, TooLarge, Var, settle, spread
+from ..symbolic import MOST, Open, TooLarge, Var, settle, spread
 from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from .state import Copy, Fault, Frame, Silent, Text
 
@@ -39,6 +39,7 @@ class Core(ABC):
         self.blocks: dict[object, tuple[Block, str]] = {}
         self.templates: dict[object, tuple[Block, Product, bool]] = {}
         self.titles: dict[tuple[int, int], str] = {}
+        self.opened = 0
         self.depth = 0
         self.steps = 0
 
@@ -180,6 +181,11 @@ class Core(ABC):
         return text.add(spot, payload, first.shape, tensors, span)
 
     # ------------------------------------------------------------ small helpers
+
+    def open(self) -> Open:
+        """A width that nothing is known of yet."""
+        self.opened += 1
+        return Open()
 
     def title(self, function: Function) -> str:
         """The name of a definition in paths: its own, numbered when another definition of that name came first."""

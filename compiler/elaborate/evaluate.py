@@ -12,7 +12,7 @@ from hdas_dsl.source import Span
 from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
 
 from ..graph import DecisionKind, Prim, Shape, Weigh
-from ..symbolic import OPEN, Open, TooLarge, Var, lift
+from ..symbolic import Open, TooLarge, Var, lift
 from ..values import (
     UNKNOWN,
     Builtin,
@@ -123,7 +123,7 @@ class Evaluating(Choosing):
                 text.consulted = True
             return text.relaxed if frame.relaxed is None else frame.relaxed
         if expr.id == "open":
-            return OPEN
+            return self.open()
         found = frame.instance.lookup(expr.id)
         if found is not None:
             return self.mentioned(self.found(found, expr.id), expr, frame)
@@ -415,8 +415,8 @@ class Evaluating(Choosing):
             sides.append(value)
         if isinstance(left, str) and expr.op not in COMPARISONS:
             raise Fault(Code.KIND, expr.left.span, f"'{expr.op}' needs numbers, not a text")
-        if any(side is OPEN for side in sides):
-            return sides[0] is sides[1] if expr.op == "==" else OPEN
+        if any(isinstance(side, Open) for side in sides):
+            return True if expr.op == "==" and sides[0] is sides[1] else self.open()
         try:
             return lift(lambda a, b: tidy(BINARY[expr.op](a, b)), *sides)
         except (ArithmeticError, TypeError) as error:
@@ -498,7 +498,7 @@ class Evaluating(Choosing):
 
     def condition(self, expr: ast.If, frame: Frame, spot: str | None) -> Value:
         cond = self.number(expr.cond, frame)
-        if cond is OPEN:
+        if isinstance(cond, Open):
             raise Fault(Code.UNDECIDED, expr.cond.span, "a condition cannot depend on an open width")
         if not isinstance(cond, Var):
             return self.eval(expr.then if cond else expr.orelse, frame, spot)
@@ -667,8 +667,8 @@ class Evaluating(Choosing):
             for value in args:
                 if not isinstance(value, int | float | Open | Var):
                     raise Fault(Code.KIND, expr.span, f"'{function.name}' takes numbers, not {kind(value)}")
-            if any(value is OPEN for value in args):
-                return OPEN
+            if any(isinstance(value, Open) for value in args):
+                return self.open()
             try:
                 return lift(lambda *plain: tidy(compute(*plain)), *args)
             except (ValueError, ArithmeticError, TypeError) as error:
@@ -704,9 +704,15 @@ class Evaluating(Choosing):
                 message = f"{self.place(frame)}cannot concatenate {here} of shape {first.shape} and {there} of shape "
                 other = (placed[0][1], f"{here} is {first.shape} here")
                 raise Fault(Code.RESOLUTION, span, f"{message}{tensor.shape}", None, other)
-        channels: Value = widths[0] if widths else first.shape.c
-        for tensor in () if widths else tensors[1:]:
-            channels = (
-                OPEN if OPEN in (channels, tensor.shape.c) else lift(lambda a, b: a + b, channels, tensor.shape.c)
-            )
+        known = [tensor.shape.c for tensor in tensors]
+        channels: Value = known[0]
+        for width in known[1:]:
+            is_open = isinstance(channels, Open) or isinstance(width, Open)
+            channels = self.open() if is_open else lift(lambda a, b: a + b, channels, width)
+        if widths:
+            is_pick = any(isinstance(part, Picked) for part, _ in parts)
+            if isinstance(channels, int) and channels != widths[0] and not is_pick:
+                message = f"{self.place(frame)}this concatenation has {channels} channels, not {shown(widths[0])}"
+                raise Fault(Code.CHANNELS, expr.span, message)
+            channels = widths[0]
         return frame.text.add(name, Prim("concat"), Shape((channels, *first.shape.space)), tuple(tensors), expr.span)

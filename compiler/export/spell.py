@@ -255,8 +255,25 @@ def _resize(step: Step, _: dict[str, Any]) -> Form:
     return Form('F.interpolate({0}, ({h}, {w}), mode="bilinear", align_corners=False)', numbers)
 
 
-def _cut(step: Step, _: dict[str, Any]) -> Form:
-    return Form("{0}[:, {c:stop}]", (("c", step.shape[0]),), ATOM, (ATOM,))
+def _cut(step: Step, attrs: dict[str, Any]) -> Form:
+    start, c = attrs["start"], step.shape[0]
+    if not start:
+        return Form("{0}[:, {c:stop}]", (("c", c),), ATOM, (ATOM,))
+    if start + c == step.shapes[0][0]:
+        return Form("{0}[:, {start:start}]", (("start", start),), ATOM, (ATOM,))
+    return Form("{0}[:, {start:start}{stop}]", (("start", start), ("stop", start + c)), ATOM, (ATOM,))
+
+
+def _shuffle(_: Step, attrs: dict[str, Any]) -> Form:
+    template = "{0}.unflatten(1, ({groups}, -1)).transpose(1, 2).flatten(1, 2)"
+    return Form(template, (("groups", attrs["groups"]),), ATOM, (ATOM,))
+
+
+def _noise(step: Step, attrs: dict[str, Any]) -> Form:
+    stride = attrs["stride"]
+    if stride == 1:
+        return Form("torch.randn_like({0})")
+    return Form("torch.randn_like({0}[:, :, {stride:step}, {stride:step}])", (("stride", stride),), ATOM, (ATOM,))
 
 
 _FORMS: dict[str, Callable[[Step, dict[str, Any]], Form]] = {
@@ -270,6 +287,8 @@ _FORMS: dict[str, Callable[[Step, dict[str, Any]], Form]] = {
     "crop": _crop,
     "resize": _resize,
     "cut": _cut,
+    "shuffle": _shuffle,
+    "noise": _noise,
     "flatten": lambda step, attrs: Form("{0}.flatten(1)", (), ATOM, (ATOM,)),
     "first_token": lambda step, attrs: Form("{0}[:, :, 0]", (), ATOM, (ATOM,)),
 }
