@@ -76,12 +76,23 @@ def search(
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
-    """The architecture that a supernet's alphas (or others, by path) select, as text in the language."""
+    """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
+
+    It satisfies what the space requires.
+
+    Raises:
+        UsageError: no architecture does, or that cannot be seen to.
+    """
     from hdas_dsl.printer import print_module
 
+    from .costs.choose import derive_within
     from .derivation import derive_module
+    from .requirements import Requirements
 
-    return print_module(derive_module(supernet.space, supernet.chosen(alphas)))
+    raw = supernet.alphas if alphas is None else alphas
+    values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
+    answer = derive_within(Requirements(supernet.space), values, supernet.derive.by)
+    return print_module(derive_module(supernet.space, answer.chosen))
 
 
 def train(

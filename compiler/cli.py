@@ -1,7 +1,6 @@
 """The commands: `hdas-compile`, `hdas-diff`, `hdas-fmt`, `hdas-import`.
 
-Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted. `hdas-diff` and
-`--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
+`hdas-diff` and `--in` exit as `diff` does: 0 same, 1 different, 2 trouble. torch is imported only where something runs.
 """
 
 from __future__ import annotations
@@ -13,9 +12,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from hdas_dsl.diagnostics import Diagnostic, HspError
+from hdas_dsl.diagnostics import HspError
+
+from .console import FAILED, INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE
+from .console import Parser as _Parser
+from .console import show as _show
+from .console import trouble as _trouble
 
 if TYPE_CHECKING:
     from hdas_dsl.genotype.build import Surroundings
@@ -23,16 +27,6 @@ if TYPE_CHECKING:
     from .program import Override
     from .request import Request
     from .runs import RunConfig
-
-OK, WRONG_FILE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(WRONG_USAGE)
-
 
 # ---------------------------------------------------------------- hdas-compile
 
@@ -423,19 +417,5 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
 # ---------------------------------------------------------------- output
 
 
-def _show(diagnostics: Sequence[Diagnostic]) -> None:
-    """Diagnostics on standard error, with a count at the end."""
-    for diagnostic in diagnostics:
-        print(diagnostic.render(), file=sys.stderr)
-    errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
-    if errors > 1:
-        print(f"{errors} errors", file=sys.stderr)
-
-
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _trouble(program: str, message: str, code: int) -> int:
-    print(f"{program}: {message}", file=sys.stderr)
-    return code

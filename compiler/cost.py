@@ -1,4 +1,5 @@
-"""Parameters and multiply-adds, computed on the graph (law 8): of a space, all candidates counted, or an architecture.
+"""Parameters, multiply-adds and activation memory, computed on the graph (law 8): of an architecture, or of a space
+with all candidates counted. What a space costs as a function of its decisions is in `compiler.costs`.
 
 The auxiliary head takes no part. Costs are None where an open width leaves them undefined.
 """
@@ -14,17 +15,19 @@ from .symbolic import Open
 
 @dataclass(frozen=True)
 class Cost:
-    """``params``: trainable parameters. ``macs``: multiply-adds of convs and linears for one image."""
+    """``params``: trainable parameters. ``macs``: multiply-adds of convs and linears for one image. ``memory``: bytes
+    of the tensors that primitives make for one image in float32."""
 
     params: int | None
     macs: int | None
+    memory: int | None
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(_plus(self.params, other.params), _plus(self.macs, other.macs))
+        return Cost(_plus(self.params, other.params), _plus(self.macs, other.macs), _plus(self.memory, other.memory))
 
 
-NOTHING = Cost(0, 0)
-UNDEFINED = Cost(None, None)
+NOTHING = Cost(0, 0, 0)
+UNDEFINED = Cost(None, None, None)
 
 
 def _plus(a: int | None, b: int | None) -> int | None:
@@ -66,9 +69,8 @@ def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
     spec = PRIMITIVES.get(prim.name)
     if spec is None:
         return UNDEFINED
-    if spec.pure:
-        return NOTHING
     if any(isinstance(dim, Open) for shape in (*inputs, output) for dim in shape.dims):
-        return UNDEFINED
+        return Cost(0, 0, None) if spec.pure else UNDEFINED
     attrs, shapes = decided(prim.values), [shape.largest for shape in inputs]
-    return Cost(spec.params(attrs, shapes, output.largest), spec.macs(attrs, shapes, output.largest))
+    made = output.largest
+    return Cost(spec.params(attrs, shapes, made), spec.macs(attrs, shapes, made), spec.memory(attrs, shapes, made))

@@ -2,7 +2,8 @@
 
 A primitive is one class here and one line in the prelude; nothing else names it. torch is imported only inside
 `build`, so that checking and counting never load it. Costs follow law 8: a multiply-add of a conv or a linear counts
-one; biases, norms, pools and attention products count none.
+one; biases, norms, pools and attention products count none. Activation memory is that of the tensors that primitives
+make, in float32; what only looks at another tensor makes none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Ints = tuple[int, ...]
 
+FLOAT32 = 4
+"""Bytes of a number of the type in which costs are stated."""
+
 
 class Primitive(ABC):
     """A primitive. Shapes are those of one image, channels first; ``attrs`` are the parameters, all decided."""
@@ -36,6 +40,8 @@ class Primitive(ABC):
     """Whether channels that are zero on the way in may be non-zero on the way out, so that widths mask them."""
     any_width: ClassVar[bool] = True
     """Whether the relaxed network can apply it to a tensor of undecided width."""
+    view: ClassVar[bool] = False
+    """Whether a discrete network at inference has its output for nothing: it is its input, or a part of it."""
 
     def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
         """What is wrong with an application, as the end of a sentence that starts with the operation's name."""
@@ -50,6 +56,10 @@ class Primitive(ABC):
     def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
         """Multiply-adds of one image."""
         return 0
+
+    def memory(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        """Bytes of the tensors that it makes for one image; what its module keeps inside is not counted."""
+        return 0 if self.view else FLOAT32 * math.prod(output)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         """The torch module, called with the inputs in order; batches come first."""
@@ -257,6 +267,7 @@ class Noise(Primitive):
 
 class Crop(Primitive):
     name = "crop"
+    view = True
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
@@ -277,6 +288,7 @@ class Resize(Primitive):
 
 class Flatten(Primitive):
     name = "flatten"
+    view = True
     any_width = False
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
@@ -292,6 +304,7 @@ class Cut(Primitive):
     """
 
     name = "cut"
+    view = True
     widths = frozenset({"c"})
 
     def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Shape], output: Shape) -> str | None:
@@ -338,6 +351,7 @@ class Activation(Primitive):
 
 class Identity(Activation):
     name, torch_name = "identity", "Identity"
+    view = True
 
 
 class Relu(Activation):
@@ -370,6 +384,7 @@ class HardSigmoid(Activation):
 
 class DropPath(Primitive):
     name = "drop_path"
+    view = True
     pure = False
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
@@ -379,9 +394,12 @@ class DropPath(Primitive):
 
 
 class Add(Primitive):
-    """The sum of all inputs (``a + b``, ``sum``)."""
+    """The sum of all inputs (``a + b``, ``sum``), one after the other."""
 
     name = "add"
+
+    def memory(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return FLOAT32 * math.prod(output) * (len(inputs) - 1)
 
     def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node:
         import operator
@@ -502,6 +520,7 @@ class Positions(Primitive):
 
 class FirstToken(Primitive):
     name = "first_token"
+    view = True
     ranks = (2,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:

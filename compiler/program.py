@@ -24,6 +24,7 @@ from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
+from .elaborate.preferences import read_preference
 from .elaborate.state import Fault, Silent
 from .errors import UsageError
 from .requirements import unmet
@@ -178,7 +179,7 @@ class _Compiler:
         if search is not None and network is None:
             lines = [line for line in search.settings if isinstance(line, ast.Phase)]
             for position, line in enumerate(lines):
-                phase = self.phase(line, outer, results)
+                phase = self.phase(line, outer, results, search.settings)
                 if phase is None:
                     return None
                 phases.append(phase)
@@ -190,6 +191,7 @@ class _Compiler:
                 space = None if found is None else self.elaborated(*found)
                 if space is None:
                     return None
+                space = self.stated(space, search.settings)
                 phases.append(Phase("", space, settings, span=search.target.span))
         required = [phase for phase in phases if not phase.optional]
         main = (required or phases)[-1].network if phases else self.only_network(network)
@@ -212,6 +214,10 @@ class _Compiler:
             found = self.target(train.target, results, self.overrides)
             train_network = None if found is None else self.elaborated(*found)
         elif train is not None and train.target is not None:
+            last = (required or phases)[-1]
+            if wanted := self.trained(last, train, results):
+                main = replace(last.network, requirements=(*last.network.requirements, *wanted))
+                phases[phases.index(last)] = replace(last, network=main)
             self.target(train.target, results, ())
         return Program(
             name,
@@ -248,9 +254,13 @@ class _Compiler:
         return unmet(network, [Requirement(condition, frame) for condition in conditions])
 
     def phase(
-        self, line: ast.Phase, outer: dict[str, tuple[Value, Span]], results: Mapping[str, Instance]
+        self,
+        line: ast.Phase,
+        outer: dict[str, tuple[Value, Span]],
+        results: Mapping[str, Instance],
+        around: Sequence[ast.SettingLine],
     ) -> Phase | None:
-        """A phase: its own settings win over those of the section around it."""
+        """A phase: its own settings win over those of the section around it, whose statements hold for it too."""
         if line.name in results:
             self.diagnostics.append(Diagnostic(Code.PHASE, line.span, f"there are two phases '{line.name}'"))
             return None
@@ -262,8 +272,38 @@ class _Compiler:
         settings = self.search_settings({**outer, **self.values(line.settings)}, line.name)
         if space is None:
             return None
+        space = self.stated(space, (*around, *line.settings))
         after = tuple(name for name in _names(line.target) if name in results)
         return Phase(line.name, space, settings, after, settings.optional, line.span)
+
+    def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
+        """The space with what a section prefers and requires of it."""
+        text = replace(space.root.text, instance=self.instance, preferences=list(space.preferences))
+        frame = Frame(text, self.instance, "")
+        requirements = list(space.requirements)
+        for line in lines:
+            if isinstance(line, ast.Require):
+                requirements.append(Requirement(line.condition, frame))
+            elif isinstance(line, ast.Preference):
+                try:
+                    text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+        return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
+
+    def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:
+        """What a `train` section requires, of the network that a search will derive at the section's arguments."""
+        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
+        if not conditions or train.target is None:
+            return ()
+        found = self.target(train.target, results, self.overrides)
+        if found is None or found[0].definition is not phase.network.root.definition:
+            return ()
+        network = self.elaborated(found[0], {**phase.network.arguments, **found[1]}, found[2])
+        if network is None:
+            return ()
+        frame = Frame(replace(network.root.text, instance=self.instance), self.instance, "")
+        return tuple(Requirement(condition, frame, network) for condition in conditions)
 
     def imagined(self, phase: Phase) -> Instance:
         """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""

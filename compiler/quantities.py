@@ -6,8 +6,10 @@ Architecture Search" (AAAI 2021); `compiler.supernet` computes them from alphas.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TypeAlias
 
 from hdas_dsl.ast import Sense
@@ -74,11 +76,22 @@ class Logarithm:
 
 @dataclass(frozen=True)
 class Total:
-    """A quantity of a whole network: parameters, multiply-adds, memory, edges, latency by a table, a count of an
-    operation. ``argument`` is the table's path or the operation's name."""
+    """A quantity that adds up over a network: parameters, multiply-adds, memory, edges, latency by a table, a count of
+    an operation. ``argument`` is the table's path as written, or the operation's name.
+
+    ``copy`` limits `edges` and `count` to the text that speaks of them. ``file`` is where the table lies; None where
+    the path leaves the folders that a text may look into.
+    """
 
     name: str
     argument: str | None = None
+    copy: str | None = None
+    file: Path | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        if self.argument is None:
+            return self.name
+        return f'{self.name}("{self.argument}")' if self.name == "latency" else f"{self.name}({self.argument})"
 
 
 @dataclass(frozen=True)
@@ -97,3 +110,14 @@ class Preference:
     sense: Sense
     quantity: Quantity
     weight: float
+
+
+def parts(quantity: Quantity) -> Iterator[Quantity]:
+    """A quantity and all that it is made of."""
+    yield quantity
+    match quantity:
+        case Arithmetic(left=left, right=right):
+            yield from parts(left)
+            yield from parts(right)
+        case Logarithm(operand=operand):
+            yield from parts(operand)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .cost import Cost, Costs, is_auxiliary
+from .cost import UNDEFINED, Costs, is_auxiliary
 from .elaborate import Elaborated
 from .graph import Call, Decision, Extent, Prim
 from .program import Program
 from .prune import Uncountable, architectures
+from .requirements import amounts_of, ranges_of
 from .symbolic import Open, Var
 
 
@@ -37,6 +38,7 @@ def describe(program: Program) -> dict[str, Any]:
         "kind": "space",
         "params": None,
         "macs": None,
+        "memory": None,
         "cardinality": None if total is None else str(total),
         "choices": None,
         "alphas": None,
@@ -50,7 +52,7 @@ def describe(program: Program) -> dict[str, Any]:
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
     costs = Costs()
-    total = costs.block(space.block) if known else Cost(None, None)
+    total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph
     number = cardinality(space)
     output = None if graph.output is None else graph.node(graph.output).shape
@@ -60,6 +62,9 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "kind": "space" if space.is_space else "architecture",
         "params": total.params,
         "macs": total.macs,
+        "memory": total.memory,
+        "ranges": ranges(space) if known and space.is_space else {},
+        "latency": latencies(space) if known and not space.is_space else {},
         "cardinality": None if number is None else str(number),
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
@@ -69,6 +74,23 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "blocks": list(blocks(space, costs, known)),
         "refusals": [diagnostic.message for diagnostic in space.refusals],
     }
+
+
+def ranges(space: Elaborated) -> dict[str, Any]:
+    """Between which values each quantity of an architecture lies; what is a bound says so.
+
+    Latencies are those that the space itself speaks of, where their tables are at hand.
+    """
+    found = {}
+    for name, span in ranges_of(space):
+        bounds = [end for end, exact in (("min", span.low_exact), ("max", span.high_exact)) if not exact]
+        found[name] = {"min": span.low, "max": span.high, **({"bounds": bounds} if bounds else {})}
+    return found
+
+
+def latencies(space: Elaborated) -> dict[str, float]:
+    """The milliseconds of an architecture by each table that it speaks of, where that is at hand."""
+    return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
 
 
 def choice(decision: Decision) -> dict[str, Any]:
@@ -87,7 +109,7 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
     for index, node in graph.order():
         if not isinstance(node.payload, Call | Prim):
             continue
-        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else Cost(None, None)
+        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else UNDEFINED
         block = node.payload.block if isinstance(node.payload, Call) else None
         if is_auxiliary(node):
             continue

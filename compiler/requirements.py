@@ -1,69 +1,232 @@
-"""`require` statements of an architecture: are they met? What cannot be computed on the graph is left open."""
+"""`require` statements: does an architecture, written down or given as the decisions of a space, satisfy them?
+
+`edges` and `count(Op)` are about the text in which they are required, everything else about the whole network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
 
-from .cost import Costs
+from .costs.conditions import Entangled
+from .costs.formula import Costing, Formula
+from .costs.optimum import Range, Variables, range_of
+from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
+from .costs.tables import BadTable, Table, read_table
+from .decide import Decisions
 from .elaborate import Elaborated, Requirement
 from .elaborate.numbers import BINARY
-from .graph import Block, Call
+from .elaborate.preferences import read_total
+from .graph import Block
+from .quantities import Total, parts
+
+Truth = float | bool | None
+"""The value of a part of a condition; None where it is not known."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A quantity that a requirement speaks of; ``network`` is as in `Requirement`."""
+
+    total: Total
+    network: Elaborated | None = None
+
+    def __str__(self) -> str:
+        return str(self.total) if self.network is None else f"{self.total} when trained"
+
+
+def asked(node: ast.Node, requirement: Requirement) -> Asked | None:
+    """The quantity that a part of a condition names, if it does."""
+    total = read_total(node, requirement.frame.text)
+    return None if total is None else Asked(total, requirement.network)
+
+
+def quantities(requirement: Requirement) -> Iterator[Asked]:
+    """Every quantity that a requirement speaks of."""
+    for node in requirement.condition.walk():
+        if (found := asked(node, requirement)) is not None:
+            yield found
+
+
+class Requirements:
+    """The requirements of a space, its own or those given.
+
+    Of an architecture, ``decisions`` are empty.
+    """
+
+    def __init__(self, space: Elaborated, requirements: Sequence[Requirement] | None = None) -> None:
+        self.space = space
+        self.requirements = tuple(space.requirements if requirements is None else requirements)
+        self._costings: dict[Elaborated, Costing] = {}
+        self._formulas: dict[Asked, Formula] = {}
+        self._tables: dict[Path, Table] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.requirements)
+
+    def met(self, chosen: Decisions) -> bool:
+        """Whether the architecture that decisions select satisfies all requirements.
+
+        Raises:
+            Undefined: a quantity of them has no value; the text says which and why.
+        """
+        return all(self.holds(requirement, chosen) for requirement in self.requirements)
+
+    def holds(self, requirement: Requirement, chosen: Decisions) -> bool:
+        """Whether one requirement is satisfied; raises `Undefined` like `met`."""
+        found = value(requirement.condition, requirement, lambda item: self.amount(item, chosen))
+        if found is None:
+            raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
+        return bool(found)
+
+    def amount(self, item: Asked, chosen: Decisions) -> Amount:
+        """A quantity of the architecture that decisions select.
+
+        Raises:
+            Undefined: it has no value.
+        """
+        try:
+            formula = self.formula(item)
+        except Entangled:
+            formula = None
+        if formula is not None and formula.exact:
+            return formula.of(chosen)
+        return self.costing(item).exact(self.price(item), chosen, self.block(item))
+
+    def formula(self, item: Asked) -> Formula:
+        """A quantity as a function of decisions.
+
+        Raises:
+            Undefined: it has no value.
+            Entangled: it cannot be written down.
+        """
+        if item not in self._formulas:
+            price = self.price(item)
+            if isinstance(price, Latency):
+                self.complete(item, price)
+            self._formulas[item] = self.costing(item).formula(price, self.block(item))
+        return self._formulas[item]
+
+    def complete(self, item: Asked, price: Latency) -> None:
+        """See that a table has a row for every operation of a space; raises `Undefined` with those that it lacks."""
+        missing: dict[str, Application] = {}
+        self.costing(item).formula(Latency(price.table, missing), self.block(item))
+        if missing:
+            raise Undefined(lacking(price.table, missing))
+
+    def costing(self, item: Asked) -> Costing:
+        """The costs of the network that a quantity is about."""
+        network = item.network or self.space
+        if network not in self._costings:
+            self._costings[network] = Costing(network)
+        return self._costings[network]
+
+    def price(self, item: Asked) -> Price:
+        tables = {item.total.argument or "": self.table(item)} if item.total.name == "latency" else {}
+        return price_of(item.total, tables)
+
+    def table(self, item: Asked) -> Table:
+        """The table of a latency, read once."""
+        name = item.total.argument or ""
+        if item.total.file is None:
+            raise Undefined(f"'{name}' lies outside the folder of this file and the shipped library")
+        if item.total.file not in self._tables:
+            try:
+                self._tables[item.total.file] = read_table(item.total.file, name)
+            except BadTable as error:
+                raise Undefined(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
+        return self._tables[item.total.file]
+
+    def block(self, item: Asked) -> Block | None:
+        """The block that a quantity is about; None for the whole network."""
+        return None if item.total.copy is None else self.costing(item).discrete.copies[item.total.copy].block
+
+
+def spoken_of(space: Elaborated) -> list[Asked]:
+    """The quantities of every network, and those that the space itself prefers or requires."""
+    found = dict.fromkeys(Asked(Total(name)) for name in ("params", "macs", "memory"))
+    for preference in space.preferences:
+        found |= dict.fromkeys(Asked(part) for part in parts(preference.quantity) if isinstance(part, Total))
+    for requirement in space.requirements:
+        found |= dict.fromkeys(quantities(requirement))
+    return list(found)
+
+
+def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
+    """Between which values the quantities of a space lie, where they are known."""
+    wanted = Requirements(space)
+    variables = Variables(space.decisions)
+    for item in spoken_of(space):
+        with suppress(Undefined, Entangled):
+            yield str(item), range_of(wanted.formula(item), variables)
+
+
+def amounts_of(space: Elaborated) -> Iterator[tuple[str, Amount]]:
+    """The quantities of an architecture, where they are known."""
+    wanted = Requirements(space)
+    for item in spoken_of(space):
+        with suppress(Undefined):
+            yield str(item), wanted.amount(item, {})
 
 
 def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
-    """A warning for each requirement, its own or those given, that an architecture breaks."""
-    if space.is_space:
+    """A warning for each requirement, its own or those given, that an architecture breaks; what is not known is not."""
+    if space.is_space or not (space.requirements if requirements is None else requirements):
         return []
-    wanted = space.requirements if requirements is None else requirements
-    return [found for requirement in wanted if (found := _check(requirement, space)) is not None]
+    wanted = Requirements(space, requirements)
+    return [found for requirement in wanted.requirements if (found := _check(wanted, requirement)) is not None]
 
 
-def _check(requirement: Requirement, space: Elaborated) -> Diagnostic | None:
+def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
+    def amount(item: Asked) -> Amount | None:
+        # An architecture has no picks left: how many edges it has is not seen.
+        if item.total.name == "edges":
+            return None
+        try:
+            return wanted.amount(item, {})
+        except Undefined:
+            return None
+
     condition = requirement.condition
-    if _value(condition, requirement, space) is not False:
+    if value(condition, requirement, amount) is not False:
         return None
-    quantities = {
-        part.span.text: value
-        for part in condition.walk()
-        if isinstance(part, ast.Name | ast.Call) and (value := _value(part, requirement, space)) is not None
-    }
-    facts = ", ".join(f"{name} is {value:,}" for name, value in quantities.items())
+    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in quantities(requirement)}
+    facts = ", ".join(f"{name} is {shown(amount)}" for name, amount in known.items() if amount is not None)
     message = f"the architecture does not meet `{condition.span.text}`: {facts}"
     return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
 
 
-def _value(node: ast.Node, requirement: Requirement, space: Elaborated) -> float | bool | None:
+def shown(amount: Amount) -> str:
+    """A quantity for people."""
+    return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"
+
+
+def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Amount | None]) -> Truth:
     """A quantity, number or comparison; None where it is not known."""
+    item = asked(node, requirement)
+    if item is not None:
+        return amount(item)
     match node:
         case ast.Number():
             return node.value
-        case ast.Name(id="params"):
-            return Costs().block(space.block).params
-        case ast.Name(id="macs"):
-            return Costs().block(space.block).macs
-        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(value=ast.Name(id=name)),)):
-            return sum(block.name == name for block in _blocks(space.block))
         case ast.Name(id=name):
             bound = requirement.frame.text.bindings.get(name)
             return bound if isinstance(bound, int | float) else None
+        case ast.Unary(op=op, operand=operand):
+            inner = value(operand, requirement, amount)
+            return None if inner is None else not inner if op == "not" else -inner
         case ast.Binary(op="and" | "or" as op, left=left, right=right):
-            sides = [_value(left, requirement, space), _value(right, requirement, space)]
+            sides = [value(left, requirement, amount), value(right, requirement, amount)]
             if any(side is not None and bool(side) is (op == "or") for side in sides):
                 return op == "or"
             return None if None in sides else op == "and"
         case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
-            a, b = _value(left, requirement, space), _value(right, requirement, space)
-            result: float | bool | None = None if a is None or b is None else BINARY[op](a, b)
+            a, b = value(left, requirement, amount), value(right, requirement, amount)
+            result: Truth = None if a is None or b is None else BINARY[op](a, b)
             return result
     return None
-
-
-def _blocks(block: Block) -> Iterator[Block]:
-    """All instances inside a block, at any depth."""
-    for _, node in block.graph.order():
-        if isinstance(node.payload, Call):
-            yield node.payload.block
-            yield from _blocks(node.payload.block)

@@ -21,6 +21,7 @@ from hdas_dsl.modules import Unit
 from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 
+from .costs.choose import Answer, derive_within, prepare
 from .data.load import Data, load_data
 from .derivation import derive_module
 from .elaborate import Elaborated
@@ -34,6 +35,7 @@ from .program import Phase, Program
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
+from .requirements import Requirements
 from .settings import Order, Sample, SearchSettings, TrainSettings
 from .supernet import Network
 
@@ -94,7 +96,7 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
             found[phase.name] = finished.read_text(encoding="utf-8")
             say(f"phase {phase.name}: finished before, {finished}")
             continue
-        outcome, text = search_phase(program, phase, folder, config, is_last=phase.name == last.name)
+        outcome, text = search_phase(program, phase, folder, config, is_last=phase.name == last.name, say=say)
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
@@ -135,11 +137,22 @@ def guard(config: RunConfig, result: Path, started: bool) -> None:
 
 
 def search_phase(
-    program: Program, phase: Phase, folder: Path, config: RunConfig, is_last: bool
+    program: Program,
+    phase: Phase,
+    folder: Path,
+    config: RunConfig,
+    is_last: bool,
+    say: Callable[[str], None] = print,
 ) -> tuple[SearchOutcome, str]:
-    """Search one network and write its derived file."""
+    """Search one network and write its derived file, which satisfies what the network requires.
+
+    Raises:
+        UsageError: no architecture does, or that cannot be seen to; told before the search.
+    """
     space, settings = phase.network, phase.settings
     check_relaxation(settings)
+    required = Requirements(space)
+    prepare(required)
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = relaxed(space, settings)
@@ -154,10 +167,13 @@ def search_phase(
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
-    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal, objective=supernet.alpha_loss)
-    chosen = supernet.chosen(outcome.alphas)
-    provenance = provenance_of(program, phase, outcome)
-    module = derive_module(space, chosen, program.train if is_last else None, provenance)
+    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
+    values = {path: alpha.double().tolist() for path, alpha in outcome.alphas.items()}
+    answer = derive_within(required, values, settings.derive.by)
+    if answer.told:
+        say(f"requirements: {answer.told}")
+    provenance = provenance_of(program, phase, outcome, answer)
+    module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     write_text(folder / DERIVED, text)
     return outcome, text
@@ -169,7 +185,7 @@ def check_relaxation(settings: SearchSettings) -> None:
         raise UsageError("`relax = sample` has no gradient that `order = second` could look ahead by: use `first`")
 
 
-def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> list[ast.Setting]:
+def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
     used = {unit.shipped: unit for unit in _units(program) if unit.shipped}
@@ -187,6 +203,7 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome) -> lis
         "epochs": str(settings.epochs),
         "epoch": str(outcome.epoch),
         "score": f"{outcome.score:.4f}",
+        "requirements": f'"{answer.told}"' if answer.told else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
     made = []

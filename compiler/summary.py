@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .report import human, power
+from .requirements import shown as amount
 
 
 def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
@@ -39,6 +40,10 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     later = "not known before the phases that it comes after" if facts.get("after") else "undefined: a width is open"
     rows.append(("parameters", human(facts["params"]) + what if facts["params"] is not None else later))
     rows.append(("multiply-adds", human(facts["macs"]) + what if facts["macs"] is not None else later))
+    if not is_space:
+        rows.append(("memory", human(facts["memory"]) + " bytes" if facts["memory"] is not None else later))
+    rows += [(name, f"{amount(value)} ms") for name, value in facts["latency"].items()]
+    rows += [("of each", f"{name} {_range(span)}") for name, span in facts["ranges"].items()]
     for name, value in rows:
         console.print(f"  {name:<14} {value}")
     for message in facts["refusals"]:
@@ -57,3 +62,12 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         table.add_row(block["name"], block["definition"], dims, human(block["params"]), human(block["macs"]))
     console.print()
     console.print(table)
+
+
+def _range(span: Mapping[str, Any]) -> str:
+    """Between which values a quantity of an architecture lies."""
+    low, high = (
+        f"at {word} {amount(span[end])}" if end in span.get("bounds", ()) else amount(span[end])
+        for end, word in (("min", "least"), ("max", "most"))
+    )
+    return f"{low} to {high}"

@@ -16,13 +16,30 @@ from torch import Tensor, nn, special
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
 
+from .costs.conditions import Entangled
+from .costs.expectation import Expectation
+from .costs.prices import Undefined
 from .decide import Decisions, decided, readable
 from .elaborate import Elaborated
+from .errors import UsageError
 from .graph import Decision, DecisionKind
 from .lower import lower
 from .modules import DropPath
 from .passes import PASSES, Pass, run_passes
-from .quantities import Arithmetic, Constant, Depth, DepthForm, Length, Logarithm, Loss, Preference, Quantity, Total
+from .quantities import (
+    Arithmetic,
+    Constant,
+    Depth,
+    DepthForm,
+    Length,
+    Logarithm,
+    Loss,
+    Preference,
+    Quantity,
+    Total,
+    parts,
+)
+from .requirements import Asked, Requirements
 from .settings import Derivation, Strongest
 
 
@@ -46,6 +63,7 @@ class Relaxed(nn.Module):
         self.space = space
         self.derive = derive or Strongest()
         self.network = network
+        self.totals = totals_of(space)
         self.architecture = nn.ParameterDict(
             {
                 _key(path): nn.Parameter(init * torch.randn(decision.alphas))
@@ -79,10 +97,6 @@ class Relaxed(nn.Module):
     def anneal(self, epoch: float) -> None:
         """Follow the schedules of the relaxation: so many epochs are done, a fraction. This one has none."""
 
-    def alpha_loss(self, loss: Callable[[], Tensor]) -> Tensor:
-        """What the alphas descend, given how the loss on their half of the data is computed: here just that."""
-        return loss()
-
     # ------------------------------------------------------------ what the search asks
 
     def preferences(self) -> dict[str, Tensor]:
@@ -92,11 +106,24 @@ class Relaxed(nn.Module):
         """
         weights, alphas = self.mixing(), self.alphas
         terms = {
-            preference.name: _signed(preference) * measure(preference.quantity, alphas, weights, self.space.decisions)
+            preference.name: _signed(preference)
+            * measure(preference.quantity, alphas, weights, self.space.decisions, self.totals)
             for preference in self.space.preferences
-            if preference.weight
+            if preference.weight and not _is_objective(preference)
         }
         return {name: term for name, term in terms.items() if term.requires_grad or not torch.is_grad_enabled()}
+
+    def objective(self, loss: Tensor) -> Tensor:
+        """What the alphas are to minimise in place of the loss: the statements that speak of it, else the loss."""
+        stated = [preference for preference in self.space.preferences if _is_objective(preference)]
+        if not stated:
+            return loss
+        weights, alphas = self.mixing(), self.alphas
+        terms = [
+            _signed(preference) * measure(preference.quantity, alphas, weights, self.space.decisions, self.totals, loss)
+            for preference in stated
+        ]
+        return torch.stack([term.reshape(()) for term in terms]).sum()
 
     def scores(self) -> dict[str, float]:
         """The value of each preferred quantity, and beside a depth the expected number of its elements."""
@@ -104,10 +131,14 @@ class Relaxed(nn.Module):
             weights, alphas = self.mixing(), self.alphas
             wanted: dict[str, Quantity] = {}
             for p in self.space.preferences:
+                wanted |= {str(part): part for part in parts(p.quantity) if isinstance(part, Total)}
+                if _is_objective(p) or isinstance(p.quantity, Total):
+                    continue
                 wanted[p.name] = p.quantity
                 if isinstance(p.quantity, Depth) and p.quantity.length is not None:
                     wanted.setdefault(p.name.replace("depth", "length", 1), p.quantity.length)
-            return {name: float(measure(q, alphas, weights, self.space.decisions)) for name, q in wanted.items()}
+            decisions = self.space.decisions
+            return {name: float(measure(q, alphas, weights, decisions, self.totals)) for name, q in wanted.items()}
 
     def entropy(self) -> dict[str, float]:
         """The mean entropy of the choices of each level and of each copy, as a share of the largest possible."""
@@ -230,6 +261,11 @@ def _signed(preference: Preference) -> float:
     return preference.weight if preference.sense is Sense.MINIMIZE else -preference.weight
 
 
+def _is_objective(preference: Preference) -> bool:
+    """Whether a statement speaks of the loss, and so takes its place."""
+    return any(isinstance(part, Loss) for part in parts(preference.quantity))
+
+
 # ---------------------------------------------------------------- quantities
 
 ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -246,8 +282,10 @@ def measure(
     alphas: Mapping[str, Tensor],
     weights: Mapping[str, Tensor],
     decisions: Mapping[str, Decision],
+    totals: Mapping[Total, Expectation] | None = None,
+    loss: Tensor | None = None,
 ) -> Tensor:
-    """A quantity of a relaxed network as a differentiable scalar."""
+    """A quantity of a relaxed network as a differentiable scalar; costs are their expectations (``totals``)."""
     match quantity:
         case Constant(value=value):
             return torch.tensor(value)
@@ -259,13 +297,35 @@ def measure(
             # Number by number: a tensor of the sizes would be copied to the device, which waits for it, at every step.
             return torch.stack([size * share for size, share in zip(sizes, weights[decision or ""], strict=True)]).sum()
         case Arithmetic(op=op, left=left, right=right):
-            a = measure(left, alphas, weights, decisions)
-            b = measure(right, alphas, weights, decisions)
+            a = measure(left, alphas, weights, decisions, totals, loss)
+            b = measure(right, alphas, weights, decisions, totals, loss)
             return ARITHMETIC[op](a, b)
         case Logarithm(operand=operand):
-            return measure(operand, alphas, weights, decisions).log()
+            return measure(operand, alphas, weights, decisions, totals, loss).log()
+        case Total() if totals is not None:
+            return totals[quantity](weights)
+        case Loss() if loss is not None:
+            return loss
         case Total() | Loss():
-            raise ValueError(f"'{quantity}' of a relaxed network is not differentiable here")
+            raise ValueError(f"'{quantity}' of a relaxed network is not at hand here")
+
+
+def totals_of(space: Elaborated) -> dict[Total, Expectation]:
+    """The expectations of the costs that a space prefers.
+
+    Raises:
+        UsageError: a cost has no value.
+    """
+    wanted = {part for p in space.preferences for part in parts(p.quantity) if isinstance(part, Total)}
+    costs = Requirements(space, ())
+    found = {}
+    for total in sorted(wanted, key=str):
+        try:
+            found[total] = Expectation(costs.formula(Asked(total)), space.decisions)
+        except (Undefined, Entangled) as error:
+            why = str(error) or "its parts exist in too many different ways"
+            raise UsageError(f"what '{space.name}' prefers, `{total}`, has no expectation: {why}") from None
+    return found
 
 
 def depth(

@@ -26,7 +26,10 @@ PRELUDE = LIBRARY / "lib" / "prim.hsp"
 
 @dataclass(eq=False)
 class Unit:
-    """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None."""
+    """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None.
+
+    ``root`` is the folder that it and its uses do not leave, except for the shipped library.
+    """
 
     path: Path | None
     source: Source
@@ -34,6 +37,7 @@ class Unit:
     imports: list[tuple[ast.Use, Unit | None]] = field(default_factory=list)
     names: dict[str, list[ast.Definition]] = field(default_factory=dict)
     prelude: Unit | None = None
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         for definition in self.module.definitions:
@@ -49,6 +53,14 @@ class Unit:
         if self.path is None or not self.path.is_relative_to(LIBRARY / "lib"):
             return None
         return self.path.relative_to(LIBRARY).as_posix()
+
+    def beside(self, path: str) -> Path | None:
+        """The file that a text calls by this path, there or not; None where it would lie outside of the root."""
+        if self.root is None or Path(path).is_absolute():
+            return None
+        folder = self.path.parent if self.path is not None else self.root
+        found = (folder / path).resolve()
+        return found if found.is_relative_to(self.root) or found.is_relative_to(LIBRARY) else None
 
     def origins(self, name: str) -> list[tuple[Unit, ast.Use | None]]:
         """The units that could define a bare name here: this one, else those it uses, else the prelude."""
@@ -215,7 +227,7 @@ class Loader:
             return None
         key = path or Path(source.name)
         self._open.append(key)
-        unit = Unit(path, source, module)
+        unit = Unit(path, source, module, root=root)
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()

@@ -19,6 +19,7 @@ from compiler.decide import Decisions
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
+from compiler.engine.gradients import frozen
 from compiler.errors import UsageError
 from compiler.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
 from compiler.relaxations.draws import log_probability, logits, noise
@@ -224,7 +225,8 @@ def test_alphas_move_towards_what_does_better():
     optimizer = torch.optim.SGD([sampled.alphas["Net.w"]], 0.5)
     decisions = net().decisions
     for _ in range(150):
-        loss = sampled.alpha_loss(lambda: torch.tensor(float(decisions["Net.w"].numbers[sampled.judged["Net.w"][0]])))
+        width = decisions["Net.w"].numbers[sampled.draw_for_alphas()["Net.w"][0]]
+        loss = sampled.objective(torch.tensor(float(width)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -253,10 +255,12 @@ def test_the_estimate_is_the_gradient_of_the_expected_loss():
 def test_the_alpha_pass_trains_no_weight_and_keeps_the_baseline():
     sampled = one_of_each(Sample())
     x = torch.randn(2, 1, 8, 8)
-    loss = sampled.alpha_loss(lambda: sampled(x).square().mean())
-    assert float(loss.detach()) == 0  # the first loss is its own baseline
-    loss = sampled.alpha_loss(lambda: sampled(x).square().mean())
-    loss.backward()
+    with frozen(sampled.weights()):
+        first = sampled(x).square().mean()
+        loss = sampled.objective(first)
+        torch.testing.assert_close(loss.detach(), first)  # it is its own baseline
+        torch.testing.assert_close(sampled.baseline.detach(), first)
+        sampled.objective(sampled(x).square().mean()).backward()
     assert all(weight.grad is None for weight in sampled.weights())
     assert any(alpha.grad is not None for alpha in sampled.alphas.values())
     assert sampled.judged is None
@@ -290,9 +294,7 @@ def run(out: Path, relax: Relaxation, stop_at: int | None = None, resume: bool =
     supernet.register_forward_pre_hook(before)
     data = load_data(FAKE, Path("nowhere"))
     options = RunOptions(out, device="cpu", quiet=True, resume=resume)
-    return run_search(
-        supernet, data, settings_of(relax), options, anneal=supernet.anneal, objective=supernet.alpha_loss
-    )
+    return run_search(supernet, data, settings_of(relax), options, anneal=supernet.anneal)
 
 
 @pytest.mark.parametrize("relax", ALL, **SAY)

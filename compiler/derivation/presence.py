@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from hdas_dsl.diagnostics import Code, Diagnostic, HspError
 
 from ..decide import Decisions
-from ..elaborate import Copy, Elaborated
+from ..elaborate import Elaborated
 from ..elaborate.core import flatten
-from ..graph import Mix, Prim, Weigh
+from ..graph import Mix, Prim, SpaceGraph, Weigh
 from ..values import Picked, Tensor, Value
 
 
@@ -46,17 +46,20 @@ def settle(space: Elaborated, chosen: Decisions) -> Presence:
         HspError: nothing is left of a text that has an output.
     """
     settled = dict(chosen)
-    absent: set[tuple[int, int]] = set()
+    nothing: set[tuple[int, int]] = set()
     for copy in space.copies.values():
         if copy.text.prune:
-            absent |= {(id(copy.text), index) for index in _absent(space, copy, settled)}
+            gone = absent(copy.text.graph, settled)
+            if copy.text.graph.output in gone:
+                message = f"these decisions leave nothing of '{copy.path}': its output takes none of what it could"
+                raise HspError([Diagnostic(Code.UNDERIVABLE, copy.definition.span, message)])
+            nothing |= {(id(copy.text), index) for index in gone}
     empty = frozenset(path for path, items in settled.items() if not items)
-    return Presence(settled, empty, frozenset(absent))
+    return Presence(settled, empty, frozenset(nothing))
 
 
-def _absent(space: Elaborated, copy: Copy, chosen: Decisions) -> set[int]:
-    """The nodes of a text that do not exist; picks of them are taken back."""
-    graph = copy.text.graph
+def absent(graph: SpaceGraph, chosen: Decisions) -> set[int]:
+    """The nodes of a text with `prune` of which nothing came; picks of them are taken back in ``chosen``."""
     gone: set[int] = set()
     for index, node in graph.order():
         sources = graph.sources(index)
@@ -74,7 +77,4 @@ def _absent(space: Elaborated, copy: Copy, chosen: Decisions) -> set[int]:
                 exists = not any(source in gone for source in sources)
         if not exists:
             gone.add(index)
-    if graph.output in gone:
-        message = f"these decisions leave nothing of '{copy.path}': its output takes none of what it could"
-        raise HspError([Diagnostic(Code.UNDERIVABLE, copy.definition.span, message)])
     return gone

@@ -26,10 +26,15 @@ from .widths import fill, solve
 
 @dataclass(frozen=True, eq=False)
 class Requirement:
-    """A `require` statement: the condition as written, and the frame that gives its names a meaning."""
+    """A `require` statement: the condition as written, and the frame that gives its names a meaning.
+
+    ``network`` is what it is about where that is not the space itself: the same space at other arguments, as which the
+    architecture will be trained.
+    """
 
     condition: ast.Expr
     frame: Frame
+    network: Elaborated | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, suggest
-from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, TOTALS, element_of
+from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, element_of
 
 from ..graph import Decision, DecisionKind
 from ..quantities import (
@@ -43,22 +43,49 @@ def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decis
         span = line.span if line.weight is None else line.weight.span
         raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
     quantity = read_quantity(line.quantity, text, decisions, plain)
-    name = (
-        line.quantity.func.id
-        if isinstance(line.quantity, ast.Call) and isinstance(line.quantity.func, ast.Name)
-        else ""
-    )
-    return Preference(f"{name or 'preference'} {text.copy}", line.sense, quantity, float(weight))
+    return Preference(unused(f"{_called(line.quantity)} {text.copy}", text), line.sense, quantity, float(weight))
+
+
+def _called(expr: ast.Expr) -> str:
+    match expr:
+        case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
+            return name
+    return "preference"
+
+
+def unused(name: str, text: Text) -> str:
+    """A name that no other preference of the text has."""
+    taken = {preference.name for preference in text.preferences}
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    return found
+
+
+def read_total(expr: ast.Node, text: Text) -> Total | None:
+    """The quantity of a network that an expression names, if it does; `edges` and `count` are about the text alone."""
+    copy = None if text.root else text.copy
+    match expr:
+        case ast.Name(id="edges"):
+            return Total("edges", None, copy)
+        case ast.Name(id="params" | "macs" | "memory" as name) if name not in text.bindings:
+            return Total(name)
+        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=argument)),)):
+            return Total("count", argument, copy)
+        case ast.Call(func=ast.Name(id="latency"), args=(ast.Arg(name=None, value=ast.String(value=argument)),)):
+            return Total("latency", argument, None, text.instance.unit.beside(argument))
+    return None
 
 
 def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], plain: Plain) -> Quantity:
+    if (total := read_total(expr, text)) is not None:
+        return total
     match expr:
         case ast.Number():
             return Constant(float(expr.value))
         case ast.Name(id="loss"):
             return Loss()
-        case ast.Name(id=name) if name in TOTALS:
-            return Total(name)
         case ast.Binary(op=op, left=left, right=right) if op in ("+", "-", "*", "/", "**"):
             return Arithmetic(
                 op, read_quantity(left, text, decisions, plain), read_quantity(right, text, decisions, plain)
@@ -75,12 +102,6 @@ def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], pl
             ends = bool(plain(options["ends"].value, text)) if "ends" in options else False
             form = _form(options["form"]) if "form" in options else DepthForm.WINDOW
             return _depth(family, text, decisions, form, ends, expr)
-        case ast.Call(func=ast.Name(id=name), args=(ast.Arg(name=None, value=ast.String(value=argument)),)) if (
-            name in TOTALS
-        ):
-            return Total(name, argument)
-        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=argument)),)):
-            return Total("count", argument)
     name = expr.id if isinstance(expr, ast.Name) else expr.span.text
     if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name):
         name = expr.func.id

@@ -30,6 +30,9 @@ class Searchable(Protocol):
         Called for its gradients in the alphas, so it is computed anew by each call.
         """
 
+    def objective(self, loss: Tensor) -> Tensor:
+        """What the alphas minimise, besides the preferences: the loss, or what the space states in its place."""
+
     def scores(self) -> dict[str, float]:
         """Further quantities to log per epoch, such as ``{"depth Stage@0": 2.13}``."""
 

@@ -25,7 +25,6 @@ from compiler.engine.state import State, named
 from compiler.settings import Epoch, Order, Preferences, SearchSettings, Sgd
 
 Batch = tuple[Tensor, Tensor]
-Objective = Callable[[Callable[[], Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,14 @@ def run_search(
     run: RunOptions,
     *,
     anneal: Callable[[float], None] | None = None,
-    objective: Objective = lambda loss: loss(),
 ) -> SearchOutcome:
-    """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule.
-
-    ``objective`` makes, of how the loss of the alpha half is computed, what the alphas descend; by default, that loss.
-    """
+    """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
     if settings.order is Order.SECOND and not (isinstance(settings.weights, Sgd) and not settings.weights.nesterov):
         raise EngineError(
             "Second order looks ahead by a step of plain sgd: choose weights = sgd(...), or order = first."
         )
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    search = _Search(searchable, data, settings, compute, anneal, objective)
+    search = _Search(searchable, data, settings, compute, anneal)
     drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
@@ -76,10 +71,8 @@ class _Search:
         settings: SearchSettings,
         compute: Compute,
         anneal: Callable[[float], None] | None,
-        objective: Objective,
     ) -> None:
-        self.searchable, self.settings, self.compute = searchable, settings, compute
-        self.anneal, self.objective = anneal, objective
+        self.searchable, self.settings, self.compute, self.anneal = searchable, settings, compute, anneal
         self.module = searchable.module.to(compute.device)
         alphas = dict(searchable.alphas)
         if not alphas:
@@ -165,7 +158,7 @@ class _Search:
         return loss
 
     def _alpha_loss(self, batch: Batch) -> Tensor:
-        loss = self.objective(partial(self._loss, batch, self.meters["alphas"]))
+        loss = self.searchable.objective(self._loss(batch, self.meters["alphas"]))
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss

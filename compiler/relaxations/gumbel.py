@@ -93,6 +93,8 @@ class HardGumbel(OnePath):
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
         draw = self.draw(self.logits())
+        if not any(values.requires_grad for values in draw.noisy.values()):
+            return super().forward(images, draw.chosen)
         heat = self.temperature()
         soft = {path: mixing(self.space.decisions[path], values / heat) for path, values in draw.noisy.items()}
         return self.straight(images, draw.chosen, soft)

@@ -16,11 +16,11 @@ from ..decide import Decisions
 from ..elaborate import Elaborated
 from ..errors import UsageError
 from ..onepath import Nothing, Path
+from ..requirements import Requirements
 from ..settings import Derivation
 from ..supernet import Relaxed
 from ..widths import Unsolvable
 from .draws import Logits, drawn, log_probability, logits, noise
-from .feasible import holds
 from .operations import Operations
 
 TRIES = 1000
@@ -54,6 +54,7 @@ class OnePath(Relaxed):
         operations = Operations(space.block.graph, space.decisions, share)
         super().__init__(space, operations.module, init, derive)
         self.operations = operations
+        self.required = Requirements(space)
 
     def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
         """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
@@ -85,7 +86,7 @@ class OnePath(Relaxed):
             path, _ = self.operations.calls(chosen)
         except (Nothing, Unsolvable):
             return None
-        return path if not self.space.requirements or holds(self.space, path) else None
+        return path if not self.required or self.required.met(chosen) else None
 
     def probability(self, clean: Mapping[str, Tensor], draw: Draw) -> Tensor:
         """The logarithm of the probability of a draw, differentiable in the logits; requirements left aside."""

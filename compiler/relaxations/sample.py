@@ -10,15 +10,14 @@ the probability is that before refusing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, distributed, nn
 
 from ..decide import Decisions
 from ..elaborate import Elaborated
 from ..settings import Derivation, Draws
-from .onepath import OnePath
+from .draws import Logits
+from .onepath import Draw, OnePath
 
 SMOOTHING = 0.9
 """How much of the moving average of losses stays at each step."""
@@ -45,33 +44,44 @@ class Sampled(OnePath):
     ) -> None:
         super().__init__(space, share, init, derive)
         self.draws = draws
-        self.judged: Decisions | None = None
+        self.judged: tuple[Draw, Logits] | None = None
         # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
     def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
-        chosen = self.judged if chosen is None else chosen
-        if chosen is None and self.training and self.draws is Draws.UNIFORM:
-            chosen = self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
+        if chosen is None and self.training:
+            chosen = self.draw_for_alphas() if self.is_for_alphas else self.draw_for_weights()
         return super().forward(images, chosen)
 
-    def alpha_loss(self, loss: Callable[[], Tensor]) -> Tensor:
-        """What has the gradient of the score-function estimator; the loss is that of an architecture of the alphas."""
+    @property
+    def is_for_alphas(self) -> bool:
+        """Whether the alphas ask for a gradient, and the weights for none."""
+        asked = any(alpha.requires_grad for alpha in self.architecture.values())
+        return asked and torch.is_grad_enabled() and not any(weight.requires_grad for weight in self.weights())
+
+    def draw_for_weights(self) -> Decisions:
+        if self.draws is Draws.POLICY:
+            return self.draw(self.logits()).chosen
+        return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
+
+    def draw_for_alphas(self) -> Decisions:
+        """An architecture that the alphas will be judged by."""
         clean = self.logits()
         draw = self.draw({path: values.detach() for path, values in clean.items()})
-        self.judged = draw.chosen
-        try:
-            with torch.no_grad():
-                value = loss()
-        finally:
-            self.judged = None
-        usual = torch.where(self.baseline.isnan(), _mean(value), self.baseline).to(value)
-        self._remember(SMOOTHING * usual + (1 - SMOOTHING) * _mean(value))
-        return (value - usual) * self.probability(clean, draw)
+        self.judged = draw, clean
+        return draw.chosen
 
-    @torch.no_grad()
-    def _remember(self, usual: Tensor) -> None:
-        self.baseline.copy_(usual)
+    def objective(self, loss: Tensor) -> Tensor:
+        """What has the gradient of the score-function estimator, for the loss of what was drawn for the alphas last."""
+        value = super().objective(loss.detach())
+        if self.judged is None or not torch.is_grad_enabled():
+            return value
+        (draw, clean), self.judged = self.judged, None
+        mean = _mean(value.detach())
+        usual = torch.where(self.baseline.isnan(), mean, self.baseline)
+        with torch.no_grad():
+            self.baseline.copy_(SMOOTHING * usual + (1 - SMOOTHING) * mean)
+        return value + (value.detach() - usual) * self.probability(clean, draw)
 
 
 def _mean(value: Tensor) -> Tensor:

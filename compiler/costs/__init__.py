@@ -1,0 +1,1 @@
+"""What architectures cost, as a function of the decisions of their space."""

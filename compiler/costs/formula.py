@@ -1,0 +1,379 @@
+"""A quantity as a function of the decisions of a space: a polynomial in the items that decisions take.
+
+Each term is a number and the items that must all be taken for it to count. One formula gives the exact cost of an
+architecture (items taken or not), the expectation in a supernet (`expectation`: items by their weights), and the
+smallest and largest cost of the space (`optimum`).
+
+Costs are those of the discrete network: what differs while a space is relaxed (norms without affine parameters, items
+that are never derived) is elaborated as it will be derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from hdas_dsl.diagnostics import HspError
+
+from ..decide import Decisions
+from ..derivation.presence import absent
+from ..elaborate import Elaborated, elaborate
+from ..elaborate.state import Text
+from ..graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
+from ..primitives import PRIMITIVES
+from ..symbolic import MOST, Var, settle
+from ..values import Bundle, Compose, Function, Partial, Value
+from .conditions import ALWAYS, Conditions, Entangled, Monomial, holds
+from .prices import Amount, Application, Price, Undefined, sizes
+
+Terms = dict[Monomial, Amount]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A quantity of a space.
+
+    Where it is not ``exact``, `prune` may leave out more than the terms know: they then add up to at least the cost of
+    an architecture, and those of ``least``, which are fewer, to at most that.
+    """
+
+    terms: Mapping[Monomial, Amount]
+    least: Mapping[Monomial, Amount]
+    exact: bool = True
+
+    def of(self, chosen: Decisions) -> Amount:
+        """The quantity under decisions."""
+        return sum(value for monomial, value in self.terms.items() if holds(monomial, chosen))
+
+
+class Costing:
+    """What a space costs.
+
+    Args:
+        space: an elaborated network, with or without choices.
+
+    Raises:
+        Undefined: the discrete networks have other decisions than the relaxed one.
+    """
+
+    def __init__(self, space: Elaborated) -> None:
+        self.space = space
+        self.discrete = discrete(space)
+        self.items = _items(space, self.discrete)
+        self.conditions = Conditions(self.discrete.decisions)
+        self.inexact: set[int] = set()
+        self._of: dict[int, tuple[Block, dict[int, list[tuple[Monomial, int]]]]] = {}
+
+    # ------------------------------------------------------------ as a formula
+
+    def formula(self, price: Price, block: Block | None = None) -> Formula:
+        """The formula of a quantity, of the network or of a block of `discrete`.
+
+        Raises:
+            Undefined: the quantity has no value somewhere.
+            Entangled: a node exists in too many different ways.
+        """
+        whole = block or self.discrete.block
+        terms = self.named(_Pricing(self, price).block(whole))
+        if not self.inexact:
+            return Formula(terms, terms)
+        return Formula(terms, self.named(_Pricing(self, price, self.inexact).block(whole)), exact=False)
+
+    def named(self, terms: Terms) -> Terms:
+        """Terms in the items of the space."""
+        return {
+            frozenset((path, self.items[path][item]) for path, item in monomial): value
+            for monomial, value in terms.items()
+        }
+
+    def conditions_of(self, block: Block) -> dict[int, list[tuple[Monomial, int]]]:
+        """When the nodes of a block exist."""
+        known = self._of.get(id(block))
+        if known is None:
+            text = self.text(block)
+            prune = text is not None and text.prune
+            try:
+                found = self.conditions.of(block.graph, text, prune)
+                if not self.is_exact(block.graph, prune):
+                    self.inexact.add(id(block))
+            except Entangled:
+                if not prune:
+                    raise
+                found = self.conditions.of(block.graph, text, prune=False)
+                self.inexact.add(id(block))
+            # The block is kept along, or its id could be another's later.
+            known = self._of[id(block)] = block, found
+        return known[1]
+
+    def is_exact(self, graph: SpaceGraph, prune: bool) -> bool:
+        """Whether nothing depends on what picks of any number leave: nothing at all, or a concatenation of some."""
+        for index, node in graph.order():
+            match node.payload:
+                case Weigh(decision=decision) if prune and self.discrete.decisions[decision].kind is DecisionKind.ANY:
+                    return False
+                case Prim(name="concat") if any(
+                    isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)
+                ):
+                    return False
+        return True
+
+    def text(self, block: Block) -> Text | None:
+        """The text of the copy that a block is an instance of."""
+        copy = self.discrete.copies.get(block.copy) if block.copy is not None else None
+        return None if copy is None else copy.text
+
+    # ------------------------------------------------------------ of one architecture
+
+    def exact(self, price: Price, chosen: Decisions, block: Block | None = None) -> Amount:
+        """The quantity of the architecture that decisions select; `prune` is heeded.
+
+        Raises:
+            Undefined: it has no value.
+            HspError: the decisions leave nothing of a text with `prune`.
+        """
+        mine = {
+            path: tuple(index for index, item in enumerate(self.items[path]) if item in chosen[path])
+            for path in self.discrete.decisions
+        }
+        return _Walk(self, price, mine).block(block or self.discrete.block)
+
+
+def discrete(space: Elaborated) -> Elaborated:
+    """The space with every operation in its discrete variant; the space itself where there is no other."""
+    consulted = any(copy.text.consulted for copy in space.copies.values())
+    if not consulted and all(all(decision.derivable) for decision in space.decisions.values()):
+        return space
+    root = space.root
+    label = root.path if root.path != root.definition.name else None
+    shapes = {
+        param.name: Bundle(space.block.graph.node(index).shape.dims)
+        for param, index in zip(root.definition.inputs, space.block.graph.inputs, strict=True)
+    }
+    function = Function(root.definition, root.instance, label)
+    found, diagnostics = elaborate(root.instance, function, {**shapes, **space.arguments}, frozenset())
+    if found is None:
+        raise HspError(diagnostics)
+    return found
+
+
+def _items(space: Elaborated, other: Elaborated) -> dict[str, tuple[int, ...]]:
+    """For each decision of the discrete space, which item of the space each of its items is."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path, decision in other.decisions.items():
+        if path not in space.decisions:
+            raise Undefined(f"'{path}' is decided in the discrete network only")
+        known = space.decisions[path]
+        kept = tuple(index for index, derivable in enumerate(known.derivable) if derivable)
+        if len(kept) != len(decision.items):
+            raise Undefined(f"'{path}' has other items in the discrete network")
+        found[path] = kept
+    return found
+
+
+class _Pricing:
+    """One quantity of blocks, each computed once; nothing of those ``without``."""
+
+    def __init__(self, costing: Costing, price: Price, without: Collection[int] = ()) -> None:
+        self.costing, self.price, self.without = costing, price, without
+        self.joined = costing.conditions.joined
+        self._blocks: dict[int, Terms] = {}
+
+    def block(self, block: Block) -> Terms:
+        if id(block) in self.without:
+            return {}
+        if id(block) not in self._blocks:
+            graph, total = block.graph, Terms()
+            conditions = self.costing.conditions_of(block)
+            rough = id(block) in self.costing.inexact
+            for index, node in graph.order():
+                for monomial, sign in conditions[index]:
+                    for inner, amount in self.node(graph, index, node, conditions):
+                        # Where more is counted than there is, a sum may have nothing to add up.
+                        value = max(amount, 0) if rough else amount
+                        both = self.joined(monomial, inner)
+                        if both is not None and value:
+                            total[both] = total.get(both, 0) + sign * value
+            self._blocks[id(block)] = {monomial: value for monomial, value in total.items() if value}
+        return self._blocks[id(block)]
+
+    def node(
+        self, graph: SpaceGraph, index: int, node: Node, conditions: Mapping[int, list[tuple[Monomial, int]]]
+    ) -> Iterator[tuple[Monomial, Amount]]:
+        """What a node adds where it exists."""
+        sources = [graph.node(source) for source in graph.sources(index)]
+        shapes = [source.shape for source in sources]
+        match node.payload:
+            case Call(block=block):
+                yield ALWAYS, self.price.applied(block.name)
+                if self.price.speaks_of(block.name) and block.level == "op":
+                    yield from self.operation(block, shapes, node.shape)
+                else:
+                    yield from self.block(block).items()
+            case Prim():
+                yield ALWAYS, self.price.applied(node.payload.name)
+                yield from self.primitive(node.payload, shapes, node.shape)
+                if node.payload.name == "add":
+                    yield from self.addends(graph.sources(index), node.shape, conditions)
+            case Weigh():
+                yield ALWAYS, self.price.picked()
+
+    def primitive(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
+        for monomial, assigned in cases([*prim.values.values(), *_dims(inputs), *output.dims]):
+            yield monomial, primitive(self.price, prim, inputs, output, assigned)
+
+    def addends(
+        self, sources: Sequence[int], shape: Shape, conditions: Mapping[int, list[tuple[Monomial, int]]]
+    ) -> Iterator[tuple[Monomial, Amount]]:
+        """A sum adds up those of its sources that exist."""
+        for widths, assigned in cases(shape.dims):
+            amount = self.price.addend(assigned.sizes([shape])[0])
+            for source in sources if amount else ():
+                for monomial, sign in conditions[source]:
+                    both = self.joined(widths, monomial)
+                    if both is not None:
+                        yield both, sign * amount
+
+    def operation(self, block: Block, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
+        """An operation, priced as a whole in the cases in which it can be."""
+        inside = self.block(block)
+        decisions = {decision for monomial in inside for decision, _ in monomial}
+        values: list[Value] = [*block.params.values(), *_dims(inputs), *output.dims]
+        for decision in decisions:
+            size = len(self.costing.discrete.decisions[decision].items)
+            values.append(Var((decision,), (size,), tuple(range(size))))
+        for monomial, assigned in cases(values):
+            yield monomial, operation(self.price, block, inputs, output, assigned, inside)
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Decisions that are made: values depending on them become plain."""
+
+    decisions: tuple[str, ...] = ()
+    items: tuple[int, ...] = ()
+
+    @property
+    def monomial(self) -> Monomial:
+        return frozenset(zip(self.decisions, self.items, strict=True))
+
+    def value(self, value: Value) -> Value:
+        match value:
+            case Var():
+                return self.value(settle(value, self.decisions, self.items))
+            case Partial(function=function, positional=positional, named=named):
+                return Partial(
+                    self.value(function),
+                    tuple(map(self.value, positional)),
+                    tuple((name, self.value(item)) for name, item in named),
+                )
+            case Compose(stages=stages):
+                return Compose(tuple(map(self.value, stages)))
+            case Bundle(items=items):
+                return Bundle(tuple(map(self.value, items)))
+        return value
+
+    def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
+        return sizes([Shape(tuple(self.value(dim) for dim in shape.dims)) for shape in shapes])
+
+
+def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
+    """All joint assignments of the decisions that values depend on."""
+    found: dict[str, int] = {}
+    for value in values:
+        for part in undecided(value):
+            found |= dict(zip(part.decisions, part.sizes, strict=True))
+    total = 1
+    for size in found.values():
+        total *= size
+    if total > MOST:
+        raise Undefined(f"there are too many joint cases of {', '.join(found)}")
+    for items in product(*(range(size) for size in found.values())):
+        assigned = Assigned(tuple(found), items)
+        yield assigned.monomial, assigned
+
+
+def undecided(value: Value) -> Iterator[Var]:
+    """The undecided values inside a value."""
+    match value:
+        case Var(values=values):
+            yield value
+            for item in values:
+                yield from undecided(item)
+        case Partial(function=function, positional=positional, named=named):
+            for item in (function, *positional, *(item for _, item in named)):
+                yield from undecided(item)
+        case Compose(stages=items) | Bundle(items=items):
+            for item in items:
+                yield from undecided(item)
+
+
+def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
+    """The price of a primitive under decisions."""
+    spec = PRIMITIVES.get(prim.name)
+    if spec is None:
+        raise Undefined(f"what '{prim.name}' costs is not known")
+    attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
+    application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0])
+    return price.primitive(spec, application)
+
+
+def operation(
+    price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assigned, inside: Terms
+) -> Amount:
+    """The price of an operation under decisions: as a whole, else of what it is made of."""
+    attrs = {name: assigned.value(value) for name, value in block.params.items()}
+    found = price.operation(Application(block.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0]))
+    if found is not None:
+        return found
+    taken = assigned.monomial
+    return sum(value for monomial, value in inside.items() if monomial <= taken)
+
+
+def _dims(shapes: Sequence[Shape]) -> list[Value]:
+    return [dim for shape in shapes for dim in shape.dims]
+
+
+class _Walk:
+    """One quantity of one architecture, node by node."""
+
+    def __init__(self, costing: Costing, price: Price, chosen: Decisions) -> None:
+        self.costing, self.price, self.chosen = costing, price, chosen
+        paths = [path for path in chosen if len(chosen[path]) == 1]
+        self.assigned = Assigned(tuple(paths), tuple(chosen[path][0] for path in paths))
+        self._blocks: dict[int, Amount] = {}
+
+    def block(self, block: Block) -> Amount:
+        if id(block) not in self._blocks:
+            graph, text = block.graph, self.costing.text(block)
+            chosen = dict(self.chosen)
+            gone = absent(graph, chosen) if text is not None and text.prune else set()
+            there = self.costing.conditions.existing(graph, text, chosen, gone)
+            total: Amount = 0
+            for index, node in graph.order():
+                if index in there:
+                    total += self.node(graph, index, node, there)
+            self._blocks[id(block)] = total
+        return self._blocks[id(block)]
+
+    def node(self, graph: SpaceGraph, index: int, node: Node, there: set[int]) -> Amount:
+        kept = [source for source in graph.sources(index) if source in there]
+        inputs = [graph.node(source).shape for source in kept]
+        match node.payload:
+            case Call(block=block):
+                inside = self.block(block)
+                if self.price.speaks_of(block.name) and block.level == "op":
+                    inside = operation(self.price, block, inputs, node.shape, self.assigned, {ALWAYS: inside})
+                return self.price.applied(block.name) + inside
+            case Prim(name="concat") if len(kept) < len(graph.sources(index)):
+                raise Undefined(f"'{node.name}' joins as many channels as are picked")
+            case Prim():
+                total = self.price.applied(node.payload.name)
+                total += primitive(self.price, node.payload, inputs, node.shape, self.assigned)
+                if node.payload.name == "add":
+                    total += len(kept) * self.price.addend(self.assigned.sizes([node.shape])[0])
+                return total
+            case Weigh():
+                return self.price.picked()
+        return 0

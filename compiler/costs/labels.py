@@ -1,0 +1,102 @@
+"""Pareto labels: what is worth knowing of the ways to decide a part of a space.
+
+A label is a way to decide: its score, which should be large, and its costs, which should be small. One that costs no
+less and scores no more than another can be forgotten. Labels of independent parts add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST = 20_000
+"""How many labels are kept at a place; beyond it they are thinned out, and the result is no longer certain."""
+
+Numbers: TypeAlias = "NDArray[Any]"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """``scores`` (n), ``costs`` (n, quantities), and for each label the choice it stands for: a row of ``origin``."""
+
+    scores: Numbers
+    costs: Numbers
+    origin: Numbers
+    certain: bool = True
+    """Whether no label was thinned out on the way."""
+
+    @classmethod
+    def single(cls, score: float, costs: Sequence[float]) -> Labels:
+        """One way to decide, with an empty origin."""
+        return cls(np.array([score]), np.array([costs], dtype=float), np.zeros((1, 0), dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def shifted(self, score: float, costs: Numbers) -> Labels:
+        """With something added to all."""
+        return Labels(self.scores + score, self.costs + costs, self.origin, self.certain)
+
+    def times(self, other: Labels, limits: Numbers) -> Labels:
+        """Every pair, added up; the origin of a pair is that of the left and the number of the right one."""
+        left, right = np.meshgrid(np.arange(len(self)), np.arange(len(other)), indexing="ij")
+        a, b = left.ravel(), right.ravel()
+        pairs = Labels(
+            self.scores[a] + other.scores[b],
+            self.costs[a] + other.costs[b],
+            np.column_stack([self.origin[a], b]),
+            self.certain and other.certain,
+        )
+        return pairs.pruned(limits)
+
+    def pruned(self, limits: Numbers) -> Labels:
+        """Without what is too costly or no better than another."""
+        fits = (self.costs <= limits + 1e-9 * np.abs(limits)).all(1)
+        kept = self.at(np.flatnonzero(fits))
+        kept = kept.at(_front(kept.scores, kept.costs))
+        if len(kept) <= MOST:
+            return kept
+        spaced = np.unique(np.linspace(0, len(kept) - 1, MOST).astype(np.int64))
+        thin = kept.at(spaced)
+        return Labels(thin.scores, thin.costs, thin.origin, certain=False)
+
+    def at(self, rows: Numbers) -> Labels:
+        return Labels(self.scores[rows], self.costs[rows], self.origin[rows], self.certain)
+
+
+def joined(parts: Sequence[Labels]) -> Labels:
+    """The labels of several alternatives; the number of the alternative comes first in the origin."""
+    width = max(part.origin.shape[1] for part in parts)
+    origins = [
+        np.column_stack([np.full(len(part), number), np.pad(part.origin, ((0, 0), (0, width - part.origin.shape[1])))])
+        for number, part in enumerate(parts)
+    ]
+    return Labels(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.costs for part in parts]),
+        np.concatenate(origins),
+        all(part.certain for part in parts),
+    )
+
+
+def _front(scores: Numbers, costs: Numbers) -> Numbers:
+    """The rows that no other row dominates, cheapest first; of equals, the first."""
+    if not len(scores):
+        return np.arange(0)
+    keys = [np.arange(len(scores)), -scores, *costs.T[::-1]]
+    rows = np.lexsort(keys)
+    if costs.shape[1] == 0:
+        return rows[:1]
+    if costs.shape[1] == 1:
+        before = np.maximum.accumulate(np.concatenate([[-np.inf], scores[rows][:-1]]))
+        return rows[scores[rows] > before]
+    kept: list[int] = []
+    for row in rows:
+        seen = np.array(kept, dtype=np.int64)
+        if not ((scores[seen] >= scores[row]) & (costs[seen] <= costs[row]).all(1)).any():
+            kept.append(int(row))
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,224 @@
+"""The smallest and the largest value of a formula over all architectures of a space, by eliminating variables.
+
+A formula is a sum of tables, each over a few decisions. A decision is eliminated by adding up the tables that depend on
+it and keeping, for every case of the other decisions in them, its best item (Dechter, "Bucket elimination", 1999). That
+is exact. Where the joint table would be too large, the tables are optimised apart from each other (mini-buckets): the
+result is then a bound, below the minimum or above the maximum, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decide import Decisions
+from ..graph import Decision, DecisionKind
+from .conditions import Literal, Monomial
+from .formula import Formula
+from .prices import Amount
+
+LARGEST = 500_000
+"""How many cases a table may have."""
+
+ROUGH = 2_000
+"""The same, where no more than a bound can be found."""
+
+Table: TypeAlias = "NDArray[Any]"
+
+State: TypeAlias = "tuple[int, ...]"
+"""The items that a variable takes."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What is chosen at once: a decision with the ways to take its items, or one candidate of a pick of any number."""
+
+    decision: str
+    states: tuple[State, ...]
+    only: int | None = None
+
+    def __str__(self) -> str:
+        return self.decision if self.only is None else f"{self.decision}[{self.only}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A table over variables, one axis each; states by their numbers."""
+
+    scope: tuple[int, ...]
+    table: Table
+
+    def spread(self, scope: Sequence[int]) -> Table:
+        """The table over more variables, in this order, of length 1 where it does not depend on them."""
+        kept = [index for index in scope if index in self.scope]
+        turned = self.table.transpose([self.scope.index(index) for index in kept])
+        lengths = iter(turned.shape)
+        return turned.reshape([next(lengths) if index in self.scope else 1 for index in scope])
+
+
+class Variables:
+    """The decisions of a space as independent variables."""
+
+    def __init__(self, decisions: Mapping[str, Decision]) -> None:
+        self.all: list[Variable] = []
+        self._of: dict[str, list[int]] = {}
+        for path, decision in decisions.items():
+            for variable in _variables(path, decision):
+                self._of.setdefault(path, []).append(len(self.all))
+                self.all.append(variable)
+
+    def of(self, literal: Literal) -> int:
+        """The variable that settles whether an item is taken."""
+        path, item = literal
+        several = self._of[path]
+        return several[0] if self.all[several[0]].only is None else several[item]
+
+    def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
+        """Terms as tables, one per set of variables, and what is constant."""
+        constant: Amount = 0
+        by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
+        for monomial, value in terms:
+            scope = tuple(sorted({self.of(literal) for literal in monomial}))
+            if scope:
+                by_scope.setdefault(scope, []).append((monomial, value))
+            else:
+                constant += value
+        return [self.factor(scope, group) for scope, group in by_scope.items()], constant
+
+    def factor(self, scope: tuple[int, ...], terms: Sequence[tuple[Monomial, Amount]]) -> Factor:
+        whole = all(isinstance(value, int) for _, value in terms)
+        lengths = [len(self.all[index].states) for index in scope]
+        table: Table = np.zeros(lengths, dtype=np.int64 if whole else np.float64)
+        for monomial, value in terms:
+            ways: list[list[int]] = []
+            for index in scope:
+                wanted = {item for path, item in monomial if self.of((path, item)) == index}
+                ways.append([n for n, state in enumerate(self.all[index].states) if wanted <= set(state)])
+            table[np.ix_(*ways)] += value
+        return Factor(scope, table)
+
+    def decisions(self, states: Mapping[int, int]) -> Decisions:
+        """What the states of all variables decide."""
+        return {
+            path: tuple(sorted(item for index in several for item in self.all[index].states[states[index]]))
+            for path, several in self._of.items()
+        }
+
+    def size(self, scope: Iterable[int]) -> int:
+        return math.prod(len(self.all[index].states) for index in scope)
+
+
+def _variables(path: str, decision: Decision) -> Iterator[Variable]:
+    items = range(len(decision.items))
+    if decision.kind is DecisionKind.ANY:
+        for item in items:
+            yield Variable(path, ((), (item,)), item)
+    elif decision.kind is DecisionKind.PICK:
+        yield Variable(path, tuple(combinations(items, decision.take)))
+    else:
+        yield Variable(path, tuple((item,) for item in items if decision.derivable[item]))
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best value; ``exact`` says whether it is reached (``states`` then does) or only a bound."""
+
+    value: Amount
+    exact: bool
+    states: Mapping[int, int] | None = None
+
+
+def order(variables: Variables, scopes: Iterable[Sequence[int]]) -> list[int]:
+    """In which order to eliminate variables: always the one whose joint table is the smallest."""
+    neighbours: dict[int, set[int]] = {}
+    for scope in scopes:
+        for index in scope:
+            neighbours.setdefault(index, set()).update(other for other in scope if other != index)
+    found: list[int] = []
+    while neighbours:
+        index = min(neighbours, key=lambda i: (variables.size(neighbours[i]), i))
+        around = neighbours.pop(index)
+        for other in around:
+            neighbours[other] |= around - {other}
+            neighbours[other].discard(index)
+        found.append(index)
+    return found
+
+
+def minimum(variables: Variables, factors: Sequence[Factor], constant: Amount = 0, largest: int = LARGEST) -> Optimum:
+    """The smallest value of a sum of tables, of which those that are joined have at most ``largest`` cases."""
+    exact, value = True, constant
+    pending = list(factors)
+    best: list[tuple[int, tuple[int, ...], Table]] = []
+    for index in order(variables, (factor.scope for factor in factors)):
+        mine = [factor for factor in pending if index in factor.scope]
+        pending = [factor for factor in pending if index not in factor.scope]
+        groups = _groups(variables, mine, largest)
+        exact &= len(groups) == 1
+        for group in groups:
+            scope = tuple(sorted({other for factor in group for other in factor.scope} - {index}))
+            joint = _joint(group, (*scope, index))
+            best.append((index, scope, joint.argmin(-1)))
+            if scope:
+                pending.append(Factor(scope, joint.min(-1)))
+            else:
+                value += joint.min().item()
+    if not exact:
+        return Optimum(value, False)
+    states: dict[int, int] = dict.fromkeys(range(len(variables.all)), 0)
+    for index, scope, argument in reversed(best):
+        states[index] = int(argument[tuple(states[other] for other in scope)])
+    return Optimum(value, True, states)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Between which values a quantity lies over a space; what is not exact is a bound."""
+
+    low: Amount
+    high: Amount
+    low_exact: bool = True
+    high_exact: bool = True
+
+
+def range_of(formula: Formula, variables: Variables) -> Range:
+    """The smallest and the largest value of a formula."""
+    largest = LARGEST if formula.exact else ROUGH
+    low = minimum(variables, *variables.factors(formula.least.items()), largest)
+    high = maximum(variables, *variables.factors(formula.terms.items()), largest)
+    return Range(low.value, high.value, low.exact and formula.exact, high.exact and formula.exact)
+
+
+def maximum(variables: Variables, factors: Sequence[Factor], constant: Amount = 0, largest: int = LARGEST) -> Optimum:
+    """The largest value of a sum of tables."""
+    turned = [Factor(factor.scope, -factor.table) for factor in factors]
+    found = minimum(variables, turned, -constant, largest)
+    return Optimum(-found.value, found.exact, found.states)
+
+
+def _groups(variables: Variables, factors: Sequence[Factor], largest: int) -> list[list[Factor]]:
+    """Tables to be added up: all, or as many as make no table that is too large."""
+    groups: list[tuple[set[int], list[Factor]]] = []
+    for factor in sorted(factors, key=lambda f: -len(f.scope)):
+        for scope, group in groups:
+            if variables.size(scope | set(factor.scope)) <= largest:
+                scope |= set(factor.scope)
+                group.append(factor)
+                break
+        else:
+            groups.append((set(factor.scope), [factor]))
+    return [group for _, group in groups]
+
+
+def _joint(group: Sequence[Factor], scope: Sequence[int]) -> Table:
+    """The sum of tables, over all variables of a scope."""
+    total = group[0].spread(scope)
+    for factor in group[1:]:
+        total = total + factor.spread(scope)
+    return total
