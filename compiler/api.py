@@ -85,14 +85,9 @@ def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
     """
     from hdas_dsl.printer import print_module
 
-    from .costs.choose import derive_within
     from .derivation import derive_module
-    from .requirements import Requirements
 
-    raw = supernet.alphas if alphas is None else alphas
-    values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
-    answer = derive_within(Requirements(supernet.space), values, supernet.derive.by)
-    return print_module(derive_module(supernet.space, answer.chosen))
+    return print_module(derive_module(supernet.space, supernet.answer(alphas).chosen))
 
 
 def train(

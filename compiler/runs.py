@@ -21,7 +21,7 @@ from hdas_dsl.modules import Unit
 from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 
-from .costs.choose import Answer, derive_within, prepare
+from .costs.choose import Answer, prepare
 from .data.load import Data, load_data
 from .derivation import derive_module
 from .elaborate import Elaborated
@@ -151,8 +151,7 @@ def search_phase(
     """
     space, settings = phase.network, phase.settings
     check_relaxation(settings)
-    required = Requirements(space)
-    prepare(required)
+    prepare(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = relaxed(space, settings)
@@ -168,8 +167,7 @@ def search_phase(
         checkpoint_every=config.checkpoint_every,
     )
     outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
-    values = {path: alpha.double().tolist() for path, alpha in outcome.alphas.items()}
-    answer = derive_within(required, values, settings.derive.by)
+    answer = supernet.answer(outcome.alphas)
     if answer.told:
         say(f"requirements: {answer.told}")
     provenance = provenance_of(program, phase, outcome, answer)

@@ -16,6 +16,7 @@ from torch import Tensor, nn, special
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
 
+from .costs.choose import Answer, derive_within
 from .costs.conditions import Entangled
 from .costs.expectation import Expectation
 from .costs.prices import Undefined
@@ -64,6 +65,7 @@ class Relaxed(nn.Module):
         self.derive = derive or Strongest()
         self.network = network
         self.totals = totals_of(space)
+        self.required = Requirements(space)
         self.architecture = nn.ParameterDict(
             {
                 _key(path): nn.Parameter(init * torch.randn(decision.alphas))
@@ -154,9 +156,27 @@ class Relaxed(nn.Module):
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
         """What deriving now, or from the given alphas, decides."""
-        raw = self.alphas if alphas is None else alphas
-        values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
-        return decided(self.space, values, self.derive)
+        return decided(self.space, self.raw(alphas), self.derive)
+
+    def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
+        """What a search derives: what deriving decides, or the best that satisfies what the space requires.
+
+        Raises:
+            UsageError: nothing satisfies it, or that cannot be seen to.
+        """
+        chosen = self.chosen(alphas)
+        return (
+            Answer.of(chosen) if self.meets(chosen) else derive_within(self.required, self.raw(alphas), self.derive.by)
+        )
+
+    def meets(self, chosen: Decisions) -> bool:
+        """Whether decisions select an architecture that satisfies what the space requires."""
+        return not self.required or self.required.met(chosen)
+
+    def raw(self, alphas: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
+        """The alphas, or those given, as numbers."""
+        found = self.alphas if alphas is None else alphas
+        return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
 
     def decisions(self) -> dict[str, str]:
         """The leading architecture, for people."""

@@ -159,12 +159,12 @@ def test_draws_meet_requirements():
         chosen = sampled.draw(sampled.logits()).chosen
         derived = space(print_module(derive_module(searched, chosen)))
         assert sum(p.numel() for p in sampled.network.parameters()) > 300
-        assert sampled.path(chosen).params <= 300
+        assert sampled.operations.calls(chosen)[0].params <= 300
         assert derived.decisions == {}
     with torch.no_grad():
         for path, alpha in sampled.alphas.items():
             alpha.copy_(torch.arange(len(alpha), 0.0, -1) if path.startswith("Net.n") else torch.arange(len(alpha)))
-    assert sampled.path(sampled.chosen()).params <= 300
+    assert sampled.operations.calls(sampled.chosen())[0].params <= 300
     impossible = one_of_each(Sample(), space(NET.replace("  w = 4", "  require params <= 30\n  w = 4")))
     with pytest.raises(UsageError, match="none meets"):
         impossible.draw(impossible.logits())

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..decide import Decisions
+from ..costs.choose import Answer, derive_within
+from ..decide import Decisions, decided
 from ..elaborate import Elaborated
 from ..errors import UsageError
-from ..onepath import Nothing, Path
-from ..requirements import Requirements
+from ..onepath import Nothing
 from ..settings import Derivation
 from ..supernet import Relaxed
 from ..widths import Unsolvable
@@ -54,7 +54,7 @@ class OnePath(Relaxed):
         operations = Operations(space.block.graph, space.decisions, share)
         super().__init__(space, operations.module, init, derive)
         self.operations = operations
-        self.required = Requirements(space)
+        self.last: tuple[dict[str, list[float]], Answer] | None = None
 
     def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
         """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
@@ -76,32 +76,43 @@ class OnePath(Relaxed):
             shift = noise(self.space.decisions, clean)
             noisy = {path: values + shift[path] for path, values in clean.items()}
             chosen = drawn(self.space.decisions, noisy)
-            if self.path(chosen) is not None:
+            if self.meets(chosen):
                 return Draw(chosen, noisy)
         raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
 
-    def path(self, chosen: Decisions) -> Path | None:
-        """What decisions select; None where that is no architecture or misses a requirement."""
+    def meets(self, chosen: Decisions) -> bool:
         try:
-            path, _ = self.operations.calls(chosen)
+            self.operations.calls(chosen)
         except (Nothing, Unsolvable):
-            return None
-        return path if not self.required or self.required.met(chosen) else None
+            return False
+        return super().meets(chosen)
 
     def probability(self, clean: Mapping[str, Tensor], draw: Draw) -> Tensor:
         """The logarithm of the probability of a draw, differentiable in the logits; requirements left aside."""
         path, _ = self.operations.calls(draw.chosen)
         return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, path.used)
 
-    @torch.no_grad()
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
-        """What deriving decides; where that is no architecture, or misses a requirement, the best of some draws."""
-        found = super().chosen(alphas)
-        if self.path(found) is not None:
-            return found
-        raw = {path: alpha.detach().cpu() for path, alpha in (self.alphas if alphas is None else alphas).items()}
-        clean = logits(self.space.decisions, raw, self.derive.by)
+        """What deriving decides; where that is no architecture, or misses a requirement, the best that is one."""
+        return self.answer(alphas).chosen
+
+    def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
+        raw = self.raw(alphas)
+        if self.last is None or self.last[0] != raw:
+            self.last = raw, self._answer(raw)
+        return self.last[1]
+
+    @torch.no_grad()
+    def _answer(self, raw: dict[str, list[float]]) -> Answer:
+        found = decided(self.space, raw, self.derive)
+        if self.meets(found):
+            return Answer.of(found)
+        if self.required:
+            answer = derive_within(self.required, raw, self.derive.by)
+            if self.meets(answer.chosen):
+                return answer
+        clean = logits(self.space.decisions, {path: torch.tensor(alpha) for path, alpha in raw.items()}, self.derive.by)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             draws = [self.draw(clean) for _ in range(CANDIDATES)]
-        return max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen
+        return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
