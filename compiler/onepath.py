@@ -10,21 +10,22 @@ Nothing comes of nothing: what a pick of any number leaves without a source does
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from .decide import Decisions
-from .graph import Decision, DecisionKind, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from .elaborate.state import Fault
+from .elaborate.widths import Widths, solve
+from .graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
 from .primitives import PRIMITIVES
-from .symbolic import Open, Var, settle
-from .widths import Application, open_widths
+from .symbolic import Open, Var, largest, settle
 
 Dims = tuple[int, ...]
 
 
 class Nothing(Exception):
-    """The decisions leave nothing of the network: its output takes none of what it could."""
+    """The decisions select no network: its output takes none of what it could, or its open widths have no solution."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class Paths:
             changed |= len(there) < len(sources)
             taken[index] = there
         if self.output in gone:
-            raise Nothing
+            raise Nothing("the output takes none of what it could")
         if changed:
             needed = {self.output}
             for index in sorted(taken, reverse=True):
@@ -205,7 +206,7 @@ class Paths:
 
     # ------------------------------------------------------------ parameters and shapes
 
-    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Mapping[int, int]) -> Step:
+    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> Step:
         known = self._steps.get(index)
         if known is not None and known.sources == sources:
             return known
@@ -216,31 +217,73 @@ class Paths:
         shape = self._dims(index, chosen, widths)
         undecided = self.undecided[index]
         if isinstance(payload, Prim) and undecided:
-            payload = Prim(payload.name, tuple((key, _settled(v, chosen, shape[0])) for key, v in payload.attrs))
+            payload = Prim(payload.name, tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
         step = Step(index, node.name, payload, sources, inputs, shape, undecided)
         if not undecided:
             self._steps[index] = step
         return step
 
-    def _dims(self, index: int, chosen: Decisions, widths: Mapping[int, int]) -> Dims:
+    def _dims(self, index: int, chosen: Decisions, widths: Widths) -> Dims:
         shape: Shape = self.nodes[index].shape
         if not self.undecided[index]:
             return shape.dims  # type: ignore[return-value]
-        return tuple(_settled(dim, chosen, widths.get(index, 0)) for dim in shape.dims)
+        return tuple(_settled(dim, chosen, widths) for dim in shape.dims)
 
-    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Decisions) -> dict[int, int]:
-        """The open widths of an architecture."""
-        applications: dict[int, Application] = {}
-        for index, sources in taken.items():
+    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Decisions) -> Widths:
+        """The open widths of an architecture; what stands for a choice is as wide as what was chosen, like a sum."""
+        graph = SpaceGraph()
+        place: dict[int, int] = {}
+        for index in sorted(taken):
             node = self.nodes[index]
-            prim = node.payload if isinstance(node.payload, Prim) else Prim("identity")
-            width = _settled(node.shape.c, chosen, None)
-            applications[index] = Application(node.name, prim.name, sources, width)
-        return open_widths(applications)
+            payload = node.payload if isinstance(node.payload, Input | Prim) else Prim("add")
+            shape = Shape(tuple(_settled(dim, chosen) for dim in node.shape.dims))
+            sources = tuple(place[source] for source in taken[index])
+            place[index] = graph.add(replace(node, payload=payload, shape=shape), sources)
+        graph.output = place[self.output]
+        try:
+            return solve(Block("network", "network", None, graph))
+        except Fault as fault:
+            raise Nothing(fault.diagnostic.message) from None
 
 
-def _settled(value: Any, chosen: Decisions, width: Any) -> Any:
-    """A value under decisions; ``width`` stands for one that is open."""
+def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any:
+    """A value under decisions, and with open widths where they are known."""
     if isinstance(value, Var):
         value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))
-    return width if isinstance(value, Open) else value
+    return value if widths is None or not isinstance(value, Open) else widths.get(value, value)
+
+
+def bounds(graph: SpaceGraph) -> dict[Open, int]:
+    """The most that each open width of a flat graph can be: as many channels as its readers bear."""
+    found: dict[Open, int] = {}
+
+    def known(width: Extent) -> int | None:
+        return found.get(width) if isinstance(width, Open) else int(largest(width))
+
+    def raised(width: Extent, number: int | None) -> bool:
+        if not isinstance(width, Open) or number is None or number <= found.get(width, 0):
+            return False
+        found[width] = number
+        return True
+
+    nodes = [(node, [graph.node(source).shape.c for source in graph.sources(index)]) for index, node in graph.order()]
+    bounding = [(node.shape.c, widths) for node, widths in reversed(nodes) if _bounds(node)]
+    joins = [(node.shape.c, widths) for node, widths in nodes if _is(node, "concat")]
+    changed = True
+    while changed:
+        changes = [raised(width, known(whole)) for whole, widths in bounding for width in widths]
+        if not any(changes):
+            # What no reader bounds is a concatenation of all that may be in it.
+            totals = [(whole, [known(width) for width in widths]) for whole, widths in joins if known(whole) is None]
+            changes = [raised(whole, sum(n or 0 for n in parts)) for whole, parts in totals if None not in parts]
+        changed = any(changes)
+    return found
+
+
+def _bounds(node: Node) -> bool:
+    """Whether what a node reads is not wider than itself, where that is open."""
+    return isinstance(node.payload, Mix | Weigh) or _is(node, "add", "concat", "cut")
+
+
+def _is(node: Node, *names: str) -> bool:
+    return isinstance(node.payload, Prim) and node.payload.name in names

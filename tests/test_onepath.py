@@ -14,7 +14,10 @@ from test_law_onehot import WIDTHS, Decided, matched
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from compiler.decide import Decisions
+from compiler.derivation.presence import settle
 from compiler.elaborate import Elaborated
+from compiler.graph import Prim, SpaceGraph
 from compiler.lower import attribute
 from compiler.passes import FLATTEN
 from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature
@@ -116,7 +119,7 @@ def test_a_path_equals_the_derived_network(name, seed):
     _, derived = architecture(searched, chosen, relaxed=True)
     network = Network(derived, training_only=False).double()
     wide, narrow = Decided(searched.block.graph, chosen), Decided(derived.block.graph, {})
-    pairs = {b: a for a, b in matched(wide, narrow)}
+    pairs = {attribute(b): attribute(a) for a, b in matched(wide, narrow)}
     share_of(one, network.network, pairs)
     x = images(searched)
     ours, theirs = one(x, chosen), network(x)
@@ -206,3 +209,61 @@ def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
     for path, weight in hard.named_parameters():
         if weight.grad is not None:
             torch.testing.assert_close(weight.grad, theirs[path].grad, rtol=1e-8, atol=1e-10)
+
+
+# ---------------------------------------------------------------- spaces that cannot be mixed
+
+
+class Present(Decided):
+    """Under `prune`, nothing comes of nothing."""
+
+    def __init__(self, graph: SpaceGraph, chosen: Decisions) -> None:
+        super().__init__(graph, chosen)
+        self.known: dict[int, list[int]] = {}
+        self.every = self.graph.sources
+        self.graph.sources = self.present
+
+    def present(self, index: int) -> tuple[int, ...]:
+        sources = self.every(index)
+        return tuple(s for s in sources if self.terms(s)) if self.joins(index) else sources
+
+    def joins(self, index: int) -> bool:
+        payload = self.graph.node(index).payload
+        return isinstance(payload, Prim) and payload.name == "concat"
+
+    def terms(self, index: int) -> list[int]:
+        if index not in self.known:
+            payload, sources = self.graph.node(index).payload, self.every(index)
+            there = [bool(self.terms(source)) for source in sources]
+            whole = any(there) if self.joins(index) else all(there)
+            exists = not isinstance(payload, Prim) or payload.name == "add" or whole
+            self.known[index] = super().terms(index) if exists else []
+        return self.known[index]
+
+
+def check_derived(searched: Elaborated, seed: int) -> bool:
+    """Law 3 for a random architecture, if it is one: the derived network, its weights slices of those here."""
+    one, chosen = randomize(Sampled(searched)), random_decisions(searched, seed)
+    if not one.meets(chosen):
+        return False
+    _, derived = architecture(searched, chosen, relaxed=True)
+    network = randomize(Network(derived, training_only=False), seed=1)
+    wide = Present(searched.block.graph, settle(searched, chosen).chosen)
+    pairs = {attribute(b): attribute(a) for a, b in matched(wide, Decided(derived.block.graph, {}))}
+    share_of(one, network.network, pairs)
+    x = images(searched)
+    assert_same({"output": one(x, chosen)}, {"output": network(x)}, 1e-10)
+    return True
+
+
+def test_open_widths():
+    searched = space("nasbench101.hsp", c=10, stacks=1, cells=2, size=8)
+    assert sum(check_derived(searched, seed) for seed in range(12)) > 3
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(), st.integers(0, 2**16))
+def test_random_spaces_that_may_not_be_mixable(text, seed):
+    searched = space(text)
+    if searched.is_space:
+        check_derived(searched, seed)

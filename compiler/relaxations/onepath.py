@@ -19,7 +19,6 @@ from ..errors import UsageError
 from ..onepath import Nothing
 from ..settings import Derivation
 from ..supernet import Relaxed
-from ..widths import Unsolvable
 from .draws import Logits, drawn, log_probability, logits, noise
 from .operations import Operations
 
@@ -83,7 +82,7 @@ class OnePath(Relaxed):
     def meets(self, chosen: Decisions) -> bool:
         try:
             self.operations.calls(chosen)
-        except (Nothing, Unsolvable):
+        except Nothing:
             return False
         return super().meets(chosen)
 

@@ -21,11 +21,10 @@ from ..decide import Decisions
 from ..errors import LoweringError
 from ..graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
 from ..lower import attribute, tree
-from ..onepath import Dims, Path, Paths, Step
+from ..onepath import Dims, Path, Paths, Step, bounds
 from ..passes import FLATTEN
 from ..primitives import PRIMITIVES, Primitive
 from ..symbolic import Open, Var, largest
-from ..widths import largest_widths
 
 CACHED = 64
 """How many architectures are remembered as calls; to find those of another takes about a millisecond."""
@@ -77,7 +76,7 @@ class Operations:
         flat = FLATTEN.run(graph)
         self.paths = Paths(flat, decisions)
         nodes = self.paths.nodes
-        widths = largest_widths(flat) if self.paths.is_open else {}
+        widths = bounds(flat) if self.paths.is_open else {}
         self.built: dict[int, Built] = {}
         for index, node in enumerate(nodes):
             if isinstance(node.payload, Prim) and node.payload.name != "drop_path":
@@ -93,19 +92,23 @@ class Operations:
         self.module = tree({name: self.built[index].module for index, name in names.items()})
         self.cached: OrderedDict[object, tuple[Path, tuple[Call, ...]]] = OrderedDict()
 
-    def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[int, int]) -> Built | None:
+    def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
         spec = PRIMITIVES.get(prim.name)
         if spec is None:
             raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
         if emitted(prim.name, len(self.paths.sources[index])) is not None:
             return None
 
+        def most(value: Any) -> Any:
+            if isinstance(value, Open) and value not in widths:
+                raise LoweringError(f"'{node.name}' has an open width that nothing bounds")
+            return widths[value] if isinstance(value, Open) else largest(value)
+
         def dims(at: int) -> Dims:
-            shape = self.paths.nodes[at].shape
-            return tuple(widths[at] if isinstance(dim, Open) else int(largest(dim)) for dim in shape.dims)
+            return tuple(int(most(dim)) for dim in self.paths.nodes[at].shape.dims)
 
         inputs, shape = tuple(dims(source) for source in self.paths.sources[index]), dims(index)
-        attrs = {key: shape[0] if isinstance(value, Open) else largest(value) for key, value in prim.attrs}
+        attrs = {key: most(value) for key, value in prim.attrs}
         return Built(spec, spec.build(attrs, inputs, shape), attrs, inputs, shape)
 
     # ------------------------------------------------------------ running
