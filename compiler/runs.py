@@ -246,13 +246,14 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
         settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2])
     )
     output = space.block.graph.output
-    classes = None if output is None else space.block.graph.node(output).shape.c
+    made = None if output is None else space.block.graph.node(output).shape
+    classes = None if made is None else made.c
     if classes != data.classes:
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
         raise UsageError(
             f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
         )
-    return data
+    return data if made is None or not made.space else data.everywhere(made.largest[1:])
 
 
 # ---------------------------------------------------------------- training, evaluation
