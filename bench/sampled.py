@@ -1,7 +1,7 @@
 """What does a step on a drawn architecture cost in the supernet, beside a step on that network alone?
 
 Architectures are drawn one after the other. Each is built as a network of its own, and both take weight steps
-(forwards, backwards, SGD) in turn; a step of the supernet includes drawing the architecture and reading it off the space.
+(forwards, backwards, SGD) in turn; a step of the supernet includes drawing the architecture and reading it off.
 
     python bench/sampled.py spaces/darts.hsp --set c=8 --set cells=4
     python bench/sampled.py spaces/ofa_mobilenetv3.hsp --set "image=(3, 96, 96)" --relax "sample(share = true)" --json
