@@ -12,7 +12,7 @@ from .elaborate import Elaborated
 from .errors import UsageError
 from .genotype import genotype_text
 from .graph import Block, Call, Decision, DecisionKind
-from .passes import PASSES, run_passes
+from .passes import PASSES, STRUCTURAL, Target, run_passes, weighed
 from .program import Program
 
 
@@ -25,10 +25,10 @@ def hierarchy(space: Elaborated) -> str:
 
 
 def python(space: Elaborated) -> str:
-    """The code that the network is lowered to."""
+    """The code that the network is lowered to, operation by operation; what the other passes make of it is for machines."""
     from .lower import code, lower
 
-    return code(lower(run_passes(space.block.graph), space.decisions))
+    return code(lower(run_passes(space.block.graph, STRUCTURAL), space.decisions))
 
 
 def _after(count: int) -> Callable[[Elaborated], str]:
@@ -36,9 +36,38 @@ def _after(count: int) -> Callable[[Elaborated], str]:
     return lambda space: run_passes(space.block.graph, PASSES[:count]).pretty()
 
 
+def passes(space: Elaborated) -> str:
+    """What each pass does to the cost of a step on this machine, and which of them pay."""
+    target = Target.on()
+    _, ran = weighed(space.block.graph, PASSES, target)
+    rows = [("pass", "nodes", "multiply-adds", "traffic", "held", "operations", "step", "")]
+    for item in ran:
+        cost = item.after
+        rows.append(
+            (
+                item.name,
+                str(cost.nodes),
+                f"{cost.work * target.batch / 1e9:.1f} G",
+                f"{cost.traffic * target.batch / 2**20:.0f} MiB",
+                f"{cost.held * target.batch / 2**20:.0f} MiB",
+                str(cost.launches),
+                f"{cost.seconds(target):.3f} s",
+                "" if item.kept else "left out",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in rows
+    ]
+    head = f"estimated for forward and backward of {target.batch} images on: {target.machine.name}"
+    return "\n".join([head, "", *lines]) + "\n"
+
+
 SPACES: dict[str, Callable[[Elaborated], str]] = {
     "graph": hierarchy,
     **{item.name: _after(position + 1) for position, item in enumerate(PASSES)},
+    "passes": passes,
     "code": python,
     "dot": dot,
 }

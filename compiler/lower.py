@@ -10,13 +10,15 @@ import keyword
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 from torch import fx, nn
 
 from .errors import LoweringError
-from .graph import Decision, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from .fused.modules import WeightedSum, WeightedSums
+from .fused.program import Program, position, program_of, weight_plan
+from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .primitives import PRIMITIVES, decided
 from .symbolic import Open, Var
@@ -59,13 +61,20 @@ class Region:
         return f"{self.scope[-1]}." if self.scope else ""
 
 
-def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bool = False) -> fx.GraphModule:
+def lower(
+    graph: SpaceGraph,
+    decisions: Mapping[str, Decision],
+    *,
+    drop_path: bool = False,
+    holders: Mapping[str, nn.Module] | None = None,
+) -> fx.GraphModule:
     """Lower a flat graph.
 
     Args:
         graph: a graph that holds only primitives and choices (`passes.flatten`).
         decisions: the decisions that it mentions, by path.
         drop_path: keep the primitive of that name, which a training schedules; else it vanishes.
+        holders: the modules of some primitives, by the nodes' names (`hold`); others are built here.
 
     Returns:
         A module of the network's inputs (batches first) and, where there are choices, ``weights``: a mapping from
@@ -74,7 +83,24 @@ def lower(graph: SpaceGraph, decisions: Mapping[str, Decision], *, drop_path: bo
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
     """
-    return _Lowering(graph, decisions, drop_path).region(_regions(graph))
+    return _Lowering(graph, decisions, drop_path, holders or {}).region(_regions(graph))
+
+
+def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
+    """The modules of all primitives with parameters or state, built in the order of a flat graph.
+
+    So the values that they start from do not depend on what passes make of the graph.
+    """
+    holders: dict[str, nn.Module] = {}
+    for index, node in graph.order():
+        prim = node.payload
+        spec = PRIMITIVES.get(prim.name) if isinstance(prim, Prim) else None
+        if isinstance(prim, Prim) and spec is not None and not spec.pure:
+            shapes = [graph.node(source).shape for source in graph.sources(index)]
+            for shape in (*shapes, node.shape):
+                _closed(shape, node)
+            holders[node.name] = spec.build(decided(prim.values), [s.largest for s in shapes], node.shape.largest)
+    return holders
 
 
 def _regions(graph: SpaceGraph) -> Region:
@@ -94,8 +120,15 @@ def _regions(graph: SpaceGraph) -> Region:
 
 
 class _Lowering:
-    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], drop_path: bool) -> None:
+    def __init__(
+        self,
+        graph: SpaceGraph,
+        decisions: Mapping[str, Decision],
+        drop_path: bool,
+        holders: Mapping[str, nn.Module],
+    ) -> None:
         self.graph = graph
+        self.holders = holders
         self.decisions = decisions
         self.drop_path = drop_path
         self.readers: dict[int, set[int]] = {}
@@ -122,6 +155,10 @@ class _Lowering:
                 return True
             case Weigh(decision=decision):
                 return not self.decisions[decision].candidates
+            case Sum(terms=terms):
+                return any(self.factors(term.weight) for term in terms)
+            case Sums(sums=sums):
+                return any(self.factors(term.weight) for total in sums for term in total.terms)
         return self.mask(node) is not None
 
     def mask(self, node: Node) -> Var | None:
@@ -214,6 +251,13 @@ class _Lowering:
                 assert weights is not None
                 one = graph.call_function(operator.getitem, (self.of(graph, weights, decision), position))
                 return self.called(graph.call_function(operator.mul, (one, sources[0])), node, region)
+            case Sum() as total:
+                return self.sums(index, node, (total,), graph, modules, values, weights, region)
+            case Sums(sums=sums):
+                return self.sums(index, node, sums, graph, modules, values, weights, region)
+            case Item(index=position):
+                item = graph.call_function(operator.getitem, (sources[0], position))
+                return self.called(item, node, region)
             case Prim(name="drop_path") if not self.drop_path:
                 return sources[0]
             case Prim():
@@ -246,8 +290,56 @@ class _Lowering:
         for shape in (*shapes, node.shape):
             _closed(shape, node)
         target = attribute(node.name.removeprefix(region.inner))
-        modules[target] = spec.build(decided(prim.values), [shape.largest for shape in shapes], node.shape.largest)
+        modules[target] = self.holders.get(node.name) or spec.build(
+            decided(prim.values), [shape.largest for shape in shapes], node.shape.largest
+        )
         return self.called(graph.call_module(target, tuple(sources)), node, region)
+
+    def sums(
+        self,
+        index: int,
+        node: Node,
+        sums: Sequence[Sum],
+        graph: fx.Graph,
+        modules: dict[str, nn.Module],
+        values: Mapping[int, fx.Node],
+        weights: fx.Node | None,
+        region: Region,
+    ) -> fx.Node:
+        """Sums of terms: a module without parameters, called with those that stayed at their own names."""
+        pending = list(self.graph.sources(index))
+        distinct = list(dict.fromkeys(pending))
+        programs: list[Program] = []
+        vectors: dict[tuple[str, ...], fx.Node] = {}
+        parts: list[fx.Node] = []
+        terms: list[Term] = []
+        for total in sums:
+            kept = [replace(term, weight=self.factors(term.weight)) for term in total.terms]
+            of, pending = pending[: len(kept)], pending[len(kept) :]
+            programs.append(program_of(replace(total, terms=tuple(kept)), of, distinct, terms))
+            terms += kept
+        for factor in (factor for term in terms for factor in term.weight):
+            decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions
+            if decisions not in vectors:
+                assert weights is not None
+                vectors[decisions] = self.all_weights(graph, weights, decisions)
+        for part in (part for term in terms for part in term.parts):
+            target = path_from(region.scope, part.scope, part.name)
+            modules[target] = self.holders.get(part.name) or PRIMITIVES[part.prim.name].build(
+                decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
+            )
+            parts.append(graph.get_attr(target))
+        name = attribute(node.name.removeprefix(region.inner))
+        while name in modules:
+            name += "_"
+        plan = weight_plan(terms, list(vectors), self.decisions)
+        modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(programs, plan)
+        read = [values[source] for source in distinct]
+        return self.called(graph.call_module(name, (list(vectors.values()), read, parts)), node, region)
+
+    def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
+        """Without those that are 1: a menu weighs its items itself."""
+        return tuple(f for f in weight if isinstance(f, Share) or not self.decisions[f.decision].candidates)
 
     def called(self, made: fx.Node, node: Node, region: Region) -> fx.Node:
         """The value under a name that a reader recognises."""
@@ -272,7 +364,7 @@ class _Lowering:
         """One weight per input of a mix."""
         every = self.all_weights(graph, weights, decisions)
         sizes = [len(self.decisions[decision].items) for decision in decisions]
-        flat = [[_position(assignment, sizes) for assignment in row] for row in rows]
+        flat = [[position(assignment, sizes) for assignment in row] for row in rows]
         total = 1
         for size in sizes:
             total *= size
@@ -284,13 +376,6 @@ class _Lowering:
                 return graph.call_function(operator.getitem, (every, slice(kept[0], None)))
             return graph.call_function(operator.getitem, (every, kept))
         return graph.call_function(row_sums, (every, flat))
-
-
-def _position(assignment: tuple[int, ...], sizes: Sequence[int]) -> int:
-    position = 0
-    for item, size in zip(assignment, sizes, strict=True):
-        position = position * size + item
-    return position
 
 
 def _closed(shape: Shape, node: Node) -> None:
@@ -307,6 +392,16 @@ def _word(name: str) -> str:
 def attribute(name: str) -> str:
     """A dotted name as a path of modules."""
     return ".".join(_safe(part) for part in name.split("."))
+
+
+def path_from(region: tuple[str, ...], scope: tuple[str, ...], name: str) -> str:
+    """The path of modules from a region to what lies in a scope inside it; names are full."""
+    places = [*scope[len(region) :], name]
+    around = [*region[-1:], *places[:-1]] if region else ["", *places[:-1]]
+    return ".".join(
+        attribute(place.removeprefix(f"{outer}.") if outer else place)
+        for place, outer in zip(places, around, strict=True)
+    )
 
 
 def _safe(word: str) -> str:

@@ -82,6 +82,13 @@ class GlobalPool(nn.Module):
         return x.flatten(2).mean(2)
 
 
+class ChannelsLast(nn.Module):
+    """The same values with channels last in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=torch.channels_last)
+
+
 class DropPath(nn.Module):
     """Drop the whole tensor of an image with probability ``rate`` and scale the others, only in training.
 

@@ -420,6 +420,17 @@ class Concat(Primitive):
         return graph.call_function(torch.cat, (list(inputs), 1))
 
 
+class ChannelsLast(Primitive):
+    """The same image with channels last in memory; the compiler's own (`passes.layout`)."""
+
+    name = "channels_last"
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        from .modules import ChannelsLast as Module
+
+        return Module()
+
+
 class Mul(Primitive):
     """``x * g``; a vector gates channel by channel."""
 

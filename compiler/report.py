@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from .cost import UNDEFINED, Costs, is_auxiliary
@@ -31,7 +32,9 @@ def describe(program: Program) -> dict[str, Any]:
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
         if not phase.optional:
-            total = None if total is None or found["cardinality"] is None else total * int(found["cardinality"])
+            total = (
+                None if total is None or found["cardinality"] is None else total * int(Decimal(found["cardinality"]))
+            )
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
@@ -39,7 +42,7 @@ def describe(program: Program) -> dict[str, Any]:
         "params": None,
         "macs": None,
         "memory": None,
-        "cardinality": None if total is None else str(total),
+        "cardinality": None if total is None else digits(total),
         "choices": None,
         "alphas": None,
         "input": None,
@@ -65,7 +68,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if known and space.is_space else {},
         "latency": latencies(space) if known and not space.is_space else {},
-        "cardinality": None if number is None else str(number),
+        "cardinality": None if number is None else digits(number),
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
         "input": list(space.input.dims),
@@ -133,12 +136,14 @@ def human(number: int | None) -> str:
     return "undefined" if number is None else f"{number:,}"
 
 
-def power(number: int | str | None) -> str:
+def digits(number: int) -> str:
+    """A count in full: Python itself refuses to write more than 4300 digits."""
+    return str(Decimal(number))
+
+
+def power(number: int | None) -> str:
     """A large count for people, with its order of magnitude."""
     if number is None:
         return "uncounted"
-    number = int(number)
-    text = f"{number:,}"
-    return (
-        text if len(text) < 30 else f"about {number // 10 ** (len(str(number)) - 3) / 100:.2f}e{len(str(number)) - 1}"
-    )
+    text = digits(number)
+    return f"{number:,}" if len(text) < 23 else f"about {text[0]}.{text[1:3]}e{len(text) - 1}"

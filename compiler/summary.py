@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     if phases is None:
         _network(console, facts, facts["name"])
         return
-    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {power(facts['cardinality'])} architectures")
+    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {_count(facts)} architectures")
     for phase in phases:
         console.print()
         after = f", after {', '.join(phase['after'])}" if phase["after"] else ""
@@ -34,7 +35,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows = [("input", shape), ("classes", str(facts["classes"]))]
     rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
     if is_space:
-        rows.append(("architectures", power(facts["cardinality"])))
+        rows.append(("architectures", _count(facts)))
         rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
     what = " (all candidates)" if is_space else ""
     later = "not known before the phases that it comes after" if facts.get("after") else "undefined: a width is open"
@@ -71,3 +72,7 @@ def _range(span: Mapping[str, Any]) -> str:
         for end, word in (("min", "least"), ("max", "most"))
     )
     return f"{low} to {high}"
+
+
+def _count(facts: Mapping[str, Any]) -> str:
+    return power(None if facts["cardinality"] is None else int(Decimal(facts["cardinality"])))

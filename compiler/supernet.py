@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn, special
+from torch import Tensor, fx, nn, special
 
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
@@ -24,9 +25,9 @@ from .decide import Decisions, decided, readable
 from .elaborate import Elaborated
 from .errors import UsageError
 from .graph import Decision, DecisionKind
-from .lower import lower
+from .lower import hold, lower
 from .modules import DropPath
-from .passes import PASSES, Pass, run_passes
+from .passes import FLATTEN, OPTIMISATIONS, Pass, Target, run_passes, weighed
 from .quantities import (
     Arithmetic,
     Constant,
@@ -188,9 +189,11 @@ class Supernet(Relaxed):
 
     Args:
         space: an elaborated network with choices.
-        passes: what is done to the graph before lowering; all by default, `(FLATTEN,)` for the naive lowering.
+        passes: what is done to the graph before lowering; `(FLATTEN,)` for the naive lowering, by default those that
+            pay on the target.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        target: the machine, its memory and the batch; by default this machine's CPU.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing.
@@ -199,13 +202,14 @@ class Supernet(Relaxed):
     def __init__(
         self,
         space: Elaborated,
-        passes: Iterable[Pass] = PASSES,
+        passes: Iterable[Pass] | None = None,
         init: float = 1e-3,
         derive: Derivation | None = None,
+        target: Target | None = None,
     ) -> None:
         if space.refusals:
             raise HspError(space.refusals)
-        super().__init__(space, lower(run_passes(space.block.graph, passes), space.decisions), init, derive)
+        super().__init__(space, lowered(space, passes, target or Target.on()), init, derive)
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
@@ -216,13 +220,19 @@ class Supernet(Relaxed):
 class Network(nn.Module):
     """A discrete network: ``forward(images)`` gives logits, in training with the auxiliary ones where it has a head."""
 
-    def __init__(self, space: Elaborated, passes: Iterable[Pass] = PASSES, *, training_only: bool = True) -> None:
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        *,
+        training_only: bool = True,
+        target: Target | None = None,
+    ) -> None:
         super().__init__()
         if space.is_space:
             raise ValueError(f"'{space.name}' still has choices; search it, or give an architecture")
-        graph = space.block.graph
-        self.has_aux = graph.aux is not None and training_only
-        self.network = lower(run_passes(graph, passes), {}, drop_path=training_only)
+        self.has_aux = space.block.graph.aux is not None and training_only
+        self.network = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
 
     @property
     def module(self) -> nn.Module:
@@ -239,6 +249,16 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.rate = rate
+
+
+def lowered(space: Elaborated, passes: Iterable[Pass] | None, target: Target) -> fx.GraphModule:
+    """A network after the given passes, or those that pay on the target; its weights start the same for all."""
+    flat = FLATTEN.run(space.block.graph)
+    if passes is None:
+        graph, _ = weighed(flat, OPTIMISATIONS, target)
+    else:
+        graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
+    return lower(graph, space.decisions, drop_path=target.drop_path, holders=hold(flat))
 
 
 def _key(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, Self, TypeAlias
 
 from .source import NOWHERE, Span
@@ -454,10 +455,10 @@ class Module(Node):
     lines: tuple[TopLine, ...]
     version: int = 1
 
-    @property
+    @cached_property
     def uses(self) -> tuple[Use, ...]:
         return tuple(line for line in self.lines if isinstance(line, Use))
 
-    @property
+    @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         return tuple(line for line in self.lines if isinstance(line, OpDef | MenuDef | GraphDef))

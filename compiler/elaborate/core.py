@@ -22,7 +22,7 @@ DEPTH = 200
 
 ENDLESS = "definitions are nested in each other without an end"
 
-STEPS = 500_000
+STEPS = 2_000_000
 """How many expressions and elements elaboration reads before it gives up; published spaces need ten thousand."""
 
 
@@ -40,6 +40,7 @@ class Core(ABC):
         self.templates: dict[object, tuple[Block, Product, bool]] = {}
         self.titles: dict[tuple[int, int], str] = {}
         self.opened = 0
+        self.titled: set[str] = set()
         self.depth = 0
         self.steps = 0
 
@@ -191,11 +192,11 @@ class Core(ABC):
         """The name of a definition in paths: its own, numbered when another definition of that name came first."""
         key = (id(function.definition), id(function.instance))
         if key not in self.titles:
-            taken = set(self.titles.values())
             name, number = function.name, 2
-            while name in taken:
+            while name in self.titled:
                 name, number = f"{function.name}_{number}", number + 1
             self.titles[key] = name
+            self.titled.add(name)
         return self.titles[key]
 
 

@@ -46,11 +46,15 @@ def addends(expr: ast.Expr) -> list[ast.Expr]:
 class Evaluating(Choosing):
     """What an expression means in a frame."""
 
-    def eval(self, expr: ast.Expr, frame: Frame, spot: str | None = None) -> Value:
-        """The value of an expression; ``spot`` is the place it is named after when a line is all it makes."""
+    def eval(self, expr: ast.Expr, frame: Frame, spot: str | None = None, last: int | None = None) -> Value:
+        """The value of an expression.
+
+        ``spot`` is the place it is named after when a line is all it makes. Of a bundle, only the ``last`` so many
+        values matter, so that a long family is not read as often as it has elements.
+        """
         self.step(expr.span)
         try:
-            value = self._eval(expr, frame, spot)
+            value = self._eval(expr, frame, spot, last)
             if isinstance(value, Bundle):
                 self.step(expr.span, len(flatten(value)))
             elif isinstance(value, Var):
@@ -62,7 +66,7 @@ class Evaluating(Choosing):
         frame.seen[frame.key(expr)] = value
         return value
 
-    def _eval(self, expr: ast.Expr, frame: Frame, spot: str | None) -> Value:
+    def _eval(self, expr: ast.Expr, frame: Frame, spot: str | None, last: int | None) -> Value:
         match expr:
             case ast.Number():
                 return expr.value
@@ -71,7 +75,7 @@ class Evaluating(Choosing):
             case ast.Name():
                 return self.name(expr, frame)
             case ast.Tuple():
-                return Bundle(tuple(self.eval(item, frame) for item in expr.items))
+                return Bundle(tuple(self.eval(item, frame, last=last) for item in expr.items))
             case ast.Field():
                 return self.field(expr, frame)
             case ast.Index():
@@ -83,7 +87,7 @@ class Evaluating(Choosing):
             case ast.Each():
                 raise Fault(Code.KIND, expr.span, "`each` stands only as an argument of a call")
             case ast.Earlier():
-                return self.earlier(expr, frame)
+                return self.earlier(expr, frame, last)
             case ast.Take():
                 return self.take(expr, frame, spot)
             case ast.Pipe():
@@ -163,16 +167,11 @@ class Evaluating(Choosing):
 
     def family(self, family: Family) -> Value:
         """All elements; as many as the size says where that is a decision."""
-        elements = self.elements(family)
+        elements = family.values()
         if family.size is None:
             return Bundle(elements)
         sizes = family.size.numbers
         return Var((family.size.path,), (len(sizes),), tuple(Bundle(elements[: int(size)]) for size in sizes))
-
-    def elements(self, family: Family) -> tuple[Value, ...]:
-        if UNKNOWN in family.elements.values():
-            raise Silent
-        return tuple(family.elements.values())
 
     def member(self, family: Family, index: tuple[int, ...], span: Span) -> Value:
         if index not in family.elements:
@@ -259,7 +258,7 @@ class Evaluating(Choosing):
             if not any(isinstance(index, ast.Range) for index in expr.indices):
                 return self.member(family, tuple(axis[0] for axis in axes), expr.span)
             chosen = {i: v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))}
-            return Bundle(self.elements(replace(family, elements=chosen)))
+            return Bundle(replace(family, elements=chosen).values())
         base = self.eval(expr.base, frame)
         if isinstance(base, Bundle) and len(expr.indices) == 1 and not isinstance(expr.indices[0], ast.Range):
             at = self.whole(expr.indices[0], frame)
@@ -310,17 +309,21 @@ class Evaluating(Choosing):
 
     # ------------------------------------------------------------ bundles
 
-    def earlier(self, expr: ast.Earlier, frame: Frame) -> Value:
+    def earlier(self, expr: ast.Earlier, frame: Frame, last: int | None) -> Value:
+        """The elements before this one, or those that hold the last so many values."""
         if frame.element is None or frame.element[0] != expr.family:
             raise Fault(
                 Code.NOT_EARLIER, expr.span, f"`earlier {expr.family}` stands only in a line of '{expr.family}'"
             )
         family = frame.text.families.get(expr.family)
-        return Bundle(self.elements(family) if family else ())
+        if family is None:
+            return Bundle(())
+        return Bundle(family.values() if last is None else family.last(last))
 
     def take(self, expr: ast.Take, frame: Frame, spot: str | None) -> Value:
-        bundle = self.eval(expr.bundle, frame)
         count = None if expr.count is None else self.whole(expr.count, frame)
+        most = (1 if count is None else count) if expr.end is ast.End.LAST else None
+        bundle = self.eval(expr.bundle, frame, last=most)
 
         def cut(value: Value) -> Value:
             items = flatten(value)
@@ -341,7 +344,7 @@ class Evaluating(Choosing):
         seeds = [part for arg in expr.args for part in flatten(self.eval(arg.value, frame))]
         earlier: list[Value] = []
         if frame.element is not None and frame.element[0] in frame.text.families:
-            earlier = list(self.elements(frame.text.families[frame.element[0]]))
+            earlier = list(frame.text.families[frame.element[0]].last(len(seeds)))
         kept = [*seeds, *earlier][-len(seeds) :] if seeds else []
         if not kept:
             raise Fault(Code.FEW, expr.span, "`prev` needs what comes before the first element")

@@ -13,7 +13,7 @@ from hdas_dsl.source import Span
 from ..formula import Product
 from ..graph import Block, Decision, Node, Payload, Shape, SpaceGraph
 from ..quantities import Preference
-from ..values import Tensor, Value
+from ..values import UNKNOWN, Bundle, Tensor, Value
 
 
 class Fault(Exception):
@@ -37,11 +37,26 @@ class Silent(Exception):
 
 @dataclass
 class Family:
-    """The elements that share a name. ``sizes`` is the decision on where the family ends, if it is one."""
+    """The elements that share a name. ``size`` is the decision on where the family ends, if it is one."""
 
     name: str
     elements: dict[tuple[int, ...], Value] = field(default_factory=dict)
     size: Decision | None = None
+
+    def values(self) -> tuple[Value, ...]:
+        return self.last(len(self.elements))
+
+    def last(self, count: int) -> tuple[Value, ...]:
+        """As many elements from the end as hold ``count`` values; a bundle may hold none."""
+        found: list[Value] = []
+        for value in reversed(self.elements.values()):
+            if count <= 0:
+                break
+            if value is UNKNOWN:
+                raise Silent
+            found.append(value)
+            count -= not isinstance(value, Bundle)
+        return tuple(reversed(found))
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ from ..elaborate import Elaborated
 from ..errors import LoweringError
 from ..graph import Input, SpaceGraph
 from ..lower import lower
-from ..passes import run_passes
+from ..passes import STRUCTURAL, run_passes
 from ..passes.flatten import flatten
 from ..passes.rewrite import without_dead
 from ..supernet import Network
@@ -117,7 +117,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
     with _seeded():
         graph = SpaceGraph()
         graph.nx, graph.inputs, graph.output = space.block.graph.nx, space.block.graph.inputs, space.block.graph.output
-        network = lower(without_dead(run_passes(graph), set()), {})
+        network = lower(without_dead(run_passes(graph, STRUCTURAL), set()), {})
         if weights is None:
             _settle(network, _random(4, space))
         else:

@@ -1,38 +1,133 @@
-"""The passes: each a file, a function, a word of `--emit` and a folder of golden tests. Here is their order."""
+"""The passes: each a file, a function, a word of `--emit` and a folder of golden tests. Here is their order.
+
+Each is weighed when it has run: what a step would cost on the target's machine (`estimate`) must not grow by it, or it
+is left out. So on a GPU, where many small operations cost more than their bytes, convolutions and norms stay whole.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..graph import SpaceGraph
+from .absorb import absorb
+from .accumulate import accumulate
+from .batch import batch
 from .drop_none import drop_none
+from .estimate import Estimate, estimate
 from .flatten import flatten
+from .fold import fold
+from .idle import idle
+from .layout import layout
+from .recompute import recompute
 from .share import share
+from .split import split
+from .target import CPU, CPU_WITH_KERNEL, CUDA, Machine, Target
+from .tie import tie
+
+__all__ = [
+    "CPU",
+    "CPU_WITH_KERNEL",
+    "CUDA",
+    "FLATTEN",
+    "OPTIMISATIONS",
+    "PASSES",
+    "STRUCTURAL",
+    "Machine",
+    "Pass",
+    "Ran",
+    "Target",
+    "run_passes",
+    "weighed",
+]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """A rewriting of the graph that keeps every output and every gradient (law 4)."""
+    """A rewriting of the graph that keeps every output and every gradient (law 4).
+
+    One that ``trades`` makes a step slower on purpose, and is not weighed; one that ``prepares`` the next is weighed
+    together with that.
+    """
 
     name: str
-    run: Callable[[SpaceGraph], SpaceGraph]
+    rewrite: Callable[[SpaceGraph, Target], SpaceGraph]
+    trades: bool = False
+    prepares: bool = False
+
+    def run(self, graph: SpaceGraph, target: Target = Target()) -> SpaceGraph:  # noqa: B008 (it is frozen)
+        """The graph that the pass makes of another."""
+        return self.rewrite(graph, target)
 
 
-FLATTEN = Pass("flatten", flatten)
+def _anywhere(name: str, rewrite: Callable[[SpaceGraph], SpaceGraph], prepares: bool = False) -> Pass:
+    """A pass that is the same for every target."""
+    return Pass(name, lambda graph, _: rewrite(graph), prepares=prepares)
+
+
+FLATTEN = _anywhere("flatten", flatten)
 """From the hierarchy to single primitives: every lowering needs it."""
 
 OPTIMISATIONS: tuple[Pass, ...] = (
-    Pass("drop_none", drop_none),
-    Pass("share", share),
+    Pass("idle", idle),
+    _anywhere("drop_none", drop_none),
+    _anywhere("share", share),
+    _anywhere("tie", tie),
+    _anywhere("accumulate", accumulate),
+    _anywhere("fold", fold),
+    Pass("absorb", absorb),
+    _anywhere("split", split, prepares=True),
+    _anywhere("batch", batch),
+    Pass("recompute", recompute, trades=True),
+    _anywhere("layout", layout),
 )
 """What makes a flat graph cheaper, in order; the naive lowering leaves all of them out."""
 
 PASSES: tuple[Pass, ...] = (FLATTEN, *OPTIMISATIONS)
 
+STRUCTURAL: tuple[Pass, ...] = PASSES[:4]
+"""Those that leave every operation as it is written: what others than torch are to read."""
 
-def run_passes(graph: SpaceGraph, passes: Iterable[Pass] = PASSES) -> SpaceGraph:
-    """Run passes in order on a graph."""
+
+@dataclass(frozen=True)
+class Ran:
+    """A pass that was run, what the graph then costs, and whether it was kept."""
+
+    name: str
+    after: Estimate
+    kept: bool
+
+
+def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[SpaceGraph, list[Ran]]:
+    """Run passes in order on a graph, leaving out those after which a step would cost more."""
+    ran: list[Ran] = []
+    best = math.inf
+    pending: list[tuple[Pass, Estimate]] = []
+    made = graph
     for item in passes:
-        graph = item.run(graph)
+        made = item.run(made, target)
+        after = estimate(made, target.machine)
+        pending.append((item, after))
+        if item.prepares:
+            continue
+        seconds = after.seconds(target)
+        kept = item.trades or seconds <= best
+        ran += [Ran(each.name, cost, kept) for each, cost in pending]
+        pending = []
+        if kept:
+            graph, best = made, seconds
+        else:
+            made = graph
+    return graph, ran
+
+
+def run_passes(
+    graph: SpaceGraph,
+    passes: Iterable[Pass] = PASSES,
+    target: Target = Target(),  # noqa: B008 (it is frozen)
+) -> SpaceGraph:
+    """Run passes in order on a graph, each whether it pays or not."""
+    for item in passes:
+        graph = item.run(graph, target)
     return graph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..graph import Node, SpaceGraph
+from ..graph import Node, Part, Prim, SpaceGraph
 
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
@@ -44,3 +44,61 @@ def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
     result.output = None if graph.output is None else moved[graph.output]
     result.aux = None if graph.aux is None else moved[graph.aux]
     return result
+
+
+def part_of(graph: SpaceGraph, index: int) -> Part:
+    """The primitive of a node, as a part of another node."""
+    node = graph.node(index)
+    assert isinstance(node.payload, Prim)
+    shapes = tuple(graph.node(source).shape for source in graph.sources(index))
+    return Part(node.name, node.scope, node.payload, shapes, node.shape)
+
+
+def reader_counts(graph: SpaceGraph) -> dict[int, int]:
+    """How often each node is read, an output of the graph counting as once more."""
+    counts = dict.fromkeys(graph.nx.nodes, 0)
+    for index, _ in graph.order():
+        for source in graph.sources(index):
+            counts[source] += 1
+    for index in graph.outputs:
+        counts[index] += 1
+    return counts
+
+
+def is_image(node: Node) -> bool:
+    """Whether a node is a tensor of decided channels, height and width."""
+    return len(node.shape.dims) == 3 and all(isinstance(dim, int) for dim in node.shape.dims)
+
+
+def is_norm(node: Node) -> bool:
+    """Whether a node is a batch norm."""
+    return isinstance(node.payload, Prim) and node.payload.name == "batch_norm" and is_image(node)
+
+
+def is_relu(node: Node) -> bool:
+    """Whether a node is a ReLU of an image."""
+    return isinstance(node.payload, Prim) and node.payload.name == "relu" and is_image(node)
+
+
+def is_projection(node: Node) -> bool:
+    """Whether a node is a pointwise convolution: a matrix on the channels of every pixel."""
+    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
+        return False
+    values = node.payload.values
+    return (values["k"], values["stride"], values["groups"], values["bias"], values["pad"]) == (1, 1, 1, False, 0)
+
+
+def is_filter(node: Node) -> bool:
+    """Whether a node is a depthwise convolution, an image filtered channel by channel."""
+    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
+        return False
+    values, width = node.payload.values, node.shape.c
+    return values["groups"] == values["c"] == width and not values["bias"] and values["k"] != 1
+
+
+def is_pool(node: Node) -> bool:
+    """Whether a node is a 3x3 pool of an image, as the kernel has them."""
+    if not isinstance(node.payload, Prim) or node.payload.name not in ("max_pool", "avg_pool") or not is_image(node):
+        return False
+    values = node.payload.values
+    return values["k"] == 3 and values["stride"] in (1, 2) and values["pad"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Node, Prim, SpaceGraph
@@ -22,7 +23,7 @@ def share(graph: SpaceGraph) -> SpaceGraph:
 
 
 def _share_once(graph: SpaceGraph) -> SpaceGraph:
-    first, scopes = _equals(graph)
+    first, scopes = equals(graph, _is_pure)
     at = {graph.node(index).name: index for index in first}
     made: dict[int, int] = {}
 
@@ -37,7 +38,9 @@ def _share_once(graph: SpaceGraph) -> SpaceGraph:
     return rebuild(graph, visit)
 
 
-def _equals(graph: SpaceGraph) -> tuple[dict[int, int], dict[int, tuple[str, ...]]]:
+def equals(
+    graph: SpaceGraph, may_merge: Callable[[Node], bool]
+) -> tuple[dict[int, int], dict[int, tuple[str, ...]]]:
     """The first of the nodes that each node equals; for the first ones, the innermost scope that holds their equals.
 
     A node cannot leave a scope in which one of its sources lies: what stayed there might read it, and would then both
@@ -48,7 +51,7 @@ def _equals(graph: SpaceGraph) -> tuple[dict[int, int], dict[int, tuple[str, ...
     scopes: dict[int, tuple[str, ...]] = {}
     for index, node in graph.order():
         first[index] = index
-        if not _is_pure(node):
+        if not may_merge(node):
             continue
         sources = graph.sources(index)
         home = max((common(node.scope, graph.node(source).scope) for source in sources), key=len, default=())

@@ -20,6 +20,7 @@ from ..elaborate import Elaborated
 from ..graph import Mix, Weigh
 from ..modules import joint
 from ..onepath import Step
+from ..passes import Target
 from ..settings import Derivation, Schedule
 from ..supernet import Supernet, mixing, one_hot
 from ..symbolic import Var
@@ -45,15 +46,21 @@ class SoftGumbel(Supernet):
         temperature: what the noisy alphas are divided by.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        target: the machine, its memory and the batch; by default this machine's CPU.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing.
     """
 
     def __init__(
-        self, space: Elaborated, temperature: Temperature, init: float = 1e-3, derive: Derivation | None = None
+        self,
+        space: Elaborated,
+        temperature: Temperature,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        target: Target | None = None,
     ) -> None:
-        super().__init__(space, init=init, derive=derive)
+        super().__init__(space, init=init, derive=derive, target=target)
         self.temperature = temperature
 
     def anneal(self, epoch: float) -> None:

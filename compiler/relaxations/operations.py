@@ -22,13 +22,10 @@ from ..errors import LoweringError
 from ..graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
 from ..lower import attribute, tree
 from ..onepath import Dims, Path, Paths, Step, bounds
-from ..passes import FLATTEN, Pass, run_passes
-from ..passes.share import share as shared
+from ..passes.flatten import flatten
+from ..passes.share import share as share_equal
 from ..primitives import PRIMITIVES, Primitive
 from ..symbolic import Open, Var, largest
-
-PASSES = (FLATTEN, Pass("share", shared))
-"""What is done to the graph: operations that read the same have their activations in common."""
 
 CACHED = 64
 """How many architectures are remembered as calls; to find those of another takes about a millisecond."""
@@ -77,7 +74,7 @@ class Operations:
     """
 
     def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], share: bool = False) -> None:
-        flat = run_passes(graph, PASSES)
+        flat = share_equal(flatten(graph))  # operations that read the same have their activations in common
         self.paths = Paths(flat, decisions)
         nodes = self.paths.nodes
         widths = bounds(flat) if self.paths.is_open else {}

@@ -1,0 +1,131 @@
+"""Programs bound to tensors: what their terms read, and where their results and gradients go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from . import kernel
+from .kernel import Affine, Plain
+from .program import Step
+from .statistics import Statistics
+
+Holder: TypeAlias = nn.Module
+"""A convolution, a batch norm, or a pool: a module that may hold parameters and statistics."""
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """(n, c, h, w) as (n, h, w, c) of dense rows of pixels, without a copy where x lies so."""
+    x = x.permute(0, 2, 3, 1)
+    return x if kernel.pitch(x) else x.contiguous()
+
+
+def rows(x: Tensor) -> Tensor:
+    """(n, h, w, c) as (n h w, c)."""
+    return x.reshape(-1, x.shape[-1])
+
+
+class Bound:
+    """Programs at given tensors; ``parameters`` are a weight and a bias, or None, for each holder.
+
+    Forward, ``y`` is the sum so far and ``constant`` what is still to be added to each pixel of it. Backward, ``to_*``
+    hold the gradients.
+    """
+
+    def __init__(
+        self,
+        holders: Sequence[Holder],
+        mixing: Tensor | None,
+        sources: Sequence[Tensor],
+        parameters: Sequence[Tensor | None],
+        batch: Sequence[bool],
+    ) -> None:
+        self.holders, self.sources, self.parameters = holders, sources, parameters
+        self.batch = batch
+        """Whether each holder is a norm that takes the statistics of the batch."""
+        self.shares: Sequence[Tensor] = () if mixing is None else mixing.unbind()
+        self.pitches = [kernel.pitch(source) for source in sources]
+        self.serves = kernel.serves(sources[0])
+        self.statistics = Statistics()
+        self.y: Tensor | None = None
+        self.constant: Tensor | None = None
+        self.to_shares: list[Tensor | None] = [None] * len(self.shares)
+        self.to_sources: list[Tensor | None] = [None] * len(sources)
+        self.to_parameters: list[Tensor | None] = [None] * len(parameters)
+        self.wants_sources: Sequence[bool] = ()
+        self.wants_parameters: Sequence[bool] = ()
+
+    # ------------------------------------------------------------ what is read
+
+    def weight(self, holder: int | None) -> Tensor | None:
+        return None if holder is None else self.parameters[2 * holder]
+
+    def bias(self, holder: int) -> Tensor | None:
+        return self.parameters[2 * holder + 1]
+
+    def share(self, step: Step) -> Tensor | None:
+        return None if step.weight is None else self.shares[step.weight]
+
+    def affine(self, norm: int) -> Affine:
+        return Affine(self.holders[norm].eps, self.weight(norm), self.bias(norm))  # type: ignore[union-attr, arg-type]
+
+    def plain_terms(self, steps: Sequence[Step]) -> Plain:
+        return Plain(
+            tuple(self.sources[step.source] for step in steps),
+            tuple(self.pitches[step.source] for step in steps),
+            tuple(self.share(step) for step in steps),
+        )
+
+    # ------------------------------------------------------------ what is written
+
+    def to_mixing(self) -> Tensor:
+        """The gradients of all weights of terms."""
+        return torch.stack(
+            [torch.zeros_like(s) if g is None else g for s, g in zip(self.shares, self.to_shares, strict=True)]
+        )
+
+    def observe(self, norms: Sequence[int], mean: Tensor | None, variance: Tensor | None, count: int) -> None:
+        """Let the running statistics of norms follow a mean and a biased variance of ``count`` values."""
+        assert mean is not None and variance is not None
+        for norm in norms:
+            self.statistics.add(self.holders[norm], mean, variance, count)
+
+    def wants(self, holder: int | None) -> bool:
+        """Whether the gradient of a holder's weight is wanted."""
+        return holder is not None and bool(self.wants_parameters[2 * holder])
+
+    def space(self, holder: int | None, which: int) -> Tensor | None:
+        """A new tensor for the gradient of a holder's weight (0) or bias (1), where it is wanted."""
+        if holder is None or not self.wants_parameters[2 * holder + which]:
+            return None
+        parameter = self.parameters[2 * holder + which]
+        assert parameter is not None
+        made = torch.empty_like(parameter, memory_format=torch.contiguous_format)
+        self.to_parameters[2 * holder + which] = made
+        return made
+
+    def give(self, holder: int | None, gradient: Tensor) -> None:
+        """Set the gradient of a holder's weight, where it is wanted."""
+        weight = self.weight(holder)
+        if holder is not None and weight is not None and self.wants_parameters[2 * holder]:
+            self.to_parameters[2 * holder] = gradient.view_as(weight)
+
+    def give_bias(self, holder: int, gradient: Tensor) -> None:
+        """Set the gradient of a holder's bias, where it is wanted."""
+        if self.wants_parameters[2 * holder + 1]:
+            self.to_parameters[2 * holder + 1] = gradient
+
+    def space_of_source(self, source: int) -> Tensor:
+        """The gradient of a source, new and not yet written where there is none."""
+        found = self.to_sources[source]
+        if found is None:
+            found = self.to_sources[source] = self.sources[source].new_empty(self.sources[source].shape)
+        return found
+
+    def give_source(self, source: int, gradient: Tensor) -> None:
+        """Add to the gradient of a source a tensor that nothing else holds."""
+        before = self.to_sources[source]
+        self.to_sources[source] = gradient if before is None else before.add_(gradient)

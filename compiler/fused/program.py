@@ -1,0 +1,130 @@
+"""What a sum of terms computes, as plain data for the algebra: which source, module and weight each term takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from ..graph import Decision, Part, Share, Sum, Term, Weigh
+from ..primitives import decided
+from .kernel import Filter, Kind
+
+
+@dataclass(frozen=True)
+class Step:
+    """One term: ``weight * norm(projection(filter(relu(before(source)))))``, each part where it is there.
+
+    ``source`` counts the distinct sources; ``before``, ``filter``, ``projection`` and ``norm`` count the modules that
+    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``.
+    """
+
+    source: int
+    weight: int | None = None
+    before: int | None = None
+    relu: bool = False
+    filter: int | None = None
+    geometry: Filter | None = None
+    projection: int | None = None
+    norm: int | None = None
+    tied: tuple[int, ...] = ()
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the term is its source, weighted."""
+        return not self.relu and self.filter is self.projection is self.norm is None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again."""
+
+    steps: tuple[Step, ...]
+    keep: bool = True
+
+    @cached_property
+    def plain(self) -> tuple[Step, ...]:
+        """The terms that are a source, weighted."""
+        return tuple(step for step in self.steps if step.is_plain)
+
+    @cached_property
+    def has_norm(self) -> bool:
+        """Whether some term ends in a norm."""
+        return any(step.norm is not None for step in self.steps)
+
+
+def geometry_of(part: Part) -> Filter:
+    """The geometry of a depthwise convolution or a pool."""
+    values = decided(part.prim.values)
+    kind = Kind.CONVOLUTION
+    if part.prim.name == "max_pool":
+        kind = Kind.MAX_POOL
+    elif part.prim.name == "avg_pool":
+        kind = Kind.AVG_POOL_COUNTING_PAD if values["count_pad"] else Kind.AVG_POOL
+    return Filter(values["k"], values["stride"], values.get("dilation", 1), values["pad"], kind)
+
+
+def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> Program:
+    """The program of a sum.
+
+    ``sources`` are those of its terms, places in ``distinct``; modules and weights are counted on from those of the
+    terms ``before``.
+    """
+    modules, weights = sum(len(term.parts) for term in before), sum(bool(term.weight) for term in before)
+    steps = []
+    for term, source in zip(total.terms, sources, strict=True):
+        places: dict[int, int] = {}
+        for part in term.parts:
+            places[id(part)] = modules
+            modules += 1
+
+        def place(part: Part | None, places: dict[int, int] = places) -> int | None:
+            return None if part is None else places[id(part)]
+
+        steps.append(
+            Step(
+                distinct.index(source),
+                weights if term.weight else None,
+                place(term.before),
+                term.relu,
+                place(term.filter),
+                None if term.filter is None else geometry_of(term.filter),
+                place(term.projection),
+                place(term.norm),
+                tuple(places[id(part)] for part in term.tied),
+            )
+        )
+        weights += bool(term.weight)
+    return Program(tuple(steps), total.keep)
+
+
+WeightPlan: TypeAlias = "tuple[tuple[tuple[int, ...], ...], ...]"
+"""For each term with a weight its factors: positions, in the concatenation of all vectors, that are added up."""
+
+
+def weight_plan(
+    terms: Sequence[Term], vectors: Sequence[tuple[str, ...]], decisions: Mapping[str, Decision]
+) -> WeightPlan:
+    """Where the weights of the terms stand in the joint weights of these groups of decisions, one after the other."""
+    starts, start = {}, 0
+    for group in vectors:
+        starts[group] = start
+        start += math.prod(len(decisions[path].items) for path in group)
+
+    def positions(factor: Share | Weigh) -> tuple[int, ...]:
+        if isinstance(factor, Weigh):
+            return (starts[factor.decision,] + factor.index,)
+        sizes = [len(decisions[path].items) for path in factor.decisions]
+        return tuple(starts[factor.decisions] + position(joint, sizes) for joint in factor.row)
+
+    return tuple(tuple(positions(factor) for factor in term.weight) for term in terms if term.weight)
+
+
+def position(assignment: Sequence[int], sizes: Sequence[int]) -> int:
+    """The position of a joint assignment in lexicographic order."""
+    at = 0
+    for item, size in zip(assignment, sizes, strict=True):
+        at = at * size + item
+    return at

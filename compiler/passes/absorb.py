@@ -1,0 +1,55 @@
+"""absorb: a pointwise convolution takes in the depthwise one before it, and both take in the norm and ReLU before.
+
+The filtered image is the only thing that is ever stored of the four. A ReLU that others read too is computed by each of
+them on the way: that costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..graph import Node, SpaceGraph, Sum, Term
+from .rewrite import is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
+from .sums import Deeper, take_in, taker
+from .target import Target
+
+
+def absorb(graph: SpaceGraph, target: Target) -> SpaceGraph:
+    """Take what stands before pointwise and depthwise convolutions into the sums that they are terms of."""
+    # Projections first, so that a filter is still there to be taken in; then the filters that are left.
+    return _absorb(_absorb(graph, target, is_projection), target, is_filter)
+
+
+def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node], bool]) -> SpaceGraph:
+    may_take = taker(graph)
+    at = {node.name: index for index, node in graph.order()}
+
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
+        def inner(source: Node, term: Term, index: int) -> Deeper | None:
+            if term.relu or term.before is not None:
+                return None
+            below = result.sources(index)
+            reads_relu = term.projection is not None or (term.filter is not None and term.filter.prim.name == "conv")
+            if reads_relu and is_relu(source):
+                norm = result.node(below[0])
+                if is_norm(norm) and may_take(source, node) and may_take(norm, node):
+                    taken = replace(term, before=part_of(result, below[0]), relu=True)
+                    return (taken,), result.sources(below[0])
+                return (replace(term, relu=True),), below
+            if term.filter is not None or not may_take(source, node):
+                return None
+            is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
+            if (term.projection is not None and is_filter(source)) or is_pooled:
+                return (replace(term, filter=part_of(result, index)),), below
+            return None
+
+        if isinstance(node.payload, Sum):
+            return take_in(node, node.payload.terms, sources, result, inner)
+        if becomes_sum(node):
+            part = part_of(graph, at[node.name])
+            term = Term(projection=part) if is_projection(node) else Term(filter=part)
+            return take_in(node, (term,), sources, result, inner)
+        return None
+
+    return rebuild(graph, visit)

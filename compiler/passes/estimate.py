@@ -1,0 +1,172 @@
+"""What a graph costs, estimated for forward and backward of one image in float32.
+
+By these figures passes are chosen, and `--emit passes` prints them. They are made to compare a graph with another that
+computes the same, not to predict: tensors are counted as they are read and written, and caches are not looked into.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
+from ..primitives import PRIMITIVES, decided
+from .target import Machine, Target
+
+BYTES = 4
+"""Of a number."""
+
+READS_OUTPUT = {"relu", "relu6", "sigmoid", "hard_sigmoid"}
+"""Primitives whose gradient reads what they gave."""
+
+HOLDS_NOTHING = {"add", "concat", "zero", "identity", "crop", "cut", "flatten", "global_pool", "channels_last"}
+"""Primitives whose gradient needs none of their tensors."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``work``: multiply-adds. ``traffic``: bytes read and written. ``held``: bytes that wait for the backward pass.
+    ``launches``: operations."""
+
+    nodes: int
+    work: int
+    traffic: int
+    held: int
+    launches: int
+
+    def seconds(self, target: Target) -> float:
+        """The time of a step on a batch."""
+        machine, batch = target.machine, target.batch
+        busy = batch * (self.work / machine.work + self.traffic / machine.traffic)
+        return busy + self.launches * machine.launch
+
+
+def estimate(graph: SpaceGraph, machine: Machine) -> Estimate:
+    """The estimate of a flat graph."""
+    work = traffic = launches = 0
+    is_last = any(isinstance(node.payload, Prim) and node.payload.name == "channels_last" for _, node in graph.order())
+    for index, node in graph.order():
+        costs = _costs(node, [graph.node(source) for source in graph.sources(index)], machine)
+        slower = 1.0 if is_last or not isinstance(node.payload, Prim) else machine.channels_first
+        work, traffic, launches = work + costs[0], traffic + int(slower * costs[1]), launches + costs[2]
+    return Estimate(len(graph), work, traffic, held_bytes(graph), launches)
+
+
+Costs = tuple[int, int, int]
+"""Multiply-adds, bytes, operations."""
+
+
+def _costs(node: Node, sources: list[Node], machine: Machine) -> Costs:
+    match node.payload:
+        case Prim() as prim:
+            return _primitive(prim, node, sources)
+        case Mix(rows=rows):
+            return 3 * len(rows) * numbers(node), 7 * len(rows) * size(node), 5 * len(rows)
+        case Weigh():
+            return numbers(node), 4 * size(node), 3
+        case Sum() as total:
+            return _sums((total,), node, machine)
+        case Sums(sums=sums):
+            return _sums(sums, node, machine)
+    return 0, 0, 0
+
+
+def _primitive(prim: Prim, node: Node, sources: list[Node]) -> Costs:
+    if prim.name in ("identity", "drop_path"):
+        return 0, 0, 0
+    spec = PRIMITIVES.get(prim.name)
+    attrs = decided(prim.values)
+    macs = 0 if spec is None else spec.macs(attrs, [source.shape.largest for source in sources], node.shape.largest)
+    around = size(node) + sum(size(source) for source in sources)
+    passes = {"batch_norm": 4, "add": 2}.get(prim.name, 2)
+    return 3 * macs or 2 * numbers(node), (3 if macs else passes) * around, 3 * max(1, len(sources) - 1)
+
+
+def _sums(sums: tuple[Sum, ...], node: Node, machine: Machine) -> Costs:
+    terms = [(term, total.keep) for total in sums for term in total.terms]
+    found = [_term(term, keep, node, machine) for term, keep in terms]
+    # Plain terms of sums that are computed together share their sources and gradients.
+    shared = (len(sums) - 1) * size(node) * sum(term.is_plain for term in sums[0].terms)
+    work, traffic, launches = (sum(part) for part in zip(*found, strict=True))
+    return work, traffic - 2 * shared, launches + 10
+
+
+def _term(term: Term, keep: bool, node: Node, machine: Machine) -> Costs:
+    count, bytes_ = numbers(node), size(node)
+    if term.is_plain:
+        return 3 * count, (4 if term.weight else 2) * bytes_, 1 if machine.kernel else 4
+    work = passes = 0
+    launches = 2 if machine.kernel else 15
+    if term.filter is not None:
+        work += filter_work_of(term.filter) * (3 if keep else 4)
+        passes += 2 if machine.kernel else 6
+    if term.projection is not None:
+        ci, co = term.projection.inputs[0].largest[0], term.projection.shape.largest[0]
+        work += count // co * ci * (3 * co + (2 * ci if term.norm is not None else 0))
+        passes += 7 if machine.kernel else 18
+        launches += 0 if machine.kernel else 30
+    elif term.norm is not None:
+        passes += 9
+        launches += 15
+    if term.before is not None:
+        passes += 3 if machine.kernel else 8
+    return work, passes * bytes_, launches
+
+
+# ---------------------------------------------------------------- memory
+
+
+def held_bytes(graph: SpaceGraph) -> int:
+    """Bytes that the activations of one image take between forward and backward; each tensor counts once."""
+    held: set[int] = set()
+    extra = 0
+    for index, node in graph.order():
+        payload, sources = node.payload, graph.sources(index)
+        match payload:
+            case Prim(name=name):
+                if name == "max_pool":
+                    extra += 2 * size(node)  # its indices have 64 bits
+                if name in READS_OUTPUT:
+                    held.add(index)
+                elif name not in HOLDS_NOTHING and name != "drop_path":
+                    held.update(sources)
+            case Mix() | Weigh():
+                held.update(sources)
+            case Sum() | Sums():
+                sums = payload.sums if isinstance(payload, Sums) else (payload,)
+                terms = [term for total in sums for term in total.terms]
+                held.update(s for s, term in zip(sources, terms, strict=True) if not term.is_plain or term.weight)
+                extra += filtered_bytes(node)
+    return extra + sum(size(graph.node(index)) for index in held if not isinstance(graph.node(index).payload, Input))
+
+
+def filtered_bytes(node: Node) -> int:
+    """Bytes of what the filters of a sum give, where it is kept."""
+    return sum(BYTES * math.prod(part.shape.largest) for part, keep in _filters(node) if keep)
+
+
+def filter_work(node: Node) -> int:
+    """Multiply-adds of the filters of a sum, once."""
+    return sum(filter_work_of(part) for part, _ in _filters(node))
+
+
+def filter_work_of(part: Part) -> int:
+    """Multiply-adds of a filter, once."""
+    return int(math.prod(part.shape.largest) * decided(part.prim.values)["k"] ** 2)
+
+
+def _filters(node: Node) -> list[tuple[Part, bool]]:
+    """The filters of the sums of a node, and whether what they give is kept."""
+    payload = node.payload
+    sums = payload.sums if isinstance(payload, Sums) else (payload,) if isinstance(payload, Sum) else ()
+    return [(term.filter, total.keep) for total in sums for term in total.terms if term.filter is not None]
+
+
+def numbers(node: Node) -> int:
+    """How many numbers a node's tensor holds; joint sums count once."""
+    return 0 if isinstance(node.payload, Item) else math.prod(node.shape.largest)
+
+
+def size(node: Node) -> int:
+    """Bytes of a node's tensor."""
+    return BYTES * math.prod(node.shape.largest)

@@ -1,0 +1,25 @@
+"""layout: images are channels-last in memory from the first node on; operations hand that on."""
+
+from __future__ import annotations
+
+from ..graph import Input, Node, Prim, SpaceGraph
+from .rewrite import is_image, rebuild
+
+
+def layout(graph: SpaceGraph) -> SpaceGraph:
+    """Let all readers of an input image read it channels-last."""
+    inputs: dict[int, int] = {}
+
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
+        moved = []
+        for source in sources:
+            below = result.node(source)
+            if isinstance(below.payload, Input) and is_image(below):
+                if source not in inputs:
+                    made = Node(f"{below.name}.channels_last", Prim("channels_last"), below.shape)
+                    inputs[source] = result.add(made, (source,))
+                source = inputs[source]
+            moved.append(source)
+        return result.add(node, tuple(moved)) if tuple(moved) != sources else None
+
+    return rebuild(graph, visit)

@@ -1,0 +1,66 @@
+"""What the passes on sums have in common: which nodes a sum may take in, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from ..graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from .rewrite import reader_counts
+
+MayTake = Callable[[Node, Node], bool]
+"""Whether a sum, the second node, may compute the first along."""
+
+Deeper: TypeAlias = "tuple[tuple[Term, ...], tuple[int, ...]]"
+"""Terms with their sources."""
+
+
+def taker(graph: SpaceGraph) -> MayTake:
+    """A sum may take in what nothing else reads and what lies in the same cell or stage."""
+    single = {graph.node(index).name for index, count in reader_counts(graph).items() if count == 1}
+    return lambda node, reader: node.name in single and node.scope == reader.scope
+
+
+def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
+    """The terms that a node with so many sources adds up, or None where it does something else."""
+    match node.payload:
+        case Mix(decisions=decisions, rows=rows):
+            return tuple(Term((Share(decisions, row),)) for row in rows)
+        case Prim(name="add"):
+            return (Term(),) * count
+        case Weigh() as factor:
+            return (Term((factor,)),)
+        case Sum(terms=terms):
+            return terms
+    return None
+
+
+def take_in(
+    node: Node,
+    terms: tuple[Term, ...],
+    sources: tuple[int, ...],
+    result: SpaceGraph,
+    inner: Callable[[Node, Term, int], Deeper | None],
+) -> int:
+    """Add a node to ``result`` as a sum, in which ``inner`` may replace terms by others of other sources, repeatedly."""
+    pending = list(zip(terms, sources, strict=True))[::-1]
+    flat: list[tuple[Term, int]] = []
+    while pending:
+        term, source = pending.pop()
+        deeper = inner(result.node(source), term, source)
+        if deeper is None:
+            flat.append((term, source))
+        else:
+            pending += list(zip(*deeper, strict=True))[::-1]
+    payload = Sum(tuple(term for term, _ in flat), not isinstance(node.payload, Sum) or node.payload.keep)
+    return result.add(replace(node, payload=payload), tuple(source for _, source in flat))
+
+
+def inlined(term: Term, source: int, result: SpaceGraph) -> Deeper | None:
+    """The terms of a sum or of a weighed candidate, for a plain term that reads it."""
+    node, deeper = result.node(source), result.sources(source)
+    terms = terms_of(node, len(deeper)) if isinstance(node.payload, Sum | Weigh) and term.is_plain else None
+    if terms is None:
+        return None
+    return tuple(replace(t, weight=(*term.weight, *t.weight)) for t in terms), deeper

@@ -1,0 +1,38 @@
+"""tie: batch norms without parameters of one source are computed once; the running statistics of each follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..graph import Node, Prim, SpaceGraph, Sum, Term
+from .rewrite import part_of, rebuild
+from .share import equals
+
+
+def tie(graph: SpaceGraph) -> SpaceGraph:
+    """Merge equal norms; the merged one moves out to where all its readers see it."""
+    first, scopes = equals(graph, is_plain_norm)
+    groups: dict[int, list[int]] = {}
+    for index, leader in first.items():
+        groups.setdefault(leader, []).append(index)
+    at = {graph.node(index).name: index for index in first}
+    made: dict[int, int] = {}
+
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
+        index = at[node.name]
+        leader = first[index]
+        if len(groups[leader]) == 1:
+            return None
+        if leader not in made:
+            norm, *tied = (part_of(graph, member) for member in groups[leader])
+            payload = Sum((Term(norm=norm, tied=tuple(tied)),))
+            made[leader] = result.add(replace(node, payload=payload, scope=scopes[leader]), sources)
+        return made[leader]
+
+    return rebuild(graph, visit)
+
+
+def is_plain_norm(node: Node) -> bool:
+    """Whether a node is a batch norm without parameters."""
+    payload = node.payload
+    return isinstance(payload, Prim) and payload.name == "batch_norm" and payload.values["affine"] is False
