@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import signal
 from functools import cache
@@ -335,3 +336,18 @@ def test_a_temperature_stays_above_zero():
 def test_every_relaxation_has_its_class():
     found = [type(one_of_each(relax)) for relax in (Softmax(), Gumbel(), Gumbel(hard=True), Sample())]
     assert found == [Supernet, SoftGumbel, HardGumbel, Sampled]
+
+
+def test_a_supernet_that_has_run_may_move():
+    """What is remembered of architectures does not hold on to tensors that `to` replaces, such as statistics."""
+    sampled = one_of_each(Sample(share=True))
+    chosen = sampled.draw(sampled.logits()).chosen
+    x = torch.randn(4, 1, 8, 8)
+    sampled(x, chosen)
+    sampled.double()
+    before = {name: buffer.clone() for name, buffer in sampled.network.named_buffers()}
+    assert sampled(x.double(), chosen).dtype is torch.float64
+    assert any(not torch.equal(buffer, before[name]) for name, buffer in sampled.network.named_buffers())
+    again = copy.deepcopy(sampled)
+    torch.testing.assert_close(again.eval()(x.double(), chosen), sampled.eval()(x.double(), chosen))
+    assert not {id(p) for p in again.parameters()} & {id(p) for p in sampled.parameters()}

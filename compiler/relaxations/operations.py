@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.func import functional_call
 
 from ..decide import Decisions
 from ..errors import LoweringError
@@ -177,40 +176,50 @@ class Operations:
 
 
 class _Slice:
-    """A smaller application of an operation: its module without parameters, and the parts of them that it uses."""
+    """A smaller application of an operation: its module without tensors, given the parts of the large ones it uses."""
 
     def __init__(self, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> None:
         self.built, self.attrs = built, prim.values
-        self.module, self.shapes = bare(prim, inputs, shape)
+        self.module, self.places = bare(prim, inputs, shape)
+        self.large = [built.module.get_submodule(place.name.rpartition(".")[0]) for place in self.places]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         built, module = self.built, self.module
         if module.training is not built.module.training:
             module.train(built.module.training)
-        if not self.shapes:
-            direct: Tensor = module(*inputs)
-            return direct
-        tensors = {
-            name: built.spec.part(
-                built.module.get_parameter(name) if trained else built.module.get_buffer(name),
-                shape,
-                name,
-                built.attrs,
-                self.attrs,
-            )
-            for name, (shape, trained) in self.shapes.items()
-        }
-        result: Tensor = functional_call(module, tensors, inputs)
-        return result
+        for place, large in zip(self.places, self.large, strict=True):
+            part = built.spec.part(getattr(large, place.leaf), place.shape, place.name, built.attrs, self.attrs)
+            place.owner.__dict__[place.leaf] = part
+        try:
+            made: Tensor = module(*inputs)
+        finally:
+            for place in self.places:
+                place.owner.__dict__.pop(place.leaf, None)
+        return made
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a module wants a tensor, and of which shape."""
+
+    name: str
+    owner: nn.Module
+    leaf: str
+    shape: Dims
 
 
 @lru_cache(maxsize=4096)
-def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, dict[str, tuple[Dims, bool]]]:
-    """The module of a primitive without memory for its tensors, and their shapes, parameters with a true."""
+def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, tuple[Place, ...]]:
+    """The module of a primitive without its parameters and buffers, and where it wants them."""
     with torch.device("meta"):
         module = PRIMITIVES[prim.name].build(prim.values, inputs, shape)
-    shapes = {name: (tuple(tensor.shape), True) for name, tensor in module.named_parameters()}
-    return module, shapes | {name: (tuple(tensor.shape), False) for name, tensor in module.named_buffers()}
+    places = []
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        path, _, leaf = name.rpartition(".")
+        places.append(Place(name, module.get_submodule(path), leaf, tuple(tensor.shape)))
+    for place in places:
+        delattr(place.owner, place.leaf)
+    return module, tuple(places)
 
 
 @lru_cache(maxsize=256)
