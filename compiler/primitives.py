@@ -34,6 +34,8 @@ class Primitive(ABC):
     """Parameters that may be an undecided width: the largest is built."""
     pure: ClassVar[bool] = True
     """Whether it has no parameters, state or randomness, so that equal applications can be shared."""
+    random: ClassVar[bool] = False
+    """Whether a discrete network gives other outputs with every call."""
     ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
     """Ranks that its first input may have, channels included."""
     fills: ClassVar[bool] = False
@@ -257,6 +259,7 @@ class Noise(Primitive):
     name = "noise"
     fills = True
     pure = False
+    random = True
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:

@@ -122,6 +122,7 @@ def in_order(tensors: Iterable[tuple[str, Tensor]], space_: Elaborated) -> dict[
 
     def key(name: str) -> int:
         while name not in place:
+            assert name, "every module is a node's"
             name = name.rpartition(".")[0]
         return place[name]
 

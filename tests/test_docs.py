@@ -12,7 +12,8 @@ from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import format_text
 
 DOCS = Path(__file__).parent.parent / "docs"
-EXAMPLES = re.findall(r"```hsp\n(.*?)```", (DOCS / "language.md").read_text(), re.DOTALL)
+TEXTS = "".join((DOCS / name).read_text() for name in ("language.md", "spaces.md"))
+EXAMPLES = re.findall(r"```hsp\n(.*?)```", TEXTS, re.DOTALL)
 
 
 def test_there_are_examples():

@@ -109,7 +109,7 @@ class _Builder:
                 self.done[title] = self.plain(title, definition, instance)
 
     def needed(self, network: ast.GraphDef) -> list[ast.TopLine]:
-        """The inlined definitions that are mentioned, directly or not: a copy of the space may have no place any more."""
+        """The inlined definitions that are mentioned, directly or not: some copies of the space are not."""
         kept: dict[str, ast.TopLine] = {}
         pending: list[ast.TopLine] = [network, *self.uses()]
         while pending:
@@ -117,7 +117,7 @@ class _Builder:
             for name, label in _mentions(reader, {"fresh", *local_names(reader)}):
                 for title, definition in self.done.items():
                     own, _, given = title.rpartition(".")[2].partition("@")
-                    if own == name and label in (None, given) and title not in kept:
+                    if own == name and label in (None, given or label) and title not in kept:
                         kept[title] = definition
                         pending.append(definition)
         return [definition for title, definition in self.done.items() if title in kept]
@@ -312,7 +312,7 @@ class _Builder:
         return self.libraries[key][2]
 
     def want(self, function: Function) -> ast.Expr:
-        """A cell, stage or network by its title; every copy of it that exists is inlined."""
+        """A cell, stage or network by its title; every copy that has choices is inlined, or else the definition."""
         name = self.title(function)
         paths = [
             copy
@@ -322,7 +322,7 @@ class _Builder:
         live = [copy for copy in paths if copy.live]
         for copy in live:
             self.inlined.setdefault((id(copy), 0), (copy.path, copy.definition, copy.instance))
-        if not live and paths:
+        if not live:
             label = str(function.definition.copy) if "@" in str(function.definition.copy) else name  # type: ignore[union-attr]
             key = (id(function.definition), id(function.instance))
             self.inlined.setdefault(key, (label, function.definition, function.instance))

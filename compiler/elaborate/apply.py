@@ -257,7 +257,10 @@ class Applying(Evaluating):
                 raise Fault(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
             self.blocks[key] = block, path
         self.factor(Mention(path))
-        return self.blocks[key][0]
+        block = self.blocks[key][0]
+        if leaves_open(block):
+            del self.blocks[key]  # its caller says how wide it is, and another one may say otherwise
+        return block
 
     def elaborate_copy(
         self,
@@ -382,6 +385,13 @@ class Applying(Evaluating):
                 result = "x".join(str(d) for d in dims)
                 raise Fault(Code.SHAPE, span, f"'{function.name}' would make {result} of {shapes}")
         return Shape(tuple(dims))
+
+
+def leaves_open(block: Block) -> bool:
+    """Whether the output has an open width that comes from no input."""
+    graph = block.graph
+    width = None if graph.output is None else graph.node(graph.output).shape.c
+    return isinstance(width, Open) and all(graph.node(index).shape.c is not width for index in graph.inputs)
 
 
 def describe(value: Value) -> str:

@@ -21,10 +21,10 @@ Widths = Mapping[Open, int]
 
 
 def solve(block: Block) -> Widths:
-    """The open widths of a block and of all blocks in it, as far as they follow from others.
+    """The open widths of a block and of all blocks in it.
 
     Raises:
-        Fault: two readers need different widths, or there are fewer channels than parts.
+        Fault: nothing says how wide a tensor is, two readers need different widths, or there are too few channels.
     """
     solver = _Solver()
     solver.read(block)
@@ -56,6 +56,8 @@ class _Solver:
     """Open widths that are equal, as a forest: each but one of a tree points to another."""
     joins: list[_Join] = field(default_factory=list)
     cuts: list[_Cut] = field(default_factory=list)
+    places: dict[Open, Span] = field(default_factory=dict)
+    """Where each open width is met first."""
     seen: set[int] = field(default_factory=set)
 
     def read(self, block: Block) -> None:
@@ -64,6 +66,8 @@ class _Solver:
             return
         self.seen.add(id(block))
         for index, node in block.graph.order():
+            if isinstance(node.shape.c, Open):
+                self.places.setdefault(node.shape.c, node.span)
             shapes = [block.graph.node(source).shape for source in block.graph.sources(index)]
             match node.payload:
                 case Call(block=inner):
@@ -122,8 +126,11 @@ class _Solver:
             part, whole = self.value(cut.part), self.value(cut.whole)
             if part is not None and whole is not None and part > whole:
                 raise Fault(Code.CHANNELS, cut.span, f"cannot cut {part} channels from {whole}")
-        known = {width for width in self.same if self.value(width) is not None}
-        return {**self.widths, **{width: self.widths[self.root(width)] for width in known}}
+        for width, span in self.places.items():
+            if self.value(width) is None:
+                hint = "a concatenation of a given width says it, a sum with something known, or what is cut from it"
+                raise Fault(Code.UNDECIDED, span, "this width is open, and nothing that reads it says what it is", hint)
+        return {width: self.widths[self.root(width)] for width in self.places}
 
     def join(self) -> bool:
         """Settle one concatenation that can be; whether there was one."""

@@ -1,4 +1,4 @@
-"""Blocks of mobile networks from the facts of their papers: squeeze-and-excitation, inverted residuals, ShuffleNet V2."""
+"""Blocks of mobile networks from the facts of their papers: squeeze and excitation, inverted residuals, ShuffleNet."""
 
 from __future__ import annotations
 

@@ -48,24 +48,26 @@ class Cell(nn.Module):
         super().__init__()
         self.graph = graph
         self.widths = widths(graph, c_out)
-        self.project = nn.ModuleDict()
-        self.ops = nn.ModuleDict()
+        self.parts = nn.ModuleDict()
         for vertex, name in enumerate(graph.ops, 1):
             if 0 in graph.into(vertex):
-                self.project[str(vertex)] = unit(c_in, self.widths[vertex], 1)
-            self.ops[str(vertex)] = operation(name, self.widths[vertex])
+                self.parts[f"project{vertex}"] = unit(c_in, self.widths[vertex], 1)
+            self.parts[f"op{vertex}"] = operation(name, self.widths[vertex])
         if 0 in graph.into(graph.last):
-            self.project["out"] = unit(c_in, c_out, 1)
+            self.parts["short"] = unit(c_in, c_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         made: dict[int, Tensor] = {}
-        for vertex, op in self.ops.items():
-            v = int(vertex)
+        for v in range(1, self.graph.last):
             terms = [made[source][:, : self.widths[v]] for source in self.graph.into(v) if source]
-            made[v] = op(sum([self.project[vertex](x)] + terms if vertex in self.project else terms))
+            if 0 in self.graph.into(v):
+                terms.append(self.parts[f"project{v}"](x))
+            made[v] = self.parts[f"op{v}"](sum(terms))
         ends = [made[source] for source in self.graph.into(self.graph.last) if source]
         whole = [torch.cat(ends, 1)] if ends else []
-        return sum(whole + [self.project["out"](x)] if "out" in self.project else whole)
+        if "short" in self.parts:
+            whole.append(self.parts["short"](x))
+        return sum(whole)
 
 
 class Network(nn.Module):
