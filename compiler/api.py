@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 FilePath = str | Path
 
 
-def load(path: FilePath, network: str | None = None, **params: object) -> Relaxed | Network:
+def load(
+    path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
+) -> Relaxed | Network:
     """A torch module of the network in a file.
 
     Args:
         path: a .hsp file.
         network: which network, where the file has several and no search section.
+        plugins: modules and files of operations of your own that the file may name (`docs/plugins.md`).
         **params: parameters of the network, such as ``c=36``, instead of the file's.
 
     Returns:
@@ -43,19 +47,27 @@ def load(path: FilePath, network: str | None = None, **params: object) -> Relaxe
     from .relaxations import relaxed
     from .supernet import Network
 
-    program = _request(path, params, network).compile()
+    program = _request(path, params, network, plugins).compile()
     return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)
 
 
-def describe(path: FilePath, network: str | None = None, **params: object) -> dict[str, Any]:
+def describe(
+    path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
+) -> dict[str, Any]:
     """The facts of a file, as ``hdas-compile FILE --json`` prints them: parameters, multiply-adds, cardinality, ..."""
     from .report import describe
 
-    return describe(_request(path, params, network).compile())
+    return describe(_request(path, params, network, plugins).compile())
 
 
 def search(
-    path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object
+    path: FilePath,
+    out: FilePath,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    plugins: Sequence[FilePath] = (),
+    **settings: object,
 ) -> SearchReport:
     """Search a space and write ``out/derived.hsp``.
 
@@ -64,6 +76,7 @@ def search(
         out: the run's folder.
         resume: go on with the run in that folder.
         force: overwrite it.
+        plugins: as in `load`.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
     Returns:
@@ -72,7 +85,7 @@ def search(
     from .runs import RunConfig, search_file
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    return search_file(_request(path, settings), config, say=lambda _: None)
+    return search_file(_request(path, settings, None, plugins), config, say=lambda _: None)
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
@@ -91,12 +104,20 @@ def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
 
 
 def train(
-    path: FilePath, out: FilePath, *, resume: bool = False, force: bool = False, **settings: object
+    path: FilePath,
+    out: FilePath,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    plugins: Sequence[FilePath] = (),
+    **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
     from .runs import RunConfig, train_file
 
-    return train_file(_request(path, settings), RunConfig(Path(out), resume=resume, force=force, quiet=True))
+    return train_file(
+        _request(path, settings, None, plugins), RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    )
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
@@ -105,17 +126,20 @@ def diff(left: FilePath, right: FilePath) -> Diff:
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 
 
-def contains(space: FilePath, architecture: FilePath) -> Membership:
+def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FilePath] = ()) -> Membership:
     """Whether an architecture lies in a space, and if not, at which choice it leaves it."""
     from .membership import membership_of
 
-    return membership_of(_request(architecture, {}), Path(space))
+    return membership_of(_request(architecture, {}, None, plugins), Path(space))
 
 
-def _request(path: FilePath, settings: dict[str, object], network: str | None = None) -> Request:
+def _request(
+    path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
+) -> Request:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
-    return Request(Path(path), tuple(_override(name, value) for name, value in settings.items()), network)
+    overrides = tuple(_override(name, value) for name, value in settings.items())
+    return Request(Path(path), overrides, network, plugins=tuple(map(str, plugins)))
 
 
 def _override(name: str, value: object) -> Override:

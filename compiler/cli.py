@@ -64,6 +64,9 @@ def compile_parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", metavar="FILE", type=Path, help="train as the `train` section of another file says")
     run.add_argument("--phases", metavar="A,B", help="run only these phases")
     run.add_argument("--network", metavar="NAME", help="which network, where the file has several")
+    run.add_argument(
+        "--allow-plugin", action="append", default=[], metavar="MODULE|FILE", help="a module of your own operations"
+    )
     run.add_argument("--weights", metavar="FILE", type=Path, help="weights for --export")
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps")
     run.add_argument("--devices", type=int, default=1, metavar="N", help="how many processes, one device each")
@@ -119,7 +122,12 @@ def _compile(args: argparse.Namespace) -> int:
     from .program import compile_file
 
     program, diagnostics = compile_file(
-        request.path, request.overrides, request.network, request.text, recipe=request.recipe
+        request.path,
+        request.overrides,
+        request.network,
+        request.text,
+        recipe=request.recipe,
+        plugins=request.plugins,
     )
     _show(diagnostics)
     if program is None:
@@ -161,7 +169,7 @@ def _request(args: argparse.Namespace) -> Request:
         raise UsageError(f"there is no file '{args.recipe}'")
     from .request import Request
 
-    return Request(path, tuple(overrides), args.network, text, args.recipe)
+    return Request(path, tuple(overrides), args.network, text, args.recipe, tuple(args.allow_plugin))
 
 
 def _overrides(args: argparse.Namespace) -> list[Override]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .graph import Block, Call, Node, Prim, Shape, SpaceGraph
-from .primitives import PRIMITIVES, decided
+from .primitives import decided, spec_of
 from .symbolic import Open
 
 
@@ -66,7 +66,7 @@ class Costs:
 
 def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
     """The cost of one primitive; undecided widths at their largest."""
-    spec = PRIMITIVES.get(prim.name)
+    spec = spec_of(prim)
     if spec is None:
         return UNDEFINED
     if any(isinstance(dim, Open) for shape in (*inputs, output) for dim in shape.dims):

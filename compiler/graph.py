@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
 from hdas_dsl.source import NOWHERE, Span
 
 from .symbolic import Open, Var, largest
+
+if TYPE_CHECKING:
+    from .plugins import Plugin
 
 Extent: TypeAlias = "int | Var | Open"
 Scalar: TypeAlias = "int | float | bool | str"
@@ -92,10 +95,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Prim:
-    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters."""
+    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters.
+
+    What a user declares `external` is called as declared; ``plugin`` is what does it, where it is allowed.
+    """
 
     name: str
     attrs: tuple[tuple[str, Scalar | Var | Open], ...] = ()
+    plugin: Plugin | None = None
 
     @cached_property
     def values(self) -> Mapping[str, Scalar | Var | Open]:

@@ -20,7 +20,8 @@ from .fused.modules import WeightedSum, WeightedSums
 from .fused.program import Program, position, program_of, weight_plan
 from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
-from .primitives import PRIMITIVES, decided
+from .plugins import how_to_allow
+from .primitives import PRIMITIVES, decided, spec_of
 from .symbolic import Open, Var
 
 WEIGHTS = "weights"
@@ -94,7 +95,7 @@ def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
     holders: dict[str, nn.Module] = {}
     for index, node in graph.order():
         prim = node.payload
-        spec = PRIMITIVES.get(prim.name) if isinstance(prim, Prim) else None
+        spec = spec_of(prim) if isinstance(prim, Prim) else None
         if isinstance(prim, Prim) and spec is not None and not spec.pure:
             shapes = [graph.node(source).shape for source in graph.sources(index)]
             for shape in (*shapes, node.shape):
@@ -164,7 +165,7 @@ class _Lowering:
     def mask(self, node: Node) -> Var | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            spec = PRIMITIVES.get(node.payload.name)
+            spec = spec_of(node.payload)
             return node.shape.c if spec is not None and spec.fills else None
         return None
 
@@ -280,9 +281,10 @@ class _Lowering:
         sources: Sequence[fx.Node],
         region: Region,
     ) -> fx.Node:
-        spec = PRIMITIVES.get(prim.name)
+        spec = spec_of(prim)
         if spec is None:
-            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
+            hint = f"allow it with `{how_to_allow(prim.name)}`"
+            raise LoweringError(f"'{node.name}': the plugin '{prim.name}' is not allowed here; {hint}")
         emitted = spec.emit(graph, sources)
         if emitted is not None:
             return emitted if emitted in sources else self.called(emitted, node, region)

@@ -40,7 +40,7 @@ def membership_of(request: Request, space: Path) -> Membership:
     """
     architecture = request.compile()
     text = architecture.unit.source.text
-    program, diagnostics = compile_file(space)
+    program, diagnostics = compile_file(space, plugins=request.plugins)
     if program is None:
         raise HspError(diagnostics)
     answers = [_of_run(program, phases, space, architecture, text) for phases in _runs(program)]
@@ -59,7 +59,8 @@ def _of_run(program: Program, phases: list[Phase], space: Path, architecture: Pr
     names = [phase.name for phase in phases]
     if program.named_phases:
         # The definitions of the architecture stand for what the earlier phases found.
-        whole, _ = compile_file(space, found=dict.fromkeys(names[:-1], text))
+        plugins = program.unit.plugins
+        whole, _ = compile_file(space, found=dict.fromkeys(names[:-1], text), plugins=plugins)
         if whole is None:
             missing = _missing_copy(phases, architecture)
             return missing or Membership(False, {}, program.name, "its cells do not fit the network of the last phase")

@@ -18,7 +18,7 @@ from .decide import Decisions
 from .elaborate.state import Fault
 from .elaborate.widths import Widths, solve
 from .graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
-from .primitives import PRIMITIVES
+from .primitives import Primitive, spec_of
 from .symbolic import Open, Var, largest, settle
 
 Dims = tuple[int, ...]
@@ -56,12 +56,12 @@ class Path:
     @cached_property
     def params(self) -> int:
         """Trainable parameters (law 8)."""
-        return sum(_spec(p.name).params(p.values, s.inputs, s.shape) for s, p in self.primitives)
+        return sum(_spec(p).params(p.values, s.inputs, s.shape) for s, p in self.primitives)
 
     @cached_property
     def macs(self) -> int:
         """Multiply-adds of one image (law 8)."""
-        return sum(_spec(p.name).macs(p.values, s.inputs, s.shape) for s, p in self.primitives)
+        return sum(_spec(p).macs(p.values, s.inputs, s.shape) for s, p in self.primitives)
 
     @property
     def primitives(self) -> list[tuple[Step, Prim]]:
@@ -73,8 +73,10 @@ class Path:
         return sum(decisions[path].copy == copy for path, _ in taken)
 
 
-def _spec(name: str) -> Any:
-    return PRIMITIVES[name]
+def _spec(prim: Prim) -> Primitive:
+    spec = spec_of(prim)
+    assert spec is not None
+    return spec
 
 
 class Paths:
@@ -217,7 +219,7 @@ class Paths:
         shape = self._dims(index, chosen, widths)
         undecided = self.undecided[index]
         if isinstance(payload, Prim) and undecided:
-            payload = Prim(payload.name, tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
+            payload = replace(payload, attrs=tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
         step = Step(index, node.name, payload, sources, inputs, shape, undecided)
         if not undecided:
             self._steps[index] = step

@@ -18,7 +18,7 @@ from .symbolic import Open, Var, largest
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn
 
-    from .graph import Shape
+    from .graph import Prim, Shape
 
 Ints = tuple[int, ...]
 
@@ -105,7 +105,7 @@ class Conv(Primitive):
         groups, width, c = attrs["groups"], inputs[0].c, attrs["c"]
         if isinstance(groups, Var | Open) or isinstance(width, Var | Open) or isinstance(c, Var | Open):
             return None
-        if not isinstance(groups, int) or groups < 1 or width % groups or c % groups:
+        if not isinstance(groups, int) or not isinstance(c, int) or groups < 1 or width % groups or c % groups:
             return f"cannot split {width} channels into {c} with {groups} groups"
         return None
 
@@ -549,3 +549,8 @@ def _all(kind: type[Primitive]) -> list[type[Primitive]]:
 
 PRIMITIVES: dict[str, Primitive] = {kind.name: kind() for kind in _all(Primitive) if hasattr(kind, "name")}
 """Every primitive by its name."""
+
+
+def spec_of(prim: Prim) -> Primitive | None:
+    """What does a primitive; None for an external operation that is not allowed."""
+    return prim.plugin or PRIMITIVES.get(prim.name)

@@ -6,7 +6,7 @@ it as diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
-from .elaborate.preferences import read_preference
+from .elaborate.preferences import check_condition, read_preference
 from .elaborate.state import Fault, Silent
 from .errors import UsageError
 from .requirements import unmet
@@ -282,13 +282,14 @@ class _Compiler:
         frame = Frame(text, self.instance, "")
         requirements = list(space.requirements)
         for line in lines:
-            if isinstance(line, ast.Require):
-                requirements.append(Requirement(line.condition, frame))
-            elif isinstance(line, ast.Preference):
-                try:
+            try:
+                if isinstance(line, ast.Require):
+                    check_condition(line.condition, text)
+                    requirements.append(Requirement(line.condition, frame))
+                elif isinstance(line, ast.Preference):
                     text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+            except Fault as fault:
+                self.diagnostics.append(fault.diagnostic)
         return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
 
     def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:
@@ -422,6 +423,7 @@ def compile_file(
     text: str | None = None,
     found: Mapping[str, str] | None = None,
     recipe: Path | None = None,
+    plugins: Iterable[str] = (),
 ) -> tuple[Program | None, list[Diagnostic]]:
     """Load, check and elaborate a file.
 
@@ -432,6 +434,7 @@ def compile_file(
         text: the content, when it comes from elsewhere (standard input).
         found: derived files of phases that have run, by name; the others are stood in for.
         recipe: another file, whose `train` section holds instead of this file's.
+        plugins: modules and files that external operations may name (`compiler.plugins`).
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.
@@ -439,7 +442,7 @@ def compile_file(
     Raises:
         UsageError: when an override names nothing.
     """
-    loader = Loader()
+    loader = Loader(plugins=plugins)
     name = str(path)
     instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
     diagnostics = list(loader.diagnostics)

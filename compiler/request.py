@@ -20,10 +20,13 @@ class Request:
     network: str | None = None
     text: str | None = None
     recipe: Path | None = None
+    plugins: tuple[str, ...] = ()
 
     def compile(self, found: Mapping[str, str] | None = None) -> Program:
         """The program; raises `HspError` where the file is wrong."""
-        program, diagnostics = compile_file(self.path, self.overrides, self.network, self.text, found, self.recipe)
+        program, diagnostics = compile_file(
+            self.path, self.overrides, self.network, self.text, found, self.recipe, self.plugins
+        )
         if program is None:
             raise HspError(diagnostics)
         return program

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
 
 from .costs.conditions import Entangled
 from .costs.formula import Costing, Formula
-from .costs.optimum import Range, Variables, range_of
 from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from .costs.tables import BadTable, Table, read_table
 from .decide import Decisions
@@ -24,6 +24,9 @@ from .elaborate.numbers import BINARY
 from .elaborate.preferences import read_total
 from .graph import Block
 from .quantities import Total, parts
+
+if TYPE_CHECKING:
+    from .costs.optimum import Range
 
 Truth = float | bool | None
 """The value of a part of a condition; None where it is not known."""
@@ -95,8 +98,11 @@ class Requirements:
         except Entangled:
             formula = None
         if formula is not None and formula.exact:
-            return formula.of(chosen)
-        return self.costing(item).exact(self.price(item), chosen, self.block(item))
+            found = formula.of(chosen)
+        else:
+            found = self.costing(item).exact(self.price(item), chosen, self.block(item))
+        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
+        return found if isinstance(found, int) else round(found, 9)
 
     def formula(self, item: Asked) -> Formula:
         """A quantity as a function of decisions.
@@ -159,6 +165,8 @@ def spoken_of(space: Elaborated) -> list[Asked]:
 
 def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
     """Between which values the quantities of a space lie, where they are known."""
+    from .costs.optimum import Variables, range_of  # with it comes numpy
+
     wanted = Requirements(space)
     variables = Variables(space.decisions)
     for item in spoken_of(space):
@@ -227,6 +235,9 @@ def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Am
             return None if None in sides else op == "and"
         case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
             a, b = value(left, requirement, amount), value(right, requirement, amount)
-            result: Truth = None if a is None or b is None else BINARY[op](a, b)
+            try:
+                result: Truth = None if a is None or b is None else BINARY[op](a, b)
+            except ArithmeticError:
+                return None
             return result
     return None

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,11 +31,12 @@ from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
+from .plugins import file_of
 from .program import Phase, Program
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
-from .requirements import Requirements
+from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, Sample, SearchSettings, TrainSettings
 from .supernet import Network
 
@@ -101,6 +102,7 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
         found[phase.name] = text
     target = config.out / DERIVED
     write_text(target, found[last.name])
+    carry_tables(program.phases, config.out)
     return SearchReport(target, found[last.name], outcomes)
 
 
@@ -174,7 +176,19 @@ def search_phase(
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     write_text(folder / DERIVED, text)
+    carry_tables([phase], folder)
     return outcome, text
+
+
+def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
+    """Copy the tables that derived files speak of beside them, so that they can still be checked there."""
+    for phase in phases:
+        for requirement in phase.network.requirements:
+            for asked in quantities(requirement):
+                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
+                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(file.read_bytes())
 
 
 def check_relaxation(settings: SearchSettings) -> None:
@@ -227,10 +241,14 @@ def _units(program: Program) -> list[Unit]:
 
 
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
-    """What a checkpoint belongs to: the texts, the network's arguments, the settings, the data."""
+    """What a checkpoint belongs to: the texts, tables and plugins, the network's arguments, the settings, the data."""
     digest = hashlib.sha256()
     for unit in _units(program):
         digest.update(unit.sha256.encode())
+    tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
+    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
+    for path in (*tables, *plugins):
+        digest.update(path.read_bytes() if path.is_file() else b"")
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:
         digest.update(part.encode() + b"\0")

@@ -38,7 +38,11 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         rows.append(("architectures", _count(facts)))
         rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
     what = " (all candidates)" if is_space else ""
-    later = "not known before the phases that it comes after" if facts.get("after") else "undefined: a width is open"
+    later = (
+        "not known before the phases that it comes after"
+        if facts.get("after")
+        else "undefined: a width is open, or a plugin not allowed"
+    )
     rows.append(("parameters", human(facts["params"]) + what if facts["params"] is not None else later))
     rows.append(("multiply-adds", human(facts["macs"]) + what if facts["macs"] is not None else later))
     if not is_space:

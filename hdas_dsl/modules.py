@@ -7,7 +7,7 @@ replacements is two instances. Names are looked up in an instance, and the answe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -28,7 +28,8 @@ PRELUDE = LIBRARY / "lib" / "prim.hsp"
 class Unit:
     """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None.
 
-    ``root`` is the folder that it and its uses do not leave, except for the shipped library.
+    ``root`` is the folder that it and its uses do not leave, except for the shipped library. ``plugins`` are the
+    modules and files that the user allows its external operations to name.
     """
 
     path: Path | None
@@ -38,6 +39,7 @@ class Unit:
     names: dict[str, list[ast.Definition]] = field(default_factory=dict)
     prelude: Unit | None = None
     root: Path | None = None
+    plugins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for definition in self.module.definitions:
@@ -188,8 +190,9 @@ class Instance:
 class Loader:
     """Reads files and what they use, each once, never outside the entry file's folder and the shipped library."""
 
-    def __init__(self, library: Path = LIBRARY) -> None:
+    def __init__(self, library: Path = LIBRARY, plugins: Iterable[str] = ()) -> None:
         self.library = library
+        self.plugins = frozenset(plugins)
         self.units: dict[Path, Unit] = {}
         self.diagnostics: list[Diagnostic] = []
         self._open: list[Path] = []
@@ -227,7 +230,7 @@ class Loader:
             return None
         key = path or Path(source.name)
         self._open.append(key)
-        unit = Unit(path, source, module, root=root)
+        unit = Unit(path, source, module, root=root, plugins=self.plugins)
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()

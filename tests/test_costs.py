@@ -118,7 +118,7 @@ def test_a_trellis_is_pruned():
         assert formula.of(chosen) == found[0] if formula.exact else formula.of(chosen) >= found[0]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True))
 def test_random_spaces(text):
     searched = space(text)
@@ -133,7 +133,7 @@ def test_random_spaces(text):
             assert costing.exact(PRICES[quantity], chosen) == cost
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(prunes=True))
 def test_random_spaces_that_are_pruned(text):
     """One architecture is exact where its shapes are known; a formula is exact, or at least as large."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from test_costs_search import written
 from compiler import api, cli
 from compiler.costs.command import main, networks
 from compiler.costs.formula import Costing
-from compiler.costs.measured import Conditions, measure, operations
+from compiler.costs.measured import Conditions, calibration, measure, operations
 from compiler.costs.prices import Application, Latency, Undefined
 from compiler.costs.tables import BadTable, Table, read_table
 from compiler.program import compile_file
@@ -131,23 +130,37 @@ def test_wrong_tables(tmp_path, text, why):
 # ---------------------------------------------------------------- measuring
 
 
+class Clock:
+    """Goes on by a second at each look, and by a hundred more at some."""
+
+    def __init__(self, *late: int) -> None:
+        self.now, self.looks, self.late = 0.0, 0, late
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.now += 101.0 if self.looks in self.late else 1.0
+        return self.now
+
+
 def test_operations_take_turns_and_the_median_counts():
-    """A clock that goes on by one second at each look, and by ten more in the first of three turns."""
-    ticks = count()
-    calls = []
-
-    def clock() -> float:
-        calls.append(None)
-        return next(ticks) + (10.0 if len(calls) == 6 else 0.0)
-
+    """Two operations, three turns to warm up and three that count: looks 7 to 18."""
     wanted = dict(list(operations([space(TOY)]).items())[:2])
-    table = measure(wanted, Conditions(batch=2, rounds=3), clock)
+    table = measure(wanted, Conditions(batch=2, rounds=3), Clock(2, 8, 10))
     assert table.milliseconds == dict.fromkeys(wanted, 1000.0)
-    assert {name: table.facts[name] for name in ("batch", "threads", "rounds")} == {
-        "batch": "2",
-        "threads": "1",
-        "rounds": "3",
-    }
+    assert (table.facts["batch"], table.facts["threads"], table.facts["rounds"]) == ("2", "1", "3")
+    # The second operation is late in two of its turns.
+    assert list(measure(wanted, Conditions(rounds=3), Clock(10, 14)).milliseconds.values()) == [1000.0, 101_000.0]
+
+
+def test_rows_are_scaled_to_whole_networks():
+    """By this clock a network takes a second; the fastest architecture has 1.6875 ms in its rows, all others more."""
+    searched = space(TOY)
+    table = Table("t.csv", MILLISECONDS)
+    factor = calibration(searched, table, Conditions(rounds=1), Clock())
+    assert factor == pytest.approx(1000 / 1.6875)
+    scaled = table.scaled(factor)
+    assert scaled.milliseconds["relu 4x8x8"] == pytest.approx(0.125 * factor)
+    assert scaled.facts["scale"] == "592.6"
 
 
 def test_every_primitive_of_the_shipped_spaces_can_be_measured():
@@ -194,11 +207,9 @@ def test_a_search_within_a_budget(tmp_path, capsys):
     budget = (2 * span["min"] + span["max"]) / 3
     path = written(tmp_path, required=f'require latency("t.csv") <= {budget:.6f}', trained="require macs <= 1M")
     report = api.search(path, tmp_path / "run", seed=1)
-    derived = tmp_path / "derived.hsp"
-    derived.write_text(report.text)
-    cli.compile_main([str(derived), "--json"])
+    cli.compile_main([str(report.derived), "--json"])
     found = json.loads(capsys.readouterr().out)
-    assert span["min"] <= found["latency"]['latency("t.csv")'] <= budget
+    assert span["min"] - 1e-9 <= found["latency"]['latency("t.csv")'] <= budget
 
 
 def test_a_search_prefers_fast_networks(tmp_path, capsys):

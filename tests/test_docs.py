@@ -12,8 +12,11 @@ from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import format_text
 
 DOCS = Path(__file__).parent.parent / "docs"
-TEXTS = "".join((DOCS / name).read_text() for name in ("language.md", "spaces.md"))
-EXAMPLES = re.findall(r"```hsp\n(.*?)```", TEXTS, re.DOTALL)
+EXAMPLES = [
+    example
+    for name in ("language.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")
+    for example in re.findall(r"```hsp\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+]
 
 
 def test_there_are_examples():

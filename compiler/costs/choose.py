@@ -21,7 +21,7 @@ import numpy as np
 
 from hdas_dsl import ast
 
-from ..decide import Decisions, strongest
+from ..decide import Decisions, default_decisions, strongest
 from ..elaborate import Requirement
 from ..errors import UsageError
 from ..graph import Decision, DecisionKind
@@ -414,6 +414,7 @@ def prepare(wanted: Requirements) -> None:
     """
     with _refusing(wanted):
         if wanted:
+            wanted.met(default_decisions(wanted.space.decisions))
             _Search(wanted, {}, 0.0).refuse_impossible()
 
 

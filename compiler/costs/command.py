@@ -33,16 +33,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--force", action="store_true", help="measure everything anew")
     made.add_argument("--network", metavar="NAME", help="which network, where the file has several")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the network")
+    made.add_argument(
+        "--allow-plugin", action="append", default=[], metavar="MODULE|FILE", help="a module of your own operations"
+    )
     made.add_argument("--batch", type=int, default=1, metavar="N", help="how many images at once (1)")
     made.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (1)")
-    made.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of each operation (15)")
+    made.add_argument("--rounds", type=int, default=51, metavar="N", help="turns of each operation (51)")
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
-    from ..errors import UsageError
+    from ..errors import LoweringError, UsageError
     from .prices import Undefined
     from .tables import BadTable
 
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HspError as error:
         show(error.diagnostics)
         return WRONG_FILE
+    except LoweringError as error:
+        return trouble("hdas-measure", str(error), WRONG_FILE)
     except (UsageError, Undefined, BadTable) as error:
         return trouble("hdas-measure", str(error), WRONG_USAGE)
     except OSError as error:
@@ -63,7 +68,10 @@ def _measure(args: argparse.Namespace) -> int:
     from ..errors import UsageError
     from ..program import read_override
     from ..request import Request
-    from .measured import Conditions, measure, operations
+    from .formula import Costing
+    from .measured import Conditions, calibration, measure, measure_whole, operations
+    from .optimum import Variables, range_of
+    from .prices import Latency
     from .tables import Table, read_table
 
     for name in ("batch", "threads", "rounds"):
@@ -73,7 +81,9 @@ def _measure(args: argparse.Namespace) -> int:
     path = Path("<stdin>" if args.file == "-" else args.file)
     if text is None and not path.is_file():
         raise UsageError(f"there is no file '{path}'")
-    program = Request(path, tuple(map(read_override, args.set)), args.network, text).compile()
+    program = Request(
+        path, tuple(map(read_override, args.set)), args.network, text, plugins=tuple(args.allow_plugin)
+    ).compile()
     spaces = networks(program)
     wanted = operations(spaces)
     how = Conditions(args.batch, args.threads, args.rounds)
@@ -85,11 +95,23 @@ def _measure(args: argparse.Namespace) -> int:
                 raise UsageError(f"'{args.out}' was measured with {fact} = {there}: --force measures everything anew")
         wanted = {signature: found for signature, found in wanted.items() if signature not in known.milliseconds}
     measured = measure(wanted, how)
+    searched = [space for space in spaces if space.is_space]
+    if known is not None:
+        measured = measured.scaled(float(known.facts.get("scale", 1)))
+    elif searched:
+        measured = measured.scaled(calibration(searched[0], measured, how))
     kept = known.milliseconds if known is not None else {}
     table = Table(str(args.out or "measured"), {**kept, **measured.milliseconds}, measured.facts)
     if args.out is not None:
         table.write(args.out)
-    _tell(table, len(measured.milliseconds), len(kept), spaces)
+    _tell(table, len(measured.milliseconds), len(kept))
+    for space in spaces:
+        span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
+        low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
+        if space.is_space:
+            print(f"{space.name}: {low} to {high} by the table")
+        else:
+            print(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
     return OK
 
 
@@ -102,18 +124,10 @@ def networks(program: Program) -> list[Elaborated]:
     return spaces
 
 
-def _tell(table: Table, measured: int, kept: int, spaces: Sequence[Elaborated]) -> None:
-    """What was measured, the slowest operations, and what that makes of the networks."""
-    from .formula import Costing
-    from .optimum import Variables, range_of
-    from .prices import Latency
-
+def _tell(table: Table, measured: int, kept: int) -> None:
+    """What was measured, and the slowest operations."""
     facts = ", ".join(f"{name} {value}" for name, value in table.facts.items())
     before = f", {kept} kept" if kept else ""
     print(f"{table.name}: {measured} operations measured{before} ({facts})")
     for signature, value in sorted(table.milliseconds.items(), key=lambda row: (-row[1], row[0]))[:SLOWEST]:
         print(f"  {value:10.4f} ms  {signature}")
-    for space in spaces:
-        span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
-        low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
-        print(f"{space.name}: {low}" + (f" to {high}" if space.is_space else ""))

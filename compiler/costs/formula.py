@@ -22,7 +22,8 @@ from ..derivation.presence import absent
 from ..elaborate import Elaborated, elaborate
 from ..elaborate.state import Text
 from ..graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
-from ..primitives import PRIMITIVES
+from ..plugins import how_to_allow
+from ..primitives import spec_of
 from ..symbolic import MOST, Var, settle
 from ..values import Bundle, Compose, Function, Partial, Value
 from .conditions import ALWAYS, Conditions, Entangled, Monomial, holds
@@ -313,11 +314,11 @@ def undecided(value: Value) -> Iterator[Var]:
 
 def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
     """The price of a primitive under decisions."""
-    spec = PRIMITIVES.get(prim.name)
+    spec = spec_of(prim)
     if spec is None:
-        raise Undefined(f"what '{prim.name}' costs is not known")
+        raise Undefined(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
     attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
-    application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0])
+    application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0], spec)
     return price.primitive(spec, application)
 
 

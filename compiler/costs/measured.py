@@ -1,32 +1,46 @@
 """Latency measured on this machine: each operation of a space by itself, on the CPU, in inference.
 
-The operations take turns, so that what else the machine does falls on all of them alike; an operation's latency is the
-median of its turns.
+The operations take turns, so that what else the machine does falls on all of them alike, and none finds its data in the
+cache because it has just run; an operation's latency is the median of its turns. Inside a network operations take
+longer than by themselves. How much is measured on a few architectures of the space, and all rows are scaled by it.
 """
 
 from __future__ import annotations
 
-import math
 import platform
+import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
 import torch
 from torch import fx, nn
 
-from ..elaborate import Elaborated
-from ..primitives import PRIMITIVES
+from hdas_dsl import ast
+from hdas_dsl.diagnostics import HspError
+from hdas_dsl.modules import Loader
+from hdas_dsl.printer import print_module
+
+from ..decide import Decisions, strongest
+from ..derivation import derive_module
+from ..elaborate import Elaborated, elaborate
+from ..lower import lower
+from ..passes import run_passes
+from ..passes.rewrite import without_dead
+from ..settings import By
+from ..values import Function
 from .formula import Costing
-from .prices import Application, Latency, Undefined
+from .optimum import Variables, minimum
+from .prices import Application, Latency
 from .tables import Table
 
 WARM_UP = 3
 """Runs before any that count."""
 
-TURN = 5e-4
-"""Seconds that a turn of an operation takes at least: short ones run several times in it."""
+SAMPLES = 5
+"""How many architectures of a space are measured as a whole, besides the fastest."""
 
 Clock = Callable[[], float]
 
@@ -37,7 +51,7 @@ class Conditions:
 
     batch: int = 1
     threads: int = 1
-    rounds: int = 15
+    rounds: int = 51
 
     @property
     def facts(self) -> dict[str, str]:
@@ -69,24 +83,82 @@ def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = t
     Raises:
         Undefined: one cannot be built by itself.
     """
+    with _quiet(how):
+        runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}
+        found = _in_turns(runs, how, clock)
+    return Table("measured", found, how.facts)
+
+
+def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock = time.perf_counter) -> float:
+    """How much longer architectures of a space take as a whole than the sum of their rows.
+
+    That of the fastest by the table, in which what happens between operations weighs most, and of a few others; the
+    largest counts, so that a budget holds.
+    """
+    costing = Costing(space)
+    price = Latency(table)
+    source = random.Random(0)
+    variables = Variables(space.decisions)
+    fastest = minimum(variables, *variables.factors(costing.formula(price).terms.items())).states
+    chosen = [] if fastest is None else [variables.decisions(fastest)]
+    for _ in range(SAMPLES):
+        alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space.decisions.items()}
+        chosen.append(strongest(space.decisions, alphas, By.LOGIT))
+    return max(measure_whole(derived(space, item), how, clock) / costing.exact(price, item) for item in chosen)
+
+
+def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
+    """The architecture that decisions select, as a network of its own."""
+    unit = space.root.instance.unit
+    text = print_module(derive_module(space, chosen))
+    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
+    assert instance is not None, "a derived module parses (law 2)"
+    definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
+    assert isinstance(definition, ast.GraphDef)
+    found, diagnostics = elaborate(instance, Function(definition, instance))
+    if found is None:
+        raise HspError(diagnostics)
+    return found
+
+
+def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf_counter) -> float:
+    """Milliseconds of an architecture as a whole, without its auxiliary head."""
+    graph = run_passes(network.block.graph)
+    graph.aux = None
+    module = lower(without_dead(graph, set()), {}).eval()
+    with _quiet(how):
+        images = torch.randn(how.batch, *network.input.largest)
+        return _in_turns({network.name: lambda: module(images)}, how, clock)[network.name]
+
+
+@contextmanager
+def _quiet(how: Conditions) -> Iterator[None]:
+    """As many threads as asked for, and no gradients."""
     before = torch.get_num_threads()
     torch.set_num_threads(how.threads)
     try:
         with torch.inference_mode():
-            runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}
-            turns = {signature: _repeats(run, clock) for signature, run in runs.items()}
-            seconds: dict[str, list[float]] = {signature: [] for signature in runs}
-            for _ in range(how.rounds):
-                for signature, run in runs.items():
-                    seconds[signature].append(_timed(run, turns[signature], clock))
+            yield
     finally:
         torch.set_num_threads(before)
-    return Table("measured", {name: 1e3 * median(values) for name, values in seconds.items()}, how.facts)
+
+
+def _in_turns(runs: Mapping[str, Callable[[], object]], how: Conditions, clock: Clock) -> dict[str, float]:
+    """The median milliseconds of each run."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(WARM_UP + how.rounds):
+        for name, run in runs.items():
+            start = clock()
+            run()
+            if turn >= WARM_UP:
+                seconds[name].append(clock() - start)
+    return {name: 1e3 * median(values) for name, values in seconds.items()}
 
 
 def runner(application: Application, batch: int) -> Callable[[], object]:
     """A run of one operation on random numbers."""
-    spec = PRIMITIVES[application.name]
+    spec = application.spec
+    assert spec is not None, "only what is known has a price"
     inputs = [torch.randn(batch, *shape) for shape in application.inputs]
     graph = fx.Graph()
     emitted = spec.emit(graph, [graph.placeholder(f"x{index}") for index in range(len(inputs))])
@@ -97,21 +169,3 @@ def runner(application: Application, batch: int) -> Callable[[], object]:
         module = fx.GraphModule(nn.Module(), graph)
     module.eval()
     return lambda: module(*inputs)
-
-
-def _repeats(run: Callable[[], object], clock: Clock) -> int:
-    """How often an operation runs in a turn."""
-    for _ in range(WARM_UP):
-        run()
-    return max(1, math.ceil(TURN / max(_timed(run, 1, clock), 1e-9)))
-
-
-def _timed(run: Callable[[], object], repeats: int, clock: Clock) -> float:
-    """Seconds of one run."""
-    start = clock()
-    for _ in range(repeats):
-        run()
-    return (clock() - start) / repeats
-
-
-__all__ = ["Conditions", "Undefined", "measure", "operations", "runner"]

@@ -127,7 +127,7 @@ def _variables(path: str, decision: Decision) -> Iterator[Variable]:
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best value; ``exact`` says whether it is reached (``states`` then does) or only a bound."""
+    """The best value; ``exact`` says whether it is reached, where asked for by ``states``, or only a bound."""
 
     value: Amount
     exact: bool
@@ -151,8 +151,23 @@ def order(variables: Variables, scopes: Iterable[Sequence[int]]) -> list[int]:
     return found
 
 
-def minimum(variables: Variables, factors: Sequence[Factor], constant: Amount = 0, largest: int = LARGEST) -> Optimum:
-    """The smallest value of a sum of tables, of which those that are joined have at most ``largest`` cases."""
+def minimum(
+    variables: Variables,
+    factors: Sequence[Factor],
+    constant: Amount = 0,
+    *,
+    largest: int = LARGEST,
+    witness: bool = True,
+) -> Optimum:
+    """The smallest value of a sum of tables.
+
+    Args:
+        variables: what is decided.
+        factors: the tables.
+        constant: what is added to their sum.
+        largest: how many cases joined tables may have.
+        witness: whether to say for which states it is reached.
+    """
     exact, value = True, constant
     pending = list(factors)
     best: list[tuple[int, tuple[int, ...], Table]] = []
@@ -164,13 +179,14 @@ def minimum(variables: Variables, factors: Sequence[Factor], constant: Amount = 
         for group in groups:
             scope = tuple(sorted({other for factor in group for other in factor.scope} - {index}))
             joint = _joint(group, (*scope, index))
-            best.append((index, scope, joint.argmin(-1)))
+            if witness:
+                best.append((index, scope, joint.argmin(-1)))
             if scope:
                 pending.append(Factor(scope, joint.min(-1)))
             else:
                 value += joint.min().item()
-    if not exact:
-        return Optimum(value, False)
+    if not exact or not witness:
+        return Optimum(value, exact)
     states: dict[int, int] = dict.fromkeys(range(len(variables.all)), 0)
     for index, scope, argument in reversed(best):
         states[index] = int(argument[tuple(states[other] for other in scope)])
@@ -190,15 +206,24 @@ class Range:
 def range_of(formula: Formula, variables: Variables) -> Range:
     """The smallest and the largest value of a formula."""
     largest = LARGEST if formula.exact else ROUGH
-    low = minimum(variables, *variables.factors(formula.least.items()), largest)
-    high = maximum(variables, *variables.factors(formula.terms.items()), largest)
+    terms = variables.factors(formula.terms.items())
+    least = terms if formula.exact else variables.factors(formula.least.items())
+    low = minimum(variables, *least, largest=largest, witness=False)
+    high = maximum(variables, *terms, largest=largest, witness=False)
     return Range(low.value, high.value, low.exact and formula.exact, high.exact and formula.exact)
 
 
-def maximum(variables: Variables, factors: Sequence[Factor], constant: Amount = 0, largest: int = LARGEST) -> Optimum:
-    """The largest value of a sum of tables."""
+def maximum(
+    variables: Variables,
+    factors: Sequence[Factor],
+    constant: Amount = 0,
+    *,
+    largest: int = LARGEST,
+    witness: bool = True,
+) -> Optimum:
+    """The largest value of a sum of tables; arguments as those of `minimum`."""
     turned = [Factor(factor.scope, -factor.table) for factor in factors]
-    found = minimum(variables, turned, -constant, largest)
+    found = minimum(variables, turned, -constant, largest=largest, witness=witness)
     return Optimum(-found.value, found.exact, found.states)
 
 
@@ -218,7 +243,9 @@ def _groups(variables: Variables, factors: Sequence[Factor], largest: int) -> li
 
 def _joint(group: Sequence[Factor], scope: Sequence[int]) -> Table:
     """The sum of tables, over all variables of a scope."""
-    total = group[0].spread(scope)
-    for factor in group[1:]:
+    # The small ones first: what they make together is mostly still small.
+    first, *others = sorted(group, key=lambda factor: factor.table.size)
+    total = first.spread(scope)
+    for factor in others:
         total = total + factor.spread(scope)
     return total

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from ..graph import Shape
-from ..primitives import FLOAT32, Ints, Primitive
+from ..primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from ..quantities import Total
 from ..symbolic import Open
 from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Value
@@ -26,12 +26,16 @@ class Undefined(Exception):
 
 @dataclass(frozen=True)
 class Application:
-    """A primitive or an operation applied, everything decided: its name, its parameters, the shapes around it."""
+    """A primitive or an operation applied, everything decided: its name, its parameters, the shapes around it.
+
+    ``spec`` is what does a primitive.
+    """
 
     name: str
     attrs: Mapping[str, Any]
     inputs: tuple[Ints, ...]
     output: Ints
+    spec: Primitive | None = None
 
     @property
     def signature(self) -> str:
@@ -132,7 +136,7 @@ class Latency(Price):
         return -self.of(application) if spec.name == "add" else self.of(application)
 
     def addend(self, output: Ints) -> Amount:
-        return self.of(Application("add", {}, (output, output), output))
+        return self.of(Application("add", {}, (output, output), output, PRIMITIVES["add"]))
 
     def of(self, application: Application) -> float:
         signature = application.signature

@@ -36,6 +36,11 @@ class Table:
         """The names of the operations that it has rows of."""
         return frozenset(re.split(r"[( ]", signature, maxsplit=1)[0] for signature in self.milliseconds)
 
+    def scaled(self, factor: float) -> Table:
+        """With every row times a factor, which is kept among the facts."""
+        rows = {signature: value * factor for signature, value in self.milliseconds.items()}
+        return Table(self.name, rows, {**self.facts, "scale": f"{factor:.4g}"})
+
     def write(self, path: Path) -> None:
         """Write it down, rows in order of their signatures."""
         with path.open("w", encoding="utf-8", newline="") as file:

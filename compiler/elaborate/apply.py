@@ -11,6 +11,7 @@ from hdas_dsl.source import Span
 
 from ..formula import Mention, Product
 from ..graph import Block, Call, Input, Prim, Shape
+from ..plugins import find
 from ..primitives import PRIMITIVES
 from ..symbolic import Open, Var
 from ..values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
@@ -329,7 +330,10 @@ class Applying(Evaluating):
         params = self.complete(function, given, text, span)
         name = definition.body.name
         short = name.removeprefix("hsp:")
-        spec = PRIMITIVES.get(short) if name.startswith("hsp:") else None
+        known, plugin = PRIMITIVES.get(short), None
+        if not name.startswith("hsp:"):
+            known = plugin = find(name, function.instance.unit.plugins)
+        spec = known
         if name.startswith("hsp:") and spec is None:
             hint = suggest(name, (f"hsp:{known}" for known in PRIMITIVES))
             raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'", hint)
@@ -358,8 +362,9 @@ class Applying(Evaluating):
         if spec is not None and not spec.any_width:
             self.refuse_width(spec.name, inputs, span)
         attrs = tuple((key, value) for key, value in params.items())
-        label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == short else f"{spot}.{short}"
-        payload = Prim(short if spec else name, attrs)
+        called = short if name.startswith("hsp:") else function.name
+        label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
+        payload = Prim(short if plugin is None and spec else name, attrs, plugin)
         return frame.text.add(label.lstrip("."), payload, shape, inputs, span)
 
     def shape_of(

@@ -19,7 +19,7 @@ from ..values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .apply import Applying
 from .choose import is_numeric
 from .core import flatten
-from .preferences import read_preference
+from .preferences import check_condition, read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
 from .widths import fill, solve
 
@@ -136,6 +136,7 @@ class Elaborator(Applying):
             case ast.Aux():
                 self.aux_line(line, text)
             case ast.Require():
+                check_condition(line.condition, text)
                 self.requirements.append(Requirement(line.condition, Frame(text, text.instance, "")))
             case ast.Preference():
                 text.preferences.append(read_preference(line, text, self.decisions, self.plain))

@@ -78,6 +78,15 @@ def read_total(expr: ast.Node, text: Text) -> Total | None:
     return None
 
 
+def check_condition(condition: ast.Expr, text: Text) -> None:
+    """Refuse a `require` with a quantity that lacks what it is about."""
+    functions = {node.func for node in condition.walk() if isinstance(node, ast.Call)}
+    for node in condition.walk():
+        if isinstance(node, ast.Name) and node.id in FORMS and node not in functions and node.id not in text.bindings:
+            hint = f"write `{FORMS[node.id]}`"
+            raise Fault(Code.QUANTITY, node.span, f"'{node.id}' needs something to speak of", hint)
+
+
 def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], plain: Plain) -> Quantity:
     if (total := read_total(expr, text)) is not None:
         return total

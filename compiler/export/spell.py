@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..errors import LoweringError
 from ..graph import Prim
 from ..primitives import PRIMITIVES, Activation, decided
 from .outline import Step
@@ -77,6 +78,8 @@ def modules(step: Step) -> tuple[New, ...] | None:
     """The modules that do a primitive, one after the other; None where torch has none."""
     assert isinstance(step.what, Prim)
     name, attrs = step.what.name, decided(step.what.values)
+    if step.what.plugin is not None:
+        raise LoweringError(f"the plugin '{name}' is no part of torch; onnx and torch files can hold what it does")
     c = step.shapes[0][0]
     spec = PRIMITIVES.get(name)
     if isinstance(spec, Activation):

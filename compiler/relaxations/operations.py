@@ -23,7 +23,7 @@ from ..lower import attribute, tree
 from ..onepath import Dims, Path, Paths, Step, bounds
 from ..passes.flatten import flatten
 from ..passes.share import share as share_equal
-from ..primitives import PRIMITIVES, Primitive
+from ..primitives import Primitive, spec_of
 from ..symbolic import Open, Var, largest
 
 CACHED = 64
@@ -93,10 +93,10 @@ class Operations:
         self.cached: OrderedDict[object, tuple[Path, tuple[Call, ...]]] = OrderedDict()
 
     def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
-        spec = PRIMITIVES.get(prim.name)
+        spec = spec_of(prim)
         if spec is None:
             raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
-        if emitted(prim.name, len(self.paths.sources[index])) is not None:
+        if emitted(spec, len(self.paths.sources[index])) is not None:
             return None
 
         def most(value: Any) -> Any:
@@ -160,10 +160,12 @@ class Operations:
                     yield Call(step.index, step, None, sources)
                 case Mix() | Weigh() | Prim(name="drop_path"):
                     slot[step.index] = sources[0]
-                case Prim(name=name):
-                    run = self._operation(step) if step.index in self.built else emitted(name, len(sources))
+                case Prim() as prim:
+                    spec = spec_of(prim)
+                    assert spec is not None
+                    run = self._operation(step) if step.index in self.built else emitted(spec, len(sources))
                     yield Call(step.index, step, run, sources)
-                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and PRIMITIVES[name].fills:
+                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and spec.fills:
                         yield Call(step.index, step, None, (step.index,))
 
     def _operation(self, step: Step) -> Callable[..., Tensor]:
@@ -211,8 +213,10 @@ class Place:
 @lru_cache(maxsize=4096)
 def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, tuple[Place, ...]]:
     """The module of a primitive without its parameters and buffers, and where it wants them."""
+    spec = spec_of(prim)
+    assert spec is not None
     with torch.device("meta"):
-        module = PRIMITIVES[prim.name].build(prim.values, inputs, shape)
+        module = spec.build(prim.values, inputs, shape)
     places = []
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         path, _, leaf = name.rpartition(".")
@@ -223,11 +227,11 @@ def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, 
 
 
 @lru_cache(maxsize=256)
-def emitted(name: str, arity: int) -> fx.GraphModule | None:
+def emitted(spec: Primitive, arity: int) -> fx.GraphModule | None:
     """What a primitive is as code on so many inputs, for one that is no module."""
     graph = fx.Graph()
     inputs = [graph.placeholder(f"x{index}") for index in range(arity)]
-    made = PRIMITIVES[name].emit(graph, inputs)
+    made = spec.emit(graph, inputs)
     if made is None:
         return None
     graph.output(made)

@@ -1,0 +1,197 @@
+"""Plugins: operations that are torch modules of a user's own, declared `external` and allowed by name.
+
+    op mixer(x; rate) : [x.c, x.rest] = external "blocks.py:Mixer"      # allowed by --allow-plugin path/to/blocks.py
+    op norm(x) = external "package.module:Norm"                         # allowed by --allow-plugin package.module
+
+Nothing of a plugin is imported unless it is allowed. The protocol is in `docs/plugins.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import LoweringError
+from .primitives import Ints, Primitive
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCH = 2
+"""How many images a module is tried with, on the meta device."""
+
+
+@dataclass(frozen=True)
+class Plugin(Primitive):
+    """A class of a module, or of a file, that is allowed.
+
+    Its parameters are counted on the module itself, its multiply-adds by its own ``macs`` or as products of matrices
+    and convolutions, on torch's meta device: nothing is computed.
+    """
+
+    name: str  # type: ignore[misc]
+    """As declared: ``package.module:Class`` or ``file.py:Class``."""
+    file: Path | None = None
+
+    pure: ClassVar[bool] = False
+    fills: ClassVar[bool] = True
+    any_width: ClassVar[bool] = False
+
+    @property
+    def of(self) -> str:
+        """The name of the class."""
+        return self.name.rpartition(":")[2]
+
+    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Any], output: Any) -> str | None:
+        return None
+
+    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        return sum(p.numel() for p in self.on_meta(attrs, inputs).parameters() if p.requires_grad)
+
+    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+        own = getattr(self.load(), "macs", None)
+        if own is not None:
+            return int(own(*inputs, **attrs))
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        module = self.on_meta(attrs, inputs)
+        with FlopCounterMode(display=False) as counted, torch.no_grad():
+            self.tried(module, inputs, output)
+        return int(counted.get_total_flops()) // (2 * BATCH)
+
+    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+        """The module, whose output has the declared shape.
+
+        Raises:
+            LoweringError: it cannot be made, is no module, or its output has another shape.
+        """
+        self.tried(self.on_meta(attrs, inputs), inputs, output)
+        return self.made(attrs, inputs)
+
+    # ------------------------------------------------------------ the module
+
+    def load(self) -> type[nn.Module]:
+        """The class; importing it runs the code of its module."""
+        from torch import nn
+
+        where = self.name.rpartition(":")[0]
+        try:
+            module = importlib.import_module(where) if self.file is None else _of_file(self.file)
+            found = getattr(module, self.of)
+        except Exception as error:
+            raise LoweringError(f"the plugin '{self.name}' cannot be imported: {_said(error)}") from error
+        if not isinstance(found, type) or not issubclass(found, nn.Module):
+            raise LoweringError(f"the plugin '{self.name}' is no torch module")
+        return found
+
+    def made(self, attrs: Mapping[str, Any], inputs: Sequence[Ints]) -> nn.Module:
+        try:
+            return self.load()(*inputs, **attrs)
+        except LoweringError:
+            raise
+        except Exception as error:
+            given = ", ".join([*map(str, inputs), *(f"{name}={value}" for name, value in attrs.items())])
+            raise LoweringError(
+                f"the plugin '{self.name}' cannot be made as {self.of}({given}): {_said(error)}"
+            ) from error
+
+    def on_meta(self, attrs: Mapping[str, Any], inputs: Sequence[Ints]) -> nn.Module:
+        """The module without its numbers."""
+        import torch
+
+        with torch.device("meta"):
+            return self.made(attrs, inputs).eval()
+
+    def tried(self, module: nn.Module, inputs: Sequence[Ints], output: Ints) -> None:
+        """Run the module on the meta device and see that it gives what its signature says."""
+        import torch
+
+        images = [torch.empty(BATCH, *shape, device="meta") for shape in inputs]
+        try:
+            with torch.no_grad():
+                found = module(*images)
+        except Exception as error:
+            shapes = " and ".join("x".join(map(str, shape)) for shape in inputs)
+            raise LoweringError(f"the plugin '{self.name}' cannot take {shapes}: {_said(error)}") from error
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else None
+        if shape != (BATCH, *output):
+            wanted = "x".join(map(str, output))
+            got = type(found).__name__ if shape is None else "x".join(map(str, shape[1:]))
+            raise LoweringError(f"the plugin '{self.name}' gives {got} where its signature says {wanted}")
+
+
+def find(declared: str, allowed: Collection[str]) -> Plugin | None:
+    """The plugin that an `external` declares, if it is allowed.
+
+    Args:
+        declared: ``package.module:Class`` or ``path/file.py:Class``.
+        allowed: what the user allows: modules (``package.module``) and files by their paths, all or one class of each.
+    """
+    where, colon, name = declared.rpartition(":")
+    if not colon or not name.isidentifier():
+        return None
+    for item in sorted(allowed):
+        if _is_class(item) and item.rpartition(":")[2] != name:
+            continue
+        file = file_of(item)
+        if not where.endswith(".py"):
+            if file is None and item in (where, declared):
+                return Plugin(declared)
+        elif file is not None and _ends_with(file, PurePosixPath(where)):
+            return Plugin(declared, file)
+    return None
+
+
+def file_of(item: str) -> Path | None:
+    """The file that is allowed; None for a module."""
+    place = item.rpartition(":")[0] if _is_class(item) else item
+    return Path(place).resolve() if place.endswith(".py") else None
+
+
+def how_to_allow(declared: str) -> str:
+    """What to write on the command line."""
+    return f"--allow-plugin {declared.rpartition(':')[0] or declared}"
+
+
+def _is_class(item: str) -> bool:
+    """Whether an allowance ends in the name of a class; a colon may also stand in a path."""
+    return item.rpartition(":")[2].isidentifier() and ":" in item
+
+
+def _ends_with(path: Path, end: PurePosixPath) -> bool:
+    """Whether a file is the one that a program calls by the end of its path, which climbs nowhere."""
+    if end.is_absolute() or ".." in end.parts:
+        return False
+    parts = path.parts
+    return parts[len(parts) - len(end.parts) :] == end.parts
+
+
+def _of_file(file: Path) -> ModuleType:
+    """The module of a file, executed once for each content."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    name = f"hdas_plugin_{file.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"'{file.name}' is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
