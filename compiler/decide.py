@@ -8,21 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from .graph import Decision, DecisionKind
-from .settings import By, Derivation
-
-if TYPE_CHECKING:
-    from .elaborate import Elaborated
+from .settings import By
 
 Decisions: TypeAlias = "dict[str, tuple[int, ...]]"
 """The chosen item indices of each decision, in source order."""
-
-
-def decided(space: Elaborated, alphas: Mapping[str, Sequence[float]], rule: Derivation) -> Decisions:
-    """What a derivation rule decides."""
-    return strongest(space.decisions, alphas, rule.by)
 
 
 def strongest(decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By) -> Decisions:

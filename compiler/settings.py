@@ -239,7 +239,7 @@ class Strongest(Word):
 
 
 class BestPath(Strongest):
-    """The strongest path through a trellis."""
+    """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""
 
     word = "best_path"
 

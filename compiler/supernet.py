@@ -21,7 +21,7 @@ from .costs.choose import Answer, derive_within
 from .costs.conditions import Entangled
 from .costs.expectation import Expectation
 from .costs.prices import Undefined
-from .decide import Decisions, decided, readable
+from .decide import Decisions, readable
 from .elaborate import Elaborated
 from .errors import UsageError
 from .graph import Decision, DecisionKind
@@ -42,6 +42,7 @@ from .quantities import (
     parts,
 )
 from .requirements import Asked, Requirements
+from .rules import decided
 from .settings import Derivation, Strongest
 
 

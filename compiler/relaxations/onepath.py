@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from ..costs.choose import Answer, derive_within
-from ..decide import Decisions, decided
+from ..decide import Decisions
 from ..elaborate import Elaborated
 from ..errors import UsageError
 from ..onepath import Nothing
+from ..rules import best_path, decided
 from ..settings import Derivation
 from ..supernet import Relaxed
 from .draws import Logits, drawn, log_probability, logits, noise
@@ -103,9 +104,9 @@ class OnePath(Relaxed):
 
     @torch.no_grad()
     def _answer(self, raw: dict[str, list[float]]) -> Answer:
-        found = decided(self.space, raw, self.derive)
-        if self.meets(found):
-            return Answer.of(found)
+        for found in (decided(self.space, raw, self.derive), best_path(self.space, raw, self.derive.by)):
+            if self.meets(found):
+                return Answer.of(found)
         if self.required:
             answer = derive_within(self.required, raw, self.derive.by)
             if self.meets(answer.chosen):
