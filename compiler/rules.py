@@ -1,7 +1,7 @@
 """Derivation rules: from alphas to the leading architecture of a space.
 
 `strongest` decides each choice by itself. `best_path` is for texts with `prune`, where a decision exists only along
-what the output reaches: of all ways to decide in such a text it takes the one of the largest product of probabilities of
+what the output reaches: of all ways to decide in such a text it takes that of the largest product of probabilities of
 the decisions that exist (Liu et al., "Auto-DeepLab", CVPR 2019, section 4.3). It is exact: a dynamic programme from the
 output back, whose states are what must exist of the nodes still to come and the decisions on which they depend.
 """
