@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from .engine.retrain import TrainOutcome
     from .membership import Membership
     from .runs import SearchReport
-    from .supernet import Network, Supernet
+    from .supernet import Network, Relaxed
 
 FilePath = str | Path
 
 
 def load(
     path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
-) -> Supernet | Network:
+) -> Relaxed | Network:
     """A torch module of the network in a file.
 
     Args:
@@ -41,16 +41,17 @@ def load(
         **params: parameters of the network, such as ``c=36``, instead of the file's.
 
     Returns:
-        A `Supernet` for a space (its ``alphas`` by path, ``weights()`` apart), a `Network` for an architecture. Both
-        take images (n, c, h, w) and give logits (n, classes).
+        A supernet for a space, relaxed as the file says (its ``alphas`` by path, ``weights()`` apart), a `Network` for
+        an architecture. Both take images (n, c, h, w) and give logits (n, classes).
 
     Raises:
         HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
     """
-    from .supernet import Network, Supernet
+    from .relaxations import relaxed
+    from .supernet import Network
 
     program = _request(path, params, network, plugins).compile()
-    return Supernet(program.network) if program.network.is_space else Network(program.network)
+    return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)
 
 
 def describe(
@@ -90,7 +91,7 @@ def search(
     return search_file(_request(path, settings, None, plugins), config, say=lambda _: None)
 
 
-def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
+def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
     """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
 
     It satisfies what the space requires.
@@ -100,14 +101,9 @@ def derive(supernet: Supernet, alphas: dict[str, Tensor] | None = None) -> str:
     """
     from hdas_dsl.printer import print_module
 
-    from .costs.choose import derive_within
     from .derivation import derive_module
-    from .requirements import Requirements
 
-    raw = supernet.alphas if alphas is None else alphas
-    values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
-    answer = derive_within(Requirements(supernet.space), values, supernet.by)
-    return print_module(derive_module(supernet.space, answer.chosen))
+    return print_module(derive_module(supernet.space, supernet.answer(alphas).chosen))
 
 
 def train(

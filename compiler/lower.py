@@ -207,7 +207,7 @@ class _Lowering:
         results = tuple(values[index] for index in ends)
         graph.output(results[0] if len(results) == 1 else results)
         name = re.sub(r"\W", "_", region.scope[-1]) if region.scope else "Network"
-        module = fx.GraphModule(_tree(modules), graph, name)
+        module = fx.GraphModule(tree(modules), graph, name)
         module.graph.lint()
         return module
 
@@ -413,7 +413,7 @@ def _safe(word: str) -> str:
     return f"{word}_" if word.rstrip("_") in RESERVED else word
 
 
-def _tree(modules: Mapping[str, nn.Module]) -> nn.Module:
+def tree(modules: Mapping[str, nn.Module]) -> nn.Module:
     """Modules of dotted names as a tree; a name may lie below another."""
     root = nn.Module()
     for name in sorted(modules, key=lambda name: name.count(".")):

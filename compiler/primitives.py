@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .symbolic import Open, Var, largest
 
 if TYPE_CHECKING:
-    from torch import fx, nn
+    from torch import Tensor, fx, nn
 
     from .graph import Prim, Shape
 
@@ -70,6 +70,20 @@ class Primitive(ABC):
     def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node | None:
         """Code instead of a module, for what Python says better itself."""
         return None
+
+    def part(
+        self, tensor: Tensor, shape: Ints, name: str, attrs: Mapping[str, Any], smaller: Mapping[str, Any]
+    ) -> Tensor:
+        """What of a parameter or buffer a smaller application uses: the first channels, the middle of a kernel.
+
+        Args:
+            tensor: that of the module built with ``attrs``; ``name`` is what the module calls it.
+            shape: of the part, the tensor of the module built with ``smaller``.
+        """
+        for axis, size in enumerate(shape):
+            if size < tensor.shape[axis]:
+                tensor = tensor.narrow(axis, 0 if axis < 2 else (tensor.shape[axis] - size) // 2, size)
+        return tensor
 
 
 def decided(attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -451,6 +465,20 @@ class Attention(Primitive):
         from .modules import Attention as Module
 
         return Module(inputs[0][0], attrs["heads"], attrs["width"])
+
+    def part(
+        self, tensor: Tensor, shape: Ints, name: str, attrs: Mapping[str, Any], smaller: Mapping[str, Any]
+    ) -> Tensor:
+        """The first heads, and of each the first channels, of queries, keys and values alike."""
+        if name == "project.bias":
+            return super().part(tensor, shape, name, attrs, smaller)
+        axis = 1 if name == "project.weight" else 0
+        split = (3, attrs["heads"], attrs["width"])[axis:]
+        tensor = tensor.reshape(*tensor.shape[:axis], *split, *tensor.shape[axis + 1 :])
+        for at, size in enumerate((smaller["heads"], smaller["width"]), axis + len(split) - 2):
+            tensor = tensor.narrow(at, 0, size)
+        tensor = tensor.flatten(axis, axis + len(split) - 1)
+        return super().part(tensor, shape, name, attrs, smaller)
 
 
 class Patches(Primitive):

@@ -29,7 +29,7 @@ from .elaborate.state import Fault, Silent
 from .equivalence import Equivalence, read_equivalence
 from .errors import UsageError
 from .requirements import unmet
-from .settings import SearchSettings, Softmax, TrainSettings, Value, override, read_search, read_train
+from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from .values import Function, Partial, Space
 from .values import Value as Meaning
 from .words import Applied
@@ -200,7 +200,7 @@ class _Compiler:
         if main is None:
             return None
         for phase in phases:
-            if isinstance(phase.settings.relax, Softmax):
+            if phase.settings.relax.mixes:
                 self.diagnostics += [d for d in phase.network.refusals if d not in self.diagnostics]
         train = trains[0] if trains else None
         if self.recipe is not None:

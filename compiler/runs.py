@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hdas_dsl import ast
 from hdas_dsl.printer import print_module
 
-from .costs.choose import Answer, derive_within, prepare
+from .costs.choose import Answer, prepare
 from .data.load import Data, load_data
 from .derivation import derive_module
 from .elaborate import Elaborated
@@ -32,11 +32,12 @@ from .errors import UsageError
 from .plugins import file_of
 from .program import Phase, Program
 from .provenance import origin, section, units
+from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
 from .requirements import Requirements, quantities, spoken_of
-from .settings import Order, SearchSettings, Softmax, TrainSettings
-from .supernet import Network, Supernet
+from .settings import Order, Sample, SearchSettings, TrainSettings
+from .supernet import Network
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""
@@ -151,11 +152,10 @@ def search_phase(
     """
     space, settings = phase.network, phase.settings
     check_relaxation(settings)
-    required = Requirements(space)
-    prepare(required)
+    prepare(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
-    supernet = Supernet(space, init=settings.alphas.init, by=settings.derive.by)
+    supernet = relaxed(space, settings)
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -167,9 +167,8 @@ def search_phase(
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
-    outcome = run_search(supernet, data, settings, options)
-    values = {path: alpha.double().tolist() for path, alpha in outcome.alphas.items()}
-    answer = derive_within(required, values, settings.derive.by)
+    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
+    answer = supernet.answer(outcome.alphas)
     if answer.told:
         say(f"requirements: {answer.told}")
     provenance = provenance_of(program, phase, outcome, answer)
@@ -192,9 +191,9 @@ def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
 
 
 def check_relaxation(settings: SearchSettings) -> None:
-    """Refuse a relaxation that no searcher carries out."""
-    if not isinstance(settings.relax, Softmax):
-        raise UsageError(f"`relax = {settings.relax.describe()}` cannot be searched yet; `relax = softmax` can")
+    """Refuse what a relaxation cannot be searched by."""
+    if isinstance(settings.relax, Sample) and settings.order is Order.SECOND:
+        raise UsageError("`relax = sample` has no gradient that `order = second` could look ahead by: use `first`")
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
@@ -241,13 +240,14 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
         settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2])
     )
     output = space.block.graph.output
-    classes = None if output is None else space.block.graph.node(output).shape.c
+    made = None if output is None else space.block.graph.node(output).shape
+    classes = None if made is None else made.c
     if classes != data.classes:
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
         raise UsageError(
             f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
         )
-    return data
+    return data if made is None or not made.space else data.everywhere(made.largest[1:])
 
 
 # ---------------------------------------------------------------- training, evaluation
@@ -373,7 +373,7 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         space, settings = phase.network, phase.settings
         check_relaxation(settings)
         data = matching_data(settings, space, config)
-        supernet = Supernet(space, init=settings.alphas.init)
+        supernet = relaxed(space, settings)
         half = int(len(data.train) * settings.data.split)
         steps = max(1, half // settings.batch)
         say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")

@@ -170,12 +170,35 @@ class Softmax(Word):
 
     word = "softmax"
 
+    @property
+    def mixes(self) -> bool:
+        """Whether alternatives are added up, so that they must have one shape."""
+        return True
+
+
+def _warm(schedule: Schedule) -> Schedule:
+    if min(schedule.curve(0, 1), schedule.curve(1, 1)) <= 0:
+        raise ValueError(f"a temperature of {schedule.describe()} reaches 0, by which nothing can be divided")
+    return schedule
+
 
 class Gumbel(Word):
-    """A softmax of alphas plus Gumbel noise, divided by a temperature."""
+    """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only one architecture runs."""
 
     word = "gumbel"
-    temperature: Schedule = Constant(value=1.0)
+    temperature: Annotated[Schedule, AfterValidator(_warm)] = Constant(value=1.0)
+    hard: Flag = False
+
+    @property
+    def mixes(self) -> bool:
+        return not self.hard
+
+
+class Draws(Named):
+    """Which architectures the weights learn on: any, or those that the alphas make probable."""
+
+    UNIFORM = "uniform"
+    POLICY = "policy"
 
 
 class Sample(Word):
@@ -183,6 +206,11 @@ class Sample(Word):
 
     word = "sample"
     share: Flag = False
+    weights: Draws = Draws.UNIFORM
+
+    @property
+    def mixes(self) -> bool:
+        return False
 
 
 Relaxation = Softmax | Gumbel | Sample
@@ -211,7 +239,7 @@ class Strongest(Word):
 
 
 class BestPath(Strongest):
-    """The strongest path through a trellis."""
+    """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""
 
     word = "best_path"
 

@@ -1,4 +1,5 @@
-"""The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax).
+"""The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax). Other relaxations are in
+`compiler.relaxations`.
 
 Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2; the preferences follow Liu et
 al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021).
@@ -16,10 +17,11 @@ from torch import Tensor, fx, nn, special
 from hdas_dsl.ast import Sense
 from hdas_dsl.diagnostics import HspError
 
+from .costs.choose import Answer, derive_within
 from .costs.conditions import Entangled
 from .costs.expectation import Expectation
 from .costs.prices import Undefined
-from .decide import Decisions, readable, strongest
+from .decide import Decisions, readable
 from .elaborate import Elaborated
 from .errors import UsageError
 from .graph import Decision, DecisionKind
@@ -40,41 +42,32 @@ from .quantities import (
     parts,
 )
 from .requirements import Asked, Requirements
-from .settings import By
+from .rules import decided
+from .settings import Derivation, Strongest
 
 
-class Supernet(nn.Module):
-    """A network in which every choice is the weighted sum of its items.
+class Relaxed(nn.Module):
+    """What all relaxations of a space have in common: ``network`` and the architecture parameters.
 
-    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters.
+    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters that are trained.
+    Each relaxation is a subclass in `compiler.relaxations`, which says what a pass computes.
 
     Args:
         space: an elaborated network with choices.
-        passes: what is done to the graph before lowering; `(FLATTEN,)` for the naive lowering, by default what pays on
-            the target.
+        network: the module that holds the weights.
         init: standard deviation of the normal distribution that the alphas start from.
-        by: how strength is measured when the leading architecture is asked for.
-        target: the machine, its memory and the batch; by default this machine's CPU.
-
-    Raises:
-        HspError: when the space cannot be relaxed by mixing.
+        derive: the rule by which the leading architecture is found.
     """
 
     def __init__(
-        self,
-        space: Elaborated,
-        passes: Iterable[Pass] | None = None,
-        init: float = 1e-3,
-        by: By = By.PROBABILITY,
-        target: Target | None = None,
+        self, space: Elaborated, network: nn.Module, init: float = 1e-3, derive: Derivation | None = None
     ) -> None:
         super().__init__()
-        if space.refusals:
-            raise HspError(space.refusals)
         self.space = space
-        self.by = by
+        self.derive = derive or Strongest()
+        self.network = network
         self.totals = totals_of(space)
-        self.network = lowered(space, passes, target or Target.on())
+        self.required = Requirements(space)
         self.architecture = nn.ParameterDict(
             {
                 _key(path): nn.Parameter(init * torch.randn(decision.alphas))
@@ -99,16 +92,14 @@ class Supernet(nn.Module):
         """Every parameter that is no alpha."""
         return self.network.parameters()
 
-    # ------------------------------------------------------------ forward
-
     def mixing(self) -> dict[str, Tensor]:
         """The weights of every decision's items at the current alphas."""
         return {path: mixing(self.space.decisions[path], alpha) for path, alpha in self.alphas.items()}
 
-    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
-        output: Tensor = self.network(images, self.mixing() if weights is None else dict(weights))
-        return output
+    # ------------------------------------------------------------ what the search tells
+
+    def anneal(self, epoch: float) -> None:
+        """Follow the schedules of the relaxation: so many epochs are done, a fraction. This one has none."""
 
     # ------------------------------------------------------------ what the search asks
 
@@ -167,13 +158,64 @@ class Supernet(nn.Module):
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
         """What deriving now, or from the given alphas, decides."""
-        raw = self.alphas if alphas is None else alphas
-        values = {path: alpha.detach().double().tolist() for path, alpha in raw.items()}
-        return strongest(self.space.decisions, values, self.by)
+        return decided(self.space, self.raw(alphas), self.derive)
+
+    def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
+        """What a search derives: what deriving decides, or the best that satisfies what the space requires.
+
+        Raises:
+            UsageError: nothing satisfies it, or that cannot be seen to.
+        """
+        chosen = self.chosen(alphas)
+        return (
+            Answer.of(chosen) if self.meets(chosen) else derive_within(self.required, self.raw(alphas), self.derive.by)
+        )
+
+    def meets(self, chosen: Decisions) -> bool:
+        """Whether decisions select an architecture that satisfies what the space requires."""
+        return not self.required or self.required.met(chosen)
+
+    def raw(self, alphas: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
+        """The alphas, or those given, as numbers."""
+        found = self.alphas if alphas is None else alphas
+        return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
 
     def decisions(self) -> dict[str, str]:
         """The leading architecture, for people."""
         return readable(self.space.decisions, self.chosen())
+
+
+class Supernet(Relaxed):
+    """A network in which every choice is the weighted sum of its items.
+
+    Args:
+        space: an elaborated network with choices.
+        passes: what is done to the graph before lowering; `(FLATTEN,)` for the naive lowering, by default those that
+            pay on the target.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+
+    Raises:
+        HspError: when the space cannot be relaxed by mixing.
+    """
+
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        target: Target | None = None,
+    ) -> None:
+        if space.refusals:
+            raise HspError(space.refusals)
+        super().__init__(space, lowered(space, passes, target or Target.on()), init, derive)
+
+    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits of a batch; ``weights`` replaces the mixing weights (one-hot ones select an architecture)."""
+        output: Tensor = self.network(images, self.mixing() if weights is None else dict(weights))
+        return output
 
 
 class Network(nn.Module):

@@ -17,7 +17,7 @@ from hdas_dsl.printer import format_text
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [
     example
-    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md")
+    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")
     for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 ]
 

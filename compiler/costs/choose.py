@@ -51,6 +51,11 @@ class Answer:
     free: float
     """The score without requirements."""
 
+    @classmethod
+    def of(cls, chosen: Decisions) -> Answer:
+        """What the derivation rule decides, where that satisfies all that is required."""
+        return cls(chosen, 0.0, 0.0, 0.0)
+
     @property
     def gap(self) -> float:
         """How much better another could be at most; 0 where the answer is proved."""

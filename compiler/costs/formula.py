@@ -217,6 +217,8 @@ class _Pricing:
                     yield from self.operation(block, shapes, node.shape)
                 else:
                     yield from self.block(block).items()
+            case Prim(name=name) if self.price.of_structure:
+                yield ALWAYS, self.price.applied(name)
             case Prim():
                 yield ALWAYS, self.price.applied(node.payload.name)
                 yield from self.primitive(node.payload, shapes, node.shape)
@@ -373,6 +375,8 @@ class _Walk:
                 if self.price.speaks_of(block.name) and block.level == "op":
                     inside = operation(self.price, block, inputs, node.shape, self.assigned, {ALWAYS: inside})
                 return self.price.applied(block.name) + inside
+            case Prim(name=name) if self.price.of_structure:
+                return self.price.applied(name)
             case Prim(name="concat") if len(kept) < len(graph.sources(index)):
                 raise Undefined(f"'{node.name}' joins as many channels as are picked")
             case Prim():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ..graph import Shape
 from ..primitives import FLOAT32, PRIMITIVES, Ints, Primitive
@@ -71,6 +71,9 @@ def written(value: Value) -> str:
 
 class Price:
     """What a quantity counts of each node."""
+
+    of_structure: ClassVar[bool] = False
+    """Whether it only counts what there is, whatever its parameters and shapes, of which some may be open."""
 
     def primitive(self, spec: Primitive, application: Application) -> Amount:
         """Of a primitive; of a sum, what it costs beyond `addend` of each of its tensors."""
@@ -160,6 +163,7 @@ def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Count(Price):
+    of_structure = True
     name: str
 
     def applied(self, name: str) -> Amount:
@@ -167,6 +171,8 @@ class Count(Price):
 
 
 class Edges(Price):
+    of_structure = True
+
     def picked(self) -> Amount:
         return 1
 

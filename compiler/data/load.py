@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,8 +27,12 @@ Shape = tuple[int, int, int]
 class Images(Dataset[Batch]):
     """Samples as a network takes them; a loader reads a batch of them at once."""
 
-    def __init__(self, samples: Samples, transform: v2.Compose) -> None:
-        self.samples, self.transform = samples, transform
+    def __init__(self, samples: Samples, transform: v2.Compose, positions: tuple[int, ...] = ()) -> None:
+        self.samples, self.transform, self.positions = samples, transform, positions
+
+    def everywhere(self, positions: tuple[int, ...]) -> Images:
+        """With a label at each position."""
+        return Images(self.samples, self.transform, positions)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -39,6 +43,7 @@ class Images(Dataset[Batch]):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         images, labels = self.samples.take(indices)
+        labels = labels.view(-1, *(1 for _ in self.positions)).expand(-1, *self.positions)
         return self.transform(images), labels
 
 
@@ -51,6 +56,10 @@ class Data:
     test: Images
     classes: int
     shape: Shape
+
+    def everywhere(self, positions: tuple[int, ...]) -> Data:
+        """The same for a network that classifies each position: each has the label of its image."""
+        return replace(self, train=self.train.everywhere(positions), test=self.test.everywhere(positions))
 
 
 def load_data(spec: DataSpec, root: Path, *, download: bool = False, input_shape: Shape | None = None) -> Data:

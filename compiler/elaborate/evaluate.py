@@ -712,8 +712,10 @@ class Evaluating(Choosing):
         for width in known[1:]:
             is_open = isinstance(channels, Open) or isinstance(width, Open)
             channels = self.open() if is_open else lift(lambda a, b: a + b, channels, width)
+        is_pick = any(isinstance(part, Picked) for part, _ in parts)
+        if is_pick and not widths:
+            channels = self.open()  # as many as are picked
         if widths:
-            is_pick = any(isinstance(part, Picked) for part, _ in parts)
             if isinstance(channels, int) and channels != widths[0] and not is_pick:
                 message = f"{self.place(frame)}this concatenation has {channels} channels, not {shown(widths[0])}"
                 raise Fault(Code.CHANNELS, expr.span, message)

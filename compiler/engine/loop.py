@@ -198,7 +198,7 @@ def measure(module: nn.Module, batches: Batches, compute: Compute, between: Call
             with compute.autocast():
                 logits = module(images)
             counts[0] += (logits.argmax(dim=1) == labels).sum()
-            counts[1] += labels.shape[0]
+            counts[1] += labels.numel()
             between()
     finally:
         module.train(training)

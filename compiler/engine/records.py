@@ -63,7 +63,7 @@ class Meter:
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch with its mean loss."""
-        count = labels.shape[0]
+        count = labels.numel()
         self.sums[0] += loss.detach() * count
         self.sums[1] += (logits.argmax(dim=1) == labels).sum()
         self.sums[2] += count

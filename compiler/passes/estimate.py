@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from ..graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
-from ..primitives import PRIMITIVES, decided
+from ..primitives import decided, spec_of
 from .target import Machine, Target
 
 BYTES = 4
@@ -74,7 +74,7 @@ def _costs(node: Node, sources: list[Node], machine: Machine) -> Costs:
 def _primitive(prim: Prim, node: Node, sources: list[Node]) -> Costs:
     if prim.name in ("identity", "drop_path"):
         return 0, 0, 0
-    spec = PRIMITIVES.get(prim.name)
+    spec = spec_of(prim)
     attrs = decided(prim.values)
     macs = 0 if spec is None else spec.macs(attrs, [source.shape.largest for source in sources], node.shape.largest)
     around = size(node) + sum(size(source) for source in sources)

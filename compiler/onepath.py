@@ -1,0 +1,291 @@
+"""One architecture of a space, read off its graph: what runs once every decision is made. No torch.
+
+The graph of a space holds every candidate of every choice. Walking back from the output with the decisions at hand
+meets only what was decided for, so an architecture costs time in proportion to its own size. What is undecided in the
+graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
+Nothing comes of nothing: what a pick of any number leaves without a source does not exist, as in
+`compiler.derivation.presence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from .decide import Decisions
+from .elaborate.state import Fault
+from .elaborate.widths import Widths, solve
+from .graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from .primitives import Primitive, spec_of
+from .symbolic import Open, Var, largest, settle
+
+Dims = tuple[int, ...]
+
+
+class Nothing(Exception):
+    """The decisions select no network: its output takes none of what it could, or its open widths have no solution."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A primitive of an architecture, or a choice that was made; ``sources`` are indices of earlier steps.
+
+    ``index`` and ``name`` are the node's in the flat graph of the space. The parameters of a primitive are settled, as
+    are the shapes, which are those of one image.
+    """
+
+    index: int
+    name: str
+    payload: Input | Prim | Mix | Weigh
+    sources: tuple[int, ...]
+    inputs: tuple[Dims, ...]
+    shape: Dims
+    undecided: bool = False
+    """Whether the space leaves its parameters or shapes open, so that it may be smaller than in the space's graph."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """An architecture: its steps, sources first and the output last, and the decisions that it depends on."""
+
+    steps: tuple[Step, ...]
+    used: frozenset[str]
+
+    @cached_property
+    def params(self) -> int:
+        """Trainable parameters (law 8)."""
+        return sum(_spec(p).params(p.values, s.inputs, s.shape) for s, p in self.primitives)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-adds of one image (law 8)."""
+        return sum(_spec(p).macs(p.values, s.inputs, s.shape) for s, p in self.primitives)
+
+    @property
+    def primitives(self) -> list[tuple[Step, Prim]]:
+        return [(step, step.payload) for step in self.steps if isinstance(step.payload, Prim)]
+
+    def edges(self, copy: str, decisions: Mapping[str, Decision]) -> int:
+        """How many tensors the picks of a copy take, where they take part in the architecture."""
+        taken = {(s.payload.decision, s.payload.index) for s in self.steps if isinstance(s.payload, Weigh)}
+        return sum(decisions[path].copy == copy for path, _ in taken)
+
+
+def _spec(prim: Prim) -> Primitive:
+    spec = spec_of(prim)
+    assert spec is not None
+    return spec
+
+
+class Paths:
+    """The architectures of a space, by their decisions.
+
+    Args:
+        graph: the space's flat graph (`passes.flatten`).
+        decisions: its decisions, by path.
+    """
+
+    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision]) -> None:
+        self.decisions = decisions
+        self.nodes: list[Node] = []
+        self.sources: list[tuple[int, ...]] = []
+        place: dict[int, int] = {}
+        for index, node in graph.order():
+            place[index] = len(self.nodes)
+            self.nodes.append(node)
+            self.sources.append(tuple(place[source] for source in graph.sources(index)))
+        assert graph.output is not None
+        self.output = place[graph.output]
+        self.undecided = [self._is_undecided(index) for index in range(len(self.nodes))]
+        self.may_lack = any(decision.kind is DecisionKind.ANY for decision in decisions.values())
+        self.is_open = any(isinstance(dim, Open) for node in self.nodes for dim in node.shape.dims)
+        self._steps: dict[int, Step] = {}
+        self._rows: dict[int, dict[tuple[int, ...], int]] = {}
+
+    def _is_undecided(self, index: int) -> bool:
+        node = self.nodes[index]
+        dims = [dim for at in (index, *self.sources[index]) for dim in self.nodes[at].shape.dims]
+        values = node.payload.values.values() if isinstance(node.payload, Prim) else ()
+        return any(isinstance(value, Var | Open) for value in (*dims, *values))
+
+    # ------------------------------------------------------------ what runs
+
+    def path(self, chosen: Decisions) -> Path:
+        """The architecture of some decisions.
+
+        Raises:
+            Nothing: they leave nothing of it.
+        """
+        taken = self._taken(chosen)
+        self._present(taken)
+        widths = self._widths(taken, chosen) if self.is_open else {}
+        used: set[str] = set()
+        steps = []
+        for index in sorted(taken):
+            used.update(self._reads(index))
+            steps.append(self._step(index, taken[index], chosen, widths))
+        return Path(tuple(steps), frozenset(used))
+
+    def _taken(self, chosen: Decisions) -> dict[int, tuple[int, ...]]:
+        """What the output reaches through what was chosen, each with the sources that it reads."""
+        taken: dict[int, tuple[int, ...]] = {}
+        needed = bytearray(len(self.nodes))
+        needed[self.output] = 1
+        for index in range(self.output, -1, -1):
+            if needed[index]:
+                sources = taken[index] = self._chosen(index, chosen)
+                for source in sources:
+                    needed[source] = 1
+        return taken
+
+    def _chosen(self, index: int, chosen: Decisions) -> tuple[int, ...]:
+        """The sources of a node that decisions leave it."""
+        payload, sources = self.nodes[index].payload, self.sources[index]
+        match payload:
+            case Mix(decisions=names):
+                return (sources[self._row(index)[tuple(chosen[name][0] for name in names)]],)
+            case Prim(name="add" | "concat"):
+                return tuple(source for source in sources if self._is_taken(source, chosen))
+        return sources
+
+    def _is_taken(self, index: int, chosen: Decisions) -> bool:
+        payload = self.nodes[index].payload
+        return not isinstance(payload, Weigh) or payload.index in chosen[payload.decision]
+
+    def _row(self, index: int) -> dict[tuple[int, ...], int]:
+        """Which source of a mix an assignment takes."""
+        if index not in self._rows:
+            payload = self.nodes[index].payload
+            assert isinstance(payload, Mix)
+            self._rows[index] = {assignment: slot for slot, row in enumerate(payload.rows) for assignment in row}
+        return self._rows[index]
+
+    def _present(self, taken: dict[int, tuple[int, ...]]) -> None:
+        """Leave out what does not exist, and zeros where they are added to something; then what nothing reads."""
+        gone: set[int] = set()
+        zero: set[int] = set()
+        changed = False
+        for index in sorted(taken):
+            payload, sources = self.nodes[index].payload, taken[index]
+            gathers = isinstance(payload, Prim) and payload.name in ("add", "concat")
+            there = tuple(source for source in sources if source not in gone)
+            if (gathers and not there) or (not gathers and len(there) < len(sources)):
+                gone.add(index)
+            elif isinstance(payload, Prim) and payload.name == "zero":
+                zero.add(index)
+            elif zero and (isinstance(payload, Mix | Weigh) or (gathers and payload.name == "add")):  # type: ignore[union-attr]
+                there = tuple(source for source in there if source not in zero) or there[:1]
+                if there[0] in zero:
+                    zero.add(index)
+            changed |= len(there) < len(sources)
+            taken[index] = there
+        if self.output in gone:
+            raise Nothing("the output takes none of what it could")
+        if changed:
+            needed = {self.output}
+            for index in sorted(taken, reverse=True):
+                if index in needed:
+                    needed.update(taken[index])
+            for index in taken.keys() - needed:
+                del taken[index]
+
+    def _reads(self, index: int) -> tuple[str, ...]:
+        """The decisions that a node itself depends on."""
+        node = self.nodes[index]
+        found: tuple[str, ...] = ()
+        match node.payload:
+            case Mix(decisions=names):
+                found = names
+            case Prim(name=name) if name in ("add", "concat"):
+                payloads = (self.nodes[source].payload for source in self.sources[index])
+                found = tuple(payload.decision for payload in payloads if isinstance(payload, Weigh))
+        if self.undecided[index]:
+            values = node.payload.values.values() if isinstance(node.payload, Prim) else ()
+            found += tuple(name for v in (*node.shape.dims, *values) if isinstance(v, Var) for name in v.decisions)
+        return found
+
+    # ------------------------------------------------------------ parameters and shapes
+
+    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> Step:
+        known = self._steps.get(index)
+        if known is not None and known.sources == sources:
+            return known
+        node = self.nodes[index]
+        inputs = tuple(self._dims(source, chosen, widths) for source in sources)
+        payload = node.payload
+        assert isinstance(payload, Input | Prim | Mix | Weigh), "the graph is flat"
+        shape = self._dims(index, chosen, widths)
+        undecided = self.undecided[index]
+        if isinstance(payload, Prim) and undecided:
+            payload = replace(payload, attrs=tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
+        step = Step(index, node.name, payload, sources, inputs, shape, undecided)
+        if not undecided:
+            self._steps[index] = step
+        return step
+
+    def _dims(self, index: int, chosen: Decisions, widths: Widths) -> Dims:
+        shape: Shape = self.nodes[index].shape
+        if not self.undecided[index]:
+            return shape.dims  # type: ignore[return-value]
+        return tuple(_settled(dim, chosen, widths) for dim in shape.dims)
+
+    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Decisions) -> Widths:
+        """The open widths of an architecture; what stands for a choice is as wide as what was chosen, like a sum."""
+        graph = SpaceGraph()
+        place: dict[int, int] = {}
+        for index in sorted(taken):
+            node = self.nodes[index]
+            payload = node.payload if isinstance(node.payload, Input | Prim) else Prim("add")
+            shape = Shape(tuple(_settled(dim, chosen) for dim in node.shape.dims))
+            sources = tuple(place[source] for source in taken[index])
+            place[index] = graph.add(replace(node, payload=payload, shape=shape), sources)
+        graph.output = place[self.output]
+        try:
+            return solve(Block("network", "network", None, graph))
+        except Fault as fault:
+            raise Nothing(fault.diagnostic.message) from None
+
+
+def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any:
+    """A value under decisions, and with open widths where they are known."""
+    if isinstance(value, Var):
+        value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))
+    return value if widths is None or not isinstance(value, Open) else widths.get(value, value)
+
+
+def bounds(graph: SpaceGraph) -> dict[Open, int]:
+    """The most that each open width of a flat graph can be: as many channels as its readers bear."""
+    found: dict[Open, int] = {}
+
+    def known(width: Extent) -> int | None:
+        return found.get(width) if isinstance(width, Open) else int(largest(width))
+
+    def raised(width: Extent, number: int | None) -> bool:
+        if not isinstance(width, Open) or number is None or number <= found.get(width, 0):
+            return False
+        found[width] = number
+        return True
+
+    nodes = [(node, [graph.node(source).shape.c for source in graph.sources(index)]) for index, node in graph.order()]
+    bounding = [(node.shape.c, widths) for node, widths in reversed(nodes) if _bounds(node)]
+    joins = [(node.shape.c, widths) for node, widths in nodes if _is(node, "concat")]
+    changed = True
+    while changed:
+        changes = [raised(width, known(whole)) for whole, widths in bounding for width in widths]
+        if not any(changes):
+            # What no reader bounds is a concatenation of all that may be in it.
+            totals = [(whole, [known(width) for width in widths]) for whole, widths in joins if known(whole) is None]
+            changes = [raised(whole, sum(n or 0 for n in parts)) for whole, parts in totals if None not in parts]
+        changed = any(changes)
+    return found
+
+
+def _bounds(node: Node) -> bool:
+    """Whether what a node reads is not wider than itself, where that is open."""
+    return isinstance(node.payload, Mix | Weigh) or _is(node, "add", "concat", "cut")
+
+
+def _is(node: Node, *names: str) -> bool:
+    return isinstance(node.payload, Prim) and node.payload.name in names

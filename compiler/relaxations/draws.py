@@ -1,0 +1,133 @@
+"""Random architectures from alphas, and how probable they are.
+
+A decision takes one of its items by the softmax of its alphas (Gumbel-max: the largest of the alphas plus Gumbel
+noise); a pick of k takes k candidates one after the other, and of menus k pairs of candidate and item; a pick of any
+takes each by a sigmoid. What cannot be derived is never drawn: a draw is an architecture of the space. So drawing is
+deriving from noisy alphas, and the most probable architecture is what is derived from those without noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from ..decide import Decisions, strongest
+from ..graph import Decision, DecisionKind
+from ..settings import By
+
+Logits = dict[str, Tensor]
+"""One number for each item of every decision with alphas, by path."""
+
+
+def logits(decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor], by: By) -> Logits:
+    """What strength is measured by: raw alphas, or the logarithms of probabilities (of a pick of any, its alphas)."""
+    if by is By.LOGIT:
+        return dict(alphas)
+    kinds = {path: alpha for path, alpha in alphas.items() if decisions[path].kind is not DecisionKind.ANY}
+    return {**alphas, **together(kinds, lambda stacked: stacked.log_softmax(1))}
+
+
+def noise(decisions: Mapping[str, Decision], like: Mapping[str, Tensor]) -> Logits:
+    """Gumbel noise for every item, and logistic noise (the difference of two) for picks of any.
+
+    It is drawn on the CPU, so that a seed means the same on every device.
+    """
+
+    def gumbel(stacked: Tensor) -> Tensor:
+        return -torch.empty(stacked.shape).exponential_().log()
+
+    made = together({path: alpha.detach() for path, alpha in like.items()}, gumbel)
+    more = together({p: a.detach() for p, a in like.items() if decisions[p].kind is DecisionKind.ANY}, gumbel)
+    return {path: (one - more[path] if path in more else one).to(like[path]) for path, one in made.items()}
+
+
+def together(tensors: Mapping[str, Tensor], function: Callable[[Tensor], Tensor]) -> Logits:
+    """A function of rows applied to many vectors, all of one length in one call."""
+    by_length: dict[int, list[str]] = {}
+    for path, tensor in tensors.items():
+        by_length.setdefault(len(tensor), []).append(path)
+    found: Logits = {}
+    for paths in by_length.values():
+        rows = function(torch.stack([tensors[path] for path in paths])).unbind()
+        found.update(zip(paths, rows, strict=True))
+    return found
+
+
+def drawn(decisions: Mapping[str, Decision], noisy: Mapping[str, Tensor]) -> Decisions:
+    """The architecture that noisy logits select."""
+    return strongest(decisions, lists(noisy), By.LOGIT)
+
+
+def lists(tensors: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Tensors as numbers, moved from the device in one piece."""
+    flat = torch.cat([tensor.detach().double() for tensor in tensors.values()]).tolist() if tensors else []
+    found, start = {}, 0
+    for path, tensor in tensors.items():
+        found[path] = flat[start : start + len(tensor)]
+        start += len(tensor)
+    return found
+
+
+# ---------------------------------------------------------------- how probable
+
+
+def log_probability(
+    decisions: Mapping[str, Decision],
+    clean: Mapping[str, Tensor],
+    noisy: Mapping[str, Tensor],
+    chosen: Decisions,
+    used: Iterable[str],
+) -> Tensor:
+    """The logarithm of the probability with which these decisions are drawn; differentiable in ``clean``.
+
+    Args:
+        decisions: the decisions of the space.
+        clean: logits without noise.
+        noisy: the logits that selected ``chosen``: picks of several are an ordered draw, strongest first.
+        chosen: the draw.
+        used: the decisions that its architecture depends on; the others have no part in it.
+    """
+    order = lists(noisy)
+    taken = {decisions[path].candidates[item] for path in used if decisions[path].candidates for item in chosen[path]}
+    terms = []
+    for path in sorted(set(used) - taken):
+        decision, items = decisions[path], chosen[path]
+        if decision.candidates:
+            menus = [(decisions[menu or ""], menu or "") for menu in decision.candidates]
+            masses = torch.stack([_derivable(menu, clean[name]).logsumexp(0) for menu, name in menus])
+            best = {item: (menus[item][1], chosen[menus[item][1]][0]) for item in items}
+            ranked = sorted(items, key=lambda item: -order[best[item][0]][best[item][1]])
+            terms.append(_one_by_one(masses, ranked, [clean[best[item][0]][best[item][1]] for item in ranked]))
+        elif decision.kind is DecisionKind.ANY:
+            sign = torch.full_like(clean[path], -1.0)
+            sign[list(items)] = 1.0
+            terms.append(logsigmoid(sign * clean[path]).sum())
+        elif decision.kind is DecisionKind.PICK:
+            ranked = sorted(items, key=lambda item: -order[path][item])
+            terms.append(_one_by_one(clean[path], ranked, [clean[path][item] for item in ranked]))
+        else:
+            usable = _derivable(decision, clean[path])
+            terms.append(usable[items[0]] - usable.logsumexp(0))
+    return torch.stack(terms).sum() if terms else next(iter(clean.values())).new_zeros(())
+
+
+def _one_by_one(masses: Tensor, ranked: Sequence[int], logits: Sequence[Tensor]) -> Tensor:
+    """Candidates drawn one after the other, each among those that are left (Plackett-Luce)."""
+    left = torch.zeros_like(masses)
+    total = masses.new_zeros(())
+    for candidate, logit in zip(ranked, logits, strict=True):
+        total = total + logit - (masses + left).logsumexp(0)
+        left = left.clone()
+        left[candidate] = -torch.inf
+    return total
+
+
+def _derivable(decision: Decision, values: Tensor) -> Tensor:
+    """The logits of what can be drawn; minus infinity elsewhere."""
+    if all(decision.derivable):
+        return values
+    usable = torch.tensor(decision.derivable, device=values.device)
+    return values.masked_fill(~usable, -torch.inf)

@@ -1,0 +1,118 @@
+"""Relaxations of which every pass runs one architecture, drawn anew while training.
+
+They take every space, also those whose alternatives cannot be mixed. In eval mode nothing is drawn: the architecture
+runs that would be derived now, with the weights that it has in the supernet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..costs.choose import Answer, derive_within
+from ..decide import Decisions
+from ..elaborate import Elaborated
+from ..errors import UsageError
+from ..onepath import Nothing
+from ..rules import best_path, decided
+from ..settings import Derivation
+from ..supernet import Relaxed
+from .draws import Logits, drawn, log_probability, logits, noise
+from .operations import Operations
+
+TRIES = 1000
+"""How many draws may miss what the space requires before none is believed to meet it."""
+
+CANDIDATES = 256
+"""How many draws the most probable one is taken from where deriving leads to no architecture."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A drawn architecture, and the noisy logits that select it."""
+
+    chosen: Decisions
+    noisy: Logits
+
+
+class OnePath(Relaxed):
+    """A relaxation of which every pass runs one architecture.
+
+    Args:
+        space: an elaborated network with choices.
+        share: whether the values of an undecided number share one weight, of which each takes a slice.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+    """
+
+    def __init__(
+        self, space: Elaborated, share: bool = False, init: float = 1e-3, derive: Derivation | None = None
+    ) -> None:
+        operations = Operations(space.block.graph, space.decisions, share)
+        super().__init__(space, operations.module, init, derive)
+        self.operations = operations
+        self.last: tuple[dict[str, list[float]], Answer] | None = None
+
+    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+        """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
+        if chosen is None:
+            chosen = self.draw(self.logits()).chosen if self.training else self.chosen()
+        return self.operations(images, chosen)
+
+    def logits(self) -> Logits:
+        """What architectures are drawn by: the alphas as the derivation rule measures their strength."""
+        return logits(self.space.decisions, self.alphas, self.derive.by)
+
+    def draw(self, clean: Mapping[str, Tensor]) -> Draw:
+        """An architecture that meets the space's requirements, from torch's global generator of the CPU.
+
+        Raises:
+            UsageError: none of many does.
+        """
+        for _ in range(TRIES):
+            shift = noise(self.space.decisions, clean)
+            noisy = {path: values + shift[path] for path, values in clean.items()}
+            chosen = drawn(self.space.decisions, noisy)
+            if self.meets(chosen):
+                return Draw(chosen, noisy)
+        raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
+
+    def meets(self, chosen: Decisions) -> bool:
+        try:
+            self.operations.calls(chosen)
+        except Nothing:
+            return False
+        return super().meets(chosen)
+
+    def probability(self, clean: Mapping[str, Tensor], draw: Draw) -> Tensor:
+        """The logarithm of the probability of a draw, differentiable in the logits; requirements left aside."""
+        path, _ = self.operations.calls(draw.chosen)
+        return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, path.used)
+
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+        """What deriving decides; where that is no architecture, or misses a requirement, the best that is one."""
+        return self.answer(alphas).chosen
+
+    def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
+        raw = self.raw(alphas)
+        if self.last is None or self.last[0] != raw:
+            self.last = raw, self._answer(raw)
+        return self.last[1]
+
+    @torch.no_grad()
+    def _answer(self, raw: dict[str, list[float]]) -> Answer:
+        for found in (decided(self.space, raw, self.derive), best_path(self.space, raw, self.derive.by)):
+            if self.meets(found):
+                return Answer.of(found)
+        if self.required:
+            answer = derive_within(self.required, raw, self.derive.by)
+            if self.meets(answer.chosen):
+                return answer
+        clean = logits(self.space.decisions, {path: torch.tensor(alpha) for path, alpha in raw.items()}, self.derive.by)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            draws = [self.draw(clean) for _ in range(CANDIDATES)]
+        return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)

@@ -1,0 +1,93 @@
+"""One architecture a pass, and alphas that learn from how well each does.
+
+The weights learn on architectures drawn uniformly, decision by decision (Guo et al., "Single Path One-Shot Neural
+Architecture Search with Uniform Sampling", ECCV 2020), or by the alphas. The alphas learn by the score-function
+estimator, the loss less a moving average of it times the gradient of the logarithm of the architecture's probability
+(Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992; Cai, Zhu,
+Han, "ProxylessNAS", ICLR 2019, section 3.3), which needs no gradient of the network. Where requirements refuse draws,
+the probability is that before refusing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed, nn
+
+from ..decide import Decisions
+from ..elaborate import Elaborated
+from ..settings import Derivation, Draws
+from .draws import Logits
+from .onepath import Draw, OnePath
+
+SMOOTHING = 0.9
+"""How much of the moving average of losses stays at each step."""
+
+
+class Sampled(OnePath):
+    """One architecture runs a pass; widths and, with ``share``, other numbers take slices of the largest weights.
+
+    Args:
+        space: an elaborated network with choices.
+        share: whether the values of an undecided number share one weight, of which each takes a slice.
+        draws: which architectures the weights learn on.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+    """
+
+    def __init__(
+        self,
+        space: Elaborated,
+        share: bool = False,
+        draws: Draws = Draws.UNIFORM,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+    ) -> None:
+        super().__init__(space, share, init, derive)
+        self.draws = draws
+        self.judged: tuple[Draw, Logits] | None = None
+        # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
+        self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
+
+    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+        if chosen is None and self.training:
+            chosen = self.draw_for_alphas() if self.is_for_alphas else self.draw_for_weights()
+        return super().forward(images, chosen)
+
+    @property
+    def is_for_alphas(self) -> bool:
+        """Whether the alphas ask for a gradient, and the weights for none."""
+        asked = any(alpha.requires_grad for alpha in self.architecture.values())
+        return asked and torch.is_grad_enabled() and not any(weight.requires_grad for weight in self.weights())
+
+    def draw_for_weights(self) -> Decisions:
+        if self.draws is Draws.POLICY:
+            return self.draw(self.logits()).chosen
+        return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
+
+    def draw_for_alphas(self) -> Decisions:
+        """An architecture that the alphas will be judged by."""
+        clean = self.logits()
+        draw = self.draw({path: values.detach() for path, values in clean.items()})
+        self.judged = draw, clean
+        return draw.chosen
+
+    def objective(self, loss: Tensor) -> Tensor:
+        """What has the gradient of the score-function estimator, for the loss of what was drawn for the alphas last."""
+        value = super().objective(loss.detach())
+        if self.judged is None or not torch.is_grad_enabled():
+            return value
+        (draw, clean), self.judged = self.judged, None
+        mean = _mean(value.detach())
+        usual = torch.where(self.baseline.isnan(), mean, self.baseline)
+        with torch.no_grad():
+            self.baseline.copy_(SMOOTHING * usual + (1 - SMOOTHING) * mean)
+        return value + (value.detach() - usual) * self.probability(clean, draw)
+
+
+def _mean(value: Tensor) -> Tensor:
+    """The mean over all processes, so that their baselines agree."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    total = value.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
