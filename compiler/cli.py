@@ -80,6 +80,11 @@ def compile_parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps")
     run.add_argument("--devices", type=int, default=1, metavar="N", help="how many processes, one device each")
     run.add_argument("--precision", metavar="P", help="float32, bfloat16 or float16")
+    run.add_argument(
+        "--memory-budget", metavar="SIZE", help="what activations may take, such as 1.5G: more is computed again"
+    )
+    run.add_argument("--passes", metavar="A,B", help="run just these passes (see --emit passes), not those that pay")
+    run.add_argument("--compile", action="store_true", help="compile the network with torch.compile")
     run.add_argument("--resume", action="store_true", help="go on with the run in --out")
     run.add_argument("--force", action="store_true", help="overwrite the run in --out")
     run.add_argument("--checkpoint-every", type=int, default=0, metavar="STEPS", help="besides once an epoch")
@@ -264,6 +269,7 @@ def _is_main() -> bool:
 
 
 def _config(args: argparse.Namespace, request: Request) -> RunConfig:
+    from .passes.target import read_bytes
     from .runs import DERIVED, RunConfig
 
     out = args.out
@@ -283,7 +289,17 @@ def _config(args: argparse.Namespace, request: Request) -> RunConfig:
         quiet=args.quiet,
         phases=tuple(args.phases.split(",")) if args.phases else (),
         checkpoint_every=args.checkpoint_every,
+        memory_budget=None if args.memory_budget is None else read_bytes(args.memory_budget),
+        passes=None if args.passes is None else _passes(args.passes),
+        compiled=args.compile,
     )
+
+
+def _passes(names: str) -> tuple[str, ...]:
+    """The passes that a command names, all of which have to exist."""
+    from .passes import named
+
+    return tuple(item.name for item in named(names.split(",")))
 
 
 def _membership(args: argparse.Namespace, request: Request) -> int:

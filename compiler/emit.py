@@ -38,7 +38,7 @@ def _after(count: int) -> Callable[[Elaborated], str]:
 
 def passes(space: Elaborated) -> str:
     """What each pass does to the cost of a step on this machine, and which of them pay."""
-    target = Target.on()
+    target = Target.on("auto")
     _, ran = weighed(space.block.graph, PASSES, target)
     rows = [("pass", "nodes", "multiply-adds", "traffic", "held", "operations", "step", "")]
     for item in ran:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .engine.retrain import TrainOutcome, evaluate, run_train
 from .engine.search import SearchOutcome, run_search
 from .engine.seeds import mix
 from .errors import UsageError
+from .passes import Target
 from .plugins import file_of
 from .program import Phase, Program
 from .provenance import origin, section, units
@@ -57,6 +58,14 @@ class RunConfig:
     quiet: bool = False
     phases: tuple[str, ...] = ()
     checkpoint_every: int = 0
+    memory_budget: int | None = None
+    passes: tuple[str, ...] | None = None
+    compiled: bool = False
+
+    def target(self, batch: int) -> Target:
+        """What networks are lowered for."""
+        here = Target.on(self.device, self.memory_budget, batch)
+        return replace(here, passes=self.passes, compiled=self.compiled)
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ def search_phase(
     prepare(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
-    supernet = relaxed(space, settings)
+    supernet = relaxed(space, settings, config.target(settings.batch))
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -272,7 +281,7 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
     data = matching_data(settings, space, config)
     guard(config, config.out / "result.json", (config.out / CHECKPOINT).is_file())
     torch.manual_seed(mix(settings.seed, "init"))
-    network = Network(space)
+    network = Network(space, target=config.target(settings.batch))
     options = RunOptions(
         out=config.out,
         device=config.device,
@@ -296,7 +305,7 @@ def evaluate_file(request: Request, weights: Path, config: RunConfig) -> float:
     space = discrete(program)
     settings = program.train_settings
     data = matching_data(settings, space, config)
-    network = Network(space)
+    network = Network(space, target=config.target(settings.batch))
     load_weights(network, weights)
     return evaluate(network, data.test, settings.batch, config.device, settings.workers)
 
@@ -364,7 +373,9 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         space = discrete(program)
         train = program.train_settings
         data = matching_data(train, space, config)
-        estimate = measure_step(Network(space), data, train.batch, config.device, passes=1)
+        estimate = measure_step(
+            Network(space, target=config.target(train.batch)), data, train.batch, config.device, passes=1
+        )
         epochs, steps = train.epochs, -(-len(data.train) // train.batch)
         say(f"train {space.name} on {data.name}: {epochs} epochs of {steps} steps of {train.batch} images")
         _say_estimate(estimate, epochs * steps, config.out, say)
@@ -373,7 +384,7 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         space, settings = phase.network, phase.settings
         check_relaxation(settings)
         data = matching_data(settings, space, config)
-        supernet = relaxed(space, settings)
+        supernet = relaxed(space, settings, config.target(settings.batch))
         half = int(len(data.train) * settings.data.split)
         steps = max(1, half // settings.batch)
         say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")

@@ -27,7 +27,7 @@ from .errors import UsageError
 from .graph import Decision, DecisionKind
 from .lower import hold, lower
 from .modules import DropPath
-from .passes import FLATTEN, OPTIMISATIONS, Pass, Target, run_passes, weighed
+from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from .quantities import (
     Arithmetic,
     Constant,
@@ -253,13 +253,17 @@ class Network(nn.Module):
 
 
 def lowered(space: Elaborated, passes: Iterable[Pass] | None, target: Target) -> fx.GraphModule:
-    """A network after the given passes, or those that pay on the target; its weights start the same for all."""
+    """A network after the given passes, or those of the target; its weights start the same for all."""
     flat = FLATTEN.run(space.block.graph)
     if passes is None:
-        graph, _ = weighed(flat, OPTIMISATIONS, target)
+        graph = optimised(flat, target)
     else:
         graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
-    return lower(graph, space.decisions, drop_path=target.drop_path, holders=hold(flat))
+    network = lower(graph, space.decisions, drop_path=target.drop_path, holders=hold(flat))
+    if target.compiled:
+        # The graphs of CUDA, for small cells are bound by launches there.
+        network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
+    return network
 
 
 def _key(path: str) -> str:

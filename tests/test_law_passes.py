@@ -45,7 +45,7 @@ def values(
     (torch.randn(output.shape, dtype=output.dtype) * output).sum().backward()
     wanted = {"input": x, **dict(sorted(net.named_parameters()))}
     for name, tensor in wanted.items():
-        # A search steps on all alphas, with gradient zero on those that nothing depends on; on such weights it does not.
+        # A search steps on all alphas, with gradient zero where nothing depends on them; on such weights it does not.
         if tensor.grad is None and name.startswith("architecture."):
             tensor.grad = torch.zeros_like(tensor)
     gradients = {f"gradient of {name}": tensor.grad for name, tensor in wanted.items() if tensor.grad is not None}

@@ -10,6 +10,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hdas_dsl.diagnostics import suggest
+
+from ..errors import UsageError
 from ..graph import SpaceGraph
 from .absorb import absorb
 from .accumulate import accumulate
@@ -38,6 +41,8 @@ __all__ = [
     "Pass",
     "Ran",
     "Target",
+    "named",
+    "optimised",
     "run_passes",
     "weighed",
 ]
@@ -120,6 +125,28 @@ def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[
         else:
             made = graph
     return graph, ran
+
+
+def named(names: Iterable[str]) -> tuple[Pass, ...]:
+    """The passes of some names, in their order.
+
+    Raises:
+        UsageError: when there is none of a name.
+    """
+    wanted, known = set(names), {item.name: item for item in PASSES}
+    for name in sorted(wanted - known.keys()):
+        hint = suggest(name, known) or f"known: {', '.join(known)}"
+        raise UsageError(f"there is no pass '{name}' ({hint})")
+    return tuple(item for item in PASSES if item.name in wanted)
+
+
+def optimised(flat: SpaceGraph, target: Target) -> SpaceGraph:
+    """A flat graph after the passes that the target names, or else those that pay there."""
+    if target.passes is not None:
+        return run_passes(flat, [item for item in named(target.passes) if item is not FLATTEN], target)
+    if target.compiled:
+        return run_passes(flat, STRUCTURAL[1:], target)
+    return weighed(flat, OPTIMISATIONS, target)[0]
 
 
 def run_passes(

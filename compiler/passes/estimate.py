@@ -99,11 +99,11 @@ def _term(term: Term, keep: bool, node: Node, machine: Machine) -> Costs:
     launches = 2 if machine.kernel else 15
     if term.filter is not None:
         work += filter_work_of(term.filter) * (3 if keep else 4)
-        passes += 2 if machine.kernel else 6
+        passes += 2 if machine.kernel else 10
     if term.projection is not None:
         ci, co = term.projection.inputs[0].largest[0], term.projection.shape.largest[0]
         work += count // co * ci * (3 * co + (2 * ci if term.norm is not None else 0))
-        passes += 7 if machine.kernel else 18
+        passes += 7 if machine.kernel else 26
         launches += 0 if machine.kernel else 30
     elif term.norm is not None:
         passes += 9

@@ -34,23 +34,27 @@ class Target:
     """A use and a machine.
 
     ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations
-    of a step on ``batch`` images may take, None for what is fastest.
+    of a step on ``batch`` images may take, None for what is fastest. ``passes``: the names of those to run, whether
+    they pay or not; None for those that pay. ``compiled``: `torch.compile` is to see every operation.
     """
 
     machine: Machine = CPU_WITH_KERNEL
     drop_path: bool = False
     memory_budget: int | None = None
     batch: int = 64
+    passes: tuple[str, ...] | None = None
+    compiled: bool = False
 
     @classmethod
-    def on(
-        cls, device: str = "cpu", drop_path: bool = False, memory_budget: int | None = None, batch: int = 64
-    ) -> Target:
-        """The target on a device of this machine."""
+    def on(cls, device: str = "cpu", memory_budget: int | None = None, batch: int = 64) -> Target:
+        """The target on a device of this machine: cpu, cuda, mps, or auto for the best there is."""
+        import torch
+
         from ..fused.kernel import is_available
 
-        machine = CUDA if device.startswith(("cuda", "mps")) else CPU_WITH_KERNEL if is_available() else CPU
-        return cls(machine, drop_path, memory_budget, batch)
+        is_gpu = device.startswith(("cuda", "mps")) or (device == "auto" and torch.cuda.is_available())
+        machine = CUDA if is_gpu else CPU_WITH_KERNEL if is_available() else CPU
+        return cls(machine, memory_budget=memory_budget, batch=batch)
 
 
 def read_bytes(text: str) -> int:
