@@ -200,8 +200,10 @@ def test_a_requirement_on_structure(edges: int, inside: bool):
 
 
 @pytest.mark.parametrize("output", ["image", "last of n", "last of n + last of m", "concat(n) -> conv(1, 4)"])
-def test_the_end_of_a_family_that_is_pruned(output: str):
+def test_what_is_pruned_decides_nothing(output: str):
     lines = (
+        "k = 1 | 3",
+        "u = conv(image, k)",
         "n[i < 1 | 2 | 3] = (relu | gelu)(image)",
         "m[i < 1 | 2] = prev(image) -> (relu | gelu)",
         f"output {output}",
