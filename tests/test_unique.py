@@ -13,7 +13,7 @@ from random_spaces import plans
 from compiler.architectures import Architectures, count
 from compiler.architectures.canonical import Symmetric, Vertex, canonical
 from compiler.architectures.terms import Reader, Term, Variable
-from compiler.architectures.unique import Unclear, unique
+from compiler.architectures.unique import Alike, Unclear, unique
 from compiler.elaborate import Elaborated
 from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.errors import UsageError
@@ -229,6 +229,16 @@ def test_refused(text: str, words: str):
     with pytest.raises(Unclear, match=words) as refused:
         count(listing, same="functional")
     assert "pairs that were drawn are alike: it is" in str(refused.value) or "by 95% confidence" in str(refused.value)
+
+
+@pytest.mark.parametrize("same", KINDS, ids=lambda same: same.name)
+@pytest.mark.parametrize("name", ["a tied cell", "cells that swap", "cells or not", "zeros", "sizes"])
+def test_pairs_are_told_alike_as_classes_are_counted(name: str, same: Equivalence):
+    """The bound of a refusal comes from keys, one for each architecture: as many differ as there are classes."""
+    (part,) = (listing := listed(SMALL[name])).parts
+    alike = Alike(part.space, same)
+    keys = {alike.key(listing.choices(rank)[0]) for rank in range(listing.number)}
+    assert len(keys) == unique(part.space, same)
 
 
 # ---------------------------------------------------------------- canonical forms by themselves

@@ -89,9 +89,18 @@ class Reader:
     known: dict[int, tuple[SpaceGraph, dict[int, Step]]] = field(default_factory=dict)
     lines: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
-    def terms(self, copy: Copy, chosen: Decisions, labels: Mapping[str, Variable] | None = None) -> list[Term]:
-        """The terms of a copy under decisions, inputs first and the output last; ``labels`` need not be made."""
-        return _Reading(self, chosen, labels or {}).text(copy)
+    def terms(
+        self,
+        copy: Copy,
+        chosen: Decisions,
+        labels: Mapping[str, Variable] | None = None,
+        copies: Mapping[str, Variable] | None = None,
+    ) -> list[Term]:
+        """The terms of a copy under decisions, inputs first and the output last.
+
+        The decisions of ``labels`` need not be made; ``copies`` are labels of copies, for this once.
+        """
+        return _Reading(self, chosen, labels or {}, copies or {}).text(copy)
 
     def is_plain(self, block: Block) -> bool:
         """Whether an operation is told by its name and numbers: no definition was handed to it, no copy is in it."""
@@ -177,6 +186,7 @@ class _Reading:
     reader: Reader
     chosen: Decisions
     labels: Mapping[str, Variable]
+    copies: Mapping[str, Variable]
     made: list[Term] = field(default_factory=list)
 
     def text(self, copy: Copy) -> list[Term]:
@@ -254,9 +264,10 @@ class _Reading:
 
     def label(self, step: Step) -> Label:
         """The label of an operation; parameters that only a label depends on stay variables."""
+        what = self.copies.get(step.what.name, step.what) if isinstance(step.what, Variable) else step.what
         if step.label is not None:
-            return step.label
-        parts: list[object] = [step.what]
+            return (what, *step.label[1:])
+        parts: list[object] = [what]
         variables: dict[str, Variable] = {}
         for name, value in step.params.items():
             if not isinstance(value, Var):
