@@ -144,6 +144,10 @@ SMALL = {
     "a tied cell": net("output C(x) + C(C(x))", more=cell("output (a | b)(x) + (a | b)(x)")),
     "cells that swap": net("output C@p(x) + C@q(x) + C@r(x)", more=cell("output (a | b)(x) + (a | b)(x)")),
     "cells or not": net("output (C@p | a)(x) + (C@q | a)(x)", more=cell("output (a | b | same)(x)")),
+    "cells in cells": net(
+        "output D@p(x) + D@q(x) + (C@r | a)(x)",
+        more=cell("output (a | b)(x)") + "cell D(x) {\n  output C@p(C@q(x)) + (a | b)(x)\n}\n",
+    ),
     "pruned": net("n[i < 3] = (a | b)(sum(pick any of (x, earlier n)))", "output sum(x, pick any of n)", "prune"),
     "required": net("n[i < 3] = (a | b)(sum(x, pick any of (x, earlier n)))", "output last of n", "require edges == 2"),
 }
@@ -175,6 +179,15 @@ def test_a_grammar():
 def test_a_smaller_benchmark_101():
     text = (SPACES / "nasbench101.hsp").read_text().replace("n[i < 5]", "n[i < 2]").replace("edges <= 9", "edges <= 4")
     assert check(text, ISOMORPHIC, 1000) is not None
+
+
+def test_levels_multiply():
+    """Cells and stages in one phase are as many as in two."""
+    joint, cells, stages = (
+        count(Architectures(Request(SPACES / f"{name}.hsp")), same="isomorphic").number
+        for name in ("hdas_cifar_joint", "hdas_cells", "hdas_stages")
+    )
+    assert joint == cells * stages
 
 
 def test_independent_cells_multiply():

@@ -164,8 +164,8 @@ def blocks_in(graph: SpaceGraph) -> Iterator[Block]:
             yield from blocks_in(node.payload.block.graph)
 
 
-def decisions_in(graph: SpaceGraph) -> set[str]:
-    """All decisions that a graph reads, at any depth."""
+def decisions_in(graph: SpaceGraph, closed: Callable[[Block], bool] = lambda _: False) -> set[str]:
+    """All decisions that a graph reads, at any depth but not inside blocks that are ``closed``."""
     found: set[str] = set()
     for _, node in graph.order():
         match node.payload:
@@ -176,7 +176,7 @@ def decisions_in(graph: SpaceGraph) -> set[str]:
             case Prim(attrs=attrs):
                 found.update(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
             case Call(block=block):
-                found |= decisions_in(block.graph)
+                found |= set() if closed(block) else decisions_in(block.graph, closed)
                 found.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
     return found
 

@@ -143,8 +143,7 @@ class _Text:
 
     def _decisions(self) -> set[str]:
         """The decisions that this text reads, not those that its copies do."""
-        inner = {name for path in self.reader.copies for name in self.whole.space.copies[path].text.decisions}
-        return decisions_in(self.copy.block.graph) - inner
+        return decisions_in(self.copy.block.graph, closed=self.reader.is_copy)
 
     def number(self) -> int:
         """How many there are of it."""
