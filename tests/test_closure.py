@@ -127,6 +127,15 @@ def test_what_replaces_something_of_the_library_comes_along():
     assert text.startswith('hsp 1\nuse "lib/darts.hsp" with pool_norm = mine\n')
 
 
+def test_an_open_width_is_no_number():
+    """A width that happens to be what the open one would be is another text: it does not follow from its readers."""
+    lines = ("a = conv(image, 1, open) -> (relu | gelu)", "b = conv(image, 3, open)", "output concat(a, b, 8)")
+    space, found = net(*lines), net(lines[0].replace("(relu | gelu)", "gelu"), *lines[1:])
+    assert answer(space, found)[0]
+    assert not answer(space, found.replace("open", "4"))[0]
+    assert not answer(space.replace("open", "4"), found)[0]
+
+
 def test_one_decision_of_two_lines():
     space = net("same = relu | gelu", "a = image -> same", "b = a -> same", "output b")
     for first, second in (("relu", "relu"), ("gelu", "gelu")):
