@@ -59,7 +59,7 @@ QUICK = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(plans())
-@settings(max_examples=40, **QUICK)
+@settings(max_examples=30, **QUICK)
 def test_every_number_is_an_architecture_of_its_own(plan: Plan):
     listing = listed(plan.text)
     assume(1 < listing.number <= 300)
@@ -70,7 +70,7 @@ def test_every_number_is_an_architecture_of_its_own(plan: Plan):
 
 
 @given(plans(), st.integers(0, 1000))
-@settings(max_examples=25, **QUICK)
+@settings(max_examples=20, **QUICK)
 def test_what_is_drawn_lies_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int):
     listing = listed(plan.text)
     assume(listing.number > 1)
@@ -224,7 +224,7 @@ def written(folder: Path, name: str, text: str) -> Request:
 
 
 @given(plans(), st.integers(0, 1000))
-@settings(max_examples=25, **QUICK)
+@settings(max_examples=15, **QUICK)
 def test_children_lie_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int):
     listing = listed(plan.text)
     assume(listing.number > 1)

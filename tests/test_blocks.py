@@ -123,6 +123,7 @@ NOISE = "noise(stride = 2) -> conv(1, 4) -> noise"
 SHUFFLES = "mbconv(k = 3, e = 1, groups = 2) -> shuffle_block(k = 3) -> cut(3, 2)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"), [*product((NOISE, SHUFFLES, "nasbench101"), ExportKind), ("spos_shufflenet", ExportKind.PY)]
 )

@@ -131,6 +131,15 @@ def test_what_replaces_something_of_the_library_comes_along():
     assert text.startswith('hsp 1\nuse "lib/darts.hsp" with pool_norm = mine\n')
 
 
+def test_an_open_width_is_no_number():
+    """A width that happens to be what the open one would be is another text: it does not follow from its readers."""
+    lines = ("a = conv(image, 1, open) -> (relu | gelu)", "b = conv(image, 3, open)", "output concat(a, b, 8)")
+    space, found = net(*lines), net(lines[0].replace("(relu | gelu)", "gelu"), *lines[1:])
+    assert answer(space, found)[0]
+    assert not answer(space, found.replace("open", "4"))[0]
+    assert not answer(space.replace("open", "4"), found)[0]
+
+
 def test_one_decision_of_two_lines():
     space = net("same = relu | gelu", "a = image -> same", "b = a -> same", "output b")
     for first, second in (("relu", "relu"), ("gelu", "gelu")):
@@ -210,8 +219,10 @@ def test_a_requirement_on_structure(edges: int, inside: bool):
 
 
 @pytest.mark.parametrize("output", ["image", "last of n", "last of n + last of m", "concat(n) -> conv(1, 4)"])
-def test_the_end_of_a_family_that_is_pruned(output: str):
+def test_what_is_pruned_decides_nothing(output: str):
     lines = (
+        "k = 1 | 3",
+        "u = conv(image, k)",
         "n[i < 1 | 2 | 3] = (relu | gelu)(image)",
         "m[i < 1 | 2] = prev(image) -> (relu | gelu)",
         f"output {output}",

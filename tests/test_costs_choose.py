@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator
 from itertools import combinations, product
 from math import prod
+from operator import le
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -187,3 +189,25 @@ def test_what_cannot_be_met_is_refused_with_the_least():
     searched = requiring_file("nasbench201.hsp", "params >= 1M and macs <= 10M")
     with pytest.raises(Unsatisfiable, match="meets `params >= 1M and macs <= 10M`"):
         best(Requirements(searched), random_alphas(searched, 0), By.PROBABILITY)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 3), st.integers(0, 60), st.integers(1, 8), st.integers(0, 99))
+def test_what_no_label_dominates_is_kept(costs, number, spread, seed):
+    """Against comparing every pair, across the borders of chunks."""
+    source = np.random.default_rng(seed)
+    made = labels.Labels(
+        source.integers(0, spread, number).astype(float),
+        source.integers(0, spread, (number, costs)).astype(float),
+        np.arange(number)[:, None],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labels, "CHUNK", 7)
+        kept = made.pruned(np.full(costs, spread / 2))
+    points = {
+        (float(s), *map(float, c)) for s, c in zip(made.scores, made.costs, strict=True) if (c <= spread / 2).all()
+    }
+    best_points = {p for p in points if not any(q != p and q[0] >= p[0] and all(map(le, q[1:], p[1:])) for q in points)}
+    found = [(float(s), *map(float, c)) for s, c in zip(kept.scores, kept.costs, strict=True)]
+    assert sorted(found) == sorted(best_points)
+    assert kept.certain

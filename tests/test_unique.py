@@ -13,7 +13,7 @@ from random_spaces import plans
 from compiler.architectures import Architectures, count
 from compiler.architectures.canonical import Symmetric, Vertex, canonical
 from compiler.architectures.terms import Reader, Term, Variable
-from compiler.architectures.unique import Unclear, unique
+from compiler.architectures.unique import Alike, Unclear, unique
 from compiler.elaborate import Elaborated
 from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.errors import UsageError
@@ -136,7 +136,7 @@ SMALL = {
     "parallel": net("output (a | b)(x) + (a | b)(x) + (a | b)(x)"),
     "domains that overlap": net("output (a | b)(x) + (b | same)(x) + b(x)"),
     "chains": net("u = (a | b)(x)", "v = (a | b)(x)", "output (a | same)(u) + (a | same)(v)"),
-    "picks": net("n[i < 3] = (a | b)(sum(x, pick any of (x, earlier n)))", "output concat(n) -> conv(1, 4)"),
+    "picks": net("n[i < 2] = (a | b)(sum(x, pick any of (x, earlier n)))", "output concat(n) -> conv(1, 4)"),
     "zeros": net("n[i < 2] = sum((a | b | none | same)(each (x, earlier n)))", "output last of n"),
     "numbers": net("output conv(x, k = 1 | 3) + conv(x, k = 1 | 3 | 5) + conv(x, k = 1 | 3)"),
     "one decision twice": net("f = a | b", "output (x -> f -> f) + (x -> f)"),
@@ -144,7 +144,11 @@ SMALL = {
     "a tied cell": net("output C(x) + C(C(x))", more=cell("output (a | b)(x) + (a | b)(x)")),
     "cells that swap": net("output C@p(x) + C@q(x) + C@r(x)", more=cell("output (a | b)(x) + (a | b)(x)")),
     "cells or not": net("output (C@p | a)(x) + (C@q | a)(x)", more=cell("output (a | b | same)(x)")),
-    "pruned": net("n[i < 3] = (a | b)(sum(pick any of (x, earlier n)))", "output sum(x, pick any of n)", "prune"),
+    "cells in cells": net(
+        "output D@p(x) + D@q(x) + (C@r | a)(x)",
+        more=cell("output (a | b)(x)") + "cell D(x) {\n  output C@p(C@q(x)) + (a | b)(x)\n}\n",
+    ),
+    "pruned": net("n[i < 2] = (a | b)(sum(pick any of (x, earlier n)))", "output sum(x, pick any of n)", "prune"),
     "required": net("n[i < 3] = (a | b)(sum(x, pick any of (x, earlier n)))", "output last of n", "require edges == 2"),
 }
 
@@ -177,16 +181,17 @@ def test_a_smaller_benchmark_101():
     assert check(text, ISOMORPHIC, 1000) is not None
 
 
-def test_independent_cells_multiply():
-    """Three normal cells and two reductions, each with as many as in the network of one of both."""
-    one, five = (
+def test_independent_cells_and_levels_multiply():
+    """Three normal cells and two reductions, each with as many as in the network of one of both; cells with stages."""
+    one, five, stages, joint = (
         count(Architectures(Request(SPACES / f"{name}.hsp")), same="isomorphic").number
-        for name in ("darts", "hdas_cells")
+        for name in ("darts", "hdas_cells", "hdas_stages", "hdas_cifar_joint")
     )
     normal = five // one**2
     assert five == normal * one**2
     assert one % normal == 0
     assert 10**8 < normal < 1_037_664_180
+    assert joint == five * stages
 
 
 # ---------------------------------------------------------------- equivalences of a file
@@ -229,6 +234,16 @@ def test_refused(text: str, words: str):
     with pytest.raises(Unclear, match=words) as refused:
         count(listing, same="functional")
     assert "pairs that were drawn are alike: it is" in str(refused.value) or "by 95% confidence" in str(refused.value)
+
+
+@pytest.mark.parametrize("same", KINDS, ids=lambda same: same.name)
+@pytest.mark.parametrize("name", ["a tied cell", "cells that swap", "cells or not", "zeros", "sizes"])
+def test_pairs_are_told_alike_as_classes_are_counted(name: str, same: Equivalence):
+    """The bound of a refusal comes from keys, one for each architecture: as many differ as there are classes."""
+    (part,) = (listing := listed(SMALL[name])).parts
+    alike = Alike(part.space, same)
+    keys = {alike.key(listing.choices(rank)[0]) for rank in range(listing.number)}
+    assert len(keys) == unique(part.space, same)
 
 
 # ---------------------------------------------------------------- canonical forms by themselves
@@ -287,10 +302,11 @@ def test_symmetries(vertices: list[Vertex]):
     assert canonical(named).labellings({v.variables[0]: 2 for v in named}) == len(seen)
 
 
-def test_too_symmetric():
+def test_too_symmetric(monkeypatch: pytest.MonkeyPatch):
     """Vertices that are all alike are no trouble, unless each has a variable of its own."""
     assert len(canonical([Vertex(0, ()), *(Vertex(1, (0,)) for _ in range(30))]).symmetries) == 1
     leaves = [Vertex(0, ()), *(Vertex(1, (0,), False, (f"v{i}",)) for i in range(9))]
     assert len(canonical(leaves[:5]).symmetries) == 24
+    monkeypatch.setattr("compiler.architectures.canonical.MOST", 500)
     with pytest.raises(Symmetric):
         canonical(leaves)

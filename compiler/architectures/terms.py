@@ -89,9 +89,18 @@ class Reader:
     known: dict[int, tuple[SpaceGraph, dict[int, Step]]] = field(default_factory=dict)
     lines: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
-    def terms(self, copy: Copy, chosen: Decisions, labels: Mapping[str, Variable] | None = None) -> list[Term]:
-        """The terms of a copy under decisions, inputs first and the output last; ``labels`` need not be made."""
-        return _Reading(self, chosen, labels or {}).text(copy)
+    def terms(
+        self,
+        copy: Copy,
+        chosen: Decisions,
+        labels: Mapping[str, Variable] | None = None,
+        copies: Mapping[str, Variable] | None = None,
+    ) -> list[Term]:
+        """The terms of a copy under decisions, inputs first and the output last.
+
+        The decisions of ``labels`` need not be made; ``copies`` are labels of copies, for this once.
+        """
+        return _Reading(self, chosen, labels or {}, copies or {}).text(copy)
 
     def is_plain(self, block: Block) -> bool:
         """Whether an operation is told by its name and numbers: no definition was handed to it, no copy is in it."""
@@ -155,8 +164,8 @@ def blocks_in(graph: SpaceGraph) -> Iterator[Block]:
             yield from blocks_in(node.payload.block.graph)
 
 
-def decisions_in(graph: SpaceGraph) -> set[str]:
-    """All decisions that a graph reads, at any depth."""
+def decisions_in(graph: SpaceGraph, closed: Callable[[Block], bool] = lambda _: False) -> set[str]:
+    """All decisions that a graph reads, at any depth but not inside blocks that are ``closed``."""
     found: set[str] = set()
     for _, node in graph.order():
         match node.payload:
@@ -167,7 +176,7 @@ def decisions_in(graph: SpaceGraph) -> set[str]:
             case Prim(attrs=attrs):
                 found.update(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
             case Call(block=block):
-                found |= decisions_in(block.graph)
+                found |= set() if closed(block) else decisions_in(block.graph, closed)
                 found.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
     return found
 
@@ -177,6 +186,7 @@ class _Reading:
     reader: Reader
     chosen: Decisions
     labels: Mapping[str, Variable]
+    copies: Mapping[str, Variable]
     made: list[Term] = field(default_factory=list)
 
     def text(self, copy: Copy) -> list[Term]:
@@ -254,9 +264,10 @@ class _Reading:
 
     def label(self, step: Step) -> Label:
         """The label of an operation; parameters that only a label depends on stay variables."""
+        what = self.copies.get(step.what.name, step.what) if isinstance(step.what, Variable) else step.what
         if step.label is not None:
-            return step.label
-        parts: list[object] = [step.what]
+            return (what, *step.label[1:])
+        parts: list[object] = [what]
         variables: dict[str, Variable] = {}
         for name, value in step.params.items():
             if not isinstance(value, Var):

@@ -45,30 +45,34 @@ def unique(space: Elaborated, same: Equivalence) -> int:
 
 
 class Alike:
-    """Tells whether architectures of a space are equivalent copy by copy, one at a time."""
+    """Tells whether architectures of a space are equivalent, one at a time."""
 
     def __init__(self, space: Elaborated, same: Equivalence) -> None:
-        self.live = {path: copy for path, copy in space.copies.items() if copy.live or copy.text.root}
-        self.reader = Reader(space, {path: Variable(path, frozenset([path])) for path in self.live}, same)
+        # Copies are met innermost first.
+        self.copies = [copy for copy in space.copies.values() if copy.live and not copy.text.root] + [space.root]
+        self.reader = Reader(space, {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}, same)
         self.labels: dict[Label, int] = {}
 
-    def key(self, chosen: Decisions) -> tuple[tuple[str, object], ...]:
-        """What equivalent architectures share, and only they.
+    def key(self, chosen: Decisions) -> object:
+        """What equivalent architectures share, and only they: an instance is labelled by the form of its cell.
 
         Raises:
             Unclear: a graph has too many symmetries.
         """
-        return tuple(
-            (path, self._form(self.reader.terms(copy, chosen)))
-            for path, copy in self.live.items()
-            if copy.text.root or any(name in chosen for name in copy.text.decisions)
-        )
+        form: object = None
+        forms: dict[str, Variable] = {}
+        for copy in self.copies:
+            if copy.text.root or any(name in chosen for name in copy.text.decisions):
+                form = self._form(self.reader.terms(copy, chosen, copies=forms))
+                forms[copy.path] = Variable(copy.path, frozenset([(id(copy.definition), id(copy.instance), form)]))
+        return form
 
     def _form(self, terms: list[Term]) -> object:
         if self.reader.same.compare is Compare.TEXTS:
             return written(terms)
         try:
-            return canonical([_vertex(term, self.labels) for term in terms]).form
+            # A vertex without variables, since each copy is a label by now.
+            return canonical([replace(_vertex(term, self.labels), variables=()) for term in terms]).form
         except Symmetric:
             raise Unclear("a graph has too many symmetries") from None
 
@@ -139,8 +143,7 @@ class _Text:
 
     def _decisions(self) -> set[str]:
         """The decisions that this text reads, not those that its copies do."""
-        inner = {name for path in self.reader.copies for name in self.whole.space.copies[path].text.decisions}
-        return decisions_in(self.copy.block.graph) - inner
+        return decisions_in(self.copy.block.graph, closed=self.reader.is_copy)
 
     def number(self) -> int:
         """How many there are of it."""

@@ -57,8 +57,8 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
     """An architecture of the space that takes each choice from one of two parents, by a fair coin.
 
     Where the space does not allow all that the coins say, as many items as it allows are taken, and only items of one
-    of the parents; choices that neither parent has are drawn. A child that is one of its parents is
-    given up once for another.
+    of the parents; choices that neither parent has are drawn. A child that is one of its parents is given up once for
+    another.
 
     Raises:
         UsageError: a parent does not lie in the space, or no child meets its requirements.
@@ -95,7 +95,9 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
     choices = []
     for part in listing.parts:
         found = way_of(part.circuit, wanted)
-        assert found is not None, "what matches and meets the requirements was counted"
+        if found is None:
+            message = "its choices are those of no architecture that is counted"
+            raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {message}")
         choices.append(found)
     return tuple(choices)
 

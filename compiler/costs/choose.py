@@ -25,7 +25,7 @@ from ..requirements import Requirements, shown
 from ..settings import By
 from .conditions import Entangled, Monomial
 from .labels import Labels, Numbers, joined
-from .limits import columns
+from .limits import Column, columns
 from .optimum import Factor, Variables, maximum, minimum, order, range_of
 from .prices import Amount, Undefined
 from .score import score_of, scores_of
@@ -108,7 +108,7 @@ class _Search:
     def __init__(self, wanted: Requirements, scores: Mapping[Monomial, float], free: float) -> None:
         self.wanted, self.scores, self.free = wanted, scores, free
         self.variables = Variables(wanted.space.decisions)
-        self.columns = columns(wanted.requirements)
+        self.columns = [column for column in columns(wanted.requirements) if not self.is_idle(column)]
         self.formulas = [wanted.formula(column.total) for column in self.columns]
         self.exact = all(formula.exact for formula in self.formulas)
         self.score_factors, self.score_constant = self.variables.factors(scores.items())
@@ -135,6 +135,13 @@ class _Search:
         top = max(options, key=lambda chosen: score_of(self.scores, chosen))
         score = score_of(self.scores, top)
         return Answer(self.readable(top, unconstrained), score, score if certain and self.exact else bound, self.free)
+
+    def is_idle(self, column: Column) -> bool:
+        """Whether no architecture comes to a limit."""
+        if not column.once or math.isinf(column.limit):
+            return False
+        span = range_of(self.wanted.formula(column.total), self.variables)
+        return (span.high if column.sign > 0 else -span.low) <= column.limit
 
     def refuse_impossible(self) -> None:
         """Refuse a requirement that no architecture meets by itself."""

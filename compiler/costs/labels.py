@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 20_000
-"""How many labels are kept at a place; beyond it they are thinned out, and the result is no longer certain."""
+"""How many labels of one cost are kept at a place; beyond it they are thinned out, and the result is not certain."""
+
+MOST_OF_MANY = 3_000
+"""The same for labels of several costs, few of which dominate each other."""
+
+CHUNK = 512
+"""How many labels are compared with all others at a time."""
 
 Numbers: TypeAlias = "NDArray[Any]"
 
@@ -58,9 +64,10 @@ class Labels:
         fits = (self.costs <= limits + 1e-9 * np.abs(limits)).all(1)
         kept = self.at(np.flatnonzero(fits))
         kept = kept.at(_front(kept.scores, kept.costs))
-        if len(kept) <= MOST:
+        most = MOST if self.costs.shape[1] <= 1 else min(MOST, MOST_OF_MANY)
+        if len(kept) <= most:
             return kept
-        spaced = np.unique(np.linspace(0, len(kept) - 1, MOST).astype(np.int64))
+        spaced = np.unique(np.linspace(0, len(kept) - 1, most).astype(np.int64))
         thin = kept.at(spaced)
         return Labels(thin.scores, thin.costs, thin.origin, certain=False)
 
@@ -84,19 +91,29 @@ def joined(parts: Sequence[Labels]) -> Labels:
 
 
 def _front(scores: Numbers, costs: Numbers) -> Numbers:
-    """The rows that no other row dominates, cheapest first; of equals, the first."""
+    """The rows that no other row dominates; of equals, the first. They are in order of their costs, or scores."""
+    number = np.arange(len(scores))
     if not len(scores):
-        return np.arange(0)
-    keys = [np.arange(len(scores)), -scores, *costs.T[::-1]]
-    rows = np.lexsort(keys)
+        return number
     if costs.shape[1] == 0:
-        return rows[:1]
+        return np.array([np.argmax(scores)])
     if costs.shape[1] == 1:
+        rows = np.lexsort([number, -scores, costs[:, 0]])
         before = np.maximum.accumulate(np.concatenate([[-np.inf], scores[rows][:-1]]))
         return rows[scores[rows] > before]
-    kept: list[int] = []
-    for row in rows:
-        seen = np.array(kept, dtype=np.int64)
-        if not ((scores[seen] >= scores[row]) & (costs[seen] <= costs[row]).all(1)).any():
-            kept.append(int(row))
-    return np.array(kept, dtype=np.int64)
+    rows = np.lexsort([number, *costs.T[::-1], -scores])
+    kept = rows[:0]
+    for start in range(0, len(rows), CHUNK):
+        # What comes earlier scores no less, so it dominates where it costs no more.
+        chunk = rows[start : start + CHUNK]
+        chunk = chunk[~_covers(costs[kept], costs[chunk]).any(0)]
+        kept = np.concatenate([kept, chunk[~np.triu(_covers(costs[chunk], costs[chunk]), 1).any(0)]])
+    return kept
+
+
+def _covers(some: Numbers, others: Numbers) -> Numbers:
+    """Which of some costs no more than which of the others, in everything."""
+    found: Numbers = np.ones((len(some), len(others)), dtype=bool)
+    for one, other in zip(some.T, others.T, strict=True):
+        found &= one[:, None] <= other[None, :]
+    return found

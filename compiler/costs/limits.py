@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hdas_dsl import ast
 
 from ..elaborate import Requirement
-from ..requirements import Asked, asked, value
+from ..requirements import Asked, asked, quantities, value
 
 
 @dataclass(frozen=True)
 class Column:
-    """A quantity in the sense in which less is better, and how much of that there may be, if one number says so."""
+    """A quantity in the sense in which less is better, and how much of that there may be, if one number says so.
+
+    Of what is mentioned ``once``, the limit is all that matters, where there is one.
+    """
 
     total: Asked
     sign: int
     limit: float = math.inf
+    once: bool = False
 
 
 def columns(requirements: Sequence[Requirement]) -> list[Column]:
     """The quantities of requirements, in each sense in which they matter, with the limits that hold for sure."""
     limits: dict[tuple[Asked, int], float] = {}
+    mentions: Counter[Asked] = Counter()
     for requirement in requirements:
+        mentions.update(quantities(requirement))
         for total, sign in _senses(requirement.condition, requirement, 1):
             limits.setdefault((total, sign), math.inf)
         for total, sign, limit in _limits(requirement.condition, requirement):
             limits[total, sign] = min(limits.get((total, sign), math.inf), limit)
-    return [Column(total, sign, limit) for (total, sign), limit in limits.items()]
+    return [Column(total, sign, limit, mentions[total] == 1) for (total, sign), limit in limits.items()]
 
 
 def _senses(node: ast.Node, requirement: Requirement, sign: int) -> Iterator[tuple[Asked, int]]:

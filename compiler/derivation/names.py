@@ -1,0 +1,57 @@
+"""The names that definitions bind and mention, and the replacements of a library that an architecture still needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+
+from hdas_dsl import ast
+from hdas_dsl.modules import Instance, Replacement, Unit
+from hdas_dsl.words import ELEMENT
+
+
+def replacements(instance: Instance) -> dict[str, Replacement]:
+    """The replacements that concern an architecture: not those of menus, of which it has none."""
+
+    def is_menu(unit: Unit, name: str) -> bool:
+        own = unit.names.get(name)
+        used = (inner for _, inner in unit.imports if inner is not None and inner.defines(name))
+        return isinstance(own[0], ast.MenuDef) if own else any(is_menu(inner, name) for inner in used)
+
+    return {name: found for name, found in instance.replace.items() if not is_menu(instance.unit, name)}
+
+
+def local_names(definition: ast.TopLine) -> frozenset[str]:
+    """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
+    names: set[str] = set()
+    for node in definition.walk():
+        match node:
+            case ast.Param(name=name):
+                names.add(name)
+            case ast.Target(names=targets, dims=dims):
+                names.update(targets)
+                names.update(dim.index for dim in dims)
+                for dim in dims:
+                    names.add(dim.index)
+    for node in definition.walk():
+        if isinstance(node, ast.Name) and (match := ELEMENT.fullmatch(node.id)) and match[1] in names:
+            names.add(node.id)
+    return frozenset(names)
+
+
+def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:
+    """The names below a node, each with the label of the copy that is meant, unless it depends on ``local`` names."""
+    match node:
+        case ast.Copy(base=ast.Name(id=name), label=ast.Number(text=label)):
+            yield name, label
+        case ast.Copy(base=ast.Name(id=name), label=ast.Name(id=label)) if label not in local:
+            yield name, label
+        case ast.Name(id=name):
+            yield name, None
+        case _:
+            for child in node.children():
+                yield from mentions(child, local)
+
+
+def is_element(name: str, families: Mapping[str, object]) -> bool:
+    match = ELEMENT.fullmatch(name)
+    return match is not None and match[1] in families
