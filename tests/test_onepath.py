@@ -260,6 +260,37 @@ def check_derived(searched: Elaborated, seed: int) -> bool:
     return True
 
 
+SIZES = """\
+hsp 1
+op down(x; c) = x -> conv(3, c, 2) -> batch_norm -> relu
+op same(x; c) = x -> conv(3, c) -> batch_norm -> relu
+op residual(x) = x + (x -> conv(3) -> batch_norm)
+
+cell Cell(x) {
+  output x -> (conv(k = 3) | residual | conv(k = 1)) -> batch_norm
+}
+
+network Net(image: [3, 16, 16]) {
+  a = image -> (down(c = 8) | same(c = 4) | down(c = 6))
+  b = a -> Cell@0 -> (down(c = 2 * a.c) | same(c = 8))
+  c = pick 1 of (a, b)
+  output c -> residual -> Cell@1 -> avg_pool(3, stride = 1 | 2) -> classifier(10)
+}
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_widths_and_resolutions_that_differ(seed):
+    """What follows a choice of shapes has a shape that depends on it."""
+    searched = space(SIZES)
+    assert searched.refusals
+    assert check_derived(searched, seed)
+    hard = HardGumbel(searched, Temperature(Constant(value=1.0), 1))
+    torch.manual_seed(seed)
+    hard(images(searched).float()).sum().backward()
+    assert hard.alphas["Net.a.choice"].grad is not None
+
+
 def test_open_widths():
     searched = space("nasbench101.hsp", c=10, stacks=1, cells=2, size=8)
     assert sum(check_derived(searched, seed) for seed in range(12)) > 3
