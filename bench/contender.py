@@ -5,6 +5,7 @@ Everything about a contender stands in one frozen model, so that a fresh process
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from compiler.elaborate import Elaborated
-from compiler.passes import FLATTEN
+from compiler.passes import FLATTEN, Target
+from compiler.passes.target import read_bytes
 from compiler.program import read_override
 from compiler.request import Request
 from compiler.supernet import Supernet
@@ -79,12 +81,14 @@ def build(contender: Contender, space: Elaborated) -> nn.Module:
 
 def build_supernet(contender: Contender, space: Elaborated, init: float = 1e-3) -> Supernet:
     """The supernet of a lowering. The one place that knows how a memory budget and the kernel are asked for."""
+    if not contender.case.kernel:
+        os.environ["HDAS_KERNEL"] = "off"  # of this process, which measures nothing else
     if contender.kind is Ours.NAIVE:
         return Supernet(space, (FLATTEN,), init=init)
-    # HOOK: `case.memory_budget` and `case.kernel` go here, e.g. Supernet(space, init=init, memory_budget=...).
-    if contender.case.memory_budget is not None or not contender.case.kernel:
-        raise SystemExit("the optimised lowering takes neither --memory-budget nor --no-kernel yet")
-    return Supernet(space, init=init)
+    case = contender.case
+    budget = None if case.memory_budget is None else read_bytes(case.memory_budget)
+    target = Target.on(case.device, memory_budget=budget, batch=case.batch)
+    return Supernet(space, init=init, target=target)
 
 
 class Step:

@@ -1,6 +1,7 @@
 """The compiler of the `.hsp` language: from a search space to a supernet, a search, and an architecture as text.
 
     from compiler import load, search, derive, train, diff, contains, describe
+    from compiler import count, sample, enumerate, mutate, crossover
 
 They are imported when asked for, so that the commands that only read text start fast.
 """
@@ -8,9 +9,39 @@ They are imported when asked for, so that the commands that only read text start
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import HspError, UsageError, contains, derive, describe, diff, load, search, train
+    from .api import (
+        HspError,
+        UsageError,
+        contains,
+        count,
+        crossover,
+        derive,
+        describe,
+        diff,
+        enumerate,
+        load,
+        mutate,
+        sample,
+        search,
+        train,
+    )
 
-__all__ = ["HspError", "UsageError", "contains", "derive", "describe", "diff", "load", "search", "train"]
+__all__ = [
+    "HspError",
+    "UsageError",
+    "contains",
+    "count",
+    "crossover",
+    "derive",
+    "describe",
+    "diff",
+    "enumerate",
+    "load",
+    "mutate",
+    "sample",
+    "search",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

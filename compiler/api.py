@@ -16,8 +16,11 @@ from .program import Override, compile_file, read_override
 from .request import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
+    from .architectures import Architecture, Architectures, Count
     from .engine.retrain import TrainOutcome
     from .membership import Membership
     from .runs import SearchReport
@@ -133,6 +136,76 @@ def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FileP
     return membership_of(_request(architecture, {}, None, plugins), Path(space))
 
 
+def count(space: FilePath, unique: str = "", *, seed: int = 0, **params: object) -> Count:
+    """How many architectures a file has: ``exact`` where that is known, else an ``estimate`` with its standard error.
+
+    Args:
+        space: a .hsp file.
+        unique: count up to an equivalence: ``isomorphic``, ``pruned``, ``functional``, or one that the file defines.
+        seed: of the sample that an estimate comes from.
+        **params: parameters and settings instead of the file's, such as ``c=36``.
+
+    Raises:
+        HspError: the file is wrong, or it has a structure that is not counted.
+        UsageError: the number up to the equivalence is not known; the message says why, and a lower bound.
+    """
+    from .architectures import count
+
+    return count(_architectures(space, params), seed, unique)
+
+
+def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object) -> list[Architecture]:
+    """Architectures drawn independently and uniformly over those of a file that meet its requirements.
+
+    Args:
+        space: a .hsp file.
+        number: how many are drawn.
+        seed: equal seeds give equal texts.
+        **params: parameters and settings instead of the file's, such as ``c=36``.
+
+    Raises:
+        UsageError: none of many architectures that were drawn meets the requirements.
+    """
+    from .architectures import sample
+
+    return list(sample(_architectures(space, params), number, seed))
+
+
+def enumerate(space: FilePath, limit: int | None = None, **params: object) -> Iterator[Architecture]:
+    """All architectures of a file that meet its requirements, or the first ``limit`` of them, one after the other."""
+    from .architectures import enumerate_all
+
+    return enumerate_all(_architectures(space, params), limit)
+
+
+def mutate(space: FilePath, architecture: FilePath, *, seed: int = 0, **params: object) -> Architecture:
+    """An architecture of the space that differs from a given one in one choice, and in what hangs on it.
+
+    Raises:
+        UsageError: the given one does not lie in the space, or no choice of it can be changed alone.
+    """
+    from .architectures import mutate
+
+    return mutate(_architectures(space, params), _request(architecture, {}), seed)
+
+
+def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0, **params: object) -> Architecture:
+    """An architecture of the space that takes each choice from one of two given ones.
+
+    Raises:
+        UsageError: a given one does not lie in the space, or no child meets its requirements.
+    """
+    from .architectures import crossover
+
+    return crossover(_architectures(space, params), _request(left, {}), _request(right, {}), seed)
+
+
+def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
+    from .architectures import Architectures
+
+    return Architectures(_request(space, params))
+
+
 def _request(
     path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
 ) -> Request:
@@ -153,10 +226,15 @@ __all__ = [
     "UsageError",
     "compile_file",
     "contains",
+    "count",
+    "crossover",
     "derive",
     "describe",
     "diff",
+    "enumerate",
     "load",
+    "mutate",
+    "sample",
     "search",
     "train",
 ]

@@ -50,6 +50,15 @@ def compile_parser() -> argparse.ArgumentParser:
     actions.add_argument("--eval", metavar="WEIGHTS", type=Path, help="test saved weights")
     actions.add_argument("--export", metavar="KIND", help="write the network as onnx, torch or py")
     actions.add_argument("--in", dest="space", metavar="SPACE", type=Path, help="does the architecture lie in a space?")
+    actions.add_argument("--count", action="store_true", help="how many architectures there are")
+    actions.add_argument("--sample", metavar="N", type=int, help="draw N architectures uniformly")
+    actions.add_argument("--enumerate", action="store_true", help="list all architectures; files with --out")
+    actions.add_argument("--mutate", metavar="ARCH", type=Path, help="change one choice of an architecture")
+    actions.add_argument("--crossover", nargs=2, metavar=("A", "B"), type=Path, help="a child of two architectures")
+    parser.add_argument(
+        "--unique", metavar="KIND", help="count up to isomorphic, pruned, functional, or the file's own"
+    )
+    parser.add_argument("--limit", metavar="N", type=int, help="enumerate only the first N")
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="NAME", help="digits, cifar10, ..., folder:PATH, instead of the file's")
     data.add_argument("--data-root", metavar="DIR", type=Path, default=Path("data"), help="where data lie (data)")
@@ -116,9 +125,15 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compile(args: argparse.Namespace) -> int:
+    from .errors import UsageError
+
     request = _request(args)
     if args.search or args.train or args.eval is not None:
         return _run(args, request)
+    if args.unique is not None and not args.count:
+        raise UsageError(f"--unique {args.unique} goes with --count")
+    if args.count or args.enumerate or (args.sample, args.mutate, args.crossover) != (None, None, None):
+        return _explore(args, request)
     from .program import compile_file
 
     program, diagnostics = compile_file(
@@ -150,6 +165,26 @@ def _compile(args: argparse.Namespace) -> int:
         from .summary import show
 
         show(facts)
+    return OK
+
+
+def _explore(args: argparse.Namespace, request: Request) -> int:
+    """What concerns all architectures of a file."""
+    from . import explore
+
+    seed = 0 if args.seed is None else args.seed
+    output = explore.Output(args.out, args.force, sys.stdout.write)
+    if args.count:
+        explore.show_count(request, args.unique or "", seed, sys.stdout.write)
+    elif args.sample is not None:
+        explore.draw(request, args.sample, seed, output)
+    elif args.enumerate:
+        explore.list_all(request, args.limit, output)
+    elif args.mutate is not None:
+        explore.change(request, args.mutate, seed, output)
+    else:
+        left, right = args.crossover
+        explore.cross(request, left, right, seed, output)
     return OK
 
 

@@ -1,9 +1,10 @@
-"""How many architectures: formulas that elaboration writes down and `count` evaluates exactly (law 7).
+"""Which architectures: formulas that elaboration writes down and `ways` turns into a circuit, counted exactly (law 7).
 
-A formula is a product of factors. Counting works on polynomials whose monomials are sets of tags, because a tied copy
-counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets. A tag lives
-only as long as two factors must still agree on it. Then a copy is replaced by its own polynomial and a decision by 1,
-so that monomials stay few.
+A formula is a product of factors. It is evaluated over polynomials whose monomials are sets of tags, because a tied
+copy counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets. A tag
+lives only as long as two factors must still agree on it. Then a copy is replaced by its own polynomial and a decision
+by 1, so that monomials stay few. The coefficients are circuits (`compiler.circuit`): they know how many ways they stand
+for, and which.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
+
+from .circuit import ONE, Circuit, Made, both, either
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,9 @@ class Mention:
 
 @dataclass(frozen=True)
 class Ways:
-    """Counted already (`compiler.prune`): the sum of the products, each so many times."""
+    """Evaluated already (`compiler.prune`): the sum of the products, each in these ways."""
 
-    terms: tuple[tuple[int, Product], ...]
+    terms: tuple[tuple[Circuit, Product], ...]
 
 
 Factor: TypeAlias = "Decide | Choose | Given | Mention | Ways"
@@ -60,9 +63,9 @@ Product: TypeAlias = "tuple[Factor, ...]"
 Tag: TypeAlias = "str | tuple[str, int]"
 """A copy by its path, or a decision with the item it takes."""
 
-Polynomial: TypeAlias = "dict[frozenset[Tag], int]"
+Polynomial: TypeAlias = "dict[frozenset[Tag], Circuit]"
 
-ONE: Polynomial = {frozenset(): 1}
+UNIT: Polynomial = {frozenset(): ONE}
 
 
 def given(decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) -> Product:
@@ -73,9 +76,14 @@ def given(decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) 
     return (Given(decisions, tuple(cases.items())),)
 
 
+def ways(formula: Product, copies: Mapping[str, Product]) -> Circuit:
+    """The architectures of a formula whose mentions are looked up in ``copies``."""
+    return either(_Counting(copies).product(formula, frozenset()).values())
+
+
 def count(formula: Product, copies: Mapping[str, Product]) -> int:
-    """The number of architectures of a formula whose mentions are looked up in ``copies``."""
-    return sum(_Counting(copies).product(formula, frozenset()).values())
+    """How many they are."""
+    return ways(formula, copies).number
 
 
 def each_mention(formula: Product, visit: Callable[[str], None]) -> None:
@@ -173,36 +181,40 @@ class _Counting:
             pending.remove(name)
             here = _multiplied([part for part in parts if _has(part, name)])
             parts = [part for part in parts if not _has(part, name)]
-            value = self.product(self.copies[name], (shared | pending) & inner[name]) if name in inner else ONE
+            value = self.product(self.copies[name], (shared | pending) & inner[name]) if name in inner else UNIT
             parts.append(_replaced(here, name, value))
         return _multiplied(parts)
 
     def factor(self, factor: Factor, shared: frozenset[str]) -> Polynomial:
         match factor:
             case Mention(copy):
-                return {frozenset([copy]): 1} if copy in shared else self.product(self.copies.get(copy, ()), shared)
+                return {frozenset([copy]): ONE} if copy in shared else self.product(self.copies.get(copy, ()), shared)
             case Decide(decision, items):
-                total: Polynomial = {}
+                cases: list[Polynomial] = []
                 # An item may hold what depends on the decision itself, in a copy.
                 kept = shared | {decision} & self.reach(f for item in items for f in item or ())
                 for index, item in enumerate(items):
                     if item is not None:
-                        here: Polynomial = {frozenset([(decision, index)]): 1} if decision in kept else ONE
-                        total = _plus(total, _times(here, self.product(item, kept)))
-                return total if decision in shared or decision not in kept else _replaced(total, decision, ONE)
-            case Given(decisions, cases):
-                total = {}
-                for assignment, case in cases:
-                    tags: frozenset[Tag] = frozenset(zip(decisions, assignment, strict=True))
-                    total = _plus(total, _times({tags: 1}, self.product(case, shared)))
-                return total
+                        tags: frozenset[Tag] = frozenset([(decision, index)] if decision in kept else ())
+                        here: Polynomial = {tags: Made(decision, (index,))}
+                        cases.append(_times(here, self.product(item, kept)))
+                total = _plus(cases)
+                return total if decision in shared or decision not in kept else _replaced(total, decision, UNIT)
+            case Given(decisions, assigned):
+                return _plus(
+                    _times({frozenset(zip(decisions, assignment, strict=True)): ONE}, self.product(case, shared))
+                    for assignment, case in assigned
+                )
             case Ways(terms):
-                total = {}
-                for number, term in terms:
-                    total = _plus(total, _times({frozenset(): number}, self.product(term, shared)))
-                return total
-            case Choose(_, take, candidates):
-                return self.join(list(candidates), shared, lambda parts: [_chosen(parts, take)])
+                return _plus(_times({frozenset(): number}, self.product(term, shared)) for number, term in terms)
+            case Choose(decision, take, candidates):
+                exists: Polynomial = {frozenset(): Made(decision, ())}
+
+                def chosen(parts: list[Polynomial]) -> list[Polynomial]:
+                    taken: list[Polynomial] = [{frozenset(): Made(decision, (index,))} for index in range(len(parts))]
+                    return [exists, _chosen([_times(*pair) for pair in zip(taken, parts, strict=True)], take)]
+
+                return self.join(list(candidates), shared, chosen)
 
 
 def _merged(formula: Product) -> Product:
@@ -240,47 +252,52 @@ def _has(part: Polynomial, name: str) -> bool:
 
 def _replaced(part: Polynomial, name: str, value: Polynomial) -> Polynomial:
     """The polynomial with ``value`` for a copy; a decision is just forgotten, its items add up."""
-    total: Polynomial = {}
+    terms: list[Polynomial] = []
     for monomial, number in part.items():
         rest = frozenset(tag for tag in monomial if _named(tag) != name)
-        total = _plus(total, _times({rest: number}, value) if len(rest) < len(monomial) else {rest: number})
-    return total
+        terms.append(_times({rest: number}, value) if len(rest) < len(monomial) else {rest: number})
+    return _plus(terms)
 
 
 def _chosen(parts: list[Polynomial], take: int | None) -> Polynomial:
     """``take`` of the candidates: elementary symmetric polynomials, one candidate after the other."""
     if take is None:
-        return _multiplied([_plus(ONE, part) for part in parts])
-    sums: list[Polynomial] = [ONE, *({} for _ in range(take))]
+        return _multiplied([_plus([UNIT, part]) for part in parts])
+    sums: list[Polynomial] = [UNIT, *({} for _ in range(take))]
     for part in parts:
         for size in range(take, 0, -1):
-            sums[size] = _plus(sums[size], _times(sums[size - 1], part))
+            sums[size] = _plus([sums[size], _times(sums[size - 1], part)])
     return sums[take]
 
 
 def _multiplied(parts: Iterable[Polynomial]) -> Polynomial:
-    result = ONE
+    result = UNIT
     for part in parts:
         result = _times(result, part)
     return result
 
 
 def _times(left: Polynomial, right: Polynomial) -> Polynomial:
-    if right == ONE:
+    if right is UNIT:
         return left
-    if left == ONE:
+    if left is UNIT:
         return right
-    result: Polynomial = {}
+    terms: dict[frozenset[Tag], list[Circuit]] = {}
     for (a, m), (b, n) in product(left.items(), right.items()):
         union = a | b
         decided = [tag[0] for tag in union if isinstance(tag, tuple)]
         if len(decided) == len(set(decided)):
-            result[union] = result.get(union, 0) + m * n
-    return result
+            terms.setdefault(union, []).append(both(m, n))
+    return _summed(terms)
 
 
-def _plus(left: Polynomial, right: Polynomial) -> Polynomial:
-    result = dict(left)
-    for key, value in right.items():
-        result[key] = result.get(key, 0) + value
-    return result
+def _plus(parts: Iterable[Polynomial]) -> Polynomial:
+    terms: dict[frozenset[Tag], list[Circuit]] = {}
+    for part in parts:
+        for key, value in part.items():
+            terms.setdefault(key, []).append(value)
+    return _summed(terms)
+
+
+def _summed(terms: Mapping[frozenset[Tag], list[Circuit]]) -> Polynomial:
+    return {key: either(values) for key, values in terms.items()}

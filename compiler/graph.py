@@ -174,10 +174,9 @@ class Share:
 class Term:
     """``weight * norm(projection(filter(relu(before(input)))))``: each where it is there.
 
-    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution or, where neither norm nor ReLU stands
-    before it, a pool; ``projection`` is a pointwise convolution. The
-    weight is the product of its factors, 1 without any. ``tied`` are further batch norms without parameters of what
-    ``norm`` reads, whose running statistics follow.
+    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution or, where neither norm nor ReLU is
+    before it, a pool; ``projection`` is a pointwise convolution. The weight is the product of its factors, 1 without
+    any. ``tied`` are further batch norms without parameters of what ``norm`` reads, whose running statistics follow.
     """
 
     weight: tuple[Share | Weigh, ...] = ()

@@ -17,11 +17,11 @@ from torch import fx, nn
 
 from .errors import LoweringError
 from .fused.modules import WeightedSum, WeightedSums
-from .fused.program import Program, position, program_of, weight_plan
+from .fused.program import Program, place_of, program_of, weight_plan
 from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .plugins import how_to_allow
-from .primitives import PRIMITIVES, decided, spec_of
+from .primitives import decided, spec_of
 from .symbolic import Open, Var
 
 WEIGHTS = "weights"
@@ -327,9 +327,7 @@ class _Lowering:
                 vectors[decisions] = self.all_weights(graph, weights, decisions)
         for part in (part for term in terms for part in term.parts):
             target = path_from(region.scope, part.scope, part.name)
-            modules[target] = self.holders.get(part.name) or PRIMITIVES[part.prim.name].build(
-                decided(part.prim.values), [shape.largest for shape in part.inputs], part.shape.largest
-            )
+            modules[target] = self.holders.get(part.name) or self.built(part.prim, part.inputs, part.shape)
             parts.append(graph.get_attr(target))
         name = attribute(node.name.removeprefix(region.inner))
         while name in modules:
@@ -338,6 +336,11 @@ class _Lowering:
         modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(programs, plan)
         read = [values[source] for source in distinct]
         return self.called(graph.call_module(name, (list(vectors.values()), read, parts)), node, region)
+
+    def built(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> nn.Module:
+        spec = spec_of(prim)
+        assert spec is not None, "parts are primitives of the prelude"
+        return spec.build(decided(prim.values), [shape.largest for shape in inputs], output.largest)
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
         """Without those that are 1: a menu weighs its items itself."""
@@ -366,7 +369,7 @@ class _Lowering:
         """One weight per input of a mix."""
         every = self.all_weights(graph, weights, decisions)
         sizes = [len(self.decisions[decision].items) for decision in decisions]
-        flat = [[position(assignment, sizes) for assignment in row] for row in rows]
+        flat = [[place_of(assignment, sizes) for assignment in row] for row in rows]
         total = 1
         for size in sizes:
             total *= size

@@ -9,10 +9,14 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import HspError
 from hdas_dsl.modules import Entity, Instance
 
+from .circuit import way_of
+from .conditions import Uncountable
+from .counting import counted
 from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
-from .program import Phase, Program, compile_file
+from .program import Phase, Program
 from .request import Request
+from .requirements import shortfall
 from .values import Function
 
 
@@ -38,13 +42,20 @@ def membership_of(request: Request, space: Path) -> Membership:
     Raises:
         HspError: when one of the files is wrong.
     """
-    architecture = request.compile()
-    text = architecture.unit.source.text
-    program, diagnostics = compile_file(space, plugins=request.plugins)
-    if program is None:
-        raise HspError(diagnostics)
-    answers = [_of_run(program, phases, space, architecture, text) for phases in _runs(program)]
+    architecture, within = request.compile(), Request(space, plugins=request.plugins)
+    program = within.compile()
+    answers = [_of_run(program, phases, within, architecture) for phases in _runs(program)]
     return next((answer for answer in answers if answer.inside), answers[0])
+
+
+def located(request: Request, space: Request) -> Membership:
+    """Whether an architecture lies in a space without its optional phases, and by which decisions.
+
+    Raises:
+        HspError: when one of the files is wrong.
+    """
+    program = space.compile()
+    return _of_run(program, _runs(program)[0], space, request.compile())
 
 
 def _runs(program: Program) -> list[list[Phase]]:
@@ -55,13 +66,13 @@ def _runs(program: Program) -> list[list[Phase]]:
     return [required or list(phases), *until]
 
 
-def _of_run(program: Program, phases: list[Phase], space: Path, architecture: Program, text: str) -> Membership:
+def _of_run(program: Program, phases: list[Phase], space: Request, architecture: Program) -> Membership:
     names = [phase.name for phase in phases]
     if program.named_phases:
         # The definitions of the architecture stand for what the earlier phases found.
-        plugins = program.unit.plugins
-        whole, _ = compile_file(space, found=dict.fromkeys(names[:-1], text), plugins=plugins)
-        if whole is None:
+        try:
+            whole = space.compile(dict.fromkeys(names[:-1], architecture.unit.source.text))
+        except HspError:
             missing = _missing_copy(phases, architecture)
             return missing or Membership(False, {}, program.name, "its cells do not fit the network of the last phase")
         phases = [phase for phase in whole.phases if phase.name in names]
@@ -83,10 +94,35 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
-        decisions |= _network(last, architecture)
+        again = _at_arguments_of(last, architecture)
+        decisions |= Matcher(last, again.copies).texts(last.root.text, again.root.text)
+        _heed(last, again, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
     return Membership(True, decisions)
+
+
+def _heed(space: Elaborated, architecture: Elaborated, decisions: Found) -> None:
+    """See that an architecture meets what its space requires, as far as that is known.
+
+    Raises:
+        Leaves: it does not.
+    """
+    if not space.requirements:
+        return
+    try:
+        circuit, left = counted(space)
+    except Uncountable:
+        return
+    for requirement in (item.requirement for item in left):
+        if shortfall(requirement, architecture):
+            raise Leaves(requirement.frame.text.copy, f"it does not meet `{requirement.condition.span.text}`")
+    # Each instance of a cell states its requirements again; the first was counted with.
+    first = [r for r in space.requirements if r.frame.text is space.copies[r.frame.text.copy].text]
+    heeded = [r for r in first if not any(r is item.requirement for item in left)]
+    if heeded and way_of(circuit, decisions) is None:
+        conditions = " and ".join(requirement.condition.span.text for requirement in heeded)
+        raise Leaves(heeded[0].frame.text.copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
@@ -107,8 +143,8 @@ def _definition(instance: Instance, path: str) -> Function | None:
     return Function(definition, found.instance, path) if isinstance(definition, ast.GraphDef) else None
 
 
-def _network(space: Elaborated, architecture: Program) -> Found:
-    """Match the network itself at the arguments of the space, then every copy that it uses."""
+def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
+    """The network of the architecture at the arguments of the space."""
     own = architecture.network
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
@@ -116,4 +152,4 @@ def _network(space: Elaborated, architecture: Program) -> Found:
     again, diagnostics = elaborate(architecture.instance, function, args)
     if again is None:
         raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
-    return Matcher(space, again.copies).texts(space.root.text, again.root.text)
+    return again

@@ -26,6 +26,7 @@ from .elaborate.body import Elaborator
 from .elaborate.numbers import BINARY, tidy
 from .elaborate.preferences import check_condition, read_preference
 from .elaborate.state import Fault, Silent
+from .equivalence import Equivalence, read_equivalence
 from .errors import UsageError
 from .requirements import unmet
 from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
@@ -70,6 +71,7 @@ class Program:
     train_network: Elaborated | None
     train_settings: TrainSettings
     warnings: tuple[Diagnostic, ...] = ()
+    equivalences: tuple[Equivalence, ...] = ()
 
     @property
     def is_space(self) -> bool:
@@ -229,7 +231,14 @@ class _Compiler:
             train_network,
             train_settings,
             (*self.library_changes(unit), *unmet(main), *self.unmet_by(train_network, train)),
+            self.equivalences(unit),
         )
+
+    def equivalences(self, unit: Unit) -> tuple[Equivalence, ...]:
+        """When architectures are the same, as the file says."""
+        found = [read_equivalence(line) for line in unit.module.lines if isinstance(line, ast.Equivalence)]
+        self.diagnostics += [diagnostic for _, wrong in found for diagnostic in wrong]
+        return tuple(item for item, _ in found)
 
     def borrowed(self, recipe: Path, network: Elaborated) -> ast.Train | None:
         """The `train` section of another file, as one about this file's network: its settings and its arguments."""

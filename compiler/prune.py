@@ -1,5 +1,7 @@
 """Texts with `prune`: what the output does not reach does not exist, nor do its choices. Counted exactly.
 
+So are texts without it whose `require` speaks of structure: there all that is written must exist.
+
 A pick of any number may take nothing, and nothing comes of nothing: an operation on it does not exist either, while a
 sum or a concatenation goes without it. What is chosen must exist, and so must the output.
 
@@ -16,111 +18,18 @@ from itertools import product
 from typing import TypeAlias
 
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic
 
-from .elaborate import Copy, Elaborated
-from .elaborate.numbers import BINARY, tidy
-from .formula import Factor, Given, Mention, Product, Tag, Ways, count
-from .graph import Block, Call, Decision, Input, Mix, Prim, SpaceGraph, Weigh
+from .circuit import ONE, Circuit, Made, both, either
+from .conditions import Uncountable, quantity
+from .elaborate import Copy
+from .formula import Tag
+from .graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
 from .symbolic import Var
-
-COSTS = ("params", "macs", "memory", "latency")
-"""Quantities of a `require` that take no part in counting; in a text with `prune`, `edges` and `count(Op)` do."""
-
-
-class Uncountable(Exception):
-    """What a text requires is beyond counting; the space can still be searched and sampled."""
-
-    def __init__(self, node: ast.Node, message: str) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(Code.QUANTITY, node.span, message)
-
-
-def architectures(space: Elaborated) -> int:
-    """The number of architectures of a space (law 7).
-
-    Raises:
-        Uncountable: a `require` of the space speaks of a structure that is not counted.
-    """
-    if not space.is_space:
-        return 1
-    formulas: dict[str, Product] = {}
-    for path, copy in space.copies.items():
-        conditions = [
-            r.condition for r in space.requirements if r.frame.text is copy.text and not _of_cost(r.condition)
-        ]
-        if copy.text.prune:
-            formulas[path] = reached(space, copy, conditions)
-        else:
-            holds = all(_value(condition, copy, {}) for condition in conditions)
-            formulas[path] = copy.formula if holds else (Ways(()),)
-    return count(space.formula, formulas)
-
-
-def reached(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Product:
-    """The formula of a copy whose text has `prune`, where its conditions on structure hold."""
-    others = (_steps(other.block.graph) for other in space.copies.values() if other is not copy)
-    kept = {name for steps in others for step in steps for name in step.decisions}
-    kept |= {name for name, decision in space.decisions.items() if decision.copy != copy.path}
-    walk = _Walk(copy, space.decisions, frozenset(kept), conditions)
-    terms: dict[frozenset[Tag], int] = {}
-    for state, number in walk.states().items():
-        grades = dict(zip(walk.quantities, state.grades, strict=True))
-        if all(_value(condition, copy, grades) for condition in conditions):
-            terms[state.tags] = terms.get(state.tags, 0) + number
-    return (Ways(tuple((number, tuple(map(_factor, tags))) for tags, number in terms.items())),)
-
-
-def _factor(tag: Tag) -> Factor:
-    return Mention(tag) if isinstance(tag, str) else Given((tag[0],), (((tag[1],), ()),))
-
-
-# ---------------------------------------------------------------- requirements
-
-
-def _of_cost(condition: ast.Expr) -> bool:
-    return any(isinstance(node, ast.Name) and node.id in COSTS for node in condition.walk())
-
-
-def _quantity(node: ast.Node) -> str | None:
-    """``edges``: how many tensors the picks of a text take. ``count(Op)``: the applications of an operation in it."""
-    match node:
-        case ast.Name(id="edges"):
-            return "edges"
-        case ast.Call(func=ast.Name(id="count"), args=(ast.Arg(name=None, value=ast.Name(id=name)),)):
-            return f"count({name})"
-    return None
-
-
-def _value(expr: ast.Expr, copy: Copy, grades: Mapping[str, int]) -> int | float:
-    """The value of a condition, or of a part of it, where quantities have these values."""
-    quantity = _quantity(expr)
-    if quantity is not None and quantity in grades:
-        return grades[quantity]
-    if quantity is not None:
-        raise Uncountable(expr, f"`{quantity}` is counted in a text with `prune` only")
-    match expr:
-        case ast.Number():
-            return expr.value
-        case ast.Name(id=name) if isinstance(value := copy.text.bindings.get(name), int | float):
-            return value
-        case ast.Unary(op="not", operand=operand):
-            return not _value(operand, copy, grades)
-        case ast.Unary(operand=operand):
-            return -_value(operand, copy, grades)
-        case ast.Binary(op="and", left=left, right=right):
-            return _value(left, copy, grades) and _value(right, copy, grades)
-        case ast.Binary(op="or", left=left, right=right):
-            return _value(left, copy, grades) or _value(right, copy, grades)
-        case ast.Binary(op=op, left=left, right=right) if op != "in":
-            result: int | float = tidy(BINARY[op](_value(left, copy, grades), _value(right, copy, grades)))
-            return result
-    raise Uncountable(expr, "architectures cannot be counted under this requirement")
-
+from .values import Tensor
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 
-Payload: TypeAlias = "Input | Prim | Mix | Weigh | Block"
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Sum | Sums | Item | Block"
 
 
 @dataclass(frozen=True)
@@ -163,8 +72,8 @@ class _Step:
         return None
 
 
-def _steps(graph: SpaceGraph, every: bool = False) -> list[_Step]:
-    """The nodes of a graph, sources first and the output last; copies stay closed.
+def steps_of(graph: SpaceGraph, every: bool = False, places: dict[int, int] | None = None) -> list[_Step]:
+    """The nodes of a graph, sources first and the output last; copies stay closed. ``places`` gets where each went.
 
     Operations are opened where that can matter: where they hold a choice or a copy, join tensors, or in ``every`` case.
     """
@@ -196,6 +105,8 @@ def _steps(graph: SpaceGraph, every: bool = False) -> list[_Step]:
                     at[index] = add(block, sources)
                 case payload:
                     at[index] = add(payload, sources)
+        if inputs is None and places is not None:
+            places.update(at)
         assert graph.output is not None
         return at[graph.output]
 
@@ -205,7 +116,7 @@ def _steps(graph: SpaceGraph, every: bool = False) -> list[_Step]:
 
 def _inside(block: Block) -> Iterator[_Step]:
     """All steps of a copy and of the copies in it."""
-    for step in _steps(block.graph):
+    for step in steps_of(block.graph):
         yield step
         if step.copy is not None:
             yield from _inside(step.copy)
@@ -216,7 +127,7 @@ def _inside(block: Block) -> Iterator[_Step]:
 
 @dataclass(frozen=True)
 class _State:
-    """``demands`` says which steps to come must exist, and which must not.
+    """``demands`` says which steps to come must exist, and which must not; ``made`` what the step at hand decides.
 
     A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
     """
@@ -224,6 +135,7 @@ class _State:
     demands: frozenset[tuple[int, bool]]
     tags: frozenset[Tag]
     grades: tuple[int, ...]
+    made: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def demand(self, step: int) -> bool | None:
         return True if (step, True) in self.demands else False if (step, False) in self.demands else None
@@ -243,11 +155,12 @@ class _State:
     def without(self, names: Iterable[str]) -> _State:
         return replace(self, tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
 
-    def tagged(self, name: str, value: int) -> _State:
-        return replace(self, tags=self.without([name]).tags | {(name, value)})
+    def tagged(self, name: str, value: int, *taken: int) -> _State:
+        """With what a pick has come to, and the candidates that it takes by that."""
+        return replace(self, tags=self.without([name]).tags | {(name, value)}, made=(*self.made, (name, taken)))
 
 
-class _Walk:
+class Walk:
     """The ways to choose in a text."""
 
     def __init__(
@@ -255,11 +168,10 @@ class _Walk:
     ) -> None:
         self.copy = copy
         self.decisions = decisions
-        spoken = {
-            quantity: node for condition in conditions for node in condition.walk() if (quantity := _quantity(node))
-        }
+        spoken = {name: node for condition in conditions for node in condition.walk() if (name := quantity(node))}
         self.quantities = tuple(spoken)
-        self.steps = _steps(copy.block.graph, every=bool(spoken))
+        self.places: dict[int, int] = {}
+        self.steps = steps_of(copy.block.graph, every=bool(spoken), places=self.places)
         for inner in (inner for step in self.steps if spoken and step.copy for inner in _inside(step.copy)):
             if inner.quantity in spoken:
                 message = f"`{inner.quantity}` goes on inside the cells of this text, where it cannot be counted"
@@ -272,6 +184,9 @@ class _Walk:
         self.sure: list[bool] = []
         for step in self.steps:
             self.sure.append(self._sure(step))
+        if spoken and not copy.text.prune and self._unread():
+            message = "a decision of this text is read by nothing in it, so that it cannot be counted under a condition"
+            raise Uncountable(next(iter(spoken.values())), message)
 
     def _reads(self, step: _Step) -> frozenset[str]:
         """The decisions that are made where a step exists: its own, or numbers that are handed to a copy."""
@@ -280,25 +195,57 @@ class _Walk:
         inside = (name for inner in _inside(step.copy) for name in inner.decisions)
         return frozenset(name for name in inside if self.decisions[name].copy == self.copy.path)
 
+    def _unread(self) -> set[str]:
+        """The decisions that no tensor depends on: a number, or a pick, that nothing uses."""
+        read = {source for step in self.steps for source in step.sources}
+        picks = [
+            index for index, step in enumerate(self.steps) if isinstance(step.payload, Weigh) and index not in read
+        ]
+        sizes = {family.size.path for family in self.copy.text.families.values() if family.size is not None}
+        loose = set(self.copy.text.decisions) - (self.first.keys() | sizes)
+        return loose.union(*(self.steps[index].decisions for index in picks))
+
     def _sure(self, step: _Step) -> bool:
         """Whether a step exists wherever it is read."""
         if isinstance(step.payload, Weigh):
             return self.decisions[step.payload.decision].take > 0
         return (any if step.gathers else all)(self.sure[source] for source in step.sources)
 
-    def states(self) -> dict[_State, int]:
-        """All ways to choose that the output can exist by, and how many there are of each."""
+    def states(self) -> dict[_State, Circuit]:
+        """All ways to choose that the output can exist by."""
         last = len(self.steps) - 1
-        states = {_State(frozenset([(last, True)]), frozenset(), (0,) * len(self.quantities)): 1}
+        states = dict(self.begin(last))
         for index in range(last, -1, -1):
-            after: dict[_State, int] = {}
+            after: dict[_State, list[Circuit]] = {}
             for state, number in states.items():
                 exists = state.demand(index)
                 for move in [state] if exists is None else self.moves(index, exists, state.met(index)):
                     rest = move.without(self.over[index]) if index in self.over else move
-                    after[rest] = after.get(rest, 0) + number
-            states = after
+                    here = both(number, *(Made(*made) for made in move.made)) if move.made else number
+                    after.setdefault(replace(rest, made=()) if rest.made else rest, []).append(here)
+            states = {state: either(parts) for state, parts in after.items()}
         return states
+
+    def begin(self, last: int) -> Iterator[tuple[_State, Circuit]]:
+        """What must exist: the output; without `prune` all that is written, up to where each family ends."""
+        text, grades = self.copy.text, (0,) * len(self.quantities)
+        if text.prune:
+            yield _State(frozenset([(last, True)]), frozenset(), grades), ONE
+            return
+        graph = self.copy.block.graph
+        read = {source for index, _ in graph.order() for source in graph.sources(index)}
+        ends = [family for family in text.families.values() if family.size is not None]
+        beyond = {value.index for family in ends for value in family.elements.values() if isinstance(value, Tensor)}
+        written = {i for i, node in graph.order() if (node.line or i not in read) and i not in beyond}
+        sizes = [family.size for family in ends if family.size is not None]
+        for items in product(*(range(len(size.items)) for size in sizes)):
+            here = set(written)
+            for family, size, item in zip(ends, sizes, items, strict=True):
+                inside = [value for (i, *_), value in family.elements.items() if i < size.numbers[item]]
+                here |= {value.index for value in inside if isinstance(value, Tensor)}
+            made = [(size.path, item) for size, item in zip(sizes, items, strict=True)]
+            demands = frozenset([(last, True), *((self.places[index], True) for index in here)])
+            yield _State(demands, frozenset(made), grades), both(*(Made(path, (item,)) for path, item in made))
 
     def moves(self, index: int, exists: bool, state: _State) -> Iterator[_State]:
         """What a step leads to that must, or must not, exist."""
@@ -333,7 +280,8 @@ class _Walk:
         for items in product(*(range(len(self.decisions[name].items)) for name in open_)):
             made = list(zip(open_, items, strict=True))
             if all(self.decisions[name].derivable[item] for name, item in made):
-                yield replace(state, tags=state.tags | frozenset(made))
+                own = tuple((name, (item,)) for name, item in made if self.decisions[name].copy == self.copy.path)
+                yield replace(state, tags=state.tags | frozenset(made), made=state.made + own)
 
     def nothing(self, step: _Step, state: _State) -> Iterator[_State]:
         """A step that must not exist: what it reads must not. No item of a mix may, since one is chosen."""
@@ -384,5 +332,6 @@ class _Walk:
         if taken >= enough:
             yield state
         if enough <= taken + 1 <= (take or taken + 1):
-            more = state.tagged(pick, min(taken + 1, take or 1))
+            assert isinstance(step.payload, Weigh)
+            more = state.tagged(pick, min(taken + 1, take or 1), step.payload.index)
             yield from self.grown(step, more).asking(step.sources)

@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from .conditions import Uncountable
 from .cost import UNDEFINED, Costs, is_auxiliary
+from .counting import counted
 from .elaborate import Elaborated
 from .graph import Call, Decision, Extent, Prim
 from .program import Program
-from .prune import Uncountable, architectures
 from .requirements import amounts_of, ranges_of
 from .symbolic import Open, Var
 
 
-def cardinality(space: Elaborated) -> int | None:
-    """The number of architectures (law 7); None where a `require` of the space is beyond counting."""
-    try:
-        return architectures(space)
-    except Uncountable:
-        return None
+def cardinality(space: Elaborated) -> int:
+    """The number of architectures (law 7), under the requirements that can be counted with.
+
+    Raises:
+        Uncountable: a text with `prune` has a structure that is not counted.
+    """
+    return counted(space)[0].number
 
 
 def describe(program: Program) -> dict[str, Any]:
@@ -31,10 +33,9 @@ def describe(program: Program) -> dict[str, Any]:
     total: int | None = 1
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
-        if not phase.optional:
-            total = (
-                None if total is None or found["cardinality"] is None else total * int(Decimal(found["cardinality"]))
-            )
+        known = found["cardinality"]
+        together = None if total is None or known is None else total * int(Decimal(known))
+        total = total if phase.optional else together
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
@@ -57,8 +58,8 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     costs = Costs()
     total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph
-    number = cardinality(space)
     output = None if graph.output is None else graph.node(graph.output).shape
+    number, uncounted = _number(space)
     classes = output.c if output is not None and isinstance(output.c, int) else None
     return {
         "name": space.name,
@@ -68,15 +69,25 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if known and space.is_space else {},
         "latency": latencies(space) if known and not space.is_space else {},
-        "cardinality": None if number is None else digits(number),
+        "cardinality": number,
+        "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
         "alphas": space.alphas,
         "input": list(space.input.dims),
         "classes": classes,
         "arguments": dict(space.block.arguments),
         "blocks": list(blocks(space, costs, known)),
-        "refusals": [diagnostic.message for diagnostic in space.refusals],
+        "refusals": list(dict.fromkeys(diagnostic.message for diagnostic in space.refusals)),
     }
+
+
+def _number(space: Elaborated) -> tuple[str | None, list[str]]:
+    """How many architectures, if that is known, and the requirements that this number does not heed."""
+    try:
+        circuit, left = counted(space)
+    except Uncountable as reason:
+        return None, [reason.message]
+    return digits(circuit.number), [item.requirement.condition.span.text for item in left]
 
 
 def ranges(space: Elaborated) -> dict[str, Any]:
@@ -141,9 +152,7 @@ def digits(number: int) -> str:
     return str(Decimal(number))
 
 
-def power(number: int | None) -> str:
+def power(number: int) -> str:
     """A large count for people, with its order of magnitude."""
-    if number is None:
-        return "uncounted"
     text = digits(number)
     return f"{number:,}" if len(text) < 23 else f"about {text[0]}.{text[1:3]}e{len(text) - 1}"

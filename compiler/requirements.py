@@ -15,6 +15,7 @@ from hdas_dsl import ast
 from hdas_dsl.diagnostics import Code, Diagnostic, Severity
 
 from .costs.conditions import Entangled
+from .costs.derived import derived
 from .costs.formula import Costing, Formula
 from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from .costs.tables import BadTable, Table, read_table
@@ -94,15 +95,25 @@ class Requirements:
             Undefined: it has no value.
         """
         try:
+            found = self.by_decisions(item, chosen)
+        except Undefined:
+            # Widths may be open, and channels depend on how many tensors are picked, until an architecture is derived.
+            if not chosen or item.total.copy is not None:
+                raise
+            network = derived(item.network or self.space, chosen)
+            found = Costing(network).exact(self.price(item), {})
+        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
+        return found if isinstance(found, int) else round(found, 9)
+
+    def by_decisions(self, item: Asked, chosen: Decisions) -> Amount:
+        """A quantity of an architecture that is not derived; raises `Undefined` like `amount`."""
+        try:
             formula = self.formula(item)
         except Entangled:
             formula = None
         if formula is not None and formula.exact:
-            found = formula.of(chosen)
-        else:
-            found = self.costing(item).exact(self.price(item), chosen, self.block(item))
-        # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
-        return found if isinstance(found, int) else round(found, 9)
+            return formula.of(chosen)
+        return self.costing(item).exact(self.price(item), chosen, self.block(item))
 
     def formula(self, item: Asked) -> Formula:
         """A quantity as a function of decisions.
@@ -190,16 +201,48 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
     return [found for requirement in wanted.requirements if (found := _check(wanted, requirement)) is not None]
 
 
-def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
+def shortfall(requirement: Requirement, space: Elaborated) -> float | None:
+    """How far an architecture is from meeting a requirement, relative to what is asked for.
+
+    Returns:
+        0 where it is met; None where its quantities are not known on the graph.
+    """
+    return _shortfall(requirement.condition, requirement, _known(Requirements(space, [requirement])))
+
+
+def _shortfall(condition: ast.Expr, requirement: Requirement, amount: Callable[[Asked], Amount | None]) -> float | None:
+    holds = value(condition, requirement, amount)
+    if holds is None or holds:
+        return None if holds is None else 0.0
+    match condition:
+        case ast.Binary(op="and" | "or" as op, left=left, right=right):
+            sides = [_shortfall(side, requirement, amount) for side in (left, right)]
+            known = [side for side in sides if side]
+            return (sum if op == "and" else min)(known) if known else 1.0
+        case ast.Binary(left=left, right=right):
+            a, b = value(left, requirement, amount), value(right, requirement, amount)
+            if a is not None and b is not None:
+                return max(abs(a - b), 1e-9) / max(abs(b), 1)
+    return 1.0
+
+
+def _known(wanted: Requirements) -> Callable[[Asked], Amount | None]:
+    """The quantities of an architecture, None where one is not known."""
+
     def amount(item: Asked) -> Amount | None:
         # An architecture has no picks left: how many edges it has is not seen.
         if item.total.name == "edges":
             return None
         try:
             return wanted.amount(item, {})
-        except Undefined:
+        except (Undefined, KeyError):
             return None
 
+    return amount
+
+
+def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
+    amount = _known(wanted)
     condition = requirement.condition
     if value(condition, requirement, amount) is not False:
         return None

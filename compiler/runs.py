@@ -17,8 +17,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hdas_dsl import ast
-from hdas_dsl.modules import Unit
-from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
 
 from .costs.choose import Answer, prepare
@@ -33,6 +31,7 @@ from .engine.seeds import mix
 from .errors import UsageError
 from .plugins import file_of
 from .program import Phase, Program
+from .provenance import origin, section, units
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
@@ -200,13 +199,9 @@ def check_relaxation(settings: SearchSettings) -> None:
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
-    used = {unit.shipped: unit for unit in _units(program) if unit.shipped}
-    library = ", ".join(f'"{path}", "{used[path].sha256[:16]}"' for path in sorted(p for p in used if p))
     order = "second" if settings.order is Order.SECOND else "first"
     lines = {
-        "source": f'"{Path(program.unit.source.name).name}"',
-        "sha256": f'"{program.unit.sha256}"',
-        "library": f"({library})",
+        **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
         "seed": str(settings.seed),
         "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
@@ -218,32 +213,13 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer
         "requirements": f'"{answer.told}"' if answer.told else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
-    made = []
-    for name, text in lines.items():
-        expr, _ = parse_expression(text) if text else (None, [])
-        if expr is not None:
-            made.append(ast.Setting(name, expr))
-    return made
-
-
-def _units(program: Program) -> list[Unit]:
-    found: dict[int, Unit] = {}
-
-    def visit(unit: Unit) -> None:
-        if id(unit) not in found:
-            found[id(unit)] = unit
-            for _, used in unit.imports:
-                if used is not None:
-                    visit(used)
-
-    visit(program.unit)
-    return list(found.values())
+    return section(lines)
 
 
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
     """What a checkpoint belongs to: the texts, tables and plugins, the network's arguments, the settings, the data."""
     digest = hashlib.sha256()
-    for unit in _units(program):
+    for unit in units(program):
         digest.update(unit.sha256.encode())
     tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
     plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]

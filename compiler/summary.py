@@ -20,7 +20,7 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     if phases is None:
         _network(console, facts, facts["name"])
         return
-    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {_count(facts)} architectures")
+    console.print(f"[bold]{facts['name']}[/]: {len(phases)} phases, {_total(facts)} architectures")
     for phase in phases:
         console.print()
         after = f", after {', '.join(phase['after'])}" if phase["after"] else ""
@@ -35,7 +35,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows = [("input", shape), ("classes", str(facts["classes"]))]
     rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
     if is_space:
-        rows.append(("architectures", _count(facts)))
+        rows.append(("architectures", _number(facts)))
         rows.append(("choices", f"{len(facts['choices'])}, {facts['alphas']} alphas"))
     what = " (all candidates)" if is_space else ""
     later = (
@@ -69,6 +69,18 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     console.print(table)
 
 
+def _total(facts: Mapping[str, Any]) -> str:
+    return "an unknown number of" if facts["cardinality"] is None else power(int(Decimal(facts["cardinality"])))
+
+
+def _number(facts: Mapping[str, Any]) -> str:
+    """How many architectures, before the requirements that this number does not heed."""
+    said = " and ".join(facts["uncounted"])
+    if facts["cardinality"] is None:
+        return f"not counted: {said}"
+    return power(int(Decimal(facts["cardinality"]))) + (f", before `require {said}`" if said else "")
+
+
 def _range(span: Mapping[str, Any]) -> str:
     """Between which values a quantity of an architecture lies."""
     low, high = (
@@ -76,7 +88,3 @@ def _range(span: Mapping[str, Any]) -> str:
         for end, word in (("min", "least"), ("max", "most"))
     )
     return f"{low} to {high}"
-
-
-def _count(facts: Mapping[str, Any]) -> str:
-    return power(None if facts["cardinality"] is None else int(Decimal(facts["cardinality"])))

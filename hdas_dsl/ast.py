@@ -440,12 +440,20 @@ class Train(Line):
 
 
 @dataclass(frozen=True)
+class Equivalence(Line):
+    """``equivalence name { ... }``: when two architectures are the same."""
+
+    name: str
+    settings: tuple[SettingLine, ...]
+
+
+@dataclass(frozen=True)
 class Provenance(Line):
     settings: tuple[SettingLine, ...]
 
 
 Definition: TypeAlias = OpDef | MenuDef | GraphDef
-TopLine: TypeAlias = Comment | Use | OpDef | MenuDef | GraphDef | Search | Train | Provenance
+TopLine: TypeAlias = Comment | Use | OpDef | MenuDef | GraphDef | Search | Train | Equivalence | Provenance
 
 
 @dataclass(frozen=True)

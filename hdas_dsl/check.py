@@ -382,6 +382,10 @@ class _Checker:
         for line in lines:
             if isinstance(line, ast.Train):
                 self.section(line, "train", line.target, found, phases)
+            elif isinstance(line, ast.Equivalence):
+                span = _part(line.span, 0, len("equivalence"))
+                self.once(found, f"equivalence {line.name}", span, f"there are two equivalences '{line.name}'")
+                self.settings(line.settings)
             elif isinstance(line, ast.Provenance):
                 self.section(line, "provenance", None, found, {})
 

@@ -33,6 +33,7 @@ from .ast import (
     Dim,
     Dots,
     Each,
+    Equivalence,
     Expr,
     External,
     Field,
@@ -56,6 +57,7 @@ from .ast import (
     Require,
     Search,
     Setting,
+    SettingLine,
     Take,
     Train,
     Tuple,
@@ -198,6 +200,9 @@ def diff(left: Module, right: Module) -> Diff:
         other = [line for line in right.lines if isinstance(line, section)]
         for name, first, second in _by_name(mine, other, lambda line: type(line).__name__.lower()):
             changes += _within(name, _sections(first, second, name))
+    same = [[line for line in module.lines if isinstance(line, Equivalence)] for module in (left, right)]
+    for name, one, another in _by_name(same[0], same[1], lambda line: f"equivalence {line.name}"):
+        changes += _within(name, _equivalences(one, another, name))
     ours_edges, their_edges = _edges_of(left), _edges_of(right)
     places = Counter({place: len(edges) for place, edges in ours_edges.items()})
     places |= Counter({place: len(edges) for place, edges in their_edges.items()})
@@ -308,6 +313,8 @@ def _show(node: Node) -> str:
         case Search() | Train():
             word = type(node).__name__.lower()
             return word if node.target is None else f"{word} {_show(node.target)}"
+        case Equivalence():
+            return f"equivalence {node.name}"
         case Param():
             shape = f": {_shape(node.shape)}" if node.shape is not None else ""
             return node.name + shape + (f" = {_show(node.default)}" if node.default is not None else "")
@@ -876,9 +883,18 @@ def _sections(left: Search | Train | Phase | None, right: Search | Train | Phase
         yield from _settings(left.target, right.target, path)
     elif left.target is not right.target:
         yield _change(path, Kind.SETTING, left.target, right.target)
-    mine, their = (
-        [line for line in section.settings if isinstance(line, Setting | Phase)] for section in (left, right)
-    )
+    yield from _section_lines(left.settings, right.settings, path)
+
+
+def _equivalences(left: Equivalence | None, right: Equivalence | None, path: str) -> Iterator[Change]:
+    if left is None or right is None:
+        yield _change(path, Kind.SETTING, left, right)
+    else:
+        yield from _section_lines(left.settings, right.settings, path)
+
+
+def _section_lines(left: tuple[SettingLine, ...], right: tuple[SettingLine, ...], path: str) -> Iterator[Change]:
+    mine, their = ([line for line in lines if isinstance(line, Setting | Phase)] for lines in (left, right))
     for name, one, other in _by_name(mine, their, lambda line: line.name):
         place = f"{path}.{name}"
         match one, other:
@@ -889,10 +905,10 @@ def _sections(left: Search | Train | Phase | None, right: Search | Train | Phase
             case _:
                 first, second = (line.value if isinstance(line, Setting) else line for line in (one, other))
                 yield _change(place, Kind.SETTING, first, second)
-    ours, theirs = ([line.name for line in s.settings if isinstance(line, Phase)] for s in (left, right))
+    ours, theirs = ([line.name for line in lines if isinstance(line, Phase)] for lines in (left, right))
     if not _in_order(ours, theirs):
         yield Change(path, Kind.ORDER, ", ".join(ours), ", ".join(theirs), "of phases")
-    yield from _rules(left.settings, right.settings, path)
+    yield from _rules(left, right, path)
 
 
 def _settings(left: Expr, right: Expr, path: str) -> Iterator[Change]:

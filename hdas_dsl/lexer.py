@@ -25,7 +25,7 @@ NOTE: Final = "NOTE"
 BROKEN: Final = "BROKEN"
 END: Final = "$END"
 
-TOP_WORDS: Final = ("op", "choice", "cell", "stage", "network", "search", "train", "use", "provenance")
+TOP_WORDS: Final = ("op", "choice", "cell", "stage", "network", "search", "train", "use", "equivalence", "provenance")
 BODY_WORDS: Final = ("output", "aux", "require", "minimize", "maximize", "prune")
 SETTING_WORDS: Final = ("phase", "require", "minimize", "maximize")
 FIRST_WORDS: Final = frozenset({"hsp", *TOP_WORDS, *BODY_WORDS, *SETTING_WORDS})

@@ -140,6 +140,7 @@ _SIGNATURE = (("NAME", "_"), ("LPAR", "("), ("RPAR", ")"))
 _HEADINGS = {
     "cell": (("CELL", "cell"), *_SIGNATURE),
     "op": (("OP", "op"), *_SIGNATURE),
+    "equivalence": (("EQUIVALENCE", "equivalence"), ("NAME", "_")),
     **dict.fromkeys(("search", "train", "provenance"), (("PROVENANCE", "provenance"),)),
 }
 
@@ -367,6 +368,9 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
 
     def train(self, meta: Meta, target: ast.Expr | None, settings: _Settings) -> ast.Train:
         return ast.Train(target, settings, span=self._span(meta))
+
+    def equivalence(self, meta: Meta, name: Token, settings: _Settings) -> ast.Equivalence:
+        return ast.Equivalence(str(name), settings, span=self._span(meta))
 
     def provenance(self, meta: Meta, settings: _Settings) -> ast.Provenance:
         return ast.Provenance(settings, span=self._span(meta))

@@ -87,7 +87,9 @@ def _block(line: ast.Line) -> Sequence[ast.Line] | None:
     match line:
         case ast.GraphDef(body=ast.Block(lines)) | ast.OpDef(body=ast.Block(lines)):
             return lines
-        case ast.Search(settings=lines) | ast.Train(settings=lines) | ast.Provenance(settings=lines):
+        case ast.Search(settings=lines) | ast.Train(settings=lines):
+            return lines
+        case ast.Equivalence(settings=lines) | ast.Provenance(settings=lines):
             return lines
         case ast.Phase(settings=lines) if lines:
             return lines
@@ -142,6 +144,8 @@ def _definition(line: ast.Line) -> Doc:
             return "search", _run(target)
         case ast.Train(target):
             return "train", _run(target)
+        case ast.Equivalence(name):
+            return "equivalence ", name
         case ast.Provenance():
             return "provenance"
     raise TypeError(f"not a line: {line!r}")

@@ -307,10 +307,10 @@ def plans(draw: st.DrawFn, mixable: bool = False, prunes: bool = True, most: int
         if prunes and draw(st.booleans()):
             body.prune = True
             lines.append("prune")
-            mentions = any(option.mentions for spot in body.spots for option in spot.options)
-            if not mentions and draw(st.booleans()):
-                body.limit = draw(st.integers(1, 4))
-                lines.append(f"require edges <= {body.limit}")
+        mentions = any(option.mentions for spot in body.spots for option in spot.options)
+        if prunes and not mentions and draw(st.booleans()):
+            body.limit = draw(st.integers(1, 4))
+            lines.append(f"require edges <= {body.limit}")
         head = "network Net(x: [3, 8, 8])" if network else f"{level} {body.name}(x)"
         text += f"\n{head} {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
         bodies.append(body)

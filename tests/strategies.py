@@ -113,6 +113,7 @@ def top_lines() -> st.SearchStrategy[ast.TopLine]:
         graph,
         st.builds(ast.Search, st.none() | SMALL, setting_lines(), **LAID_OUT),
         st.builds(ast.Train, st.none() | SMALL, setting_lines(), **LAID_OUT),
+        st.builds(ast.Equivalence, NAMES, setting_lines(), **LAID_OUT),
         st.builds(ast.Provenance, setting_lines(), **LAID_OUT),
     )
 

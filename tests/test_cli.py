@@ -166,3 +166,57 @@ def test_format(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
 
 def test_shipped_files_are_formatted():
     assert format_main(["--check", *map(str, sorted(SPACES.rglob("*.hsp")))]) == 0
+
+
+# ---------------------------------------------------------------- all architectures of a file
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
+    code = compile_main([str(arg) for arg in args])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_explore(capsys, tmp_path: Path):
+    """Count, draw, list, change and cross: every file lies in the space, and the same seed gives the same bytes."""
+    space = SPACES / "nasbench201.hsp"
+    assert run(capsys, space, "--count") == (0, "15,625\n", "")
+    one = run(capsys, space, "--sample", 1, "--seed", 3)
+    assert one[0] == 0
+    assert one == run(capsys, space, "--sample", 1, "--seed", 3)
+    assert one != run(capsys, space, "--sample", 1, "--seed", 4)
+    folder = tmp_path / "drawn"
+    assert run(capsys, space, "--sample", 3, "--out", folder)[0] == 0
+    a, b, _ = files = sorted(folder.iterdir())
+    assert run(capsys, space, "--mutate", a, "--out", tmp_path)[0] == 0
+    assert run(capsys, space, "--crossover", a, b, "--out", tmp_path)[0] == 0
+    for path in (*files, tmp_path / "mutant.hsp", tmp_path / "child.hsp"):
+        assert run(capsys, path, "--in", space) == (0, "yes: 6 decisions give it\n", "")
+    assert diff_main([str(a), str(tmp_path / "mutant.hsp")]) == 1
+    assert "1 operation differs; 8 of 9 edges agree" in capsys.readouterr().out
+    _, said, _ = run(capsys, space, "--enumerate", "--limit", 2)
+    assert [line[:24] for line in said.splitlines()] == ["0: Cell.n0.from_x = none", "1: Cell.n0.from_x = none"]
+    assert run(capsys, space, "--enumerate", "--limit", 2, "--out", tmp_path / "all")[0] == 0
+    assert [path.name for path in sorted((tmp_path / "all").iterdir())] == ["00000.hsp", "00001.hsp"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--sample", "2"), "--out DIR says where"),
+        (("--sample", "0"), "at least one"),
+        (("--enumerate",), "has 15,625 architectures: --limit N"),
+        (("--enumerate", "--limit", "0"), "at least one"),
+        (("--mutate", "nowhere.hsp"), "there is no file 'nowhere.hsp'"),
+        (("--mutate", str(SPACES / "zoo/darts_v2.hsp")), "is not in"),
+        (("--sample", "1", "--out", "{full}"), "--force"),
+    ],
+)
+def test_explore_refuses(capsys, tmp_path: Path, args: tuple[str, ...], words: str):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "sample-0.hsp").write_text("kept")
+    code, said, complaint = run(capsys, SPACES / "nasbench201.hsp", *(arg.format(full=full) for arg in args))
+    assert (code, said) == (2, "")
+    assert words in complaint
+    assert (full / "sample-0.hsp").read_text() == "kept"

@@ -38,6 +38,10 @@ def check_closure(program: Program, chosen: Decisions) -> None:
     assert not derived.network.is_space
     assert cardinality(derived.network) == 1
     answer = membership(program, derived)
+    if space.requirements and not answer.inside:
+        # Chosen without a look at what the space requires.
+        assert "it does not meet" in answer.render()
+        return
     assert answer.inside, f"{answer.render()}\n{text}"
     again = compiled(Path("again.hsp"), print_module(derive_module(space, {**chosen, **answer.decisions})))
     assert nodes(again) == nodes(derived)
@@ -187,3 +191,31 @@ def test_phases(name: str, last: str, tmp_path: Path):
     answer = membership_of(Request(derived), SPACES / name)
     assert answer.path is not None
     assert answer.path.startswith(("Stage@", "Open@"))
+
+
+def test_a_requirement_is_part_of_the_space():
+    """At the widths of the space, as long as the file does not say what it is trained at."""
+    space = net("a = image -> conv(k = 1 | 3)", "b = a -> conv(k = 1 | 3)", "output b", "require params <= 200")
+    small, large = (net(f"a = image -> conv({k})", f"b = a -> conv({k})", "output b") for k in (1, 3))
+    assert answer(space, small)[0]
+    assert answer(space, large) == (False, "Net")
+
+
+@pytest.mark.parametrize(("edges", "inside"), [(2, True), (1, False)])
+def test_a_requirement_on_structure(edges: int, inside: bool):
+    inner = ("n0 = relu(sum(pick any of (x)))", "output sum(x, pick any of (n0))", f"require edges <= {edges}", "prune")
+    space = cell("C", *inner) + net("output C(C(image))")
+    given = cell("C", "n0 = relu(x)", "output x + n0") + net("output C(C(image))")
+    assert answer(space, given) == (inside, None if inside else "C")
+
+
+@pytest.mark.parametrize("output", ["image", "last of n", "last of n + last of m", "concat(n) -> conv(1, 4)"])
+def test_the_end_of_a_family_that_is_pruned(output: str):
+    lines = (
+        "n[i < 1 | 2 | 3] = (relu | gelu)(image)",
+        "m[i < 1 | 2] = prev(image) -> (relu | gelu)",
+        f"output {output}",
+    )
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "prune"))
+    for seed in range(4):
+        check_closure(space, random_decisions(space.network, seed))

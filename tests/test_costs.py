@@ -21,6 +21,8 @@ from compiler.elaborate import Elaborated
 from compiler.modules import gate
 from compiler.passes import FLATTEN
 from compiler.primitives import PRIMITIVES
+from compiler.quantities import Total
+from compiler.requirements import Asked, Requirements
 from compiler.supernet import Network
 from hdas_dsl.diagnostics import HspError
 
@@ -149,6 +151,7 @@ def test_random_spaces_that_are_pruned(text):
         assert formula.of(chosen) == cost if formula.exact else formula.of(chosen) >= cost
         with suppress(Undefined):  # a concatenation has as many channels as are picked
             assert costing.exact(PRICES[quantity], chosen) == cost
+        assert Requirements(searched).amount(Asked(Total(quantity)), chosen) == cost
 
 
 def test_what_differs_while_it_is_searched():

@@ -15,8 +15,9 @@ from random_spaces import spaces
 
 from compiler.cost import Costs
 from compiler.costs import choose, labels
-from compiler.costs.choose import Unsatisfiable, best, score_of, scores_of
+from compiler.costs.choose import Unsatisfiable, best
 from compiler.costs.optimum import Variables, range_of
+from compiler.costs.score import score_of, scores_of
 from compiler.decide import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.graph import Decision, DecisionKind

@@ -1,11 +1,14 @@
-"""Every example of the reference compiles, and has as many architectures as it says."""
+"""Every example of the reference compiles, and has as many architectures as it says; commands print what is shown."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
+from compiler.cli import compile_main, diff_main
 from compiler.program import compile_file, plain
 from compiler.report import cardinality
 from hdas_dsl.parser import parse_expression
@@ -14,8 +17,8 @@ from hdas_dsl.printer import format_text
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [
     example
-    for name in ("language.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")
-    for example in re.findall(r"```hsp\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
+    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")
+    for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 ]
 
 
@@ -50,3 +53,34 @@ def test_each_line_and_function_of_the_map_is_there(file: str, line: str, functi
     text = (DOCS.parent / file).read_text()
     assert line.replace("\\|", "|") in {written.strip() for written in text.splitlines()}
     assert resolve_name(function)
+
+
+SESSIONS = re.findall(r"```\n(\$ .*?)```", (DOCS / "exploring.md").read_text(), re.DOTALL)
+MAINS = {"hdas-compile": compile_main, "hdas-diff": diff_main}
+
+
+@pytest.mark.slow
+def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """All commands of the page on exploring, in order, in a copy of `spaces/`."""
+    assert len(SESSIONS) > 6
+    shutil.copytree(DOCS.parent / "spaces", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for session in SESSIONS:
+        for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
+            line, _, target = command.partition(" > ")
+            name, *args = shlex.split(line)
+            MAINS[name](args)
+            said = capsys.readouterr()
+            if target:
+                Path(target).write_text(said.out)
+                assert (shown, said.err) == ("", "")
+            else:
+                assert said.out + said.err == shown, command
+
+
+def test_python_of_exploring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "exploring.md").read_text(), re.DOTALL)
+    shutil.copytree(DOCS.parent / "spaces", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "exploring.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[0] == "6466"

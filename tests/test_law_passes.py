@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import golden
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from programs import assert_same, floats, randomize, space
 from random_spaces import spaces
 from torch import Tensor
 
 from compiler.cost import Costs
 from compiler.elaborate import Elaborated
+from compiler.fused.kernel import no_kernel
 from compiler.graph import Prim, SpaceGraph
 from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.supernet import Supernet
 
 HERE = Path(__file__).parent / "passes"
-ORDERS = [order for n in range(1, len(OPTIMISATIONS) + 1) for order in permutations(OPTIMISATIONS, n)]
+ALONE = [(item,) for item in OPTIMISATIONS]
+TOGETHER = [OPTIMISATIONS[:n] for n in range(2, len(OPTIMISATIONS) + 1)]
 
 
 def start(searched: Elaborated) -> dict[str, Tensor]:
@@ -29,43 +33,76 @@ def start(searched: Elaborated) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in net.state_dict().items()}
 
 
-def values(searched: Elaborated, passes: tuple[Pass, ...], state: dict[str, Tensor]) -> dict[str, Tensor]:
+def values(
+    searched: Elaborated, passes: tuple[Pass, ...], state: dict[str, Tensor], train: bool = True
+) -> dict[str, Tensor]:
     """All that a step of a search sees, by name."""
-    net = Supernet(searched, passes).double()
+    net = Supernet(searched, passes).double().train(train)
     net.load_state_dict(state)
     torch.manual_seed(1)
     x = torch.randn(2, *searched.input.dims, dtype=torch.float64, requires_grad=True)
     output = net(x)
-    (torch.randn_like(output) * output).sum().backward()
+    (torch.randn(output.shape, dtype=output.dtype) * output).sum().backward()
     wanted = {"input": x, **dict(sorted(net.named_parameters()))}
     gradients = {f"gradient of {name}": tensor.grad for name, tensor in wanted.items() if tensor.grad is not None}
     return {"output": output.detach(), **gradients, **dict(sorted(floats(net.named_buffers())))}
 
 
-def check(searched: Elaborated) -> None:
+def check(searched: Elaborated, orders: Iterable[Sequence[Pass]] = (*ALONE, *TOGETHER)) -> None:
     state = start(searched)
     expected = values(searched, (FLATTEN,), state)
-    for order in ORDERS:
+    for order in orders:
         assert_same(values(searched, (FLATTEN, *order), state), expected)
 
 
-@pytest.mark.parametrize("name", ["darts.hsp", "hdas_stages.hsp", "nasbench201.hsp", "hdas_dist.hsp"])
+SMALL = {
+    "darts.hsp": {"c": 8, "cells": 3, "size": 16},
+    "hdas_stages.hsp": {"c": 8, "stages": 2, "size": 16},
+    "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
+    "hdas_dist.hsp": {"name": "Hdas", "c": 8, "stages": 1, "size": 8, "Stage": "Open", "cells": 8},
+}
+"""Of 8 channels, where the kernel computes whole terms, and of 4, where it does not."""
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
 def test_spaces(name):
-    args = {
-        "darts.hsp": {"c": 2, "cells": 3, "size": 16},
-        "hdas_stages.hsp": {"c": 2, "stages": 2, "size": 16},
-        "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
-        "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 1, "size": 8, "Stage": "Open", "cells": 8},
-    }
-    check(space(name, **args[name]))
+    check(space(name, **SMALL[name]), [*ALONE, *TOGETHER[2:]])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(spaces(mixable=True))
-def test_random_spaces(text):
+@pytest.mark.parametrize("name", ["darts.hsp", "hdas_stages.hsp"])
+def test_spaces_without_the_kernel(name):
+    with no_kernel():
+        check(space(name, **SMALL[name]), TOGETHER[-1:])
+
+
+@pytest.mark.parametrize("with_kernel", [True, False], ids=["kernel", "torch"])
+def test_evaluation(with_kernel):
+    """Norms with running statistics, as while a network is judged; those of tied norms have seen the same."""
+    searched = space("darts.hsp", c=8, cells=3, size=16)
+    trained = Supernet(searched, (FLATTEN,), init=1.0).double()
+    for _ in range(3):
+        trained(torch.randn(4, *searched.input.dims, dtype=torch.float64))
+    state = trained.state_dict()
+    with nullcontext() if with_kernel else no_kernel():
+        expected, found = (
+            values(searched, passes, state, train=False) for passes in ((FLATTEN,), (FLATTEN, *OPTIMISATIONS))
+        )
+    assert_same(found, expected)
+
+
+orders = st.permutations(OPTIMISATIONS).flatmap(
+    lambda order: st.integers(1, len(order)).map(lambda number: tuple(order[:number]))
+)
+"""Some of the passes in some order."""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(mixable=True), st.lists(orders, min_size=3, max_size=3), st.booleans())
+def test_random_spaces(text, some, with_kernel):
     searched = space(text)
     if searched.is_space and not searched.refusals:
-        check(searched)
+        with nullcontext() if with_kernel else no_kernel():
+            check(searched, [*some, OPTIMISATIONS])
 
 
 LATE = """\

@@ -19,18 +19,16 @@ from itertools import product
 
 import numpy as np
 
-from hdas_dsl import ast
-
 from ..decide import Decisions, default_decisions, strongest
-from ..elaborate import Requirement
 from ..errors import UsageError
-from ..graph import Decision, DecisionKind
-from ..requirements import Asked, Requirements, asked, shown, value
+from ..requirements import Requirements, shown
 from ..settings import By
 from .conditions import Entangled, Monomial
 from .labels import Labels, Numbers, joined
+from .limits import columns
 from .optimum import Factor, Variables, maximum, minimum, order, range_of
 from .prices import Amount, Undefined
+from .score import score_of, scores_of
 
 LARGEST = 20_000
 """How many joint cases of decisions labels are kept for."""
@@ -73,15 +71,6 @@ class Answer:
         return f"log-probability {lost:.4f} below the strongest architecture; {proved}"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A quantity in the sense in which less is better, and how much of that there may be, if one number says so."""
-
-    total: Asked
-    sign: int
-    limit: float = math.inf
-
-
 def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) -> Answer:
     """The best-scoring architecture that satisfies the requirements; that of the derivation rule where it does.
 
@@ -102,111 +91,6 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
     if wanted.met(chosen):
         return Answer(chosen, free, free, free)
     return _Search(wanted, scores, free).answer(chosen)
-
-
-# ---------------------------------------------------------------- scores
-
-
-def scores_of(
-    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
-) -> dict[Monomial, float]:
-    """The score as a formula."""
-    found: dict[Monomial, float] = {}
-    candidates = {path for decision in decisions.values() for path in decision.candidates}
-    for path, decision in decisions.items():
-        if decision.kind is DecisionKind.ANY:
-            for item, alpha in enumerate(alphas[path]):
-                # log sigmoid(a) where it is taken, log sigmoid(-a) elsewhere: their difference is a.
-                found[frozenset()] = found.get(frozenset(), 0.0) - float(np.logaddexp(0, alpha))
-                found[frozenset([(path, item)])] = alpha
-        elif decision.candidates:
-            for index, candidate in enumerate(decision.candidates):
-                name = candidate or ""
-                strengths = list(alphas[name]) if by is By.LOGIT else log_softmax(alphas[name])
-                for item, strength in enumerate(strengths):
-                    found[frozenset([(path, index), (name, item)])] = strength
-        elif path not in candidates:
-            for item, strength in enumerate(log_softmax(alphas[path])):
-                found[frozenset([(path, item)])] = strength
-    return found
-
-
-def log_softmax(values: Sequence[float]) -> list[float]:
-    total = float(np.logaddexp.reduce(np.asarray(values, dtype=float)))
-    return [value - total for value in values]
-
-
-def score_of(scores: Mapping[Monomial, float], chosen: Decisions) -> float:
-    return sum(score for items, score in scores.items() if all(item in chosen[path] for path, item in items))
-
-
-# ---------------------------------------------------------------- the senses of a condition
-
-
-def columns(requirements: Sequence[Requirement]) -> list[Column]:
-    """The quantities of requirements, in each sense in which they matter, with the limits that hold for sure."""
-    limits: dict[tuple[Asked, int], float] = {}
-    for requirement in requirements:
-        for total, sign in _senses(requirement.condition, requirement, 1):
-            limits.setdefault((total, sign), math.inf)
-        for total, sign, limit in _limits(requirement.condition, requirement):
-            limits[total, sign] = min(limits.get((total, sign), math.inf), limit)
-    return [Column(total, sign, limit) for (total, sign), limit in limits.items()]
-
-
-def _senses(node: ast.Node, requirement: Requirement, sign: int) -> Iterator[tuple[Asked, int]]:
-    """Which quantities a condition holds the sooner for, the smaller (1) or the larger (-1) they are."""
-    total = asked(node, requirement)
-    if total is not None:
-        yield total, sign
-        return
-    match node:
-        case ast.Unary(operand=operand):
-            yield from _senses(operand, requirement, -sign)
-        case ast.Binary(op="<" | "<=" | "-", left=left, right=right):
-            yield from _senses(left, requirement, sign)
-            yield from _senses(right, requirement, -sign)
-        case ast.Binary(op=">" | ">=", left=left, right=right):
-            yield from _senses(left, requirement, -sign)
-            yield from _senses(right, requirement, sign)
-        case ast.Binary(op="+" | "and" | "or", left=left, right=right):
-            yield from _senses(left, requirement, sign)
-            yield from _senses(right, requirement, sign)
-        case ast.Binary(op="*" | "/", left=left, right=right) if (number := _number(right, requirement)) is not None:
-            yield from _senses(left, requirement, sign if number >= 0 else -sign)
-        case ast.Binary(op="*", left=left, right=right) if (number := _number(left, requirement)) is not None:
-            yield from _senses(right, requirement, sign if number >= 0 else -sign)
-        case _:
-            for child in node.walk():
-                inner = asked(child, requirement)
-                if inner is not None:
-                    yield inner, 1
-                    yield inner, -1
-
-
-def _number(node: ast.Node, requirement: Requirement) -> float | None:
-    """The value of a part that speaks of no quantity."""
-    return value(node, requirement, lambda _: None)
-
-
-def _limits(node: ast.Node, requirement: Requirement) -> Iterator[tuple[Asked, int, float]]:
-    """Conditions of the form `quantity <= number` that must hold."""
-    match node:
-        case ast.Binary(op="and", left=left, right=right):
-            yield from _limits(left, requirement)
-            yield from _limits(right, requirement)
-        case ast.Binary(op="<" | "<=" | ">" | ">=" | "==" as op, left=left, right=right):
-            for total, number, flipped in ((left, right, False), (right, left, True)):
-                found = asked(total, requirement)
-                limit = _number(number, requirement)
-                if found is not None and limit is not None:
-                    if op == "==" or op.startswith(">" if flipped else "<"):
-                        yield found, 1, float(limit)
-                    if op == "==" or op.startswith("<" if flipped else ">"):
-                        yield found, -1, -float(limit)
-
-
-# ---------------------------------------------------------------- the search
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,9 +141,10 @@ class Conditions:
 
     # ------------------------------------------------------------ under decisions
 
-    def existing(self, graph: SpaceGraph, text: Text | None, chosen: Decisions, gone: Collection[int]) -> set[int]:
-        """The nodes that exist under decisions; ``gone`` are those of a text with `prune` of which nothing came."""
-        prune = text is not None and text.prune
+    def existing(
+        self, graph: SpaceGraph, text: Text | None, chosen: Decisions, gone: Collection[int], prune: bool
+    ) -> set[int]:
+        """The nodes that exist under decisions; ``gone`` are those of a text with ``prune`` of which nothing came."""
         read = {source for index, _ in graph.order() for source in graph.sources(index)}
         found: set[int] = set()
         for index, node in reversed(list(graph.order())):

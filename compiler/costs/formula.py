@@ -94,7 +94,7 @@ class Costing:
         known = self._of.get(id(block))
         if known is None:
             text = self.text(block)
-            prune = text is not None and text.prune
+            prune = self.prunes(block)
             try:
                 found = self.conditions.of(block.graph, text, prune)
                 if not self.is_exact(block.graph, prune):
@@ -119,6 +119,11 @@ class Costing:
                 ):
                     return False
         return True
+
+    def prunes(self, block: Block) -> bool:
+        """Whether what the output of a block does not need is left out: where its text says so and has choices."""
+        copy = self.space.copies.get(block.copy) if block.copy is not None else None
+        return copy is not None and copy.text.prune and copy.live
 
     def text(self, block: Block) -> Text | None:
         """The text of the copy that a block is an instance of."""
@@ -351,8 +356,9 @@ class _Walk:
         if id(block) not in self._blocks:
             graph, text = block.graph, self.costing.text(block)
             chosen = dict(self.chosen)
-            gone = absent(graph, chosen) if text is not None and text.prune else set()
-            there = self.costing.conditions.existing(graph, text, chosen, gone)
+            prune = self.costing.prunes(block)
+            gone = absent(graph, chosen) if prune else set()
+            there = self.costing.conditions.existing(graph, text, chosen, gone, prune)
             total: Amount = 0
             for index, node in graph.order():
                 if index in there:

@@ -18,19 +18,13 @@ from statistics import median
 import torch
 from torch import fx, nn
 
-from hdas_dsl import ast
-from hdas_dsl.diagnostics import HspError
-from hdas_dsl.modules import Loader
-from hdas_dsl.printer import print_module
-
-from ..decide import Decisions, strongest
-from ..derivation import derive_module
-from ..elaborate import Elaborated, elaborate
+from ..decide import strongest
+from ..elaborate import Elaborated
 from ..lower import lower
 from ..passes import run_passes
 from ..passes.rewrite import without_dead
 from ..settings import By
-from ..values import Function
+from .derived import derived
 from .formula import Costing
 from .optimum import Variables, minimum
 from .prices import Application, Latency
@@ -105,20 +99,6 @@ def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock =
         alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space.decisions.items()}
         chosen.append(strongest(space.decisions, alphas, By.LOGIT))
     return max(measure_whole(derived(space, item), how, clock) / costing.exact(price, item) for item in chosen)
-
-
-def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
-    """The architecture that decisions select, as a network of its own."""
-    unit = space.root.instance.unit
-    text = print_module(derive_module(space, chosen))
-    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
-    assert instance is not None, "a derived module parses (law 2)"
-    definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
-    assert isinstance(definition, ast.GraphDef)
-    found, diagnostics = elaborate(instance, Function(definition, instance))
-    if found is None:
-        raise HspError(diagnostics)
-    return found
 
 
 def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf_counter) -> float:

@@ -39,8 +39,8 @@ class Core(ABC):
         self.blocks: dict[object, tuple[Block, str]] = {}
         self.templates: dict[object, tuple[Block, Product, bool]] = {}
         self.titles: dict[tuple[int, int], str] = {}
-        self.opened = 0
         self.titled: set[str] = set()
+        self.opened = 0
         self.depth = 0
         self.steps = 0
 

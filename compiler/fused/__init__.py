@@ -1,0 +1,1 @@
+"""Sums of terms computed as a whole: their algebra, and the C++ kernel that computes it on the CPU."""

@@ -143,7 +143,7 @@ class _Forward:
     def run(self) -> tuple[Tensor, list[Kept]]:
         """The sum (n, h, w, c), and what each term's gradient needs."""
         bound = self.bound
-        bound.y = bound.constant = None
+        bound.begin()
         plain = self.program.plain if bound.serves else ()
         if plain:
             bound.y = bound.sources[plain[0].source].new_empty(bound.sources[plain[0].source].shape)

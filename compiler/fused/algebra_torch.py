@@ -39,7 +39,8 @@ class TorchTerms:
             return Kept(kept, mean_before, rate_before)
         if weight is None:
             mean, rate = self.moments(step.norm, step.tied, z)
-            assert mean is not None and rate is not None
+            assert mean is not None
+            assert rate is not None
             scale = self.scale(step.norm, rate, share)
             self.scaled(z, scale, self.shift(step.norm, share, -mean * scale))
             return Kept(kept, mean_before, rate_before, mean, None, rate)
@@ -53,8 +54,9 @@ class TorchTerms:
         pixels = rows(z)
         mean = pixels.mean(0)
         centred = pixels - mean
-        covariance = centred.t() @ centred / len(pixels)
-        variance = ((matrix @ covariance) * matrix).sum(1)
+        covariance = (centred.t() @ centred / len(pixels)).double()
+        exact = matrix.double()
+        variance = ((exact @ covariance) * exact).sum(1).to(z.dtype)
         rate = self.rate(step.norm, variance)
         bound.observe((step.norm, *step.tied), matrix @ mean, variance, len(pixels))
         scale = self.scale(step.norm, rate, share)
@@ -86,17 +88,19 @@ class TorchTerms:
             return self.running(norm)
         pixels = rows(x)
         if kernel.serves(pixels):
-            mean, variance = kernel.moments(pixels)
+            mean, variance, rate = kernel.moments(pixels, self.bound.affine(norm).eps)
         else:
             mean = pixels.mean(0)
             variance = (pixels - mean).square_().mean(0)
+            rate = self.rate(norm, variance)
         self.bound.observe((norm, *tied), mean, variance, len(pixels))
-        return mean, self.rate(norm, variance)
+        return mean, rate
 
     def running(self, norm: int) -> tuple[Tensor, Tensor]:
         """The mean that a norm has learnt, and its rate."""
         holder = self.bound.holders[norm]
-        assert isinstance(holder.running_mean, Tensor) and isinstance(holder.running_var, Tensor)
+        assert isinstance(holder.running_mean, Tensor)
+        assert isinstance(holder.running_var, Tensor)
         return holder.running_mean, self.rate(norm, holder.running_var)
 
     def rate(self, norm: int, variance: Tensor) -> Tensor:
@@ -197,7 +201,8 @@ class TorchTerms:
             return to_share, (rows(dy) @ used).view_as(z) if wants_operand else None
         to_share, to_variance = self.scale_backward(step.norm, share, rate, to_scale)
         bound.give(
-            step.projection, torch.addcmul(to_matrix, 2 * to_variance.unsqueeze(1), matrix @ kept.covariance)
+            step.projection,
+            torch.addcmul(to_matrix, 2 * to_variance.unsqueeze(1), matrix @ kept.covariance.to(matrix.dtype)),
         )
         if not wants_operand:
             return to_share, None
@@ -210,7 +215,9 @@ class TorchTerms:
     ) -> tuple[Tensor | None, Tensor | None]:
         """The same where a norm reads z itself."""
         dy, norm, mean, rate = self.dy, step.norm, kept.mean, kept.rate
-        assert norm is not None and mean is not None and rate is not None
+        assert norm is not None
+        assert mean is not None
+        assert rate is not None
         if kernel.serves(z):
             products = kernel.column_products(rows(dy), rows(z), mean)
         else:
@@ -279,7 +286,10 @@ class TorchTerms:
             if to_weight is not None:
                 bound.give(step.filter, to_weight)
         if step.before is not None:
-            assert sums is not None and g is not None and center is not None and kept.rate_before is not None
+            assert sums is not None
+            assert g is not None
+            assert center is not None
+            assert kept.rate_before is not None
             g = self.before_backward(step.before, x, g, sums, center, kept.rate_before)
         if wants_source and g is not None:
             # dy itself is shared with others, and must not be added to.

@@ -70,7 +70,7 @@ class Bound:
         return None if step.weight is None else self.shares[step.weight]
 
     def affine(self, norm: int) -> Affine:
-        return Affine(self.holders[norm].eps, self.weight(norm), self.bias(norm))  # type: ignore[union-attr, arg-type]
+        return Affine(self.holders[norm].eps, self.weight(norm), self.bias(norm))  # type: ignore[arg-type]
 
     def plain_terms(self, steps: Sequence[Step]) -> Plain:
         return Plain(
@@ -81,6 +81,10 @@ class Bound:
 
     # ------------------------------------------------------------ what is written
 
+    def begin(self) -> None:
+        """Begin with the sum of another program."""
+        self.y = self.constant = None
+
     def to_mixing(self) -> Tensor:
         """The gradients of all weights of terms."""
         return torch.stack(
@@ -89,7 +93,8 @@ class Bound:
 
     def observe(self, norms: Sequence[int], mean: Tensor | None, variance: Tensor | None, count: int) -> None:
         """Let the running statistics of norms follow a mean and a biased variance of ``count`` values."""
-        assert mean is not None and variance is not None
+        assert mean is not None
+        assert variance is not None
         for norm in norms:
             self.statistics.add(self.holders[norm], mean, variance, count)
 

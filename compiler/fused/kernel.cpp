@@ -134,15 +134,19 @@ template <typename T> struct Padded {
     }
 };
 
-// totals[c] = the sum over images of parts[image][block][which].
-template <typename T>
-void add_up(const std::vector<V<T>>& parts, int64_t n, int64_t c, int64_t per_item, int64_t which, T* to, int64_t step) {
-    const int64_t blocks = (c + Vector<T>::width - 1) / Vector<T>::width;
+// to[c] = the sum over items of parts[item][block][which], in double: many parts of one size would lose digits.
+template <typename T, typename To>
+void add_up(const std::vector<V<T>>& parts, int64_t n, int64_t c, int64_t per_item, int64_t which, To* to, int64_t step) {
+    constexpr int width = Vector<T>::width;
+    const int64_t blocks = (c + width - 1) / width;
     for (int64_t block = 0; block < blocks; block++) {
-        V<T> sum = {};
-        for (int64_t image = 0; image < n; image++) sum += parts[(image * blocks + block) * per_item + which];
-        const int64_t first = block * Vector<T>::width;
-        for (int i = 0; i < columns_in<T>(c, first); i++) to[(first + i) * step] = sum[i];
+        double sum[width] = {};
+        for (int64_t item = 0; item < n; item++) {
+            const V<T> part = parts[(item * blocks + block) * per_item + which];
+            for (int i = 0; i < width; i++) sum[i] += part[i];
+        }
+        const int64_t first = block * width;
+        for (int i = 0; i < columns_in<T>(c, first); i++) to[(first + i) * step] = static_cast<To>(sum[i]);
     }
 }
 
@@ -212,21 +216,25 @@ V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, co
     const int count = columns_in<T>(g.c, first);
     input.fill(g, x, scale, shift, relu, image, first, count);
     T* const to = z + image * g.ho * g.wo * g.ldz + first;
-    V<T> sum = {};
+    V<T> sum = {}, row = {};
     // Copies: what is captured by reference would be read again behind every store.
     const int64_t width_z = g.wo, ldz = g.ldz;
-    const auto emit = [=, &sum](int64_t y, int64_t xx, V<T> value) {
-        sum += value;
+    const auto emit = [=, &sum, &row](int64_t y, int64_t xx, V<T> value) {
+        if (xx == 0) {  // row by row: a long sum in one go would lose digits
+            sum += row;
+            row = V<T>{};
+        }
+        row += value;
         store(to + (y * width_z + xx) * ldz, value, count);
     };
     if (g.kind != CONVOLUTION) {
         pool<T>(g, input, emit);
-        return sum;
+        return sum + row;
     }
     gather_taps<T>(w, first, count, g.k * g.k, false, taps);
     if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
     if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
-    return sum;
+    return sum + row;
 }
 
 template <typename T>
@@ -389,14 +397,16 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
 
 // ---------------------------------------------------------------- columns
 
-constexpr int64_t CHUNK = 256;  // rows that one item takes
+constexpr int64_t CHUNK = 128;  // rows that one item takes
 
-// The mean of each column, then the mean square of what is left of it: E[x^2] - E[x]^2 would cancel.
+// The mean of each column, then the mean square of what is left of it: E[x^2] - E[x]^2 would cancel. `rate` is
+// 1 / sqrt(variance + eps).
 template <typename T>
-void moments(int64_t m, int64_t c, int64_t ld, const T* x, T* mean, T* variance, int threads) {
+void moments(int64_t m, int64_t c, int64_t ld, const T* x, double eps, T* mean, T* variance, T* rate, int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t blocks = (c + width - 1) / width, chunks = (m + CHUNK - 1) / CHUNK;
     std::vector<V<T>> parts(chunks * blocks);
+    std::vector<double> sums(c);
     for (int pass = 0; pass < 2; pass++) {
 #pragma omp parallel for schedule(static) num_threads(threads)
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
@@ -405,17 +415,20 @@ void moments(int64_t m, int64_t c, int64_t ld, const T* x, T* mean, T* variance,
                 const int64_t first = block * width;
                 const int count = columns_in<T>(c, first);
                 const V<T> middle = pass ? load(mean + first, count) : V<T>{};
-                V<T> sums[4] = {};
+                V<T> sum[4] = {};
                 for (int64_t row = chunk * CHUNK; row < end; row++) {
                     const V<T> value = load(x + row * ld + first, count) - middle;
-                    sums[row & 3] += pass ? value * value : value;
+                    sum[row & 3] += pass ? value * value : value;
                 }
-                parts[chunk * blocks + block] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+                parts[chunk * blocks + block] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
             }
         }
-        T* to = pass ? variance : mean;
-        add_up<T>(parts, chunks, c, 1, 0, to, 1);
-        for (int64_t i = 0; i < c; i++) to[i] /= static_cast<T>(m);
+        add_up<T>(parts, chunks, c, 1, 0, sums.data(), 1);
+        for (int64_t i = 0; i < c; i++) {
+            const double value = sums[i] / static_cast<double>(m);
+            (pass ? variance : mean)[i] = static_cast<T>(value);
+            if (pass) rate[i] = static_cast<T>(1 / std::sqrt(value + eps));
+        }
     }
 }
 
@@ -620,13 +633,15 @@ void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_
 }
 
 // to = the sum over images of parts, (size) each, divided by `by`; inside a parallel region.
-template <typename T> void add_up_parts(const std::vector<T>& parts, int64_t n, int64_t size, T by, T* to) {
+template <typename T, typename To>
+void add_up_parts(const std::vector<T>& parts, int64_t n, int64_t size, double by, To* to) {
     constexpr int width = Vector<T>::width;
 #pragma omp for schedule(static)
     for (int64_t at = 0; at < size; at += width) {
-        V<T> sum = {};
-        for (int64_t image = 0; image < n; image++) sum += load(parts.data() + image * size + at);
-        store<T>(to + at, sum / by, width);
+        double sum[width] = {};
+        for (int64_t image = 0; image < n; image++)
+            for (int i = 0; i < width; i++) sum[i] += parts[image * size + at + i];
+        for (int i = 0; i < width; i++) to[at + i] = static_cast<To>(sum[i] / by);
     }
 }
 
@@ -704,7 +719,9 @@ template <typename T> struct Inputs {
     const T *x, *gamma_before, *beta_before, *filter, *matrix, *gamma, *beta, *share;
 };
 template <typename T> struct Moments {
-    T *mean_before, *rate_before, *mean, *covariance, *rate;  // null where there is no norm
+    T *mean_before, *rate_before, *mean;  // null where there is no norm
+    double* covariance;                   // in double: what the matrix makes of it may cancel
+    T* rate;
 };
 
 // What the filter reads is scaled and shifted by the norm before it; a term without a filter has one of a single tap, 1.
@@ -740,11 +757,20 @@ template <typename T> std::vector<T> transposed(const T* a, int64_t p, int64_t q
     return to;
 }
 
+// matrix * covariance, in double.
+template <typename T>
+std::vector<double> spread_of(const T* matrix, int64_t co, int64_t ci, const double* covariance) {
+    const std::vector<double> exact(matrix, matrix + co * ci);
+    std::vector<double> to(co * ci);
+    product<double>(co, ci, ci, exact.data(), covariance, to.data());
+    return to;
+}
+
 // z, and with `mean` its mean and covariance: image by image about the image's own mean, while it is in the cache, and
 // what the means differ by is added in the end.
 template <typename T>
 void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<T>& before, bool relu, T* z, T* mean,
-                         T* covariance, int threads) {
+                         double* covariance, int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t c = g.c, pixels = g.ho * g.wo;
     std::vector<T> means(mean ? g.n * c : 0), parts(mean ? g.n * c * c : 0);
@@ -764,18 +790,18 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
                 outer_rows<T>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
                               parts.data() + image * c * c, left, right);
         }
-        if (mean) add_up_parts<T>(parts, g.n, c * c, static_cast<T>(g.n * pixels), covariance);
+        if (mean) add_up_parts<T>(parts, g.n, c * c, static_cast<double>(g.n * pixels), covariance);
     }
     if (!mean) return;
     for (int64_t i = 0; i < c; i++) {
-        mean[i] = 0;
-        for (int64_t image = 0; image < g.n; image++) mean[i] += means[image * c + i];
-        mean[i] /= static_cast<T>(g.n);
+        double sum = 0;
+        for (int64_t image = 0; image < g.n; image++) sum += means[image * c + i];
+        mean[i] = static_cast<T>(sum / static_cast<double>(g.n));
     }
     std::vector<V<T>> left, right;
     std::vector<T> between(c * c);
     outer_rows<T>(g.n, c, c, means.data(), c, c, means.data(), mean, between.data(), left, right);
-    for (int64_t i = 0; i < c * c; i++) covariance[i] += between[i] / static_cast<T>(g.n);
+    for (int64_t i = 0; i < c * c; i++) covariance[i] += between[i] / static_cast<double>(g.n);
 }
 
 // z goes to `z`, or to scratch where that is null; `variance_before`, `mean_out` and `variance` get what running
@@ -787,9 +813,8 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, T*
     const int threads = static_cast<int>(t.threads);
     const int64_t ci = g.c, co = t.co, m = g.n * g.ho * g.wo;
     if (kept.mean_before) {
-        moments<T>(g.n * g.h * g.w, ci, g.ldx, in.x, kept.mean_before, variance_before, threads);
-        for (int64_t i = 0; i < ci; i++)
-            kept.rate_before[i] = 1 / std::sqrt(variance_before[i] + static_cast<T>(t.eps_before));
+        moments<T>(g.n * g.h * g.w, ci, g.ldx, in.x, t.eps_before, kept.mean_before, variance_before, kept.rate_before,
+                   threads);
     }
     const Prologue<T> before(t, in, kept);
     if (!z) z = scratch<T>(0, m * ci);
@@ -798,19 +823,18 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, T*
     const T share = in.share ? *in.share : 1;
     std::vector<T> scale(co, share);
     if (kept.mean) {
-        std::vector<T> spread(co * ci);
-        product<T>(co, ci, ci, in.matrix, kept.covariance, spread.data());
+        const std::vector<double> spread = spread_of(in.matrix, co, ci, kept.covariance);
         for (int64_t o = 0; o < co; o++) {
-            T sum = 0, middle = 0;
+            double sum = 0, middle = 0;
             for (int64_t i = 0; i < ci; i++) {
                 sum += spread[o * ci + i] * in.matrix[o * ci + i];
-                middle += in.matrix[o * ci + i] * kept.mean[i];
+                middle += static_cast<double>(in.matrix[o * ci + i]) * kept.mean[i];
             }
-            variance[o] = sum;
-            mean_out[o] = middle;
-            kept.rate[o] = 1 / std::sqrt(sum + static_cast<T>(t.eps));
+            variance[o] = static_cast<T>(sum);
+            mean_out[o] = static_cast<T>(middle);
+            kept.rate[o] = static_cast<T>(1 / std::sqrt(sum + t.eps));
             scale[o] = share * kept.rate[o] * (in.gamma ? in.gamma[o] : 1);
-            shift[o] = share * (in.beta ? in.beta[o] : 0) - scale[o] * middle;
+            shift[o] = static_cast<T>(share * (in.beta ? in.beta[o] : 0) - scale[o] * middle);
         }
     }
     for (int64_t o = 0; o < co; o++)
@@ -866,8 +890,8 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, c
             used[i] *= share;
         }
     } else {
-        std::vector<T> spread(co * ci), slope(co), weighed(co * ci);
-        product<T>(co, ci, ci, in.matrix, kept.covariance, spread.data());
+        const std::vector<double> spread = spread_of(in.matrix, co, ci, kept.covariance);
+        std::vector<T> slope(co), weighed(co * ci);
         for (int64_t o = 0; o < co; o++) {
             const T gamma = in.gamma ? in.gamma[o] : 1, rate = kept.rate[o];
             T* row = from_matrix.data() + o * ci;
@@ -883,7 +907,8 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, c
             const T to_variance = to_scale * gamma * share * rate * rate * rate / -2, scale = share * gamma * rate;
             slope[o] = 2 * to_variance / static_cast<T>(m);
             for (int64_t i = 0; i < ci; i++) {
-                if (d.matrix) d.matrix[o * ci + i] = scale * row[i] + 2 * to_variance * spread[o * ci + i];
+                if (d.matrix)
+                    d.matrix[o * ci + i] = scale * row[i] + static_cast<T>(2 * to_variance * spread[o * ci + i]);
                 used[o * ci + i] *= scale;
                 weighed[o * ci + i] = slope[o] * weights[i];
             }
@@ -957,8 +982,9 @@ template <typename S> S read(const void* from) {
         depthwise_backward<T>(read<Geometry>(geometry), x, scale, shift, center, relu, w, dz, dx, lddx, add, dw,      \
                               totals, threads);                                                                       \
     }                                                                                                                 \
-    extern "C" void moments_##NAME(int64_t m, int64_t c, int64_t ld, const T* x, T* mean, T* variance, int threads) { \
-        moments<T>(m, c, ld, x, mean, variance, threads);                                                             \
+    extern "C" void moments_##NAME(int64_t m, int64_t c, int64_t ld, const T* x, double eps, T* mean, T* variance,    \
+                                   T* rate, int threads) {                                                            \
+        moments<T>(m, c, ld, x, eps, mean, variance, rate, threads);                                                  \
     }                                                                                                                 \
     extern "C" void plain_forward_##NAME(const void* plain, T* y) { plain_forward<T>(read<Plain<T>>(plain), y); }     \
     extern "C" void plain_backward_##NAME(const void* plain, const T* dy, T* total, T* const* products,               \

@@ -71,9 +71,7 @@ class Filter:
 
 def knows(geometry: Filter) -> bool:
     """Whether the kernel has this filter."""
-    return (
-        geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
-    )
+    return geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
 
 
 def serves(x: Tensor) -> bool:
@@ -87,7 +85,13 @@ def is_available() -> bool:
 
 
 def filtered(
-    x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor | None, geometry: Filter, z: Tensor
+    x: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    relu: bool,
+    weight: Tensor | None,
+    geometry: Filter,
+    z: Tensor,
 ) -> None:
     """Write ``weight * relu(scale x + shift)`` to z.
 
@@ -125,11 +129,13 @@ def filtered_backward(
     return dw, totals
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of the columns of (m, c)."""
-    mean, variance = x.new_empty(2, x.shape[1])
-    _function("moments", x.dtype)(*x.shape, x.stride(0), _at(x), _at(mean), _at(variance), _threads())
-    return mean, variance
+def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of the columns of (m, c)."""
+    mean, variance, rate = x.new_empty(3, x.shape[1]).unbind()
+    _function("moments", x.dtype)(
+        *(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), _threads())
+    )
+    return mean, variance, rate
 
 
 @cache
@@ -172,9 +178,7 @@ class Term:
 
     def inputs(self) -> bytes:
         before, norm = self.before or NO_NORM, self.norm or NO_NORM
-        return _packed(
-            self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share
-        )
+        return _packed(self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share)
 
 
 @lru_cache(maxsize=4096)
@@ -219,7 +223,7 @@ class Kept:
     mean: Tensor | None = None
     """The mean of z."""
     covariance: Tensor | None = None
-    """That of z, where a matrix reads it."""
+    """That of z, where a matrix reads it, in float64: what the matrix makes of it may cancel."""
     rate: Tensor | None = None
     """1 / sqrt(var + eps) of the norm."""
 
@@ -232,7 +236,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Found:
-    """The statistics of a term's batch: biased variance of what the norm before reads, mean and variance of the norm's."""
+    """The statistics of a batch, variances biased: of what the norm before reads, and of what the norm reads."""
 
     variance_before: Tensor | None
     mean: Tensor | None
@@ -247,7 +251,7 @@ def term_forward(term: Term, y: Tensor, is_first: bool, keep: bool) -> tuple[Kep
     if term.before is not None:
         mean_before, rate_before, variance_before = x.new_empty(3, c).unbind()
     if term.norm is not None:
-        mean, covariance = x.new_empty(c), x.new_empty(c, c)
+        mean, covariance = x.new_empty(c), x.new_empty(c, c, dtype=torch.float64)
         rate, mean_out, variance = x.new_empty(3, wide).unbind()
     kept = Kept(z, mean_before, rate_before, mean, covariance, rate)
     _function("term_forward", x.dtype)(
@@ -270,9 +274,7 @@ class Gradients:
     share: Tensor | None = None
 
 
-def term_backward(
-    term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool
-) -> None:
+def term_backward(term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool) -> None:
     """Write a term's gradients, that of x added where ``add``: dy is (n, h', w', c'), total its sum over pixels.
 
     ``to.x`` is contiguous. With a norm before the filter it has to be there, and nothing is added to it.
@@ -389,7 +391,7 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "width": (),
     "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 2, INT),
     "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
-    "moments": (*[LONG] * 3, *[POINTER] * 3, INT),
+    "moments": (*[LONG] * 3, POINTER, ctypes.c_double, *[POINTER] * 3, INT),
     "plain_forward": (BYTES, POINTER),
     "plain_backward": (BYTES, POINTER, POINTER, BYTES, BYTES, BYTES, BYTES),
     "scaled_forward": (*[LONG] * 3, *[POINTER] * 3, INT, LONG, POINTER, INT),

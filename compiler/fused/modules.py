@@ -18,6 +18,8 @@ class WeightedSums(nn.Module):
     the modules of its parts in order; the result is a tuple.
     """
 
+    places: Tensor
+
     def __init__(self, programs: Sequence[Program], plan: WeightPlan) -> None:
         super().__init__()
         self.programs, self.plan = tuple(programs), plan
@@ -46,7 +48,7 @@ class WeightedSums(nn.Module):
         mixing = self.mixing(vectors)
         if _is_plain_torch(sources):
             return tuple(operation_by_operation(program, parts, mixing, sources) for program in self.programs)
-        return weighted_sums(self.programs, parts, mixing, sources)  # type: ignore[arg-type]
+        return weighted_sums(self.programs, parts, mixing, sources)
 
     def forward(
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
@@ -74,7 +76,7 @@ def _is_plain_torch(sources: Sequence[Tensor]) -> bool:
         torch.is_autocast_enabled(x.device.type)
         or x.dtype not in (torch.float32, torch.float64)
         or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         or x.device.type == "meta"
     )
 
@@ -106,4 +108,3 @@ def _value(step: Step, parts: Sequence[nn.Module], x: Tensor) -> Tensor:
         for part in step.tied:
             parts[part](x)
     return x if step.norm is None else parts[step.norm](x)
-

@@ -117,12 +117,12 @@ def weight_plan(
         if isinstance(factor, Weigh):
             return (starts[factor.decision,] + factor.index,)
         sizes = [len(decisions[path].items) for path in factor.decisions]
-        return tuple(starts[factor.decisions] + position(joint, sizes) for joint in factor.row)
+        return tuple(starts[factor.decisions] + place_of(joint, sizes) for joint in factor.row)
 
     return tuple(tuple(positions(factor) for factor in term.weight) for term in terms if term.weight)
 
 
-def position(assignment: Sequence[int], sizes: Sequence[int]) -> int:
+def place_of(assignment: Sequence[int], sizes: Sequence[int]) -> int:
     """The position of a joint assignment in lexicographic order."""
     at = 0
     for item, size in zip(assignment, sizes, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,7 @@ class Statistics:
         """Move the running statistics of all norms."""
         if not self._found:
             return
-        torch._foreach_add_([item.norm.num_batches_tracked for item in self._found], 1)
+        torch._foreach_add_(_there(item.norm.num_batches_tracked for item in self._found), 1)
         unbiased = torch._foreach_mul(
             [item.variance for item in self._found], [item.count / (item.count - 1) for item in self._found]
         )
@@ -52,12 +53,16 @@ class Statistics:
             chosen = [number for number, item in enumerate(self._found) if item.norm.momentum == momentum]
             norms = [self._found[number].norm for number in chosen]
             for running, values in (
-                ([norm.running_mean for norm in norms], [self._found[number].mean for number in chosen]),
-                ([norm.running_var for norm in norms], [unbiased[number] for number in chosen]),
+                (_there(norm.running_mean for norm in norms), [self._found[number].mean for number in chosen]),
+                (_there(norm.running_var for norm in norms), [unbiased[number] for number in chosen]),
             ):
                 if momentum is not None:
                     torch._foreach_lerp_(running, values, momentum)
                 else:
                     for at, value, norm in zip(running, values, norms, strict=True):
-                        assert at is not None
                         at.lerp_(value, 1.0 / float(norm.num_batches_tracked or 1))
+
+
+def _there(tensors: Iterable[Tensor | None]) -> list[Tensor]:
+    """Statistics of norms that track them."""
+    return [tensor for tensor in tensors if tensor is not None]

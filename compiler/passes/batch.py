@@ -1,5 +1,4 @@
-"""batch: equal-shaped sums of the same sources are computed together: each source is read and its gradient written once.
-"""
+"""batch: equal-shaped sums of the same sources are one node: each source is read, and its gradient written, once."""
 
 from __future__ import annotations
 

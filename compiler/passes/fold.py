@@ -28,7 +28,11 @@ def fold(graph: SpaceGraph) -> SpaceGraph:
             if term.is_plain and is_norm(source):
                 return (replace(term, norm=part_of(result, index)),), result.sources(index)
             below = result.sources(index)
-            if term == Term(term.weight, norm=term.norm) and is_projection(source) and pays(source, result.node(below[0])):
+            if (
+                term == Term(term.weight, norm=term.norm)
+                and is_projection(source)
+                and pays(source, result.node(below[0]))
+            ):
                 return (replace(term, projection=part_of(result, index)),), below
             return inlined(term, index, result)
 

@@ -38,9 +38,7 @@ def _share_once(graph: SpaceGraph) -> SpaceGraph:
     return rebuild(graph, visit)
 
 
-def equals(
-    graph: SpaceGraph, may_merge: Callable[[Node], bool]
-) -> tuple[dict[int, int], dict[int, tuple[str, ...]]]:
+def equals(graph: SpaceGraph, may_merge: Callable[[Node], bool]) -> tuple[dict[int, int], dict[int, tuple[str, ...]]]:
     """The first of the nodes that each node equals; for the first ones, the innermost scope that holds their equals.
 
     A node cannot leave a scope in which one of its sources lies: what stayed there might read it, and would then both

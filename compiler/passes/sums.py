@@ -43,7 +43,7 @@ def take_in(
     result: SpaceGraph,
     inner: Callable[[Node, Term, int], Deeper | None],
 ) -> int:
-    """Add a node to ``result`` as a sum, in which ``inner`` may replace terms by others of other sources, repeatedly."""
+    """Add a node to ``result`` as a sum, whose terms ``inner`` may replace by others of other sources, repeatedly."""
     pending = list(zip(terms, sources, strict=True))[::-1]
     flat: list[tuple[Term, int]] = []
     while pending:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import UsageError
+
 
 @dataclass(frozen=True)
 class Machine:
     """What operations cost, roughly: by it passes are weighed against each other, not predicted.
 
     ``work``: multiply-adds per second. ``traffic``: bytes per second to and from memory. ``launch``: seconds that an
-    operation takes however small. ``channels_first``: how much more a primitive takes on images that are not channels-last.
-    ``kernel``: whether the C++ kernel computes the terms of sums.
+    operation takes however small. ``channels_first``: how much longer a primitive takes on images that are not
+    channels-last. ``kernel``: whether the C++ kernel computes the terms of sums.
     """
 
     name: str
@@ -31,8 +33,8 @@ CUDA = Machine("cuda", 1e13, 1e12, 6e-6)
 class Target:
     """A use and a machine.
 
-    ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations of
-    a step on ``batch`` images may take, None for what is fastest.
+    ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations
+    of a step on ``batch`` images may take, None for what is fastest.
     """
 
     machine: Machine = CPU_WITH_KERNEL
@@ -49,3 +51,20 @@ class Target:
 
         machine = CUDA if device.startswith(("cuda", "mps")) else CPU_WITH_KERNEL if is_available() else CPU
         return cls(machine, drop_path, memory_budget, batch)
+
+
+def read_bytes(text: str) -> int:
+    """A number of bytes: digits, and K, M, G or T for powers of 1024.
+
+    Raises:
+        UsageError: when it is none.
+    """
+    digits = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = "KMGT".find(digits[-1:]) + 1 if digits[-1:] else 0
+    try:
+        value = float(digits[:-1] if power else digits) * 1024**power
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"'{text}' is no size of memory: write it like 800M or 1.5G")
+    return int(value)

@@ -1,4 +1,8 @@
-"""tie: batch norms without parameters of one source are computed once; the running statistics of each follow."""
+"""tie: batch norms without parameters of one source are computed once; the running statistics of each follow.
+
+They see the same batches, so their running statistics are equal as well, and one of them can speak for all when a
+network is judged. (Statistics of elsewhere that differ between such norms are what this pass would not keep.)
+"""
 
 from __future__ import annotations
 

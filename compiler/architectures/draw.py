@@ -1,0 +1,73 @@
+"""Sampling and enumeration: architectures by numbers that are drawn, or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from ..errors import UsageError
+from .limits import Limits, Verdict
+from .listing import Architecture, Architectures
+
+TRIES = 300
+"""How many architectures in a row may break a requirement before sampling gives up."""
+
+
+def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
+    """Architectures drawn independently and uniformly over all those of a file that meet its requirements.
+
+    Requirements on structure are counted with; the others are met by drawing again.
+
+    Raises:
+        UsageError: there is none, or none of many that were drawn meets the requirements.
+    """
+    listing.require_some()
+    source = Random(seed)
+    for index in range(count):
+        yield _draw(listing, source, {"sampler": '"uniform"', "seed": str(seed), "draw": str(index)})
+
+
+def _draw(listing: Architectures, source: Random, notes: dict[str, str]) -> Architecture:
+    nearest = Nearest(listing.limits)
+    for _ in range(TRIES):
+        found = listing.architecture(source.randrange(listing.number), **notes)
+        if nearest.meets(found):
+            return found
+    raise nearest.refusal()
+
+
+class Nearest:
+    """The architecture that came nearest to meeting the requirements."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.tries = 0
+        self.verdict: Verdict | None = None
+
+    def meets(self, found: Architecture) -> bool:
+        """Whether an architecture meets them."""
+        verdict = self.limits.judge(found)
+        self.tries += 1
+        if self.verdict is None or verdict.distance < self.verdict.distance:
+            self.verdict = verdict
+        return not verdict.distance
+
+    def refusal(self) -> UsageError:
+        """What to say if none did."""
+        assert self.verdict is not None
+        broken = " and ".join(self.verdict.reasons)
+        message = f"none of {self.tries} architectures meets `require {self.limits}`"
+        return UsageError(f"{message}: the nearest is {self.verdict.distance:.1%} away from `{broken}`")
+
+
+def enumerate_all(listing: Architectures, limit: int | None = None) -> Iterator[Architecture]:
+    """All architectures of a file that meet its requirements, by number; at most ``limit`` of them."""
+    listing.require_some()
+    given = 0
+    for number in range(listing.number):
+        if given == limit:
+            return
+        found = listing.architecture(number)
+        if not listing.limits.judge(found).distance:
+            given += 1
+            yield found

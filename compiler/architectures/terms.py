@@ -1,0 +1,332 @@
+"""A text with its decisions made, as a small graph of terms: what two architectures are compared by.
+
+A vertex is an operation, or a sum, or an instance of a copy; lines and what they are called leave no trace. Operations
+are opened only where they were handed definitions. Labels may be variables: a decision that changes nothing but the
+label of one vertex need not be made, and a copy with choices of its own is compared by itself (`unique`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..decide import Decisions
+from ..elaborate import Copy, Elaborated
+from ..equivalence import Dead, Equivalence, Identity, Sums, Zero
+from ..graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
+from ..symbolic import Open, Var, settle
+from ..values import Tensor
+
+Label = tuple[object, ...]
+
+ZERO: Label = ("zero",)
+SYMMETRIC = frozenset({"add", "mul", "concat"})
+"""Primitives whose inputs may come in any order; concatenated, that orders the channels another way."""
+
+LIKE_IDENTITY = frozenset({"identity", "drop_path"})
+KEEP_ZERO = LIKE_IDENTITY | {"add", "mul", "concat", "max_pool", "avg_pool", "global_pool", "zero", "crop", "resize"}
+KEEP_ZERO |= {"flatten", "cut", "relu", "relu6", "gelu", "swish", "hard_swish"}
+"""Primitives that make zeros of zeros."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A part of a label that is one of a domain."""
+
+    name: str
+    domain: frozenset[object]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A vertex, by its label and the positions of its sources."""
+
+    label: Label
+    sources: tuple[int, ...] = ()
+
+    @property
+    def symmetric(self) -> bool:
+        return self.label[0] in SYMMETRIC
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        return tuple(part for part in self.label if isinstance(part, Variable))
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node of a graph; ``what`` it applies with ``params``, where it is one operation."""
+
+    payload: Payload
+    sources: tuple[int, ...]
+    what: object = None
+    params: Mapping[str, object] = field(default_factory=dict)
+    role: str | int | None = None
+    keeps_zero: bool = False
+
+    @cached_property
+    def label(self) -> Label | None:
+        """Its label, unless that depends on decisions."""
+        if any(isinstance(value, Var) for value in self.params.values()):
+            return None
+        return (self.what, *((name, value if is_number(value) else None) for name, value in self.params.items()))
+
+
+@dataclass(eq=False)
+class Reader:
+    """Reads the texts of a space into terms.
+
+    Args:
+        space: the space.
+        copies: the variable of each copy that is compared by itself, by path.
+        same: the equivalence that says what leaves no trace.
+    """
+
+    space: Elaborated
+    copies: Mapping[str, Variable]
+    same: Equivalence
+    known: dict[int, tuple[SpaceGraph, dict[int, Step]]] = field(default_factory=dict)
+    lines: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def terms(self, copy: Copy, chosen: Decisions, labels: Mapping[str, Variable] | None = None) -> list[Term]:
+        """The terms of a copy under decisions, inputs first and the output last; ``labels`` need not be made."""
+        return _Reading(self, chosen, labels or {}).text(copy)
+
+    def is_plain(self, block: Block) -> bool:
+        """Whether an operation is told by its name and numbers: no definition was handed to it, no copy is in it."""
+        if any(not is_number(value) for value in block.params.values()):
+            return False
+        known = {name for value in block.params.values() if isinstance(value, Var) for name in value.decisions}
+        return all(not self.is_copy(inner) for inner in blocks_in(block.graph)) and decisions_in(block.graph) <= known
+
+    def name(self, block: Block) -> str:
+        """What an operation, or a cell without choices, is called: a cell by its definition, whatever its label."""
+        copy = self.space.copies.get(block.copy or "")
+        return block.name if copy is None else f"{copy.definition.copy} of {copy.instance.unit.source.name}"
+
+    def role(self, payload: Payload) -> str | int | None:
+        """``zero``, or the input that an operation gives unchanged; None for any other."""
+        if not isinstance(payload, Call):
+            return role_of(payload) if isinstance(payload, Prim) else None
+        graph = payload.block.graph
+        assert graph.output is not None
+        return None if self.is_copy(payload.block) or decisions_in(graph) else _role(graph, graph.output)
+
+    def steps(self, graph: SpaceGraph) -> dict[int, Step]:
+        """The nodes of a graph, looked at once however many architectures are read."""
+        found = self.known.get(id(graph))
+        if found is None:
+            steps = {index: self.step(node.payload, graph.sources(index)) for index, node in graph.order()}
+            # The graph is kept along, or its id could be another's later.
+            found = self.known[id(graph)] = graph, steps
+        return found[1]
+
+    def named(self, graph: SpaceGraph) -> tuple[int, ...]:
+        """The nodes that are values of lines."""
+        if id(graph) not in self.lines:
+            nodes = ((i, node) for i, node in graph.order() if node.line and not isinstance(node.payload, Input))
+            self.lines[id(graph)] = tuple(index for index, _ in nodes)
+        return self.lines[id(graph)]
+
+    def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
+        match payload:
+            case Prim(name=name) as prim if name not in SYMMETRIC:
+                return Step(payload, sources, name, prim.values, self.role(payload), keeps_zero(payload))
+            case Call(block=block) if self.is_copy(block) or self.is_plain(block):
+                what = self.copies.get(block.copy or "", self.name(block))
+                return Step(payload, sources, what, block.params, self.role(payload), keeps_zero(payload))
+        return Step(payload, sources)
+
+    def is_copy(self, block: Block) -> bool:
+        return block.copy is not None and block.copy in self.copies
+
+
+def is_number(value: object) -> bool:
+    """Whether a parameter is plain, maybe undecided."""
+    return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)
+
+
+def blocks_in(graph: SpaceGraph) -> Iterator[Block]:
+    """All blocks in a graph, at any depth."""
+    for _, node in graph.order():
+        if isinstance(node.payload, Call):
+            yield node.payload.block
+            yield from blocks_in(node.payload.block.graph)
+
+
+def decisions_in(graph: SpaceGraph) -> set[str]:
+    """All decisions that a graph reads, at any depth."""
+    found: set[str] = set()
+    for _, node in graph.order():
+        match node.payload:
+            case Mix(decisions=names):
+                found.update(names)
+            case Weigh(decision=name):
+                found.add(name)
+            case Prim(attrs=attrs):
+                found.update(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
+            case Call(block=block):
+                found |= decisions_in(block.graph)
+                found.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
+    return found
+
+
+@dataclass(eq=False)
+class _Reading:
+    reader: Reader
+    chosen: Decisions
+    labels: Mapping[str, Variable]
+    made: list[Term] = field(default_factory=list)
+
+    def text(self, copy: Copy) -> list[Term]:
+        graph = copy.text.graph
+        inputs = [self.add(("input", slot)) for slot, _ in enumerate(graph.inputs)]
+        value = self.values(graph, inputs)
+        assert graph.output is not None
+        output = value(graph.output)
+        roots = [self.add(("output",), () if output is None else (output,))]
+        if self.reader.same.dead is Dead.KEPT and not copy.text.prune:
+            roots += [found for index in self.lines(copy) if (found := value(index)) is not None]
+        return self.finished(roots)
+
+    def lines(self, copy: Copy) -> Iterator[int]:
+        """The nodes of a text that exist whether or not they are read: its lines, up to where each family ends."""
+        beyond: set[int] = set()
+        for family in copy.text.families.values():
+            if family.size is not None:
+                end = family.size.numbers[self.chosen[family.size.path][0]]
+                late = [value for (first, *_), value in family.elements.items() if first >= end]
+                beyond |= {value.index for value in late if isinstance(value, Tensor)}
+        for index in self.reader.named(copy.text.graph):
+            if index not in beyond:
+                yield index
+
+    def finished(self, roots: Sequence[int]) -> list[Term]:
+        """The terms that the roots need, in the order of their making; the output is the last."""
+        needed: set[int] = set()
+        pending = list(roots)
+        while pending:
+            index = pending.pop()
+            if index not in needed:
+                needed.add(index)
+                pending += self.made[index].sources
+        kept = [index for index in sorted(needed) if index != roots[0]] + [roots[0]]
+        place = {index: rank for rank, index in enumerate(kept)}
+        return [Term(term.label, tuple(place[s] for s in term.sources)) for term in (self.made[i] for i in kept)]
+
+    def add(self, label: Label, sources: tuple[int, ...] = ()) -> int:
+        self.made.append(Term(label, sources))
+        return len(self.made) - 1
+
+    def values(self, graph: SpaceGraph, inputs: Sequence[int]) -> Callable[[int], int | None]:
+        """What makes each node of a graph a term, when it is asked for; None where it is not there."""
+        known: dict[int, int | None] = dict(zip(graph.inputs, inputs, strict=True))
+        steps = self.reader.steps(graph)
+
+        def value(index: int, label: Variable | None = None) -> int | None:
+            if index not in known:
+                known[index] = self.term(steps[index], value, label)
+            return known[index]
+
+        return value
+
+    def term(self, step: Step, value: Callable[..., int | None], label: Variable | None) -> int | None:
+        if step.what is not None:
+            return self.applied(step, [value(source) for source in step.sources], label)
+        sources = step.sources
+        match step.payload:
+            case Weigh(decision=path, index=candidate):
+                return value(sources[0]) if candidate in self.chosen[path] else None
+            case Mix(decisions=paths, rows=rows):
+                taken = tuple(self.chosen[path][0] for path in paths)
+                source = next(source for source, row in zip(sources, rows, strict=True) if taken in row)
+                return value(source, self.labels.get(paths[0]) if len(paths) == 1 else None)
+            case Prim(name=name):
+                return self.joined(name, [found for s in sources if (found := value(s)) is not None])
+            case Call(block=block):
+                fed = [value(source) for source in sources]
+                if any(source is None for source in fed):
+                    return None
+                assert block.graph.output is not None
+                return self.values(block.graph, [source for source in fed if source is not None])(block.graph.output)
+        raise AssertionError("inputs are known")
+
+    def label(self, step: Step) -> Label:
+        """The label of an operation; parameters that only a label depends on stay variables."""
+        if step.label is not None:
+            return step.label
+        parts: list[object] = [step.what]
+        variables: dict[str, Variable] = {}
+        for name, value in step.params.items():
+            if not isinstance(value, Var):
+                parts.append((name, value if is_number(value) else None))
+            elif len(value.decisions) == 1 and value.decisions[0] in self.labels:
+                variables[value.decisions[0]] = self.labels[value.decisions[0]]
+            else:
+                assignment = tuple(self.chosen[path][0] for path in value.decisions)
+                parts.append((name, settle(value, value.decisions, assignment)))
+        return (*parts, *variables.values())
+
+    def applied(self, step: Step, sources: list[int | None], variable: Variable | None) -> int | None:
+        """An operation of its sources, unless the equivalence sees through it."""
+        same = self.reader.same
+        fed = tuple(source for source in sources if source is not None)
+        if len(fed) < len(sources):
+            return None
+        if step.role == "zero" and same.zero is not Zero.KEPT:
+            return self.add(ZERO)
+        if isinstance(step.role, int) and same.identity is Identity.TRANSPARENT:
+            return fed[step.role]
+        if fed and all(self.made[source].label == ZERO for source in fed):
+            through = same.zero is Zero.TERM or same.dead is Dead.UNCONNECTED
+            if through or (same.zero is Zero.VANISHING and step.keeps_zero):
+                return self.add(ZERO)
+        return self.add(self.label(step) if variable is None else (variable,), fed)
+
+    def joined(self, name: str, terms: list[int]) -> int | None:
+        """A sum, a product or a concatenation of what is there."""
+        same = self.reader.same
+        if not terms:
+            return None
+        drops = name == "add" or (name == "concat" and same.dead is Dead.UNCONNECTED)
+        if drops and same.zero in (Zero.ABSENT, Zero.VANISHING):
+            terms = [term for term in terms if self.made[term].label != ZERO]
+            if not terms:
+                return self.add(ZERO)
+        if name == "add" and same.sums is Sums.FLAT:
+            nested = [self.made[term].sources if self.made[term].label == ("add",) else (term,) for term in terms]
+            terms = [term for part in nested for term in part]
+        return terms[0] if len(terms) == 1 else self.add((name,), tuple(terms))
+
+
+def role_of(prim: Prim) -> str | int | None:
+    """The same of a primitive."""
+    return "zero" if prim.name == "zero" else 0 if prim.name in LIKE_IDENTITY else None
+
+
+def _role(graph: SpaceGraph, index: int) -> str | int | None:
+    node, sources = graph.node(index), graph.sources(index)
+    match node.payload:
+        case Input(index=slot):
+            return slot
+        case Prim(name="cut") if node.shape == graph.node(sources[0]).shape:
+            return _role(graph, sources[0])
+        case Prim() as prim:
+            role = role_of(prim)
+            return _role(graph, sources[role]) if isinstance(role, int) else role
+        case Call(block=block):
+            assert block.graph.output is not None
+            role = _role(block.graph, block.graph.output)
+            return _role(graph, sources[role]) if isinstance(role, int) else role
+    return None
+
+
+def keeps_zero(payload: Payload) -> bool:
+    """Whether an operation makes zeros of zeros."""
+    match payload:
+        case Prim(name=name):
+            return name in KEEP_ZERO
+        case Call(block=block):
+            return all(keeps_zero(node.payload) for _, node in block.graph.order())
+    return isinstance(payload, Input)

@@ -1,0 +1,342 @@
+"""How many architectures there are up to an equivalence, exactly.
+
+Copies with choices are compared one by one: the number of a network is that of its own text, in which each copy stands
+for as many labels as it has architectures of its own. So tied cells are looked at once, and independent ones multiply.
+In a text, a decision that changes nothing but the label of one vertex is not made either: the graphs are enumerated
+without it, and Burnside's lemma counts their labellings up to symmetry. That leaves 180 graphs of a DARTS cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TypeAlias
+
+from ..circuit import Circuit, narrowed, way
+from ..counting import counted
+from ..decide import Decisions
+from ..elaborate import Copy, Elaborated
+from ..equivalence import Compare, Equivalence, Identity, Zero
+from ..errors import UsageError
+from ..graph import Block, Call, DecisionKind, Mix, Payload, Prim
+from ..symbolic import Var
+from .canonical import Canonical, Form, Symmetric, Vertex, canonical
+from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
+from .writing import written
+
+Params: TypeAlias = Mapping[str, object]
+
+MOST = 200_000
+"""How many graphs of one text are compared."""
+
+
+class Unclear(UsageError):
+    """The number up to an equivalence is not known; says why."""
+
+
+def unique(space: Elaborated, same: Equivalence) -> int:
+    """The number of architectures of a space up to an equivalence.
+
+    Raises:
+        Unclear: the choices of a text are not its own alone, or too many.
+    """
+    return _Unique(space, same).number()
+
+
+class Alike:
+    """Tells whether architectures of a space are equivalent copy by copy, one at a time."""
+
+    def __init__(self, space: Elaborated, same: Equivalence) -> None:
+        self.live = {path: copy for path, copy in space.copies.items() if copy.live or copy.text.root}
+        self.reader = Reader(space, {path: Variable(path, frozenset([path])) for path in self.live}, same)
+        self.labels: dict[Label, int] = {}
+
+    def key(self, chosen: Decisions) -> tuple[tuple[str, object], ...]:
+        """What equivalent architectures share, and only they.
+
+        Raises:
+            Unclear: a graph has too many symmetries.
+        """
+        return tuple(
+            (path, self._form(self.reader.terms(copy, chosen)))
+            for path, copy in self.live.items()
+            if copy.text.root or any(name in chosen for name in copy.text.decisions)
+        )
+
+    def _form(self, terms: list[Term]) -> object:
+        if self.reader.same.compare is Compare.TEXTS:
+            return written(terms)
+        try:
+            return canonical([_vertex(term, self.labels) for term in terms]).form
+        except Symmetric:
+            raise Unclear("a graph has too many symmetries") from None
+
+
+@dataclass(eq=False)
+class _Unique:
+    space: Elaborated
+    same: Equivalence
+    found: dict[str, int] = field(default_factory=dict)
+    """How many there are of each copy."""
+
+    def number(self) -> int:
+        live = [copy for copy in self.space.copies.values() if copy.live and not copy.text.root]
+        inside = {copy.path: self.inside(copy) for copy in (*live, self.space.root)}
+        owners: dict[str, list[str]] = {}
+        for path, copies in inside.items():
+            for inner in copies:
+                owners.setdefault(inner, []).append(path)
+        for inner, paths in owners.items():
+            if len(paths) > 1:
+                raise self.unclear(f"'{inner}' belongs to {' and '.join(map(repr, sorted(paths)))}")
+        # Copies are met innermost first: an inner one is complete before the text around it.
+        for copy in (*live, self.space.root):
+            self.found[copy.path] = _Text(self, copy, frozenset(inside[copy.path])).number()
+        return self.found[self.space.root.path]
+
+    def inside(self, copy: Copy) -> set[str]:
+        """The copies with choices in a text, not those inside of these."""
+        found: set[str] = set()
+
+        def visit(block: Block) -> None:
+            for _, node in block.graph.order():
+                if isinstance(node.payload, Call):
+                    inner = node.payload.block
+                    if inner.copy is not None and self.space.copies[inner.copy].live:
+                        found.add(inner.copy)
+                    else:
+                        visit(inner)
+
+        visit(copy.block)
+        return found
+
+    def variable(self, path: str) -> Variable:
+        """The label that a copy may be any of: equal for copies of one definition."""
+        copy = self.space.copies[path]
+        numbers = tuple((name, str(value)) for name, value in copy.block.params.items() if is_number(value))
+        return Variable(path, frozenset([(id(copy.definition), id(copy.instance), numbers, self.found[path])]))
+
+    def unclear(self, reason: str) -> Unclear:
+        return Unclear(f"the architectures of '{self.space.name}' are not counted up to `{self.same.name}`: {reason}")
+
+
+class _Text:
+    """One text with choices of its own."""
+
+    def __init__(self, whole: _Unique, copy: Copy, inside: frozenset[str]) -> None:
+        self.whole = whole
+        self.copy = copy
+        self.reader = Reader(whole.space, {path: whole.variable(path) for path in inside}, whole.same)
+        self.labels: dict[Label, int] = {}
+        foreign = self._decisions() - set(copy.text.decisions)
+        if foreign:
+            raise whole.unclear(f"'{copy.path}' depends on '{min(foreign)}', which is decided elsewhere")
+        for path in inside:
+            handed = set(copy.text.decisions) & decisions_in(whole.space.copies[path].block.graph)
+            if handed:
+                raise whole.unclear(f"'{path}' depends on '{min(handed)}', which is decided in '{copy.path}'")
+
+    def _decisions(self) -> set[str]:
+        """The decisions that this text reads, not those that its copies do."""
+        inner = {name for path in self.reader.copies for name in self.whole.space.copies[path].text.decisions}
+        return decisions_in(self.copy.block.graph) - inner
+
+    def number(self) -> int:
+        """How many there are of it."""
+        texts = self.whole.same.compare is Compare.TEXTS and bool(self.copy.text.decisions)
+        if texts and self.reader.copies:
+            raise self.whole.unclear(f"'{self.copy.path}' has cells with choices of their own, which have no one text")
+        circuit = self.own()
+        if texts:
+            return len({written(terms) for terms in self.every(circuit, {})})
+        free = self.free()
+        narrow = narrowed(circuit, lambda path, items: path not in free or not {*items} & {*free[path].rest})
+        variables = {path: item.variable for path, item in free.items()}
+        try:
+            found = self.classes(narrow, free, variables)
+        except Symmetric:
+            raise self.whole.unclear(f"a graph of '{self.copy.path}' has too many symmetries") from None
+        if found is None:
+            found = self.classes(circuit, {}, {})
+        assert found is not None
+        return found
+
+    def own(self) -> Circuit:
+        """The ways to decide in this text, whatever its copies decide."""
+        circuit, _ = counted(self.whole.space, only=self.copy.path)
+        return circuit
+
+    def every(self, circuit: Circuit, free: Mapping[str, _Free]) -> Iterator[list[Term]]:
+        """The terms of each way."""
+        if circuit.number > MOST:
+            message = f"'{self.copy.path}' has {circuit.number:,} graphs, and {MOST:,} are compared at most"
+            raise self.whole.unclear(message)
+        for rank in range(circuit.number):
+            chosen: Decisions = way(circuit, rank)
+            labels = {path: item.variable for path, item in free.items() if chosen.get(path) == (item.first,)}
+            yield self.reader.terms(self.copy, chosen, labels)
+
+    def classes(self, circuit: Circuit, free: Mapping[str, _Free], variables: Mapping[str, Variable]) -> int | None:
+        """The classes of all labelled graphs; None where free labels could make two graphs alike."""
+        forms: dict[Form, int] = {}
+        untied: dict[Form, Form] = {}
+        kinds: dict[Label, Term] = {}
+        for terms in self.every(circuit, free):
+            vertices = [_vertex(term, self.labels) for term in terms]
+            found = canonical(vertices)
+            for term in terms:
+                kinds.setdefault(_skeleton(term.label), term)
+            if found.form not in forms:
+                if untied.setdefault(self.untied(vertices, found), found.form) != found.form:
+                    raise self.whole.unclear(f"copies in '{self.copy.path}' are tied in some of its graphs only")
+                sizes = {v.name: self.size(v) for term in terms for v in term.variables}
+                forms[found.form] = found.labellings(sizes)
+        full: dict[Label, Label] = {}
+        for skeleton, term in kinds.items() if free else ():
+            for label in _full(term.label):
+                if full.setdefault(label, skeleton) != skeleton:
+                    return None
+        return sum(forms.values())
+
+    def untied(self, vertices: list[Vertex], found: Canonical) -> Form:
+        """The form of a graph whose copies are all independent of each other: one that ties them may look the same.
+
+        Raises:
+            Unclear: the graph has symmetries that would tie other copies.
+        """
+        names = [name for vertex in vertices for name in vertex.variables]
+        if len(set(names)) == len(names):
+            return found.form
+        owner: dict[str, str] = {}
+        loose: list[Vertex] = []
+        for vertex in vertices:
+            mine = tuple(f"{name} {len(owner) + place}" for place, name in enumerate(vertex.variables))
+            owner |= dict(zip(mine, vertex.variables, strict=True))
+            loose.append(replace(vertex, variables=mine))
+        apart = canonical(loose)
+        for symmetry in apart.symmetries:
+            moves = {(owner[name], owner[image]) for name, image in symmetry.items()}
+            if len(moves) > len(set(names)):
+                raise self.whole.unclear(f"a graph of '{self.copy.path}' has symmetries that tie other copies")
+        return apart.form
+
+    def size(self, variable: Variable) -> int:
+        return self.whole.found.get(variable.name, len(variable.domain))
+
+    # ------------------------------------------------------------ decisions that only label a vertex
+
+    def free(self) -> dict[str, _Free]:
+        """The decisions that change nothing but the label of one vertex, at least for some of their items."""
+        graph = self.copy.text.graph
+        mixes: dict[str, list[int]] = {}
+        numbers: dict[str, list[Params]] = {}
+        bound: set[str] = set()
+        readers: dict[int, int] = {}
+        for index, node in graph.order():
+            for source in graph.sources(index):
+                readers[source] = readers.get(source, 0) + 1
+            match node.payload:
+                case Mix(decisions=(path,)):
+                    mixes.setdefault(path, []).append(index)
+                case Mix(decisions=paths):
+                    bound.update(paths)
+                case Prim(attrs=attrs):
+                    self._numbers(dict(attrs), numbers, bound)
+                case Call(block=block) if self.reader.is_plain(block):
+                    self._numbers(block.params, numbers, bound)
+                case Call(block=block):
+                    bound |= decisions_in(block.graph)
+                    bound.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
+        sizes = {family.size.path for family in self.copy.text.families.values() if family.size is not None}
+        result: dict[str, _Free] = {}
+        for path in self.copy.text.decisions:
+            decision = self.whole.space.decisions[path]
+            if path in bound | sizes or decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
+                continue
+            items = tuple(item for item, usable in enumerate(decision.derivable) if usable)
+            found = None
+            if path not in mixes and len(numbers.get(path, ())) == 1:
+                given = [(name, value) for name, value in numbers[path][0].items() if isinstance(value, Var)]
+                domain = frozenset(tuple((name, value.values[item]) for name, value in given) for item in items)
+                found = _Free(items[0], items[1:], Variable(path, domain))
+            elif path not in numbers and len(mixes.get(path, ())) == 1:
+                found = self._labels(path, mixes[path][0], items, readers)
+            if found is not None and found.rest:
+                result[path] = found
+        return result
+
+    def _numbers(self, params: Params, numbers: dict[str, list[Params]], bound: set[str]) -> None:
+        """Note the parameters of a vertex that depend on one decision alone, by that decision."""
+        undecided = {name: value for name, value in params.items() if isinstance(value, Var)}
+        bound.update(name for value in undecided.values() if len(value.decisions) > 1 for name in value.decisions)
+        for path in {value.decisions[0] for value in undecided.values() if len(value.decisions) == 1}:
+            numbers.setdefault(path, []).append({n: v for n, v in undecided.items() if v.decisions == (path,)})
+
+    def _labels(self, path: str, mix: int, items: tuple[int, ...], readers: Mapping[int, int]) -> _Free | None:
+        """The largest set of items that are operations of the same tensors, and treat zeros alike if that matters."""
+        graph = self.copy.text.graph
+        payload = graph.node(mix).payload
+        assert isinstance(payload, Mix)
+        groups: dict[tuple[bool, tuple[int, ...]], dict[int, Label]] = {}
+        for source, row in zip(graph.sources(mix), payload.rows, strict=True):
+            node = graph.node(source)
+            label = self._label(node.payload)
+            mine = [item for (item,) in row if item in items]
+            if label is not None and len(mine) == 1 and node.line is None and readers[source] == 1:
+                keeps = self.whole.same.zero is Zero.VANISHING and keeps_zero(node.payload)
+                groups.setdefault((keeps, graph.sources(source)), {})[mine[0]] = label
+        best = max(groups.values(), key=len, default={})
+        if len(set(best.values())) < len(best) or len(best) < 2:
+            return None
+        first, *rest = sorted(best)
+        return _Free(first, tuple(rest), Variable(path, frozenset(best.values())))
+
+    def _label(self, payload: Payload) -> Label | None:
+        """The label of an operation that is nothing special to the equivalence."""
+        params: Params
+        match payload:
+            case Prim(name=name) if name not in SYMMETRIC:
+                params = payload.values
+            case Call(block=block) if not self.reader.is_copy(block) and self.reader.is_plain(block):
+                params, name = block.params, self.reader.name(block)
+            case _:
+                return None
+        role = self.reader.role(payload)
+        if any(isinstance(value, Var) for value in params.values()):
+            return None
+        if role == "zero" and self.whole.same.zero is not Zero.KEPT:
+            return None
+        if isinstance(role, int) and self.whole.same.identity is Identity.TRANSPARENT:
+            return None
+        return (name, *params.items())
+
+
+@dataclass(frozen=True)
+class _Free:
+    """A decision that labels: its first such item stands for the rest of them."""
+
+    first: int
+    rest: tuple[int, ...]
+    variable: Variable
+
+
+def _vertex(term: Term, labels: dict[Label, int]) -> Vertex:
+    """A term for the canonical form; ``labels`` numbers those met so far."""
+    label = labels.setdefault(_skeleton(term.label), len(labels))
+    return Vertex(label, term.sources, term.symmetric, tuple(variable.name for variable in term.variables))
+
+
+def _skeleton(label: Label) -> Label:
+    """A label with the domain in the place of each variable."""
+    return tuple(part.domain if isinstance(part, Variable) else part for part in label)
+
+
+def _full(label: Label) -> Iterator[Label]:
+    """All labels that the variables of a label allow."""
+    if len(label) == 1 and isinstance(label[0], Variable):
+        for item in label[0].domain:
+            assert isinstance(item, tuple)
+            yield item
+        return
+    yield from product(*(sorted(p.domain, key=str) if isinstance(p, Variable) else (p,) for p in label))

@@ -1,0 +1,186 @@
+"""Ways to choose, as a circuit of sums and products: counted at its root, and each of them found by its number.
+
+Counting adds and multiplies. Done on circuits instead of numbers, the same arithmetic keeps what it counted: under a
+sum exactly one part holds, under a product all do, and at the leaves decisions are made. So an architecture is a number
+below `Circuit.number`, and whoever draws that number uniformly draws uniformly over architectures, not over paths.
+(A deterministic, decomposable circuit; Darwiche and Marquis, "A Knowledge Compilation Map", JAIR 2002.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+from random import Random
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A decision takes these items. A pick is spread over several leaves: that it exists, and each item it takes."""
+
+    decision: str
+    items: tuple[int, ...]
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Either:
+    """One of the parts; ``ends`` are their numbers, added up."""
+
+    parts: tuple[Circuit, ...]
+    ends: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class All:
+    """All parts together, which decide nothing in common."""
+
+    parts: tuple[Circuit, ...]
+    number: int
+
+
+Circuit: TypeAlias = "Made | Either | All"
+
+ONE = All((), 1)
+"""The one way to decide nothing."""
+
+NOTHING = Either((), ())
+"""No way."""
+
+
+def either(parts: Iterable[Circuit]) -> Circuit:
+    """The sum of ways of which no two are the same."""
+    some = tuple(part for part in parts if part.number)
+    if len(some) == 1:
+        return some[0]
+    return Either(some, tuple(accumulate(part.number for part in some))) if some else NOTHING
+
+
+def both(*parts: Circuit) -> Circuit:
+    """The product of ways that decide nothing in common."""
+    some = tuple(part for part in parts if part is not ONE)
+    if len(some) == 1:
+        return some[0]
+    number = prod(part.number for part in some)
+    return NOTHING if not number else All(some, number) if some else ONE
+
+
+def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
+    """The decisions of way number ``rank``, counted from 0; those that do not exist there are not in it."""
+    if not 0 <= rank < circuit.number:
+        raise IndexError(f"there is no way {rank} of {circuit.number}")
+    found: dict[str, tuple[int, ...]] = {}
+    pending: list[tuple[Circuit, int]] = [(circuit, rank)]
+    while pending:
+        part, rank = pending.pop()
+        match part:
+            case Made(decision, items):
+                found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
+            case Either(parts, ends):
+                index = bisect_right(ends, rank)
+                pending.append((parts[index], rank - (ends[index - 1] if index else 0)))
+            case All(parts):
+                for inner in reversed(parts):
+                    rank, own = divmod(rank, inner.number)
+                    pending.append((inner, own))
+    return found
+
+
+Worth: TypeAlias = "Callable[[str, int], float | None]"
+"""What it is worth that a decision takes an item; None where it must not."""
+
+
+def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[int, ...]] | None:
+    """One of the ways of the highest total worth, drawn uniformly among them; None where none is allowed.
+
+    Args:
+        circuit: the ways.
+        worth: of a decision and an item that it takes; the worths of all items of a way are added up.
+        source: what draws. Worths that are whole numbers are compared exactly.
+    """
+    known: dict[int, tuple[float, int]] = {}
+    for part in _inner_first(circuit):
+        known[id(part)] = _best(part, worth, known)
+    if not known[id(circuit)][1]:
+        return None
+    found: dict[str, tuple[int, ...]] = {}
+    pending = [circuit]
+    while pending:
+        here = pending.pop()
+        match here:
+            case Made(decision, items):
+                found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
+            case Either(parts):
+                total = known[id(here)][0]
+                top = [part for part in parts if known[id(part)][1] and known[id(part)][0] == total]
+                rank = source.randrange(sum(known[id(part)][1] for part in top))
+                for part in top:
+                    rank -= known[id(part)][1]
+                    if rank < 0:
+                        pending.append(part)
+                        break
+            case All(parts):
+                pending += reversed(parts)
+    return found
+
+
+def agreement(wanted: Mapping[str, tuple[int, ...]], decision: str, item: int) -> int:
+    """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
+    return 0 if decision not in wanted else 1 if item in wanted[decision] else -1
+
+
+def way_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]] | None:
+    """A way with these decisions, as far as they exist in it; None where there is none."""
+    found = best_way(circuit, lambda decision, item: agreement(wanted, decision, item), Random(0))
+    return None if found is None or any(items != wanted.get(name, items) for name, items in found.items()) else found
+
+
+def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
+    """The highest worth of the ways of a part, and how many have it."""
+    match part:
+        case Made(decision, items):
+            worths = [worth(decision, item) for item in items]
+            allowed = [value for value in worths if value is not None]
+            return (sum(allowed), 1) if len(allowed) == len(worths) else (0, 0)
+        case Either(parts):
+            some = [known[id(inner)] for inner in parts if known[id(inner)][1]]
+            top = max((value for value, _ in some), default=0)
+            return top, sum(number for value, number in some if value == top)
+        case All(parts):
+            return sum(known[id(inner)][0] for inner in parts), prod(known[id(inner)][1] for inner in parts)
+
+
+def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
+    """Every part of a circuit once, those inside a part before it."""
+    seen: set[int] = set()
+    pending: list[tuple[Circuit, bool]] = [(circuit, False)]
+    while pending:
+        part, done = pending.pop()
+        if done:
+            yield part
+        elif id(part) not in seen:
+            seen.add(id(part))
+            pending.append((part, True))
+            if not isinstance(part, Made):
+                pending += ((inner, False) for inner in part.parts)
+
+
+def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) -> Circuit:
+    """Only those of the ways in which every decision takes what is allowed."""
+    known: dict[int, Circuit] = {}
+    for part in _inner_first(circuit):
+        match part:
+            case Made(decision, items):
+                known[id(part)] = part if allowed(decision, items) else NOTHING
+            case Either(parts):
+                known[id(part)] = either(known[id(inner)] for inner in parts)
+            case All(parts):
+                known[id(part)] = both(*(known[id(inner)] for inner in parts))
+    return known[id(circuit)]

@@ -1,0 +1,31 @@
+"""An architecture of a space as a network of its own: derived, and elaborated again."""
+
+from __future__ import annotations
+
+from hdas_dsl import ast
+from hdas_dsl.diagnostics import HspError
+from hdas_dsl.modules import Loader
+from hdas_dsl.printer import print_module
+
+from ..decide import Decisions
+from ..derivation import derive_module
+from ..elaborate import Elaborated, elaborate
+from ..values import Function
+
+
+def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
+    """The network that decisions select.
+
+    Raises:
+        HspError: there is none.
+    """
+    unit = space.root.instance.unit
+    text = print_module(derive_module(space, chosen))
+    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
+    assert instance is not None, "a derived module parses (law 2)"
+    definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
+    assert isinstance(definition, ast.GraphDef)
+    found, diagnostics = elaborate(instance, Function(definition, instance))
+    if found is None:
+        raise HspError(diagnostics)
+    return found

@@ -1,0 +1,49 @@
+"""How well decisions score: the sum of their log-probabilities, as a formula like that of a cost.
+
+A decision that does not exist counts as well, at its strongest item: so the derivation rule (`decide.strongest`) is the
+best there is. The candidates of a pick between menus count where they are picked, as strong as the rule measures them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..decide import Decisions
+from ..graph import Decision, DecisionKind
+from ..settings import By
+from .conditions import Monomial, holds
+
+
+def scores_of(
+    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
+) -> dict[Monomial, float]:
+    """The score as a formula."""
+    found: dict[Monomial, float] = {}
+    candidates = {path for decision in decisions.values() for path in decision.candidates}
+    for path, decision in decisions.items():
+        if decision.kind is DecisionKind.ANY:
+            for item, alpha in enumerate(alphas[path]):
+                # log sigmoid(a) where it is taken, log sigmoid(-a) elsewhere: their difference is a.
+                found[frozenset()] = found.get(frozenset(), 0.0) - float(np.logaddexp(0, alpha))
+                found[frozenset([(path, item)])] = alpha
+        elif decision.candidates:
+            for index, candidate in enumerate(decision.candidates):
+                name = candidate or ""
+                strengths = list(alphas[name]) if by is By.LOGIT else log_softmax(alphas[name])
+                for item, strength in enumerate(strengths):
+                    found[frozenset([(path, index), (name, item)])] = strength
+        elif path not in candidates:
+            for item, strength in enumerate(log_softmax(alphas[path])):
+                found[frozenset([(path, item)])] = strength
+    return found
+
+
+def log_softmax(values: Sequence[float]) -> list[float]:
+    total = float(np.logaddexp.reduce(np.asarray(values, dtype=float)))
+    return [value - total for value in values]
+
+
+def score_of(scores: Mapping[Monomial, float], chosen: Decisions) -> float:
+    return sum(score for items, score in scores.items() if holds(items, chosen))
