@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-kernel", action="store_true", help="the optimised lowering without its C++ kernel")
     parser.add_argument("--rounds", type=int, default=7, help="steps of each contender, alternating (7)")
     parser.add_argument("--seconds", type=float, default=100, help="stop timing after these, but not before 3 rounds")
-    parser.add_argument("--equality-batch", type=int, default=4, help="images of the comparison; 0: no comparison (4)")
+    parser.add_argument("--equality-batch", type=int, default=8, help="images of the comparison; 0: no comparison (8)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 

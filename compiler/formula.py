@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count as numbers
 from itertools import product
 from typing import TypeAlias
 
@@ -173,17 +175,50 @@ class _Counting:
         pending = {name for name in often if often[name] > 1 or name in tied} - shared
         kept = shared | pending
         parts = fold([self.product(unit, kept & names) for unit, names in zip(units, reached, strict=True)])
+        return _multiplied(self.without(pending, parts, shared))
+
+    def without(self, pending: set[str], parts: list[Polynomial], shared: frozenset[str]) -> list[Polynomial]:
+        """Factors of the same product in which the pending copies and decisions stand no more.
+
+        A copy can go once no other may still bring it, likewise a decision; those that fewest parts have go first.
+        """
         inner = {name: self.reach(self.copies[name]) for name in pending if name in self.copies}
+        bringing = Counter(name for copy, names in inner.items() for name in (names & pending) - {copy})
+        live: dict[int, Polynomial] = {}
+        holders: dict[str, set[int]] = {name: set() for name in pending}
+        queue: list[tuple[int, str]] = []
+        indices = numbers()
+
+        def changed(names: Iterable[str]) -> None:
+            for name in names:
+                if name in pending and not bringing[name]:
+                    heappush(queue, (len(holders[name]), name))
+
+        def place(part: Polynomial) -> None:
+            index = next(indices)
+            live[index] = part
+            for name in _names(part) & pending:
+                holders[name].add(index)
+
+        for part in parts:
+            place(part)
+        changed(pending)
         while pending:
-            # A copy can go once no other may still bring it, likewise a decision; the cheapest first.
-            ready = [name for name in pending if not any(name in inner[c] for c in pending if c in inner and c != name)]
-            name = min(ready, key=lambda name: (sum(_has(part, name) for part in parts), name))
+            size, name = heappop(queue)
+            if name not in pending or size != len(holders[name]):
+                continue  # an entry from before it changed
             pending.remove(name)
-            here = _multiplied([part for part in parts if _has(part, name)])
-            parts = [part for part in parts if not _has(part, name)]
+            merged = [(index, live.pop(index)) for index in sorted(holders.pop(name))]
+            touched = frozenset().union(*(_names(part) for _, part in merged)) & pending
+            for other in touched:
+                holders[other].difference_update(index for index, _ in merged)
             value = self.product(self.copies[name], (shared | pending) & inner[name]) if name in inner else UNIT
-            parts.append(_replaced(here, name, value))
-        return _multiplied(parts)
+            made = _replaced(_multiplied(part for _, part in merged), name, value)
+            place(made)
+            brought = inner.get(name, frozenset()) & pending
+            bringing.subtract(brought - {name})
+            changed(touched | brought | _names(made))
+        return list(live.values())
 
     def factor(self, factor: Factor, shared: frozenset[str]) -> Polynomial:
         match factor:
@@ -219,19 +254,25 @@ class _Counting:
 
 def _merged(formula: Product) -> Product:
     """What depends on a decision of the same product, put below the items of that decision."""
-    factors = list(formula)
-    for factor in factors:
+    bound: dict[str, list[Given]] = {}
+    for factor in formula:
+        if isinstance(factor, Given):
+            for name in factor.decisions:
+                bound.setdefault(name, []).append(factor)
+    below: set[int] = set()
+    made: dict[int, Decide] = {}
+    for factor in formula if bound else ():
         if isinstance(factor, Decide):
             name = factor.decision
-            bound = [f for f in factors if isinstance(f, Given) and name in f.decisions]
-            if bound:
+            here = [f for f in bound.pop(name, ()) if id(f) not in below]
+            if here:
+                below.update(map(id, here))
                 items = (
-                    None if item is None else (*item, *(f for b in bound for f in _under(b, name, number)))
+                    None if item is None else (*item, *(f for b in here for f in _under(b, name, number)))
                     for number, item in enumerate(factor.items)
                 )
-                rest = [Decide(name, tuple(items)) if f is factor else f for f in factors if f not in bound]
-                return _merged(tuple(rest))
-    return formula
+                made[id(factor)] = Decide(name, tuple(items))
+    return tuple(made.get(id(factor), factor) for factor in formula if id(factor) not in below)
 
 
 def _under(factor: Given, decision: str, item: int) -> Product:
@@ -246,8 +287,8 @@ def _named(tag: Tag) -> str:
     return tag if isinstance(tag, str) else tag[0]
 
 
-def _has(part: Polynomial, name: str) -> bool:
-    return any(_named(tag) == name for monomial in part for tag in monomial)
+def _names(part: Polynomial) -> frozenset[str]:
+    return frozenset(_named(tag) for monomial in part for tag in monomial)
 
 
 def _replaced(part: Polynomial, name: str, value: Polynomial) -> Polynomial:

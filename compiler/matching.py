@@ -174,6 +174,8 @@ class Matcher:
         found: Found = {}
         for table, other in ((mine.bindings, theirs.bindings), *_families(mine, theirs)):
             for name, value in table.items():
+                if mine.prune and name not in other:
+                    continue
                 if isinstance(value, Var) and len(value.decisions) == 1 and isinstance(value.values[0], int | float):
                     given = other.get(name)
                     path = value.decisions[0]

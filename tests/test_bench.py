@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from compiler.passes import PASSES
+
 BENCH = Path(__file__).parent.parent / "bench"
 
 DARTS = BENCH.parent / "spaces" / "darts.hsp"
@@ -187,6 +189,31 @@ def test_a_peer_that_computes_something_else_is_seen(checkout: Path) -> None:
     done = subprocess.run([sys.executable, "-c", COMPARE, DARTS, checkout], cwd=BENCH, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 1e-3
+
+
+@pytest.mark.slow
+def test_search() -> None:
+    sizes = ["--set", "c=4", "--set", "cells=3", "--set", "batch=4", "--images", 16, "--threads", 1]
+    found = figures("search", DARTS, "--data", "fake", *sizes, "--epochs", 1)
+    assert (found["steps"], len(found["epochs"])) == (2, 1)
+    assert sum(found["parts"].values()) == pytest.approx(found["seconds"])
+    assert all(found["parts"][part] > 0 for part in ("data", "alpha step", "weight step", "evaluation and checkpoint"))
+
+
+def test_compile() -> None:
+    (found,) = figures("compile", "--shapes", "fresh", "--most", 100)
+    assert [size["edges"] for size in found["sizes"]] == [33, 99]
+    assert list(found["exponents"]) == [
+        *("parse", "print", "check", "elaborate", "count and cost"),
+        *(item.name for item in PASSES),
+        "lower",
+    ]
+
+
+def test_the_exponent_is_the_slope() -> None:
+    code = "from compile import exponent; print(exponent([(n, 1e-3 * n**1.5) for n in (1, 100, 1000, 10000)]))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCH, capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(1.5), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from torch import fx, nn
 from ..decide import strongest
 from ..elaborate import Elaborated
 from ..lower import lower
-from ..passes import run_passes
+from ..passes import FLATTEN, run_passes
 from ..passes.rewrite import without_dead
 from ..settings import By
 from .derived import derived
@@ -102,8 +102,8 @@ def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock =
 
 
 def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf_counter) -> float:
-    """Milliseconds of an architecture as a whole, without its auxiliary head."""
-    graph = run_passes(network.block.graph)
+    """Milliseconds of an architecture as a whole: as it is written, and without its auxiliary head."""
+    graph = run_passes(network.block.graph, (FLATTEN,))
     graph.aux = None
     module = lower(without_dead(graph, set()), {}).eval()
     with _quiet(how):

@@ -165,15 +165,15 @@ class Core(ABC):
     def mix(
         self, decisions: tuple[str, ...], cases: dict[tuple[int, ...], Tensor], text: Text, spot: str, span: Span
     ) -> Tensor:
-        """The weighted sum of one tensor per assignment; equal tensors stand in it once."""
+        """The weighted sum of one tensor per assignment, in their order; equal tensors stand in it once."""
         rows: dict[Tensor, list[tuple[int, ...]]] = {}
         for assignment, tensor in cases.items():
             rows.setdefault(tensor, []).append(assignment)
         tensors = tuple(rows)
         if len(tensors) == 1:
             return tensors[0]
-        sizes = tuple(len(self.decisions[decision].items) for decision in decisions)
-        shape = self.shape_of_one(decisions, sizes, [cases[a] for a in Var(decisions, sizes, ()).assignments()], span)
+        sizes = tuple(1 + max(items) for items in zip(*cases, strict=True))
+        shape = self.shape_of_one(decisions, sizes, tuple(cases.values()), span)
         payload = Mix(decisions, tuple(tuple(rows[tensor]) for tensor in tensors))
         return text.add(spot, payload, shape, tensors, span)
 
