@@ -513,3 +513,12 @@ def test_an_installed_dataset_is_imported_only_when_it_is_loaded(
     assert "mine_data" not in sys.modules
     assert load_data(settings.data, Path()).shape == (1, 2, 2)
     assert sys.modules.pop("mine_data")
+
+
+def test_a_network_of_positions_has_labels_at_each():
+    data = load_data(Fake(classes=3, count=6, channels=1, size=8), Path("nowhere"))
+    images, labels = data.everywhere((2, 4)).train.__getitems__([0, 1, 2])
+    plain_images, plain = data.train.__getitems__([0, 1, 2])
+    assert torch.equal(images, plain_images)
+    assert labels.shape == (3, 2, 4)
+    assert all(torch.equal(labels[:, i, j], plain) for i in range(2) for j in range(4))

@@ -93,7 +93,7 @@ def check_equal(searched: Elaborated, seed: int) -> None:
     assert naive.state_dict().keys() | {"baseline"} == one.state_dict().keys()
     chosen, x = random_decisions(searched, seed), images(searched)
     expected = naive.eval()(x, {p: w.double() for p, w in one_hot(searched.decisions, chosen).items()})
-    assert_same({"output": one.eval()(x, chosen)}, {"output": expected}, 1e-12)
+    assert_same({"output": one.eval()(x, chosen)}, {"output": expected}, 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -195,7 +195,7 @@ def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
     expected = naive(x, ones)
     soft = {p: torch.rand(d.alphas, dtype=torch.float64).requires_grad_() for p, d in searched.decisions.items()}
     actual = hard.straight(x, chosen, {p: s for p, s in soft.items() if len(s)})
-    assert_same({"output": actual}, {"output": expected}, 1e-12)
+    assert_same({"output": actual}, {"output": expected}, 1e-9)
     direction = torch.randn_like(expected)
     (expected * direction).sum().backward()
     (actual * direction).sum().backward()
@@ -258,6 +258,37 @@ def check_derived(searched: Elaborated, seed: int) -> bool:
     x = images(searched)
     assert_same({"output": one(x, chosen)}, {"output": network(x)}, 1e-10)
     return True
+
+
+SIZES = """\
+hsp 1
+op down(x; c) = x -> conv(3, c, 2) -> batch_norm -> relu
+op same(x; c) = x -> conv(3, c) -> batch_norm -> relu
+op residual(x) = x + (x -> conv(3) -> batch_norm)
+
+cell Cell(x) {
+  output x -> (conv(k = 3) | residual | conv(k = 1)) -> batch_norm
+}
+
+network Net(image: [3, 16, 16]) {
+  a = image -> (down(c = 8) | same(c = 4) | down(c = 6))
+  b = a -> Cell@0 -> (down(c = 2 * a.c) | same(c = 8))
+  c = pick 1 of (a, b)
+  output c -> residual -> Cell@1 -> avg_pool(3, stride = 1 | 2) -> classifier(10)
+}
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_widths_and_resolutions_that_differ(seed):
+    """What follows a choice of shapes has a shape that depends on it."""
+    searched = space(SIZES)
+    assert searched.refusals
+    assert check_derived(searched, seed)
+    hard = HardGumbel(searched, Temperature(Constant(value=1.0), 1))
+    torch.manual_seed(seed)
+    hard(images(searched).float()).sum().backward()
+    assert hard.alphas["Net.a.choice"].grad is not None
 
 
 def test_open_widths():

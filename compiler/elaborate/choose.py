@@ -288,4 +288,5 @@ class Choosing(Core):
             many = "any number" if picked.take is None else str(picked.take)
             raise Fault(Code.KIND, span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
         name = spot or f"{frame.name}.in"
-        return frame.text.add(name, Prim("add"), picked.items[0].shape, picked.items, span)
+        shape = self.shape_of_one((picked.decision,), (len(picked.items),), picked.items, span)
+        return frame.text.add(name, Prim("add"), shape, picked.items, span)

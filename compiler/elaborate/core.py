@@ -13,7 +13,7 @@ from hdas_dsl.source import Span
 
 from ..formula import Factor, Product, given
 from ..graph import Block, Decision, Extent, Mix, Shape
-from ..symbolic import MOST, Open, TooLarge, Var, settle, spread
+from ..symbolic import MOST, Open, TooLarge, Var, lift, settle, spread
 from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from .state import Copy, Fault, Frame, Silent, Text
 
@@ -165,21 +165,40 @@ class Core(ABC):
     def mix(
         self, decisions: tuple[str, ...], cases: dict[tuple[int, ...], Tensor], text: Text, spot: str, span: Span
     ) -> Tensor:
-        """The weighted sum of one tensor per assignment; equal tensors stand in it once."""
+        """The weighted sum of one tensor per assignment, in their order; equal tensors stand in it once."""
         rows: dict[Tensor, list[tuple[int, ...]]] = {}
         for assignment, tensor in cases.items():
             rows.setdefault(tensor, []).append(assignment)
         tensors = tuple(rows)
         if len(tensors) == 1:
             return tensors[0]
-        first = tensors[0]
-        for other in tensors[1:]:
-            if other.shape != first.shape:
-                path = " and ".join(decisions)
-                self.refuse(span, f"cannot be mixed: {first.shape} here, {other.shape} there ({path})")
-                break
+        sizes = tuple(1 + max(items) for items in zip(*cases, strict=True))
+        shape = self.shape_of_one(decisions, sizes, tuple(cases.values()), span)
         payload = Mix(decisions, tuple(tuple(rows[tensor]) for tensor in tensors))
-        return text.add(spot, payload, first.shape, tensors, span)
+        return text.add(spot, payload, shape, tensors, span)
+
+    def shape_of_one(
+        self, decisions: tuple[str, ...], sizes: tuple[int, ...], tensors: Sequence[Tensor], span: Span
+    ) -> Shape:
+        """The shape of one of several tensors, one for each assignment: where they differ, it is undecided."""
+        shapes = [tensor.shape for tensor in tensors]
+        first, other = shapes[0], next((shape for shape in shapes if shape != shapes[0]), None)
+        if other is None:
+            return first
+        path = " and ".join(decisions)
+        here, there = ("x".join(map(str, shape.largest)) for shape in (first, other))
+        here, there = (here, there) if here != there else (str(first), str(other))
+        self.refuse(span, f"cannot be mixed: {here} here, {there} there ({path})")
+        if any(len(shape.dims) != len(first.dims) for shape in shapes):
+            return first
+        which = Var(decisions, sizes, tuple(range(len(shapes))))
+        # What is open follows from its readers, whichever it is.
+        return Shape(
+            tuple(
+                dims[0] if any(isinstance(dim, Open) for dim in dims) else lift(lambda i, *each: each[i], which, *dims)
+                for dims in zip(*(shape.dims for shape in shapes), strict=True)
+            )
+        )
 
     # ------------------------------------------------------------ small helpers
 

@@ -108,8 +108,9 @@ class HardGumbel(OnePath):
 
     def straight(self, images: Tensor, chosen: Decisions, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
-        hard = one_hot(self.space.decisions, chosen)
-        weights = {path: hard[path].to(values) + (values - values.detach()) for path, values in soft.items()}
+        weights = {path: hard.to(images) for path, hard in one_hot(self.space.decisions, chosen).items()}
+        for path, values in soft.items():
+            weights[path] = weights[path].to(values) + (values - values.detach())
         return self.operations(images, chosen, _Weights(weights, self))
 
 
