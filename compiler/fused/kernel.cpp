@@ -592,8 +592,8 @@ void copy_rows(const T* from, int64_t rows, int64_t ld, int64_t c, const T* offs
 }
 
 // total[i][j] += sum over rows of a[row][i] b[row][j], for BLOCKS vectors of j from `first` on.
-template <typename T, int BLOCKS>
-void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b, int64_t first, T* total) {
+template <typename T, int BLOCKS, typename To>
+void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b, int64_t first, To* total) {
     constexpr int width = Vector<T>::width, TILE = BLOCKS == 1 ? width : BLOCKS == 2 ? 8 : 4;
     const int64_t wide = q / width;
     for (int64_t tile = 0; tile < p; tile += TILE) {
@@ -606,17 +606,19 @@ void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b
         }
         for (int i = 0; i < TILE; i++)
             for (int j = 0; j < BLOCKS; j++) {
-                T* to = total + (tile + i) * q + (first + j) * width;
-                store<T>(to, load(to) + sum[i][j], width);
+                To* to = total + (tile + i) * q + (first + j) * width;
+                for (int k = 0; k < width; k++) to[k] += sum[i][j][k];
             }
     }
 }
 
 // Adds to `total` (p, q) the products of the columns of some rows of a and b, the means of b's taken off both.
-template <typename T>
-void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, const T* mean, T* total,
-                std::vector<V<T>>& left, std::vector<V<T>>& right) {
+template <typename T, typename To>
+void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, const T* mean,
+                To* total, std::vector<V<T>>& left, std::vector<V<T>>& right) {
     constexpr int width = Vector<T>::width;
+    // In double after few rows: what becomes of a covariance may cancel.
+    const int64_t step = sizeof(To) > sizeof(T) ? 32 : CHUNK;
     const bool same = a == b;
     left.resize(CHUNK * p / width);
     if (!same) right.resize(CHUNK * q / width);
@@ -624,18 +626,23 @@ void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_
         const int64_t rows = std::min(m - start, CHUNK);
         copy_rows(a + start * lda, rows, lda, p, mean, left.data());
         if (!same) copy_rows(b + start * ldb, rows, ldb, q, mean, right.data());
-        const V<T>* vectors = same ? left.data() : right.data();
-        int64_t first = 0;
-        for (; first + 4 <= q / width; first += 4) outer_tile<T, 4>(rows, p, left.data(), q, vectors, first, total);
-        for (; first + 2 <= q / width; first += 2) outer_tile<T, 2>(rows, p, left.data(), q, vectors, first, total);
-        for (; first < q / width; first++) outer_tile<T, 1>(rows, p, left.data(), q, vectors, first, total);
+        const int64_t wide = q / width;
+        for (int64_t row = 0; row < rows; row += step) {
+            const int64_t some = std::min(step, rows - row);
+            const V<T>* const scalars = left.data() + row * p / width;
+            const V<T>* const vectors = (same ? left.data() : right.data()) + row * wide;
+            int64_t first = 0;
+            for (; first + 4 <= wide; first += 4) outer_tile<T, 4>(some, p, scalars, q, vectors, first, total);
+            for (; first + 2 <= wide; first += 2) outer_tile<T, 2>(some, p, scalars, q, vectors, first, total);
+            for (; first < wide; first++) outer_tile<T, 1>(some, p, scalars, q, vectors, first, total);
+        }
     }
 }
 
 // to = the sum over images of parts, (size) each, divided by `by`; inside a parallel region.
-template <typename T, typename To>
-void add_up_parts(const std::vector<T>& parts, int64_t n, int64_t size, double by, To* to) {
-    constexpr int width = Vector<T>::width;
+template <typename From, typename To>
+void add_up_parts(const std::vector<From>& parts, int64_t n, int64_t size, double by, To* to) {
+    constexpr int width = 8;
 #pragma omp for schedule(static)
     for (int64_t at = 0; at < size; at += width) {
         double sum[width] = {};
@@ -773,7 +780,8 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
                          double* covariance, int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t c = g.c, pixels = g.ho * g.wo;
-    std::vector<T> means(mean ? g.n * c : 0), parts(mean ? g.n * c * c : 0);
+    std::vector<T> means(mean ? g.n * c : 0);
+    std::vector<double> parts(mean ? g.n * c * c : 0);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
@@ -787,10 +795,10 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
             }
             const T* const of_image = z + image * pixels * g.ldz;
             if (mean)
-                outer_rows<T>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
+                outer_rows<T, double>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
                               parts.data() + image * c * c, left, right);
         }
-        if (mean) add_up_parts<T>(parts, g.n, c * c, static_cast<double>(g.n * pixels), covariance);
+        if (mean) add_up_parts(parts, g.n, c * c, static_cast<double>(g.n * pixels), covariance);
     }
     if (!mean) return;
     for (int64_t i = 0; i < c; i++) {
@@ -799,8 +807,8 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
         mean[i] = static_cast<T>(sum / static_cast<double>(g.n));
     }
     std::vector<V<T>> left, right;
-    std::vector<T> between(c * c);
-    outer_rows<T>(g.n, c, c, means.data(), c, c, means.data(), mean, between.data(), left, right);
+    std::vector<double> between(c * c);
+    outer_rows<T, double>(g.n, c, c, means.data(), c, c, means.data(), mean, between.data(), left, right);
     for (int64_t i = 0; i < c * c; i++) covariance[i] += between[i] / static_cast<double>(g.n);
 }
 
@@ -877,10 +885,10 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, c
             for (int64_t first = 0; again && first < ci; first += Vector<T>::width)
                 filter_item<T>(g, input, taps.data(), in.x, before.scales(), before.shifts(), t.relu, before.taps(in), again,
                                image, first);
-            outer_rows<T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, ci, g.ldz, z + image * pixels * g.ldz, nullptr,
+            outer_rows<T, T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, ci, g.ldz, z + image * pixels * g.ldz, nullptr,
                           parts.data() + image * co * ci, left, right);
         }
-        add_up_parts<T>(parts, g.n, co * ci, 1, from_matrix.data());
+        add_up_parts(parts, g.n, co * ci, 1, from_matrix.data());
     }
     T to_share = 0;
     if (!kept.mean) {
