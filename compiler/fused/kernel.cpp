@@ -659,10 +659,7 @@ inline void combine_tile(int64_t ka, int64_t lda, const T* a, const T* A, int64_
     constexpr int width = Vector<T>::width;
     V<T> sum[ROWS][BLOCKS];
     for (int r = 0; r < ROWS; r++)
-        for (int j = 0; j < BLOCKS; j++) {
-            sum[r][j] = c ? load(c + j * width) : V<T>{};
-            if (add) sum[r][j] += load(out + r * ldo + j * width);
-        }
+        for (int j = 0; j < BLOCKS; j++) sum[r][j] = c ? load(c + j * width) : V<T>{};
     for (int64_t k = 0; k < ka; k++)
         for (int j = 0; j < BLOCKS; j++) {
             const V<T> matrix = load(A + k * columns + j * width);
@@ -674,7 +671,11 @@ inline void combine_tile(int64_t ka, int64_t lda, const T* a, const T* A, int64_
             for (int r = 0; r < ROWS; r++) sum[r][j] += b[r * ldb + k] * matrix;
         }
     for (int r = 0; r < ROWS; r++)
-        for (int j = 0; j < BLOCKS; j++) store<T>(out + r * ldo + j * width, sum[r][j], width);
+        for (int j = 0; j < BLOCKS; j++) {
+            // Only now, in one addition: a large sum would lose digits with every product.
+            if (add) sum[r][j] += load(out + r * ldo + j * width);
+            store<T>(out + r * ldo + j * width, sum[r][j], width);
+        }
 }
 
 template <typename T, int BLOCKS, int ROWS>
