@@ -139,6 +139,12 @@ SMALL = {
     "picks": net("n[i < 2] = (a | b)(sum(x, pick any of (x, earlier n)))", "output concat(n) -> conv(1, 4)"),
     "zeros": net("n[i < 2] = sum((a | b | none | same)(each (x, earlier n)))", "output last of n"),
     "numbers": net("output conv(x, k = 1 | 3) + conv(x, k = 1 | 3 | 5) + conv(x, k = 1 | 3)"),
+    "numbers that overlap": net(
+        "u = f(x, k = 1 | 3)",
+        "v = sum(pick 1 of (a | f(k = 3))(each (x, u)))",
+        "output v",
+        more="op f(x; k) = x -> conv(k)\n",
+    ),
     "one decision twice": net("f = a | b", "output (x -> f -> f) + (x -> f)"),
     "sizes": net("n[i < 1 | 2 | 3] = prev(x) -> (a | b)", "m[i < 1 | 2] = prev(x) -> (a | b)", "output n0 + last of m"),
     "a tied cell": net("output C(x) + C(C(x))", more=cell("output (a | b)(x) + (a | b)(x)")),

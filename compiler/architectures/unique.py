@@ -8,7 +8,7 @@ without it, and Burnside's lemma counts their labellings up to symmetry. That le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
@@ -336,10 +336,14 @@ def _skeleton(label: Label) -> Label:
 
 
 def _full(label: Label) -> Iterator[Label]:
-    """All labels that the variables of a label allow."""
+    """All labels that the variables of a label allow, each with its parameters in the order of their names."""
     if len(label) == 1 and isinstance(label[0], Variable):
-        for item in label[0].domain:
-            assert isinstance(item, tuple)
-            yield item
-        return
-    yield from product(*(sorted(p.domain, key=str) if isinstance(p, Variable) else (p,) for p in label))
+        labels: Iterable[Label] = (item for item in label[0].domain if isinstance(item, tuple))
+    else:
+        labels = product(*(sorted(p.domain, key=str) if isinstance(p, Variable) else (p,) for p in label))
+    for what, *parts in labels:
+        # A variable stands for all parameters that depend on its decision.
+        flat: list[object] = []
+        for part in parts:
+            flat += part if isinstance(part, tuple) and part and isinstance(part[0], tuple) else (part,)
+        yield (what, *sorted(flat, key=str))
