@@ -15,6 +15,7 @@ from compiler import cli
 from compiler.cost import Costs
 from compiler.costs import optimum
 from compiler.costs.optimum import Range, Variables, maximum, minimum, range_of
+from compiler.costs.prices import Undefined
 from compiler.elaborate import Elaborated
 from compiler.quantities import Total
 from compiler.requirements import Asked, Requirements
@@ -88,7 +89,10 @@ def test_with_small_tables_it_is_a_bound(text, largest):
 def test_pruned_spaces_lie_between_their_bounds(text, name):
     searched = space(text)
     assume(searched.decisions and next(every(searched), None) is not None)
-    span = ranged(searched, name)
+    try:
+        span = ranged(searched, name)
+    except Undefined:
+        assume(False)  # a width is open
     for count, chosen in enumerate(every(searched)):
         if count % 7:
             continue

@@ -103,7 +103,7 @@ def test_four_times_the_space_takes_four_times_the_work(shape, size, passes):
     work(shape(1), passes)  # what is compiled or read once in a process
     small, large = work(shape(size), passes), work(shape(4 * size), passes)
     for stage, calls in small.items():
-        assert large[stage] < 4.5 * calls, f"{stage}: {calls} calls grow to {large[stage]}"
+        assert large[stage] < 5 * calls, f"{stage}: {calls} calls grow to {large[stage]}"
 
 
 def test_steps_of_a_long_family():

@@ -70,7 +70,7 @@ class Step:
         """Its label, unless that depends on decisions."""
         if any(isinstance(value, Var) for value in self.params.values()):
             return None
-        return (self.what, *((name, value if is_number(value) else None) for name, value in self.params.items()))
+        return (self.what, *((name, _told(value)) for name, value in self.params.items()))
 
 
 @dataclass(eq=False)
@@ -149,6 +149,11 @@ class Reader:
 
     def is_copy(self, block: Block) -> bool:
         return block.copy is not None and block.copy in self.copies
+
+
+def _told(value: object) -> object:
+    """A parameter in a label; open widths are alike, since they follow from the graph."""
+    return "open" if isinstance(value, Open) else value if is_number(value) else None
 
 
 def is_number(value: object) -> bool:

@@ -26,6 +26,8 @@ Monomial: TypeAlias = "frozenset[Literal]"
 ALWAYS: Monomial = frozenset()
 
 MOST = 4096
+MOST_COMPARED = 1024
+"""Of these, how many are compared with each other."""
 """How many alternatives of the existence of one node are told apart."""
 
 
@@ -120,7 +122,7 @@ class Conditions:
     @staticmethod
     def minimal(conditions: Collection[Monomial]) -> set[Monomial]:
         """Without what others imply."""
-        if len(conditions) > MOST:
+        if len(conditions) > MOST_COMPARED:
             raise Entangled
         return {m for m in conditions if not any(other < m for other in conditions)}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -140,13 +141,21 @@ def order(variables: Variables, scopes: Iterable[Sequence[int]]) -> list[int]:
     for scope in scopes:
         for index in scope:
             neighbours.setdefault(index, set()).update(other for other in scope if other != index)
+    sizes = {index: variables.size(around) for index, around in neighbours.items()}
+    queue = [(size, index) for index, size in sizes.items()]
+    heapify(queue)
     found: list[int] = []
-    while neighbours:
-        index = min(neighbours, key=lambda i: (variables.size(neighbours[i]), i))
+    while queue:
+        size, index = heappop(queue)
+        if sizes.get(index) != size:
+            continue  # an entry from before it changed
         around = neighbours.pop(index)
+        del sizes[index]
         for other in around:
             neighbours[other] |= around - {other}
             neighbours[other].discard(index)
+            sizes[other] = variables.size(neighbours[other])
+            heappush(queue, (sizes[other], other))
         found.append(index)
     return found
 

@@ -73,11 +73,11 @@ def _is_plain_torch(sources: Sequence[Tensor]) -> bool:
     """Whether torch has to see every operation: it casts them, compiles them, or differentiates them in its own way."""
     x = sources[0]
     return (
-        torch.is_autocast_enabled(x.device.type)
+        x.device.type == "meta"
+        or torch.is_autocast_enabled(x.device.type)
         or x.dtype not in (torch.float32, torch.float64)
         or torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or x.device.type == "meta"
     )
 
 

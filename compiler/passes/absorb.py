@@ -18,10 +18,10 @@ from .target import Target
 def absorb(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take what stands before pointwise and depthwise convolutions into the sums that they are terms of."""
     # Projections first, so that a filter is still there to be taken in; then the filters that are left.
-    return _absorb(_absorb(graph, target, is_projection), target, is_filter)
+    return _absorb(_absorb(graph, target, lambda node, _: is_projection(node)), target, is_filter)
 
 
-def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node], bool]) -> SpaceGraph:
+def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node], bool]) -> SpaceGraph:
     may_take = taker(graph)
     at = {node.name: index for index, node in graph.order()}
 
@@ -40,13 +40,13 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node], boo
             if term.filter is not None or not may_take(source, node):
                 return None
             is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
-            if (term.projection is not None and is_filter(source)) or is_pooled:
+            if (term.projection is not None and is_filter(source, result.node(below[0]))) or is_pooled:
                 return (replace(term, filter=part_of(result, index)),), below
             return None
 
         if isinstance(node.payload, Sum):
             return take_in(node, node.payload.terms, sources, result, inner)
-        if becomes_sum(node):
+        if sources and becomes_sum(node, result.node(sources[0])):
             part = part_of(graph, at[node.name])
             term = Term(projection=part) if is_projection(node) else Term(filter=part)
             return take_in(node, (term,), sources, result, inner)

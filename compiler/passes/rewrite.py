@@ -88,11 +88,11 @@ def is_projection(node: Node) -> bool:
     return (values["k"], values["stride"], values["groups"], values["bias"], values["pad"]) == (1, 1, 1, False, 0)
 
 
-def is_filter(node: Node) -> bool:
-    """Whether a node is a depthwise convolution, an image filtered channel by channel."""
+def is_filter(node: Node, source: Node) -> bool:
+    """Whether a node is a depthwise convolution: an image filtered channel by channel."""
     if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
         return False
-    values, width = node.payload.values, node.shape.c
+    values, width = node.payload.values, source.shape.c
     return values["groups"] == values["c"] == width and not values["bias"] and values["k"] != 1
 
 
