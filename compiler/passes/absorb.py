@@ -37,7 +37,7 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
                     taken = replace(term, before=part_of(result, below[0]), relu=True)
                     return (taken,), result.sources(below[0])
                 return (replace(term, relu=True),), below
-            if term.filter is not None or not may_take(source, node):
+            if term.filter is not None or not below or not may_take(source, node):
                 return None
             is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
             if (term.projection is not None and is_filter(source, result.node(below[0]))) or is_pooled:
