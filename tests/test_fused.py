@@ -150,7 +150,7 @@ def kept(machine, name="darts.hsp", **args) -> set[str]:
 def test_passes_are_weighed_for_the_machine():
     """Algebra of many small operations pays where the kernel has it as one, and not where each is launched."""
     everywhere = {"flatten", "idle", "drop_none", "share", "accumulate"}
-    assert kept(CPU_WITH_KERNEL) == {item.name for item in PASSES}
+    assert kept(CPU_WITH_KERNEL) == {item.name for item in PASSES} - {"layout"}
     assert everywhere < kept(CPU)
     assert everywhere < kept(CUDA)
     assert not {"fold", "absorb"} & (kept(CUDA) | kept(CPU))

@@ -591,6 +591,17 @@ void copy_rows(const T* from, int64_t rows, int64_t ld, int64_t c, const T* offs
         }
 }
 
+// A vector added to what is in memory, there maybe in double.
+inline void add_to(float* to, V<float> value) { store<float>(to, load(to) + value, Vector<float>::width); }
+inline void add_to(double* to, V<double> value) { store<double>(to, load(to) + value, Vector<double>::width); }
+inline void add_to(double* to, V<float> value) {
+    typedef float Half __attribute__((vector_size(32)));
+    Half halves[2];
+    std::memcpy(halves, &value, sizeof(value));
+    for (int i = 0; i < 2; i++)
+        store<double>(to + 8 * i, load(to + 8 * i) + __builtin_convertvector(halves[i], V<double>), 8);
+}
+
 // total[i][j] += sum over rows of a[row][i] b[row][j], for BLOCKS vectors of j from `first` on.
 template <typename T, int BLOCKS, typename To>
 void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b, int64_t first, To* total) {
@@ -607,7 +618,7 @@ void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b
         for (int i = 0; i < TILE; i++)
             for (int j = 0; j < BLOCKS; j++) {
                 To* to = total + (tile + i) * q + (first + j) * width;
-                for (int k = 0; k < width; k++) to[k] += sum[i][j][k];
+                add_to(to, sum[i][j]);
             }
     }
 }
@@ -618,7 +629,7 @@ void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_
                 To* total, std::vector<V<T>>& left, std::vector<V<T>>& right) {
     constexpr int width = Vector<T>::width;
     // In double after few rows: what becomes of a covariance may cancel.
-    const int64_t step = sizeof(To) > sizeof(T) ? 32 : CHUNK;
+    const int64_t step = sizeof(To) > sizeof(T) ? 64 : CHUNK;
     const bool same = a == b;
     left.resize(CHUNK * p / width);
     if (!same) right.resize(CHUNK * q / width);
