@@ -214,9 +214,25 @@ template <typename T>
 V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
                  const T* w, T* z, int64_t image, int64_t first) {
     const int count = columns_in<T>(g.c, first);
-    input.fill(g, x, scale, shift, relu, image, first, count);
     T* const to = z + image * g.ho * g.wo * g.ldz + first;
     V<T> sum = {}, row = {};
+    if (g.k == 1) {  // no filter at all: nothing has to be padded
+        const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
+        const T* const from = x + image * g.h * g.w * g.ldx + first;
+        for (int64_t y = 0; y < g.h; y++) {
+            row = V<T>{};
+            for (int64_t pixel = y * g.w; pixel < (y + 1) * g.w; pixel++) {
+                V<T> value = load(from + pixel * g.ldx, count);
+                if (scale) value = value * s + t;
+                if (relu) value = value > 0 ? value : V<T>{};
+                row += value;
+                store(to + pixel * g.ldz, value, count);
+            }
+            sum += row;
+        }
+        return sum;
+    }
+    input.fill(g, x, scale, shift, relu, image, first, count);
     // Copies: what is captured by reference would be read again behind every store.
     const int64_t width_z = g.wo, ldz = g.ldz;
     const auto emit = [=, &sum, &row](int64_t y, int64_t xx, V<T> value) {
@@ -307,7 +323,7 @@ template <typename T> struct Workspace {
           gradient((g.h + (g.k - 1) * g.dilation) * wide) {}
 };
 
-// The gradients of one image and block of columns; dz is that image's, (ho wo, c), rows g.ldz apart. Before a pool stands
+// The gradients of one image and block of columns; without a filter (k is 1) the taps have none. dz is that image's, (ho wo, c), rows g.ldz apart. Before a pool stands
 // neither norm nor ReLU, and its dx is wanted.
 template <typename T>
 void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, const T* scale, const T* shift,
@@ -315,6 +331,29 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
                           int64_t first) {
     const int count = columns_in<T>(g.c, first);
     const int64_t item = image * ((g.c + Vector<T>::width - 1) / Vector<T>::width) + first / Vector<T>::width;
+    if (g.k == 1) {  // no filter: the gradient goes through the activation as it is
+        const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
+        const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
+        V<T> plain = {}, product = {};
+        const int64_t pixels = image * g.h * g.w;
+        for (int64_t pixel = 0; d.dx && pixel < g.h * g.w; pixel++) {
+            const V<T> from = load(x + (pixels + pixel) * g.ldx + first, count);
+            V<T> value = load(dz + pixel * g.ldz + first, count);
+            if (relu) value = (scale ? from * s + t : from) > 0 ? value : V<T>{};
+            if (d.totals) {
+                plain += value;
+                product += value * (from - middle);
+            }
+            T* const to = d.dx + (pixels + pixel) * d.lddx + first;
+            if (d.add) value += load(to, count);
+            store(to, value, count);
+        }
+        if (d.totals) {
+            d.totals[item * 2] = plain;
+            d.totals[item * 2 + 1] = product;
+        }
+        return;
+    }
     work.input.fill(g, x, scale, shift, relu, image, first, count);
     if (g.kind != CONVOLUTION) {
         std::vector<V<T>>& to = work.gradient;  // as wide as the padded input here
@@ -792,8 +831,7 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
                          double* covariance, int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t c = g.c, pixels = g.ho * g.wo;
-    std::vector<T> means(mean ? g.n * c : 0);
-    std::vector<double> parts(mean ? g.n * c * c : 0);
+    std::vector<T> means(mean ? g.n * c : 0), parts(mean ? g.n * c * c : 0);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
@@ -807,7 +845,7 @@ void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<
             }
             const T* const of_image = z + image * pixels * g.ldz;
             if (mean)
-                outer_rows<T, double>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
+                outer_rows<T, T>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
                               parts.data() + image * c * c, left, right);
         }
         if (mean) add_up_parts(parts, g.n, c * c, static_cast<double>(g.n * pixels), covariance);
