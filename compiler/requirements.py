@@ -161,7 +161,12 @@ class Requirements:
 
     def block(self, item: Asked) -> Block | None:
         """The block that a quantity is about; None for the whole network."""
-        return None if item.total.copy is None else self.costing(item).discrete.copies[item.total.copy].block
+        if item.total.copy is None:
+            return None
+        copies = self.costing(item).discrete.copies
+        if item.total.copy not in copies:
+            raise Undefined(f"there is no '{item.total.copy}' here")
+        return copies[item.total.copy].block
 
 
 def spoken_of(space: Elaborated) -> list[Asked]:
@@ -235,7 +240,7 @@ def _known(wanted: Requirements) -> Callable[[Asked], Amount | None]:
             return None
         try:
             return wanted.amount(item, {})
-        except (Undefined, KeyError):
+        except Undefined:
             return None
 
     return amount

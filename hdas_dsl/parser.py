@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lark import Lark, Token, Tree, UnexpectedToken, v_args
@@ -17,6 +15,7 @@ from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
 from . import ast
+from .cache import cache_folder
 from .depth import check_depth
 from .diagnostics import Code, Diagnostic, HspError
 from .lexer import BROKEN, END, LINE, NOTE, RAW_TERMINALS, TOP_WORDS, lay_out, span_of
@@ -92,15 +91,9 @@ def _lark() -> Lark:
 
 
 def _table() -> str | None:
-    """Where lark keeps the table of the grammar, which takes most of the time of a small check to make.
-
-    It is a pickle, so it lies where only the user writes; where that cannot be, there is none.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(home) / "hdas-dsl"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+    """Where lark keeps the table of the grammar, which takes most of the time of a small check to make: a pickle."""
+    folder = cache_folder()
+    if folder is None:
         return None
     return str(folder / f"grammar-{sys.version_info.major}.{sys.version_info.minor}.lark")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import assert_same, randomize, space
+from programs import assert_same, random_decisions, randomize, space
 from torch.nn import functional as F
 
 from compiler.errors import UsageError
@@ -18,7 +18,7 @@ from compiler.fused.kernel import Filter, Kind, no_kernel
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.passes.estimate import estimate
 from compiler.passes.target import read_bytes
-from compiler.supernet import Supernet
+from compiler.supernet import Supernet, one_hot
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 
@@ -138,6 +138,31 @@ def test_half_precision_takes_the_operations_one_by_one():
         expected, found = naive(images), whole(images)
     assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected.float(), atol=0.1, rtol=0.1)
+
+
+def test_weights_of_another_precision():
+    """`one_hot` gives float32, whatever the network has; the kernel would read it as something else."""
+    searched = space("darts.hsp", **DARTS)
+    naive, whole = (randomize(Supernet(searched, passes)) for passes in ((FLATTEN,), PASSES))
+    whole.load_state_dict(naive.state_dict())
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    weights = one_hot(searched.decisions, random_decisions(searched, 0))
+    assert_same({"output": whole(images, weights)}, {"output": naive(images, weights)})
+
+
+@pytest.mark.parametrize("passes", [(FLATTEN,), PASSES], ids=["naive", "optimised"])
+def test_what_does_not_fit_is_an_error_of_torch(passes):
+    text = """\
+hsp 1
+op norm(x) = batch_norm(x, affine = false)
+
+network Net(x: [8, 8, 8]) {
+  output ((x -> conv(1) -> norm) | (x -> relu -> dwconv(3) -> conv(1) -> norm))
+}
+"""
+    net = Supernet(space(text), passes)
+    with pytest.raises(RuntimeError, match=r"dtype|type"):
+        net(torch.randn(2, 8, 8, 8, dtype=torch.float64))
 
 
 # ---------------------------------------------------------------- which passes

@@ -26,9 +26,10 @@ Monomial: TypeAlias = "frozenset[Literal]"
 ALWAYS: Monomial = frozenset()
 
 MOST = 4096
-MOST_COMPARED = 1024
-"""Of these, how many are compared with each other."""
 """How many alternatives of the existence of one node are told apart."""
+
+MOST_COMPARED = 1024
+"""How many of them are compared with each other, which takes the square of their number."""
 
 
 class Entangled(Exception):

@@ -1,7 +1,7 @@
 """The kernels in C++: built at first use where a compiler is there, cached, else silently unnecessary.
 
 A cached library is found by a hash of everything that it depends on: the source, the command, the compiler and the
-processor, since it is built for just that. `HDAS_KERNEL=off` leaves it out, `HDAS_CACHE` says where to keep it.
+processor, since it is built for just that. `HDAS_KERNEL=off` leaves it out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from hdas_dsl.cache import cache_folder
 
 SOURCE = Path(__file__).with_name("kernel.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fPIC", "-shared", "-fopenmp")
@@ -420,15 +422,15 @@ def _function(name: str, dtype: torch.dtype) -> Any:
 def _library() -> ctypes.CDLL | None:
     """The library, built if it is not in the cache; None where there is no way to have one."""
     compiler = os.environ.get("CXX") or next(filter(shutil.which, ("c++", "g++", "clang++")), None)
-    if compiler is None or os.name != "posix":
+    folder = cache_folder()
+    if compiler is None or folder is None or os.name != "posix":
         return None
     try:
         command = [compiler, *FLAGS, str(SOURCE), *_runtime()]
-        target = _cache() / f"kernel-{_key(command)}.so"
+        target = folder / f"kernel-{_key(command)}.so"
         if not target.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                built = Path(folder) / target.name
+            with tempfile.TemporaryDirectory(dir=folder) as apart:
+                built = Path(apart) / target.name
                 subprocess.run([*command, "-o", str(built)], check=True, capture_output=True, timeout=120)
                 # In one step, so that another process never sees half of it.
                 built.replace(target)
@@ -443,11 +445,6 @@ def _runtime() -> list[str]:
     root = Path(torch.__file__).parent
     found = [path for folder in ("torch.libs", "torch/lib") for path in sorted((root.parent / folder).glob("libgomp*"))]
     return [str(found[0])] if found else []
-
-
-def _cache() -> Path:
-    home = os.environ.get("HDAS_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "hdas-dsl"
 
 
 def _key(command: list[str]) -> str:

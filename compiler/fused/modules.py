@@ -46,7 +46,9 @@ class WeightedSums(nn.Module):
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
     ) -> tuple[Tensor, ...]:
         mixing = self.mixing(vectors)
-        if _is_plain_torch(sources):
+        if mixing is not None:
+            mixing = mixing.to(sources[0].dtype)  # weights may be given in another precision
+        if _is_plain_torch(sources, parts):
             return tuple(operation_by_operation(program, parts, mixing, sources) for program in self.programs)
         return weighted_sums(self.programs, parts, mixing, sources)
 
@@ -69,11 +71,13 @@ class WeightedSum(WeightedSums):
         return result
 
 
-def _is_plain_torch(sources: Sequence[Tensor]) -> bool:
-    """Whether torch has to see every operation: it casts them, compiles them, or differentiates them in its own way."""
+def _is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bool:
+    """Whether torch has to see every operation: it casts them, compiles them, or says what does not fit together."""
     x = sources[0]
+    parameters = (p for part in parts for p in part.parameters(recurse=False))
     return (
-        x.device.type == "meta"
+        any(tensor.dtype != x.dtype or tensor.device != x.device for tensor in (*sources, *parameters))
+        or x.device.type == "meta"
         or torch.is_autocast_enabled(x.device.type)
         or x.dtype not in (torch.float32, torch.float64)
         or torch.compiler.is_compiling()
