@@ -192,6 +192,18 @@ def test_a_budget_computes_again_what_it_takes_without_the_kernel():
     assert estimate(least, CPU).work > estimate(some, CPU).work > estimate(free, CPU).work
 
 
+def test_a_budget_is_worth_time():
+    """Passes that would be left out are run where a step would hold too much without them, and only there."""
+    graph = space("darts.hsp").block.graph
+
+    def held(budget: int | None) -> int:
+        made, _ = weighed(graph, PASSES, Target(CPU, memory_budget=budget, batch=1))
+        return estimate(made, CPU).held
+
+    assert held(10**12) == held(None)
+    assert held(held(None) // 2) <= held(None) // 2
+
+
 def test_weights_start_the_same_for_every_lowering():
     searched = space("darts.hsp", **DARTS)
     states = []

@@ -105,9 +105,12 @@ class Ran:
 
 
 def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[SpaceGraph, list[Ran]]:
-    """Run passes in order on a graph, leaving out those after which a step would cost more."""
+    """Run passes in order on a graph, leaving out those after which a step would cost more.
+
+    While a step holds more than the memory budget, a pass is kept that makes it hold less.
+    """
     ran: list[Ran] = []
-    best = math.inf
+    best, held = math.inf, 0
     pending: list[tuple[Pass, Estimate]] = []
     made = graph
     for item in passes:
@@ -117,11 +120,12 @@ def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[
         if item.prepares:
             continue
         seconds = after.seconds(target)
-        kept = item.trades or seconds <= best
+        is_short = target.memory_budget is not None and held * target.batch > target.memory_budget
+        kept = item.trades or seconds <= best or (is_short and after.held < held)
         ran += [Ran(each.name, cost, kept) for each, cost in pending]
         pending = []
         if kept:
-            graph, best = made, seconds
+            graph, best, held = made, seconds, after.held
         else:
             made = graph
     return graph, ran
