@@ -88,7 +88,7 @@ class TorchTerms:
             return self.running(norm)
         pixels = rows(x)
         if kernel.serves(pixels):
-            mean, variance, rate = kernel.moments(pixels, self.bound.affine(norm).eps)
+            mean, variance, rate = kernel.moments(pixels, self.bound.eps(norm))
         else:
             mean = pixels.mean(0)
             variance = (pixels - mean).square_().mean(0)
@@ -104,7 +104,7 @@ class TorchTerms:
         return holder.running_mean, self.rate(norm, holder.running_var)
 
     def rate(self, norm: int, variance: Tensor) -> Tensor:
-        return torch.rsqrt(variance + self.bound.affine(norm).eps)
+        return torch.rsqrt(variance + self.bound.eps(norm))
 
     def scale(self, norm: int, rate: Tensor, share: Tensor | None) -> Tensor:
         """``share * gamma * rate``."""
@@ -164,8 +164,7 @@ class TorchTerms:
         z = self.operand(step, x, kept.mean_before, kept.rate_before) if kept.z is None else kept.z
         wants_operand = bound.wants_sources[step.source] or bound.wants(step.before) or bound.wants(step.filter)
         to_share, dz = self.output_backward(step, share, z, kept, wants_operand)
-        if step.weight is not None and to_share is not None:
-            bound.to_shares[step.weight] = to_share
+        bound.give_share(step, to_share)
         if dz is not None:
             self.operand_backward(step, x, dz, kept)
 

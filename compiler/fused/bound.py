@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from . import kernel
-from .kernel import Affine, Plain
 from .program import Step
 from .statistics import Statistics
 
@@ -42,17 +41,19 @@ class Bound:
         sources: Sequence[Tensor],
         parameters: Sequence[Tensor | None],
         batch: Sequence[bool],
+        serves: bool,
     ) -> None:
         self.holders, self.sources, self.parameters = holders, sources, parameters
+        self.mixing = None if mixing is None else mixing.contiguous()
         self.batch = batch
         """Whether each holder is a norm that takes the statistics of the batch."""
-        self.shares: Sequence[Tensor] = () if mixing is None else mixing.unbind()
+        self.serves = serves
+        """Whether the kernel computes with these tensors."""
         self.pitches = [kernel.pitch(source) for source in sources]
-        self.serves = kernel.serves(sources[0])
         self.statistics = Statistics()
         self.y: Tensor | None = None
         self.constant: Tensor | None = None
-        self.to_shares: list[Tensor | None] = [None] * len(self.shares)
+        self.to_mixing: Tensor | None = None
         self.to_sources: list[Tensor | None] = [None] * len(sources)
         self.to_parameters: list[Tensor | None] = [None] * len(parameters)
         self.wants_sources: Sequence[bool] = ()
@@ -67,17 +68,13 @@ class Bound:
         return self.parameters[2 * holder + 1]
 
     def share(self, step: Step) -> Tensor | None:
-        return None if step.weight is None else self.shares[step.weight]
+        if step.weight is None:
+            return None
+        assert self.mixing is not None
+        return self.mixing[step.weight]
 
-    def affine(self, norm: int) -> Affine:
-        return Affine(self.holders[norm].eps, self.weight(norm), self.bias(norm))  # type: ignore[arg-type]
-
-    def plain_terms(self, steps: Sequence[Step]) -> Plain:
-        return Plain(
-            tuple(self.sources[step.source] for step in steps),
-            tuple(self.pitches[step.source] for step in steps),
-            tuple(self.share(step) for step in steps),
-        )
+    def eps(self, norm: int | None) -> float:
+        return 0.0 if norm is None else self.holders[norm].eps  # type: ignore[return-value]
 
     # ------------------------------------------------------------ what is written
 
@@ -85,11 +82,11 @@ class Bound:
         """Begin with the sum of another program."""
         self.y = self.constant = None
 
-    def to_mixing(self) -> Tensor:
-        """The gradients of all weights of terms."""
-        return torch.stack(
-            [torch.zeros_like(s) if g is None else g for s, g in zip(self.shares, self.to_shares, strict=True)]
-        )
+    def begin_backward(self, wants_mixing: bool, wants_sources: Sequence[bool], wants_parameters: Sequence[bool]) -> None:
+        """Which gradients are wanted."""
+        self.wants_sources, self.wants_parameters = wants_sources, wants_parameters
+        if wants_mixing and self.mixing is not None:
+            self.to_mixing = torch.zeros_like(self.mixing)
 
     def observe(self, norms: Sequence[int], mean: Tensor | None, variance: Tensor | None, count: int) -> None:
         """Let the running statistics of norms follow a mean and a biased variance of ``count`` values."""
@@ -102,14 +99,14 @@ class Bound:
         """Whether the gradient of a holder's weight is wanted."""
         return holder is not None and bool(self.wants_parameters[2 * holder])
 
-    def space(self, holder: int | None, which: int) -> Tensor | None:
-        """A new tensor for the gradient of a holder's weight (0) or bias (1), where it is wanted."""
-        if holder is None or not self.wants_parameters[2 * holder + which]:
+    def space(self, place: int) -> Tensor | None:
+        """A new tensor for the gradient of a parameter, where it is wanted."""
+        if not self.wants_parameters[place]:
             return None
-        parameter = self.parameters[2 * holder + which]
+        parameter = self.parameters[place]
         assert parameter is not None
         made = torch.empty_like(parameter, memory_format=torch.contiguous_format)
-        self.to_parameters[2 * holder + which] = made
+        self.to_parameters[place] = made
         return made
 
     def give(self, holder: int | None, gradient: Tensor) -> None:
@@ -122,6 +119,11 @@ class Bound:
         """Set the gradient of a holder's bias, where it is wanted."""
         if self.wants_parameters[2 * holder + 1]:
             self.to_parameters[2 * holder + 1] = gradient
+
+    def give_share(self, step: Step, gradient: Tensor | None) -> None:
+        """Set the gradient of a term's weight, where it is wanted."""
+        if self.to_mixing is not None and step.weight is not None and gradient is not None:
+            self.to_mixing[step.weight] = gradient
 
     def space_of_source(self, source: int) -> Tensor:
         """The gradient of a source, new and not yet written where there is none."""

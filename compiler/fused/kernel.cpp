@@ -3,7 +3,8 @@
 //
 //   depthwise    z = w * relu(scale x + shift), and its gradients
 //   moments      mean and variance of each column
-//   term         a whole term of a sum: y += share * norm(matrix * depthwise), and all its gradients
+//   term         a whole term of a sum: y += share * norm(matrix * depthwise), each part where it is there, and all its
+//                gradients
 //
 // Work is split into items that do not depend on the number of threads, and what is summed over items is summed in their
 // order, so that results are the same for any number of threads. Built by kernel.py with whatever C++ compiler is there;
@@ -50,13 +51,28 @@ template <typename T> inline int columns_in(int64_t c, int64_t first) {
     return static_cast<int>(std::min<int64_t>(c - first, Vector<T>::width));
 }
 
+// A vector added to what is in memory, there maybe in double.
+inline void add_to(float* to, V<float> value) { store<float>(to, load(to) + value, Vector<float>::width); }
+inline void add_to(double* to, V<double> value) { store<double>(to, load(to) + value, Vector<double>::width); }
+inline void add_to(double* to, V<float> value) {
+    typedef float Half __attribute__((vector_size(32)));
+    Half halves[2];
+    std::memcpy(halves, &value, sizeof(value));
+    for (int i = 0; i < 2; i++)
+        store<double>(to + 8 * i, load(to + 8 * i) + __builtin_convertvector(halves[i], V<double>), 8);
+}
+
 // ---------------------------------------------------------------- depthwise
 
 enum Kind : int64_t { CONVOLUTION = 0, MAX_POOL = 1, AVG_POOL = 2, AVG_POOL_COUNTING_PAD = 3 };
 
-// A filter: a depthwise convolution, or a pool, which has no weight. Images are (h, w, c), rows of pixels ld apart.
+// A filter: a depthwise convolution, or a pool, which has no weight. With k = 1 there is none, and only every stride-th
+// pixel is taken from `-pad` on. Images are (h, w, c), rows of pixels ld apart.
 struct Geometry {
     int64_t n, h, w, c, kind, k, stride, dilation, pad, ho, wo, ldx, ldz;
+
+    int64_t pixels() const { return ho * wo; }
+    int64_t taken(int64_t y, int64_t x) const { return (y * stride - pad) * w + x * stride - pad; }
 };
 
 // The taps of a block of columns, as vectors; mirrored for the gradient of the input.
@@ -101,7 +117,6 @@ inline void correlate_all(const V<T>* in, int64_t width, const V<T>* taps, int64
 template <typename T, int STRIDE, typename Emit>
 inline void correlate(const V<T>* in, int64_t width, const V<T>* taps, const Geometry& g, int64_t rows, int64_t columns,
                const Emit& emit) {
-    if (g.k == 1) correlate_all<T, 1, STRIDE>(in, width, taps, g.dilation, rows, columns, emit);
     if (g.k == 3) correlate_all<T, 3, STRIDE>(in, width, taps, g.dilation, rows, columns, emit);
     if (g.k == 5) correlate_all<T, 5, STRIDE>(in, width, taps, g.dilation, rows, columns, emit);
     if (g.k == 7) correlate_all<T, 7, STRIDE>(in, width, taps, g.dilation, rows, columns, emit);
@@ -115,7 +130,7 @@ template <typename T> struct Padded {
 
     explicit Padded(const Geometry& g)
         : width(g.w + 2 * g.pad),
-          data((g.h + 2 * g.pad) * width,
+          data(g.k == 1 ? 0 : (g.h + 2 * g.pad) * width,
                V<T>{} + (g.kind == MAX_POOL ? -std::numeric_limits<T>::infinity() : static_cast<T>(0))) {}
 
     void fill(const Geometry& g, const T* x, const T* scale, const T* shift, bool relu, int64_t image, int64_t first,
@@ -209,48 +224,35 @@ void pool_backward(const Geometry& g, const Padded<T>& input, const T* dz, int64
         }
 }
 
-// One image and block of columns of z = w * relu(scale x + shift); the result is the sum of z.
+// One image and block of columns of z = w * relu(scale x + shift). z is (ho wo, cz): columns that x has not are zero.
 template <typename T>
-V<T> filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
-                 const T* w, T* z, int64_t image, int64_t first) {
-    const int count = columns_in<T>(g.c, first);
-    T* const to = z + image * g.ho * g.wo * g.ldz + first;
-    V<T> sum = {}, row = {};
-    if (g.k == 1) {  // no filter at all: nothing has to be padded
+void filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
+                 const T* w, T* z, int64_t cz, int64_t image, int64_t first) {
+    const int count = columns_in<T>(g.c, first), wide = columns_in<T>(cz, first);
+    T* const to = z + image * g.pixels() * g.ldz + first;
+    if (g.k == 1) {  // nothing has to be padded
         const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
         const T* const from = x + image * g.h * g.w * g.ldx + first;
-        for (int64_t y = 0; y < g.h; y++) {
-            row = V<T>{};
-            for (int64_t pixel = y * g.w; pixel < (y + 1) * g.w; pixel++) {
-                V<T> value = load(from + pixel * g.ldx, count);
+        for (int64_t y = 0; y < g.ho; y++)
+            for (int64_t xx = 0; xx < g.wo; xx++) {
+                V<T> value = load(from + g.taken(y, xx) * g.ldx, count);
                 if (scale) value = value * s + t;
                 if (relu) value = value > 0 ? value : V<T>{};
-                row += value;
-                store(to + pixel * g.ldz, value, count);
+                store(to + (y * g.wo + xx) * g.ldz, value, wide);
             }
-            sum += row;
-        }
-        return sum;
+        return;
     }
     input.fill(g, x, scale, shift, relu, image, first, count);
     // Copies: what is captured by reference would be read again behind every store.
     const int64_t width_z = g.wo, ldz = g.ldz;
-    const auto emit = [=, &sum, &row](int64_t y, int64_t xx, V<T> value) {
-        if (xx == 0) {  // row by row: a long sum in one go would lose digits
-            sum += row;
-            row = V<T>{};
-        }
-        row += value;
-        store(to + (y * width_z + xx) * ldz, value, count);
-    };
+    const auto emit = [=](int64_t y, int64_t xx, V<T> value) { store(to + (y * width_z + xx) * ldz, value, wide); };
     if (g.kind != CONVOLUTION) {
         pool<T>(g, input, emit);
-        return sum + row;
+        return;
     }
     gather_taps<T>(w, first, count, g.k * g.k, false, taps);
     if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
     if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
-    return sum + row;
 }
 
 template <typename T>
@@ -264,7 +266,8 @@ void depthwise_forward(const Geometry& g, const T* x, const T* scale, const T* s
         std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < g.n * blocks; item++)
-            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z, item / blocks, item % blocks * width);
+            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z, g.c, item / blocks,
+                           item % blocks * width);
     }
 }
 
@@ -320,34 +323,42 @@ template <typename T> struct Workspace {
 
     explicit Workspace(const Geometry& g)
         : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation), input(g), taps(g.k * g.k),
-          gradient((g.h + (g.k - 1) * g.dilation) * wide) {}
+          gradient(g.k == 1 ? 0 : (g.h + (g.k - 1) * g.dilation) * wide) {}
 };
 
-// The gradients of one image and block of columns; without a filter (k is 1) the taps have none. dz is that image's, (ho wo, c), rows g.ldz apart. Before a pool stands
-// neither norm nor ReLU, and its dx is wanted.
+// The gradients of one image and block of columns; without a filter (k is 1) the taps have none. dz is that image's,
+// (ho wo, c), rows g.ldz apart. Before a pool stands neither norm nor ReLU, and its dx is wanted.
 template <typename T>
 void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, const T* scale, const T* shift,
                           const T* center, bool relu, const T* w, const T* dz, const FilterGradients<T>& d, int64_t image,
                           int64_t first) {
     const int count = columns_in<T>(g.c, first);
     const int64_t item = image * ((g.c + Vector<T>::width - 1) / Vector<T>::width) + first / Vector<T>::width;
-    if (g.k == 1) {  // no filter: the gradient goes through the activation as it is
+    if (g.k == 1) {  // the gradient goes through the activation as it is
+        if (!d.dx) return;
         const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
         const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
+        const T* const source = x + image * g.h * g.w * g.ldx + first;
+        T* const target = d.dx + image * g.h * g.w * d.lddx + first;
+        if (!d.add && g.pixels() != g.h * g.w)
+            for (int64_t pixel = 0; pixel < g.h * g.w; pixel++) store(target + pixel * d.lddx, V<T>{}, count);
         V<T> plain = {}, product = {};
-        const int64_t pixels = image * g.h * g.w;
-        for (int64_t pixel = 0; d.dx && pixel < g.h * g.w; pixel++) {
-            const V<T> from = load(x + (pixels + pixel) * g.ldx + first, count);
-            V<T> value = load(dz + pixel * g.ldz + first, count);
-            if (relu) value = (scale ? from * s + t : from) > 0 ? value : V<T>{};
-            if (d.totals) {
-                plain += value;
-                product += value * (from - middle);
+        for (int64_t y = 0; y < g.ho; y++)
+            for (int64_t xx = 0; xx < g.wo; xx++) {
+                const int64_t pixel = g.taken(y, xx);
+                V<T> value = load(dz + (y * g.wo + xx) * g.ldz + first, count);
+                if (relu || d.totals) {
+                    const V<T> from = load(source + pixel * g.ldx, count);
+                    if (relu) value = (scale ? from * s + t : from) > 0 ? value : V<T>{};
+                    if (d.totals) {
+                        plain += value;
+                        product += value * (from - middle);
+                    }
+                }
+                T* const to = target + pixel * d.lddx;
+                if (d.add) value += load(to, count);
+                store(to, value, count);
             }
-            T* const to = d.dx + (pixels + pixel) * d.lddx + first;
-            if (d.add) value += load(to, count);
-            store(to, value, count);
-        }
         if (d.totals) {
             d.totals[item * 2] = plain;
             d.totals[item * 2 + 1] = product;
@@ -528,7 +539,7 @@ template <typename T> void plain_forward(const Plain<T>& p, T* y) {
 // total = the sums of dy by columns; products[i] = the sum of dy * sources[i]; gradients[i] = [gradients[i] +] weights[i]
 // * dy. Any of them may be null.
 template <typename T>
-void plain_backward(const Plain<T>& p, const T* dy, T* total, T* const* products, T* const* gradients,
+void plain_backward(const Plain<T>& p, const T* dy, double* total, T* const* products, T* const* gradients,
                     const int64_t* pitches, const int64_t* adds) {
     constexpr int width = Vector<T>::width;
     const int64_t chunks = (p.m + CHUNK - 1) / CHUNK, blocks = (p.c + width - 1) / width, count = p.count;
@@ -617,294 +628,287 @@ void column_products(int64_t m, int64_t c, int64_t lda, const T* a, int64_t ldb,
     add_up<T>(parts, chunks, c, 1, 0, sums, 1);
 }
 
-// ---------------------------------------------------------------- small matrices; widths are whole vectors
+// ---------------------------------------------------------------- matrices on pixels
 
-// Rows of p columns, copied together less an offset, so that scalars and vectors are read from one place.
-template <typename T>
-void copy_rows(const T* from, int64_t rows, int64_t ld, int64_t c, const T* offset, V<T>* to) {
-    const int64_t blocks = c / Vector<T>::width;
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t b = 0; b < blocks; b++) {
-            const V<T> value = load(from + row * ld + b * Vector<T>::width);
-            to[row * blocks + b] = offset ? value - load(offset + b * Vector<T>::width) : value;
-        }
+template <typename T> inline int64_t whole_vectors(int64_t c) {
+    return (c + Vector<T>::width - 1) / Vector<T>::width * Vector<T>::width;
 }
 
-// A vector added to what is in memory, there maybe in double.
-inline void add_to(float* to, V<float> value) { store<float>(to, load(to) + value, Vector<float>::width); }
-inline void add_to(double* to, V<double> value) { store<double>(to, load(to) + value, Vector<double>::width); }
-inline void add_to(double* to, V<float> value) {
-    typedef float Half __attribute__((vector_size(32)));
-    Half halves[2];
-    std::memcpy(halves, &value, sizeof(value));
-    for (int i = 0; i < 2; i++)
-        store<double>(to + 8 * i, load(to + 8 * i) + __builtin_convertvector(halves[i], V<double>), 8);
-}
-
-// total[i][j] += sum over rows of a[row][i] b[row][j], for BLOCKS vectors of j from `first` on.
-template <typename T, int BLOCKS, typename To>
-void outer_tile(int64_t rows, int64_t p, const V<T>* a, int64_t q, const V<T>* b, int64_t first, To* total) {
+// total[i][j] += sum over rows of a[row][i] b[row][j], for BLOCKS vectors of j.
+template <typename T, int BLOCKS>
+void outer_tile(int64_t rows, int64_t p, int64_t lda, const T* a, int64_t ldb, const T* b, int64_t ldt, T* total) {
     constexpr int width = Vector<T>::width, TILE = BLOCKS == 1 ? width : BLOCKS == 2 ? 8 : 4;
-    const int64_t wide = q / width;
     for (int64_t tile = 0; tile < p; tile += TILE) {
         V<T> sum[TILE][BLOCKS] = {};
         for (int64_t row = 0; row < rows; row++) {
-            const T* scalars = reinterpret_cast<const T*>(a) + row * p + tile;
-            const V<T>* at = b + row * wide + first;
-            for (int i = 0; i < TILE; i++)
-                for (int j = 0; j < BLOCKS; j++) sum[i][j] += scalars[i] * at[j];
+            const T* const scalars = a + row * lda + tile;
+            const T* const at = b + row * ldb;
+            for (int j = 0; j < BLOCKS; j++) {
+                const V<T> vector = load(at + j * width);
+                for (int i = 0; i < TILE; i++) sum[i][j] += scalars[i] * vector;
+            }
         }
         for (int i = 0; i < TILE; i++)
             for (int j = 0; j < BLOCKS; j++) {
-                To* to = total + (tile + i) * q + (first + j) * width;
-                add_to(to, sum[i][j]);
+                T* const to = total + (tile + i) * ldt + j * width;
+                store<T>(to, load(to) + sum[i][j], width);
             }
     }
 }
 
-// Adds to `total` (p, q) the products of the columns of some rows of a and b, the means of b's taken off both.
-template <typename T, typename To>
-void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, const T* mean,
-                To* total, std::vector<V<T>>& left, std::vector<V<T>>& right) {
+// total = a' b, (p, q), of some rows; p and q are whole vectors.
+template <typename T>
+void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_t ldb, const T* b, T* total) {
     constexpr int width = Vector<T>::width;
-    // In double after few rows: what becomes of a covariance may cancel.
-    const int64_t step = sizeof(To) > sizeof(T) ? 64 : CHUNK;
-    const bool same = a == b;
-    left.resize(CHUNK * p / width);
-    if (!same) right.resize(CHUNK * q / width);
+    const int64_t wide = q / width;
+    std::fill_n(total, p * q, static_cast<T>(0));
     for (int64_t start = 0; start < m; start += CHUNK) {
         const int64_t rows = std::min(m - start, CHUNK);
-        copy_rows(a + start * lda, rows, lda, p, mean, left.data());
-        if (!same) copy_rows(b + start * ldb, rows, ldb, q, mean, right.data());
-        const int64_t wide = q / width;
-        for (int64_t row = 0; row < rows; row += step) {
-            const int64_t some = std::min(step, rows - row);
-            const V<T>* const scalars = left.data() + row * p / width;
-            const V<T>* const vectors = (same ? left.data() : right.data()) + row * wide;
-            int64_t first = 0;
-            for (; first + 4 <= wide; first += 4) outer_tile<T, 4>(some, p, scalars, q, vectors, first, total);
-            for (; first + 2 <= wide; first += 2) outer_tile<T, 2>(some, p, scalars, q, vectors, first, total);
-            for (; first < wide; first++) outer_tile<T, 1>(some, p, scalars, q, vectors, first, total);
-        }
+        const T *const left = a + start * lda, *const right = b + start * ldb;
+        int64_t j = 0;
+        for (; j + 4 <= wide; j += 4)
+            outer_tile<T, 4>(rows, p, lda, left, ldb, right + j * width, q, total + j * width);
+        for (; j + 2 <= wide; j += 2)
+            outer_tile<T, 2>(rows, p, lda, left, ldb, right + j * width, q, total + j * width);
+        for (; j < wide; j++) outer_tile<T, 1>(rows, p, lda, left, ldb, right + j * width, q, total + j * width);
     }
 }
 
-// to = the sum over images of parts, (size) each, divided by `by`; inside a parallel region.
-template <typename From, typename To>
-void add_up_parts(const std::vector<From>& parts, int64_t n, int64_t size, double by, To* to) {
-    constexpr int width = 8;
-#pragma omp for schedule(static)
-    for (int64_t at = 0; at < size; at += width) {
-        double sum[width] = {};
-        for (int64_t image = 0; image < n; image++)
-            for (int i = 0; i < width; i++) sum[i] += parts[image * size + at + i];
-        for (int i = 0; i < width; i++) to[at + i] = static_cast<To>(sum[i] / by);
-    }
-}
-
-// Some rows and BLOCKS vectors of out = [out +] a A + b B + c.
+// ROWS rows and BLOCKS vectors of out = a A.
 template <typename T, int BLOCKS, int ROWS>
-inline void combine_tile(int64_t ka, int64_t lda, const T* a, const T* A, int64_t kb, int64_t ldb, const T* b, const T* B,
-                         const T* c, bool add, int64_t columns, int64_t ldo, T* out) {
+inline void multiply_tile(int64_t k, int64_t lda, const T* a, const T* A, int64_t columns, int64_t ldo, T* out) {
     constexpr int width = Vector<T>::width;
-    V<T> sum[ROWS][BLOCKS];
-    for (int r = 0; r < ROWS; r++)
-        for (int j = 0; j < BLOCKS; j++) sum[r][j] = c ? load(c + j * width) : V<T>{};
-    for (int64_t k = 0; k < ka; k++)
+    V<T> sum[ROWS][BLOCKS] = {};
+    for (int64_t i = 0; i < k; i++)
         for (int j = 0; j < BLOCKS; j++) {
-            const V<T> matrix = load(A + k * columns + j * width);
-            for (int r = 0; r < ROWS; r++) sum[r][j] += a[r * lda + k] * matrix;
-        }
-    for (int64_t k = 0; b && k < kb; k++)
-        for (int j = 0; j < BLOCKS; j++) {
-            const V<T> matrix = load(B + k * columns + j * width);
-            for (int r = 0; r < ROWS; r++) sum[r][j] += b[r * ldb + k] * matrix;
+            const V<T> matrix = load(A + i * columns + j * width);
+            for (int r = 0; r < ROWS; r++) sum[r][j] += a[r * lda + i] * matrix;
         }
     for (int r = 0; r < ROWS; r++)
-        for (int j = 0; j < BLOCKS; j++) {
-            // Only now, in one addition: a large sum would lose digits with every product.
-            if (add) sum[r][j] += load(out + r * ldo + j * width);
-            store<T>(out + r * ldo + j * width, sum[r][j], width);
-        }
+        for (int j = 0; j < BLOCKS; j++) store<T>(out + r * ldo + j * width, sum[r][j], width);
 }
 
 template <typename T, int BLOCKS, int ROWS>
-void combine_columns(int64_t rows, int64_t ka, int64_t lda, const T* a, const T* A, int64_t kb, int64_t ldb, const T* b,
-                     const T* B, const T* c, bool add, int64_t columns, int64_t ldo, T* out) {
+void multiply_columns(int64_t rows, int64_t k, int64_t lda, const T* a, const T* A, int64_t columns, int64_t ldo,
+                      T* out) {
     int64_t row = 0;
     for (; row + ROWS <= rows; row += ROWS)
-        combine_tile<T, BLOCKS, ROWS>(ka, lda, a + row * lda, A, kb, ldb, b ? b + row * ldb : b, B, c, add, columns, ldo,
-                                      out + row * ldo);
-    for (; row < rows; row++)
-        combine_tile<T, BLOCKS, 1>(ka, lda, a + row * lda, A, kb, ldb, b ? b + row * ldb : b, B, c, add, columns, ldo,
-                                   out + row * ldo);
+        multiply_tile<T, BLOCKS, ROWS>(k, lda, a + row * lda, A, columns, ldo, out + row * ldo);
+    for (; row < rows; row++) multiply_tile<T, BLOCKS, 1>(k, lda, a + row * lda, A, columns, ldo, out + row * ldo);
 }
 
-// out = [out +] a A + b B + c by rows; b and c may be null.
+// out = a A for rows of k numbers; A is (k, columns), whole vectors.
 template <typename T>
-void combine_rows(int64_t rows, int64_t ka, int64_t lda, const T* a, const T* A, int64_t kb, int64_t ldb, const T* b,
-                  const T* B, const T* c, bool add, int64_t columns, int64_t ldo, T* out) {
+void multiply_rows(int64_t rows, int64_t k, int64_t lda, const T* a, const T* A, int64_t columns, int64_t ldo, T* out) {
     constexpr int width = Vector<T>::width;
     const int64_t blocks = columns / width;
     int64_t j = 0;
     for (; j + 4 <= blocks; j += 4)
-        combine_columns<T, 4, 6>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
-                                 columns, ldo, out + j * width);
+        multiply_columns<T, 4, 6>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
     for (; j + 2 <= blocks; j += 2)
-        combine_columns<T, 2, 8>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
-                                 columns, ldo, out + j * width);
+        multiply_columns<T, 2, 8>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
     for (; j < blocks; j++)
-        combine_columns<T, 1, 12>(rows, ka, lda, a, A + j * width, kb, ldb, b, B + j * width, c ? c + j * width : c, add,
-                                  columns, ldo, out + j * width);
+        multiply_columns<T, 1, 12>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
 }
 
-// c = a b for row-major matrices of whole vectors: (p, q) and (q, r).
+// ---------------------------------------------------------------- columns of the pixels of one image
+
+// Adds to `to` what `each(row, first column, how many)` gives, in double after few rows: what is off in a mean is off in
+// every pixel, in the same direction.
+template <typename T, typename Each> inline void sum_rows(int64_t rows, int64_t c, double* to, const Each& each) {
+    constexpr int64_t SOME = 64;
+    for (int64_t first = 0; first < c; first += Vector<T>::width) {
+        const int count = columns_in<T>(c, first);
+        double total[Vector<T>::width] = {};
+        for (int64_t start = 0; start < rows; start += SOME) {
+            const int64_t end = std::min(rows, start + SOME);
+            V<T> sum[4] = {};
+            int64_t row = start;
+            for (; row + 4 <= end; row += 4)
+                for (int i = 0; i < 4; i++) sum[i] += each(row + i, first, count);
+            for (; row < end; row++) sum[0] += each(row, first, count);
+            add_to(total, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+        }
+        for (int i = 0; i < count; i++) to[first + i] += total[i];
+    }
+}
+
+// The sums of the columns of some rows, and those of the squares of what is left of them without their mean: E[x^2] -
+// E[x]^2 would cancel.
 template <typename T>
-void product(int64_t p, int64_t q, int64_t r, const T* a, const T* b, T* c) {
-    combine_rows<T>(p, q, q, a, b, 0, 0, nullptr, b, nullptr, false, r, r, c);
+void sums_and_squares(int64_t rows, int64_t c, int64_t ld, const T* x, double* sums, double* squares) {
+    std::fill_n(sums, c, 0.0);
+    std::fill_n(squares, c, 0.0);
+    sum_rows<T>(rows, c, sums, [=](int64_t row, int64_t first, int count) { return load(x + row * ld + first, count); });
+    std::vector<T> middle(c);
+    for (int64_t i = 0; i < c; i++) middle[i] = static_cast<T>(sums[i] / static_cast<double>(rows));
+    const T* const mean = middle.data();
+    sum_rows<T>(rows, c, squares, [=](int64_t row, int64_t first, int count) {
+        const V<T> value = load(x + row * ld + first, count) - load(mean + first, count);
+        return value * value;
+    });
+}
+
+// Mean and variance of the columns of n images of some rows, from the sums and squares of each.
+inline void join_moments(int64_t n, int64_t rows, int64_t c, const std::vector<double>& sums,
+                         const std::vector<double>& squares, double* mean, double* variance) {
+    const double each = static_cast<double>(rows), all = static_cast<double>(n) * each;
+    for (int64_t i = 0; i < c; i++) {
+        double sum = 0, within = 0, between = 0;
+        for (int64_t image = 0; image < n; image++) sum += sums[image * c + i];
+        mean[i] = sum / all;
+        for (int64_t image = 0; image < n; image++) {
+            const double apart = sums[image * c + i] / each - mean[i];
+            between += apart * apart;
+            within += squares[image * c + i];
+        }
+        variance[i] = within / all + between / static_cast<double>(n);
+    }
 }
 
 // ---------------------------------------------------------------- a term of a sum
 
 // y += share * norm(matrix * z), z = filter * relu(before(x)), each part where its pointer is not null. See algebra.py.
+// What the norm reads, p = matrix * z, is (m, co).
 struct Term {
     Geometry g;
     int64_t co, ldy, relu, is_first, threads;
     double eps_before, eps;
+
+    bool has_filter() const { return g.k != 1 || g.stride != 1 || g.pad != 0; }
 };
 
 template <typename T> struct Inputs {
     const T *x, *gamma_before, *beta_before, *filter, *matrix, *gamma, *beta, *share;
 };
-template <typename T> struct Moments {
-    T *mean_before, *rate_before, *mean;  // null where there is no norm
-    double* covariance;                   // in double: what the matrix makes of it may cancel
-    T* rate;
+// Of the norm before the filter and of the norm; null where there is none. Rates are 1 / sqrt(variance + eps).
+struct Moments {
+    double *mean_before, *rate_before, *mean, *rate;
 };
 
-// What the filter reads is scaled and shifted by the norm before it; a term without a filter has one of a single tap, 1.
+// What the filter reads is scaled and shifted by the norm before it.
 template <typename T> struct Prologue {
-    std::vector<T> scale, shift, one;
+    std::vector<T> scale, shift, middle;
 
-    Prologue(const Term& t, const Inputs<T>& in, const Moments<T>& kept) {
-        if (!in.filter) one.assign(t.g.c, 1);
-        if (!kept.mean_before) return;
-        scale.resize(t.g.c);
-        shift.resize(t.g.c);
-        for (int64_t i = 0; i < t.g.c; i++) {
-            scale[i] = kept.rate_before[i] * (in.gamma_before ? in.gamma_before[i] : 1);
-            shift[i] = (in.beta_before ? in.beta_before[i] : 0) - kept.mean_before[i] * scale[i];
+    Prologue(const Term& t, const Inputs<T>& in, const Moments& kept) {
+        for (int64_t i = 0; kept.mean_before && i < t.g.c; i++) {
+            const double factor = kept.rate_before[i] * (in.gamma_before ? in.gamma_before[i] : 1);
+            scale.push_back(static_cast<T>(factor));
+            // Of the factor as it is rounded: what is off here is off in every pixel.
+            shift.push_back(static_cast<T>((in.beta_before ? in.beta_before[i] : 0) - kept.mean_before[i] * scale[i]));
+            middle.push_back(static_cast<T>(kept.mean_before[i]));
         }
     }
     const T* scales() const { return scale.empty() ? nullptr : scale.data(); }
     const T* shifts() const { return shift.empty() ? nullptr : shift.data(); }
-    const T* taps(const Inputs<T>& in) const { return in.filter ? in.filter : one.data(); }
+    const T* means() const { return middle.empty() ? nullptr : middle.data(); }
 };
 
 // Buffers that live as long as the thread: their pages are there, and often still in the cache.
 template <typename T> T* scratch(int which, int64_t size) {
-    static thread_local std::vector<T> buffers[2];
-    if (static_cast<int64_t>(buffers[which].size()) < size) buffers[which].resize(size);
-    return buffers[which].data();
+    static thread_local std::vector<V<T>> buffers[4];
+    const int64_t vectors = whole_vectors<T>(size) / Vector<T>::width;
+    if (static_cast<int64_t>(buffers[which].size()) < vectors) buffers[which].resize(vectors);
+    return reinterpret_cast<T*>(buffers[which].data());
 }
 
-template <typename T> std::vector<T> transposed(const T* a, int64_t p, int64_t q) {
-    std::vector<T> to(p * q);
-    for (int64_t i = 0; i < p; i++)
-        for (int64_t j = 0; j < q; j++) to[j * p + i] = a[i * q + j];
+// The matrix (co, ci) for products with whole vectors, filled up with zeros; `turned` is its transpose.
+template <typename T> std::vector<T> filled_up(const T* a, int64_t co, int64_t ci, bool turned) {
+    const int64_t columns = whole_vectors<T>(turned ? co : ci);
+    std::vector<T> to((turned ? ci : co) * columns);
+    for (int64_t o = 0; o < co; o++)
+        for (int64_t i = 0; i < ci; i++) to[turned ? i * columns + o : o * columns + i] = a[o * ci + i];
     return to;
 }
 
-// matrix * covariance, in double.
-template <typename T>
-std::vector<double> spread_of(const T* matrix, int64_t co, int64_t ci, const double* covariance) {
-    const std::vector<double> exact(matrix, matrix + co * ci);
-    std::vector<double> to(co * ci);
-    product<double>(co, ci, ci, exact.data(), covariance, to.data());
-    return to;
-}
+// What a term reads of an image (z), and what its norm reads of that (p): either may be memory of somebody else.
+template <typename T> struct Stages {
+    bool makes_z, makes_p;
+    int64_t cz, cp, ldz, ldp;
+    T *z, *p;
 
-// z, and with `mean` its mean and covariance: image by image about the image's own mean, while it is in the cache, and
-// what the means differ by is added in the end.
+    // Without anything before the matrix, z is x; without a matrix p is z. `kept` is z, to be written or, where it
+    // `is_there`, read; p is computed to `place`, where that is not null.
+    Stages(const Term& t, const Inputs<T>& in, bool has_before, T* kept, bool is_there, T* place, int64_t ld)
+        : makes_z((t.relu || has_before || t.has_filter() || (in.matrix && t.g.c % Vector<T>::width)) && !is_there),
+          makes_p(in.matrix), cz(whole_vectors<T>(t.g.c)), cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp) {
+        const int64_t m = t.g.n * t.g.pixels();
+        z = kept ? kept : scratch<T>(0, makes_z ? m * cz : 0);
+        if (!makes_z && !kept) {
+            z = const_cast<T*>(in.x);
+            ldz = t.g.ldx;
+        }
+        p = place;
+        if (place) ldp = ld;
+        if (!makes_p) {
+            p = z;
+            ldp = ldz;
+        } else if (!place) {
+            p = scratch<T>(1, m * cp);
+        }
+    }
+
+    const T* z_of(int64_t image, int64_t pixels) const { return z + image * pixels * ldz; }
+    T* p_of(int64_t image, int64_t pixels) const { return p + image * pixels * ldp; }
+
+    void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input, V<T>* taps,
+              const T* turned, bool wants_p, int64_t image) const {
+        g.ldz = ldz;
+        for (int64_t first = 0; makes_z && first < g.c; first += Vector<T>::width)
+            filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, in.filter, z, cz, image, first);
+        if (makes_p && wants_p)
+            multiply_rows<T>(g.pixels(), g.c, ldz, z_of(image, g.pixels()), turned, cp, ldp, p_of(image, g.pixels()));
+    }
+};
+
+// `z` is where to keep it, or null; `variance_before` and `variance` get what running statistics follow.
 template <typename T>
-void filter_with_moments(const Geometry& g, const Inputs<T>& in, const Prologue<T>& before, bool relu, T* z, T* mean,
-                         double* covariance, int threads) {
-    constexpr int width = Vector<T>::width;
-    const int64_t c = g.c, pixels = g.ho * g.wo;
-    std::vector<T> means(mean ? g.n * c : 0), parts(mean ? g.n * c * c : 0);
+void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y, T* z, double* variance_before,
+                  double* variance) {
+    const Geometry& g = t.g;
+    const int threads = static_cast<int>(t.threads);
+    const int64_t co = t.co, pixels = g.pixels(), m = g.n * pixels, inputs = g.h * g.w;
+    if (kept.mean_before) {
+        std::vector<double> sums(g.n * g.c), squares(g.n * g.c);
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (int64_t image = 0; image < g.n; image++)
+            sums_and_squares<T>(inputs, g.c, g.ldx, in.x + image * inputs * g.ldx, sums.data() + image * g.c,
+                                squares.data() + image * g.c);
+        join_moments(g.n, inputs, g.c, sums, squares, kept.mean_before, variance_before);
+        for (int64_t i = 0; i < g.c; i++) kept.rate_before[i] = 1 / std::sqrt(variance_before[i] + t.eps_before);
+    }
+    const Prologue<T> before(t, in, kept);
+    // The first term is computed where the sum will be.
+    const bool in_place = t.is_first && in.matrix && co % Vector<T>::width == 0;
+    const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy);
+    const std::vector<T> turned = in.matrix ? filled_up(in.matrix, co, g.c, true) : std::vector<T>();
+    std::vector<double> sums(kept.mean ? g.n * co : 0), squares(kept.mean ? g.n * co : 0);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> taps(g.k * g.k), left, right;
+        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++) {
-            for (int64_t first = 0; first < c; first += width) {
-                const V<T> sum = filter_item<T>(g, input, taps.data(), in.x, before.scales(), before.shifts(), relu,
-                                                before.taps(in), z, image, first);
-                if (mean) store<T>(means.data() + image * c + first, sum / static_cast<T>(pixels), width);
-            }
-            const T* const of_image = z + image * pixels * g.ldz;
-            if (mean)
-                outer_rows<T, T>(pixels, c, g.ldz, of_image, c, g.ldz, of_image, means.data() + image * c,
-                              parts.data() + image * c * c, left, right);
+            stages.make(g, in, before, t.relu, input, taps.data(), turned.data(), true, image);
+            if (kept.mean)
+                sums_and_squares<T>(pixels, co, stages.ldp, stages.p_of(image, pixels), sums.data() + image * co,
+                                    squares.data() + image * co);
         }
-        if (mean) add_up_parts(parts, g.n, c * c, static_cast<double>(g.n * pixels), covariance);
     }
-    if (!mean) return;
-    for (int64_t i = 0; i < c; i++) {
-        double sum = 0;
-        for (int64_t image = 0; image < g.n; image++) sum += means[image * c + i];
-        mean[i] = static_cast<T>(sum / static_cast<double>(g.n));
-    }
-    std::vector<V<T>> left, right;
-    std::vector<double> between(c * c);
-    outer_rows<T, double>(g.n, c, c, means.data(), c, c, means.data(), mean, between.data(), left, right);
-    for (int64_t i = 0; i < c * c; i++) covariance[i] += between[i] / static_cast<double>(g.n);
-}
-
-// z goes to `z`, or to scratch where that is null; `variance_before`, `mean_out` and `variance` get what running
-// statistics follow.
-template <typename T>
-void term_forward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, T* y, T* z, T* variance_before, T* mean_out,
-                  T* variance) {
-    const Geometry& g = t.g;
-    const int threads = static_cast<int>(t.threads);
-    const int64_t ci = g.c, co = t.co, m = g.n * g.ho * g.wo;
-    if (kept.mean_before) {
-        moments<T>(g.n * g.h * g.w, ci, g.ldx, in.x, t.eps_before, kept.mean_before, variance_before, kept.rate_before,
-                   threads);
-    }
-    const Prologue<T> before(t, in, kept);
-    if (!z) z = scratch<T>(0, m * ci);
-    filter_with_moments<T>(g, in, before, t.relu, z, kept.mean, kept.covariance, threads);
-    std::vector<T> used(in.matrix, in.matrix + co * ci), shift(kept.mean ? co : 0);
     const T share = in.share ? *in.share : 1;
-    std::vector<T> scale(co, share);
+    std::vector<T> scale(co, share), shift(co);
     if (kept.mean) {
-        const std::vector<double> spread = spread_of(in.matrix, co, ci, kept.covariance);
+        join_moments(g.n, pixels, co, sums, squares, kept.mean, variance);
         for (int64_t o = 0; o < co; o++) {
-            double sum = 0, middle = 0;
-            for (int64_t i = 0; i < ci; i++) {
-                sum += spread[o * ci + i] * in.matrix[o * ci + i];
-                middle += static_cast<double>(in.matrix[o * ci + i]) * kept.mean[i];
-            }
-            variance[o] = static_cast<T>(sum);
-            mean_out[o] = static_cast<T>(middle);
-            kept.rate[o] = static_cast<T>(1 / std::sqrt(sum + t.eps));
-            scale[o] = share * kept.rate[o] * (in.gamma ? in.gamma[o] : 1);
-            shift[o] = static_cast<T>(share * (in.beta ? in.beta[o] : 0) - scale[o] * middle);
+            kept.rate[o] = 1 / std::sqrt(variance[o] + t.eps);
+            scale[o] = static_cast<T>(share * kept.rate[o] * (in.gamma ? in.gamma[o] : 1));
+            const double beta = in.beta ? static_cast<double>(share) * in.beta[o] : 0;
+            shift[o] = static_cast<T>(beta - kept.mean[o] * scale[o]);
         }
+    } else if (in_place && !in.share) {
+        return;
     }
-    for (int64_t o = 0; o < co; o++)
-        for (int64_t i = 0; i < ci; i++) used[o * ci + i] *= scale[o];
-    const std::vector<T> matrix = transposed(used.data(), co, ci);
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        const int64_t start = chunk * CHUNK;
-        combine_rows<T>(std::min(m - start, CHUNK), ci, ci, z + start * ci, matrix.data(), 0, 0, nullptr, matrix.data(),
-                        shift.empty() ? nullptr : shift.data(), !t.is_first, co, t.ldy, y + start * t.ldy);
-    }
+    scaled_forward<T>(m, co, stages.ldp, stages.p, scale.data(), shift.data(), !t.is_first, t.ldy, y, threads);
 }
 
 template <typename T> struct Outputs {
@@ -914,108 +918,114 @@ template <typename T> struct Outputs {
 // `z` as the forward pass left it, or null to compute it again; `total` is the sum of dy over its rows. The gradient of x
 // goes to d.x, added there where `add` (never with a norm before the filter).
 template <typename T>
-void term_backward(const Term& t, const Inputs<T>& in, const Moments<T>& kept, const T* dy, const T* total, const T* z,
+void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, const T* dy, const double* total, T* z,
                    const Outputs<T>& d, int64_t lddx, bool add) {
-    const Geometry& g = t.g;
+    Geometry g = t.g;
     const int threads = static_cast<int>(t.threads);
-    const int64_t ci = g.c, co = t.co, m = g.n * g.ho * g.wo;
+    const int64_t ci = g.c, co = t.co, pixels = g.pixels(), m = g.n * pixels, blocks = whole_vectors<T>(ci) / Vector<T>::width;
     const Prologue<T> before(t, in, kept);
-    const T share = in.share ? *in.share : 1;
-    std::vector<T> from_matrix(co * ci), used(in.matrix, in.matrix + co * ci), to_z, shift;
-    T* const again = z ? nullptr : scratch<T>(0, m * ci);
-    if (!z) z = again;
-    std::vector<T> parts(g.n * co * ci);
-    const int64_t pixels = g.ho * g.wo;
+    const Stages<T> stages(t, in, kept.mean_before, z, z != nullptr, nullptr, 0);
+    const bool wants_input = d.x || d.filter || d.gamma_before || d.beta_before;
+    const bool wants_products = kept.mean || d.share;
+    std::vector<T> turned, matrix, middle(co);
+    if (in.matrix && wants_products) turned = filled_up(in.matrix, co, ci, true);
+    if (in.matrix && wants_input) matrix = filled_up(in.matrix, co, ci, false);
+    for (int64_t o = 0; kept.mean && o < co; o++) middle[o] = static_cast<T>(kept.mean[o]);
+    const T* const mean = middle.data();
+    std::vector<double> sums(g.n * co);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> taps(g.k * g.k), left, right;
+        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++) {
-            for (int64_t first = 0; again && first < ci; first += Vector<T>::width)
-                filter_item<T>(g, input, taps.data(), in.x, before.scales(), before.shifts(), t.relu, before.taps(in), again,
-                               image, first);
-            outer_rows<T, T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, ci, g.ldz, z + image * pixels * g.ldz, nullptr,
-                          parts.data() + image * co * ci, left, right);
-        }
-        add_up_parts(parts, g.n, co * ci, 1, from_matrix.data());
-    }
-    T to_share = 0;
-    if (!kept.mean) {
-        for (int64_t i = 0; i < co * ci; i++) {
-            to_share += from_matrix[i] * in.matrix[i];
-            if (d.matrix) d.matrix[i] = share * from_matrix[i];
-            used[i] *= share;
-        }
-    } else {
-        const std::vector<double> spread = spread_of(in.matrix, co, ci, kept.covariance);
-        std::vector<T> slope(co), weighed(co * ci);
-        for (int64_t o = 0; o < co; o++) {
-            const T gamma = in.gamma ? in.gamma[o] : 1, rate = kept.rate[o];
-            T* row = from_matrix.data() + o * ci;
-            const T* weights = in.matrix + o * ci;
-            T to_scale = 0;
-            for (int64_t i = 0; i < ci; i++) {
-                row[i] -= total[o] * kept.mean[i];  // the product with z - mean
-                to_scale += row[i] * weights[i];
-            }
-            to_share += to_scale * gamma * rate + (in.beta ? total[o] * in.beta[o] : 0);
-            if (d.gamma) d.gamma[o] = to_scale * rate * share;
-            if (d.beta) d.beta[o] = total[o] * share;
-            const T to_variance = to_scale * gamma * share * rate * rate * rate / -2, scale = share * gamma * rate;
-            slope[o] = 2 * to_variance / static_cast<T>(m);
-            for (int64_t i = 0; i < ci; i++) {
-                if (d.matrix)
-                    d.matrix[o * ci + i] = scale * row[i] + static_cast<T>(2 * to_variance * spread[o * ci + i]);
-                used[o * ci + i] *= scale;
-                weighed[o * ci + i] = slope[o] * weights[i];
-            }
-        }
-        // dz = dy used + (z - mean) W' diag(slope) W - mean of dy used
-        to_z.resize(ci * ci);
-        product<T>(ci, co, ci, transposed(in.matrix, co, ci).data(), weighed.data(), to_z.data());
-        shift.resize(ci);
-        for (int64_t i = 0; i < ci; i++) {
-            T sum = 0;
-            for (int64_t o = 0; o < co; o++) sum += total[o] * used[o * ci + i];
-            sum /= static_cast<T>(m);
-            for (int64_t k = 0; k < ci; k++) sum += kept.mean[k] * to_z[k * ci + i];
-            shift[i] = -sum;
+            stages.make(g, in, before, t.relu, input, taps.data(), turned.data(), wants_products, image);
+            const T *const p = stages.p_of(image, pixels), *const gradient = dy + image * pixels * t.ldy;
+            const int64_t ldp = stages.ldp, ldy = t.ldy;
+            if (wants_products)
+                sum_rows<T>(pixels, co, sums.data() + image * co, [=](int64_t row, int64_t first, int count) {
+                    return load(gradient + row * ldy + first, count) *
+                           (load(p + row * ldp + first, count) - load(mean + first, count));
+                });
         }
     }
-    if (d.share) *d.share = to_share;
-    if (!d.x && !d.filter && !d.gamma_before && !d.beta_before) return;
-    const int64_t items = g.n * ci / Vector<T>::width;
+    // dp = scale dy + slope (p - mean) + rest
+    const double share = in.share ? *in.share : 1;
+    double to_share = 0;
+    std::vector<T> scale(co, static_cast<T>(share)), slope(co), rest(co);
+    for (int64_t o = 0; wants_products && o < co; o++) {
+        double product = 0;
+        for (int64_t image = 0; image < g.n; image++) product += sums[image * co + o];
+        if (!kept.mean) {
+            to_share += product;
+            continue;
+        }
+        const double gamma = in.gamma ? in.gamma[o] : 1, rate = kept.rate[o], factor = share * gamma * rate;
+        to_share += product * gamma * rate + (in.beta ? total[o] * in.beta[o] : 0);
+        if (d.gamma) d.gamma[o] = static_cast<T>(product * rate * share);
+        if (d.beta) d.beta[o] = static_cast<T>(total[o] * share);
+        scale[o] = static_cast<T>(factor);
+        slope[o] = static_cast<T>(-product * factor * rate * rate / static_cast<double>(m));
+        rest[o] = static_cast<T>(-scale[o] * total[o] / static_cast<double>(m));
+    }
+    if (d.share) *d.share = static_cast<T>(to_share);
+    if (!wants_input && !d.matrix) return;
+    const int64_t items = g.n * blocks, cp = stages.cp, cz = stages.cz;
     T* const dw = in.filter ? d.filter : nullptr;
-    std::vector<V<T>> taps(dw ? items * g.k * g.k : 0), sums(kept.mean_before ? items * 2 : 0);
-    std::vector<T> totals(kept.mean_before ? 2 * ci : 0);
-    const FilterGradients<T> to{d.x, lddx, add, dw ? taps.data() : nullptr, kept.mean_before ? sums.data() : nullptr};
+    std::vector<V<T>> taps(dw ? items * g.k * g.k : 0), before_sums(kept.mean_before ? items * 2 : 0);
+    std::vector<T> parts(d.matrix ? g.n * cp * cz : 0), totals(kept.mean_before ? 2 * ci : 0);
+    const FilterGradients<T> to{d.x, lddx, add, dw ? taps.data() : nullptr, kept.mean_before ? before_sums.data() : nullptr};
 #pragma omp parallel num_threads(threads)
     {
         Workspace<T> work(g);
-        std::vector<T> dz(pixels * ci);
+        T* const dp = scratch<T>(2, pixels * cp);
+        T* const dz = in.matrix ? scratch<T>(3, pixels * cz) : dp;
+        Geometry of_dz = g;
+        of_dz.ldz = in.matrix ? cz : cp;
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++) {
-            combine_rows<T>(pixels, co, t.ldy, dy + image * pixels * t.ldy, used.data(), ci, g.ldz,
-                            to_z.empty() ? nullptr : z + image * pixels * g.ldz, to_z.data(),
-                            shift.empty() ? nullptr : shift.data(), false, ci, ci, dz.data());
+            const T *const p = stages.p_of(image, pixels), *const gradient = dy + image * pixels * t.ldy;
+            for (int64_t first = 0; first < co; first += Vector<T>::width) {
+                const int count = columns_in<T>(co, first);
+                const V<T> s = load(scale.data() + first, count), q = load(slope.data() + first, count);
+                const V<T> r = load(rest.data() + first, count), centre = load(mean + first, count);
+                for (int64_t row = 0; row < pixels; row++) {
+                    V<T> value = load(gradient + row * t.ldy + first, count) * s;
+                    if (kept.mean) value += (load(p + row * stages.ldp + first, count) - centre) * q + r;
+                    store<T>(dp + row * cp + first, value, Vector<T>::width);
+                }
+            }
+            if (d.matrix)
+                outer_rows<T>(pixels, cp, cp, dp, cz, stages.ldz, stages.z_of(image, pixels), parts.data() + image * cp * cz);
+            if (!wants_input) continue;
+            if (in.matrix) multiply_rows<T>(pixels, co, cp, dp, matrix.data(), cz, cz, dz);
             for (int64_t first = 0; first < ci; first += Vector<T>::width)
-                filter_item_backward<T>(g, work, in.x, before.scales(), before.shifts(), kept.mean_before, t.relu,
-                                        before.taps(in), dz.data(), to, image, first);
+                filter_item_backward<T>(of_dz, work, in.x, before.scales(), before.shifts(), before.means(), t.relu,
+                                        in.filter, dz, to, image, first);
+        }
+        if (d.matrix) {
+#pragma omp for schedule(static)
+            for (int64_t o = 0; o < co; o++) {
+                std::vector<double> row(ci);
+                for (int64_t image = 0; image < g.n; image++)
+                    for (int64_t i = 0; i < ci; i++) row[i] += parts[(image * cp + o) * cz + i];
+                for (int64_t i = 0; i < ci; i++) d.matrix[o * ci + i] = static_cast<T>(row[i]);
+            }
         }
     }
-    add_up_items<T>(g, taps, dw, sums, totals.empty() ? nullptr : totals.data());
+    if (!wants_input) return;
+    add_up_items<T>(g, taps, dw, before_sums, totals.empty() ? nullptr : totals.data());
     if (!kept.mean_before) return;
-    const T count = static_cast<T>(g.n * g.h * g.w);
-    std::vector<T> slope(ci), rest(ci);
+    const double count = static_cast<double>(g.n * g.h * g.w);
+    std::vector<T> slope_x(ci), rest_x(ci);
     for (int64_t i = 0; i < ci; i++) {
-        const T rate = kept.rate_before[i], plain = totals[i], with_x = totals[ci + i];
-        if (d.gamma_before) d.gamma_before[i] = with_x * rate;
-        if (d.beta_before) d.beta_before[i] = plain;
-        slope[i] = -before.scale[i] * rate * rate * with_x / count;
-        rest[i] = -slope[i] * kept.mean_before[i] - before.scale[i] * plain / count;
+        const double rate = kept.rate_before[i], plain = totals[i], with_x = totals[ci + i];
+        if (d.gamma_before) d.gamma_before[i] = static_cast<T>(with_x * rate);
+        if (d.beta_before) d.beta_before[i] = static_cast<T>(plain);
+        slope_x[i] = static_cast<T>(-before.scale[i] * rate * rate * with_x / count);
+        rest_x[i] = static_cast<T>(-slope_x[i] * kept.mean_before[i] - before.scale[i] * plain / count);
     }
-    affine<T>(g.n * g.h * g.w, ci, lddx, d.x, g.ldx, in.x, before.scale.data(), slope.data(), rest.data(), threads);
+    affine<T>(g.n * g.h * g.w, ci, lddx, d.x, g.ldx, in.x, before.scale.data(), slope_x.data(), rest_x.data(), threads);
 }
 
 template <typename S> S read(const void* from) {
@@ -1045,7 +1055,7 @@ template <typename S> S read(const void* from) {
         moments<T>(m, c, ld, x, eps, mean, variance, rate, threads);                                                  \
     }                                                                                                                 \
     extern "C" void plain_forward_##NAME(const void* plain, T* y) { plain_forward<T>(read<Plain<T>>(plain), y); }     \
-    extern "C" void plain_backward_##NAME(const void* plain, const T* dy, T* total, T* const* products,               \
+    extern "C" void plain_backward_##NAME(const void* plain, const T* dy, double* total, T* const* products,          \
                                           T* const* gradients, const int64_t* pitches, const int64_t* adds) {         \
         plain_backward<T>(read<Plain<T>>(plain), dy, total, products, gradients, pitches, adds);                      \
     }                                                                                                                 \
@@ -1062,13 +1072,13 @@ template <typename S> S read(const void* from) {
         affine<T>(m, c, ldg, g, ldx, x, scale, slope, shift, threads);                                                \
     }                                                                                                                 \
     extern "C" void term_forward_##NAME(const void* term, const void* inputs, const void* kept, T* y, T* z,           \
-                                        T* variance_before, T* mean_out, T* variance) {                               \
-        term_forward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments<T>>(kept), y, z, variance_before,     \
-                        mean_out, variance);                                                                          \
+                                        double* variance_before, double* variance) {                                  \
+        term_forward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments>(kept), y, z, variance_before,        \
+                        variance);                                                                                    \
     }                                                                                                                 \
     extern "C" void term_backward_##NAME(const void* term, const void* inputs, const void* kept, const T* dy,         \
-                                         const T* total, const T* z, const void* outputs, int64_t lddx, int add) {    \
-        term_backward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments<T>>(kept), dy, total, z,             \
+                                         const double* total, T* z, const void* outputs, int64_t lddx, int add) {     \
+        term_backward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments>(kept), dy, total, z,                \
                          read<Outputs<T>>(outputs), lddx, add);                                                       \
     }
 

@@ -58,7 +58,10 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Filter:
-    """The geometry of a depthwise convolution, or a pool, with a square window."""
+    """The geometry of a depthwise convolution, or a pool, with a square window.
+
+    With ``k`` = 1 there is no window: every ``stride``-th pixel is taken, the first ``-pad`` rows and columns left out.
+    """
 
     k: int
     stride: int = 1
@@ -68,7 +71,8 @@ class Filter:
 
     def size(self, length: int) -> int:
         """The length of a side of the output."""
-        return (length + 2 * self.pad - self.dilation * (self.k - 1) - 1) // self.stride + 1
+        padded = length + (2 * self.pad if self.k > 1 else self.pad)
+        return (padded - self.dilation * (self.k - 1) - 1) // self.stride + 1
 
 
 def knows(geometry: Filter) -> bool:
@@ -100,7 +104,7 @@ def filtered(
     x is (n, h, w, c) and z (n, h', w', c), both of dense rows of pixels; weight (c, 1, k, k), contiguous.
     """
     _function("depthwise_forward", x.dtype)(
-        _sizes(x, z, geometry), _at(x), _at(scale), _at(shift), relu, _at(weight), _at(z), _threads()
+        _sizes(x, z, geometry), _at(x), _at(scale), _at(shift), relu, _at(weight), _at(z), threads()
     )
 
 
@@ -126,7 +130,7 @@ def filtered_backward(
     _function("depthwise_backward", x.dtype)(
         _sizes(x, dz, geometry),
         *(_at(x), _at(scale), _at(shift), _at(center), relu, _at(weight), _at(dz)),
-        *(_at(dx), 0 if dx is None else pitch(dx), add, _at(dw), _at(totals), _threads()),
+        *(_at(dx), 0 if dx is None else pitch(dx), add, _at(dw), _at(totals), threads()),
     )
     return dw, totals
 
@@ -135,87 +139,87 @@ def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, biased variance and 1 / sqrt(variance + eps) of the columns of (m, c)."""
     mean, variance, rate = x.new_empty(3, x.shape[1]).unbind()
     _function("moments", x.dtype)(
-        *(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), _threads())
+        *(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), threads())
     )
     return mean, variance, rate
 
 
 @cache
 def width(dtype: torch.dtype) -> int:
-    """How many numbers a vector holds: the matrices of a term have to be so many wide, or several times."""
+    """How many numbers a vector holds: what is kept of a term has columns for whole vectors."""
     return int(_function("width", dtype)())
 
 
-@dataclass(frozen=True)
-class Term:
-    """A term of a sum at given tensors: ``share * norm(matrix * filter * relu(before(x)))``.
-
-    x is (n, h, w, c), of dense rows of pixels ``pitch`` apart; a filter (c, 1, k, k); the matrix (c', c); the share a
-    scalar. Norms take the statistics of the batch; each is its epsilon, with gamma and beta where it has them.
-    """
-
-    x: Tensor
-    pitch: int
-    relu: bool
-    geometry: Filter
-    matrix: Tensor
-    filter: Tensor | None = None
-    share: Tensor | None = None
-    before: Affine | None = None
-    norm: Affine | None = None
-
-    def sizes(self, y_pitch: int, is_first: bool) -> bytes:
-        return _term_sizes(
-            tuple(self.x.shape),
-            self.pitch,
-            self.geometry,
-            self.matrix.shape[0],
-            y_pitch,
-            self.relu,
-            is_first,
-            _threads(),
-            0.0 if self.before is None else self.before.eps,
-            0.0 if self.norm is None else self.norm.eps,
-        )
-
-    def inputs(self) -> bytes:
-        before, norm = self.before or NO_NORM, self.norm or NO_NORM
-        return _packed(self.x, before.gamma, before.beta, self.filter, self.matrix, norm.gamma, norm.beta, self.share)
+# ---------------------------------------------------------------- terms, handed over by address
 
 
 @lru_cache(maxsize=4096)
-def _term_sizes(
+def term_sizes(
     shape: tuple[int, ...],
-    x_pitch: int,
-    g: Filter,
+    pitch: int,
+    geometry: Filter,
     columns: int,
     y_pitch: int,
     relu: bool,
     is_first: bool,
-    threads: int,
     eps_before: float,
     eps: float,
+    threads: int,
 ) -> bytes:
+    """The sizes of a term: of x (n, h, w, c), whose pixels are ``pitch`` apart, and of y (n, h', w', columns)."""
     n, h, w, c = shape
-    geometry = (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), x_pitch, c)
-    return struct.pack("18q2d", *geometry, columns, y_pitch, relu, is_first, threads, eps_before, eps)
+    g = geometry
+    numbers = (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), pitch, c)
+    return struct.pack("18q2d", *numbers, columns, y_pitch, relu, is_first, threads, eps_before, eps)
 
 
-@dataclass(frozen=True)
-class Affine:
-    """A batch norm's epsilon and parameters."""
-
-    eps: float
-    gamma: Tensor | None = None
-    beta: Tensor | None = None
+EIGHT, FOUR = struct.Struct("8P").pack, struct.Struct("4P").pack
 
 
-NO_NORM = Affine(0.0)
+def term_forward(
+    dtype: torch.dtype, sizes: bytes, inputs: bytes, moments: bytes, y: int, z: int, variance_before: int, variance: int
+) -> None:
+    """Add a term ``share * norm(matrix * filter * relu(before(x)))`` to y, or write it there if it is the first.
+
+    Args:
+        dtype: of all tensors but moments, which are float64.
+        sizes: `term_sizes`.
+        inputs: addresses, 0 for what is not there: x, gamma and beta of the norm before, filter (c, 1, k, k), matrix
+            (c', c), gamma and beta of the norm, share (a scalar); all contiguous but x.
+        moments: addresses of what is written: mean and 1 / sqrt(variance + eps) of the norm before, and of the norm; 0
+            where there is none.
+        y: address of the sum (n, h', w', c').
+        z: address of what the matrix reads, to be kept: (n, h', w', c), c filled up to whole vectors; 0 for nowhere.
+        variance_before: address for the biased variance of what the norm before reads.
+        variance: the same for the norm.
+    """
+    _function("term_forward", dtype)(sizes, inputs, moments, y, z, variance_before, variance)
+
+
+def term_backward(
+    dtype: torch.dtype,
+    sizes: bytes,
+    inputs: bytes,
+    moments: bytes,
+    dy: int,
+    total: int,
+    z: int,
+    gradients: bytes,
+    dx_pitch: int,
+    add: bool,
+) -> None:
+    """Write a term's gradients, that of x added where ``add``.
+
+    ``total`` is the sum of dy over pixels, in float64. ``gradients`` are addresses, in the order of ``inputs`` of
+    `term_forward`; 0 for what is not wanted. With a norm before the filter that of x has to be there, and nothing is
+    added to it.
+    """
+    _function("term_backward", dtype)(sizes, inputs, moments, dy, total, z, gradients, dx_pitch, add)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass needs of a term, besides its inputs."""
+    """What the backward pass needs of a term, besides its inputs; a term of the kernel keeps only z here."""
 
     z: Tensor | None = None
     """What the matrix reads, (n, h', w', c); None where it is computed again."""
@@ -232,104 +236,52 @@ class Kept:
     def tensors(self) -> tuple[Tensor | None, ...]:
         return self.z, self.mean_before, self.rate_before, self.mean, self.covariance, self.rate
 
-    def packed(self) -> bytes:
-        return _packed(*self.tensors()[1:])
-
-
-@dataclass(frozen=True)
-class Found:
-    """The statistics of a batch, variances biased: of what the norm before reads, and of what the norm reads."""
-
-    variance_before: Tensor | None
-    mean: Tensor | None
-    variance: Tensor | None
-
-
-def term_forward(term: Term, y: Tensor, is_first: bool, keep: bool) -> tuple[Kept, Found]:
-    """Add a term to y (n, h', w', c'), contiguous, or write it there if it is the first."""
-    x, c, wide = term.x, term.x.shape[3], y.shape[3]
-    z = x.new_empty(*y.shape[:3], c) if keep else None
-    mean_before = rate_before = variance_before = mean = covariance = rate = mean_out = variance = None
-    if term.before is not None:
-        mean_before, rate_before, variance_before = x.new_empty(3, c).unbind()
-    if term.norm is not None:
-        mean, covariance = x.new_empty(c), x.new_empty(c, c, dtype=torch.float64)
-        rate, mean_out, variance = x.new_empty(3, wide).unbind()
-    kept = Kept(z, mean_before, rate_before, mean, covariance, rate)
-    _function("term_forward", x.dtype)(
-        term.sizes(wide, is_first), term.inputs(), kept.packed(), *map(_at, (y, z, variance_before, mean_out, variance))
-    )
-    return kept, Found(variance_before, mean_out, variance)
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """Where the gradients of a term go; None where one is not wanted."""
-
-    x: Tensor | None = None
-    gamma_before: Tensor | None = None
-    beta_before: Tensor | None = None
-    filter: Tensor | None = None
-    matrix: Tensor | None = None
-    gamma: Tensor | None = None
-    beta: Tensor | None = None
-    share: Tensor | None = None
-
-
-def term_backward(term: Term, kept: Kept, dy: Tensor, dy_pitch: int, total: Tensor, to: Gradients, add: bool) -> None:
-    """Write a term's gradients, that of x added where ``add``: dy is (n, h', w', c'), total its sum over pixels.
-
-    ``to.x`` is contiguous. With a norm before the filter it has to be there, and nothing is added to it.
-    """
-    pointers = (to.x, to.gamma_before, to.beta_before, to.filter, to.matrix, to.gamma, to.beta, to.share)
-    _function("term_backward", term.x.dtype)(
-        *(term.sizes(dy_pitch, False), term.inputs(), kept.packed(), _at(dy), _at(total), _at(kept.z)),
-        *(_packed(*pointers), 0 if to.x is None else to.x.shape[3], add),
-    )
-
 
 @dataclass(frozen=True)
 class Plain:
-    """Terms that are their sources, (n, h, w, c) with dense rows of pixels, each times a scalar or, with None, 1."""
+    """Terms that are their sources, (n, h, w, c) with dense rows of pixels, each times a scalar; all by address.
 
-    sources: tuple[Tensor, ...]
+    A weight of 0 is none.
+    """
+
+    sources: tuple[int, ...]
     pitches: tuple[int, ...]
-    weights: tuple[Tensor | None, ...]
+    weights: tuple[int, ...]
 
     def packed(self, shape: torch.Size, y_pitch: int, is_first: bool) -> tuple[bytes, tuple[bytes, ...]]:
         """The structure, and the arrays that it points to."""
         n, h, w, c = shape
-        arrays = struct.pack(f"{len(self.pitches)}q", *self.pitches), _packed(*self.sources), _packed(*self.weights)
+        count = len(self.pitches)
+        arrays = _numbers(self.pitches), _addresses(self.sources), _addresses(self.weights)
         places = [ctypes.cast(ctypes.c_char_p(array), ctypes.c_void_p).value for array in arrays]
-        head = struct.pack("6q3P", len(self.sources), n * h * w, c, y_pitch, is_first, _threads(), *places)
-        return head, arrays
+        return struct.pack("6q3P", count, n * h * w, c, y_pitch, is_first, threads(), *places), arrays
 
 
 def plain_forward(plain: Plain, y: Tensor, is_first: bool) -> None:
     """Add the terms to y (n, h, w, c), contiguous, or write their sum there."""
     head, _alive = plain.packed(y.shape, y.shape[3], is_first)
-    _function("plain_forward", y.dtype)(head, _at(y))
+    _function("plain_forward", y.dtype)(head, y.data_ptr())
 
 
 def plain_backward(
     plain: Plain,
     dy: Tensor,
     dy_pitch: int,
-    products: Sequence[Tensor | None],
+    products: Sequence[int],
     gradients: Sequence[Tensor | None],
     adds: Sequence[bool],
 ) -> Tensor:
-    """The sum of dy over its pixels, (c); each term's product with dy and gradient go where they are wanted.
+    """The sum of dy over its pixels, (c) in float64; each term's product with dy and gradient go where they are wanted.
 
-    Gradients are contiguous; those of ``adds`` are added.
+    Products are addresses, 0 for none; gradients are contiguous, those of ``adds`` are added.
     """
-    total = dy.new_empty(dy.shape[3])
+    total = dy.new_empty(dy.shape[3], dtype=torch.float64)
     head, _alive = plain.packed(dy.shape, dy_pitch, False)
-    pitches = [0 if tensor is None else tensor.shape[3] for tensor in gradients]
-    numbers = struct.Struct(f"{len(pitches)}q")
     _function("plain_backward", dy.dtype)(
-        *(head, _at(dy), _at(total), _packed(*products), _packed(*gradients)),
-        *(numbers.pack(*pitches), numbers.pack(*adds)),
+        *(head, dy.data_ptr(), total.data_ptr(), _addresses(products)),
+        _addresses([0 if tensor is None else tensor.data_ptr() for tensor in gradients]),
+        _numbers([0 if tensor is None else tensor.shape[3] for tensor in gradients]),
+        _numbers(adds),
     )
     return total
 
@@ -337,7 +289,7 @@ def plain_backward(
 def scaled_forward(x: Tensor, scale: Tensor, shift: Tensor, y: Tensor, add: bool) -> None:
     """``y = [y +] scale x + shift`` by columns of (m, c)."""
     _function("scaled_forward", x.dtype)(
-        *(*x.shape, x.stride(0), _at(x), _at(scale), _at(shift), add, y.stride(0), _at(y), _threads())
+        *(*x.shape, x.stride(0), _at(x), _at(scale), _at(shift), add, y.stride(0), _at(y), threads())
     )
 
 
@@ -345,7 +297,7 @@ def column_products(a: Tensor, b: Tensor, center: Tensor) -> Tensor:
     """The sum over rows of ``a (b - center)``, by columns of (m, c)."""
     sums = a.new_empty(a.shape[1])
     _function("column_products", a.dtype)(
-        *(*a.shape, a.stride(0), _at(a), b.stride(0), _at(b), _at(center), _at(sums), _threads())
+        *(*a.shape, a.stride(0), _at(a), b.stride(0), _at(b), _at(center), _at(sums), threads())
     )
     return sums
 
@@ -353,17 +305,23 @@ def column_products(a: Tensor, b: Tensor, center: Tensor) -> Tensor:
 def affine(g: Tensor, scale: Tensor, x: Tensor, slope: Tensor, shift: Tensor) -> None:
     """``g = scale g + slope x + shift`` in place, by columns of (m, c)."""
     _function("affine", g.dtype)(
-        *(*g.shape, g.stride(0), _at(g), x.stride(0), _at(x), _at(scale), _at(slope), _at(shift), _threads())
+        *(*g.shape, g.stride(0), _at(g), x.stride(0), _at(x), _at(scale), _at(slope), _at(shift), threads())
     )
 
 
-def _packed(*tensors: Tensor | None) -> bytes:
-    return struct.pack(f"{len(tensors)}P", *(0 if tensor is None else tensor.data_ptr() for tensor in tensors))
+def _addresses(addresses: Sequence[int]) -> bytes:
+    return struct.pack(f"{len(addresses)}P", *addresses)
+
+
+def _numbers(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"{len(numbers)}q", *numbers)
 
 
 def pitch(x: Tensor) -> int:
     """How many numbers lie between the starts of two neighbouring pixels of (n, h, w, c); 0 where that differs."""
     n, h, w, c = x.shape
+    if x.is_contiguous():
+        return c
     steps = [(w, x.stride(2)), (h, x.stride(1) // w), (n, x.stride(0) // (h * w))]
     found = next((step for count, step in steps if count > 1), c)
     regular = all(
@@ -383,7 +341,8 @@ def _at(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many threads the kernel takes."""
     return torch.get_num_threads()
 
 
@@ -399,7 +358,7 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "scaled_forward": (*[LONG] * 3, *[POINTER] * 3, INT, LONG, POINTER, INT),
     "column_products": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 3, INT),
     "affine": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 4, INT),
-    "term_forward": (BYTES, BYTES, BYTES, *[POINTER] * 5),
+    "term_forward": (BYTES, BYTES, BYTES, *[POINTER] * 4),
     "term_backward": (BYTES, BYTES, BYTES, *[POINTER] * 3, BYTES, LONG, INT),
 }
 """The arguments of the functions of kernel.cpp."""

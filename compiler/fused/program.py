@@ -36,6 +36,16 @@ class Step:
         """Whether the term is its source, weighted."""
         return not self.relu and self.filter is self.projection is self.norm is None
 
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Where the parameters are, a weight and a bias for each module: -1 for those of modules that are not there.
+
+        Gamma and beta of the norm before, filter, matrix, gamma and beta of the norm.
+        """
+        before, norm = (-1 if at is None else 2 * at for at in (self.before, self.norm))
+        taps, matrix = (-1 if at is None else 2 * at for at in (self.filter, self.projection))
+        return before, before if before < 0 else before + 1, taps, matrix, norm, norm if norm < 0 else norm + 1
+
 
 @dataclass(frozen=True)
 class Program:
