@@ -171,12 +171,23 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Some channels of a tensor: ``count`` of ``width``, from ``first`` on."""
+
+    first: int
+    count: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Term:
     """``weight * norm(projection(filter(relu(before(input)))))``: each where it is there.
 
-    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution or, where neither norm nor ReLU is
-    before it, a pool; ``projection`` is a pointwise convolution. The weight is the product of its factors, 1 without
-    any. ``tied`` are further batch norms without parameters of what ``norm`` reads, whose running statistics follow.
+    ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution, a crop or, where neither norm nor
+    ReLU is before it, a pool; ``projection`` is a pointwise convolution, which may take strides where no filter is but
+    a crop. The weight is the product of its factors, 1 without any. ``tied`` are further batch norms without parameters
+    of what ``norm`` reads, whose running statistics follow. ``columns`` are the channels of the sum that the term is
+    added to, and of its norm those that are taken; None for all.
     """
 
     weight: tuple[Share | Weigh, ...] = ()
@@ -186,6 +197,7 @@ class Term:
     projection: Part | None = None
     norm: Part | None = None
     tied: tuple[Part, ...] = ()
+    columns: Columns | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:

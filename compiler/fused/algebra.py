@@ -22,12 +22,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..graph import Columns
 from . import kernel
 from .algebra_kernel import KernelTerms, serves
 from .algebra_torch import TorchTerms
 from .bound import Bound, Holder, channels_last
 from .kernel import Kept
-from .program import Program
+from .program import Program, Step
 from .statistics import uses_batch
 
 SLOTS = len(Kept().tensors())
@@ -117,6 +118,8 @@ def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple
         elif terms is not None and serves(bound, step):
             kept.append(Kept(terms.forward(step, program.keep)))
             computed.append(step)
+        elif step.columns is not None:
+            kept.append(_placed(bound, by_torch, step, step.columns))
         else:
             kept.append(by_torch.forward(step))
     assert bound.y is not None
@@ -126,6 +129,22 @@ def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple
     if bound.constant is not None:
         bound.y.add_(bound.constant)
     return bound.y, kept
+
+
+def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) -> Kept:
+    """A term of some channels, by torch: a sum of its own, then added where it belongs."""
+    whole, constant = bound.y, bound.constant
+    bound.y = bound.constant = None
+    kept = by_torch.forward(step)
+    made = bound.y
+    assert made is not None
+    if bound.constant is not None:
+        made = made + bound.constant
+    bound.y, bound.constant = whole, constant
+    bound.start(step, made.shape)
+    assert bound.y is not None
+    bound.y[..., columns.first : columns.first + columns.count] += made
+    return kept
 
 
 def _backward(
@@ -146,5 +165,9 @@ def _backward(
             continue
         if terms is not None and serves(bound, step):
             terms.backward(step, item.z, dy, pitch, total)
+        elif step.columns is not None:
+            place = slice(step.columns.first, step.columns.first + step.columns.count)
+            some = TorchTerms(bound, program.keep, dy[..., place].contiguous(), by_torch.total[place])
+            some.backward(step, item)
         else:
             by_torch.backward(step, item)

@@ -26,6 +26,11 @@ def serves(bound: Bound, step: Step) -> bool:
     )
 
 
+def first_of(step: Step) -> int:
+    """The first channel of the sum that a term is added to."""
+    return 0 if step.columns is None else step.columns.first
+
+
 class KernelTerms:
     """Terms forward and backward, for all programs of a call.
 
@@ -96,11 +101,10 @@ class KernelTerms:
         bound = self.bound
         x, geometry, columns = bound.sources[step.source], step.geometry or IDENTITY, self.columns(step)
         n, h, w, c = x.shape
-        is_first = bound.y is None
-        if bound.y is None:
-            bound.y = x.new_empty(n, geometry.size(h), geometry.size(w), columns)
+        is_first = bound.start(step, (n, geometry.size(h), geometry.size(w), columns))
         y, z = bound.y, None
-        if keep and step.filter is not None:
+        assert y is not None
+        if keep and step.filter is not None and geometry.k > 1:
             z = x.new_empty(*y.shape[:3], -(-c // self.width) * self.width)
         mean_before, rate_before, variance_before = self.moments_of(step.before)
         mean, rate, variance = self.moments_of(step.norm)
@@ -109,7 +113,7 @@ class KernelTerms:
             self.sizes(step, columns, y.shape[3], is_first),
             self.inputs(step),
             FOUR(mean_before, rate_before, mean, rate),
-            y.data_ptr(),
+            y.data_ptr() + self.size * first_of(step),
             0 if z is None else z.data_ptr(),
             variance_before,
             variance,
@@ -153,8 +157,8 @@ class KernelTerms:
             self.sizes(step, self.columns(step), pitch, False),
             self.inputs(step),
             FOUR(mean_before, rate_before, mean, rate),
-            dy.data_ptr(),
-            total.data_ptr(),
+            dy.data_ptr() + self.size * first_of(step),
+            total.data_ptr() + 8 * first_of(step),
             0 if z is None else z.data_ptr(),
             EIGHT(
                 0 if dx is None else dx.data_ptr(), *[0 if one is None else one.data_ptr() for one in made], share

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from . import kernel
 from .bound import Bound, rows
-from .depthwise import activated, cut_off, filtered, filtered_backward, scaled_sums
+from .depthwise import activated, cut_off, filtered, filtered_backward, put_back, scaled_sums, taken
 from .kernel import Kept
 from .program import Step
 
@@ -67,8 +67,8 @@ class TorchTerms:
     def operand(self, step: Step, x: Tensor, mean: Tensor | None, rate: Tensor | None) -> Tensor:
         """What the projection, the norm or the sum itself reads: (n, h, w, c)."""
         scale, shift = self.affine(step.before, mean, rate)
-        if step.filter is None:
-            return activated(x, scale, shift, step.relu)
+        if step.geometry is None or step.geometry.k == 1:
+            return activated(taken(x, step.geometry), scale, shift, step.relu)
         weight = self.bound.weight(step.filter)
         assert step.geometry is not None
         return filtered(x, scale, shift, step.relu, weight, step.geometry)
@@ -262,10 +262,13 @@ class TorchTerms:
         bound, center = self.bound, kept.mean_before
         wants_source = bound.wants_sources[step.source]
         scale, shift = self.affine(step.before, center, kept.rate_before)
-        if step.filter is None:
+        if step.geometry is None or step.geometry.k == 1:
             g: Tensor | None = dz
             if step.relu:
-                g = cut_off(dz, x if scale is None else activated(x, scale, shift, False))
+                some = taken(x, step.geometry)
+                g = cut_off(dz, some if scale is None else activated(some, scale, shift, False))
+            if step.geometry is not None:
+                g = put_back(g, x, step.geometry)
             sums = None if center is None or g is None else scaled_sums(g, x, center)
         else:
             weight = bound.weight(step.filter)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from . import kernel
 from .program import Step
-from .statistics import Statistics
+from .statistics import ColumnsOfNorm, Statistics
 
-Holder: TypeAlias = nn.Module
-"""A convolution, a batch norm, or a pool: a module that may hold parameters and statistics."""
+Holder: TypeAlias = "nn.Module | ColumnsOfNorm"
+"""A convolution, a batch norm or some of its channels, or a pool: what may hold parameters and statistics."""
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -81,6 +81,20 @@ class Bound:
     def begin(self) -> None:
         """Begin with the sum of another program."""
         self.y = self.constant = None
+
+    def start(self, step: Step, shape: Sequence[int]) -> bool:
+        """Make the sum, where this is its first term, which has such a shape; whether the term is to be written there.
+
+        A term of some channels is added to zeros.
+        """
+        if self.y is not None:
+            return False
+        x = self.sources[step.source]
+        if step.columns is not None:
+            self.y = x.new_zeros(*shape[:3], step.columns.width)
+            return False
+        self.y = x.new_empty(*shape)
+        return True
 
     def begin_backward(self, wants_mixing: bool, wants_sources: Sequence[bool], wants_parameters: Sequence[bool]) -> None:
         """Which gradients are wanted."""

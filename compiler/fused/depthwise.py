@@ -18,6 +18,21 @@ def activated(x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool)
     return x.relu() if relu else x
 
 
+def taken(x: Tensor, geometry: Filter | None) -> Tensor:
+    """The pixels of x (n, h, w, c) that are read without a window."""
+    if geometry is None:
+        return x
+    every = slice(-geometry.pad, None, geometry.stride)
+    return x[:, every, every]
+
+
+def put_back(g: Tensor, x: Tensor, geometry: Filter) -> Tensor:
+    """The gradient of x from that of the pixels that are read without a window."""
+    to = torch.zeros_like(x)
+    taken(to, geometry).copy_(g)
+    return to
+
+
 def filtered(
     x: Tensor, scale: Tensor | None, shift: Tensor | None, relu: bool, weight: Tensor | None, geometry: Filter
 ) -> Tensor:

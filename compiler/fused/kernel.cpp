@@ -840,6 +840,11 @@ template <typename T> struct Stages {
         }
         p = place;
         if (place) ldp = ld;
+        if (makes_z && !makes_p && place && !kept) {
+            z = place;
+            ldz = ld;
+            cz = t.co;
+        }
         if (!makes_p) {
             p = z;
             ldp = ldz;
@@ -879,7 +884,7 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y,
     }
     const Prologue<T> before(t, in, kept);
     // The first term is computed where the sum will be.
-    const bool in_place = t.is_first && in.matrix && co % Vector<T>::width == 0;
+    const bool in_place = t.is_first && co % Vector<T>::width == 0;
     const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy);
     const std::vector<T> turned = in.matrix ? filled_up(in.matrix, co, g.c, true) : std::vector<T>();
     std::vector<double> sums(kept.mean ? g.n * co : 0), squares(kept.mean ? g.n * co : 0);
@@ -905,7 +910,7 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y,
             const double beta = in.beta ? static_cast<double>(share) * in.beta[o] : 0;
             shift[o] = static_cast<T>(beta - kept.mean[o] * scale[o]);
         }
-    } else if (in_place && !in.share) {
+    } else if (!in.share && stages.p == y) {
         return;
     }
     scaled_forward<T>(m, co, stages.ldp, stages.p, scale.data(), shift.data(), !t.is_first, t.ldy, y, threads);

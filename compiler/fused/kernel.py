@@ -77,6 +77,8 @@ class Filter:
 
 def knows(geometry: Filter) -> bool:
     """Whether the kernel has this filter."""
+    if geometry.k == 1:
+        return geometry.pad <= 0
     return geometry.k in SIDES and geometry.stride in (1, 2) and geometry.pad <= geometry.dilation * (geometry.k - 1)
 
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .algebra import weighted_sums
+from .bound import Holder
 from .program import Program, Step, WeightPlan
+from .statistics import ColumnsOfNorm
 
 
 class WeightedSums(nn.Module):
@@ -48,9 +51,10 @@ class WeightedSums(nn.Module):
         mixing = self.mixing(vectors)
         if mixing is not None:
             mixing = mixing.to(sources[0].dtype)  # weights may be given in another precision
-        if _is_plain_torch(sources, parts):
-            return tuple(operation_by_operation(program, parts, mixing, sources) for program in self.programs)
-        return weighted_sums(self.programs, parts, mixing, sources)
+        is_plain_torch, holders = _is_plain_torch(sources, parts), _holders(self.programs, parts)
+        if is_plain_torch:
+            return tuple(operation_by_operation(program, holders, mixing, sources) for program in self.programs)
+        return weighted_sums(self.programs, holders, mixing, sources)
 
     def forward(
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
@@ -71,10 +75,23 @@ class WeightedSum(WeightedSums):
         return result
 
 
+def _holders(programs: Sequence[Program], parts: Sequence[nn.Module]) -> Sequence[Holder]:
+    """The modules of the parts; of the norm of a term of some channels, those channels."""
+    found: list[Holder] | None = None
+    for step in (step for program in programs for step in program.steps if step.columns is not None):
+        found = list(parts) if found is None else found
+        for norm in step.tied if step.norm is None else (step.norm, *step.tied):
+            module = parts[norm]
+            assert isinstance(module, nn.BatchNorm2d)
+            assert step.columns is not None
+            found[norm] = ColumnsOfNorm(module, step.columns)
+    return parts if found is None else found
+
+
 def _is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bool:
     """Whether torch has to see every operation: it casts them, compiles them, or says what does not fit together."""
     x = sources[0]
-    parameters = (p for part in parts for p in part.parameters(recurse=False))
+    parameters = (p for part in parts for p in part._parameters.values() if p is not None)
     return (
         any(tensor.dtype != x.dtype or tensor.device != x.device for tensor in (*sources, *parameters))
         or x.device.type == "meta"
@@ -86,7 +103,7 @@ def _is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bo
 
 
 def operation_by_operation(
-    program: Program, parts: Sequence[nn.Module], mixing: Tensor | None, sources: Sequence[Tensor]
+    program: Program, parts: Sequence[Holder], mixing: Tensor | None, sources: Sequence[Tensor]
 ) -> Tensor:
     """The same sum by the modules of its parts, one after the other: what the algebra has to equal."""
     total: Tensor | None = None
@@ -95,12 +112,15 @@ def operation_by_operation(
         if step.weight is not None:
             assert mixing is not None
             value = mixing[step.weight] * value
+        if step.columns is not None:
+            after = step.columns.width - step.columns.first - step.columns.count
+            value = functional.pad(value, (0, 0, 0, 0, step.columns.first, after))
         total = value if total is None else total + value
     assert total is not None
     return total
 
 
-def _value(step: Step, parts: Sequence[nn.Module], x: Tensor) -> Tensor:
+def _value(step: Step, parts: Sequence[Holder], x: Tensor) -> Tensor:
     if step.before is not None:
         x = parts[step.before](x)
     if step.relu:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from ..graph import Decision, Part, Share, Sum, Term, Weigh
+from ..graph import Columns, Decision, Part, Share, Sum, Term, Weigh
 from ..primitives import decided
 from .kernel import Filter, Kind
 
@@ -18,7 +18,9 @@ class Step:
     """One term: ``weight * norm(projection(filter(relu(before(source)))))``, each part where it is there.
 
     ``source`` counts the distinct sources; ``before``, ``filter``, ``projection`` and ``norm`` count the modules that
-    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``.
+    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``. ``geometry`` is
+    that of the filter, or of the pixels that the projection reads. ``columns`` are the channels that are added to, None
+    for all.
     """
 
     source: int
@@ -30,6 +32,7 @@ class Step:
     projection: int | None = None
     norm: int | None = None
     tied: tuple[int, ...] = ()
+    columns: Columns | None = None
 
     @cached_property
     def is_plain(self) -> bool:
@@ -65,9 +68,14 @@ class Program:
         return any(step.norm is not None for step in self.steps)
 
 
-def geometry_of(part: Part) -> Filter:
-    """The geometry of a depthwise convolution or a pool."""
+def geometry_of(part: Part | None, projection: Part | None) -> Filter | None:
+    """The geometry of a depthwise convolution, a pool or a crop, and of the strides of the projection behind it."""
+    stride = 1 if projection is None else decided(projection.prim.values)["stride"]
+    if part is None:
+        return None if stride == 1 else Filter(1, stride)
     values = decided(part.prim.values)
+    if part.prim.name == "crop":
+        return Filter(1, stride, 1, -values["top"])
     kind = Kind.CONVOLUTION
     if part.prim.name == "max_pool":
         kind = Kind.MAX_POOL
@@ -100,10 +108,11 @@ def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], befo
                 place(term.before),
                 term.relu,
                 place(term.filter),
-                None if term.filter is None else geometry_of(term.filter),
+                geometry_of(term.filter, term.projection),
                 place(term.projection),
                 place(term.norm),
                 tuple(places[id(part)] for part in term.tied),
+                term.columns,
             )
         )
         weights += bool(term.weight)

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from ..graph import Columns
 
 
-def uses_batch(module: nn.Module) -> bool:
+class ColumnsOfNorm:
+    """Some channels of a batch norm, as a batch norm of its own. The first of them count the batches."""
+
+    def __init__(self, norm: nn.BatchNorm2d, columns: Columns) -> None:
+        self.columns, self.training, self.eps, self.momentum = columns, norm.training, norm.eps, norm.momentum
+        self.weight, self.bias = self._of(norm.weight), self._of(norm.bias)
+        self.running_mean, self.running_var = self._of(norm.running_mean), self._of(norm.running_var)
+        self.num_batches_tracked = norm.num_batches_tracked
+
+    def _of(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[self.columns.first : self.columns.first + self.columns.count]
+
+    @property
+    def counts(self) -> bool:
+        """Whether a batch is counted with these channels."""
+        return self.columns.first == 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.training and self.num_batches_tracked is not None and self.counts:
+            self.num_batches_tracked.add_(1)
+        momentum = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked or 1)
+        return functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, uses_batch(self), momentum, self.eps
+        )
+
+
+Norm: TypeAlias = "nn.BatchNorm2d | ColumnsOfNorm"
+
+
+def uses_batch(module: nn.Module | ColumnsOfNorm) -> bool:
     """Whether a module is a norm that takes the statistics of the batch."""
-    return isinstance(module, nn.BatchNorm2d) and (module.training or module.running_mean is None)
+    return isinstance(module, nn.BatchNorm2d | ColumnsOfNorm) and (module.training or module.running_mean is None)
 
 
 @dataclass(frozen=True)
 class _Found:
-    norm: nn.BatchNorm2d
+    norm: Norm
     mean: Tensor
     variance: Tensor
     count: int
@@ -28,7 +61,7 @@ class Statistics:
     def __init__(self) -> None:
         self._found: list[_Found] = []
 
-    def add(self, norm: nn.Module, mean: Tensor, variance: Tensor, count: int) -> None:
+    def add(self, norm: nn.Module | ColumnsOfNorm, mean: Tensor, variance: Tensor, count: int) -> None:
         """The mean and the biased variance of ``count`` values of each channel.
 
         Raises:
@@ -36,7 +69,7 @@ class Statistics:
         """
         if count < 2:
             raise ValueError("a batch norm needs more than one value per channel to train: use a larger batch")
-        assert isinstance(norm, nn.BatchNorm2d)
+        assert isinstance(norm, nn.BatchNorm2d | ColumnsOfNorm)
         if norm.training and norm.running_mean is not None:
             self._found.append(_Found(norm, mean, variance, count))
 
@@ -45,7 +78,8 @@ class Statistics:
         """Move the running statistics of all norms."""
         if not self._found:
             return
-        torch._foreach_add_(_there(item.norm.num_batches_tracked for item in self._found), 1)
+        counting = [item.norm for item in self._found if isinstance(item.norm, nn.BatchNorm2d) or item.norm.counts]
+        torch._foreach_add_(_there(norm.num_batches_tracked for norm in counting), 1)
         unbiased = torch._foreach_mul(
             [item.variance for item in self._found], [item.count / (item.count - 1) for item in self._found]
         )

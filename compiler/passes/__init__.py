@@ -80,7 +80,7 @@ OPTIMISATIONS: tuple[Pass, ...] = (
     _anywhere("share", share),
     _anywhere("tie", tie),
     _anywhere("accumulate", accumulate),
-    _anywhere("fold", fold),
+    Pass("fold", fold),
     Pass("absorb", absorb),
     _anywhere("split", split, prepares=True),
     _anywhere("batch", batch),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Node, SpaceGraph, Sum, Term
-from .rewrite import is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
+from .rewrite import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
 from .sums import Deeper, take_in, taker
 from .target import Target
 
@@ -18,7 +18,7 @@ from .target import Target
 def absorb(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take what stands before pointwise and depthwise convolutions into the sums that they are terms of."""
     # Projections first, so that a filter is still there to be taken in; then the filters that are left.
-    return _absorb(_absorb(graph, target, lambda node, _: is_projection(node)), target, is_filter)
+    return _absorb(_absorb(graph, target, lambda node, _: is_projection(node, target)), target, is_filter)
 
 
 def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node], bool]) -> SpaceGraph:
@@ -37,10 +37,15 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
                     taken = replace(term, before=part_of(result, below[0]), relu=True)
                     return (taken,), result.sources(below[0])
                 return (replace(term, relu=True),), below
-            if term.filter is not None or not below or not may_take(source, node):
+            if term.filter is not None or not below:
                 return None
+            if target.machine.kernel and term.projection is not None and is_crop(source):
+                return (replace(term, filter=part_of(result, index)),), below  # a view, whoever else reads it
+            if not may_take(source, node):
+                return None
+            is_filtered = is_filter(source, result.node(below[0])) and term.projection is not None
             is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
-            if (term.projection is not None and is_filter(source, result.node(below[0]))) or is_pooled:
+            if (is_filtered and _is_dense(term)) or (is_pooled and term.projection is None):
                 return (replace(term, filter=part_of(result, index)),), below
             return None
 
@@ -48,8 +53,13 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
             return take_in(node, node.payload.terms, sources, result, inner)
         if sources and becomes_sum(node, result.node(sources[0])):
             part = part_of(graph, at[node.name])
-            term = Term(projection=part) if is_projection(node) else Term(filter=part)
+            term = Term(projection=part) if is_projection(node, target) else Term(filter=part)
             return take_in(node, (term,), sources, result, inner)
         return None
 
     return rebuild(graph, visit)
+
+
+def _is_dense(term: Term) -> bool:
+    """Whether a term's projection reads every pixel."""
+    return term.projection is not None and term.projection.prim.values["stride"] == 1

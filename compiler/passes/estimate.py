@@ -102,7 +102,10 @@ def _term(term: Term, keep: bool, node: Node, machine: Machine) -> Costs:
         passes += 2 if machine.kernel else 10
     if term.projection is not None:
         ci, co = term.projection.inputs[0].largest[0], term.projection.shape.largest[0]
-        work += count // co * ci * (3 * co + (2 * ci if term.norm is not None else 0))
+        if machine.kernel:
+            work += count // co * ci * co * (4 if term.norm is not None or term.weight else 3)
+        else:
+            work += count // co * ci * (3 * co + (2 * ci if term.norm is not None else 0))
         passes += 7 if machine.kernel else 26
         launches += 0 if machine.kernel else 30
     elif term.norm is not None:
@@ -152,14 +155,19 @@ def filter_work(node: Node) -> int:
 
 def filter_work_of(part: Part) -> int:
     """Multiply-adds of a filter, once."""
-    return int(math.prod(part.shape.largest) * decided(part.prim.values)["k"] ** 2)
+    return int(math.prod(part.shape.largest) * decided(part.prim.values)["k"] ** 2) if reads_window(part) else 0
+
+
+def reads_window(part: Part) -> bool:
+    """Whether a filter is more than a crop."""
+    return part.prim.name != "crop"
 
 
 def _filters(node: Node) -> list[tuple[Part, bool]]:
     """The filters of the sums of a node, and whether what they give is kept."""
     payload = node.payload
     sums = payload.sums if isinstance(payload, Sums) else (payload,) if isinstance(payload, Sum) else ()
-    return [(term.filter, total.keep) for total in sums for term in total.terms if term.filter is not None]
+    return [(term.filter, total.keep) for total in sums for term in total.terms if term.filter is not None and reads_window(term.filter)]
 
 
 def numbers(node: Node) -> int:

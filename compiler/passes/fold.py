@@ -1,22 +1,27 @@
 """fold: weights go into the norms before them, and norms into the pointwise convolutions before them.
 
 A norm, or a pointwise convolution and its norm, becomes part of the sum that alone reads it: neither is ever stored.
-Where no sum reads it, a convolution with its norm is a sum of that one term.
+Where no sum reads it, a convolution with its norm is a sum of that one term. For the kernel, convolutions whose images
+are joined before the norm are terms of some channels each.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import Node, SpaceGraph, Sum, Term
+from ..graph import Columns, Node, Prim, SpaceGraph, Sum, Term
 from .rewrite import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
-from .sums import Deeper, inlined, take_in, taker
+from .sums import Deeper, MayTake, inlined, take_in, taker
+from .target import Target
 
 WIDEST = 1.0
-"""Up to how many input channels per output channel the covariance of the input is cheaper than the output itself."""
+"""Up to how many input channels per output channel the covariance of the input is cheaper than the output itself.
+
+It is what torch takes the norm of a projection by; the kernel takes it of the output.
+"""
 
 
-def fold(graph: SpaceGraph) -> SpaceGraph:
+def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take norms, and pointwise convolutions with their norms, into sums."""
     may_take, for_relu = taker(graph), _only_for_a_relu(graph)
     at = {node.name: index for index, node in graph.order()}
@@ -27,26 +32,43 @@ def fold(graph: SpaceGraph) -> SpaceGraph:
                 return None
             if term.is_plain and is_norm(source):
                 return (replace(term, norm=part_of(result, index)),), result.sources(index)
-            below = result.sources(index)
-            if (
-                term == Term(term.weight, norm=term.norm)
-                and is_projection(source)
-                and pays(source, result.node(below[0]))
-            ):
-                return (replace(term, projection=part_of(result, index)),), below
+            if term == Term(term.weight, norm=term.norm):
+                projected = _projected(term, index, result, target, may_take, node)
+                if projected is not None:
+                    return projected
             return inlined(term, index, result)
 
         if isinstance(node.payload, Sum):
             return take_in(node, node.payload.terms, sources, result, inner)
-        source = result.node(sources[0]) if sources else node
-        if is_norm(node) and is_projection(source) and may_take(source, node) and node.name not in for_relu:
-            before = result.node(result.sources(sources[0])[0])
-            if pays(source, before):
-                term = Term(projection=part_of(result, sources[0]), norm=part_of(graph, at[node.name]))
-                return result.add(replace(node, payload=Sum((term,))), result.sources(sources[0]))
+        if is_norm(node) and may_take(result.node(sources[0]), node) and node.name not in for_relu:
+            term = Term(norm=part_of(graph, at[node.name]))
+            projected = _projected(term, sources[0], result, target, may_take, node)
+            if projected is not None:
+                return result.add(replace(node, payload=Sum(projected[0])), projected[1])
         return None
 
     return rebuild(graph, visit)
+
+
+def _projected(
+    term: Term, index: int, result: SpaceGraph, target: Target, may_take: MayTake, reader: Node
+) -> Deeper | None:
+    """What becomes of a term of a norm, or of nothing, that reads projections: one, or several whose images are joined."""
+    source, below = result.node(index), result.sources(index)
+    if is_projection(source, target):
+        if not (target.machine.kernel or pays(source, result.node(below[0]))):
+            return None
+        return (replace(term, projection=part_of(result, index)),), below
+    is_joined = isinstance(source.payload, Prim) and source.payload.name == "concat" and target.machine.kernel
+    nodes = [result.node(each) for each in below]
+    if not is_joined or not all(is_projection(node, target) and may_take(node, reader) for node in nodes):
+        return None
+    terms, first = [], 0
+    for each, node in zip(below, nodes, strict=True):
+        columns = Columns(first, node.shape.largest[0], source.shape.largest[0])
+        terms.append(replace(term, projection=part_of(result, each), columns=columns))
+        first += columns.count
+    return tuple(terms), tuple(result.sources(each)[0] for each in below)
 
 
 def _only_for_a_relu(graph: SpaceGraph) -> set[str]:

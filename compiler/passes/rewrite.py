@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..graph import Node, Part, Prim, SpaceGraph
+from .target import Target
 
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
@@ -80,12 +81,21 @@ def is_relu(node: Node) -> bool:
     return isinstance(node.payload, Prim) and node.payload.name == "relu" and is_image(node)
 
 
-def is_projection(node: Node) -> bool:
-    """Whether a node is a pointwise convolution: a matrix on the channels of every pixel."""
+def is_projection(node: Node, target: Target) -> bool:
+    """Whether a node is a pointwise convolution: a matrix on the channels of pixels, for the kernel maybe every second."""
     if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
         return False
     values = node.payload.values
-    return (values["k"], values["stride"], values["groups"], values["bias"], values["pad"]) == (1, 1, 1, False, 0)
+    if values["stride"] > (2 if target.machine.kernel else 1):
+        return False
+    return (values["k"], values["groups"], values["bias"], values["pad"]) == (1, 1, False, 0)
+
+
+def is_crop(node: Node) -> bool:
+    """Whether a node leaves out as many rows at the top of an image as columns at the left."""
+    if not isinstance(node.payload, Prim) or node.payload.name != "crop" or not is_image(node):
+        return False
+    return bool(node.payload.values["top"] == node.payload.values["left"])
 
 
 def is_filter(node: Node, source: Node) -> bool:
