@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
-from dataclasses import fields
+from contextlib import nullcontext
+from dataclasses import replace
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import assert_same, random_decisions, randomize, space
+from torch import nn
 from torch.nn import functional as F
 
 from compiler.errors import UsageError
 from compiler.fused import kernel
 from compiler.fused.kernel import Filter, Kind, no_kernel
+from compiler.fused.modules import WeightedSum
+from compiler.fused.program import Program, Step
+from compiler.graph import Columns
+from compiler.modules import Crop
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.passes.estimate import estimate
 from compiler.passes.target import read_bytes
@@ -104,29 +112,100 @@ def test_pools(geometry, channels, side, coarse):
     assert_same({"z": z, "dx": dx}, {"z": expected.permute(0, 2, 3, 1), "dx": image.grad.permute(0, 2, 3, 1)})
 
 
+STEP = Step(0, weight=0, before=0, relu=True, filter=1, geometry=Filter(3, 1, 1, 1), projection=2, norm=3)
+"""A term with everything."""
+
+
+def everything(c: int, wide: int) -> list[nn.Module]:
+    """The modules of `STEP`, for c channels and a sum of so many."""
+    return [
+        nn.BatchNorm2d(c),
+        nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False),
+        nn.Conv2d(c, wide, 1, bias=False),
+        nn.BatchNorm2d(wide),
+    ]
+
+
+def values_of(program: Program, holders: list[nn.Module], x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a program gives, its gradients and running statistics."""
+    x, share = x.clone().requires_grad_(), torch.tensor([0.3], dtype=x.dtype, requires_grad=True)
+    module = WeightedSum([program], (((0,),),))
+    y = module([share], [x], holders)
+    generator = torch.Generator().manual_seed(1)
+    (y * torch.randn(y.shape, generator=generator, dtype=x.dtype)).sum().backward()
+    assert x.grad is not None
+    assert share.grad is not None
+    found = {"y": y, "x": x.grad, "share": share.grad}
+    for number, holder in enumerate(holders):
+        found |= {f"{number}.{name}": p.grad for name, p in holder.named_parameters() if p.grad is not None}
+        found |= {f"{number}.{name}": buffer for name, buffer in holder.named_buffers()}
+    return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+
 @needs_kernel
 def test_threads_change_nothing():
     """Not even a bit (law 6)."""
     torch.manual_seed(0)
-    x, dy, matrix = torch.randn(5, 9, 9, 32), torch.randn(5, 9, 9, 48), torch.randn(48, 32)
-    geometry, taps = Filter(3, 1, 1, 1), torch.randn(32, 1, 3, 3)
-    norms = [kernel.Affine(1e-5, torch.rand(c), torch.randn(c)) for c in (32, 48)]
-    inputs = (x, norms[0].gamma, norms[0].beta, taps, matrix, norms[1].gamma, norms[1].beta, torch.tensor(0.3))
-    term = kernel.Term(x, 32, True, geometry, matrix, taps, inputs[-1], *norms)
+    x = torch.randn(5, 32, 9, 9)
     found = []
     before = torch.get_num_threads()
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            y = torch.empty(5, 9, 9, 48)
-            kept, _ = kernel.term_forward(term, y, True, False)
-            to = kernel.Gradients(*(torch.empty_like(tensor) for tensor in inputs))
-            kernel.term_backward(term, kept, dy, 48, dy.sum((0, 1, 2)), to, False)
-            found.append([y, *(getattr(to, field.name) for field in fields(to))])
+            torch.manual_seed(0)
+            found.append(values_of(Program((STEP,), keep=False), [part.float() for part in everything(32, 48)], x))
     finally:
         torch.set_num_threads(before)
+    assert len(found[0]) > 10
     for other in found[1:]:
-        assert all(a.equal(b) for a, b in zip(found[0], other, strict=True))
+        assert all(other[name].equal(tensor) for name, tensor in found[0].items())
+
+
+steps = st.builds(
+    lambda before, relu, window, projects, normed, crop, stride: replace(
+        STEP,
+        before=0 if before and (window or projects) else None,
+        relu=relu and (window or projects),
+        filter=1 if window else None,
+        geometry=Filter(3, stride, 1, 1) if window else Filter(1, stride, 1, -crop) if projects else None,
+        projection=2 if projects else None,
+        norm=3 if normed or not (projects or window) else None,
+    ),
+    *[st.booleans()] * 5,
+    st.sampled_from([0, 1]),
+    st.sampled_from([1, 2]),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps, st.booleans(), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.sampled_from([None, 0, 3]))
+def test_terms(step, keep, c, wide, by_kernel, first):
+    """Every kind of term, of any width, placed among other channels or not, is what its modules are."""
+    wide = wide if step.projection is not None else c
+    torch.manual_seed(c)
+    if first is not None:
+        step = replace(step, columns=Columns(first, wide, wide + 5))
+    parts = [part.double() for part in everything(c, wide)]
+    parts[1].stride = (step.geometry.stride,) * 2 if step.geometry and step.filter is not None else (1, 1)
+    if step.norm is not None and first is not None:
+        parts[3] = nn.BatchNorm2d(wide + 5).double()
+    for part in parts:
+        for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
+            if "num_batches" not in name:
+                nn.init.uniform_(tensor, 0.5, 1.5)
+    x = torch.randn(3, c, 6, 7, dtype=torch.float64)
+    program, again = Program((step,), keep), copy.deepcopy(parts)
+    with nullcontext() if by_kernel else no_kernel():
+        found = values_of(program, parts, x)
+    with mock.patch("compiler.fused.modules._is_plain_torch", return_value=True):
+        if step.filter is None and step.geometry is not None:  # the modules of a projection behind a crop
+            crop = -step.geometry.pad
+            taken = Program((replace(step, filter=len(again)),), keep)
+            again[2].stride = (step.geometry.stride,) * 2
+            expected = values_of(taken, [*again, Crop(crop, crop)], x)
+        else:
+            expected = values_of(program, again, x)
+    assert_same(found, expected)
 
 
 def test_half_precision_takes_the_operations_one_by_one():

@@ -79,7 +79,8 @@ class Statistics:
         if not self._found:
             return
         counting = [item.norm for item in self._found if isinstance(item.norm, nn.BatchNorm2d) or item.norm.counts]
-        torch._foreach_add_(_there(norm.num_batches_tracked for norm in counting), 1)
+        if counting:
+            torch._foreach_add_(_there(norm.num_batches_tracked for norm in counting), 1)
         unbiased = torch._foreach_mul(
             [item.variance for item in self._found], [item.count / (item.count - 1) for item in self._found]
         )
