@@ -100,8 +100,7 @@ class _WeightedSums(torch.autograd.Function):
             of_program = [next(kept) for _ in program.steps]
             if gradient is not None:
                 _backward(bound, terms, program, channels_last(gradient), of_program)
-        to_sources = [None if g is None else g.permute(0, 3, 1, 2) for g in bound.to_sources]
-        return None, None, bound.to_mixing, None, *to_sources, *bound.to_parameters
+        return None, None, bound.to_mixing, None, *bound.to_images, *bound.to_parameters
 
 
 def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple[Tensor, list[Kept]]:

@@ -55,6 +55,8 @@ class Bound:
         self.constant: Tensor | None = None
         self.to_mixing: Tensor | None = None
         self.to_sources: list[Tensor | None] = [None] * len(sources)
+        self.to_images: list[Tensor | None] = [None] * len(sources)
+        """The same as (n, c, h, w), no views: what autograd gets, which adds to nothing in place that has another owner."""
         self.to_parameters: list[Tensor | None] = [None] * len(parameters)
         self.wants_sources: Sequence[bool] = ()
         self.wants_parameters: Sequence[bool] = ()
@@ -143,10 +145,19 @@ class Bound:
         """The gradient of a source, new and not yet written where there is none."""
         found = self.to_sources[source]
         if found is None:
-            found = self.to_sources[source] = self.sources[source].new_empty(self.sources[source].shape)
+            n, h, w, c = self.sources[source].shape
+            like = self.sources[source]
+            image = torch.empty(
+                (n, c, h, w), dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+            )
+            self.to_images[source] = image
+            found = self.to_sources[source] = image.permute(0, 2, 3, 1)
         return found
 
     def give_source(self, source: int, gradient: Tensor) -> None:
         """Add to the gradient of a source a tensor that nothing else holds."""
         before = self.to_sources[source]
-        self.to_sources[source] = gradient if before is None else before.add_(gradient)
+        if before is None:
+            self.to_sources[source], self.to_images[source] = gradient, gradient.permute(0, 3, 1, 2)
+        else:
+            before.add_(gradient)

@@ -224,12 +224,13 @@ void pool_backward(const Geometry& g, const Padded<T>& input, const T* dz, int64
         }
 }
 
-// One image and block of columns of z = w * relu(scale x + shift). z is (ho wo, cz): columns that x has not are zero.
+// One image and block of columns of z = w * relu(scale x + shift). z is that image's, (ho wo, cz): columns that x has not
+// are zero.
 template <typename T>
 void filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
                  const T* w, T* z, int64_t cz, int64_t image, int64_t first) {
     const int count = columns_in<T>(g.c, first), wide = columns_in<T>(cz, first);
-    T* const to = z + image * g.pixels() * g.ldz + first;
+    T* const to = z + first;
     if (g.k == 1) {  // nothing has to be padded
         const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
         const T* const from = x + image * g.h * g.w * g.ldx + first;
@@ -266,8 +267,8 @@ void depthwise_forward(const Geometry& g, const T* x, const T* scale, const T* s
         std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < g.n * blocks; item++)
-            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z, g.c, item / blocks,
-                           item % blocks * width);
+            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z + item / blocks * g.pixels() * g.ldz, g.c,
+                           item / blocks, item % blocks * width);
     }
 }
 
@@ -823,17 +824,19 @@ template <typename T> std::vector<T> filled_up(const T* a, int64_t co, int64_t c
 
 // What a term reads of an image (z), and what its norm reads of that (p): either may be memory of somebody else.
 template <typename T> struct Stages {
-    bool makes_z, makes_p;
+    bool makes_z, makes_p, passes;
     int64_t cz, cp, ldz, ldp;
     T *z, *p;
 
     // Without anything before the matrix, z is x; without a matrix p is z. `kept` is z, to be written or, where it
-    // `is_there`, read; p is computed to `place`, where that is not null.
-    Stages(const Term& t, const Inputs<T>& in, bool has_before, T* kept, bool is_there, T* place, int64_t ld)
+    // `is_there`, read; p is computed to `place`, where that is not null. With `once`, z is only read for p, and a thread
+    // has a place for one image.
+    Stages(const Term& t, const Inputs<T>& in, bool has_before, T* kept, bool is_there, T* place, int64_t ld, bool once)
         : makes_z((t.relu || has_before || t.has_filter() || (in.matrix && t.g.c % Vector<T>::width)) && !is_there),
-          makes_p(in.matrix), cz(whole_vectors<T>(t.g.c)), cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp) {
+          makes_p(in.matrix), passes(once && makes_z && makes_p && !kept), cz(whole_vectors<T>(t.g.c)),
+          cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp) {
         const int64_t m = t.g.n * t.g.pixels();
-        z = kept ? kept : scratch<T>(0, makes_z ? m * cz : 0);
+        z = kept ? kept : scratch<T>(0, makes_z && !passes ? m * cz : 0);
         if (!makes_z && !kept) {
             z = const_cast<T*>(in.x);
             ldz = t.g.ldx;
@@ -859,10 +862,10 @@ template <typename T> struct Stages {
     void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input, V<T>* taps,
               const T* turned, bool wants_p, int64_t image) const {
         g.ldz = ldz;
+        T* const to = passes ? scratch<T>(2, g.pixels() * cz) : z + image * g.pixels() * ldz;
         for (int64_t first = 0; makes_z && first < g.c; first += Vector<T>::width)
-            filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, in.filter, z, cz, image, first);
-        if (makes_p && wants_p)
-            multiply_rows<T>(g.pixels(), g.c, ldz, z_of(image, g.pixels()), turned, cp, ldp, p_of(image, g.pixels()));
+            filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, in.filter, to, cz, image, first);
+        if (makes_p && wants_p) multiply_rows<T>(g.pixels(), g.c, ldz, to, turned, cp, ldp, p_of(image, g.pixels()));
     }
 };
 
@@ -885,7 +888,7 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y,
     const Prologue<T> before(t, in, kept);
     // The first term is computed where the sum will be.
     const bool in_place = t.is_first && co % Vector<T>::width == 0;
-    const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy);
+    const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy, true);
     const std::vector<T> turned = in.matrix ? filled_up(in.matrix, co, g.c, true) : std::vector<T>();
     std::vector<double> sums(kept.mean ? g.n * co : 0), squares(kept.mean ? g.n * co : 0);
 #pragma omp parallel num_threads(threads)
@@ -929,7 +932,7 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
     const int threads = static_cast<int>(t.threads);
     const int64_t ci = g.c, co = t.co, pixels = g.pixels(), m = g.n * pixels, blocks = whole_vectors<T>(ci) / Vector<T>::width;
     const Prologue<T> before(t, in, kept);
-    const Stages<T> stages(t, in, kept.mean_before, z, z != nullptr, nullptr, 0);
+    const Stages<T> stages(t, in, kept.mean_before, z, z != nullptr, nullptr, 0, false);
     const bool wants_input = d.x || d.filter || d.gamma_before || d.beta_before;
     const bool wants_products = kept.mean || d.share;
     std::vector<T> turned, matrix, middle(co);
