@@ -349,7 +349,10 @@ def _described(term: Term) -> str:
     chain = ["" if term.before is None else term.before.name, "relu" if term.relu else ""]
     chain += [part.name for part in (term.filter, term.projection, term.norm) if part is not None]
     chain[-1:] = [" = ".join([*chain[-1:], *(part.name for part in term.tied)])]
-    return " * ".join([*map(_factor, term.weight), " -> ".join(filter(None, chain)) or "1"])
+    place = ""
+    if term.columns is not None:
+        place = f" @ {term.columns.first}..{term.columns.first + term.columns.count - 1}"
+    return " * ".join([*map(_factor, term.weight), " -> ".join(filter(None, chain)) or "1"]) + place
 
 
 def _factor(factor: Share | Weigh) -> str:
