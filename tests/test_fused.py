@@ -197,7 +197,7 @@ def test_terms(step, keep, c, wide, by_kernel, first):
     program, again = Program((step,), keep), copy.deepcopy(parts)
     with nullcontext() if by_kernel else no_kernel():
         found = values_of(program, parts, x)
-    with mock.patch("compiler.fused.modules._is_plain_torch", return_value=True):
+    with mock.patch("compiler.fused.modules.is_plain_torch", return_value=True):
         if step.filter is None and step.geometry is not None:  # the modules of a projection behind a crop
             crop = -step.geometry.pad
             taken = Program((replace(step, filter=len(again)),), keep)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
@@ -17,10 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from compiler.decide import Decisions
 from compiler.derivation.presence import settle
 from compiler.elaborate import Elaborated
+from compiler.fused.kernel import is_available, no_kernel
 from compiler.graph import Prim, SpaceGraph
 from compiler.lower import attribute
 from compiler.passes import FLATTEN, OPTIMISATIONS
 from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature
+from compiler.relaxations.chains import Chain
 from compiler.settings import Constant
 from compiler.supernet import Network, Supernet, one_hot
 
@@ -150,7 +154,8 @@ def test_what_was_not_chosen_does_not_run(name):
         if module.state_dict():  # activations are shared between those that read the same
             module.register_forward_hook(lambda *_, path=path: calls.update({path: calls.get(path, 0) + 1}))
     before = {n: b.clone() for n, b in one.network.named_buffers()}
-    one(images(searched).float(), chosen)
+    with no_kernel():  # which calls no module
+        one(images(searched).float(), chosen)
     _, derived = architecture(searched, chosen, relaxed=True)
     wide, narrow = Decided(searched.block.graph, chosen), Decided(derived.block.graph, {})
     active = {attribute(a) for a, _ in matched(wide, narrow)}
@@ -173,11 +178,31 @@ def test_a_step_costs_what_the_network_costs(name):
             module(x, *args).square().sum().backward()
         return counter.get_total_flops()
 
-    plain = [
-        item for item in OPTIMISATIONS if item.name in ("drop_none", "share")
-    ]  # kernels of our own are not counted
+    plain = [item for item in OPTIMISATIONS if item.name in ("drop_none", "share")]
     network = Network(derived, (FLATTEN, *plain), training_only=False)
-    assert flops(Sampled(searched), chosen) == flops(network)
+    with no_kernel():  # what it does is not counted
+        assert flops(Sampled(searched), chosen) == flops(network)
+
+
+@pytest.mark.skipif(not is_available(), reason="no C++ compiler")
+@pytest.mark.parametrize("name", ["cells", "nasbench201.hsp"])
+@pytest.mark.parametrize("train", [True, False])
+def test_chains_are_what_their_operations_are(name, train):
+    """The kernel computes what stands before a norm along with it: the same values, gradients and statistics."""
+    searched, found = small(name), []
+    start, chains = randomize(Sampled(searched)).double().train(train), 0
+    for with_kernel in (False, True):
+        one = copy.deepcopy(start)
+        for seed in range(4):
+            x, chosen = images(searched).requires_grad_(), random_decisions(searched, seed)
+            with nullcontext() if with_kernel else no_kernel():
+                output = one(x, chosen)
+                output.square().sum().backward()
+            chains += sum(isinstance(call.run, Chain) for call in one.operations.calls(chosen)[1])
+        gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
+        found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
+    assert chains > 10
+    assert_same(*found)
 
 
 # ---------------------------------------------------------------- hard Gumbel-softmax

@@ -133,7 +133,7 @@ def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple
 def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) -> Kept:
     """A term of some channels, by torch: a sum of its own, then added where it belongs."""
     whole, constant = bound.y, bound.constant
-    bound.y = bound.constant = None
+    bound.begin()
     kept = by_torch.forward(step)
     made = bound.y
     assert made is not None
@@ -146,9 +146,7 @@ def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) ->
     return kept
 
 
-def _backward(
-    bound: Bound, terms: KernelTerms | None, program: Program, dy: Tensor, kept: Sequence[Kept]
-) -> None:
+def _backward(bound: Bound, terms: KernelTerms | None, program: Program, dy: Tensor, kept: Sequence[Kept]) -> None:
     """All gradients, at ``dy`` (n, h, w, c) of dense rows of pixels."""
     plain = program.plain if terms is not None else ()
     pitch = kernel.pitch(dy)

@@ -160,9 +160,7 @@ class KernelTerms:
             dy.data_ptr() + self.size * first_of(step),
             total.data_ptr() + 8 * first_of(step),
             0 if z is None else z.data_ptr(),
-            EIGHT(
-                0 if dx is None else dx.data_ptr(), *[0 if one is None else one.data_ptr() for one in made], share
-            ),
+            EIGHT(0 if dx is None else dx.data_ptr(), *[0 if one is None else one.data_ptr() for one in made], share),
             0 if dx is None else dx.shape[3],
             is_there and not apart,
         )

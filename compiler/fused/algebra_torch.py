@@ -267,7 +267,7 @@ class TorchTerms:
             if step.relu:
                 some = taken(x, step.geometry)
                 g = cut_off(dz, some if scale is None else activated(some, scale, shift, False))
-            if step.geometry is not None:
+            if step.geometry is not None and g is not None:
                 g = put_back(g, x, step.geometry)
             sums = None if center is None or g is None else scaled_sums(g, x, center)
         else:

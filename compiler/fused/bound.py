@@ -56,7 +56,7 @@ class Bound:
         self.to_mixing: Tensor | None = None
         self.to_sources: list[Tensor | None] = [None] * len(sources)
         self.to_images: list[Tensor | None] = [None] * len(sources)
-        """The same as (n, c, h, w), no views: what autograd gets, which adds to nothing in place that has another owner."""
+        """The same as (n, c, h, w), no views: autograd adds in place only to what has no other owner."""
         self.to_parameters: list[Tensor | None] = [None] * len(parameters)
         self.wants_sources: Sequence[bool] = ()
         self.wants_parameters: Sequence[bool] = ()
@@ -98,7 +98,9 @@ class Bound:
         self.y = x.new_empty(*shape)
         return True
 
-    def begin_backward(self, wants_mixing: bool, wants_sources: Sequence[bool], wants_parameters: Sequence[bool]) -> None:
+    def begin_backward(
+        self, wants_mixing: bool, wants_sources: Sequence[bool], wants_parameters: Sequence[bool]
+    ) -> None:
         """Which gradients are wanted."""
         self.wants_sources, self.wants_parameters = wants_sources, wants_parameters
         if wants_mixing and self.mixing is not None:
@@ -147,9 +149,7 @@ class Bound:
         if found is None:
             n, h, w, c = self.sources[source].shape
             like = self.sources[source]
-            image = torch.empty(
-                (n, c, h, w), dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-            )
+            image = torch.empty((n, c, h, w), dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
             self.to_images[source] = image
             found = self.to_sources[source] = image.permute(0, 2, 3, 1)
         return found

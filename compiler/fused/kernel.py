@@ -140,9 +140,7 @@ def filtered_backward(
 def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, biased variance and 1 / sqrt(variance + eps) of the columns of (m, c)."""
     mean, variance, rate = x.new_empty(3, x.shape[1]).unbind()
-    _function("moments", x.dtype)(
-        *(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), threads())
-    )
+    _function("moments", x.dtype)(*(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), threads()))
     return mean, variance, rate
 
 

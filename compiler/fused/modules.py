@@ -51,8 +51,8 @@ class WeightedSums(nn.Module):
         mixing = self.mixing(vectors)
         if mixing is not None:
             mixing = mixing.to(sources[0].dtype)  # weights may be given in another precision
-        is_plain_torch, holders = _is_plain_torch(sources, parts), _holders(self.programs, parts)
-        if is_plain_torch:
+        holders = _holders(self.programs, parts)
+        if is_plain_torch(sources, parts):
             return tuple(operation_by_operation(program, holders, mixing, sources) for program in self.programs)
         return weighted_sums(self.programs, holders, mixing, sources)
 
@@ -88,7 +88,7 @@ def _holders(programs: Sequence[Program], parts: Sequence[nn.Module]) -> Sequenc
     return parts if found is None else found
 
 
-def _is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bool:
+def is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bool:
     """Whether torch has to see every operation: it casts them, compiles them, or says what does not fit together."""
     x = sources[0]
     parameters = (p for part in parts for p in part._parameters.values() if p is not None)

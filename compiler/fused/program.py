@@ -18,9 +18,9 @@ class Step:
     """One term: ``weight * norm(projection(filter(relu(before(source)))))``, each part where it is there.
 
     ``source`` counts the distinct sources; ``before``, ``filter``, ``projection`` and ``norm`` count the modules that
-    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``. ``geometry`` is
-    that of the filter, or of the pixels that the projection reads. ``columns`` are the channels that are added to, None
-    for all.
+    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``. ``geometry``
+    is that of the filter, or of the pixels that the projection reads. ``columns`` are the channels that are added to,
+    None for all.
     """
 
     source: int

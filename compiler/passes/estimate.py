@@ -167,7 +167,8 @@ def _filters(node: Node) -> list[tuple[Part, bool]]:
     """The filters of the sums of a node, and whether what they give is kept."""
     payload = node.payload
     sums = payload.sums if isinstance(payload, Sums) else (payload,) if isinstance(payload, Sum) else ()
-    return [(term.filter, total.keep) for total in sums for term in total.terms if term.filter is not None and reads_window(term.filter)]
+    terms = [(term.filter, total.keep) for total in sums for term in total.terms]
+    return [(part, keep) for part, keep in terms if part is not None and reads_window(part)]
 
 
 def numbers(node: Node) -> int:

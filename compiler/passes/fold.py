@@ -53,7 +53,7 @@ def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
 def _projected(
     term: Term, index: int, result: SpaceGraph, target: Target, may_take: MayTake, reader: Node
 ) -> Deeper | None:
-    """What becomes of a term of a norm, or of nothing, that reads projections: one, or several whose images are joined."""
+    """What becomes of a term of a norm or nothing that reads a projection, or several whose images are joined."""
     source, below = result.node(index), result.sources(index)
     if is_projection(source, target):
         if not (target.machine.kernel or pays(source, result.node(below[0]))):

@@ -82,13 +82,12 @@ def is_relu(node: Node) -> bool:
 
 
 def is_projection(node: Node, target: Target) -> bool:
-    """Whether a node is a pointwise convolution: a matrix on the channels of pixels, for the kernel maybe every second."""
+    """Whether a node is a pointwise convolution: a matrix on the channels of all pixels, or of some for the kernel."""
     if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
         return False
     values = node.payload.values
-    if values["stride"] > (2 if target.machine.kernel else 1):
-        return False
-    return (values["k"], values["groups"], values["bias"], values["pad"]) == (1, 1, False, 0)
+    is_pointwise = (values["k"], values["groups"], values["bias"], values["pad"]) == (1, 1, False, 0)
+    return is_pointwise and values["stride"] in ((1, 2) if target.machine.kernel else (1,))
 
 
 def is_crop(node: Node) -> bool:

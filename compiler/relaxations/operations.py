@@ -25,6 +25,7 @@ from ..passes.flatten import flatten
 from ..passes.share import share as share_equal
 from ..primitives import Primitive, spec_of
 from ..symbolic import Open, Var, largest
+from .chains import Call, chained
 
 CACHED = 64
 """How many architectures are remembered as calls; to find those of another takes about a millisecond."""
@@ -42,20 +43,6 @@ class Built:
     attrs: Mapping[str, Any]
     inputs: tuple[Dims, ...]
     shape: Dims
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``; ``dead`` ones end here.
-
-    Without ``run``, the tensor is passed through the weight of ``step``.
-    """
-
-    at: int
-    step: Step
-    run: Callable[..., Tensor] | None
-    sources: tuple[int, ...]
-    dead: tuple[int, ...] = ()
 
 
 class Operations:
@@ -90,6 +77,7 @@ class Operations:
                 for member in members[1:]:
                     del names[member]
         self.module = tree({name: self.built[index].module for index, name in names.items()})
+        self.modules = {index: built.module for index, built in self.built.items()}
         self.cached: OrderedDict[object, tuple[Path, tuple[Call, ...]]] = OrderedDict()
 
     def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
@@ -140,7 +128,8 @@ class Operations:
         found = self.cached.get(key)
         if found is None:
             path = self.paths.path(chosen)
-            found = self.cached[key] = path, _with_ends(list(self._calls(path, weighed)))
+            calls = chained(list(self._calls(path, weighed)), self.paths.nodes, self.modules)
+            found = self.cached[key] = path, _with_ends(calls)
             if len(self.cached) > CACHED:
                 self.cached.popitem(last=False)
         else:
