@@ -38,7 +38,7 @@ from .report import cardinality, human, power
 from .request import Request
 from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, Sample, SearchSettings, TrainSettings
-from .supernet import Network
+from .supernet import Network, Supernet, over_budget
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""
@@ -164,7 +164,10 @@ def search_phase(
     prepare(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
-    supernet = relaxed(space, settings, config.target(settings.batch))
+    target = config.target(settings.batch)
+    supernet = relaxed(space, settings, target)
+    if isinstance(supernet, Supernet) and (complaint := over_budget(space, target)):
+        say(f"warning: {complaint}")
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -281,7 +284,10 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
     data = matching_data(settings, space, config)
     guard(config, config.out / "result.json", (config.out / CHECKPOINT).is_file())
     torch.manual_seed(mix(settings.seed, "init"))
-    network = Network(space, target=config.target(settings.batch))
+    target = config.target(settings.batch)
+    network = Network(space, target=target)
+    if complaint := over_budget(space, replace(target, drop_path=True)):
+        warn(f"warning: {complaint}")
     options = RunOptions(
         out=config.out,
         device=config.device,

@@ -28,6 +28,7 @@ from .graph import Decision, DecisionKind
 from .lower import hold, lower
 from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
+from .passes.estimate import held_bytes
 from .quantities import (
     Arithmetic,
     Constant,
@@ -264,6 +265,19 @@ def lowered(space: Elaborated, passes: Iterable[Pass] | None, target: Target) ->
         # The graphs of CUDA, for small cells are bound by launches there.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
     return network
+
+
+def over_budget(space: Elaborated, target: Target) -> str | None:
+    """Why a step will take more memory than the target's budget, for people; None where it fits, or there is none."""
+    if target.memory_budget is None:
+        return None
+    held = held_bytes(optimised(FLATTEN.run(space.block.graph), target)) * target.batch
+    if held <= target.memory_budget:
+        return None
+    found, wanted = (f"{size / 2**20:,.0f} MiB" for size in (held, target.memory_budget))
+    return (
+        f"activations of {target.batch} images take about {found}, over the memory budget of {wanted}: use fewer images"
+    )
 
 
 def _key(path: str) -> str:

@@ -24,9 +24,9 @@ from compiler.fused.program import Program, Step
 from compiler.graph import Columns
 from compiler.modules import Crop
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
-from compiler.passes.estimate import estimate
+from compiler.passes.estimate import estimate, held_bytes
 from compiler.passes.target import read_bytes
-from compiler.supernet import Supernet, one_hot
+from compiler.supernet import Supernet, one_hot, over_budget
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 
@@ -281,6 +281,16 @@ def test_a_budget_is_worth_time():
 
     assert held(10**12) == held(None)
     assert held(held(None) // 2) <= held(None) // 2
+
+
+def test_a_budget_that_cannot_be_met_is_told():
+    searched = space("darts.hsp", **DARTS)
+    assert over_budget(searched, Target(CPU)) is None
+    held = held_bytes(weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))[0])
+    assert over_budget(searched, Target(CPU, memory_budget=8 * held, batch=8)) is None
+    complaint = over_budget(searched, Target(CPU, memory_budget=8 * held - 1, batch=8))
+    assert complaint is not None
+    assert f"{8 * held / 2**20:,.0f} MiB" in complaint
 
 
 def test_weights_start_the_same_for_every_lowering():
