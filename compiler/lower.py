@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import networkx as nx
 from torch import fx, nn
 
+from .collection import uncollected
 from .errors import LoweringError
 from .fused.modules import WeightedSum, WeightedSums
 from .fused.program import Program, place_of, program_of, weight_plan
@@ -62,6 +63,7 @@ class Region:
         return f"{self.scope[-1]}." if self.scope else ""
 
 
+@uncollected()
 def lower(
     graph: SpaceGraph,
     decisions: Mapping[str, Decision],
@@ -87,6 +89,7 @@ def lower(
     return _Lowering(graph, decisions, drop_path, holders or {}).region(_regions(graph))
 
 
+@uncollected()
 def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
     """The modules of all primitives with parameters or state, built in the order of a flat graph.
 

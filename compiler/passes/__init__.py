@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hdas_dsl.diagnostics import suggest
 
+from ..collection import uncollected
 from ..errors import UsageError
 from ..graph import SpaceGraph
 from .absorb import absorb
@@ -63,7 +64,8 @@ class Pass:
 
     def run(self, graph: SpaceGraph, target: Target = Target()) -> SpaceGraph:  # noqa: B008 (it is frozen)
         """The graph that the pass makes of another."""
-        return self.rewrite(graph, target)
+        with uncollected():
+            return self.rewrite(graph, target)
 
 
 def _anywhere(name: str, rewrite: Callable[[SpaceGraph], SpaceGraph], prepares: bool = False) -> Pass:
