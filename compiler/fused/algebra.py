@@ -1,16 +1,9 @@
 """The sum of terms as one differentiable function, by algebra instead of operation by operation.
 
-A term ``w * norm(W z)`` is one matrix on the channels of z: with m and G the mean and the covariance of z,
-
-    w * norm(W z) = V (z - m) + w beta,    V = diag(w gamma / sqrt(diag(W G W') + eps)) W
-
-so neither ``W z`` nor its norm is ever stored, and the terms of a sum are added up product by product in one tensor.
-z is centred before G is taken: E[z z'] - E[z] E[z]' would cancel. The same holds channel by channel where a norm has no
-projection before it. What a depthwise filter reads is normed and activated on the way, and never stored either.
-
-Everything is channels-last: rows are pixels, columns are channels. Terms that the kernel in C++ has are computed there
-as a whole; `algebra_torch` does the same with torch's operations. The gradients are written out; tests compare them in
-float64 with those of the operations one by one.
+What a depthwise filter reads is normed and activated on the way, terms are weighed where they are added up, and of a
+term nothing is stored that its gradient can do without. Everything is channels-last: rows are pixels, columns are
+channels. `algebra_kernel` computes a term as a whole in C++; `algebra_torch` with torch's operations, by other algebra.
+The gradients are written out; tests compare them in float64 with those of the operations one by one.
 """
 
 from __future__ import annotations

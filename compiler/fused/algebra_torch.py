@@ -1,11 +1,20 @@
-"""The terms of a sum by torch's operations: those that the kernel has not, and all of them where there is no kernel."""
+"""The terms of a sum by torch's operations: those that the kernel has not, and all of them where there is no kernel.
+
+Where every operation on all pixels counts, a term ``w * norm(W z)`` is one matrix on the channels of z: with m and G
+the mean and the covariance of z,
+
+    w * norm(W z) = V (z - m) + w beta,    V = diag(w gamma / sqrt(diag(W G W') + eps)) W
+
+so neither ``W z`` nor its norm is ever stored, and the terms of a sum are added up product by product in one tensor.
+z is centred before G is taken: E[z z'] - E[z] E[z]' would cancel. The same holds channel by channel where a norm has no
+projection before it.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from . import kernel
 from .bound import Bound, rows
 from .depthwise import activated, cut_off, filtered, filtered_backward, put_back, scaled_sums, taken
 from .kernel import Kept
@@ -87,12 +96,9 @@ class TorchTerms:
         if not self.bound.batch[norm]:
             return self.running(norm)
         pixels = rows(x)
-        if kernel.serves(pixels):
-            mean, variance, rate = kernel.moments(pixels, self.bound.eps(norm))
-        else:
-            mean = pixels.mean(0)
-            variance = (pixels - mean).square_().mean(0)
-            rate = self.rate(norm, variance)
+        mean = pixels.mean(0)
+        variance = (pixels - mean).square_().mean(0)
+        rate = self.rate(norm, variance)
         self.bound.observe((norm, *tied), mean, variance, len(pixels))
         return mean, rate
 
@@ -132,11 +138,6 @@ class TorchTerms:
     def scaled(self, z: Tensor, scale: Tensor, shift: Tensor | None) -> None:
         """Add ``scale * z + shift``, channel by channel or as a whole."""
         y = self.bound.y
-        if shift is not None and kernel.serves(z):
-            if y is None:
-                self.bound.y = z.new_empty(z.shape)
-            kernel.scaled_forward(rows(z), scale, shift, rows(self.bound.y), y is not None)  # type: ignore[arg-type]
-            return
         self.bound.y = z * scale if y is None else y.addcmul_(z, scale)
         self.add_constant(shift)
 
@@ -217,10 +218,7 @@ class TorchTerms:
         assert norm is not None
         assert mean is not None
         assert rate is not None
-        if kernel.serves(z):
-            products = kernel.column_products(rows(dy), rows(z), mean)
-        else:
-            products = (dy * (z - mean)).sum((0, 1, 2))
+        products = (dy * (z - mean)).sum((0, 1, 2))
         to_share, to_variance = self.scale_backward(norm, share, rate, products)
         if not wants_operand:
             return to_share, None
@@ -230,15 +228,7 @@ class TorchTerms:
         count = len(rows(z))
         slope = to_variance * (2 / count)
         shift = -(self.total * scale) / count - slope * mean
-        dz = dy.contiguous().clone()
-        return to_share, self.affine_(dz, scale, z, slope, shift)
-
-    def affine_(self, g: Tensor, scale: Tensor, x: Tensor, slope: Tensor, shift: Tensor) -> Tensor:
-        """``g = scale g + slope x + shift`` in place, channel by channel."""
-        if kernel.serves(g):
-            kernel.affine(rows(g), scale, rows(x), slope, shift)
-            return g
-        return g.mul_(scale).addcmul_(x, slope).add_(shift)
+        return to_share, (dy * scale).addcmul_(z, slope).add_(shift)
 
     def scale_backward(
         self, norm: int, share: Tensor | None, rate: Tensor, to_scale: Tensor
@@ -310,4 +300,4 @@ class TorchTerms:
             return g.mul_(scale)
         count = len(rows(x))
         slope = -scale * rate.square() * product / count
-        return self.affine_(g, scale, x, slope, -slope * mean - scale * plain / count)
+        return g.mul_(scale).addcmul_(x, slope).add_(-slope * mean - scale * plain / count)

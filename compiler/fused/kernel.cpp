@@ -2,7 +2,7 @@
 // and a row begins `ld` numbers after the one before, so that an image may be some columns of a wider one.
 //
 //   depthwise    z = w * relu(scale x + shift), and its gradients
-//   moments      mean and variance of each column
+//   plain        terms of a sum that are their source, weighted, all at once
 //   term         a whole term of a sum: y += share * norm(matrix * depthwise), each part where it is there, and all its
 //                gradients
 //
@@ -450,39 +450,6 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
 
 constexpr int64_t CHUNK = 128;  // rows that one item takes
 
-// The mean of each column, then the mean square of what is left of it: E[x^2] - E[x]^2 would cancel. `rate` is
-// 1 / sqrt(variance + eps).
-template <typename T>
-void moments(int64_t m, int64_t c, int64_t ld, const T* x, double eps, T* mean, T* variance, T* rate, int threads) {
-    constexpr int width = Vector<T>::width;
-    const int64_t blocks = (c + width - 1) / width, chunks = (m + CHUNK - 1) / CHUNK;
-    std::vector<V<T>> parts(chunks * blocks);
-    std::vector<double> sums(c);
-    for (int pass = 0; pass < 2; pass++) {
-#pragma omp parallel for schedule(static) num_threads(threads)
-        for (int64_t chunk = 0; chunk < chunks; chunk++) {
-            const int64_t end = std::min(m, (chunk + 1) * CHUNK);
-            for (int64_t block = 0; block < blocks; block++) {
-                const int64_t first = block * width;
-                const int count = columns_in<T>(c, first);
-                const V<T> middle = pass ? load(mean + first, count) : V<T>{};
-                V<T> sum[4] = {};
-                for (int64_t row = chunk * CHUNK; row < end; row++) {
-                    const V<T> value = load(x + row * ld + first, count) - middle;
-                    sum[row & 3] += pass ? value * value : value;
-                }
-                parts[chunk * blocks + block] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-            }
-        }
-        add_up<T>(parts, chunks, c, 1, 0, sums.data(), 1);
-        for (int64_t i = 0; i < c; i++) {
-            const double value = sums[i] / static_cast<double>(m);
-            (pass ? variance : mean)[i] = static_cast<T>(value);
-            if (pass) rate[i] = static_cast<T>(1 / std::sqrt(value + eps));
-        }
-    }
-}
-
 // g = scale g + slope x + shift, column by column.
 template <typename T>
 void affine(int64_t m, int64_t c, int64_t ldg, T* g, int64_t ldx, const T* x, const T* scale, const T* slope,
@@ -605,28 +572,6 @@ void scaled_forward(int64_t m, int64_t c, int64_t ldx, const T* x, const T* scal
             }
         }
     }
-}
-
-// sums[c] = the sum over rows of a (b - center), column by column.
-template <typename T>
-void column_products(int64_t m, int64_t c, int64_t lda, const T* a, int64_t ldb, const T* b, const T* center, T* sums,
-                     int threads) {
-    constexpr int width = Vector<T>::width;
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK, blocks = (c + width - 1) / width;
-    std::vector<V<T>> parts(chunks * blocks);
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        const int64_t end = std::min(m, (chunk + 1) * CHUNK);
-        for (int64_t first = 0; first < c; first += width) {
-            const int count = columns_in<T>(c, first);
-            const V<T> middle = load(center + first, count);
-            V<T> sum[4] = {};
-            for (int64_t row = chunk * CHUNK; row < end; row++)
-                sum[row & 3] += load(a + row * lda + first, count) * (load(b + row * ldb + first, count) - middle);
-            parts[chunk * blocks + first / width] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        }
-    }
-    add_up<T>(parts, chunks, c, 1, 0, sums, 1);
 }
 
 // ---------------------------------------------------------------- matrices on pixels
@@ -1058,26 +1003,10 @@ template <typename S> S read(const void* from) {
         depthwise_backward<T>(read<Geometry>(geometry), x, scale, shift, center, relu, w, dz, dx, lddx, add, dw,      \
                               totals, threads);                                                                       \
     }                                                                                                                 \
-    extern "C" void moments_##NAME(int64_t m, int64_t c, int64_t ld, const T* x, double eps, T* mean, T* variance,    \
-                                   T* rate, int threads) {                                                            \
-        moments<T>(m, c, ld, x, eps, mean, variance, rate, threads);                                                  \
-    }                                                                                                                 \
     extern "C" void plain_forward_##NAME(const void* plain, T* y) { plain_forward<T>(read<Plain<T>>(plain), y); }     \
     extern "C" void plain_backward_##NAME(const void* plain, const T* dy, double* total, T* const* products,          \
                                           T* const* gradients, const int64_t* pitches, const int64_t* adds) {         \
         plain_backward<T>(read<Plain<T>>(plain), dy, total, products, gradients, pitches, adds);                      \
-    }                                                                                                                 \
-    extern "C" void scaled_forward_##NAME(int64_t m, int64_t c, int64_t ldx, const T* x, const T* scale,              \
-                                          const T* shift, int add, int64_t ldy, T* y, int threads) {                  \
-        scaled_forward<T>(m, c, ldx, x, scale, shift, add, ldy, y, threads);                                          \
-    }                                                                                                                 \
-    extern "C" void column_products_##NAME(int64_t m, int64_t c, int64_t lda, const T* a, int64_t ldb, const T* b,    \
-                                           const T* center, T* sums, int threads) {                                   \
-        column_products<T>(m, c, lda, a, ldb, b, center, sums, threads);                                              \
-    }                                                                                                                 \
-    extern "C" void affine_##NAME(int64_t m, int64_t c, int64_t ldg, T* g, int64_t ldx, const T* x, const T* scale,   \
-                                  const T* slope, const T* shift, int threads) {                                      \
-        affine<T>(m, c, ldg, g, ldx, x, scale, slope, shift, threads);                                                \
     }                                                                                                                 \
     extern "C" void term_forward_##NAME(const void* term, const void* inputs, const void* kept, T* y, T* z,           \
                                         double* variance_before, double* variance) {                                  \

@@ -137,13 +137,6 @@ def filtered_backward(
     return dw, totals
 
 
-def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, biased variance and 1 / sqrt(variance + eps) of the columns of (m, c)."""
-    mean, variance, rate = x.new_empty(3, x.shape[1]).unbind()
-    _function("moments", x.dtype)(*(*x.shape, x.stride(0), _at(x), eps, _at(mean), _at(variance), _at(rate), threads()))
-    return mean, variance, rate
-
-
 @cache
 def width(dtype: torch.dtype) -> int:
     """How many numbers a vector holds: what is kept of a term has columns for whole vectors."""
@@ -286,29 +279,6 @@ def plain_backward(
     return total
 
 
-def scaled_forward(x: Tensor, scale: Tensor, shift: Tensor, y: Tensor, add: bool) -> None:
-    """``y = [y +] scale x + shift`` by columns of (m, c)."""
-    _function("scaled_forward", x.dtype)(
-        *(*x.shape, x.stride(0), _at(x), _at(scale), _at(shift), add, y.stride(0), _at(y), threads())
-    )
-
-
-def column_products(a: Tensor, b: Tensor, center: Tensor) -> Tensor:
-    """The sum over rows of ``a (b - center)``, by columns of (m, c)."""
-    sums = a.new_empty(a.shape[1])
-    _function("column_products", a.dtype)(
-        *(*a.shape, a.stride(0), _at(a), b.stride(0), _at(b), _at(center), _at(sums), threads())
-    )
-    return sums
-
-
-def affine(g: Tensor, scale: Tensor, x: Tensor, slope: Tensor, shift: Tensor) -> None:
-    """``g = scale g + slope x + shift`` in place, by columns of (m, c)."""
-    _function("affine", g.dtype)(
-        *(*g.shape, g.stride(0), _at(g), x.stride(0), _at(x), _at(scale), _at(slope), _at(shift), threads())
-    )
-
-
 def _addresses(addresses: Sequence[int]) -> bytes:
     return struct.pack(f"{len(addresses)}P", *addresses)
 
@@ -352,12 +322,8 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "width": (),
     "depthwise_forward": (BYTES, *[POINTER] * 3, INT, *[POINTER] * 2, INT),
     "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
-    "moments": (*[LONG] * 3, POINTER, ctypes.c_double, *[POINTER] * 3, INT),
     "plain_forward": (BYTES, POINTER),
     "plain_backward": (BYTES, POINTER, POINTER, BYTES, BYTES, BYTES, BYTES),
-    "scaled_forward": (*[LONG] * 3, *[POINTER] * 3, INT, LONG, POINTER, INT),
-    "column_products": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 3, INT),
-    "affine": (*[LONG] * 3, POINTER, LONG, *[POINTER] * 4, INT),
     "term_forward": (BYTES, BYTES, BYTES, *[POINTER] * 4),
     "term_backward": (BYTES, BYTES, BYTES, *[POINTER] * 3, BYTES, LONG, INT),
 }
