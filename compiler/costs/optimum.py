@@ -9,6 +9,7 @@ result is then a bound, below the minimum or above the maximum, and says so.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -178,11 +179,15 @@ def minimum(
         witness: whether to say for which states it is reached.
     """
     exact, value = True, constant
-    pending = list(factors)
+    pending = dict(enumerate(factors))
+    reading: defaultdict[int, list[int]] = defaultdict(list)  # of each variable, the tables, in order
+    for number, factor in pending.items():
+        for index in factor.scope:
+            reading[index].append(number)
+    count = len(pending)
     best: list[tuple[int, tuple[int, ...], Table]] = []
     for index in order(variables, (factor.scope for factor in factors)):
-        mine = [factor for factor in pending if index in factor.scope]
-        pending = [factor for factor in pending if index not in factor.scope]
+        mine = [pending.pop(number) for number in reading.pop(index) if number in pending]
         groups = _groups(variables, mine, largest)
         exact &= len(groups) == 1
         for group in groups:
@@ -191,7 +196,10 @@ def minimum(
             if witness:
                 best.append((index, scope, joint.argmin(-1)))
             if scope:
-                pending.append(Factor(scope, joint.min(-1)))
+                pending[count] = Factor(scope, joint.min(-1))
+                for other in scope:
+                    reading[other].append(count)
+                count += 1
             else:
                 value += joint.min().item()
     if not exact or not witness:
