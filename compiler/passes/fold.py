@@ -1,8 +1,8 @@
 """fold: weights go into the norms before them, and norms into the pointwise convolutions before them.
 
 A norm, or a pointwise convolution and its norm, becomes part of the sum that alone reads it: neither is ever stored.
-Where no sum reads it, a convolution with its norm is a sum of that one term. For the kernel, convolutions whose images
-are joined before the norm are terms of some channels each.
+Where no sum reads it, a convolution with its norm is a sum of that one term. For the kernel, a norm alone is one too, and
+convolutions whose images are joined before the norm are terms of some channels each.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
 
         if isinstance(node.payload, Sum):
             return take_in(node, node.payload.terms, sources, result, inner)
-        if is_norm(node) and may_take(result.node(sources[0]), node) and node.name not in for_relu:
-            term = Term(norm=part_of(graph, at[node.name]))
+        if not is_norm(node) or node.name in for_relu:
+            return None
+        term = Term(norm=part_of(graph, at[node.name]))
+        projected = None
+        if may_take(result.node(sources[0]), node):
             projected = _projected(term, sources[0], result, target, may_take, node)
-            if projected is not None:
-                return result.add(replace(node, payload=Sum(projected[0])), projected[1])
-        return None
+        if projected is None and target.machine.kernel:
+            projected = (term,), sources
+        return None if projected is None else result.add(replace(node, payload=Sum(projected[0])), projected[1])
 
     return rebuild(graph, visit)
 
