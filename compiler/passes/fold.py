@@ -1,8 +1,8 @@
 """fold: weights go into the norms before them, and norms into the pointwise convolutions before them.
 
 A norm, or a pointwise convolution and its norm, becomes part of the sum that alone reads it: neither is ever stored.
-Where no sum reads it, a convolution with its norm is a sum of that one term. For the kernel, a norm alone is one too, and
-convolutions whose images are joined before the norm are terms of some channels each.
+Where no sum reads it, a convolution with its norm is a sum of that one term. For the kernel, a norm alone is one too,
+and convolutions whose images are joined before the norm are terms of some channels each.
 """
 
 from __future__ import annotations
