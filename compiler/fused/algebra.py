@@ -71,6 +71,8 @@ class _WeightedSums(torch.autograd.Function):
             y, kept = _forward(bound, terms, program)
             results.append(y.permute(0, 3, 1, 2))
             every += kept
+        if terms is not None:
+            terms.observe()
         bound.statistics.apply()
         ctx.programs, ctx.holders, ctx.count, ctx.batch, ctx.serves = programs, holders, count, batch, bound.serves
         moments = None if terms is None else terms.moments
@@ -103,21 +105,17 @@ def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple
     plain = program.plain if terms is not None else ()
     if terms is not None and plain:
         terms.plain_forward(plain)
-    kept, computed = [], []
+    kept = []
     for step in program.steps:
         if step in plain:
             kept.append(Kept())
         elif terms is not None and serves(bound, step):
             kept.append(Kept(terms.forward(step, program.keep)))
-            computed.append(step)
         elif step.columns is not None:
             kept.append(_placed(bound, by_torch, step, step.columns))
         else:
             kept.append(by_torch.forward(step))
     assert bound.y is not None
-    if terms is not None and any(step.norm is not None or step.before is not None for step in computed):
-        n, h, w, _ = bound.y.shape
-        terms.observe(computed, n * h * w)
     if bound.constant is not None:
         bound.y.add_(bound.constant)
     return bound.y, kept

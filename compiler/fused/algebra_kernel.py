@@ -26,11 +26,6 @@ def serves(bound: Bound, step: Step) -> bool:
     )
 
 
-def first_of(step: Step) -> int:
-    """The first channel of the sum that a term is added to."""
-    return 0 if step.columns is None else step.columns.first
-
-
 class KernelTerms:
     """Terms forward and backward, for all programs of a call.
 
@@ -57,6 +52,8 @@ class KernelTerms:
                     end += 3 * width
         self.moments = bound.sources[0].new_empty(end, dtype=torch.float64) if moments is None else moments
         self.base = self.moments.data_ptr()
+        self.computed: list[tuple[Step, int]] = []
+        """Terms that were added to a sum, and of how many pixels that is."""
 
     def columns(self, step: Step) -> int:
         """How many channels a term has."""
@@ -113,20 +110,20 @@ class KernelTerms:
             self.sizes(step, columns, y.shape[3], is_first),
             self.inputs(step),
             FOUR(mean_before, rate_before, mean, rate),
-            y.data_ptr() + self.size * first_of(step),
+            y.data_ptr() + self.size * step.first,
             0 if z is None else z.data_ptr(),
             variance_before,
             variance,
         )
+        self.computed.append((step, y.shape[0] * y.shape[1] * y.shape[2]))
         return z
 
-    def observe(self, steps: Sequence[Step], pixels: int) -> None:
-        """Let the running statistics of the norms of some terms, which add up to so many pixels, follow."""
-        bound = self.bound
+    def observe(self) -> None:
+        """Let the running statistics of the norms of all terms that were computed follow."""
         rounded = self.moments.to(self.dtype)
-        for step in steps:
+        for step, pixels in self.computed:
             if step.before is not None:
-                n, h, w, _ = bound.sources[step.source].shape
+                n, h, w, _ = self.bound.sources[step.source].shape
                 self._observe(rounded, (step.before,), n * h * w)
             if step.norm is not None:
                 self._observe(rounded, (step.norm, *step.tied), pixels)
@@ -157,8 +154,8 @@ class KernelTerms:
             self.sizes(step, self.columns(step), pitch, False),
             self.inputs(step),
             FOUR(mean_before, rate_before, mean, rate),
-            dy.data_ptr() + self.size * first_of(step),
-            total.data_ptr() + 8 * first_of(step),
+            dy.data_ptr() + self.size * step.first,
+            total.data_ptr() + 8 * step.first,
             0 if z is None else z.data_ptr(),
             EIGHT(0 if dx is None else dx.data_ptr(), *[0 if one is None else one.data_ptr() for one in made], share),
             0 if dx is None else dx.shape[3],

@@ -39,6 +39,11 @@ class Step:
         """Whether the term is its source, weighted."""
         return not self.relu and self.filter is self.projection is self.norm is None
 
+    @property
+    def first(self) -> int:
+        """The first channel of the sum that the term is added to."""
+        return 0 if self.columns is None else self.columns.first
+
     @cached_property
     def places(self) -> tuple[int, ...]:
         """Where the parameters are, a weight and a bias for each module: -1 for those of modules that are not there.

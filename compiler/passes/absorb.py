@@ -43,9 +43,9 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
                 return (replace(term, filter=part_of(result, index)),), below  # a view, whoever else reads it
             if not may_take(source, node):
                 return None
-            is_filtered = is_filter(source, result.node(below[0])) and term.projection is not None
+            is_filtered = is_filter(source, result.node(below[0])) and _is_dense(term)
             is_pooled = target.machine.kernel and term.norm is not None and is_pool(source)
-            if (is_filtered and _is_dense(term)) or (is_pooled and term.projection is None):
+            if is_filtered or (is_pooled and term.projection is None):
                 return (replace(term, filter=part_of(result, index)),), below
             return None
 
@@ -61,5 +61,5 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
 
 
 def _is_dense(term: Term) -> bool:
-    """Whether a term's projection reads every pixel."""
+    """Whether a term has a projection, and that reads every pixel."""
     return term.projection is not None and term.projection.prim.values["stride"] == 1
