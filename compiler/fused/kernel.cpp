@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace {
@@ -50,6 +51,18 @@ template <typename T> inline void store(T* to, V<T> value, int count) {
 template <typename T> inline int columns_in(int64_t c, int64_t first) {
     return static_cast<int>(std::min<int64_t>(c - first, Vector<T>::width));
 }
+template <typename T> inline int64_t whole_vectors(int64_t c) {
+    return (c + Vector<T>::width - 1) / Vector<T>::width * Vector<T>::width;
+}
+
+// Calls f with facts as types, so that an inner loop is compiled for each of them and asks nothing.
+template <typename F> inline void knowing(const F& f) { f(); }
+template <typename F, typename... Facts> inline void knowing(const F& f, bool fact, Facts... facts) {
+    if (fact)
+        knowing([&f](auto... known) { f(std::true_type{}, known...); }, facts...);
+    else
+        knowing([&f](auto... known) { f(std::false_type{}, known...); }, facts...);
+}
 
 // A vector added to what is in memory, there maybe in double.
 inline void add_to(float* to, V<float> value) { store<float>(to, load(to) + value, Vector<float>::width); }
@@ -75,15 +88,24 @@ struct Geometry {
     int64_t taken(int64_t y, int64_t x) const { return (y * stride - pad) * w + x * stride - pad; }
 };
 
-// The taps of a block of columns, as vectors; mirrored for the gradient of the input.
-template <typename T>
-void gather_taps(const T* w, int64_t first, int count, int64_t taps, bool mirrored, V<T>* to) {
-    for (int64_t tap = 0; tap < taps; tap++) {
-        V<T> value = {};
-        for (int i = 0; i < count; i++) value[i] = w[(first + i) * taps + tap];
-        to[mirrored ? taps - 1 - tap : tap] = value;
+// The taps of each block of columns, as vectors; mirrored for the gradient of the input.
+template <typename T> struct Taps {
+    int64_t size;
+    std::vector<V<T>> data;
+
+    Taps(const T* w, const Geometry& g, bool mirrored) : size(g.k * g.k) {
+        if (!w) return;
+        data.resize(whole_vectors<T>(g.c) / Vector<T>::width * size);
+        T* const to = reinterpret_cast<T*>(data.data());
+        for (int64_t i = 0; i < g.c; i++) {
+            const int64_t start = i / Vector<T>::width * size * Vector<T>::width + i % Vector<T>::width;
+            for (int64_t tap = 0; tap < size; tap++)
+                to[start + (mirrored ? size - 1 - tap : tap) * Vector<T>::width] = w[i * size + tap];
+        }
     }
-}
+
+    const V<T>* of(int64_t first) const { return data.data() + first / Vector<T>::width * size; }
+};
 
 // out(y, x) = sum of taps(ky, kx) * in(y * STRIDE + ky * dilation, x * STRIDE + kx * dilation), handed to `emit`.
 template <typename T, int K, int STRIDE, int STEP, typename Emit>
@@ -227,8 +249,8 @@ void pool_backward(const Geometry& g, const Padded<T>& input, const T* dz, int64
 // One image and block of columns of z = w * relu(scale x + shift). z is that image's, (ho wo, cz): columns that x has not
 // are zero.
 template <typename T>
-void filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, const T* scale, const T* shift, bool relu,
-                 const T* w, T* z, int64_t cz, int64_t image, int64_t first) {
+void filter_item(const Geometry& g, Padded<T>& input, const Taps<T>& taps, const T* x, const T* scale, const T* shift,
+                 bool relu, T* z, int64_t cz, int64_t image, int64_t first) {
     const int count = columns_in<T>(g.c, first), wide = columns_in<T>(cz, first);
     T* const to = z + first;
     if (g.k == 1) {  // nothing has to be padded
@@ -246,14 +268,17 @@ void filter_item(const Geometry& g, Padded<T>& input, V<T>* taps, const T* x, co
     input.fill(g, x, scale, shift, relu, image, first, count);
     // Copies: what is captured by reference would be read again behind every store.
     const int64_t width_z = g.wo, ldz = g.ldz;
-    const auto emit = [=](int64_t y, int64_t xx, V<T> value) { store(to + (y * width_z + xx) * ldz, value, wide); };
-    if (g.kind != CONVOLUTION) {
-        pool<T>(g, input, emit);
-        return;
-    }
-    gather_taps<T>(w, first, count, g.k * g.k, false, taps);
-    if (g.stride == 1) correlate<T, 1>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
-    if (g.stride == 2) correlate<T, 2>(input.data.data(), input.width, taps, g, g.ho, g.wo, emit);
+    knowing(
+        [&](auto is_whole) {
+            const auto emit = [=](int64_t y, int64_t xx, V<T> value) {
+                store(to + (y * width_z + xx) * ldz, value, is_whole ? Vector<T>::width : wide);
+            };
+            if (g.kind != CONVOLUTION) return pool<T>(g, input, emit);
+            const V<T>* const in = input.data.data();
+            if (g.stride == 1) correlate<T, 1>(in, input.width, taps.of(first), g, g.ho, g.wo, emit);
+            if (g.stride == 2) correlate<T, 2>(in, input.width, taps.of(first), g, g.ho, g.wo, emit);
+        },
+        wide == Vector<T>::width);
 }
 
 template <typename T>
@@ -261,13 +286,13 @@ void depthwise_forward(const Geometry& g, const T* x, const T* scale, const T* s
                        int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t blocks = (g.c + width - 1) / width;
+    const Taps<T> taps(w, g, false);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < g.n * blocks; item++)
-            filter_item<T>(g, input, taps.data(), x, scale, shift, relu, w, z + item / blocks * g.pixels() * g.ldz, g.c,
+            filter_item<T>(g, input, taps, x, scale, shift, relu, z + item / blocks * g.pixels() * g.ldz, g.c,
                            item / blocks, item % blocks * width);
     }
 }
@@ -320,10 +345,10 @@ template <typename T> struct FilterGradients {
 template <typename T> struct Workspace {
     int64_t border, wide;
     Padded<T> input;
-    std::vector<V<T>> taps, gradient;  // between strides and at the border the gradient stays zero
+    std::vector<V<T>> gradient;  // between strides and at the border the gradient stays zero
 
     explicit Workspace(const Geometry& g)
-        : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation), input(g), taps(g.k * g.k),
+        : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation), input(g),
           gradient(g.k == 1 ? 0 : (g.h + (g.k - 1) * g.dilation) * wide) {}
 };
 
@@ -331,8 +356,8 @@ template <typename T> struct Workspace {
 // (ho wo, c), rows g.ldz apart. Before a pool stands neither norm nor ReLU, and its dx is wanted.
 template <typename T>
 void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, const T* scale, const T* shift,
-                          const T* center, bool relu, const T* w, const T* dz, const FilterGradients<T>& d, int64_t image,
-                          int64_t first) {
+                          const T* center, bool relu, const Taps<T>& mirrored, const T* dz,
+                          const FilterGradients<T>& d, int64_t image, int64_t first) {
     const int count = columns_in<T>(g.c, first);
     const int64_t item = image * ((g.c + Vector<T>::width - 1) / Vector<T>::width) + first / Vector<T>::width;
     if (g.k == 1) {  // the gradient goes through the activation as it is
@@ -393,29 +418,34 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
         if (g.k == 7) tap_gradients<T, 7>(g, in, work.input.width, start, g.stride * work.wide, to);
     }
     if (!d.dx) return;
-    gather_taps<T>(w, first, count, g.k * g.k, true, work.taps.data());
     V<T> plain = {}, product = {};
     const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
     const int64_t width_x = g.w, ldx = g.ldx, lddx = d.lddx, padded = work.input.width, pixels = image * g.h * g.w;
     T* const to = d.dx + pixels * lddx + first;
     const T* const from = x + pixels * ldx + first;
-    const V<T>* const active = relu ? work.input.data.data() + g.pad * padded + g.pad : nullptr;
-    const bool counts = d.totals != nullptr, add = d.add;
-    correlate<T, 1>(work.gradient.data(), work.wide, work.taps.data(), g, g.h, g.w,
-                    [=, &plain, &product](int64_t y, int64_t xx, V<T> value) {
-                        const int64_t pixel = y * width_x + xx;
-                        if (active) value = active[y * padded + xx] > 0 ? value : V<T>{};
-                        if (counts) {
-                            plain += value;
-                            product += value * (load(from + pixel * ldx, count) - middle);
-                        }
-                        if (add) value += load(to + pixel * lddx, count);
-                        store(to + pixel * lddx, value, count);
-                    });
-    if (counts) {
-        d.totals[item * 2] = plain;
-        d.totals[item * 2 + 1] = product;
-    }
+    const V<T>* const active = work.input.data.data() + g.pad * padded + g.pad;
+    const auto run = [&](auto is_active, auto adds, auto counts, auto columns) {
+        correlate<T, 1>(work.gradient.data(), work.wide, mirrored.of(first), g, g.h, g.w,
+                        [=, &plain, &product](int64_t y, int64_t xx, V<T> value) {
+                            const int64_t pixel = y * width_x + xx;
+                            if (is_active) value = active[y * padded + xx] > 0 ? value : V<T>{};
+                            if (counts) {
+                                plain += value;
+                                product += value * (load(from + pixel * ldx, columns) - middle);
+                            }
+                            if (adds) value += load(to + pixel * lddx, columns);
+                            store(to + pixel * lddx, value, columns);
+                        });
+    };
+    // Whole vectors are compiled for each case, so that nothing is asked per pixel.
+    const std::integral_constant<int, Vector<T>::width> whole;
+    if (count < whole)
+        run(relu, d.add, d.totals != nullptr, count);
+    else
+        knowing([&](auto... facts) { run(facts..., whole); }, relu, d.add, d.totals != nullptr);
+    if (!d.totals) return;
+    d.totals[item * 2] = plain;
+    d.totals[item * 2 + 1] = product;
 }
 
 // Sums over images in their order: of the taps' gradients to dw, of the totals to `totals` (2, c).
@@ -433,14 +463,15 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
     const int64_t blocks = (g.c + width - 1) / width;
     std::vector<V<T>> taps(dw ? g.n * blocks * g.k * g.k : 0), sums(totals ? g.n * blocks * 2 : 0);
     const FilterGradients<T> to{dx, lddx, add, dw ? taps.data() : nullptr, totals ? sums.data() : nullptr};
+    const Taps<T> mirrored(w, g, true);
 #pragma omp parallel num_threads(threads)
     {
         Workspace<T> work(g);
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < g.n * blocks; item++) {
             const int64_t image = item / blocks;
-            filter_item_backward<T>(g, work, x, scale, shift, center, relu, w, dz + image * g.ho * g.wo * g.ldz, to, image,
-                                    item % blocks * width);
+            filter_item_backward<T>(g, work, x, scale, shift, center, relu, mirrored, dz + image * g.ho * g.wo * g.ldz, to,
+                                    image, item % blocks * width);
         }
     }
     add_up_items<T>(g, taps, dw, sums, totals);
@@ -576,10 +607,6 @@ void scaled_forward(int64_t m, int64_t c, int64_t ldx, const T* x, const T* scal
 
 // ---------------------------------------------------------------- matrices on pixels
 
-template <typename T> inline int64_t whole_vectors(int64_t c) {
-    return (c + Vector<T>::width - 1) / Vector<T>::width * Vector<T>::width;
-}
-
 // total[i][j] += sum over rows of a[row][i] b[row][j], for BLOCKS vectors of j.
 template <typename T, int BLOCKS>
 void outer_tile(int64_t rows, int64_t p, int64_t lda, const T* a, int64_t ldb, const T* b, int64_t ldt, T* total) {
@@ -620,16 +647,25 @@ void outer_rows(int64_t m, int64_t p, int64_t lda, const T* a, int64_t q, int64_
     }
 }
 
+// sum += a A for STEP of the rows of A, ROWS rows and BLOCKS vectors.
+template <typename T, int BLOCKS, int ROWS, int STEP>
+inline void multiply_step(int64_t lda, const T* a, const T* A, int64_t columns, V<T> (&sum)[ROWS][BLOCKS]) {
+    V<T> matrix[STEP][BLOCKS];
+    for (int i = 0; i < STEP; i++)
+        for (int j = 0; j < BLOCKS; j++) matrix[i][j] = load(A + i * columns + j * Vector<T>::width);
+    for (int r = 0; r < ROWS; r++, a += lda)
+        for (int i = 0; i < STEP; i++)
+            for (int j = 0; j < BLOCKS; j++) sum[r][j] += a[i] * matrix[i][j];
+}
+
 // ROWS rows and BLOCKS vectors of out = a A.
 template <typename T, int BLOCKS, int ROWS>
 inline void multiply_tile(int64_t k, int64_t lda, const T* a, const T* A, int64_t columns, int64_t ldo, T* out) {
-    constexpr int width = Vector<T>::width;
+    constexpr int width = Vector<T>::width, STEP = 4 / BLOCKS;
     V<T> sum[ROWS][BLOCKS] = {};
-    for (int64_t i = 0; i < k; i++)
-        for (int j = 0; j < BLOCKS; j++) {
-            const V<T> matrix = load(A + i * columns + j * width);
-            for (int r = 0; r < ROWS; r++) sum[r][j] += a[r * lda + i] * matrix;
-        }
+    int64_t i = 0;
+    for (; i + STEP <= k; i += STEP) multiply_step<T, BLOCKS, ROWS, STEP>(lda, a + i, A + i * columns, columns, sum);
+    for (; i < k; i++) multiply_step<T, BLOCKS, ROWS, 1>(lda, a + i, A + i * columns, columns, sum);
     for (int r = 0; r < ROWS; r++)
         for (int j = 0; j < BLOCKS; j++) store<T>(out + r * ldo + j * width, sum[r][j], width);
 }
@@ -649,12 +685,9 @@ void multiply_rows(int64_t rows, int64_t k, int64_t lda, const T* a, const T* A,
     constexpr int width = Vector<T>::width;
     const int64_t blocks = columns / width;
     int64_t j = 0;
-    for (; j + 4 <= blocks; j += 4)
-        multiply_columns<T, 4, 6>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
     for (; j + 2 <= blocks; j += 2)
         multiply_columns<T, 2, 8>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
-    for (; j < blocks; j++)
-        multiply_columns<T, 1, 12>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
+    if (j < blocks) multiply_columns<T, 1, 16>(rows, k, lda, a, A + j * width, columns, ldo, out + j * width);
 }
 
 // ---------------------------------------------------------------- columns of the pixels of one image
@@ -804,12 +837,12 @@ template <typename T> struct Stages {
     const T* z_of(int64_t image, int64_t pixels) const { return z + image * pixels * ldz; }
     T* p_of(int64_t image, int64_t pixels) const { return p + image * pixels * ldp; }
 
-    void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input, V<T>* taps,
-              const T* turned, bool wants_p, int64_t image) const {
+    void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input,
+              const Taps<T>& taps, const T* turned, bool wants_p, int64_t image) const {
         g.ldz = ldz;
         T* const to = passes ? scratch<T>(2, g.pixels() * cz) : z + image * g.pixels() * ldz;
         for (int64_t first = 0; makes_z && first < g.c; first += Vector<T>::width)
-            filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, in.filter, to, cz, image, first);
+            filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, to, cz, image, first);
         if (makes_p && wants_p) multiply_rows<T>(g.pixels(), g.c, ldz, to, turned, cp, ldp, p_of(image, g.pixels()));
     }
 };
@@ -835,14 +868,14 @@ void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y,
     const bool in_place = t.is_first && co % Vector<T>::width == 0;
     const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy, true);
     const std::vector<T> turned = in.matrix ? filled_up(in.matrix, co, g.c, true) : std::vector<T>();
+    const Taps<T> taps(in.filter, g, false);
     std::vector<double> sums(kept.mean ? g.n * co : 0), squares(kept.mean ? g.n * co : 0);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++) {
-            stages.make(g, in, before, t.relu, input, taps.data(), turned.data(), true, image);
+            stages.make(g, in, before, t.relu, input, taps, turned.data(), true, image);
             if (kept.mean)
                 sums_and_squares<T>(pixels, co, stages.ldp, stages.p_of(image, pixels), sums.data() + image * co,
                                     squares.data() + image * co);
@@ -885,14 +918,14 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
     if (in.matrix && wants_input) matrix = filled_up(in.matrix, co, ci, false);
     for (int64_t o = 0; kept.mean && o < co; o++) middle[o] = static_cast<T>(kept.mean[o]);
     const T* const mean = middle.data();
+    const Taps<T> taps(in.filter, g, false);
     std::vector<double> sums(g.n * co);
 #pragma omp parallel num_threads(threads)
     {
         Padded<T> input(g);
-        std::vector<V<T>> taps(g.k * g.k);
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++) {
-            stages.make(g, in, before, t.relu, input, taps.data(), turned.data(), wants_products, image);
+            stages.make(g, in, before, t.relu, input, taps, turned.data(), wants_products, image);
             const T *const p = stages.p_of(image, pixels), *const gradient = dy + image * pixels * t.ldy;
             const int64_t ldp = stages.ldp, ldy = t.ldy;
             if (wants_products)
@@ -925,9 +958,10 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
     if (!wants_input && !d.matrix) return;
     const int64_t items = g.n * blocks, cp = stages.cp, cz = stages.cz;
     T* const dw = in.filter ? d.filter : nullptr;
-    std::vector<V<T>> taps(dw ? items * g.k * g.k : 0), before_sums(kept.mean_before ? items * 2 : 0);
+    const Taps<T> mirrored(wants_input ? in.filter : nullptr, g, true);
+    std::vector<V<T>> to_taps(dw ? items * g.k * g.k : 0), before_sums(kept.mean_before ? items * 2 : 0);
     std::vector<T> parts(d.matrix ? g.n * cp * cz : 0), totals(kept.mean_before ? 2 * ci : 0);
-    const FilterGradients<T> to{d.x, lddx, add, dw ? taps.data() : nullptr, kept.mean_before ? before_sums.data() : nullptr};
+    const FilterGradients<T> to{d.x, lddx, add, dw ? to_taps.data() : nullptr, kept.mean_before ? before_sums.data() : nullptr};
 #pragma omp parallel num_threads(threads)
     {
         Workspace<T> work(g);
@@ -954,7 +988,7 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
             if (in.matrix) multiply_rows<T>(pixels, co, cp, dp, matrix.data(), cz, cz, dz);
             for (int64_t first = 0; first < ci; first += Vector<T>::width)
                 filter_item_backward<T>(of_dz, work, in.x, before.scales(), before.shifts(), before.means(), t.relu,
-                                        in.filter, dz, to, image, first);
+                                        mirrored, dz, to, image, first);
         }
         if (d.matrix) {
 #pragma omp for schedule(static)
@@ -967,7 +1001,7 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
         }
     }
     if (!wants_input) return;
-    add_up_items<T>(g, taps, dw, before_sums, totals.empty() ? nullptr : totals.data());
+    add_up_items<T>(g, to_taps, dw, before_sums, totals.empty() ? nullptr : totals.data());
     if (!kept.mean_before) return;
     const double count = static_cast<double>(g.n * g.h * g.w);
     std::vector<T> slope_x(ci), rest_x(ci);
