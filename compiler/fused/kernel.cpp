@@ -55,6 +55,19 @@ template <typename T> inline int64_t whole_vectors(int64_t c) {
     return (c + Vector<T>::width - 1) / Vector<T>::width * Vector<T>::width;
 }
 
+// Buffers that live as long as the thread: their pages are there, and often still in the cache. What they hold is
+// whatever was left there.
+enum Buffer { OF_Z, OF_P, OF_IMAGE, OF_DZ, OF_INPUT, OF_GRADIENT, OF_TAPS, OF_MATRIX, BUFFERS };
+template <typename T> T* scratch(Buffer which, int64_t size) {
+    static thread_local std::vector<V<T>> buffers[BUFFERS];
+    const int64_t vectors = whole_vectors<T>(size) / Vector<T>::width;
+    if (static_cast<int64_t>(buffers[which].size()) < vectors) buffers[which].resize(vectors);
+    return reinterpret_cast<T*>(buffers[which].data());
+}
+template <typename T> V<T>* scratch_vectors(Buffer which, int64_t vectors) {
+    return reinterpret_cast<V<T>*>(scratch<T>(which, vectors * Vector<T>::width));
+}
+
 // Calls f with facts as types, so that an inner loop is compiled for each of them and asks nothing.
 template <typename F> inline void knowing(const F& f) { f(); }
 template <typename F, typename... Facts> inline void knowing(const F& f, bool fact, Facts... facts) {
@@ -145,15 +158,22 @@ inline void correlate(const V<T>* in, int64_t width, const V<T>* taps, const Geo
 }
 
 // The padded, activated input of one image and block of columns: it fits into the cache, and no loop behind it needs a
-// bound or a branch.
+// bound or a branch. A thread has one of them at a time.
 template <typename T> struct Padded {
-    int64_t width;
-    std::vector<V<T>> data;  // its border stays as it is, its inside is written for every item
+    int64_t width, height;
+    V<T>* data;  // its border stays as it is, its inside is written for every item
 
     explicit Padded(const Geometry& g)
-        : width(g.w + 2 * g.pad),
-          data(g.k == 1 ? 0 : (g.h + 2 * g.pad) * width,
-               V<T>{} + (g.kind == MAX_POOL ? -std::numeric_limits<T>::infinity() : static_cast<T>(0))) {}
+        : width(g.w + 2 * g.pad), height(g.h + 2 * g.pad),
+          data(scratch_vectors<T>(OF_INPUT, g.k == 1 ? 0 : width * height)) {
+        const V<T> border = V<T>{} + (g.kind == MAX_POOL ? -std::numeric_limits<T>::infinity() : static_cast<T>(0));
+        for (int64_t row = 0; g.k > 1 && row < height; row++) {
+            V<T>* const to = data + row * width;
+            const bool inside = row >= g.pad && row < g.h + g.pad;
+            std::fill_n(to, inside ? g.pad : width, border);
+            if (inside) std::fill_n(to + g.pad + g.w, g.pad, border);
+        }
+    }
 
     void fill(const Geometry& g, const T* x, const T* scale, const T* shift, bool relu, int64_t image, int64_t first,
               int count) {
@@ -161,7 +181,7 @@ template <typename T> struct Padded {
         const V<T> t = scale ? load(shift + first, count) : V<T>{};
         for (int64_t row = 0; row < g.h; row++) {
             const T* from = x + (image * g.h + row) * g.w * g.ldx + first;
-            V<T>* to = data.data() + (row + g.pad) * width + g.pad;
+            V<T>* to = data + (row + g.pad) * width + g.pad;
             for (int64_t column = 0; column < g.w; column++, from += g.ldx) {
                 V<T> value = load(from, count);
                 if (scale) value = value * s + t;
@@ -173,7 +193,7 @@ template <typename T> struct Padded {
 
 // to[c] = the sum over items of parts[item][block][which], in double: many parts of one size would lose digits.
 template <typename T, typename To>
-void add_up(const std::vector<V<T>>& parts, int64_t n, int64_t c, int64_t per_item, int64_t which, To* to, int64_t step) {
+void add_up(const V<T>* parts, int64_t n, int64_t c, int64_t per_item, int64_t which, To* to, int64_t step) {
     constexpr int width = Vector<T>::width;
     const int64_t blocks = (c + width - 1) / width;
     for (int64_t block = 0; block < blocks; block++) {
@@ -198,7 +218,7 @@ template <typename T> inline T one_over(const Geometry& g, int64_t y, int64_t x)
 template <typename T, typename Emit> inline void pool(const Geometry& g, const Padded<T>& input, const Emit& emit) {
     for (int64_t y = 0; y < g.ho; y++)
         for (int64_t x = 0; x < g.wo; x++) {
-            const V<T>* const at = input.data.data() + y * g.stride * input.width + x * g.stride;
+            const V<T>* const at = input.data + y * g.stride * input.width + x * g.stride;
             V<T> value = at[0];
             if (g.kind == MAX_POOL) {
                 for (int64_t ky = 0; ky < g.k; ky++)
@@ -224,7 +244,7 @@ void pool_backward(const Geometry& g, const Padded<T>& input, const T* dz, int64
             const int64_t start = y * g.stride * input.width + x * g.stride;
             V<T> gradient = load(dz + (y * g.wo + x) * g.ldz + first, count);
             if (g.kind == MAX_POOL) {
-                const V<T>* const at = input.data.data() + start;
+                const V<T>* const at = input.data + start;
                 V<T> value = at[0];
                 for (int64_t ky = 0; ky < g.k; ky++)
                     for (int64_t kx = 0; kx < g.k; kx++) {
@@ -274,7 +294,7 @@ void filter_item(const Geometry& g, Padded<T>& input, const Taps<T>& taps, const
                 store(to + (y * width_z + xx) * ldz, value, is_whole ? Vector<T>::width : wide);
             };
             if (g.kind != CONVOLUTION) return pool<T>(g, input, emit);
-            const V<T>* const in = input.data.data();
+            const V<T>* const in = input.data;
             if (g.stride == 1) correlate<T, 1>(in, input.width, taps.of(first), g, g.ho, g.wo, emit);
             if (g.stride == 2) correlate<T, 2>(in, input.width, taps.of(first), g, g.ho, g.wo, emit);
         },
@@ -343,13 +363,18 @@ template <typename T> struct FilterGradients {
 
 // What the gradients of an item need, once for each thread.
 template <typename T> struct Workspace {
-    int64_t border, wide;
+    int64_t border, wide, size;
     Padded<T> input;
-    std::vector<V<T>> gradient;  // between strides and at the border the gradient stays zero
+    V<T>* gradient;  // between strides and at the border it stays zero; for a pool, as wide as the input
 
     explicit Workspace(const Geometry& g)
-        : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation), input(g),
-          gradient(g.k == 1 ? 0 : (g.h + (g.k - 1) * g.dilation) * wide) {}
+        : border((g.k - 1) * g.dilation - g.pad), wide(g.w + (g.k - 1) * g.dilation),
+          size((g.h + (g.k - 1) * g.dilation) * wide), input(g) {
+        if (g.kind != CONVOLUTION) size = input.width * input.height;
+        if (g.k == 1) size = 0;
+        gradient = scratch_vectors<T>(OF_GRADIENT, size);
+        std::fill_n(gradient, size, V<T>{});
+    }
 };
 
 // The gradients of one image and block of columns; without a filter (k is 1) the taps have none. dz is that image's,
@@ -393,9 +418,9 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
     }
     work.input.fill(g, x, scale, shift, relu, image, first, count);
     if (g.kind != CONVOLUTION) {
-        std::vector<V<T>>& to = work.gradient;  // as wide as the padded input here
-        to.assign(work.input.data.size(), V<T>{});
-        pool_backward<T>(g, work.input, dz, first, count, to.data());
+        V<T>* const to = work.gradient;
+        std::fill_n(to, work.size, V<T>{});
+        pool_backward<T>(g, work.input, dz, first, count, to);
         for (int64_t pixel = 0; pixel < g.h * g.w; pixel++) {
             T* const out = d.dx + (image * g.h * g.w + pixel) * d.lddx + first;
             V<T> value = to[(pixel / g.w + g.pad) * work.input.width + pixel % g.w + g.pad];
@@ -404,7 +429,7 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
         }
         return;
     }
-    V<T>* const start = work.gradient.data() + work.border * work.wide + work.border;
+    V<T>* const start = work.gradient + work.border * work.wide + work.border;
     for (int64_t y = 0; y < g.ho; y++) {
         const T* from = dz + y * g.wo * g.ldz + first;
         V<T>* to = start + y * g.stride * work.wide;
@@ -412,7 +437,7 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
     }
     if (d.taps) {
         V<T>* to = d.taps + item * g.k * g.k;
-        const V<T>* in = work.input.data.data();
+        const V<T>* in = work.input.data;
         if (g.k == 3) tap_gradients<T, 3>(g, in, work.input.width, start, g.stride * work.wide, to);
         if (g.k == 5) tap_gradients<T, 5>(g, in, work.input.width, start, g.stride * work.wide, to);
         if (g.k == 7) tap_gradients<T, 7>(g, in, work.input.width, start, g.stride * work.wide, to);
@@ -423,9 +448,9 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
     const int64_t width_x = g.w, ldx = g.ldx, lddx = d.lddx, padded = work.input.width, pixels = image * g.h * g.w;
     T* const to = d.dx + pixels * lddx + first;
     const T* const from = x + pixels * ldx + first;
-    const V<T>* const active = work.input.data.data() + g.pad * padded + g.pad;
+    const V<T>* const active = work.input.data + g.pad * padded + g.pad;
     const auto run = [&](auto is_active, auto adds, auto counts, auto columns) {
-        correlate<T, 1>(work.gradient.data(), work.wide, mirrored.of(first), g, g.h, g.w,
+        correlate<T, 1>(work.gradient, work.wide, mirrored.of(first), g, g.h, g.w,
                         [=, &plain, &product](int64_t y, int64_t xx, V<T> value) {
                             const int64_t pixel = y * width_x + xx;
                             if (is_active) value = active[y * padded + xx] > 0 ? value : V<T>{};
@@ -450,7 +475,7 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
 
 // Sums over images in their order: of the taps' gradients to dw, of the totals to `totals` (2, c).
 template <typename T>
-void add_up_items(const Geometry& g, const std::vector<V<T>>& taps, T* dw, const std::vector<V<T>>& sums, T* totals) {
+void add_up_items(const Geometry& g, const V<T>* taps, T* dw, const V<T>* sums, T* totals) {
     const int64_t size = g.k * g.k;
     for (int64_t tap = 0; dw && tap < size; tap++) add_up<T>(taps, g.n, g.c, size, tap, dw + tap, size);
     for (int64_t which = 0; totals && which < 2; which++) add_up<T>(sums, g.n, g.c, 2, which, totals + which * g.c, 1);
@@ -461,8 +486,9 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
                         const T* w, const T* dz, T* dx, int64_t lddx, bool add, T* dw, T* totals, int threads) {
     constexpr int width = Vector<T>::width;
     const int64_t blocks = (g.c + width - 1) / width;
-    std::vector<V<T>> taps(dw ? g.n * blocks * g.k * g.k : 0), sums(totals ? g.n * blocks * 2 : 0);
-    const FilterGradients<T> to{dx, lddx, add, dw ? taps.data() : nullptr, totals ? sums.data() : nullptr};
+    V<T>* const taps = dw ? scratch_vectors<T>(OF_TAPS, g.n * blocks * g.k * g.k) : nullptr;
+    std::vector<V<T>> sums(totals ? g.n * blocks * 2 : 0);
+    const FilterGradients<T> to{dx, lddx, add, taps, totals ? sums.data() : nullptr};
     const Taps<T> mirrored(w, g, true);
 #pragma omp parallel num_threads(threads)
     {
@@ -474,7 +500,7 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
                                     image, item % blocks * width);
         }
     }
-    add_up_items<T>(g, taps, dw, sums, totals);
+    add_up_items<T>(g, taps, dw, sums.data(), totals);
 }
 
 // ---------------------------------------------------------------- columns
@@ -572,7 +598,7 @@ void plain_backward(const Plain<T>& p, const T* dy, double* total, T* const* pro
             }
         }
     }
-    if (total) add_up<T>(sums, chunks, p.c, 1, 0, total, 1);
+    if (total) add_up<T>(sums.data(), chunks, p.c, 1, 0, total, 1);
     for (int64_t i = 0; i < count; i++) {
         if (!products[i]) continue;
         V<T> sum = {};
@@ -783,14 +809,6 @@ template <typename T> struct Prologue {
     const T* means() const { return middle.empty() ? nullptr : middle.data(); }
 };
 
-// Buffers that live as long as the thread: their pages are there, and often still in the cache.
-template <typename T> T* scratch(int which, int64_t size) {
-    static thread_local std::vector<V<T>> buffers[4];
-    const int64_t vectors = whole_vectors<T>(size) / Vector<T>::width;
-    if (static_cast<int64_t>(buffers[which].size()) < vectors) buffers[which].resize(vectors);
-    return reinterpret_cast<T*>(buffers[which].data());
-}
-
 // The matrix (co, ci) for products with whole vectors, filled up with zeros; `turned` is its transpose.
 template <typename T> std::vector<T> filled_up(const T* a, int64_t co, int64_t ci, bool turned) {
     const int64_t columns = whole_vectors<T>(turned ? co : ci);
@@ -814,7 +832,7 @@ template <typename T> struct Stages {
           makes_p(in.matrix), passes(once && makes_z && makes_p && !kept), cz(whole_vectors<T>(t.g.c)),
           cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp) {
         const int64_t m = t.g.n * t.g.pixels();
-        z = kept ? kept : scratch<T>(0, makes_z && !passes ? m * cz : 0);
+        z = kept ? kept : scratch<T>(OF_Z, makes_z && !passes ? m * cz : 0);
         if (!makes_z && !kept) {
             z = const_cast<T*>(in.x);
             ldz = t.g.ldx;
@@ -830,7 +848,7 @@ template <typename T> struct Stages {
             p = z;
             ldp = ldz;
         } else if (!place) {
-            p = scratch<T>(1, m * cp);
+            p = scratch<T>(OF_P, m * cp);
         }
     }
 
@@ -840,7 +858,7 @@ template <typename T> struct Stages {
     void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input,
               const Taps<T>& taps, const T* turned, bool wants_p, int64_t image) const {
         g.ldz = ldz;
-        T* const to = passes ? scratch<T>(2, g.pixels() * cz) : z + image * g.pixels() * ldz;
+        T* const to = passes ? scratch<T>(OF_IMAGE, g.pixels() * cz) : z + image * g.pixels() * ldz;
         for (int64_t first = 0; makes_z && first < g.c; first += Vector<T>::width)
             filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, to, cz, image, first);
         if (makes_p && wants_p) multiply_rows<T>(g.pixels(), g.c, ldz, to, turned, cp, ldp, p_of(image, g.pixels()));
@@ -959,14 +977,16 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
     const int64_t items = g.n * blocks, cp = stages.cp, cz = stages.cz;
     T* const dw = in.filter ? d.filter : nullptr;
     const Taps<T> mirrored(wants_input ? in.filter : nullptr, g, true);
-    std::vector<V<T>> to_taps(dw ? items * g.k * g.k : 0), before_sums(kept.mean_before ? items * 2 : 0);
-    std::vector<T> parts(d.matrix ? g.n * cp * cz : 0), totals(kept.mean_before ? 2 * ci : 0);
-    const FilterGradients<T> to{d.x, lddx, add, dw ? to_taps.data() : nullptr, kept.mean_before ? before_sums.data() : nullptr};
+    V<T>* const to_taps = dw ? scratch_vectors<T>(OF_TAPS, items * g.k * g.k) : nullptr;
+    T* const parts = d.matrix ? scratch<T>(OF_MATRIX, g.n * cp * cz) : nullptr;  // of every image
+    std::vector<V<T>> before_sums(kept.mean_before ? items * 2 : 0);
+    std::vector<T> totals(kept.mean_before ? 2 * ci : 0);
+    const FilterGradients<T> to{d.x, lddx, add, to_taps, kept.mean_before ? before_sums.data() : nullptr};
 #pragma omp parallel num_threads(threads)
     {
         Workspace<T> work(g);
-        T* const dp = scratch<T>(2, pixels * cp);
-        T* const dz = in.matrix ? scratch<T>(3, pixels * cz) : dp;
+        T* const dp = scratch<T>(OF_IMAGE, pixels * cp);
+        T* const dz = in.matrix ? scratch<T>(OF_DZ, pixels * cz) : dp;
         Geometry of_dz = g;
         of_dz.ldz = in.matrix ? cz : cp;
 #pragma omp for schedule(static)
@@ -983,7 +1003,7 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
                 }
             }
             if (d.matrix)
-                outer_rows<T>(pixels, cp, cp, dp, cz, stages.ldz, stages.z_of(image, pixels), parts.data() + image * cp * cz);
+                outer_rows<T>(pixels, cp, cp, dp, cz, stages.ldz, stages.z_of(image, pixels), parts + image * cp * cz);
             if (!wants_input) continue;
             if (in.matrix) multiply_rows<T>(pixels, co, cp, dp, matrix.data(), cz, cz, dz);
             for (int64_t first = 0; first < ci; first += Vector<T>::width)
@@ -1001,7 +1021,7 @@ void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, cons
         }
     }
     if (!wants_input) return;
-    add_up_items<T>(g, to_taps, dw, before_sums, totals.empty() ? nullptr : totals.data());
+    add_up_items<T>(g, to_taps, dw, before_sums.data(), totals.empty() ? nullptr : totals.data());
     if (!kept.mean_before) return;
     const double count = static_cast<double>(g.n * g.h * g.w);
     std::vector<T> slope_x(ci), rest_x(ci);
