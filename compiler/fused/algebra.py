@@ -9,6 +9,7 @@ The gradients are written out; tests compare them in float64 with those of the o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from ..graph import Columns
 from . import kernel
-from .algebra_kernel import KernelTerms, serves
+from .algebra_kernel import KernelTerms
 from .algebra_torch import TorchTerms
 from .bound import Bound, Holder, channels_last
 from .kernel import Kept
@@ -66,17 +67,27 @@ class _WeightedSums(torch.autograd.Function):
         parameters = [p if p is None or p.is_contiguous() else p.contiguous() for p in tensors[count:]]
         bound = Bound(holders, mixing, sources, parameters, batch, kernel.serves(sources[0]))
         terms = KernelTerms(bound, programs) if bound.serves else None
-        results, every = [], []
-        for program in programs:
-            y, kept = _forward(bound, terms, program)
-            results.append(y.permute(0, 3, 1, 2))
-            every += kept
+        results: list[Tensor] = []
+        filtered: list[Tensor | None] = []
+        every: list[Kept] = []
+        for number, program in enumerate(programs):
+            bound.begin()
+            others = program.steps
+            if terms is not None:
+                part = terms.layout.parts[number]
+                filtered += terms.forward(part, program.keep)
+                others = part.others
+            every += _forward(bound, TorchTerms(bound, program.keep), others)
+            assert bound.y is not None
+            results.append(bound.y.permute(0, 3, 1, 2))
         if terms is not None:
             terms.observe()
         bound.statistics.apply()
-        ctx.programs, ctx.holders, ctx.count, ctx.batch, ctx.serves = programs, holders, count, batch, bound.serves
+        ctx.programs, ctx.holders, ctx.batch, ctx.serves = programs, holders, batch, bound.serves
+        ctx.sizes = count, len(parameters), len(filtered)
         moments = None if terms is None else terms.moments
-        ctx.save_for_backward(mixing, moments, *sources, *parameters, *(t for item in every for t in item.tensors()))
+        of_torch = (tensor for kept in every for tensor in kept.tensors())
+        ctx.save_for_backward(bound.mixing, moments, *sources, *parameters, *filtered, *of_torch)
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -84,45 +95,43 @@ class _WeightedSums(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         mixing, moments, *rest = ctx.saved_tensors
-        count, size = ctx.count, 2 * len(ctx.holders)
-        sources, parameters, rest = rest[:count], rest[count : count + size], rest[count + size :]
-        kept = iter([Kept(*rest[at : at + SLOTS]) for at in range(0, len(rest), SLOTS)])
+        saved = iter(rest)
+        sources, parameters, filtered = (list(islice(saved, size)) for size in ctx.sizes)
         bound = Bound(ctx.holders, mixing, sources, parameters, ctx.batch, ctx.serves)
-        wants = ctx.needs_input_grad
+        wants, count = ctx.needs_input_grad, len(sources)
         bound.begin_backward(wants[2], wants[4 : 4 + count], wants[4 + count :])
         terms = KernelTerms(bound, ctx.programs, moments) if bound.serves else None
-        for program, gradient in zip(ctx.programs, gradients, strict=True):
-            of_program = [next(kept) for _ in program.steps]
-            if gradient is not None:
-                _backward(bound, terms, program, channels_last(gradient), of_program)
+        of_kernel = iter(filtered)
+        for number, (program, gradient) in enumerate(zip(ctx.programs, gradients, strict=True)):
+            part = None if terms is None else terms.layout.parts[number]
+            of_part = [] if part is None else list(islice(of_kernel, len(part.steps)))
+            others = program.steps if part is None else part.others
+            kept = [Kept(*islice(saved, SLOTS)) for _ in others]
+            if gradient is None:
+                continue
+            dy = channels_last(gradient)
+            if terms is not None and part is not None:
+                total = terms.backward(part, dy, kernel.pitch(dy), of_part).to(dy.dtype)
+            else:
+                total = dy.sum((0, 1, 2))
+            _backward(TorchTerms(bound, program.keep, dy, total), others, kept)
         return None, None, bound.to_mixing, None, *bound.to_images, *bound.to_parameters
 
 
-def _forward(bound: Bound, terms: KernelTerms | None, program: Program) -> tuple[Tensor, list[Kept]]:
-    """The sum (n, h, w, c), and what each term's gradient needs; moves the running statistics."""
-    bound.begin()
-    by_torch = TorchTerms(bound, program.keep)
-    plain = program.plain if terms is not None else ()
-    if terms is not None and plain:
-        terms.plain_forward(plain)
-    kept = []
-    for step in program.steps:
-        if step in plain:
-            kept.append(Kept())
-        elif terms is not None and serves(bound, step):
-            kept.append(Kept(terms.forward(step, program.keep)))
-        elif step.columns is not None:
-            kept.append(_placed(bound, by_torch, step, step.columns))
-        else:
-            kept.append(by_torch.forward(step))
-    assert bound.y is not None
+def _forward(bound: Bound, by_torch: TorchTerms, steps: Sequence[Step]) -> list[Kept]:
+    """Add terms to the sum (n, h, w, c) by torch; what the gradient of each needs."""
+    kept = [
+        by_torch.forward(step) if step.columns is None else _placed(bound, by_torch, step, step.columns)
+        for step in steps
+    ]
     if bound.constant is not None:
+        assert bound.y is not None
         bound.y.add_(bound.constant)
-    return bound.y, kept
+    return kept
 
 
 def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) -> Kept:
-    """A term of some channels, by torch: a sum of its own, then added where it belongs."""
+    """A term of some channels: a sum of its own, then added where it belongs."""
     whole, constant = bound.y, bound.constant
     bound.begin()
     kept = by_torch.forward(step)
@@ -130,32 +139,18 @@ def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) ->
     assert made is not None
     if bound.constant is not None:
         made = made + bound.constant
-    bound.y, bound.constant = whole, constant
-    bound.start(step, made.shape)
-    assert bound.y is not None
+    bound.y = made.new_zeros(*made.shape[:3], columns.width) if whole is None else whole
+    bound.constant = constant
     bound.y[..., columns.first : columns.first + columns.count] += made
     return kept
 
 
-def _backward(bound: Bound, terms: KernelTerms | None, program: Program, dy: Tensor, kept: Sequence[Kept]) -> None:
-    """All gradients, at ``dy`` (n, h, w, c) of dense rows of pixels."""
-    plain = program.plain if terms is not None else ()
-    pitch = kernel.pitch(dy)
-    if terms is None:
-        total = dy.sum((0, 1, 2))
-    elif plain or program.has_norm:
-        total = terms.plain_backward(plain, dy, pitch)
-    else:
-        total = dy.new_empty(0)
-    by_torch = TorchTerms(bound, program.keep, dy, total.to(dy.dtype))
-    for step, item in zip(program.steps, kept, strict=True):
-        if step in plain:
-            continue
-        if terms is not None and serves(bound, step):
-            terms.backward(step, item.z, dy, pitch, total)
-        elif step.columns is not None:
-            place = slice(step.columns.first, step.columns.first + step.columns.count)
-            some = TorchTerms(bound, program.keep, dy[..., place].contiguous(), by_torch.total[place])
-            some.backward(step, item)
-        else:
+def _backward(by_torch: TorchTerms, steps: Sequence[Step], kept: Sequence[Kept]) -> None:
+    """All gradients of terms by torch."""
+    for step, item in zip(steps, kept, strict=True):
+        if step.columns is None:
             by_torch.backward(step, item)
+            continue
+        place = slice(step.columns.first, step.columns.first + step.columns.count)
+        dy = by_torch.dy[..., place].contiguous()
+        TorchTerms(by_torch.bound, by_torch.keep, dy, by_torch.total[place]).backward(step, item)

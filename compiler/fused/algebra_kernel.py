@@ -1,27 +1,133 @@
-"""The terms of a sum by the C++ kernel, which computes each as a whole; everything is handed over by address."""
+"""The terms of a sum by the C++ kernel, which computes all that it knows of a sum at once.
+
+The kernel gets addresses of sources and parameters, and for each term where among them its own are. The latter depends
+only on shapes, so it is made once: a `Layout`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from . import kernel
 from .bound import Bound
-from .kernel import EIGHT, FOUR, Filter
+from .kernel import Addresses, Filter, Place
 from .program import Program, Step
 
 IDENTITY = Filter(1)
 """What a term without a filter has in its place."""
 
 
-def serves(bound: Bound, step: Step) -> bool:
+@dataclass(frozen=True)
+class Part:
+    """The terms of a program that the kernel computes, and what they are for it."""
+
+    steps: tuple[Step, ...]
+    terms: bytes
+    shape: tuple[int, ...]
+    """Of the sum, (n, h, w, c)."""
+    places: tuple[int, ...]
+    """Of the parameters that they have."""
+    others: tuple[Step, ...]
+    """The terms that neither the kernel computes nor are their source, weighted."""
+    plain: tuple[Step, ...]
+    needs_total: bool
+    """Whether a gradient needs the sum of that of the sum over pixels."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is that the terms of some programs read and write."""
+
+    parts: tuple[Part, ...]
+    """For each program."""
+    widths: tuple[int, ...]
+    """How long pieces of the moments are: mean, rate and variance of one norm, then of the next."""
+    observed: tuple[tuple[tuple[int, ...], int], ...]
+    """Those norms, each with the ones that follow it, and how many values they take the moments of."""
+
+
+@lru_cache(maxsize=1024)
+def layout(
+    programs: tuple[Program, ...],
+    shapes: tuple[torch.Size, ...],
+    pitches: tuple[int, ...],
+    batch: tuple[bool, ...],
+    eps: tuple[float, ...],
+    matrices: tuple[int, ...],
+) -> Layout:
+    """The layout of programs.
+
+    Args:
+        programs: the terms.
+        shapes: those of the sources, (n, h, w, c).
+        pitches: how far their pixels are apart.
+        batch: of each module, whether it is a norm that takes the statistics of the batch.
+        eps: of each module, what a norm adds to variances.
+        matrices: of each module, the first size of its weight; 0 for none.
+    """
+    widths: list[int] = []
+    observed: list[tuple[tuple[int, ...], int]] = []
+
+    def place(norm: int | None, tied: tuple[int, ...], width: int, count: int) -> int:
+        """Where the moments of a norm are."""
+        if norm is None:
+            return -1
+        start = sum(widths)
+        widths.extend((width, width, width))
+        observed.append(((norm, *tied), count))
+        return start
+
+    parts = []
+    for program in programs:
+        terms, steps, size = [], [], (0, 0, 0, 0)
+        for step in program.steps:
+            if step.is_plain or not serves(step, batch):
+                continue
+            (n, h, w, c), g = shapes[step.source], step.geometry or IDENTITY
+            ho, wo = g.size(h), g.size(w)
+            columns = c if step.projection is None else matrices[step.projection]
+            terms.append(
+                Place(
+                    (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, ho, wo, pitches[step.source], c),
+                    columns,
+                    step.relu,
+                    step.source,
+                    -1 if step.weight is None else step.weight,
+                    step.places,
+                    step.first,
+                    place(step.before, (), c, n * h * w),
+                    place(step.norm, step.tied, columns, n * ho * wo),
+                    0.0 if step.before is None else eps[step.before],
+                    0.0 if step.norm is None else eps[step.norm],
+                ).packed()
+            )
+            steps.append(step)
+            size = (n, ho, wo, columns if step.columns is None else step.columns.width)
+        others = tuple(step for step in program.steps if not step.is_plain and not serves(step, batch))
+        parts.append(
+            Part(
+                tuple(steps),
+                b"".join(terms),
+                size,
+                tuple(sorted({at for step in steps for at in step.places if at >= 0})),
+                others,
+                program.plain,
+                bool(others) or program.has_norm,
+            )
+        )
+    return Layout(tuple(parts), tuple(widths), tuple(observed))
+
+
+def serves(step: Step, batch: Sequence[bool]) -> bool:
     """Whether the kernel computes this term."""
     return (
-        bound.serves
-        and (step.before is None or bound.batch[step.before])
-        and (step.norm is None or bound.batch[step.norm])
+        (step.before is None or batch[step.before])
+        and (step.norm is None or batch[step.norm])
         and (step.geometry is None or kernel.knows(step.geometry))
     )
 
@@ -29,149 +135,98 @@ def serves(bound: Bound, step: Step) -> bool:
 class KernelTerms:
     """Terms forward and backward, for all programs of a call.
 
-    ``moments`` holds, in float64, mean and rate of each norm, and forward behind them the variances.
+    ``moments`` are those of the norms, in float64, as the layout has them.
     """
 
-    def __init__(self, bound: Bound, programs: Sequence[Program], moments: Tensor | None = None) -> None:
+    def __init__(self, bound: Bound, programs: tuple[Program, ...], moments: Tensor | None = None) -> None:
         self.bound = bound
-        self.dtype, self.threads = bound.sources[0].dtype, kernel.threads()
-        self.width = kernel.width(self.dtype)
-        self.size = bound.sources[0].element_size()
-        # What `None` and `-1` of a step point to comes last: nothing.
-        self.parameters = [0 if p is None else p.data_ptr() for p in bound.parameters] + [0]
-        self.sources = [source.data_ptr() for source in bound.sources]
-        self.shares = 0 if bound.mixing is None else bound.mixing.data_ptr()
-        self.starts: dict[int, int] = {}
-        """Where in ``moments`` those of each norm are."""
-        self.widths: dict[int, int] = {}
-        end = 0
-        for step in (step for program in programs for step in program.steps if not step.is_plain):
-            for norm, width in ((step.before, bound.sources[step.source].shape[3]), (step.norm, self.columns(step))):
-                if norm is not None:
-                    self.starts[norm], self.widths[norm] = end, width
-                    end += 3 * width
-        self.moments = bound.sources[0].new_empty(end, dtype=torch.float64) if moments is None else moments
-        self.base = self.moments.data_ptr()
-        self.computed: list[tuple[Step, int]] = []
-        """Terms that were added to a sum, and of how many pixels that is."""
-
-    def columns(self, step: Step) -> int:
-        """How many channels a term has."""
-        matrix = self.bound.weight(step.projection)
-        return self.bound.sources[step.source].shape[3] if matrix is None else matrix.shape[0]
-
-    # ------------------------------------------------------------ addresses
-
-    def sizes(self, step: Step, columns: int, y_pitch: int, is_first: bool) -> bytes:
-        bound = self.bound
-        return kernel.term_sizes(
-            bound.sources[step.source].shape,
-            bound.pitches[step.source],
-            step.geometry or IDENTITY,
-            columns,
-            y_pitch,
-            step.relu,
-            is_first,
-            bound.eps(step.before),
-            bound.eps(step.norm),
-            self.threads,
+        source = bound.sources[0]
+        self.dtype, self.size = source.dtype, source.element_size()
+        self.layout = layout(
+            programs,
+            tuple(source.shape for source in bound.sources),
+            tuple(bound.pitches),
+            tuple(bound.batch),
+            tuple([bound.eps(at) if batch else 0.0 for at, batch in enumerate(bound.batch)]),
+            tuple([0 if weight is None else weight.shape[0] for weight in bound.parameters[::2]]),
         )
-
-    def share(self, step: Step) -> int:
-        return 0 if step.weight is None else self.shares + step.weight * self.size
-
-    def inputs(self, step: Step) -> bytes:
-        parameters = self.parameters
-        return EIGHT(self.sources[step.source], *[parameters[at] for at in step.places], self.share(step))
-
-    def moments_of(self, norm: int | None) -> tuple[int, int, int]:
-        """The addresses of a norm's mean, rate and variance."""
-        if norm is None:
-            return 0, 0, 0
-        at, width = self.base + 8 * self.starts[norm], 8 * self.widths[norm]
-        return at, at + width, at + 2 * width
+        self.moments = source.new_empty(sum(self.layout.widths), dtype=torch.float64) if moments is None else moments
+        self.addresses = Addresses.of(bound.sources, bound.parameters, bound.mixing)
 
     # ------------------------------------------------------------ forward
 
-    def forward(self, step: Step, keep: bool) -> Tensor | None:
-        """Add a term to the sum; what its filter gives, where that is kept."""
+    def forward(self, part: Part, keep: bool) -> list[Tensor | None]:
+        """Begin the sum with the terms of a part; what their filters give, where that is kept."""
         bound = self.bound
-        x, geometry, columns = bound.sources[step.source], step.geometry or IDENTITY, self.columns(step)
-        n, h, w, c = x.shape
-        is_first = bound.start(step, (n, geometry.size(h), geometry.size(w), columns))
-        y, z = bound.y, None
-        assert y is not None
-        if keep and step.filter is not None and geometry.k > 1:
-            z = x.new_empty(*y.shape[:3], -(-c // self.width) * self.width)
-        mean_before, rate_before, variance_before = self.moments_of(step.before)
-        mean, rate, variance = self.moments_of(step.norm)
-        kernel.term_forward(
-            self.dtype,
-            self.sizes(step, columns, y.shape[3], is_first),
-            self.inputs(step),
-            FOUR(mean_before, rate_before, mean, rate),
-            y.data_ptr() + self.size * step.first,
-            0 if z is None else z.data_ptr(),
-            variance_before,
-            variance,
-        )
-        self.computed.append((step, y.shape[0] * y.shape[1] * y.shape[2]))
-        return z
+        if part.plain:
+            self.plain_forward(part.plain)
+        kept: list[Tensor | None] = [None] * len(part.steps)
+        if not part.steps:
+            return kept
+        like, is_first = bound.sources[0], bound.y is None
+        if bound.y is None:
+            # Terms of some columns are added to zeros.
+            is_first = all(step.columns is None for step in part.steps)
+            bound.y = like.new_empty(part.shape) if is_first else like.new_zeros(part.shape)
+        if keep:
+            width = kernel.width(self.dtype)
+            for number, step in enumerate(part.steps):
+                if step.filter is not None and step.geometry is not None and step.geometry.k > 1:
+                    c = bound.sources[step.source].shape[3]
+                    kept[number] = like.new_empty(*part.shape[:3], -(-c // width) * width)
+        kernel.terms_forward(self.dtype, part.terms, self.addresses, self.moments, bound.y, is_first, kept)
+        return kept
 
     def observe(self) -> None:
-        """Let the running statistics of the norms of all terms that were computed follow."""
-        rounded = self.moments.to(self.dtype)
-        for step, pixels in self.computed:
-            if step.before is not None:
-                n, h, w, _ = self.bound.sources[step.source].shape
-                self._observe(rounded, (step.before,), n * h * w)
-            if step.norm is not None:
-                self._observe(rounded, (step.norm, *step.tied), pixels)
-
-    def _observe(self, rounded: Tensor, norms: tuple[int, ...], count: int) -> None:
-        start, width = self.starts[norms[0]], self.widths[norms[0]]
-        mean = rounded[start : start + width]
-        self.bound.observe(norms, mean, rounded[start + 2 * width : start + 3 * width], count)
+        """Let the running statistics of all norms follow."""
+        if not self.layout.observed:
+            return
+        pieces = torch.split(self.moments.to(self.dtype), list(self.layout.widths))
+        means, variances = pieces[::3], pieces[2::3]
+        for (norms, count), mean, variance in zip(self.layout.observed, means, variances, strict=True):
+            self.bound.observe(norms, mean, variance, count)
 
     # ------------------------------------------------------------ backward
 
-    def backward(self, step: Step, z: Tensor | None, dy: Tensor, pitch: int, total: Tensor) -> None:
-        """Give all gradients of a term, at ``dy`` (n, h, w, c) whose sum over pixels is ``total``."""
+    def backward(self, part: Part, dy: Tensor, pitch: int, kept: Sequence[Tensor | None]) -> Tensor:
+        """Give all gradients of a part's terms, at ``dy`` (n, h, w, c).
+
+        Returns:
+            The sum of dy over pixels, in float64; of no meaning where neither a norm nor a term by torch needs it.
+        """
         bound = self.bound
-        x = bound.sources[step.source]
-        is_there, wants_source = bound.to_sources[step.source] is not None, bound.wants_sources[step.source]
-        # What the norm before a filter rescales cannot be added to what is there.
-        apart = step.before is not None and (is_there or not wants_source)
-        dx = x.new_empty(x.shape) if apart else bound.space_of_source(step.source) if wants_source else None
-        made = [None if at < 0 else bound.space(at) for at in step.places]
-        share = 0
-        if step.weight is not None and bound.to_mixing is not None:
-            share = bound.to_mixing.data_ptr() + step.weight * self.size
-        mean_before, rate_before, _ = self.moments_of(step.before)
-        mean, rate, _ = self.moments_of(step.norm)
-        kernel.term_backward(
-            self.dtype,
-            self.sizes(step, self.columns(step), pitch, False),
-            self.inputs(step),
-            FOUR(mean_before, rate_before, mean, rate),
-            dy.data_ptr() + self.size * step.first,
-            total.data_ptr() + 8 * step.first,
-            0 if z is None else z.data_ptr(),
-            EIGHT(0 if dx is None else dx.data_ptr(), *[0 if one is None else one.data_ptr() for one in made], share),
-            0 if dx is None else dx.shape[3],
-            is_there and not apart,
-        )
-        if apart and wants_source and dx is not None:
-            bound.give_source(step.source, dx)
+        if part.plain or part.needs_total:
+            total = self.plain_backward(part.plain, dy, pitch)
+        else:
+            total = dy.new_empty(dy.shape[3], dtype=torch.float64)
+        if part.steps:
+            for at in part.places:
+                bound.space(at)
+            gradients = Addresses.of(bound.to_sources, bound.to_parameters, bound.to_mixing)
+            kernel.terms_backward(
+                self.dtype,
+                part.terms,
+                self.addresses,
+                self.moments,
+                dy,
+                pitch,
+                total,
+                kept,
+                gradients,
+                bound.there,
+            )
+        return total
 
     # ------------------------------------------------------------ terms that are their source, weighted
 
     def plain(self, steps: Sequence[Step]) -> kernel.Plain:
         """Those terms, for the kernel."""
+        bound = self.bound
+        shares = 0 if bound.mixing is None else bound.mixing.data_ptr()
         return kernel.Plain(
-            tuple(self.sources[step.source] for step in steps),
-            tuple(self.bound.pitches[step.source] for step in steps),
-            tuple(self.share(step) for step in steps),
+            tuple(bound.sources[step.source].data_ptr() for step in steps),
+            tuple(bound.pitches[step.source] for step in steps),
+            tuple(0 if step.weight is None else shares + step.weight * self.size for step in steps),
         )
 
     def plain_forward(self, steps: Sequence[Step]) -> None:
@@ -183,11 +238,12 @@ class KernelTerms:
     def plain_backward(self, steps: Sequence[Step], dy: Tensor, pitch: int) -> Tensor:
         """Their gradients; the result is the sum of dy over pixels, in float64."""
         bound = self.bound
+        to = bound.to_mixing
         products, gradients, adds = [], [], []
         for step in steps:
-            to = bound.to_mixing
             products.append(0 if to is None or step.weight is None else to.data_ptr() + step.weight * self.size)
-            adds.append(bound.to_sources[step.source] is not None)
-            wanted = bound.wants_sources[step.source]
-            gradients.append(bound.space_of_source(step.source) if wanted else None)
+            gradients.append(bound.to_sources[step.source])
+            adds.append(bound.there[step.source] != 0)
+            if gradients[-1] is not None:
+                bound.there[step.source] = 1
         return kernel.plain_backward(self.plain(steps), dy, pitch, products, gradients, adds)

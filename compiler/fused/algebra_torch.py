@@ -67,7 +67,7 @@ class TorchTerms:
         exact = matrix.double()
         variance = ((exact @ covariance) * exact).sum(1).to(z.dtype)
         rate = self.rate(step.norm, variance)
-        bound.observe((step.norm, *step.tied), matrix @ mean, variance, len(pixels))
+        self.observe(step.norm, step.tied, matrix @ mean, variance, len(pixels))
         scale = self.scale(step.norm, rate, share)
         self.product(centred.view(z.shape), scale.unsqueeze(1) * matrix)
         self.add_constant(self.shift(step.norm, share, None))
@@ -99,8 +99,12 @@ class TorchTerms:
         mean = pixels.mean(0)
         variance = (pixels - mean).square_().mean(0)
         rate = self.rate(norm, variance)
-        self.bound.observe((norm, *tied), mean, variance, len(pixels))
+        self.observe(norm, tied, mean, variance, len(pixels))
         return mean, rate
+
+    def observe(self, norm: int, tied: tuple[int, ...], mean: Tensor, variance: Tensor, count: int) -> None:
+        """Let the running statistics follow the moments of ``count`` values."""
+        self.bound.observe((norm, *tied), mean, variance * (count / max(count - 1, 1)), count)
 
     def running(self, norm: int) -> tuple[Tensor, Tensor]:
         """The mean that a norm has learnt, and its rate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -55,8 +56,10 @@ class Bound:
         self.constant: Tensor | None = None
         self.to_mixing: Tensor | None = None
         self.to_sources: list[Tensor | None] = [None] * len(sources)
-        self.to_images: list[Tensor | None] = [None] * len(sources)
+        self._images: list[Tensor | None] = [None] * len(sources)
         """The same as (n, c, h, w), no views: autograd adds in place only to what has no other owner."""
+        self.there = (ctypes.c_int64 * len(sources))()
+        """Whether anything is written to them yet."""
         self.to_parameters: list[Tensor | None] = [None] * len(parameters)
         self.wants_sources: Sequence[bool] = ()
         self.wants_parameters: Sequence[bool] = ()
@@ -84,32 +87,19 @@ class Bound:
         """Begin with the sum of another program."""
         self.y = self.constant = None
 
-    def start(self, step: Step, shape: Sequence[int]) -> bool:
-        """Make the sum, where this is its first term, which has such a shape; whether the term is to be written there.
-
-        A term of some channels is added to zeros.
-        """
-        if self.y is not None:
-            return False
-        x = self.sources[step.source]
-        if step.columns is not None:
-            self.y = x.new_zeros(*shape[:3], step.columns.width)
-            return False
-        self.y = x.new_empty(*shape)
-        return True
-
     def begin_backward(
         self, wants_mixing: bool, wants_sources: Sequence[bool], wants_parameters: Sequence[bool]
     ) -> None:
-        """Which gradients are wanted."""
+        """Which gradients are wanted; the kernel gets places for those of sources."""
         self.wants_sources, self.wants_parameters = wants_sources, wants_parameters
+        for source, wants in enumerate(wants_sources):
+            if wants and self.serves:
+                self._space_of_source(source)
         if wants_mixing and self.mixing is not None:
             self.to_mixing = torch.zeros_like(self.mixing)
 
-    def observe(self, norms: Sequence[int], mean: Tensor | None, variance: Tensor | None, count: int) -> None:
-        """Let the running statistics of norms follow a mean and a biased variance of ``count`` values."""
-        assert mean is not None
-        assert variance is not None
+    def observe(self, norms: Sequence[int], mean: Tensor, variance: Tensor, count: int) -> None:
+        """Let the running statistics of norms follow a mean and an unbiased variance of ``count`` values."""
         for norm in norms:
             self.statistics.add(self.holders[norm], mean, variance, count)
 
@@ -117,15 +107,11 @@ class Bound:
         """Whether the gradient of a holder's weight is wanted."""
         return holder is not None and bool(self.wants_parameters[2 * holder])
 
-    def space(self, place: int) -> Tensor | None:
-        """A new tensor for the gradient of a parameter, where it is wanted."""
-        if not self.wants_parameters[place]:
-            return None
+    def space(self, place: int) -> None:
+        """Make a place for the gradient of a parameter, where it is wanted."""
         parameter = self.parameters[place]
-        assert parameter is not None
-        made = torch.empty_like(parameter, memory_format=torch.contiguous_format)
-        self.to_parameters[place] = made
-        return made
+        if parameter is not None and self.wants_parameters[place]:
+            self.to_parameters[place] = torch.empty_like(parameter, memory_format=torch.contiguous_format)
 
     def give(self, holder: int | None, gradient: Tensor) -> None:
         """Set the gradient of a holder's weight, where it is wanted."""
@@ -143,21 +129,23 @@ class Bound:
         if self.to_mixing is not None and step.weight is not None and gradient is not None:
             self.to_mixing[step.weight] = gradient
 
-    def space_of_source(self, source: int) -> Tensor:
-        """The gradient of a source, new and not yet written where there is none."""
-        found = self.to_sources[source]
-        if found is None:
-            n, h, w, c = self.sources[source].shape
-            like = self.sources[source]
-            image = torch.empty((n, c, h, w), dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
-            self.to_images[source] = image
-            found = self.to_sources[source] = image.permute(0, 2, 3, 1)
-        return found
+    def _space_of_source(self, source: int) -> None:
+        like = self.sources[source]
+        n, h, w, c = like.shape
+        image = torch.empty((n, c, h, w), dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+        self._images[source] = image
+        self.to_sources[source] = image.permute(0, 2, 3, 1)
 
     def give_source(self, source: int, gradient: Tensor) -> None:
         """Add to the gradient of a source a tensor that nothing else holds."""
-        before = self.to_sources[source]
-        if before is None:
-            self.to_sources[source], self.to_images[source] = gradient, gradient.permute(0, 3, 1, 2)
-        else:
-            before.add_(gradient)
+        to = self.to_sources[source]
+        if to is not None and self.there[source]:
+            to.add_(gradient)
+            return
+        self.to_sources[source], self._images[source] = gradient, gradient.permute(0, 3, 1, 2)
+        self.there[source] = 1
+
+    @property
+    def to_images(self) -> list[Tensor | None]:
+        """The gradients of sources as (n, c, h, w), of those that were given any."""
+        return [image if there else None for image, there in zip(self._images, self.there, strict=True)]

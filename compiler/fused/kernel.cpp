@@ -3,7 +3,7 @@
 //
 //   depthwise    z = w * relu(scale x + shift), and its gradients
 //   plain        terms of a sum that are their source, weighted, all at once
-//   term         a whole term of a sum: y += share * norm(matrix * depthwise), each part where it is there, and all its
+//   terms        whole terms of a sum: y += share * norm(matrix * depthwise), each part where it is there, and all their
 //                gradients
 //
 // Work is split into items that do not depend on the number of threads, and what is summed over items is summed in their
@@ -57,7 +57,7 @@ template <typename T> inline int64_t whole_vectors(int64_t c) {
 
 // Buffers that live as long as the thread: their pages are there, and often still in the cache. What they hold is
 // whatever was left there.
-enum Buffer { OF_Z, OF_P, OF_IMAGE, OF_DZ, OF_INPUT, OF_GRADIENT, OF_TAPS, OF_MATRIX, BUFFERS };
+enum Buffer { OF_Z, OF_P, OF_IMAGE, OF_DZ, OF_INPUT, OF_GRADIENT, OF_TAPS, OF_MATRICES, OF_DX, OF_BEFORE, BUFFERS };
 template <typename T> T* scratch(Buffer which, int64_t size) {
     static thread_local std::vector<V<T>> buffers[BUFFERS];
     const int64_t vectors = whole_vectors<T>(size) / Vector<T>::width;
@@ -355,7 +355,7 @@ void tap_gradients(const Geometry& g, const V<T>* in, int64_t width, const V<T>*
 // each item's taps, and the sums of its dx and of the product of that with x - center. All may be null.
 template <typename T> struct FilterGradients {
     T* dx;
-    int64_t lddx;
+    int64_t lddx, step;  // from pixel to pixel, and from image to image
     bool add;
     V<T>* taps;
     V<T>* totals;
@@ -390,7 +390,7 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
         const V<T> s = scale ? load(scale + first, count) : V<T>{}, t = scale ? load(shift + first, count) : V<T>{};
         const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
         const T* const source = x + image * g.h * g.w * g.ldx + first;
-        T* const target = d.dx + image * g.h * g.w * d.lddx + first;
+        T* const target = d.dx + image * d.step + first;
         if (!d.add && g.pixels() != g.h * g.w)
             for (int64_t pixel = 0; pixel < g.h * g.w; pixel++) store(target + pixel * d.lddx, V<T>{}, count);
         V<T> plain = {}, product = {};
@@ -422,7 +422,7 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
         std::fill_n(to, work.size, V<T>{});
         pool_backward<T>(g, work.input, dz, first, count, to);
         for (int64_t pixel = 0; pixel < g.h * g.w; pixel++) {
-            T* const out = d.dx + (image * g.h * g.w + pixel) * d.lddx + first;
+            T* const out = d.dx + image * d.step + pixel * d.lddx + first;
             V<T> value = to[(pixel / g.w + g.pad) * work.input.width + pixel % g.w + g.pad];
             if (d.add) value += load(out, count);
             store(out, value, count);
@@ -445,9 +445,9 @@ void filter_item_backward(const Geometry& g, Workspace<T>& work, const T* x, con
     if (!d.dx) return;
     V<T> plain = {}, product = {};
     const V<T> middle = d.totals ? load(center + first, count) : V<T>{};
-    const int64_t width_x = g.w, ldx = g.ldx, lddx = d.lddx, padded = work.input.width, pixels = image * g.h * g.w;
-    T* const to = d.dx + pixels * lddx + first;
-    const T* const from = x + pixels * ldx + first;
+    const int64_t width_x = g.w, ldx = g.ldx, lddx = d.lddx, padded = work.input.width;
+    T* const to = d.dx + image * d.step + first;
+    const T* const from = x + image * g.h * g.w * ldx + first;
     const V<T>* const active = work.input.data + g.pad * padded + g.pad;
     const auto run = [&](auto is_active, auto adds, auto counts, auto columns) {
         correlate<T, 1>(work.gradient, work.wide, mirrored.of(first), g, g.h, g.w,
@@ -488,7 +488,7 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
     const int64_t blocks = (g.c + width - 1) / width;
     V<T>* const taps = dw ? scratch_vectors<T>(OF_TAPS, g.n * blocks * g.k * g.k) : nullptr;
     std::vector<V<T>> sums(totals ? g.n * blocks * 2 : 0);
-    const FilterGradients<T> to{dx, lddx, add, taps, totals ? sums.data() : nullptr};
+    const FilterGradients<T> to{dx, lddx, g.h * g.w * lddx, add, taps, totals ? sums.data() : nullptr};
     const Taps<T> mirrored(w, g, true);
 #pragma omp parallel num_threads(threads)
     {
@@ -506,26 +506,6 @@ void depthwise_backward(const Geometry& g, const T* x, const T* scale, const T* 
 // ---------------------------------------------------------------- columns
 
 constexpr int64_t CHUNK = 128;  // rows that one item takes
-
-// g = scale g + slope x + shift, column by column.
-template <typename T>
-void affine(int64_t m, int64_t c, int64_t ldg, T* g, int64_t ldx, const T* x, const T* scale, const T* slope,
-            const T* shift, int threads) {
-    constexpr int width = Vector<T>::width;
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        const int64_t end = std::min(m, (chunk + 1) * CHUNK);
-        for (int64_t first = 0; first < c; first += width) {
-            const int count = columns_in<T>(c, first);
-            const V<T> s = load(scale + first, count), q = load(slope + first, count), t = load(shift + first, count);
-            for (int64_t row = chunk * CHUNK; row < end; row++) {
-                T* to = g + row * ldg + first;
-                store(to, load(to, count) * s + load(x + row * ldx + first, count) * q + t, count);
-            }
-        }
-    }
-}
 
 // ---------------------------------------------------------------- terms that are their source, weighted
 
@@ -606,28 +586,6 @@ void plain_backward(const Plain<T>& p, const T* dy, double* total, T* const* pro
         T all = 0;
         for (int k = 0; k < width; k++) all += sum[k];
         *products[i] = all;
-    }
-}
-
-// y = [y +] scale x + shift by columns.
-template <typename T>
-void scaled_forward(int64_t m, int64_t c, int64_t ldx, const T* x, const T* scale, const T* shift, int add, int64_t ldy,
-                    T* y, int threads) {
-    constexpr int width = Vector<T>::width;
-    const int64_t chunks = (m + CHUNK - 1) / CHUNK;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t chunk = 0; chunk < chunks; chunk++) {
-        const int64_t end = std::min(m, (chunk + 1) * CHUNK);
-        for (int64_t first = 0; first < c; first += width) {
-            const int count = columns_in<T>(c, first);
-            const V<T> s = load(scale + first, count), t = load(shift + first, count);
-            for (int64_t row = chunk * CHUNK; row < end; row++) {
-                V<T> value = load(x + row * ldx + first, count) * s + t;
-                T* const to = y + row * ldy + first;
-                if (add) value += load(to, count);
-                store(to, value, count);
-            }
-        }
     }
 }
 
@@ -754,54 +712,122 @@ void sums_and_squares(int64_t rows, int64_t c, int64_t ld, const T* x, double* s
     });
 }
 
-// Mean and variance of the columns of n images of some rows, from the sums and squares of each.
-inline void join_moments(int64_t n, int64_t rows, int64_t c, const std::vector<double>& sums,
-                         const std::vector<double>& squares, double* mean, double* variance) {
-    const double each = static_cast<double>(rows), all = static_cast<double>(n) * each;
-    for (int64_t i = 0; i < c; i++) {
-        double sum = 0, within = 0, between = 0;
-        for (int64_t image = 0; image < n; image++) sum += sums[image * c + i];
-        mean[i] = sum / all;
-        for (int64_t image = 0; image < n; image++) {
-            const double apart = sums[image * c + i] / each - mean[i];
-            between += apart * apart;
-            within += squares[image * c + i];
+// y = [y +] scale x + shift, column by column.
+template <typename T>
+void scale_rows(int64_t rows, int64_t c, int64_t ldx, const T* x, const T* scale, const T* shift, bool add, int64_t ldy,
+                T* y) {
+    for (int64_t first = 0; first < c; first += Vector<T>::width) {
+        const int count = columns_in<T>(c, first);
+        const V<T> s = load(scale + first, count), t = load(shift + first, count);
+        for (int64_t row = 0; row < rows; row++) {
+            V<T> value = load(x + row * ldx + first, count) * s + t;
+            T* const to = y + row * ldy + first;
+            if (add) value += load(to, count);
+            store(to, value, count);
         }
-        variance[i] = within / all + between / static_cast<double>(n);
     }
 }
 
-// ---------------------------------------------------------------- a term of a sum
+// y = [y +] scale g + slope x + shift, column by column.
+template <typename T>
+void affine_rows(int64_t rows, int64_t c, int64_t ldg, const T* g, int64_t ldx, const T* x, const T* scale,
+                 const T* slope, const T* shift, bool add, int64_t ldy, T* y) {
+    for (int64_t first = 0; first < c; first += Vector<T>::width) {
+        const int count = columns_in<T>(c, first);
+        const V<T> s = load(scale + first, count), q = load(slope + first, count), t = load(shift + first, count);
+        for (int64_t row = 0; row < rows; row++) {
+            V<T> value = load(g + row * ldg + first, count) * s + load(x + row * ldx + first, count) * q + t;
+            T* const to = y + row * ldy + first;
+            if (add) value += load(to, count);
+            store(to, value, count);
+        }
+    }
+}
 
-// y += share * norm(matrix * z), z = filter * relu(before(x)), each part where its pointer is not null. See algebra.py.
-// What the norm reads, p = matrix * z, is (m, co).
+// ---------------------------------------------------------------- terms of a sum
+
+// A term, share * norm(matrix * z) with z = filter * relu(before(x)), each part where it is there, as plain data: see
+// algebra_kernel.py. What the norm reads, p = matrix * z, is (m, co), and is added to the sum from column `first` on.
+// Places are those of parameters: gamma and beta of the norm before, filter, matrix, gamma and beta of the norm. Moments
+// of norms have places too. What is not there is at -1.
 struct Term {
     Geometry g;
-    int64_t co, ldy, relu, is_first, threads;
+    int64_t co, relu, source, weight, places[6], first, moments_before, moments;
     double eps_before, eps;
 
     bool has_filter() const { return g.k != 1 || g.stride != 1 || g.pad != 0; }
 };
 
-template <typename T> struct Inputs {
-    const T *x, *gamma_before, *beta_before, *filter, *matrix, *gamma, *beta, *share;
-};
-// Of the norm before the filter and of the norm; null where there is none. Rates are 1 / sqrt(variance + eps).
-struct Moments {
-    double *mean_before, *rate_before, *mean, *rate;
+// What places point to.
+template <typename T> struct Tensors {
+    T* const* sources;
+    T* const* parameters;
+    T* mixing;
 };
 
-// What the filter reads is scaled and shifted by the norm before it.
+// The tensors of a term, or where their gradients go; null for what is not there or not wanted.
+template <typename T> struct Parts {
+    T *x, *gamma_before, *beta_before, *filter, *matrix, *gamma, *beta, *share;
+
+    Parts(const Term& t, const Tensors<T>& all)
+        : x(all.sources[t.source]), gamma_before(at(t, all, 0)), beta_before(at(t, all, 1)), filter(at(t, all, 2)),
+          matrix(at(t, all, 3)), gamma(at(t, all, 4)), beta(at(t, all, 5)),
+          share(all.mixing && t.weight >= 0 ? all.mixing + t.weight : nullptr) {}
+
+    static T* at(const Term& t, const Tensors<T>& all, int part) {
+        return t.places[part] < 0 ? nullptr : all.parameters[t.places[part]];
+    }
+};
+
+// What a norm takes from its columns: their means, 1 / sqrt(variance + eps), and behind them the unbiased variances, which
+// only the running statistics follow.
+struct Moments {
+    double *mean = nullptr, *rate = nullptr, *variance = nullptr;
+
+    Moments(double* all, int64_t place, int64_t c) {
+        if (place < 0) return;
+        mean = all + place;
+        rate = mean + c;
+        variance = rate + c;
+    }
+};
+
+// The moments of n images, from the sums and squares of each. Every thread joins them for itself, which is faster than to
+// wait for one that does; the first leaves them where others want them.
+struct Joined {
+    std::vector<double> mean, rate;
+
+    Joined(int64_t n, int64_t rows, int64_t c, const double* sums, const double* squares, double eps, const Moments& to)
+        : mean(c), rate(c) {
+        std::vector<double> variance(c);
+        const double each = static_cast<double>(rows), images = static_cast<double>(n), all = images * each;
+        for (int64_t i = 0; i < n * c; i++) mean[i % c] += sums[i];
+        for (double& value : mean) value /= all;
+        for (int64_t image = 0; image < n; image++)
+            for (int64_t i = 0; i < c; i++) {
+                const double apart = sums[image * c + i] / each - mean[i];
+                variance[i] += squares[image * c + i] / all + apart * apart / images;
+            }
+        for (int64_t i = 0; i < c; i++) rate[i] = 1 / std::sqrt(variance[i] + eps);
+#pragma omp master
+        {
+            std::copy(mean.begin(), mean.end(), to.mean);
+            std::copy(rate.begin(), rate.end(), to.rate);
+            for (int64_t i = 0; i < c; i++) to.variance[i] = variance[i] * (all / (all - 1));
+        }
+    }
+};
+
+// What the filter reads is scaled and shifted by the norm before it, whose mean and rate these are.
 template <typename T> struct Prologue {
     std::vector<T> scale, shift, middle;
 
-    Prologue(const Term& t, const Inputs<T>& in, const Moments& kept) {
-        for (int64_t i = 0; kept.mean_before && i < t.g.c; i++) {
-            const double factor = kept.rate_before[i] * (in.gamma_before ? in.gamma_before[i] : 1);
-            scale.push_back(static_cast<T>(factor));
+    Prologue(int64_t c, const Parts<T>& in, const double* mean, const double* rate) {
+        for (int64_t i = 0; mean && i < c; i++) {
+            scale.push_back(static_cast<T>(rate[i] * (in.gamma_before ? in.gamma_before[i] : 1)));
             // Of the factor as it is rounded: what is off here is off in every pixel.
-            shift.push_back(static_cast<T>((in.beta_before ? in.beta_before[i] : 0) - kept.mean_before[i] * scale[i]));
-            middle.push_back(static_cast<T>(kept.mean_before[i]));
+            shift.push_back(static_cast<T>((in.beta_before ? in.beta_before[i] : 0) - mean[i] * scale[i]));
+            middle.push_back(static_cast<T>(mean[i]));
         }
     }
     const T* scales() const { return scale.empty() ? nullptr : scale.data(); }
@@ -818,221 +844,311 @@ template <typename T> std::vector<T> filled_up(const T* a, int64_t co, int64_t c
     return to;
 }
 
+// Memory that the threads which compute a sum have in common. An image is always the same thread's, and so is its part of
+// z, p and dx, whatever the term; threads meet only where something is added up over images. Sums by images are in one of
+// two places in turn, since a slow thread may still read those before.
+template <typename T> struct Room {
+    T *z, *p, *dx, *matrices;
+    V<T>*taps, *before;
+    std::vector<double> sums;
+    int64_t of_z = 0, of_p = 0, of_dx = 0, each = 0;  // numbers for an image; the last, for all of them
+
+    Room(const Term* terms, int64_t count, bool backward) {
+        int64_t images = 0, of_matrices = 0, of_taps = 0, of_before = 0;
+        for (int64_t i = 0; i < count; i++) {
+            const Term& t = terms[i];
+            const int64_t cz = whole_vectors<T>(t.g.c), cp = whole_vectors<T>(t.co), pixels = t.g.pixels();
+            const int64_t items = t.g.n * cz / Vector<T>::width;
+            images = t.g.n;
+            each = std::max(each, images * std::max(t.g.c, t.co));
+            if (backward || t.places[3] < 0) of_z = std::max(of_z, pixels * cz);
+            if (t.places[3] >= 0) of_p = std::max(of_p, pixels * cp);
+            if (!backward) continue;
+            if (t.places[3] >= 0) of_matrices = std::max(of_matrices, images * cp * cz);
+            if (t.places[2] >= 0) of_taps = std::max(of_taps, items * t.g.k * t.g.k);
+            if (t.moments_before < 0) continue;
+            of_dx = std::max(of_dx, t.g.h * t.g.w * whole_vectors<T>(t.g.c));
+            of_before = std::max(of_before, items * 2);
+        }
+        z = scratch<T>(OF_Z, images * of_z);
+        p = scratch<T>(OF_P, images * of_p);
+        dx = scratch<T>(OF_DX, images * of_dx);
+        matrices = scratch<T>(OF_MATRICES, of_matrices);
+        taps = scratch_vectors<T>(OF_TAPS, of_taps);
+        before = scratch_vectors<T>(OF_BEFORE, of_before);
+        sums.resize(8 * each);
+    }
+
+    double* sums_of(int64_t turn, int which) { return sums.data() + (turn % 2 * 4 + which) * each; }
+};
+
 // What a term reads of an image (z), and what its norm reads of that (p): either may be memory of somebody else.
 template <typename T> struct Stages {
     bool makes_z, makes_p, passes;
-    int64_t cz, cp, ldz, ldp;
+    int64_t cz, cp, ldz, ldp, step_z, step_p;  // steps are those from image to image
     T *z, *p;
 
     // Without anything before the matrix, z is x; without a matrix p is z. `kept` is z, to be written or, where it
     // `is_there`, read; p is computed to `place`, where that is not null. With `once`, z is only read for p, and a thread
     // has a place for one image.
-    Stages(const Term& t, const Inputs<T>& in, bool has_before, T* kept, bool is_there, T* place, int64_t ld, bool once)
-        : makes_z((t.relu || has_before || t.has_filter() || (in.matrix && t.g.c % Vector<T>::width)) && !is_there),
+    Stages(const Term& t, const Parts<T>& in, const Room<T>& room, T* kept, bool is_there, T* place, int64_t ld, bool once)
+        : makes_z((t.relu || t.moments_before >= 0 || t.has_filter() || (in.matrix && t.g.c % Vector<T>::width)) &&
+                  !is_there),
           makes_p(in.matrix), passes(once && makes_z && makes_p && !kept), cz(whole_vectors<T>(t.g.c)),
-          cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp) {
-        const int64_t m = t.g.n * t.g.pixels();
-        z = kept ? kept : scratch<T>(OF_Z, makes_z && !passes ? m * cz : 0);
-        if (!makes_z && !kept) {
-            z = const_cast<T*>(in.x);
+          cp(whole_vectors<T>(t.co)), ldz(cz), ldp(cp), step_z(room.of_z), step_p(room.of_p), z(room.z), p(room.p) {
+        const int64_t pixels = t.g.pixels();
+        if (kept) {
+            z = kept;
+            step_z = pixels * ldz;
+        } else if (!makes_z) {
+            z = in.x;
             ldz = t.g.ldx;
-        }
-        p = place;
-        if (place) ldp = ld;
-        if (makes_z && !makes_p && place && !kept) {
+            step_z = pixels * ldz;
+        } else if (!makes_p && place) {
             z = place;
-            ldz = ld;
             cz = t.co;
+            ldz = ld;
+            step_z = pixels * ldz;
         }
         if (!makes_p) {
             p = z;
             ldp = ldz;
-        } else if (!place) {
-            p = scratch<T>(OF_P, m * cp);
+            step_p = step_z;
+        } else if (place) {
+            p = place;
+            ldp = ld;
+            step_p = pixels * ldp;
         }
     }
 
-    const T* z_of(int64_t image, int64_t pixels) const { return z + image * pixels * ldz; }
-    T* p_of(int64_t image, int64_t pixels) const { return p + image * pixels * ldp; }
+    T* z_of(int64_t image) const { return z + image * step_z; }
+    T* p_of(int64_t image) const { return p + image * step_p; }
 
-    void make(Geometry g, const Inputs<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input,
+    void make(Geometry g, const Parts<T>& in, const Prologue<T>& before, bool relu, Padded<T>& input,
               const Taps<T>& taps, const T* turned, bool wants_p, int64_t image) const {
         g.ldz = ldz;
-        T* const to = passes ? scratch<T>(OF_IMAGE, g.pixels() * cz) : z + image * g.pixels() * ldz;
+        T* const to = passes ? scratch<T>(OF_IMAGE, g.pixels() * cz) : z_of(image);
         for (int64_t first = 0; makes_z && first < g.c; first += Vector<T>::width)
             filter_item<T>(g, input, taps, in.x, before.scales(), before.shifts(), relu, to, cz, image, first);
-        if (makes_p && wants_p) multiply_rows<T>(g.pixels(), g.c, ldz, to, turned, cp, ldp, p_of(image, g.pixels()));
+        if (makes_p && wants_p) multiply_rows<T>(g.pixels(), g.c, ldz, to, turned, cp, ldp, p_of(image));
     }
 };
 
-// `z` is where to keep it, or null; `variance_before` and `variance` get what running statistics follow.
+// Adds a term to y, or writes it there. Every thread is in here; `keep` is where to keep z, or null. `turn` counts what
+// threads meet for.
 template <typename T>
-void term_forward(const Term& t, const Inputs<T>& in, const Moments& kept, T* y, T* z, double* variance_before,
-                  double* variance) {
+void term_forward(const Term& t, int64_t& turn, const Parts<T>& in, double* moments, Room<T>& room, T* y, int64_t ldy,
+                  bool is_first, T* keep) {
     const Geometry& g = t.g;
-    const int threads = static_cast<int>(t.threads);
-    const int64_t co = t.co, pixels = g.pixels(), m = g.n * pixels, inputs = g.h * g.w;
-    if (kept.mean_before) {
-        std::vector<double> sums(g.n * g.c), squares(g.n * g.c);
-#pragma omp parallel for schedule(static) num_threads(threads)
+    const int64_t co = t.co, pixels = g.pixels(), inputs = g.h * g.w;
+    if (t.moments_before >= 0 || t.moments >= 0) turn++;
+    double *sums = room.sums_of(turn, 0), *squares = room.sums_of(turn, 1);
+    std::vector<double> mean_before, rate_before;
+    if (t.moments_before >= 0) {
+#pragma omp for schedule(static)
         for (int64_t image = 0; image < g.n; image++)
-            sums_and_squares<T>(inputs, g.c, g.ldx, in.x + image * inputs * g.ldx, sums.data() + image * g.c,
-                                squares.data() + image * g.c);
-        join_moments(g.n, inputs, g.c, sums, squares, kept.mean_before, variance_before);
-        for (int64_t i = 0; i < g.c; i++) kept.rate_before[i] = 1 / std::sqrt(variance_before[i] + t.eps_before);
+            sums_and_squares<T>(inputs, g.c, g.ldx, in.x + image * inputs * g.ldx, sums + image * g.c,
+                                squares + image * g.c);
+        Joined joined(g.n, inputs, g.c, sums, squares, t.eps_before, Moments(moments, t.moments_before, g.c));
+        mean_before.swap(joined.mean);
+        rate_before.swap(joined.rate);
     }
-    const Prologue<T> before(t, in, kept);
+    const Prologue<T> before(g.c, in, mean_before.empty() ? nullptr : mean_before.data(), rate_before.data());
     // The first term is computed where the sum will be.
-    const bool in_place = t.is_first && co % Vector<T>::width == 0;
-    const Stages<T> stages(t, in, kept.mean_before, z, false, in_place ? y : nullptr, t.ldy, true);
+    T* const place = is_first && co % Vector<T>::width == 0 ? y : nullptr;
+    const Stages<T> stages(t, in, room, keep, false, place, ldy, true);
     const std::vector<T> turned = in.matrix ? filled_up(in.matrix, co, g.c, true) : std::vector<T>();
     const Taps<T> taps(in.filter, g, false);
-    std::vector<double> sums(kept.mean ? g.n * co : 0), squares(kept.mean ? g.n * co : 0);
-#pragma omp parallel num_threads(threads)
-    {
-        Padded<T> input(g);
-#pragma omp for schedule(static)
-        for (int64_t image = 0; image < g.n; image++) {
-            stages.make(g, in, before, t.relu, input, taps, turned.data(), true, image);
-            if (kept.mean)
-                sums_and_squares<T>(pixels, co, stages.ldp, stages.p_of(image, pixels), sums.data() + image * co,
-                                    squares.data() + image * co);
-        }
+    Padded<T> input(g);
+    sums = room.sums_of(turn, 2);
+    squares = room.sums_of(turn, 3);
+#pragma omp for schedule(static) nowait
+    for (int64_t image = 0; image < g.n; image++) {
+        stages.make(g, in, before, t.relu, input, taps, turned.data(), true, image);
+        if (t.moments >= 0)
+            sums_and_squares<T>(pixels, co, stages.ldp, stages.p_of(image), sums + image * co, squares + image * co);
     }
     const T share = in.share ? *in.share : 1;
     std::vector<T> scale(co, share), shift(co);
-    if (kept.mean) {
-        join_moments(g.n, pixels, co, sums, squares, kept.mean, variance);
+    if (t.moments >= 0) {
+#pragma omp barrier
+        const Joined joined(g.n, pixels, co, sums, squares, t.eps, Moments(moments, t.moments, co));
         for (int64_t o = 0; o < co; o++) {
-            kept.rate[o] = 1 / std::sqrt(variance[o] + t.eps);
-            scale[o] = static_cast<T>(share * kept.rate[o] * (in.gamma ? in.gamma[o] : 1));
+            scale[o] = static_cast<T>(share * joined.rate[o] * (in.gamma ? in.gamma[o] : 1));
             const double beta = in.beta ? static_cast<double>(share) * in.beta[o] : 0;
-            shift[o] = static_cast<T>(beta - kept.mean[o] * scale[o]);
+            shift[o] = static_cast<T>(beta - joined.mean[o] * scale[o]);
         }
     } else if (!in.share && stages.p == y) {
         return;
     }
-    scaled_forward<T>(m, co, stages.ldp, stages.p, scale.data(), shift.data(), !t.is_first, t.ldy, y, threads);
+#pragma omp for schedule(static) nowait
+    for (int64_t image = 0; image < g.n; image++)
+        scale_rows<T>(pixels, co, stages.ldp, stages.p_of(image), scale.data(), shift.data(), !is_first, ldy,
+                      y + image * pixels * ldy);
 }
 
-template <typename T> struct Outputs {
-    T *x, *gamma_before, *beta_before, *filter, *matrix, *gamma, *beta, *share;  // null where not wanted
-};
-
-// `z` as the forward pass left it, or null to compute it again; `total` is the sum of dy over its rows. The gradient of x
-// goes to d.x, added there where `add` (never with a norm before the filter).
+// y = [y +] the sum of terms; those of `kept` that are not null are where to keep z.
 template <typename T>
-void term_backward(const Term& t, const Inputs<T>& in, const Moments& kept, const T* dy, const double* total, T* z,
-                   const Outputs<T>& d, int64_t lddx, bool add) {
-    Geometry g = t.g;
-    const int threads = static_cast<int>(t.threads);
-    const int64_t ci = g.c, co = t.co, pixels = g.pixels(), m = g.n * pixels, blocks = whole_vectors<T>(ci) / Vector<T>::width;
-    const Prologue<T> before(t, in, kept);
-    const Stages<T> stages(t, in, kept.mean_before, z, z != nullptr, nullptr, 0, false);
+void terms_forward(const Term* terms, int64_t count, const Tensors<T>& all, double* moments, T* y, int64_t ldy,
+                   bool is_first, T* const* kept, int threads) {
+    Room<T> room(terms, count, false);
+#pragma omp parallel num_threads(threads)
+    for (int64_t i = 0, turn = 0; i < count; i++)
+        term_forward<T>(terms[i], turn, Parts<T>(terms[i], all), moments, room, y + terms[i].first, ldy,
+                        is_first && i == 0, kept[i]);
+}
+
+// Writes a term's gradients to `d`, that of x added where `add`. Every thread is in here. `z` is as the forward pass left
+// it, or null to compute it again; `total` is the sum of dy over its rows.
+template <typename T>
+void term_backward(const Term& t, int64_t& turn, const Parts<T>& in, double* all_moments, Room<T>& room, const T* dy,
+                   int64_t ldy, const double* total, T* z, const Parts<T>& d, bool add) {
+    const Geometry& g = t.g;
+    const int64_t ci = g.c, co = t.co, pixels = g.pixels(), inputs = g.h * g.w;
+    const Moments norm(all_moments, t.moments, co), norm_before(all_moments, t.moments_before, ci);
     const bool wants_input = d.x || d.filter || d.gamma_before || d.beta_before;
-    const bool wants_products = kept.mean || d.share;
-    std::vector<T> turned, matrix, middle(co);
+    const bool wants_products = norm.mean ? wants_input || d.matrix || d.gamma || d.beta || d.share : d.share != nullptr;
+    if (!wants_products && !wants_input && !d.matrix) return;
+    const Prologue<T> before(ci, in, norm_before.mean, norm_before.rate);
+    const Stages<T> stages(t, in, room, z, z != nullptr, nullptr, 0, false);
+    const int64_t ldp = stages.ldp, cp = stages.cp, cz = stages.cz;
+    std::vector<T> turned, matrix, middle(norm.mean, norm.mean ? norm.mean + co : nullptr);
+    middle.resize(co);
     if (in.matrix && wants_products) turned = filled_up(in.matrix, co, ci, true);
     if (in.matrix && wants_input) matrix = filled_up(in.matrix, co, ci, false);
-    for (int64_t o = 0; kept.mean && o < co; o++) middle[o] = static_cast<T>(kept.mean[o]);
     const T* const mean = middle.data();
-    const Taps<T> taps(in.filter, g, false);
-    std::vector<double> sums(g.n * co);
-#pragma omp parallel num_threads(threads)
+    double* const sums = room.sums_of(turn++, 0);
     {
+        const Taps<T> taps(in.filter, g, false);
         Padded<T> input(g);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < g.n; image++) {
             stages.make(g, in, before, t.relu, input, taps, turned.data(), wants_products, image);
-            const T *const p = stages.p_of(image, pixels), *const gradient = dy + image * pixels * t.ldy;
-            const int64_t ldp = stages.ldp, ldy = t.ldy;
+            const T *const p = stages.p_of(image), *const gradient = dy + image * pixels * ldy;
+            std::fill_n(sums + image * co, co, 0.0);
             if (wants_products)
-                sum_rows<T>(pixels, co, sums.data() + image * co, [=](int64_t row, int64_t first, int count) {
+                sum_rows<T>(pixels, co, sums + image * co, [=](int64_t row, int64_t first, int count) {
                     return load(gradient + row * ldy + first, count) *
                            (load(p + row * ldp + first, count) - load(mean + first, count));
                 });
         }
     }
+    // Also, nobody adds up the term before any more.
+#pragma omp barrier
     // dp = scale dy + slope (p - mean) + rest
-    const double share = in.share ? *in.share : 1;
+    const double share = in.share ? *in.share : 1, m = static_cast<double>(g.n * pixels);
     double to_share = 0;
     std::vector<T> scale(co, static_cast<T>(share)), slope(co), rest(co);
     for (int64_t o = 0; wants_products && o < co; o++) {
         double product = 0;
         for (int64_t image = 0; image < g.n; image++) product += sums[image * co + o];
-        if (!kept.mean) {
+        if (!norm.mean) {
             to_share += product;
             continue;
         }
-        const double gamma = in.gamma ? in.gamma[o] : 1, rate = kept.rate[o], factor = share * gamma * rate;
+        const double gamma = in.gamma ? in.gamma[o] : 1, rate = norm.rate[o], factor = share * gamma * rate;
         to_share += product * gamma * rate + (in.beta ? total[o] * in.beta[o] : 0);
-        if (d.gamma) d.gamma[o] = static_cast<T>(product * rate * share);
-        if (d.beta) d.beta[o] = static_cast<T>(total[o] * share);
         scale[o] = static_cast<T>(factor);
-        slope[o] = static_cast<T>(-product * factor * rate * rate / static_cast<double>(m));
-        rest[o] = static_cast<T>(-scale[o] * total[o] / static_cast<double>(m));
+        slope[o] = static_cast<T>(-product * factor * rate * rate / m);
+        rest[o] = static_cast<T>(-scale[o] * total[o] / m);
+#pragma omp master
+        {
+            if (d.gamma) d.gamma[o] = static_cast<T>(product * rate * share);
+            if (d.beta) d.beta[o] = static_cast<T>(total[o] * share);
+        }
     }
+#pragma omp master
     if (d.share) *d.share = static_cast<T>(to_share);
     if (!wants_input && !d.matrix) return;
-    const int64_t items = g.n * blocks, cp = stages.cp, cz = stages.cz;
     T* const dw = in.filter ? d.filter : nullptr;
-    const Taps<T> mirrored(wants_input ? in.filter : nullptr, g, true);
-    V<T>* const to_taps = dw ? scratch_vectors<T>(OF_TAPS, items * g.k * g.k) : nullptr;
-    T* const parts = d.matrix ? scratch<T>(OF_MATRIX, g.n * cp * cz) : nullptr;  // of every image
-    std::vector<V<T>> before_sums(kept.mean_before ? items * 2 : 0);
-    std::vector<T> totals(kept.mean_before ? 2 * ci : 0);
-    const FilterGradients<T> to{d.x, lddx, add, to_taps, kept.mean_before ? before_sums.data() : nullptr};
-#pragma omp parallel num_threads(threads)
+    // What the norm before a filter rescales is not yet what is added.
+    T* const dx = norm_before.mean ? room.dx : d.x;
+    const int64_t step_dx = norm_before.mean ? room.of_dx : inputs * ci;
+    const FilterGradients<T> to{dx, ci, step_dx, add && dx == d.x, dw ? room.taps : nullptr, norm_before.mean ? room.before : nullptr};
     {
+        const Taps<T> mirrored(wants_input ? in.filter : nullptr, g, true);
         Workspace<T> work(g);
         T* const dp = scratch<T>(OF_IMAGE, pixels * cp);
         T* const dz = in.matrix ? scratch<T>(OF_DZ, pixels * cz) : dp;
         Geometry of_dz = g;
         of_dz.ldz = in.matrix ? cz : cp;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < g.n; image++) {
-            const T *const p = stages.p_of(image, pixels), *const gradient = dy + image * pixels * t.ldy;
+            const T *const p = stages.p_of(image), *const gradient = dy + image * pixels * ldy;
             for (int64_t first = 0; first < co; first += Vector<T>::width) {
                 const int count = columns_in<T>(co, first);
                 const V<T> s = load(scale.data() + first, count), q = load(slope.data() + first, count);
                 const V<T> r = load(rest.data() + first, count), centre = load(mean + first, count);
                 for (int64_t row = 0; row < pixels; row++) {
-                    V<T> value = load(gradient + row * t.ldy + first, count) * s;
-                    if (kept.mean) value += (load(p + row * stages.ldp + first, count) - centre) * q + r;
+                    V<T> value = load(gradient + row * ldy + first, count) * s;
+                    if (norm.mean) value += (load(p + row * ldp + first, count) - centre) * q + r;
                     store<T>(dp + row * cp + first, value, Vector<T>::width);
                 }
             }
             if (d.matrix)
-                outer_rows<T>(pixels, cp, cp, dp, cz, stages.ldz, stages.z_of(image, pixels), parts + image * cp * cz);
+                outer_rows<T>(pixels, cp, cp, dp, cz, stages.ldz, stages.z_of(image),
+                              room.matrices + image * cp * cz);
             if (!wants_input) continue;
             if (in.matrix) multiply_rows<T>(pixels, co, cp, dp, matrix.data(), cz, cz, dz);
             for (int64_t first = 0; first < ci; first += Vector<T>::width)
                 filter_item_backward<T>(of_dz, work, in.x, before.scales(), before.shifts(), before.means(), t.relu,
                                         mirrored, dz, to, image, first);
         }
-        if (d.matrix) {
-#pragma omp for schedule(static)
-            for (int64_t o = 0; o < co; o++) {
-                std::vector<double> row(ci);
-                for (int64_t image = 0; image < g.n; image++)
-                    for (int64_t i = 0; i < ci; i++) row[i] += parts[(image * cp + o) * cz + i];
-                for (int64_t i = 0; i < ci; i++) d.matrix[o * ci + i] = static_cast<T>(row[i]);
-            }
+    }
+    if (!d.matrix && !dw && !norm_before.mean) return;
+#pragma omp barrier
+    if (d.matrix) {
+#pragma omp for schedule(static) nowait
+        for (int64_t o = 0; o < co; o++) {
+            std::vector<double> row(ci);
+            for (int64_t image = 0; image < g.n; image++)
+                for (int64_t i = 0; i < ci; i++) row[i] += room.matrices[(image * cp + o) * cz + i];
+            for (int64_t i = 0; i < ci; i++) d.matrix[o * ci + i] = static_cast<T>(row[i]);
         }
     }
-    if (!wants_input) return;
-    add_up_items<T>(g, to_taps, dw, before_sums.data(), totals.empty() ? nullptr : totals.data());
-    if (!kept.mean_before) return;
-    const double count = static_cast<double>(g.n * g.h * g.w);
+    if (dw) {
+        const int64_t size = g.k * g.k;
+#pragma omp for schedule(static) nowait
+        for (int64_t tap = 0; tap < size; tap++) add_up<T>(room.taps, g.n, ci, size, tap, dw + tap, size);
+    }
+    if (!norm_before.mean) return;
+    std::vector<double> plain(ci), product(ci);
+    add_up<T>(room.before, g.n, ci, 2, 0, plain.data(), 1);
+    add_up<T>(room.before, g.n, ci, 2, 1, product.data(), 1);
+    const double values = static_cast<double>(g.n * inputs);
     std::vector<T> slope_x(ci), rest_x(ci);
     for (int64_t i = 0; i < ci; i++) {
-        const double rate = kept.rate_before[i], plain = totals[i], with_x = totals[ci + i];
-        if (d.gamma_before) d.gamma_before[i] = static_cast<T>(with_x * rate);
-        if (d.beta_before) d.beta_before[i] = static_cast<T>(plain);
-        slope_x[i] = static_cast<T>(-before.scale[i] * rate * rate * with_x / count);
-        rest_x[i] = static_cast<T>(-slope_x[i] * kept.mean_before[i] - before.scale[i] * plain / count);
+        const double rate = norm_before.rate[i], factor = before.scale[i];
+        slope_x[i] = static_cast<T>(-factor * rate * rate * product[i] / values);
+        rest_x[i] = static_cast<T>(-slope_x[i] * norm_before.mean[i] - factor * plain[i] / values);
+#pragma omp master
+        {
+            if (d.gamma_before) d.gamma_before[i] = static_cast<T>(product[i] * rate);
+            if (d.beta_before) d.beta_before[i] = static_cast<T>(plain[i]);
+        }
     }
-    affine<T>(g.n * g.h * g.w, ci, lddx, d.x, g.ldx, in.x, before.scale.data(), slope_x.data(), rest_x.data(), threads);
+    if (!d.x) return;
+#pragma omp for schedule(static) nowait
+    for (int64_t image = 0; image < g.n; image++)
+        affine_rows<T>(inputs, ci, ci, dx + image * step_dx, g.ldx, in.x + image * inputs * g.ldx,
+                       before.scale.data(), slope_x.data(), rest_x.data(), add, ci, d.x + image * inputs * ci);
+}
+
+// All gradients of terms. `kept` are as the forward pass left them. Of a source, the first gradient is written and the
+// others are added; `there` says which have one.
+template <typename T>
+void terms_backward(const Term* terms, int64_t count, const Tensors<T>& all, double* moments, const T* dy, int64_t ldy,
+                    const double* total, T* const* kept, const Tensors<T>& gradients, int64_t* there, int threads) {
+    Room<T> room(terms, count, true);
+    std::vector<char> adds;
+    for (int64_t i = 0; i < count; i++) {
+        adds.push_back(there[terms[i].source] != 0);
+        if (gradients.sources[terms[i].source]) there[terms[i].source] = 1;
+    }
+#pragma omp parallel num_threads(threads)
+    for (int64_t i = 0, turn = 0; i < count; i++)
+        term_backward<T>(terms[i], turn, Parts<T>(terms[i], all), moments, room, dy + terms[i].first, ldy,
+                         total + terms[i].first, kept[i], Parts<T>(terms[i], gradients), adds[i]);
 }
 
 template <typename S> S read(const void* from) {
@@ -1062,15 +1178,18 @@ template <typename S> S read(const void* from) {
                                           T* const* gradients, const int64_t* pitches, const int64_t* adds) {         \
         plain_backward<T>(read<Plain<T>>(plain), dy, total, products, gradients, pitches, adds);                      \
     }                                                                                                                 \
-    extern "C" void term_forward_##NAME(const void* term, const void* inputs, const void* kept, T* y, T* z,           \
-                                        double* variance_before, double* variance) {                                  \
-        term_forward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments>(kept), y, z, variance_before,        \
-                        variance);                                                                                    \
+    extern "C" void terms_forward_##NAME(const void* terms, int64_t count, T* const* sources, T* const* parameters,   \
+                                         T* mixing, double* moments, T* y, int64_t ldy, int is_first, T* const* kept, \
+                                         int threads) {                                                               \
+        terms_forward<T>(static_cast<const Term*>(terms), count, Tensors<T>{sources, parameters, mixing}, moments, y,  \
+                         ldy, is_first, kept, threads);                                                               \
     }                                                                                                                 \
-    extern "C" void term_backward_##NAME(const void* term, const void* inputs, const void* kept, const T* dy,         \
-                                         const double* total, T* z, const void* outputs, int64_t lddx, int add) {     \
-        term_backward<T>(read<Term>(term), read<Inputs<T>>(inputs), read<Moments>(kept), dy, total, z,                \
-                         read<Outputs<T>>(outputs), lddx, add);                                                       \
+    extern "C" void terms_backward_##NAME(const void* terms, int64_t count, T* const* sources, T* const* parameters,  \
+                                          T* mixing, double* moments, const T* dy, int64_t ldy, const double* total,  \
+                                          T* const* kept, T* const* to_sources, T* const* to_parameters,              \
+                                          T* to_mixing, int64_t* there, int threads) {                                \
+        terms_backward<T>(static_cast<const Term*>(terms), count, Tensors<T>{sources, parameters, mixing}, moments,   \
+                          dy, ldy, total, kept, Tensors<T>{to_sources, to_parameters, to_mixing}, there, threads);    \
     }
 
 EXPORTED(float, f32)

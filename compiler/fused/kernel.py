@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -146,73 +146,114 @@ def width(dtype: torch.dtype) -> int:
 # ---------------------------------------------------------------- terms, handed over by address
 
 
-@lru_cache(maxsize=4096)
-def term_sizes(
-    shape: tuple[int, ...],
-    pitch: int,
-    geometry: Filter,
-    columns: int,
-    y_pitch: int,
-    relu: bool,
+@dataclass(frozen=True)
+class Place:
+    """A term as the kernel has it: its sizes, and where among all tensors its own are; -1 for what is not there."""
+
+    geometry: tuple[int, ...]
+    columns: int
+    relu: bool
+    source: int
+    weight: int
+    parameters: tuple[int, ...]
+    """Gamma and beta of the norm before, filter, matrix, gamma and beta of the norm."""
+    first: int
+    """The first column of the sum that is added to."""
+    moments_before: int
+    moments: int
+    eps_before: float
+    eps: float
+
+    def packed(self) -> bytes:
+        numbers = (*self.geometry, self.columns, self.relu, self.source, self.weight, *self.parameters, self.first)
+        return PLACE.pack(*numbers, self.moments_before, self.moments, self.eps_before, self.eps)
+
+
+PLACE = struct.Struct("26q2d")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Those of sources, parameters and mixing weights, or of their gradients; 0 for what is not there or not wanted."""
+
+    sources: bytes
+    parameters: bytes
+    mixing: int
+
+    @classmethod
+    def of(
+        cls, sources: Sequence[Tensor | None], parameters: Sequence[Tensor | None], mixing: Tensor | None
+    ) -> Addresses:
+        return cls(_pointers(sources), _pointers(parameters), 0 if mixing is None else mixing.data_ptr())
+
+
+def terms_forward(
+    dtype: torch.dtype,
+    terms: bytes,
+    inputs: Addresses,
+    moments: Tensor,
+    y: Tensor,
     is_first: bool,
-    eps_before: float,
-    eps: float,
-    threads: int,
-) -> bytes:
-    """The sizes of a term: of x (n, h, w, c), whose pixels are ``pitch`` apart, and of y (n, h', w', columns)."""
-    n, h, w, c = shape
-    g = geometry
-    numbers = (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), pitch, c)
-    return struct.pack("18q2d", *numbers, columns, y_pitch, relu, is_first, threads, eps_before, eps)
-
-
-EIGHT, FOUR = struct.Struct("8P").pack, struct.Struct("4P").pack
-
-
-def term_forward(
-    dtype: torch.dtype, sizes: bytes, inputs: bytes, moments: bytes, y: int, z: int, variance_before: int, variance: int
+    kept: Sequence[Tensor | None],
 ) -> None:
-    """Add a term ``share * norm(matrix * filter * relu(before(x)))`` to y, or write it there if it is the first.
+    """Add terms ``share * norm(matrix * filter * relu(before(x)))`` to y, or write their sum there.
 
     Args:
         dtype: of all tensors but moments, which are float64.
-        sizes: `term_sizes`.
-        inputs: addresses, 0 for what is not there: x, gamma and beta of the norm before, filter (c, 1, k, k), matrix
-            (c', c), gamma and beta of the norm, share (a scalar); all contiguous but x.
-        moments: addresses of what is written: mean and 1 / sqrt(variance + eps) of the norm before, and of the norm; 0
-            where there is none.
-        y: address of the sum (n, h', w', c').
-        z: address of what the matrix reads, to be kept: (n, h', w', c), c filled up to whole vectors; 0 for nowhere.
-        variance_before: address for the biased variance of what the norm before reads.
-        variance: the same for the norm.
+        terms: `Place`s, packed.
+        inputs: sources (n, h, w, c) of dense rows of pixels, and parameters, contiguous: of a norm (c), filters
+            (c, 1, k, k), matrices (c', c).
+        moments: written: of each norm mean, 1 / sqrt(variance + eps) and the unbiased variance.
+        y: the sum (n, h', w', c'), contiguous.
+        is_first: whether it is not yet written.
+        kept: for each term, where what the matrix reads is to be kept: (n, h', w', c), c filled up to whole vectors.
     """
-    _function("term_forward", dtype)(sizes, inputs, moments, y, z, variance_before, variance)
+    _function("terms_forward", dtype)(
+        *(terms, len(terms) // PLACE.size, inputs.sources, inputs.parameters, inputs.mixing, moments.data_ptr()),
+        *(y.data_ptr(), y.shape[3], is_first, _pointers(kept), threads()),
+    )
 
 
-def term_backward(
+def terms_backward(
     dtype: torch.dtype,
-    sizes: bytes,
-    inputs: bytes,
-    moments: bytes,
-    dy: int,
-    total: int,
-    z: int,
-    gradients: bytes,
-    dx_pitch: int,
-    add: bool,
+    terms: bytes,
+    inputs: Addresses,
+    moments: Tensor,
+    dy: Tensor,
+    dy_pitch: int,
+    total: Tensor,
+    kept: Sequence[Tensor | None],
+    gradients: Addresses,
+    there: ctypes.Array[ctypes.c_int64],
 ) -> None:
-    """Write a term's gradients, that of x added where ``add``.
+    """Write the gradients of terms.
 
-    ``total`` is the sum of dy over pixels, in float64. ``gradients`` are addresses, in the order of ``inputs`` of
-    `term_forward`; 0 for what is not wanted. With a norm before the filter that of x has to be there, and nothing is
-    added to it.
+    Args:
+        dtype: as in `terms_forward`, like the next three, and kept.
+        terms: the same.
+        inputs: the same.
+        moments: as they were written.
+        dy: the gradient of the sum.
+        dy_pitch: how far its pixels are apart.
+        total: the sum of dy over pixels, (c') in float64.
+        kept: as it was written; None for what is to be computed again.
+        gradients: in the order of the inputs, all contiguous.
+        there: for each source, whether its gradient is added to what is there; becomes 1 where it is written.
     """
-    _function("term_backward", dtype)(sizes, inputs, moments, dy, total, z, gradients, dx_pitch, add)
+    _function("terms_backward", dtype)(
+        *(terms, len(terms) // PLACE.size, inputs.sources, inputs.parameters, inputs.mixing, moments.data_ptr()),
+        *(dy.data_ptr(), dy_pitch, total.data_ptr(), _pointers(kept)),
+        *(gradients.sources, gradients.parameters, gradients.mixing, there, threads()),
+    )
+
+
+def _pointers(tensors: Sequence[Tensor | None]) -> bytes:
+    return _addresses([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass needs of a term, besides its inputs; a term of the kernel keeps only z here."""
+    """What the backward pass needs of a term by torch, besides its inputs."""
 
     z: Tensor | None = None
     """What the matrix reads, (n, h', w', c); None where it is computed again."""
@@ -272,7 +313,7 @@ def plain_backward(
     head, _alive = plain.packed(dy.shape, dy_pitch, False)
     _function("plain_backward", dy.dtype)(
         *(head, dy.data_ptr(), total.data_ptr(), _addresses(products)),
-        _addresses([0 if tensor is None else tensor.data_ptr() for tensor in gradients]),
+        _pointers(gradients),
         _numbers([0 if tensor is None else tensor.shape[3] for tensor in gradients]),
         _numbers(adds),
     )
@@ -324,8 +365,21 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "depthwise_backward": (BYTES, *[POINTER] * 4, INT, *[POINTER] * 3, LONG, INT, POINTER, POINTER, INT),
     "plain_forward": (BYTES, POINTER),
     "plain_backward": (BYTES, POINTER, POINTER, BYTES, BYTES, BYTES, BYTES),
-    "term_forward": (BYTES, BYTES, BYTES, *[POINTER] * 4),
-    "term_backward": (BYTES, BYTES, BYTES, *[POINTER] * 3, BYTES, LONG, INT),
+    "terms_forward": (BYTES, LONG, BYTES, BYTES, *[POINTER] * 3, LONG, INT, BYTES, INT),
+    "terms_backward": (
+        BYTES,
+        LONG,
+        BYTES,
+        BYTES,
+        *[POINTER] * 3,
+        LONG,
+        POINTER,
+        BYTES,
+        BYTES,
+        BYTES,
+        *[POINTER] * 2,
+        INT,
+    ),
 }
 """The arguments of the functions of kernel.cpp."""
 

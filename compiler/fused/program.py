@@ -55,9 +55,12 @@ class Step:
         return before, before if before < 0 else before + 1, taps, matrix, norm, norm if norm < 0 else norm + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again."""
+    """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again.
+
+    Each is equal to itself only, so that what is made of one is found fast.
+    """
 
     steps: tuple[Step, ...]
     keep: bool = True

@@ -52,7 +52,6 @@ class _Found:
     norm: Norm
     mean: Tensor
     variance: Tensor
-    count: int
 
 
 class Statistics:
@@ -62,7 +61,7 @@ class Statistics:
         self._found: list[_Found] = []
 
     def add(self, norm: nn.Module | ColumnsOfNorm, mean: Tensor, variance: Tensor, count: int) -> None:
-        """The mean and the biased variance of ``count`` values of each channel.
+        """The mean and the unbiased variance of ``count`` values of each channel.
 
         Raises:
             ValueError: where there is one value only.
@@ -71,7 +70,7 @@ class Statistics:
             raise ValueError("a batch norm needs more than one value per channel to train: use a larger batch")
         assert isinstance(norm, nn.BatchNorm2d | ColumnsOfNorm)
         if norm.training and norm.running_mean is not None:
-            self._found.append(_Found(norm, mean, variance, count))
+            self._found.append(_Found(norm, mean, variance))
 
     @torch.no_grad()
     def apply(self) -> None:
@@ -80,16 +79,14 @@ class Statistics:
             return
         counting = [item.norm for item in self._found if isinstance(item.norm, nn.BatchNorm2d) or item.norm.counts]
         if counting:
-            torch._foreach_add_(_there(norm.num_batches_tracked for norm in counting), 1)
-        unbiased = torch._foreach_mul(
-            [item.variance for item in self._found], [item.count / (item.count - 1) for item in self._found]
-        )
+            batches = _there(norm.num_batches_tracked for norm in counting)
+            torch._foreach_add_(batches, [torch.ones_like(batches[0])] * len(batches))
         for momentum in {item.norm.momentum for item in self._found}:
-            chosen = [number for number, item in enumerate(self._found) if item.norm.momentum == momentum]
-            norms = [self._found[number].norm for number in chosen]
+            chosen = [item for item in self._found if item.norm.momentum == momentum]
+            norms = [item.norm for item in chosen]
             for running, values in (
-                (_there(norm.running_mean for norm in norms), [self._found[number].mean for number in chosen]),
-                (_there(norm.running_var for norm in norms), [unbiased[number] for number in chosen]),
+                (_there(norm.running_mean for norm in norms), [item.mean for item in chosen]),
+                (_there(norm.running_var for norm in norms), [item.variance for item in chosen]),
             ):
                 if momentum is not None:
                     torch._foreach_lerp_(running, values, momentum)
