@@ -29,7 +29,11 @@ SLOTS = len(Kept().tensors())
 
 
 def weighted_sums(
-    programs: Sequence[Program], holders: Sequence[Holder], mixing: Tensor | None, sources: Sequence[Tensor]
+    programs: Sequence[Program],
+    holders: Sequence[Holder],
+    mixing: Tensor | None,
+    sources: Sequence[Tensor],
+    parameters: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     """The sums of the terms of programs.
 
@@ -38,6 +42,7 @@ def weighted_sums(
         holders: the convolutions and norms that hold the parameters, in the order of the programs.
         mixing: the weights of the terms that have one.
         sources: the distinct sources, (n, c, h, w).
+        parameters: `parameters_of` the holders.
 
     Returns:
         A tensor (n, c', h', w') for each program, channels-last in memory.
@@ -45,7 +50,6 @@ def weighted_sums(
     Raises:
         ValueError: where a norm would take the variance of a single value.
     """
-    parameters = [getattr(holder, name, None) for holder in holders for name in ("weight", "bias")]
     result: tuple[Tensor, ...] = _WeightedSums.apply(
         tuple(programs), tuple(holders), mixing, len(sources), *sources, *parameters
     )

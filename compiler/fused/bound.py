@@ -17,6 +17,16 @@ Holder: TypeAlias = "nn.Module | ColumnsOfNorm"
 """A convolution, a batch norm or some of its channels, or a pool: what may hold parameters and statistics."""
 
 
+def parameters_of(holders: Sequence[Holder]) -> list[Tensor | None]:
+    """A weight and a bias, or None, for each holder."""
+    found: list[Tensor | None] = []
+    for holder in holders:
+        # Asking a module for what it has not is slow, and there are many.
+        have = holder._parameters if isinstance(holder, nn.Module) else {"weight": holder.weight, "bias": holder.bias}
+        found += have.get("weight"), have.get("bias")
+    return found
+
+
 def channels_last(x: Tensor) -> Tensor:
     """(n, c, h, w) as (n, h, w, c) of dense rows of pixels, without a copy where x lies so."""
     x = x.permute(0, 2, 3, 1)
@@ -29,7 +39,7 @@ def rows(x: Tensor) -> Tensor:
 
 
 class Bound:
-    """Programs at given tensors; ``parameters`` are a weight and a bias, or None, for each holder.
+    """Programs at given tensors; ``parameters`` are those of the holders.
 
     Forward, ``y`` is the sum so far and ``constant`` what is still to be added to each pixel of it. Backward, ``to_*``
     hold the gradients.

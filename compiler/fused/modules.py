@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .algebra import weighted_sums
-from .bound import Holder
+from .bound import Holder, parameters_of
 from .program import Program, Step, WeightPlan
 from .statistics import ColumnsOfNorm
 
@@ -52,9 +52,10 @@ class WeightedSums(nn.Module):
         if mixing is not None:
             mixing = mixing.to(sources[0].dtype)  # weights may be given in another precision
         holders = _holders(self.programs, parts)
-        if is_plain_torch(sources, parts):
+        parameters = parameters_of(holders)
+        if is_plain_torch(sources, parameters):
             return tuple(operation_by_operation(program, holders, mixing, sources) for program in self.programs)
-        return weighted_sums(self.programs, holders, mixing, sources)
+        return weighted_sums(self.programs, holders, mixing, sources, parameters)
 
     def forward(
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
@@ -88,12 +89,11 @@ def _holders(programs: Sequence[Program], parts: Sequence[nn.Module]) -> Sequenc
     return parts if found is None else found
 
 
-def is_plain_torch(sources: Sequence[Tensor], parts: Sequence[nn.Module]) -> bool:
+def is_plain_torch(sources: Sequence[Tensor], parameters: Sequence[Tensor | None]) -> bool:
     """Whether torch has to see every operation: it casts them, compiles them, or says what does not fit together."""
-    x = sources[0]
-    parameters = (p for part in parts for p in part._parameters.values() if p is not None)
+    x, dtype, device = sources[0], sources[0].dtype, sources[0].device
     return (
-        any(tensor.dtype != x.dtype or tensor.device != x.device for tensor in (*sources, *parameters))
+        any(p is not None and (p.dtype != dtype or p.device != device) for p in (*sources, *parameters))
         or x.device.type == "meta"
         or torch.is_autocast_enabled(x.device.type)
         or x.dtype not in (torch.float32, torch.float64)

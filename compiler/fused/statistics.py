@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -39,19 +37,25 @@ class ColumnsOfNorm:
         )
 
 
-Norm: TypeAlias = "nn.BatchNorm2d | ColumnsOfNorm"
+NORMS = (nn.BatchNorm2d, ColumnsOfNorm)
 
 
 def uses_batch(module: nn.Module | ColumnsOfNorm) -> bool:
     """Whether a module is a norm that takes the statistics of the batch."""
-    return isinstance(module, nn.BatchNorm2d | ColumnsOfNorm) and (module.training or module.running_mean is None)
+    return isinstance(module, NORMS) and (module.training or module.running_mean is None)
 
 
 @dataclass(frozen=True)
 class _Found:
-    norm: Norm
+    """Running statistics, how fast they follow, what they follow, and the batches to be counted, if it is here."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float | None
     mean: Tensor
     variance: Tensor
+    batches: Tensor | None
+    counts: bool
 
 
 class Statistics:
@@ -68,33 +72,33 @@ class Statistics:
         """
         if count < 2:
             raise ValueError("a batch norm needs more than one value per channel to train: use a larger batch")
-        assert isinstance(norm, nn.BatchNorm2d | ColumnsOfNorm)
-        if norm.training and norm.running_mean is not None:
-            self._found.append(_Found(norm, mean, variance))
+        assert isinstance(norm, NORMS)
+        running_mean = norm.running_mean
+        if not norm.training or running_mean is None:
+            return
+        running_var = norm.running_var
+        assert running_var is not None
+        counts = isinstance(norm, nn.BatchNorm2d) or norm.counts
+        self._found.append(
+            _Found(running_mean, running_var, norm.momentum, mean, variance, norm.num_batches_tracked, counts)
+        )
 
     @torch.no_grad()
     def apply(self) -> None:
         """Move the running statistics of all norms."""
-        if not self._found:
-            return
-        counting = [item.norm for item in self._found if isinstance(item.norm, nn.BatchNorm2d) or item.norm.counts]
-        if counting:
-            batches = _there(norm.num_batches_tracked for norm in counting)
-            torch._foreach_add_(batches, [torch.ones_like(batches[0])] * len(batches))
-        for momentum in {item.norm.momentum for item in self._found}:
-            chosen = [item for item in self._found if item.norm.momentum == momentum]
-            norms = [item.norm for item in chosen]
-            for running, values in (
-                (_there(norm.running_mean for norm in norms), [item.mean for item in chosen]),
-                (_there(norm.running_var for norm in norms), [item.variance for item in chosen]),
-            ):
-                if momentum is not None:
-                    torch._foreach_lerp_(running, values, momentum)
-                else:
-                    for at, value, norm in zip(running, values, norms, strict=True):
-                        at.lerp_(value, 1.0 / float(norm.num_batches_tracked or 1))
-
-
-def _there(tensors: Iterable[Tensor | None]) -> list[Tensor]:
-    """Statistics of norms that track them."""
-    return [tensor for tensor in tensors if tensor is not None]
+        counted = [item.batches for item in self._found if item.counts and item.batches is not None]
+        if counted:
+            torch._foreach_add_(counted, [torch.ones_like(counted[0])] * len(counted))
+        for momentum in {item.momentum for item in self._found}:
+            chosen = [item for item in self._found if item.momentum == momentum]
+            if momentum is not None:
+                torch._foreach_lerp_(
+                    [item.running_mean for item in chosen] + [item.running_var for item in chosen],
+                    [item.mean for item in chosen] + [item.variance for item in chosen],
+                    momentum,
+                )
+                continue
+            for item in chosen:
+                share = 1.0 / float(item.batches or 1)
+                item.running_mean.lerp_(item.mean, share)
+                item.running_var.lerp_(item.variance, share)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..fused import kernel
 from ..fused.algebra import weighted_sums
+from ..fused.bound import parameters_of
 from ..fused.modules import is_plain_torch, operation_by_operation
 from ..fused.program import Program, program_of
 from ..fused.statistics import uses_batch
@@ -45,9 +46,10 @@ class Chain:
     holders: tuple[nn.Module, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
-        if not kernel.serves(x) or not uses_batch(self.holders[-1]) or is_plain_torch((x,), self.holders):
+        parameters = parameters_of(self.holders)
+        if not kernel.serves(x) or not uses_batch(self.holders[-1]) or is_plain_torch((x,), parameters):
             return operation_by_operation(self.program, self.holders, None, (x,))
-        (result,) = weighted_sums((self.program,), self.holders, None, (x,))
+        (result,) = weighted_sums((self.program,), self.holders, None, (x,), parameters)
         return result
 
 
