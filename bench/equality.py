@@ -2,7 +2,8 @@
 
 A difference is the largest of a tensor's, relative to the tensor's largest magnitude. A tensor that ought to be zero
 holds rounding alone (a bias in front of a norm has no gradient), so a tensor's magnitude counts as at least a
-millionth of the largest of its group.
+millionth of the largest of its group. How far rounding alone goes is also measured: by the naive lowering with the same
+images in reverse.
 """
 
 from __future__ import annotations
@@ -53,11 +54,15 @@ class Rounding(BaseModel):
 
 
 class Equality(BaseModel):
-    """``float64``: optimised against naive. ``largest`` is the largest of its differences."""
+    """``float64``: optimised against naive. ``largest`` is the largest of its differences.
+
+    ``reverse``: naive on images in reverse against naive.
+    """
 
     batch: int
     largest: float
     float64: dict[Group, Worst]
+    reverse: dict[Group, Worst]
     float32: dict[Group, Rounding]
 
 
@@ -69,12 +74,14 @@ def equality(case: Case, batch: int) -> Equality:
     state = {name: tensor.clone() for name, tensor in build_supernet(naive, space, init=1.0).state_dict().items()}
     exact = _values(naive, space, state, batch, torch.float64)
     double = differences(_values(optimised, space, state, batch, torch.float64), exact)
+    reverse = differences(_values(naive, space, state, batch, torch.float64, reverse=True), exact)
     single = differences(_values(naive, space, state, batch, torch.float32), exact)
     ours = differences(_values(optimised, space, state, batch, torch.float32), exact)
     return Equality(
         batch=batch,
         largest=max(worst.largest for worst in double.values()),
         float64=double,
+        reverse=reverse,
         float32={group: _rounding(single[group], ours[group]) for group in exact},
     )
 
@@ -109,15 +116,20 @@ def _rounding(naive: Worst, optimised: Worst) -> Rounding:
 
 
 def _values(
-    contender: Contender, space: Elaborated, state: Mapping[str, Tensor], batch: int, dtype: torch.dtype
+    contender: Contender,
+    space: Elaborated,
+    state: Mapping[str, Tensor],
+    batch: int,
+    dtype: torch.dtype,
+    reverse: bool = False,
 ) -> Tensors:
-    """All that a step computes, on the CPU in float64."""
+    """All that a step computes, on the CPU in float64; with ``reverse``, of the images the other way round."""
     network = build_supernet(contender, space).train()
     network.load_state_dict(state)
     network.to(contender.case.device, dtype)
     images, labels = (tensor.to(contender.case.device) for tensor in random_batch(space, batch, dtype))
     images.requires_grad_()
-    output = network(images)
+    output = network(images.flip(0)).flip(0) if reverse else network(images)
     cross_entropy(output, labels).backward()
     alphas = {id(alpha): path for path, alpha in network.alphas.items()}
     gradients = {(name, id(p)): p.grad for name, p in network.named_parameters() if p.grad is not None}

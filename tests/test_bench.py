@@ -37,6 +37,7 @@ def test_supernet() -> None:
     assert found["memory_ratio"] == found["optimised"]["memory"]["above"] / found["naive"]["memory"]["above"]
     assert found["naive"]["memory"]["above"] > 1 << 20
     assert found["equality"]["largest"] < 1e-10
+    assert 0 < found["equality"]["reverse"]["output"]["largest"] < 1e-10
     assert {"output", "gradients of weights", "gradients of alphas"} < set(found["equality"]["float64"])
     assert 0 < found["equality"]["float32"]["gradients of weights"]["naive"]["largest"] < 1e-2
 
