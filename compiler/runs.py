@@ -38,7 +38,7 @@ from .report import cardinality, human, power
 from .request import Request
 from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, Sample, SearchSettings, TrainSettings
-from .supernet import Network, Supernet, over_budget
+from .supernet import Network, Supernet, complaints
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""
@@ -166,8 +166,9 @@ def search_phase(
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
     supernet = relaxed(space, settings, target)
-    if isinstance(supernet, Supernet) and (complaint := over_budget(space, target)):
-        say(f"warning: {complaint}")
+    if isinstance(supernet, Supernet):
+        for complaint in complaints(space, target):
+            say(f"warning: {complaint}")
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -286,7 +287,7 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
     torch.manual_seed(mix(settings.seed, "init"))
     target = config.target(settings.batch)
     network = Network(space, target=target)
-    if complaint := over_budget(space, replace(target, drop_path=True)):
+    for complaint in complaints(space, replace(target, drop_path=True)):
         warn(f"warning: {complaint}")
     options = RunOptions(
         out=config.out,

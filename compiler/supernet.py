@@ -280,6 +280,14 @@ def over_budget(space: Elaborated, target: Target) -> str | None:
     )
 
 
+def complaints(space: Elaborated, target: Target) -> Iterator[str]:
+    """What of a target will not be as it was meant, for people."""
+    if over := over_budget(space, target):
+        yield over
+    if target.compiled and target.machine is not CUDA:
+        yield "torch.compile takes minutes on the CPU, and steps are slower after it: leave `--compile` out"
+
+
 def _key(path: str) -> str:
     """A path as a name that torch allows."""
     return path.replace(".", "/")

@@ -26,7 +26,7 @@ from compiler.modules import Crop
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.passes.estimate import estimate, held_bytes
 from compiler.passes.target import read_bytes
-from compiler.supernet import Supernet, one_hot, over_budget
+from compiler.supernet import Supernet, complaints, one_hot, over_budget
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 
@@ -116,11 +116,11 @@ STEP = Step(0, weight=0, before=0, relu=True, filter=1, geometry=Filter(3, 1, 1,
 """A term with everything."""
 
 
-def everything(c: int, wide: int) -> list[nn.Module]:
-    """The modules of `STEP`, for c channels and a sum of so many."""
+def everything(c: int, wide: int, k: int = 3) -> list[nn.Module]:
+    """The modules of `STEP`, for c channels, a sum of so many and a filter of side k."""
     return [
         nn.BatchNorm2d(c),
-        nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False),
+        nn.Conv2d(c, c, k, padding=k // 2, groups=c, bias=False),
         nn.Conv2d(c, wide, 1, bias=False),
         nn.BatchNorm2d(wide),
     ]
@@ -159,6 +159,40 @@ def test_threads_change_nothing():
     assert len(found[0]) > 10
     for other in found[1:]:
         assert all(other[name].equal(tensor) for name, tensor in found[0].items())
+
+
+@needs_kernel
+def test_threads_meet_where_they_have_to():
+    """Terms of sources of two widths, with and without norms: a thread may be a term ahead of another, not more."""
+    torch.manual_seed(0)
+    sources = [torch.randn(7, width, 10, 10) for width in (24, 40)]
+    steps: list[Step] = []
+    holders: list[nn.Module] = []
+    for number in range(6):
+        width, k, at = (24, 40)[number % 2], (3, 5, 7)[number % 3], len(holders)
+        holders += everything(width, 24, k)
+        step = Step(number % 2, number, None, True, at + 1, Filter(k, 1, 1, k // 2), at + 2, at + 3)
+        steps.append(replace(step, before=at if number % 3 else None, norm=at + 3 if number % 4 else None))
+    module = WeightedSum([Program(tuple(steps), keep=False)], tuple(((number,),) for number in range(6)))
+
+    def values(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        module.zero_grad()
+        images = [source.clone().requires_grad_() for source in sources]
+        shares = torch.linspace(0.1, 1, 6).requires_grad_()
+        y = module([shares], images, holders)
+        parameters = [p for holder in holders for p in holder.parameters()]
+        found = torch.autograd.grad(y.sin().sum(), [shares, *images, *parameters], allow_unused=True)
+        return [y.detach(), *(tensor for tensor in found if tensor is not None)]
+
+    before = torch.get_num_threads()
+    try:
+        expected = values(1)
+        for threads in (2, 3, 9) * 20:
+            for tensor, other in zip(values(threads), expected, strict=True):
+                assert tensor.equal(other)
+    finally:
+        torch.set_num_threads(before)
 
 
 steps = st.builds(
@@ -288,9 +322,16 @@ def test_a_budget_that_cannot_be_met_is_told():
     assert over_budget(searched, Target(CPU)) is None
     held = held_bytes(weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))[0])
     assert over_budget(searched, Target(CPU, memory_budget=8 * held, batch=8)) is None
-    complaint = over_budget(searched, Target(CPU, memory_budget=8 * held - 1, batch=8))
-    assert complaint is not None
+    (complaint,) = complaints(searched, Target(CPU, memory_budget=8 * held - 1, batch=8))
     assert f"{8 * held / 2**20:,.0f} MiB" in complaint
+
+
+def test_that_compiling_does_not_pay_is_told():
+    searched = space("darts.hsp", **DARTS)
+    assert not list(complaints(searched, Target(CUDA, compiled=True)))
+    assert not list(complaints(searched, Target(CPU_WITH_KERNEL)))
+    (complaint,) = complaints(searched, Target(CPU_WITH_KERNEL, compiled=True))
+    assert "torch.compile" in complaint
 
 
 def test_weights_start_the_same_for_every_lowering():
