@@ -188,9 +188,9 @@ def test_a_step_costs_what_the_network_costs(name):
 @pytest.mark.parametrize("name", ["cells", "nasbench201.hsp"])
 @pytest.mark.parametrize("train", [True, False])
 def test_chains_are_what_their_operations_are(name, train):
-    """The kernel computes what stands before a norm along with it: the same values, gradients and statistics."""
+    """The kernel computes sums of what ends in norms at once: the same values, gradients and statistics."""
     searched, found = small(name), []
-    start, chains = randomize(Sampled(searched)).double().train(train), 0
+    start, chains = randomize(Sampled(searched)).double().train(train), []
     for with_kernel in (False, True):
         one = copy.deepcopy(start)
         for seed in range(4):
@@ -198,10 +198,13 @@ def test_chains_are_what_their_operations_are(name, train):
             with nullcontext() if with_kernel else no_kernel():
                 output = one(x, chosen)
                 output.square().sum().backward()
-            chains += sum(isinstance(call.run, Chain) for call in one.operations.calls(chosen)[1])
+            chains += [call.run for call in one.operations.calls(chosen)[1] if isinstance(call.run, Chain)]
         gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
         found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
-    assert chains > 10
+    steps = [chain.program.steps for chain in chains]
+    assert len(steps) > 10
+    assert any(len(each) > 1 and each[0].columns is None for each in steps)
+    assert any(each[0].columns is not None for each in steps) == (name == "cells")
     assert_same(*found)
 
 

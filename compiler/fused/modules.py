@@ -51,7 +51,7 @@ class WeightedSums(nn.Module):
         mixing = self.mixing(vectors)
         if mixing is not None:
             mixing = mixing.to(sources[0].dtype)  # weights may be given in another precision
-        holders = _holders(self.programs, parts)
+        holders = holders_of(self.programs, parts)
         parameters = parameters_of(holders)
         if is_plain_torch(sources, parameters):
             return tuple(operation_by_operation(program, holders, mixing, sources) for program in self.programs)
@@ -76,7 +76,7 @@ class WeightedSum(WeightedSums):
         return result
 
 
-def _holders(programs: Sequence[Program], parts: Sequence[nn.Module]) -> Sequence[Holder]:
+def holders_of(programs: Sequence[Program], parts: Sequence[nn.Module]) -> Sequence[Holder]:
     """The modules of the parts; of the norm of a term of some channels, those channels."""
     found: list[Holder] | None = None
     for step in (step for program in programs for step in program.steps if step.columns is not None):

@@ -1,7 +1,8 @@
-"""Chains of operations of one architecture that the C++ kernel computes at once.
+"""Operations of one architecture that the C++ kernel computes at once: sums of lines that end in a norm.
 
 What the passes do to a whole space takes too long for an architecture that is drawn for one step, so here only what
-stands before a norm in a line is looked at: a pool, or a depthwise and a pointwise convolution with the ReLU before.
+stands before a norm in a line is looked at (a pool, or a depthwise and a pointwise convolution with the ReLU before, or
+several of the latter that are joined), and the sums of such lines.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from ..fused import kernel
 from ..fused.algebra import weighted_sums
 from ..fused.bound import parameters_of
-from ..fused.modules import is_plain_torch, operation_by_operation
+from ..fused.modules import holders_of, is_plain_torch, operation_by_operation
 from ..fused.program import Program, program_of
 from ..fused.statistics import uses_batch
-from ..graph import Node, Part, Prim, Shape, Sum, Term
+from ..graph import Columns, Node, Part, Prim, Shape, Sum, Term
 from ..onepath import Step
-from ..passes.rewrite import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu
+from ..passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
 from ..passes.target import CPU_WITH_KERNEL, Target
 
 
@@ -40,17 +41,25 @@ class Call:
 
 @dataclass(frozen=True)
 class Chain:
-    """A term on its own; without the kernel, its operations one by one."""
+    """A sum of terms; without the kernel, its operations one by one."""
 
     program: Program
-    holders: tuple[nn.Module, ...]
+    parts: tuple[nn.Module, ...]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        parameters = parameters_of(self.holders)
-        if not kernel.serves(x) or not uses_batch(self.holders[-1]) or is_plain_torch((x,), parameters):
-            return operation_by_operation(self.program, self.holders, None, (x,))
-        (result,) = weighted_sums((self.program,), self.holders, None, (x,), parameters)
+    def __call__(self, *sources: Tensor) -> Tensor:
+        holders = holders_of((self.program,), self.parts)
+        parameters = parameters_of(holders)
+        is_served = kernel.serves(sources[0]) and all(
+            uses_batch(part) for part in self.parts if isinstance(part, nn.BatchNorm2d)
+        )
+        if not is_served or is_plain_torch(sources, parameters):
+            return operation_by_operation(self.program, holders, None, sources)
+        (result,) = weighted_sums((self.program,), holders, None, sources, parameters)
         return result
+
+
+Lines = tuple[tuple[Term, int], ...]
+"""Terms of a sum, each with the slot that it reads."""
 
 
 def chained(calls: Sequence[Call], nodes: Sequence[Node], modules: Mapping[int, nn.Module]) -> list[Call]:
@@ -61,17 +70,16 @@ def chained(calls: Sequence[Call], nodes: Sequence[Node], modules: Mapping[int, 
         nodes: those of the space's flat graph, by the index of a step.
         modules: the primitives as they were built, by the same.
     """
-    readers = Counter(source for call in calls for source in call.sources)
-    made: dict[int, Call] = {}
+    finder = _Finder(nodes, Counter(source for call in calls for source in call.sources))
     result = []
     for call in calls:
-        found = _chain(call, made, readers, nodes)
-        made[call.at] = call
-        if found is not None:
-            term, source = found
-            program = program_of(Sum((term,), keep=False), (0,), (0,))
-            holders = tuple(modules[int(part.name)] for part in term.parts)
-            call = replace(call, run=Chain(program, holders), sources=(source,))
+        lines = finder.lines(call)
+        if lines:
+            slots = [slot for _, slot in lines]
+            sources = tuple(dict.fromkeys(slots))
+            program = program_of(Sum(tuple(term for term, _ in lines), keep=False), slots, sources)
+            parts = tuple(modules[int(part.name)] for term, _ in lines for part in term.parts)
+            call = replace(call, run=Chain(program, parts), sources=sources)
         result.append(call)
     return list(_needed(result))[::-1]
 
@@ -88,37 +96,79 @@ def _needed(calls: Sequence[Call]) -> Iterator[Call]:
 TARGET = Target(CPU_WITH_KERNEL)
 
 
-def _chain(
-    call: Call, made: Mapping[int, Call], readers: Mapping[int, int], nodes: Sequence[Node]
-) -> tuple[Term, int] | None:
-    """The term that ends in a norm, and the slot that it reads; None where nothing but the norm is in it."""
-    if not _is(call, nodes, is_norm):
-        return None
-    term, slot = Term(norm=_part(call)), call.sources[0]
+class _Finder:
+    """Finds chains, call by call in order; ``readers`` says how many calls read a slot."""
 
-    def before(test: Callable[[Node], bool], is_shared: bool = False) -> Call | None:
-        """What made the slot, if it is such an operation, and nothing else reads it or it may be shared."""
-        found = made.get(slot)
-        return found if found and _is(found, nodes, test) and (is_shared or readers[slot] == 1) else None
+    def __init__(self, nodes: Sequence[Node], readers: Mapping[int, int]) -> None:
+        self.nodes, self.readers = nodes, readers
+        self.made: dict[int, Call] = {}
+        self.found: dict[int, Lines] = {}
 
-    if pooled := before(is_pool):
-        return replace(term, filter=_part(pooled)), pooled.sources[0]
-    projected = before(lambda node: is_projection(node, TARGET))
-    if projected is None:
-        return None
-    term, slot = replace(term, projection=_part(projected)), projected.sources[0]
-    assert isinstance(projected.step.payload, Prim)
-    is_dense = projected.step.payload.values["stride"] == 1
-    filtered = made.get(slot)
-    if filtered is not None and before(is_crop, True):
-        term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
-    elif filtered is not None and is_dense and filtered.sources:
-        read = nodes[filtered.sources[0]]
-        if before(lambda node: is_filter(node, read)):
+    def lines(self, call: Call) -> Lines:
+        """What a call is the sum of; nothing where it stays as it is."""
+        lines: Lines = ()
+        if _is(call, self.nodes, is_norm):
+            lines = self.normed(Term(norm=_part(call)), call.sources[0])
+        elif _is(call, self.nodes, _is_sum):
+            every = [self.found.get(slot, ()) if self.readers[slot] == 1 else () for slot in call.sources]
+            if any(every):
+                lines = tuple(
+                    line for slot, known in zip(call.sources, every, strict=True) for line in known or ((Term(), slot),)
+                )
+        self.made[call.at] = call
+        if lines:
+            self.found[call.at] = lines
+        return lines
+
+    def before(self, slot: int, test: Callable[[Node], bool], is_shared: bool = False) -> Call | None:
+        """What made a slot, if it is such an operation, and nothing else reads it or it may be shared."""
+        found = self.made.get(slot)
+        return found if found and _is(found, self.nodes, test) and (is_shared or self.readers[slot] == 1) else None
+
+    def normed(self, term: Term, slot: int) -> Lines:
+        """The lines that end in a norm; none where nothing but the norm is in them."""
+        if pooled := self.before(slot, is_pool):
+            return ((replace(term, filter=_part(pooled)), pooled.sources[0]),)
+        joined = self.before(slot, _is_joined)
+        if joined is None:
+            line = self.projected(term, slot)
+            return (line,) if line else ()
+        first, lines = 0, []
+        for source in joined.sources:
+            line = self.projected(term, source)
+            if line is None:
+                return ()
+            count = self.made[source].step.shape[0]
+            lines.append((replace(line[0], columns=Columns(first, count, joined.step.shape[0])), line[1]))
+            first += count
+        return tuple(lines)
+
+    def projected(self, term: Term, slot: int) -> tuple[Term, int] | None:
+        """A line that ends in a projection."""
+        projected = self.before(slot, lambda node: is_projection(node, TARGET))
+        if projected is None:
+            return None
+        term, slot = replace(term, projection=_part(projected)), projected.sources[0]
+        assert isinstance(projected.step.payload, Prim)
+        is_dense = projected.step.payload.values["stride"] == 1
+        filtered = self.made.get(slot)
+        if filtered is not None and self.before(slot, is_crop, True):
             term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
-    if relu := before(is_relu, True):
-        term, slot = replace(term, relu=True), relu.sources[0]
-    return term, slot
+        elif filtered is not None and is_dense and filtered.sources:
+            read = self.nodes[filtered.sources[0]]
+            if self.before(slot, lambda node: is_filter(node, read)):
+                term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
+        if relu := self.before(slot, is_relu, True):
+            term, slot = replace(term, relu=True), relu.sources[0]
+        return term, slot
+
+
+def _is_sum(node: Node) -> bool:
+    return isinstance(node.payload, Prim) and node.payload.name == "add" and is_image(node)
+
+
+def _is_joined(node: Node) -> bool:
+    return isinstance(node.payload, Prim) and node.payload.name == "concat" and is_image(node)
 
 
 def _is(call: Call, nodes: Sequence[Node], test: Callable[[Node], bool]) -> bool:
