@@ -189,9 +189,9 @@ class BatchNorm(Primitive):
         return 2 * output[0] if attrs["affine"] else 0
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from torch import nn
+        from .fused.norm import BatchNorm
 
-        return nn.BatchNorm2d(output[0], affine=attrs["affine"])
+        return BatchNorm(output[0], affine=attrs["affine"])
 
 
 class LayerNorm(Primitive):

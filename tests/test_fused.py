@@ -20,6 +20,7 @@ from compiler.errors import UsageError
 from compiler.fused import kernel
 from compiler.fused.kernel import Filter, Kind, no_kernel
 from compiler.fused.modules import WeightedSum
+from compiler.fused.norm import BatchNorm
 from compiler.fused.program import Program, Step
 from compiler.graph import Columns
 from compiler.modules import Crop
@@ -355,3 +356,33 @@ def test_sizes():
     for wrong in ("", "many", "-1G", "0", "1X", "inf"):
         with pytest.raises(UsageError, match="no size of memory"):
             read_bytes(wrong)
+
+
+# ---------------------------------------------------------------- norms of channels-last images
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_of_channels_last_images(affine):
+    """The same as torch's in float64, with gradients and running statistics; in float32 as exact as of other images."""
+    torch.manual_seed(0)
+    ours, theirs = BatchNorm(16, affine=affine).double(), nn.BatchNorm2d(16, affine=affine).double()
+    if affine:
+        nn.init.normal_(ours.weight)
+        nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+    x, found = torch.randn(8, 16, 32, 32, dtype=torch.float64).relu(), []
+    for norm, layout in ((ours, torch.channels_last), (theirs, torch.contiguous_format)):
+        image = x.contiguous(memory_format=layout).requires_grad_()
+        y = norm(image)
+        (y * y.detach().sin()).sum().backward()
+        gradients = {name: p.grad for name, p in norm.named_parameters()}
+        found.append({"y": y, "x": image.grad, **gradients, **dict(norm.named_buffers())})
+    assert_same(*found)
+    single = nn.BatchNorm2d(16), BatchNorm(16), nn.BatchNorm2d(16)
+    layouts = torch.contiguous_format, torch.channels_last, torch.channels_last
+    exact = x.detach().var((0, 2, 3)) * 0.1 + 0.9
+    errors = []
+    for norm, layout in zip(single, layouts, strict=True):
+        norm(x.float().contiguous(memory_format=layout))
+        errors.append(float((norm.running_var.double() - exact).detach().abs().max()))
+    assert errors[1] < 3 * errors[0] < errors[2]

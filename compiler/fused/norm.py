@@ -1,0 +1,81 @@
+"""A batch norm without the digits that torch's own loses on channels-last images on the CPU.
+
+torch adds up a column of such an image number by number there: in float32 a variance of 32,768 pixels is off by a
+ten-thousandth of itself, and a network of norms carries that on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from .statistics import Statistics
+
+PIECES = 8
+"""Squares are added up piece by piece, so that they are never all stored."""
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d`; for channels-last images on the CPU, mean and variance are taken by other sums."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = x.numel() // max(x.shape[1], 1)
+        if not self.training or count < 2 or not _loses_digits(x):
+            return super().forward(x)
+        y, mean, variance = _Norm.apply(x, self.weight, self.bias, self.eps)
+        statistics = Statistics()
+        statistics.add(self, mean, variance * (count / (count - 1)), count)
+        statistics.apply()
+        result: Tensor = y
+        return result
+
+
+def _loses_digits(x: Tensor) -> bool:
+    """Whether torch would add up column by column, and can be done without."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not x.is_contiguous()
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    )
+
+
+class _Norm(torch.autograd.Function):
+    """Of (n, c, h, w), channels-last: the normed images, the means, and the biased variances, (c)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        images = x.permute(0, 2, 3, 1)
+        pixels = images.reshape(-1, images.shape[3])
+        mean = pixels.mean(0)
+        centred = pixels - mean
+        left = centred.mean(0)  # by rounding
+        mean = mean + left
+        squares = torch.stack([piece.square().sum(0) for piece in centred.chunk(PIECES)])
+        variance = squares.sum(0) / len(pixels)
+        rate = torch.rsqrt(variance + eps)
+        scale = rate if weight is None else rate * weight
+        shift = -left * scale if bias is None else bias - left * scale
+        y = torch.addcmul(shift, centred, scale, out=centred)
+        ctx.save_for_backward(x, weight, mean, rate)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return y.view(images.shape).permute(0, 3, 1, 2), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, weight, mean, rate = ctx.saved_tensors
+        wants = list(ctx.needs_input_grad[:3])
+        dx, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
+            dy, x, weight, None, None, mean, rate, True, ctx.eps, wants
+        )
+        return dx, to_weight, to_bias, None
