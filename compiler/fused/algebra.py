@@ -19,9 +19,8 @@ from torch.autograd.function import once_differentiable
 from ..graph import Columns
 from . import kernel
 from .algebra_kernel import KernelTerms
-from .algebra_torch import TorchTerms
+from .algebra_torch import Kept, TorchTerms
 from .bound import Bound, Holder, channels_last
-from .kernel import Kept
 from .program import Program, Step
 from .statistics import uses_batch
 

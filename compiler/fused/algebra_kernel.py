@@ -23,7 +23,7 @@ IDENTITY = Filter(1)
 
 
 @dataclass(frozen=True)
-class Part:
+class Served:
     """The terms of a program that the kernel computes, and what they are for it."""
 
     steps: tuple[Step, ...]
@@ -43,7 +43,7 @@ class Part:
 class Layout:
     """Where everything is that the terms of some programs read and write."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Served, ...]
     """For each program."""
     widths: tuple[int, ...]
     """How long pieces of the moments are: mean, rate and variance of one norm, then of the next."""
@@ -51,7 +51,7 @@ class Layout:
     """Those norms, each with the ones that follow it, and how many values they take the moments of."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)  # more sums than a large network has
 def layout(
     programs: tuple[Program, ...],
     shapes: tuple[torch.Size, ...],
@@ -70,30 +70,32 @@ def layout(
         eps: of each module, what a norm adds to variances.
         matrices: of each module, the first size of its weight; 0 for none.
     """
-    widths: list[int] = []
+    end, widths = 0, list[int]()
     observed: list[tuple[tuple[int, ...], int]] = []
 
     def place(norm: int | None, tied: tuple[int, ...], width: int, count: int) -> int:
         """Where the moments of a norm are."""
+        nonlocal end
         if norm is None:
             return -1
-        start = sum(widths)
         widths.extend((width, width, width))
         observed.append(((norm, *tied), count))
-        return start
+        end += 3 * width
+        return end - 3 * width
 
     parts = []
     for program in programs:
-        terms, steps, size = [], [], (0, 0, 0, 0)
-        for step in program.steps:
-            if step.is_plain or not serves(step, batch):
-                continue
+        rest = [step for step in program.steps if not step.is_plain]
+        steps = tuple(step for step in rest if serves(step, batch))
+        others = tuple(step for step in rest if not serves(step, batch))
+        terms, size = [], (0, 0, 0, 0)
+        for step in steps:
             (n, h, w, c), g = shapes[step.source], step.geometry or IDENTITY
             ho, wo = g.size(h), g.size(w)
             columns = c if step.projection is None else matrices[step.projection]
             terms.append(
                 Place(
-                    (n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, ho, wo, pitches[step.source], c),
+                    kernel.numbers((n, h, w, c), g, pitches[step.source], c),
                     columns,
                     step.relu,
                     step.source,
@@ -106,12 +108,10 @@ def layout(
                     0.0 if step.norm is None else eps[step.norm],
                 ).packed()
             )
-            steps.append(step)
             size = (n, ho, wo, columns if step.columns is None else step.columns.width)
-        others = tuple(step for step in program.steps if not step.is_plain and not serves(step, batch))
         parts.append(
-            Part(
-                tuple(steps),
+            Served(
+                steps,
                 b"".join(terms),
                 size,
                 tuple(sorted({at for step in steps for at in step.places if at >= 0})),
@@ -155,7 +155,7 @@ class KernelTerms:
 
     # ------------------------------------------------------------ forward
 
-    def forward(self, part: Part, keep: bool) -> list[Tensor | None]:
+    def forward(self, part: Served, keep: bool) -> list[Tensor | None]:
         """Begin the sum with the terms of a part; what their filters give, where that is kept."""
         bound = self.bound
         if part.plain:
@@ -188,7 +188,7 @@ class KernelTerms:
 
     # ------------------------------------------------------------ backward
 
-    def backward(self, part: Part, dy: Tensor, pitch: int, kept: Sequence[Tensor | None]) -> Tensor:
+    def backward(self, part: Served, dy: Tensor, pitch: int, kept: Sequence[Tensor | None]) -> Tensor:
         """Give all gradients of a part's terms, at ``dy`` (n, h, w, c).
 
         Returns:

@@ -12,13 +12,34 @@ projection before it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from .bound import Bound, rows
 from .depthwise import activated, cut_off, filtered, filtered_backward, put_back, scaled_sums, taken
-from .kernel import Kept
 from .program import Step
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the backward pass needs of a term, besides its inputs."""
+
+    z: Tensor | None = None
+    """What the matrix reads, (n, h', w', c); None where it is computed again."""
+    mean_before: Tensor | None = None
+    rate_before: Tensor | None = None
+    """1 / sqrt(var + eps) of the norm before the filter."""
+    mean: Tensor | None = None
+    """The mean of z."""
+    covariance: Tensor | None = None
+    """That of z, where a matrix reads it, in float64: what the matrix makes of it may cancel."""
+    rate: Tensor | None = None
+    """1 / sqrt(var + eps) of the norm."""
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        return self.z, self.mean_before, self.rate_before, self.mean, self.covariance, self.rate
 
 
 class TorchTerms:

@@ -252,26 +252,6 @@ def _pointers(tensors: Sequence[Tensor | None]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the backward pass needs of a term by torch, besides its inputs."""
-
-    z: Tensor | None = None
-    """What the matrix reads, (n, h', w', c); None where it is computed again."""
-    mean_before: Tensor | None = None
-    rate_before: Tensor | None = None
-    """1 / sqrt(var + eps) of the norm before the filter."""
-    mean: Tensor | None = None
-    """The mean of z."""
-    covariance: Tensor | None = None
-    """That of z, where a matrix reads it, in float64: what the matrix makes of it may cancel."""
-    rate: Tensor | None = None
-    """1 / sqrt(var + eps) of the norm."""
-
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        return self.z, self.mean_before, self.rate_before, self.mean, self.covariance, self.rate
-
-
-@dataclass(frozen=True)
 class Plain:
     """Terms that are their sources, (n, h, w, c) with dense rows of pixels, each times a scalar; all by address.
 
@@ -342,10 +322,15 @@ def pitch(x: Tensor) -> int:
     return found if regular and found >= c and (c == 1 or x.stride(3) == 1) else 0
 
 
+def numbers(shape: Sequence[int], geometry: Filter, x_pitch: int, z_pitch: int) -> tuple[int, ...]:
+    """The `Geometry` of kernel.cpp, for x (n, h, w, c) and what a filter makes of it."""
+    n, h, w, c = shape
+    g = geometry
+    return n, h, w, c, g.kind, g.k, g.stride, g.dilation, g.pad, g.size(h), g.size(w), x_pitch, z_pitch
+
+
 def _sizes(x: Tensor, z: Tensor, geometry: Filter) -> bytes:
-    n, h, w, c = x.shape
-    sides = (geometry.kind, geometry.k, geometry.stride, geometry.dilation, geometry.pad)
-    return struct.pack("13q", n, h, w, c, *sides, z.shape[1], z.shape[2], pitch(x), pitch(z))
+    return struct.pack("13q", *numbers(x.shape, geometry, pitch(x), pitch(z)))
 
 
 def _at(tensor: Tensor | None) -> int | None:

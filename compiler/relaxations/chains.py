@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
@@ -58,7 +59,7 @@ class Chain:
         return result
 
 
-Lines = tuple[tuple[Term, int], ...]
+Lines: TypeAlias = tuple[tuple[Term, int], ...]
 """Terms of a sum, each with the slot that it reads."""
 
 
