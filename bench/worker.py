@@ -169,7 +169,7 @@ def main() -> None:
     from contender import Contender, Step
     from peers.checkout import CheckoutError
 
-    from hdas_dsl.diagnostics import HspError
+    from hdas_dsl.text.diagnostics import HspError
 
     answers, sys.stdout = sys.stdout, sys.stderr
     contender = Contender.model_validate_json(sys.argv[1])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdas_dsl.diagnostics import HspError
 from hdas_dsl.diff import Diff
 from hdas_dsl.diff import diff as diff_modules
 from hdas_dsl.parser import parse_text
+from hdas_dsl.text.diagnostics import HspError
 
 from .errors import UsageError
 from .program import Override, compile_file, read_override
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from compiler.engine.retrain import TrainOutcome
+
     from .architectures import Architecture, Architectures, Count
-    from .engine.retrain import TrainOutcome
     from .membership import Membership
     from .runs import SearchReport
     from .supernet import Network, Relaxed

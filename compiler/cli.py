@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
 from .console import FAILED, INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE
 from .console import Parser as _Parser
@@ -231,8 +231,9 @@ def _overrides(args: argparse.Namespace) -> list[Override]:
 def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
+    from compiler.engine.errors import EngineError, Interrupted, NoDevice
+
     from .data import DataError, MissingData
-    from .engine.errors import EngineError, Interrupted, NoDevice
     from .errors import UsageError
     from .runs import dry_run, evaluate_file, search_file, train_file
 
@@ -263,13 +264,14 @@ def _run(args: argparse.Namespace, request: Request) -> int:
 
 
 def _is_main() -> bool:
-    from .engine.compute import is_main_process
+    from compiler.engine.compute import is_main_process
 
     return is_main_process()
 
 
 def _config(args: argparse.Namespace, request: Request) -> RunConfig:
-    from .passes.target import read_bytes
+    from compiler.passes.target import read_bytes
+
     from .runs import DERIVED, RunConfig
 
     out = args.out

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compiler.elaborate.numbers import BINARY, tidy
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
 from .elaborate import Copy
-from .elaborate.numbers import BINARY, tidy
 
 COSTS = ("params", "macs", "memory", "latency")
 """Quantities of a `require` that take no part in counting; `edges` and `count(Op)` do."""

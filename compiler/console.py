@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hdas_dsl.diagnostics import Diagnostic
+from hdas_dsl.text.diagnostics import Diagnostic
 
 OK, WRONG_FILE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 
 from .errors import UsageError
 

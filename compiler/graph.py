@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import networkx as nx
 
-from hdas_dsl.source import NOWHERE, Span
+from hdas_dsl.text.source import NOWHERE, Span
 
 from .symbolic import Open, Var, largest
 

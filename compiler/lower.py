@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 import networkx as nx
 from torch import fx, nn
 
+from compiler.fused.modules import WeightedSum, WeightedSums
+from compiler.fused.program import Program, place_of, program_of, weight_plan
+
 from .collection import uncollected
 from .errors import LoweringError
-from .fused.modules import WeightedSum, WeightedSums
-from .fused.program import Program, place_of, program_of, weight_plan
 from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .plugins import how_to_allow

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from compiler.elaborate.body import Elaborator
+from compiler.elaborate.core import flatten
+from compiler.elaborate.state import Fault, Silent, Text
 from hdas_dsl import ast
 from hdas_dsl.words import element_name
 
 from .elaborate import Copy, Elaborated
-from .elaborate.body import Elaborator
-from .elaborate.core import flatten
-from .elaborate.state import Fault, Silent, Text
 from .graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
 from .symbolic import Open, Var, settle, spread
 from .values import Function, Picked, Tensor

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from compiler.elaborate.state import Fault
+from compiler.elaborate.widths import Widths, solve
+
 from .decide import Decisions
-from .elaborate.state import Fault
-from .elaborate.widths import Widths, solve
 from .graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
 from .primitives import Primitive, spec_of
 from .symbolic import Open, Var, largest, settle

@@ -189,7 +189,7 @@ class BatchNorm(Primitive):
         return 2 * output[0] if attrs["affine"] else 0
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from .fused.norm import BatchNorm
+        from compiler.fused.norm import BatchNorm
 
         return BatchNorm(output[0], affine=attrs["affine"])
 

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from compiler.elaborate.body import Elaborator
+from compiler.elaborate.numbers import BINARY, tidy
+from compiler.elaborate.preferences import check_condition, read_preference
+from compiler.elaborate.state import Fault, Silent
 from hdas_dsl import ast
 from hdas_dsl.check import check
-from hdas_dsl.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.modules import Instance, Loader, Unit
 from hdas_dsl.parser import parse_expression
 from hdas_dsl.printer import print_module
-from hdas_dsl.source import NOWHERE, Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
+from hdas_dsl.text.source import NOWHERE, Span
 
 from .decide import default_decisions
 from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
-from .elaborate.body import Elaborator
-from .elaborate.numbers import BINARY, tidy
-from .elaborate.preferences import check_condition, read_preference
-from .elaborate.state import Fault, Silent
 from .equivalence import Equivalence, read_equivalence
 from .errors import UsageError
 from .requirements import unmet

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
 from .program import Override, Program, compile_file
 

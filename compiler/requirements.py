@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.costs.conditions import Entangled
+from compiler.costs.derived import derived
+from compiler.costs.formula import Costing, Formula
+from compiler.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
+from compiler.costs.tables import BadTable, Table, read_table
+from compiler.elaborate.numbers import BINARY
+from compiler.elaborate.preferences import read_total
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 
-from .costs.conditions import Entangled
-from .costs.derived import derived
-from .costs.formula import Costing, Formula
-from .costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
-from .costs.tables import BadTable, Table, read_table
 from .decide import Decisions
 from .elaborate import Elaborated, Requirement
-from .elaborate.numbers import BINARY
-from .elaborate.preferences import read_total
 from .graph import Block
 from .quantities import Total, parts
 
 if TYPE_CHECKING:
-    from .costs.optimum import Range
+    from compiler.costs.optimum import Range
 
 Truth = float | bool | None
 """The value of a part of a condition; None where it is not known."""
@@ -181,7 +181,7 @@ def spoken_of(space: Elaborated) -> list[Asked]:
 
 def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
     """Between which values the quantities of a space lie, where they are known."""
-    from .costs.optimum import Variables, range_of  # with it comes numpy
+    from compiler.costs.optimum import Variables, range_of  # with it comes numpy
 
     wanted = Requirements(space)
     variables = Variables(space.decisions)

@@ -16,18 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from compiler.costs.choose import Answer, prepare
+from compiler.data.load import Data, load_data
+from compiler.engine.loop import CHECKPOINT
+from compiler.engine.protocol import RunOptions
+from compiler.engine.retrain import TrainOutcome, evaluate, run_train
+from compiler.engine.search import SearchOutcome, run_search
+from compiler.engine.seeds import mix
 from hdas_dsl import ast
 from hdas_dsl.printer import print_module
 
-from .costs.choose import Answer, prepare
-from .data.load import Data, load_data
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .engine.loop import CHECKPOINT
-from .engine.protocol import RunOptions
-from .engine.retrain import TrainOutcome, evaluate, run_train
-from .engine.search import SearchOutcome, run_search
-from .engine.seeds import mix
 from .errors import UsageError
 from .passes import Target
 from .plugins import file_of

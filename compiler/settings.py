@@ -13,7 +13,9 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from compiler.data.specs import Cifar10, DataSpec
-from compiler.words import (
+from hdas_dsl.text.diagnostics import Diagnostic
+
+from .words import (
     Amount,
     Applied,
     Count,
@@ -29,7 +31,6 @@ from compiler.words import (
     Word,
     override,
 )
-from hdas_dsl.diagnostics import Diagnostic
 
 __all__ = ["Applied", "SearchSettings", "TrainSettings", "Value", "override", "read_search", "read_train"]
 

@@ -14,13 +14,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn, special
 
+from compiler.costs.choose import Answer, derive_within
+from compiler.costs.conditions import Entangled
+from compiler.costs.expectation import Expectation
+from compiler.costs.prices import Undefined
+from compiler.passes.estimate import held_bytes
 from hdas_dsl.ast import Sense
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
-from .costs.choose import Answer, derive_within
-from .costs.conditions import Entangled
-from .costs.expectation import Expectation
-from .costs.prices import Undefined
 from .decide import Decisions, readable
 from .elaborate import Elaborated
 from .errors import UsageError
@@ -28,7 +29,6 @@ from .graph import Decision, DecisionKind
 from .lower import hold, lower
 from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
-from .passes.estimate import held_bytes
 from .quantities import (
     Arithmetic,
     Constant,

@@ -16,8 +16,8 @@ from typing import Annotated, ClassVar, Self, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from hdas_dsl.diagnostics import Code, Diagnostic, suggest
-from hdas_dsl.source import NOWHERE, Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import NOWHERE, Span
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ They are imported when asked for, so that each command loads only what it needs.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .diagnostics import Diagnostic, HspError
+    from hdas_dsl.text.diagnostics import Diagnostic, HspError
+
     from .parser import parse_text
     from .printer import format_text, print_module
 

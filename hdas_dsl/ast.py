@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
-from .source import NOWHERE, Span
+from hdas_dsl.text.source import NOWHERE, Span
 
 
 @dataclass(frozen=True)

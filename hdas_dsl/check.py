@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import Span
+
 from . import ast
-from .diagnostics import Code, Diagnostic, suggest
 from .modules import Unit
-from .source import Span
 from .words import BUILTINS, DIMENSIONS, FAMILY_QUANTITIES, NUMERIC, QUANTITIES, WORDS, element_of
 
 LARGEST = 2**53

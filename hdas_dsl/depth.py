@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
+
 from .ast import Node
-from .diagnostics import Code, Diagnostic
-from .source import Span
 
 MAX_DEPTH = 100
 """Levels of the syntax tree, or open brackets; a pass may spend eight of Python's thousand frames on each."""

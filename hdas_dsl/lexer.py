@@ -13,9 +13,10 @@ from typing import Final
 
 from lark import Token
 
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Source, Span
+
 from .depth import MAX_DEPTH, nested_too_deeply
-from .diagnostics import Code, Diagnostic
-from .source import Source, Span
 
 RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
 """Terminals that only the layout reads, not the grammar."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import Source, Span
+
 from . import ast
-from .diagnostics import Code, Diagnostic, suggest
 from .parser import parse
-from .source import Source, Span
 
 LIBRARY = Path(__file__).resolve().parent.parent / "spaces"
 """The spaces shipped inside the installed package; they lie beside this package in a checkout and when installed."""

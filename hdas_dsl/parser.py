@@ -14,12 +14,13 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.text.source import Source, Span
+
 from . import ast
 from .cache import cache_folder
 from .depth import check_depth
-from .diagnostics import Code, Diagnostic, HspError
 from .lexer import BROKEN, END, LINE, NOTE, RAW_TERMINALS, TOP_WORDS, lay_out, span_of
-from .source import Source, Span
 from .syntax_errors import explain
 
 VERSION = 1

@@ -7,9 +7,10 @@ from typing import Final
 
 from lark import Token
 
-from .diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import Source, Span
+
 from .lexer import BODY_WORDS, END, LINE, NOTE, OPERATORS, SETTING_WORDS, TOP_WORDS, span_of, words
-from .source import Source, Span
 
 _COMPARISONS: Final = words("== != < <= > >= in")
 _EXPRESSION: Final = frozenset({"NAME", "NUMBER", "STRING", "LPAR"})

@@ -19,9 +19,9 @@ from compiler.passes.flatten import flatten
 from compiler.settings import By
 from compiler.values import Function, Value
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import HspError
 from hdas_dsl.modules import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.printer import print_module
+from hdas_dsl.text.diagnostics import HspError
 
 SPACES = LIBRARY
 

@@ -24,7 +24,7 @@ from compiler.primitives import PRIMITIVES
 from compiler.quantities import Total
 from compiler.requirements import Asked, Requirements
 from compiler.supernet import Network
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
 QUANTITIES = ("params", "macs", "memory")
 

@@ -19,7 +19,7 @@ from compiler.costs.prices import Undefined
 from compiler.elaborate import Elaborated
 from compiler.quantities import Total
 from compiler.requirements import Asked, Requirements
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
 
 def ranged(searched: Elaborated, name: str) -> Range:

@@ -40,7 +40,7 @@ from compiler.data.specs import (
 )
 from compiler.data.transforms import Cutout, RandomMirror, RandomShift
 from compiler.settings import Applied, read_search
-from hdas_dsl.source import NOWHERE
+from hdas_dsl.text.source import NOWHERE
 
 CIFAR_MEAN, CIFAR_STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
 

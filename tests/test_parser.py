@@ -14,10 +14,10 @@ from strategies import SMALL, modules
 from hdas_dsl import ast
 from hdas_dsl.ast import Binary, Call, Choice, If, Item, Name, Number, Pick, Pipe, Take, Tuple, Unary
 from hdas_dsl.depth import MAX_DEPTH, check_depth
-from hdas_dsl.diagnostics import Code, HspError
 from hdas_dsl.parser import _lark, parse, parse_expression, parse_text
 from hdas_dsl.printer import print_expression, print_module
-from hdas_dsl.source import Source
+from hdas_dsl.text.diagnostics import Code, HspError
+from hdas_dsl.text.source import Source
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").rglob("*.hsp"))
 

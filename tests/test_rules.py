@@ -15,7 +15,7 @@ from compiler.elaborate import Elaborated
 from compiler.graph import DecisionKind
 from compiler.rules import best_path, decided
 from compiler.settings import BestPath, By, Strongest
-from hdas_dsl.diagnostics import HspError
+from hdas_dsl.text.diagnostics import HspError
 
 TRELLIS = """\
 hsp 1

@@ -37,8 +37,8 @@ from compiler.settings import (
     read_train,
 )
 from compiler.words import Named, Setting, Word, menu_of, names_of
-from hdas_dsl.diagnostics import Code, Diagnostic
-from hdas_dsl.source import NOWHERE, Source, Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import NOWHERE, Source, Span
 
 
 def parse(text: str) -> dict[str, tuple[Value, Span]]:

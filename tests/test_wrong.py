@@ -8,7 +8,7 @@ import pytest
 from golden import check
 
 from compiler.program import compile_file
-from hdas_dsl.diagnostics import Code, Diagnostic
+from hdas_dsl.text.diagnostics import Code, Diagnostic
 
 FOLDER = Path(__file__).parent / "wrong"
 FILES = sorted(FOLDER.glob("*.hsp"))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
-from ..equivalence import Equivalence, equivalence
+from compiler.equivalence import Equivalence, equivalence
+
 from .listing import Architectures
 from .unique import Alike, Unclear, unique
 

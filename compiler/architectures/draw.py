@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from ..errors import UsageError
+from compiler.errors import UsageError
+
 from .limits import Limits, Verdict
 from .listing import Architecture, Architectures
 

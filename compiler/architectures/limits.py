@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.counting import Left
+from compiler.elaborate import Elaborated, Frame, Requirement
+from compiler.errors import UsageError
+from compiler.program import Program, compile_file
+from compiler.requirements import shortfall
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import HspError
 from hdas_dsl.printer import print_expression
-
-from ..counting import Left
-from ..elaborate import Elaborated, Frame, Requirement
-from ..errors import UsageError
-from ..program import Program, compile_file
-from ..requirements import shortfall
+from hdas_dsl.text.diagnostics import HspError
 
 if TYPE_CHECKING:
     from .listing import Architecture

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+from compiler.circuit import Circuit, way
+from compiler.counting import Left, counted
+from compiler.decide import Decisions, default_decisions
+from compiler.derivation import derive_module
+from compiler.elaborate import Elaborated
+from compiler.errors import UsageError
+from compiler.graph import Decision
+from compiler.program import Program
+from compiler.provenance import origin, section
+from compiler.request import Request
 from hdas_dsl.printer import print_module
 
-from ..circuit import Circuit, way
-from ..counting import Left, counted
-from ..decide import Decisions, default_decisions
-from ..derivation import derive_module
-from ..elaborate import Elaborated
-from ..errors import UsageError
-from ..graph import Decision
-from ..program import Program
-from ..provenance import origin, section
-from ..request import Request
 from .limits import Limits
 
 Choices = tuple[Decisions, ...]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..decide import Decisions
-from ..elaborate import Copy, Elaborated
-from ..equivalence import Dead, Equivalence, Identity, Sums, Zero
-from ..graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
-from ..symbolic import Open, Var, settle
-from ..values import Tensor
+from compiler.decide import Decisions
+from compiler.elaborate import Copy, Elaborated
+from compiler.equivalence import Dead, Equivalence, Identity, Sums, Zero
+from compiler.graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
+from compiler.symbolic import Open, Var, settle
+from compiler.values import Tensor
 
 Label = tuple[object, ...]
 

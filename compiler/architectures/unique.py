@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
 
-from ..circuit import Circuit, narrowed, way
-from ..counting import counted
-from ..decide import Decisions
-from ..elaborate import Copy, Elaborated
-from ..equivalence import Compare, Equivalence, Identity, Zero
-from ..errors import UsageError
-from ..graph import Block, Call, DecisionKind, Mix, Payload, Prim
-from ..symbolic import Var
+from compiler.circuit import Circuit, narrowed, way
+from compiler.counting import counted
+from compiler.decide import Decisions
+from compiler.elaborate import Copy, Elaborated
+from compiler.equivalence import Compare, Equivalence, Identity, Zero
+from compiler.errors import UsageError
+from compiler.graph import Block, Call, DecisionKind, Mix, Payload, Prim
+from compiler.symbolic import Var
+
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
 from .writing import written

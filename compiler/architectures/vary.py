@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from hdas_dsl.diagnostics import HspError
+from compiler.circuit import agreement, best_way, way_of
+from compiler.decide import Decisions
+from compiler.derivation.presence import settle
+from compiler.errors import UsageError
+from compiler.graph import Decision, DecisionKind
+from compiler.membership import located
+from compiler.request import Request
+from hdas_dsl.text.diagnostics import HspError
 
-from ..circuit import agreement, best_way, way_of
-from ..decide import Decisions
-from ..derivation.presence import settle
-from ..errors import UsageError
-from ..graph import Decision, DecisionKind
-from ..membership import located
-from ..request import Request
 from .draw import TRIES, Nearest
 from .listing import Architecture, Architectures, Choices, Part, completed
 

@@ -19,10 +19,11 @@ from itertools import product
 
 import numpy as np
 
-from ..decide import Decisions, default_decisions, strongest
-from ..errors import UsageError
-from ..requirements import Requirements, shown
-from ..settings import By
+from compiler.decide import Decisions, default_decisions, strongest
+from compiler.errors import UsageError
+from compiler.requirements import Requirements, shown
+from compiler.settings import By
+
 from .conditions import Entangled, Monomial
 from .labels import Labels, Numbers, joined
 from .limits import Column, columns

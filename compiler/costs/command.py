@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hdas_dsl.diagnostics import HspError
-
-from ..console import INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE, Parser, show, trouble
+from compiler.console import INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE, Parser, show, trouble
+from hdas_dsl.text.diagnostics import HspError
 
 if TYPE_CHECKING:
-    from ..elaborate import Elaborated
-    from ..program import Program
+    from compiler.elaborate import Elaborated
+    from compiler.program import Program
+
     from .tables import Table
 
 SLOWEST = 5
@@ -45,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
-    from ..errors import LoweringError, UsageError
+    from compiler.errors import LoweringError, UsageError
+
     from .prices import Undefined
     from .tables import BadTable
 
@@ -65,9 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> int:
-    from ..errors import UsageError
-    from ..program import read_override
-    from ..request import Request
+    from compiler.errors import UsageError
+    from compiler.program import read_override
+    from compiler.request import Request
+
     from .formula import Costing
     from .measured import Conditions, calibration, measure, measure_whole, operations
     from .optimum import Variables, range_of

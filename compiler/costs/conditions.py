@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from compiler.cost import is_auxiliary
+from compiler.decide import Decisions
+from compiler.elaborate.state import Text
+from compiler.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
 from hdas_dsl.words import element_of
-
-from ..cost import is_auxiliary
-from ..decide import Decisions
-from ..elaborate.state import Text
-from ..graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
 
 Literal: TypeAlias = "tuple[str, int]"
 """An item of a decision: true where the decision takes it."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from compiler.decide import Decisions
+from compiler.derivation import derive_module
+from compiler.elaborate import Elaborated, elaborate
+from compiler.values import Function
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import HspError
 from hdas_dsl.modules import Loader
 from hdas_dsl.printer import print_module
-
-from ..decide import Decisions
-from ..derivation import derive_module
-from ..elaborate import Elaborated, elaborate
-from ..values import Function
+from hdas_dsl.text.diagnostics import HspError
 
 
 def derived(space: Elaborated, chosen: Decisions) -> Elaborated:

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..graph import Decision
+from compiler.graph import Decision
+
 from .formula import Formula
 
 

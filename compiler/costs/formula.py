@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from hdas_dsl.diagnostics import HspError
+from compiler.decide import Decisions
+from compiler.derivation.presence import absent
+from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.state import Text
+from compiler.graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
+from compiler.plugins import how_to_allow
+from compiler.primitives import spec_of
+from compiler.symbolic import MOST, Var, settle
+from compiler.values import Bundle, Compose, Function, Partial, Value
+from hdas_dsl.text.diagnostics import HspError
 
-from ..decide import Decisions
-from ..derivation.presence import absent
-from ..elaborate import Elaborated, elaborate
-from ..elaborate.state import Text
-from ..graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
-from ..plugins import how_to_allow
-from ..primitives import spec_of
-from ..symbolic import MOST, Var, settle
-from ..values import Bundle, Compose, Function, Partial, Value
 from .conditions import ALWAYS, Conditions, Entangled, Monomial, holds
 from .prices import Amount, Application, Price, Undefined, sizes
 

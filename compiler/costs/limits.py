@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from compiler.elaborate import Requirement
+from compiler.requirements import Asked, asked, quantities, value
 from hdas_dsl import ast
-
-from ..elaborate import Requirement
-from ..requirements import Asked, asked, quantities, value
 
 
 @dataclass(frozen=True)

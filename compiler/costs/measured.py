@@ -18,12 +18,13 @@ from statistics import median
 import torch
 from torch import fx, nn
 
-from ..decide import strongest
-from ..elaborate import Elaborated
-from ..lower import lower
-from ..passes import FLATTEN, run_passes
-from ..passes.rewrite import without_dead
-from ..settings import By
+from compiler.decide import strongest
+from compiler.elaborate import Elaborated
+from compiler.lower import lower
+from compiler.passes import FLATTEN, run_passes
+from compiler.passes.rewrite import without_dead
+from compiler.settings import By
+
 from .derived import derived
 from .formula import Costing
 from .optimum import Variables, minimum

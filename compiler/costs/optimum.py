@@ -19,8 +19,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..decide import Decisions
-from ..graph import Decision, DecisionKind
+from compiler.decide import Decisions
+from compiler.graph import Decision, DecisionKind
+
 from .conditions import Literal, Monomial
 from .formula import Formula
 from .prices import Amount

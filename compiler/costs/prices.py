@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from ..graph import Shape
-from ..primitives import FLOAT32, PRIMITIVES, Ints, Primitive
-from ..quantities import Total
-from ..symbolic import Open
-from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Value
+from compiler.graph import Shape
+from compiler.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
+from compiler.quantities import Total
+from compiler.symbolic import Open
+from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
+
 from .tables import Table
 
 Amount: TypeAlias = "int | float"

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..decide import Decisions
-from ..graph import Decision, DecisionKind
-from ..settings import By
+from compiler.decide import Decisions
+from compiler.graph import Decision, DecisionKind
+from compiler.settings import By
+
 from .conditions import Monomial, holds
 
 

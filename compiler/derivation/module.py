@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from compiler.decide import Decisions
+from compiler.elaborate import Copy, Elaborated, Frame
+from compiler.graph import DecisionKind, Shape
+from compiler.symbolic import Open
+from compiler.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from hdas_dsl import ast
 from hdas_dsl.modules import Entity, Instance, Namespace, Replacement, Unit
-from hdas_dsl.source import NOWHERE, Span
+from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.words import ELEMENT
 
-from ..decide import Decisions
-from ..elaborate import Copy, Elaborated, Frame
-from ..graph import DecisionKind, Shape
-from ..symbolic import Open
-from ..values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle
 from .residual import Residual

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hdas_dsl.diagnostics import Code, Diagnostic, HspError
-
-from ..decide import Decisions
-from ..elaborate import Elaborated
-from ..elaborate.core import flatten
-from ..graph import Mix, Prim, SpaceGraph, Weigh
-from ..values import Picked, Tensor, Value
+from compiler.decide import Decisions
+from compiler.elaborate import Elaborated
+from compiler.elaborate.core import flatten
+from compiler.graph import Mix, Prim, SpaceGraph, Weigh
+from compiler.values import Picked, Tensor, Value
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
 
 @dataclass(frozen=True)

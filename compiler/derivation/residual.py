@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from compiler.elaborate import Frame, Option
+from compiler.elaborate.core import flatten, is_tensors
+from compiler.elaborate.numbers import BINARY, tidy
+from compiler.graph import DecisionKind
+from compiler.values import Builtin, Bundle, Function, Picked, Tensor, Value
 from hdas_dsl import ast
-from hdas_dsl.source import Span
+from hdas_dsl.text.source import Span
 from hdas_dsl.words import element_name
 
-from ..elaborate import Frame, Option
-from ..elaborate.core import flatten, is_tensors
-from ..elaborate.numbers import BINARY, tidy
-from ..graph import DecisionKind
-from ..values import Builtin, Bundle, Function, Picked, Tensor, Value
 from .presence import Presence
 
 Rename = Callable[[str, Frame], "ast.Expr | None"]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.formula import Mention, Product
+from compiler.graph import Block, Call, Input, Prim, Shape
+from compiler.plugins import find
+from compiler.primitives import PRIMITIVES
+from compiler.symbolic import Open, Var
+from compiler.values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 from hdas_dsl import ast
 from hdas_dsl.check import name_span
-from hdas_dsl.diagnostics import Code, suggest
-from hdas_dsl.source import Span
+from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.source import Span
 
-from ..formula import Mention, Product
-from ..graph import Block, Call, Input, Prim, Shape
-from ..plugins import find
-from ..primitives import PRIMITIVES
-from ..symbolic import Open, Var
-from ..values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text

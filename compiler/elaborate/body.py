@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from compiler.formula import Mention, Product
+from compiler.graph import Block, Decision, DecisionKind, Input, Shape
+from compiler.quantities import Preference
+from compiler.symbolic import MOST, Var
+from compiler.values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from hdas_dsl import ast
 from hdas_dsl.check import name_span
-from hdas_dsl.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.modules import Instance
-from hdas_dsl.source import Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import Span
 from hdas_dsl.words import element_name, element_of
 
-from ..formula import Mention, Product
-from ..graph import Block, Decision, DecisionKind, Input, Shape
-from ..quantities import Preference
-from ..symbolic import MOST, Var
-from ..values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .apply import Applying
 from .choose import is_numeric
 from .core import flatten

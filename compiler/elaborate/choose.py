@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from compiler.formula import Choose, Decide, Product
+from compiler.graph import Decision, DecisionKind, Mix, Prim, Weigh
+from compiler.symbolic import MOST, Var
+from compiler.values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code
 from hdas_dsl.printer import print_expression
-from hdas_dsl.source import Span
+from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.text.source import Span
 
-from ..formula import Choose, Decide, Product
-from ..graph import Decision, DecisionKind, Mix, Prim, Weigh
-from ..symbolic import MOST, Var
-from ..values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 from .core import Core, callable_name, flatten
 from .numbers import tidy
 from .state import Decided, Fault, Frame, Option, Text

@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from compiler.formula import Factor, Product, given
+from compiler.graph import Block, Decision, Extent, Mix, Shape
+from compiler.symbolic import MOST, Open, TooLarge, Var, lift, settle, spread
+from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic
-from hdas_dsl.source import Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
 
-from ..formula import Factor, Product, given
-from ..graph import Block, Decision, Extent, Mix, Shape
-from ..symbolic import MOST, Open, TooLarge, Var, lift, settle, spread
-from ..values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from .state import Copy, Fault, Frame, Silent, Text
 
 DEPTH = 200

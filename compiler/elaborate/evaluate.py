@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, suggest
-from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
-from hdas_dsl.source import Span
-from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
-
-from ..graph import DecisionKind, Prim, Shape, Weigh
-from ..symbolic import Open, TooLarge, Var, lift
-from ..values import (
+from compiler.graph import DecisionKind, Prim, Shape, Weigh
+from compiler.symbolic import Open, TooLarge, Var, lift
+from compiler.values import (
     UNKNOWN,
     Builtin,
     Bundle,
@@ -30,6 +24,12 @@ from ..values import (
     kind,
     shown,
 )
+from hdas_dsl import ast
+from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
+from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.source import Span
+from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
+
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors, plural
 from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy

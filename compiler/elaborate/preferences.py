@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, suggest
-from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, element_of
-
-from ..graph import Decision, DecisionKind
-from ..quantities import (
+from compiler.graph import Decision, DecisionKind
+from compiler.quantities import (
     Arithmetic,
     Constant,
     Depth,
@@ -22,8 +18,12 @@ from ..quantities import (
     Quantity,
     Total,
 )
-from ..symbolic import Var
-from ..values import Value
+from compiler.symbolic import Var
+from compiler.values import Value
+from hdas_dsl import ast
+from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, element_of
+
 from .state import Family, Fault, Text
 
 Plain = Callable[[ast.Expr, Text], Value]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from compiler.formula import Product
+from compiler.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
+from compiler.quantities import Preference
+from compiler.values import UNKNOWN, Bundle, Tensor, Value
 from hdas_dsl import ast
-from hdas_dsl.diagnostics import Code, Diagnostic
 from hdas_dsl.modules import Instance
-from hdas_dsl.source import Span
-
-from ..formula import Product
-from ..graph import Block, Decision, Node, Payload, Shape, SpaceGraph
-from ..quantities import Preference
-from ..values import UNKNOWN, Bundle, Tensor, Value
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
 
 
 class Fault(Exception):

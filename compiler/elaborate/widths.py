@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hdas_dsl.diagnostics import Code
-from hdas_dsl.source import Span
+from compiler.graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
+from compiler.symbolic import Open
+from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.text.source import Span
 
-from ..graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
-from ..symbolic import Open
 from .state import Fault
 
 Widths = Mapping[Open, int]

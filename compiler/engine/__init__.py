@@ -1,11 +1,11 @@
 """Running a search or a training: steps, epochs, checkpoints, reports. Knows networks only by `protocol`."""
 
-from compiler.engine.compute import is_main_process
-from compiler.engine.errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
-from compiler.engine.protocol import RunOptions, Searchable, Trainable
-from compiler.engine.records import EpochRecord
-from compiler.engine.retrain import TrainOutcome, evaluate, run_train
-from compiler.engine.search import SearchOutcome, run_search
+from .compute import is_main_process
+from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from .protocol import RunOptions, Searchable, Trainable
+from .records import EpochRecord
+from .retrain import TrainOutcome, evaluate, run_train
+from .search import SearchOutcome, run_search
 
 __all__ = [
     "CheckpointError",

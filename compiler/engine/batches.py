@@ -9,9 +9,10 @@ from torch.utils.data import Dataset, Subset
 
 from compiler.data.load import loader
 from compiler.data.source import Batch
-from compiler.engine.compute import Compute
-from compiler.engine.errors import EngineError
-from compiler.engine.seeds import mix
+
+from .compute import Compute
+from .errors import EngineError
+from .seeds import mix
 
 
 class Batches:

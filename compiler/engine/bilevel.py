@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from compiler.engine.gradients import PLAIN, Gradients, frozen
-from compiler.engine.seeds import Randomness
+from .gradients import PLAIN, Gradients, frozen
+from .seeds import Randomness
 
 Loss = Callable[[], Tensor]
 """Computes a loss at the present weights and alphas."""

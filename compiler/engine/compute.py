@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compiler.engine.errors import NoDevice
-from compiler.engine.gradients import Gradients, LossScale
+from .errors import NoDevice
+from .gradients import Gradients, LossScale
 
 
 def is_main_process() -> bool:

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from compiler.engine.records import EpochRecord
-from compiler.engine.report import Plan, Sink, line, number
+from .records import EpochRecord
+from .report import Plan, Sink, line, number
 
 
 def display(title: str, console: Console | None = None) -> Sink:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from compiler.engine.records import EpochRecord
-from compiler.engine.report import Plan, line
+from .records import EpochRecord
+from .report import Plan, line
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -11,16 +11,16 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from compiler.engine.batches import Batches
-from compiler.engine.compute import Compute, deterministic
-from compiler.engine.errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
-from compiler.engine.gradients import finite
-from compiler.engine.protocol import RunOptions
-from compiler.engine.records import EpochRecord
-from compiler.engine.report import Plan, Report
-from compiler.engine.seeds import mix, seed_all
-from compiler.engine.signals import Stop
-from compiler.engine.state import State
+from .batches import Batches
+from .compute import Compute, deterministic
+from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from .gradients import finite
+from .protocol import RunOptions
+from .records import EpochRecord
+from .report import Plan, Report
+from .seeds import mix, seed_all
+from .signals import Stop
+from .state import State
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compiler.engine.compute import Compute
+from .compute import Compute
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from compiler.engine.compute import Compute
-from compiler.engine.protocol import RunOptions
-from compiler.engine.records import EpochRecord
+from .compute import Compute
+from .protocol import RunOptions
+from .records import EpochRecord
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Report:
     @classmethod
     def of(cls, run: RunOptions, compute: Compute) -> Report:
         """The sinks that a run asks for: log, history, events, and a display unless it is to be quiet."""
-        from compiler.engine.display import display
-        from compiler.engine.logs import Events, History, Log
+        from .display import display
+        from .logs import Events, History, Log
 
         if not compute.main:
             return cls([])

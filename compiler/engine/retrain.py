@@ -12,18 +12,19 @@ from torch.utils.data import Dataset
 
 from compiler.data.load import Data
 from compiler.data.source import Batch
-from compiler.engine import checkpoint
-from compiler.engine.batches import Batches
-from compiler.engine.bilevel import descend
-from compiler.engine.compute import PRECISIONS, Compute, deterministic
-from compiler.engine.loop import drive, measure
-from compiler.engine.optimizers import optimizer, set_rate
-from compiler.engine.protocol import RunOptions, Trainable
-from compiler.engine.records import EpochRecord, Meter
-from compiler.engine.report import Report
-from compiler.engine.seeds import mix
-from compiler.engine.state import State, named
 from compiler.settings import TrainSettings
+
+from . import checkpoint
+from .batches import Batches
+from .bilevel import descend
+from .compute import PRECISIONS, Compute, deterministic
+from .loop import drive, measure
+from .optimizers import optimizer, set_rate
+from .protocol import RunOptions, Trainable
+from .records import EpochRecord, Meter
+from .report import Report
+from .seeds import mix
+from .state import State, named
 
 WEIGHTS = "weights.safetensors"
 

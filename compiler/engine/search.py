@@ -11,18 +11,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from compiler.data.load import Data, halves
-from compiler.engine.batches import Batches
-from compiler.engine.bilevel import Bilevel, total
-from compiler.engine.compute import PRECISIONS, Compute
-from compiler.engine.errors import EngineError
-from compiler.engine.loop import drive
-from compiler.engine.optimizers import optimizer, set_rate
-from compiler.engine.protocol import RunOptions, Searchable
-from compiler.engine.records import EpochRecord, Meter
-from compiler.engine.report import Report
-from compiler.engine.seeds import mix
-from compiler.engine.state import State, named
 from compiler.settings import Epoch, Order, Preferences, SearchSettings, Sgd
+
+from .batches import Batches
+from .bilevel import Bilevel, total
+from .compute import PRECISIONS, Compute
+from .errors import EngineError
+from .loop import drive
+from .optimizers import optimizer, set_rate
+from .protocol import RunOptions, Searchable
+from .records import EpochRecord, Meter
+from .report import Report
+from .seeds import mix
+from .state import State, named
 
 Batch = tuple[Tensor, Tensor]
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from compiler.engine import checkpoint
-from compiler.engine.compute import Compute
-from compiler.engine.errors import CheckpointError
-from compiler.engine.records import EpochRecord, Meter
+from . import checkpoint
+from .compute import Compute
+from .errors import CheckpointError
+from .records import EpochRecord, Meter
 
 FORMAT = 1
 

@@ -15,15 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..elaborate import Elaborated
-from ..errors import LoweringError
-from ..graph import Input, Prim, SpaceGraph
-from ..lower import lower
-from ..passes import STRUCTURAL, run_passes
-from ..passes.flatten import flatten
-from ..passes.rewrite import without_dead
-from ..primitives import PRIMITIVES
-from ..supernet import Network
+from compiler.elaborate import Elaborated
+from compiler.errors import LoweringError
+from compiler.graph import Input, Prim, SpaceGraph
+from compiler.lower import lower
+from compiler.passes import STRUCTURAL, run_passes
+from compiler.passes.flatten import flatten
+from compiler.passes.rewrite import without_dead
+from compiler.primitives import PRIMITIVES
+from compiler.supernet import Network
+
 from .text import write
 
 PREFIX = "network."

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import LoweringError
-from ..graph import Prim
-from ..primitives import PRIMITIVES, Activation, decided
+from compiler.errors import LoweringError
+from compiler.graph import Prim
+from compiler.primitives import PRIMITIVES, Activation, decided
+
 from .outline import Step
 
 if TYPE_CHECKING:

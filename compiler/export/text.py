@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from .. import modules as helpers
-from ..graph import Block
+from compiler import modules as helpers
+from compiler.graph import Block
+
 from .classes import Class, Param, Plan, Unit, Writer, identifier, unique
 from .outline import Outline, leaves, outline
 from .spell import ATOM, HELPERS, SUM, Arg, Figure, New, Ref, Term

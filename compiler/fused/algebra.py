@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..graph import Columns
+from compiler.graph import Columns
+
 from . import kernel
 from .algebra_kernel import KernelTerms
 from .algebra_torch import Kept, TorchTerms

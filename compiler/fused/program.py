@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from ..graph import Columns, Decision, Part, Share, Sum, Term, Weigh
-from ..primitives import decided
+from compiler.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
+from compiler.primitives import decided
+
 from .kernel import Filter, Kind
 
 

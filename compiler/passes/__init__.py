@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hdas_dsl.diagnostics import suggest
+from compiler.collection import uncollected
+from compiler.errors import UsageError
+from compiler.graph import SpaceGraph
+from hdas_dsl.text.diagnostics import suggest
 
-from ..collection import uncollected
-from ..errors import UsageError
-from ..graph import SpaceGraph
 from .absorb import absorb
 from .accumulate import accumulate
 from .batch import batch

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import Item, Node, SpaceGraph, Sum, Sums
+from compiler.graph import Item, Node, SpaceGraph, Sum, Sums
+
 from .rewrite import rebuild
 
 

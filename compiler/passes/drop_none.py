@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.graph import Mix, Node, Prim, SpaceGraph, Weigh
+
 from .rewrite import rebuild
 
 

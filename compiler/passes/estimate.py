@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
-from ..primitives import decided, spec_of
+from compiler.graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
+from compiler.primitives import decided, spec_of
+
 from .target import Machine, Target
 
 BYTES = 4

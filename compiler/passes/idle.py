@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..graph import Node, Prim, SpaceGraph
+from compiler.graph import Node, Prim, SpaceGraph
+
 from .rewrite import rebuild
 from .target import Target
 

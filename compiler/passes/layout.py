@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..graph import Input, Node, Prim, SpaceGraph
+from compiler.graph import Input, Node, Prim, SpaceGraph
+
 from .rewrite import is_image, rebuild
 
 

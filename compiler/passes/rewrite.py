@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..graph import Node, Part, Prim, SpaceGraph
+from compiler.graph import Node, Part, Prim, SpaceGraph
+
 from .target import Target
 
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]

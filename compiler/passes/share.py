@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..graph import Node, Prim, SpaceGraph
-from ..primitives import PRIMITIVES
+from compiler.graph import Node, Prim, SpaceGraph
+from compiler.primitives import PRIMITIVES
+
 from .rewrite import rebuild
 
 

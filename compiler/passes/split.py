@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ..graph import Node, Share, SpaceGraph, Sum, Term
+from compiler.graph import Node, Share, SpaceGraph, Sum, Term
+
 from .rewrite import rebuild
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from ..graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+
 from .rewrite import reader_counts
 
 MayTake = Callable[[Node, Node], bool]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ..elaborate import Elaborated
-from ..passes import Target
-from ..settings import Gumbel, Sample, SearchSettings, Softmax
-from ..supernet import Relaxed, Supernet
+from compiler.elaborate import Elaborated
+from compiler.passes import Target
+from compiler.settings import Gumbel, Sample, SearchSettings, Softmax
+from compiler.supernet import Relaxed, Supernet
+
 from .gumbel import HardGumbel, SoftGumbel, Temperature
 from .onepath import OnePath
 from .sample import Sampled

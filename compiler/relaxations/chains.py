@@ -14,16 +14,16 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from ..fused import kernel
-from ..fused.algebra import weighted_sums
-from ..fused.bound import parameters_of
-from ..fused.modules import holders_of, is_plain_torch, operation_by_operation
-from ..fused.program import Program, program_of
-from ..fused.statistics import uses_batch
-from ..graph import Columns, Node, Part, Prim, Shape, Sum, Term
-from ..onepath import Step
-from ..passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
-from ..passes.target import CPU_WITH_KERNEL, Target
+from compiler.fused import kernel
+from compiler.fused.algebra import weighted_sums
+from compiler.fused.bound import parameters_of
+from compiler.fused.modules import holders_of, is_plain_torch, operation_by_operation
+from compiler.fused.program import Program, program_of
+from compiler.fused.statistics import uses_batch
+from compiler.graph import Columns, Node, Part, Prim, Shape, Sum, Term
+from compiler.onepath import Step
+from compiler.passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
+from compiler.passes.target import CPU_WITH_KERNEL, Target
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from ..decide import Decisions, strongest
-from ..graph import Decision, DecisionKind
-from ..settings import By
+from compiler.decide import Decisions, strongest
+from compiler.graph import Decision, DecisionKind
+from compiler.settings import By
 
 Logits = dict[str, Tensor]
 """One number for each item of every decision with alphas, by path."""

@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..decide import Decisions
-from ..elaborate import Elaborated
-from ..graph import Mix, Weigh
-from ..modules import joint
-from ..onepath import Step
-from ..passes import Target
-from ..settings import Derivation, Schedule
-from ..supernet import Supernet, mixing, one_hot
-from ..symbolic import Var
+from compiler.decide import Decisions
+from compiler.elaborate import Elaborated
+from compiler.graph import Mix, Weigh
+from compiler.modules import joint
+from compiler.onepath import Step
+from compiler.passes import Target
+from compiler.settings import Derivation, Schedule
+from compiler.supernet import Supernet, mixing, one_hot
+from compiler.symbolic import Var
+
 from .draws import Logits, noise
 from .onepath import OnePath
 

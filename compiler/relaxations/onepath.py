@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..costs.choose import Answer, derive_within
-from ..decide import Decisions
-from ..elaborate import Elaborated
-from ..errors import UsageError
-from ..onepath import Nothing
-from ..rules import best_path, decided
-from ..settings import Derivation
-from ..supernet import Relaxed
+from compiler.costs.choose import Answer, derive_within
+from compiler.decide import Decisions
+from compiler.elaborate import Elaborated
+from compiler.errors import UsageError
+from compiler.onepath import Nothing
+from compiler.rules import best_path, decided
+from compiler.settings import Derivation
+from compiler.supernet import Relaxed
+
 from .draws import Logits, drawn, log_probability, logits, noise
 from .operations import Operations
 

@@ -16,15 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..decide import Decisions
-from ..errors import LoweringError
-from ..graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
-from ..lower import attribute, tree
-from ..onepath import Dims, Path, Paths, Step, bounds
-from ..passes.flatten import flatten
-from ..passes.share import share as share_equal
-from ..primitives import Primitive, spec_of
-from ..symbolic import Open, Var, largest
+from compiler.decide import Decisions
+from compiler.errors import LoweringError
+from compiler.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.lower import attribute, tree
+from compiler.onepath import Dims, Path, Paths, Step, bounds
+from compiler.passes.flatten import flatten
+from compiler.passes.share import share as share_equal
+from compiler.primitives import Primitive, spec_of
+from compiler.symbolic import Open, Var, largest
+
 from .chains import Call, chained
 
 CACHED = 64

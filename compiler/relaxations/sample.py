@@ -13,9 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
-from ..decide import Decisions
-from ..elaborate import Elaborated
-from ..settings import Derivation, Draws
+from compiler.decide import Decisions
+from compiler.elaborate import Elaborated
+from compiler.settings import Derivation, Draws
+
 from .draws import Logits
 from .onepath import Draw, OnePath
 

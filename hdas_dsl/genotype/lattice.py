@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..diagnostics import Code, Diagnostic
-from ..source import Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
+
 from .model import Dag, Edge, Lattice
 
 _EDGE = re.compile(r"\s*(?P<op>[^~|+\s]+)~(?P<source>[0-9]{1,9})\s*")

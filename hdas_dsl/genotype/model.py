@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..source import NOWHERE, Span
+from hdas_dsl.text.source import NOWHERE, Span
 
 
 @dataclass(frozen=True, order=True)

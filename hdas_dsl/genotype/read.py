@@ -13,8 +13,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..diagnostics import Code, Diagnostic, suggest
-from ..source import Source, Span
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.source import Source, Span
+
 from .lattice import read_lattice
 from .model import Cells, Dag, Edge, Genotype, Part, Stages
 

