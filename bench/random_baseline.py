@@ -25,7 +25,7 @@ from compiler.request import Request
 from compiler.runs import RunConfig, search_file, train_file
 from compiler.settings import By
 from hdas_dsl.modules import LIBRARY
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 
 def found(name: str, folder: Path, changes: Sequence[str]) -> Path:

@@ -33,7 +33,7 @@ from compiler.settings import SearchSettings, override
 from compiler.supernet import Network
 from compiler.values import Function
 from hdas_dsl.modules import Entity, Loader
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 Step = Callable[[], None]
 

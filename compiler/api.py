@@ -100,7 +100,7 @@ def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
     Raises:
         UsageError: no architecture does, or that cannot be seen to.
     """
-    from hdas_dsl.printer import print_module
+    from hdas_dsl.tree.printer import print_module
 
     from .derivation import derive_module
 

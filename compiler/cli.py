@@ -355,7 +355,7 @@ def format_main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", metavar="FILE", help="files to rewrite, or - for standard input to output")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a file would change")
     args = parser.parse_args(argv)
-    from hdas_dsl.printer import format_text
+    from hdas_dsl.tree.printer import format_text
 
     code = OK
     for name in args.files:
@@ -410,7 +410,7 @@ def import_main(argv: Sequence[str] | None = None) -> int:
     args = import_parser().parse_args(argv)
     from hdas_dsl.genotype import read_genotype
     from hdas_dsl.genotype.build import Misfit, build
-    from hdas_dsl.printer import print_module
+    from hdas_dsl.tree.printer import print_module
 
     from .errors import UsageError
 
@@ -451,8 +451,8 @@ def _genotype_text(given: str) -> tuple[str, str]:
 
 def _surroundings(args: argparse.Namespace) -> Surroundings:
     """What stands around the genotype, as the options say."""
-    from hdas_dsl import ast
     from hdas_dsl.genotype.build import Surroundings
+    from hdas_dsl.tree import ast
 
     from .errors import UsageError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compiler.elaborate.numbers import BINARY, tidy
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.tree import ast
 
 from .elaborate import Copy
 

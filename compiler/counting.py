@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hdas_dsl import ast
+from hdas_dsl.tree import ast
 
 from .circuit import Circuit, either
 from .conditions import Uncountable, amount, of_cost, quantity

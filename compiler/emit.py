@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hdas_dsl.dump import dump
 from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.tree.dump import dump
 
 from .dot import dot
 from .elaborate import Elaborated

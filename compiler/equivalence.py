@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.tree import ast
 
 from .errors import UsageError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hdas_dsl import ast
 from hdas_dsl.genotype import Cells, Dag, Genotype, Lattice, Part, Stages, spell
 from hdas_dsl.genotype.build import (
     CELL_SPACE,
@@ -20,6 +19,7 @@ from hdas_dsl.genotype.build import (
 from hdas_dsl.genotype.frame import Unsaid, dag_of
 from hdas_dsl.modules import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree import ast
 
 from .elaborate import Copy, Elaborated
 

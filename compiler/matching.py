@@ -13,8 +13,8 @@ from itertools import product
 from compiler.elaborate.body import Elaborator
 from compiler.elaborate.core import flatten
 from compiler.elaborate.state import Fault, Silent, Text
-from hdas_dsl import ast
-from hdas_dsl.words import element_name
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import element_name
 
 from .elaborate import Copy, Elaborated
 from .graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh

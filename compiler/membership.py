@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hdas_dsl import ast
 from hdas_dsl.modules import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree import ast
 
 from .circuit import way_of
 from .conditions import Uncountable

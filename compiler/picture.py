@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from hdas_dsl.words import element_of
+from hdas_dsl.tree.words import element_of
 
 from .elaborate import Elaborated
 from .graph import Block, Call, Decision, DecisionKind, Extent, Input, Mix, Node, Payload, Prim, Shape, SpaceGraph

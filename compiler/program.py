@@ -15,13 +15,13 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
-from hdas_dsl import ast
 from hdas_dsl.check import check
 from hdas_dsl.modules import Instance, Loader, Unit
 from hdas_dsl.parser import parse_expression
-from hdas_dsl.printer import print_module
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.text.source import NOWHERE, Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_module
 
 from .decide import default_decisions
 from .derivation import derive_module

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hdas_dsl import ast
 from hdas_dsl.modules import Unit
 from hdas_dsl.parser import parse_expression
+from hdas_dsl.tree import ast
 
 from .program import Program
 

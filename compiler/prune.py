@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
-from hdas_dsl import ast
+from hdas_dsl.tree import ast
 
 from .circuit import ONE, Circuit, Made, both, either
 from .conditions import Uncountable, quantity

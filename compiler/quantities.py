@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-from hdas_dsl.ast import Sense
+from hdas_dsl.tree.ast import Sense
 
 
 class DepthForm(Enum):

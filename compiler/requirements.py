@@ -18,8 +18,8 @@ from compiler.costs.prices import Amount, Application, Latency, Price, Undefined
 from compiler.costs.tables import BadTable, Table, read_table
 from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.tree import ast
 
 from .decide import Decisions
 from .elaborate import Elaborated, Requirement

@@ -23,8 +23,8 @@ from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
 from compiler.engine.search import SearchOutcome, run_search
 from compiler.engine.seeds import mix
-from hdas_dsl import ast
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated

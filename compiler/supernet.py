@@ -19,8 +19,8 @@ from compiler.costs.conditions import Entangled
 from compiler.costs.expectation import Expectation
 from compiler.costs.prices import Undefined
 from compiler.passes.estimate import held_bytes
-from hdas_dsl.ast import Sense
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree.ast import Sense
 
 from .decide import Decisions, readable
 from .elaborate import Elaborated

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from hdas_dsl import ast
 from hdas_dsl.modules import Instance
+from hdas_dsl.tree import ast
 
 from .graph import Shape
 from .symbolic import Open, Var

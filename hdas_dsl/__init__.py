@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hdas_dsl.text.diagnostics import Diagnostic, HspError
+    from hdas_dsl.tree.printer import format_text, print_module
 
     from .parser import parse_text
-    from .printer import format_text, print_module
 
 __all__ = ["Diagnostic", "HspError", "format_text", "parse_text", "print_module"]
 
 _HOMES = {
-    "Diagnostic": "diagnostics",
-    "HspError": "diagnostics",
-    "format_text": "printer",
+    "Diagnostic": "text.diagnostics",
+    "HspError": "text.diagnostics",
+    "format_text": "tree.printer",
     "parse_text": "parser",
-    "print_module": "printer",
+    "print_module": "tree.printer",
 }
 
 

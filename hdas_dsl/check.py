@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
+from hdas_dsl.tree.words import BUILTINS, DIMENSIONS, FAMILY_QUANTITIES, NUMERIC, QUANTITIES, WORDS, element_of
 
-from . import ast
 from .modules import Unit
-from .words import BUILTINS, DIMENSIONS, FAMILY_QUANTITIES, NUMERIC, QUANTITIES, WORDS, element_of
+from .tree import ast
 
 LARGEST = 2**53
 """Numbers beyond this are not exact everywhere."""

@@ -19,7 +19,7 @@ from itertools import groupby, zip_longest
 from pathlib import PurePosixPath
 from typing import TypeVar, cast
 
-from .ast import (
+from hdas_dsl.tree.ast import (
     Arg,
     Aux,
     Binary,
@@ -64,7 +64,7 @@ from .ast import (
     Unary,
     Use,
 )
-from .printer import print_expression
+from hdas_dsl.tree.printer import print_expression
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Node)

@@ -15,8 +15,7 @@ from lark import Token
 
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Source, Span
-
-from .depth import MAX_DEPTH, nested_too_deeply
+from hdas_dsl.tree.depth import MAX_DEPTH, nested_too_deeply
 
 RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
 """Terminals that only the layout reads, not the grammar."""

@@ -15,8 +15,8 @@ from typing import TypeAlias
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Source, Span
 
-from . import ast
 from .parser import parse
+from .tree import ast
 
 LIBRARY = Path(__file__).resolve().parent.parent / "spaces"
 """The spaces shipped inside the installed package; they lie beside this package in a checkout and when installed."""

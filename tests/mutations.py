@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 
-from hdas_dsl import ast
 from hdas_dsl.parser import parse_expression
+from hdas_dsl.tree import ast
 
 
 def _words(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from hdas_dsl import ast
+from hdas_dsl.tree import ast
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from compiler.errors import UsageError
 from compiler.graph import DecisionKind
 from compiler.membership import membership_of
 from compiler.request import Request
-from hdas_dsl.printer import format_text
+from hdas_dsl.tree.printer import format_text
 
 ROOT = Path(__file__).parent.parent
 SPACES = ROOT / "spaces"

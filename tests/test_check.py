@@ -18,9 +18,9 @@ from compiler.program import compile_file
 from hdas_dsl.check import check
 from hdas_dsl.modules import LIBRARY, Loader, Unit
 from hdas_dsl.parser import parse_text
-from hdas_dsl.printer import print_module
 from hdas_dsl.text.diagnostics import Code, Diagnostic
-from hdas_dsl.words import NUMERIC, QUANTITIES, element_name, element_of
+from hdas_dsl.tree.printer import print_module
+from hdas_dsl.tree.words import NUMERIC, QUANTITIES, element_name, element_of
 
 SPACES = sorted(LIBRARY.rglob("*.hsp"))
 

@@ -17,8 +17,8 @@ from compiler.passes.flatten import flatten
 from compiler.program import Program, compile_file
 from compiler.report import cardinality
 from compiler.request import Request
-from hdas_dsl.printer import format_text, print_module
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree.printer import format_text, print_module
 
 PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp")
 FILES = sorted(path.name for path in SPACES.glob("*.hsp") if path.name not in PHASED)

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import modules
 
-from hdas_dsl.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
 from hdas_dsl.diff import Change, Diff, Kind, diff
 from hdas_dsl.parser import parse_text
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
+from hdas_dsl.tree.printer import print_module
 
 ROOT = Path(__file__).parent.parent
 PAIRS = sorted((ROOT / "tests/diff").glob("*.left.hsp"))

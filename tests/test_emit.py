@@ -19,9 +19,9 @@ from compiler.errors import UsageError
 from compiler.passes import PASSES
 from compiler.picture import Picture, Role, Spot, pictures
 from compiler.program import Program, compile_file
-from hdas_dsl.ast import CopyName
-from hdas_dsl.dump import dump
 from hdas_dsl.modules import LIBRARY
+from hdas_dsl.tree.ast import CopyName
+from hdas_dsl.tree.dump import dump
 
 HERE = Path(__file__).parent / "emit"
 GOLDEN = [("space", kind) for kind in KINDS if kind != "passes"] + [

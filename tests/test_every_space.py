@@ -18,7 +18,7 @@ from compiler.relaxations import HardGumbel, Temperature, relaxed
 from compiler.settings import Constant, Sample, SearchSettings
 from compiler.supernet import Network
 from hdas_dsl.parser import parse_text
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 FILES = sorted(path.name for path in SPACES.glob("*.hsp"))
 ARGUMENTS = {"c": 2, "wide": 0.2, "classes": 3, "stages": 2, "stacks": 2, "layers": 3, "n": 1}

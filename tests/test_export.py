@@ -23,9 +23,9 @@ from compiler.export import ExportError, ExportKind, ExportReport, core, export
 from compiler.settings import By
 from compiler.supernet import Network
 from compiler.values import Function
-from hdas_dsl import ast
 from hdas_dsl.modules import LIBRARY, Loader
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_module
 
 HERE = Path(__file__).parent
 

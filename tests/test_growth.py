@@ -20,7 +20,7 @@ from compiler.summary import show
 from hdas_dsl.check import check
 from hdas_dsl.modules import Loader
 from hdas_dsl.parser import parse_text
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 HEAD = """\
 hsp 1

@@ -22,7 +22,7 @@ from compiler.program import Program, compile_file, read_override
 from compiler.quantities import Depth, DepthForm, Length
 from compiler.report import cardinality, describe
 from compiler.supernet import Network, Supernet, measure, mixing
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 CELL = 1_037_664_180
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import SMALL, modules
 
-from hdas_dsl import ast
-from hdas_dsl.ast import Binary, Call, Choice, If, Item, Name, Number, Pick, Pipe, Take, Tuple, Unary
-from hdas_dsl.depth import MAX_DEPTH, check_depth
 from hdas_dsl.parser import _lark, parse, parse_expression, parse_text
-from hdas_dsl.printer import print_expression, print_module
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.text.source import Source
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.ast import Binary, Call, Choice, If, Item, Name, Number, Pick, Pipe, Take, Tuple, Unary
+from hdas_dsl.tree.depth import MAX_DEPTH, check_depth
+from hdas_dsl.tree.printer import print_expression, print_module
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").rglob("*.hsp"))
 
@@ -318,5 +318,8 @@ def test_the_grammar_is_strict() -> None:
 
 
 def test_parsing_needs_no_torch() -> None:
-    code = "import sys, hdas_dsl.parser, hdas_dsl.printer; assert not {'torch', 'networkx', 'numpy'} & set(sys.modules)"
+    code = (
+        "import sys, hdas_dsl.parser, hdas_dsl.tree.printer; "
+        "assert not {'torch', 'networkx', 'numpy'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

@@ -14,7 +14,7 @@ from compiler import api, cli
 from compiler.costs import command
 from compiler.errors import LoweringError
 from compiler.plugins import find
-from hdas_dsl.printer import format_text
+from hdas_dsl.tree.printer import format_text
 
 TEXT = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0]

@@ -9,10 +9,10 @@ from golden import check
 from hypothesis import given, settings
 from strategies import expressions, modules
 
-from hdas_dsl import ast
 from hdas_dsl.parser import parse_expression, parse_text
-from hdas_dsl.printer import WIDTH, format_text, print_expression, print_module
 from hdas_dsl.text.diagnostics import Code, HspError
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import WIDTH, format_text, print_expression, print_module
 
 HERE = Path(__file__).parent
 PROGRAMS = sorted((HERE / "programs").rglob("*.hsp"))

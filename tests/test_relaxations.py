@@ -41,9 +41,9 @@ from compiler.settings import (
 )
 from compiler.supernet import Supernet, mixing
 from compiler.words import Applied
-from hdas_dsl.printer import print_module
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE
+from hdas_dsl.tree.printer import print_module
 
 NET = """\
 hsp 1

@@ -12,9 +12,9 @@ from compiler.elaborate import Elaborated, Frame, Requirement
 from compiler.errors import UsageError
 from compiler.program import Program, compile_file
 from compiler.requirements import shortfall
-from hdas_dsl import ast
-from hdas_dsl.printer import print_expression
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_expression
 
 if TYPE_CHECKING:
     from .listing import Architecture

@@ -20,7 +20,7 @@ from compiler.graph import Decision
 from compiler.program import Program
 from compiler.provenance import origin, section
 from compiler.request import Request
-from hdas_dsl.printer import print_module
+from hdas_dsl.tree.printer import print_module
 
 from .limits import Limits
 

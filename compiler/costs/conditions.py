@@ -14,7 +14,7 @@ from compiler.cost import is_auxiliary
 from compiler.decide import Decisions
 from compiler.elaborate.state import Text
 from compiler.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
-from hdas_dsl.words import element_of
+from hdas_dsl.tree.words import element_of
 
 Literal: TypeAlias = "tuple[str, int]"
 """An item of a decision: true where the decision takes it."""

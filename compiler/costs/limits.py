@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from compiler.elaborate import Requirement
 from compiler.requirements import Asked, asked, quantities, value
-from hdas_dsl import ast
+from hdas_dsl.tree import ast
 
 
 @dataclass(frozen=True)

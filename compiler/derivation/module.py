@@ -13,10 +13,10 @@ from compiler.elaborate import Copy, Elaborated, Frame
 from compiler.graph import DecisionKind, Shape
 from compiler.symbolic import Open
 from compiler.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
-from hdas_dsl import ast
 from hdas_dsl.modules import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.text.source import NOWHERE, Span
-from hdas_dsl.words import ELEMENT
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import ELEMENT
 
 from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle

@@ -14,9 +14,9 @@ from compiler.elaborate.core import flatten, is_tensors
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.graph import DecisionKind
 from compiler.values import Builtin, Bundle, Function, Picked, Tensor, Value
-from hdas_dsl import ast
 from hdas_dsl.text.source import Span
-from hdas_dsl.words import element_name
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import element_name
 
 from .presence import Presence
 

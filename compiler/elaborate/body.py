@@ -9,12 +9,12 @@ from compiler.graph import Block, Decision, DecisionKind, Input, Shape
 from compiler.quantities import Preference
 from compiler.symbolic import MOST, Var
 from compiler.values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
-from hdas_dsl import ast
 from hdas_dsl.check import name_span
 from hdas_dsl.modules import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
-from hdas_dsl.words import element_name, element_of
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import element_name, element_of
 
 from .apply import Applying
 from .choose import is_numeric

@@ -6,10 +6,10 @@ from compiler.formula import Choose, Decide, Product
 from compiler.graph import Decision, DecisionKind, Mix, Prim, Weigh
 from compiler.symbolic import MOST, Var
 from compiler.values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
-from hdas_dsl import ast
-from hdas_dsl.printer import print_expression
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_expression
 
 from .core import Core, callable_name, flatten
 from .numbers import tidy

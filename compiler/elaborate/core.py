@@ -11,9 +11,9 @@ from compiler.formula import Factor, Product, given
 from compiler.graph import Block, Decision, Extent, Mix, Shape
 from compiler.symbolic import MOST, Open, TooLarge, Var, lift, settle, spread
 from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
 
 from .state import Copy, Fault, Frame, Silent, Text
 

@@ -24,11 +24,11 @@ from compiler.values import (
     kind,
     shown,
 )
-from hdas_dsl import ast
 from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
-from hdas_dsl.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
 
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors, plural

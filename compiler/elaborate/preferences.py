@@ -20,9 +20,9 @@ from compiler.quantities import (
 )
 from compiler.symbolic import Var
 from compiler.values import Value
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, suggest
-from hdas_dsl.words import FAMILY_QUANTITIES, QUANTITIES, element_of
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import FAMILY_QUANTITIES, QUANTITIES, element_of
 
 from .state import Family, Fault, Text
 

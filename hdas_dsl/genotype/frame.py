@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from hdas_dsl import ast
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
-from hdas_dsl.words import element_name, element_of
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import element_name, element_of
 
 from .model import Dag, Edge
 

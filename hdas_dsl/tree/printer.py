@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
+from hdas_dsl.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
 
 from . import ast
 from .depth import check_depth
-from .parser import parse_text
-from .pretty import SPACE, Doc, Group, Hang, Nest, brackets, join, render
+from .layout import SPACE, Doc, Group, Hang, Nest, brackets, join, render
 
 WIDTH: Final = 120
 
