@@ -127,7 +127,7 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     from compiler.report import describe
     from hdas_dsl.check import check
     from hdas_dsl.modules import Loader
-    from hdas_dsl.parser import parse_text
+    from hdas_dsl.parse.parser import parse_text
     from hdas_dsl.tree.printer import print_module
 
     seconds: dict[str, float] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdas_dsl.diff import Diff
 from hdas_dsl.diff import diff as diff_modules
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
 
 from .errors import UsageError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hdas_dsl.modules import Unit
-from hdas_dsl.parser import parse_expression
+from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
 
 from .program import Program

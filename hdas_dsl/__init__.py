@@ -8,10 +8,9 @@ They are imported when asked for, so that each command loads only what it needs.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hdas_dsl.parse.parser import parse_text
     from hdas_dsl.text.diagnostics import Diagnostic, HspError
     from hdas_dsl.tree.printer import format_text, print_module
-
-    from .parser import parse_text
 
 __all__ = ["Diagnostic", "HspError", "format_text", "parse_text", "print_module"]
 
@@ -19,7 +18,7 @@ _HOMES = {
     "Diagnostic": "text.diagnostics",
     "HspError": "text.diagnostics",
     "format_text": "tree.printer",
-    "parse_text": "parser",
+    "parse_text": "parse.parser",
     "print_module": "tree.printer",
 }
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Source, Span
 
-from .parser import parse
 from .tree import ast
 
 LIBRARY = Path(__file__).resolve().parent.parent / "spaces"

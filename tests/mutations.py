@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from hdas_dsl.parser import parse_expression
+from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
 
 

@@ -17,7 +17,7 @@ from compiler.elaborate.numbers import COMPUTE
 from compiler.program import compile_file
 from hdas_dsl.check import check
 from hdas_dsl.modules import LIBRARY, Loader, Unit
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.tree.printer import print_module
 from hdas_dsl.tree.words import NUMERIC, QUANTITIES, element_name, element_of

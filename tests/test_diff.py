@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from strategies import modules
 
 from hdas_dsl.diff import Change, Diff, Kind, diff
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
 from hdas_dsl.tree.printer import print_module
 

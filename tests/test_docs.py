@@ -11,7 +11,7 @@ import pytest
 from compiler.cli import compile_main, diff_main
 from compiler.program import compile_file, plain
 from compiler.report import cardinality
-from hdas_dsl.parser import parse_expression
+from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree.printer import format_text
 
 DOCS = Path(__file__).parent.parent / "docs"

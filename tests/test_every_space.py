@@ -17,7 +17,7 @@ from compiler.program import Phase, Program, compile_file, read_override
 from compiler.relaxations import HardGumbel, Temperature, relaxed
 from compiler.settings import Constant, Sample, SearchSettings
 from compiler.supernet import Network
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 
 FILES = sorted(path.name for path in SPACES.glob("*.hsp"))

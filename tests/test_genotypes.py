@@ -26,7 +26,7 @@ from compiler.program import Program, compile_file
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell
 from hdas_dsl.genotype.build import LATTICE_NAMES, Surroundings, build
 from hdas_dsl.modules import LIBRARY
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 

@@ -19,7 +19,7 @@ from compiler.report import describe, digits, power
 from compiler.summary import show
 from hdas_dsl.check import check
 from hdas_dsl.modules import Loader
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 
 HEAD = """\

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import SMALL, modules
 
-from hdas_dsl.parser import _lark, parse, parse_expression, parse_text
+from hdas_dsl.parse.parser import _lark, parse, parse_expression, parse_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.text.source import Source
 from hdas_dsl.tree import ast
@@ -314,12 +314,12 @@ def test_the_grammar_is_strict() -> None:
     import lark
 
     options = {**vars(_lark().options)["options"], "strict": True}
-    lark.Lark.open("grammar.lark", rel_to=sys.modules["hdas_dsl.parser"].__file__, **options)
+    lark.Lark.open("grammar.lark", rel_to=sys.modules["hdas_dsl.parse.parser"].__file__, **options)
 
 
 def test_parsing_needs_no_torch() -> None:
     code = (
-        "import sys, hdas_dsl.parser, hdas_dsl.tree.printer; "
+        "import sys, hdas_dsl.parse.parser, hdas_dsl.tree.printer; "
         "assert not {'torch', 'networkx', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

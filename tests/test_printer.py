@@ -9,7 +9,7 @@ from golden import check
 from hypothesis import given, settings
 from strategies import expressions, modules
 
-from hdas_dsl.parser import parse_expression, parse_text
+from hdas_dsl.parse.parser import parse_expression, parse_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import WIDTH, format_text, print_expression, print_module

@@ -21,7 +21,7 @@ from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program import compile_file, read_override
 from compiler.report import cardinality
-from hdas_dsl.parser import parse_expression
+from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

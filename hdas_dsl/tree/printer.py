@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
-from hdas_dsl.parser import parse_text
+from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
 
 from . import ast

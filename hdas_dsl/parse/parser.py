@@ -14,14 +14,14 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
+from hdas_dsl.cache import cache_folder
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import Source, Span
+from hdas_dsl.tree import ast
 from hdas_dsl.tree.depth import check_depth
 
-from .cache import cache_folder
 from .lexer import BROKEN, END, LINE, NOTE, RAW_TERMINALS, TOP_WORDS, lay_out, span_of
 from .syntax_errors import explain
-from .tree import ast
 
 VERSION = 1
 

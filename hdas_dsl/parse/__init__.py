@@ -1,0 +1,1 @@
+"""Text to syntax tree: lexer, grammar, recovery from errors, and their explanation."""
