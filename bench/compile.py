@@ -125,8 +125,8 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     from compiler.passes import PASSES
     from compiler.program import compile_file
     from compiler.report import describe
-    from hdas_dsl.check import check
-    from hdas_dsl.modules import Loader
+    from hdas_dsl.check.checker import check
+    from hdas_dsl.files import Loader
     from hdas_dsl.parse.parser import parse_text
     from hdas_dsl.tree.printer import print_module
 

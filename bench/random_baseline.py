@@ -24,7 +24,7 @@ from compiler.program import read_override
 from compiler.request import Request
 from compiler.runs import RunConfig, search_file, train_file
 from compiler.settings import By
-from hdas_dsl.modules import LIBRARY
+from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module
 
 

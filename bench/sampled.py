@@ -32,7 +32,7 @@ from compiler.relaxations import OnePath, relaxed
 from compiler.settings import SearchSettings, override
 from compiler.supernet import Network
 from compiler.values import Function
-from hdas_dsl.modules import Entity, Loader
+from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module
 
 Step = Callable[[], None]

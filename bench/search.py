@@ -36,7 +36,7 @@ from compiler.passes import FLATTEN, PASSES
 from compiler.program import Phase, read_override
 from compiler.request import Request
 from compiler.supernet import Supernet
-from hdas_dsl.modules import LIBRARY
+from hdas_dsl.files import LIBRARY
 
 
 class Part(StrEnum):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdas_dsl.diff import Diff
-from hdas_dsl.diff import diff as diff_modules
+from hdas_dsl.diff.differ import Diff
+from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
 

@@ -332,7 +332,7 @@ def diff_main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("right", type=Path)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
-    from hdas_dsl.diff import diff
+    from hdas_dsl.diff.differ import diff
     from hdas_dsl.parse.parser import parse_text
 
     modules = []

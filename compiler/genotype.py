@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.genotype import Cells, Dag, Genotype, Lattice, Part, Stages, spell
 from hdas_dsl.genotype.build import (
     CELL_SPACE,
@@ -16,8 +17,7 @@ from hdas_dsl.genotype.build import (
     frame_in,
     read_file,
 )
-from hdas_dsl.genotype.frame import Unsaid, dag_of
-from hdas_dsl.modules import LIBRARY, Entity, Instance, Loader
+from hdas_dsl.genotype.template import Unsaid, dag_of
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 

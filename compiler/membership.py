@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hdas_dsl.modules import Entity, Instance
+from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 

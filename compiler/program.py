@@ -15,8 +15,8 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
-from hdas_dsl.check import check
-from hdas_dsl.modules import Instance, Loader, Unit
+from hdas_dsl.check.checker import check
+from hdas_dsl.files import Instance, Loader, Unit
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.text.source import NOWHERE, Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hdas_dsl.modules import Unit
+from hdas_dsl.files import Unit
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from hdas_dsl.modules import Instance
+from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
 
 from .graph import Shape

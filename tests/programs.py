@@ -18,7 +18,7 @@ from compiler.graph import Prim
 from compiler.passes.flatten import flatten
 from compiler.settings import By
 from compiler.values import Function, Value
-from hdas_dsl.modules import LIBRARY, Entity, Instance, Loader
+from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

@@ -20,7 +20,7 @@ from compiler.formula import Choose, Decide, Factor, Given, Mention, Product, Wa
 from compiler.formula import given as written_given
 from compiler.report import cardinality
 from compiler.values import Function
-from hdas_dsl.modules import Entity, Instance, Loader
+from hdas_dsl.files import Entity, Instance, Loader
 from hdas_dsl.tree import ast
 from tests.random_spaces import Plan, plans
 

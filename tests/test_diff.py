@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import modules
 
-from hdas_dsl.diff import Change, Diff, Kind, diff
+from hdas_dsl.diff.differ import Change, Diff, Kind, diff
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
 from hdas_dsl.tree.printer import print_module
@@ -245,7 +245,7 @@ def test_values() -> None:
 
 
 def test_imports_little() -> None:
-    code = "import sys, hdas_dsl.diff; print(*sys.modules)"
+    code = "import sys, hdas_dsl.diff.differ; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert not {"rich", "torch", "networkx", "compiler"} & set(loaded.split())
 

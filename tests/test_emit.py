@@ -19,7 +19,7 @@ from compiler.errors import UsageError
 from compiler.passes import PASSES
 from compiler.picture import Picture, Role, Spot, pictures
 from compiler.program import Program, compile_file
-from hdas_dsl.modules import LIBRARY
+from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.ast import CopyName
 from hdas_dsl.tree.dump import dump
 

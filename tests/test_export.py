@@ -23,7 +23,7 @@ from compiler.export import ExportError, ExportKind, ExportReport, core, export
 from compiler.settings import By
 from compiler.supernet import Network
 from compiler.values import Function
-from hdas_dsl.modules import LIBRARY, Loader
+from hdas_dsl.files import LIBRARY, Loader
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 

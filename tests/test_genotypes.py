@@ -23,9 +23,9 @@ from compiler.cli import compile_main, import_main
 from compiler.genotype import genotype_of
 from compiler.membership import membership
 from compiler.program import Program, compile_file
+from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell
 from hdas_dsl.genotype.build import LATTICE_NAMES, Surroundings, build
-from hdas_dsl.modules import LIBRARY
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

@@ -17,8 +17,8 @@ from compiler.passes import PASSES, Pass
 from compiler.program import compile_file
 from compiler.report import describe, digits, power
 from compiler.summary import show
-from hdas_dsl.check import check
-from hdas_dsl.modules import Loader
+from hdas_dsl.check.checker import check
+from hdas_dsl.files import Loader
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 

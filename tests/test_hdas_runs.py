@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from compiler.cli import compile_main
 from compiler.data.load import load_data
 from compiler.data.specs import Folder
-from hdas_dsl.modules import LIBRARY
+from hdas_dsl.files import LIBRARY
 
 PHASES = """hsp 1
 use "hdas_digits.hsp"

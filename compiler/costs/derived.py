@@ -6,7 +6,7 @@ from compiler.decide import Decisions
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.values import Function
-from hdas_dsl.modules import Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

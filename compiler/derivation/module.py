@@ -13,7 +13,7 @@ from compiler.elaborate import Copy, Elaborated, Frame
 from compiler.graph import DecisionKind, Shape
 from compiler.symbolic import Open
 from compiler.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
-from hdas_dsl.modules import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT

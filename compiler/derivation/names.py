@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from hdas_dsl.modules import Instance, Replacement, Unit
+from hdas_dsl.files import Instance, Replacement, Unit
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
 

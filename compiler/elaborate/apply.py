@@ -10,7 +10,7 @@ from compiler.plugins import find
 from compiler.primitives import PRIMITIVES
 from compiler.symbolic import Open, Var
 from compiler.values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
-from hdas_dsl.check import name_span
+from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast

@@ -9,8 +9,8 @@ from compiler.graph import Block, Decision, DecisionKind, Input, Shape
 from compiler.quantities import Preference
 from compiler.symbolic import MOST, Var
 from compiler.values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
-from hdas_dsl.check import name_span
-from hdas_dsl.modules import Instance
+from hdas_dsl.check.checker import name_span
+from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast

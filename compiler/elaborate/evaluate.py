@@ -24,7 +24,7 @@ from compiler.values import (
     kind,
     shown,
 )
-from hdas_dsl.modules import Entity, Found, Instance, Namespace, Replacement
+from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast

@@ -9,7 +9,7 @@ from compiler.formula import Product
 from compiler.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
 from compiler.quantities import Preference
 from compiler.values import UNKNOWN, Bundle, Tensor, Value
-from hdas_dsl.modules import Instance
+from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast

@@ -10,6 +10,6 @@ what is imported is the space with its decisions made, as if a search had derive
 
 from .model import Cells, Dag, Edge, Genotype, Lattice, Part, Stages
 from .read import read_genotype
-from .spell import spell
+from .write import spell
 
 __all__ = ["Cells", "Dag", "Edge", "Genotype", "Lattice", "Part", "Stages", "read_genotype", "spell"]

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hdas_dsl.modules import LIBRARY, Entity, Instance, Loader, Namespace
+from hdas_dsl.files import LIBRARY, Entity, Instance, Loader, Namespace
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.tree import ast
 
-from .frame import Frame, fill, frame_of, is_node
 from .model import Cells, Dag, Edge, Genotype, Stages
+from .template import Frame, fill, frame_of, is_node
 
 LATTICE_NAMES = {
     "none": "none",

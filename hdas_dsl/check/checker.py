@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
+from hdas_dsl.files import Unit
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, DIMENSIONS, FAMILY_QUANTITIES, NUMERIC, QUANTITIES, WORDS, element_of
-
-from .modules import Unit
-from .tree import ast
 
 LARGEST = 2**53
 """Numbers beyond this are not exact everywhere."""

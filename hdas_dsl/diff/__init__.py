@@ -1,0 +1,1 @@
+"""Differences of two programs, by definition, line and choice path."""
