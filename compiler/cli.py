@@ -108,8 +108,9 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
     """`hdas-compile`."""
     words = sys.argv[1:] if argv is None else argv
     args = compile_parser().parse_args(words)
+    from compiler.util.errors import LoweringError, UsageError
+
     from .data import MissingData
-    from .errors import LoweringError, UsageError
 
     try:
         return _compile(args)
@@ -130,7 +131,7 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compile(args: argparse.Namespace) -> int:
-    from .errors import UsageError
+    from compiler.util.errors import UsageError
 
     request = _request(args)
     if args.search or args.train or args.eval is not None:
@@ -194,7 +195,8 @@ def _explore(args: argparse.Namespace, request: Request) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from .errors import UsageError
+    from compiler.util.errors import UsageError
+
     from .program import read_override
 
     overrides = _overrides(args)
@@ -232,9 +234,9 @@ def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
     from compiler.engine.errors import EngineError, Interrupted, NoDevice
+    from compiler.util.errors import UsageError
 
     from .data import DataError, MissingData
-    from .errors import UsageError
     from .runs import dry_run, evaluate_file, search_file, train_file
 
     config = _config(args, request)
@@ -305,7 +307,8 @@ def _passes(names: str) -> tuple[str, ...]:
 
 
 def _membership(args: argparse.Namespace, request: Request) -> int:
-    from .errors import UsageError
+    from compiler.util.errors import UsageError
+
     from .membership import membership_of
 
     if not args.space.is_file():
@@ -408,11 +411,10 @@ def import_parser() -> argparse.ArgumentParser:
 def import_main(argv: Sequence[str] | None = None) -> int:
     """`hdas-import`."""
     args = import_parser().parse_args(argv)
+    from compiler.util.errors import UsageError
     from hdas_dsl.genotype import read_genotype
     from hdas_dsl.genotype.build import Misfit, build
     from hdas_dsl.tree.printer import print_module
-
-    from .errors import UsageError
 
     try:
         text, name = _genotype_text(args.genotype)
@@ -437,7 +439,7 @@ def import_main(argv: Sequence[str] | None = None) -> int:
 
 def _genotype_text(given: str) -> tuple[str, str]:
     """The text of a genotype, and what messages call it."""
-    from .errors import UsageError
+    from compiler.util.errors import UsageError
 
     if given == "-":
         return sys.stdin.read(), "<stdin>"
@@ -451,10 +453,9 @@ def _genotype_text(given: str) -> tuple[str, str]:
 
 def _surroundings(args: argparse.Namespace) -> Surroundings:
     """What stands around the genotype, as the options say."""
+    from compiler.util.errors import UsageError
     from hdas_dsl.genotype.build import Surroundings
     from hdas_dsl.tree import ast
-
-    from .errors import UsageError
 
     image = None
     if args.input is not None:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.tree import ast
-
-from .errors import UsageError
 
 
 class Identity(Enum):

@@ -17,9 +17,9 @@ from torch import fx, nn
 
 from compiler.fused.modules import WeightedSum, WeightedSums
 from compiler.fused.program import Program, place_of, program_of, weight_plan
+from compiler.util.errors import LoweringError
+from compiler.util.gc_pause import uncollected
 
-from .collection import uncollected
-from .errors import LoweringError
 from .graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from .modules import joint, masked, row_sums, weighted_sum
 from .plugins import how_to_allow

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .errors import LoweringError
+from compiler.util.errors import LoweringError
+
 from .primitives import Ints, Primitive
 
 if TYPE_CHECKING:

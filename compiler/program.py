@@ -15,6 +15,7 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
+from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
 from hdas_dsl.parse.parser import parse_expression
@@ -27,7 +28,6 @@ from .decide import default_decisions
 from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .equivalence import Equivalence, read_equivalence
-from .errors import UsageError
 from .requirements import unmet
 from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from .values import Function, Partial, Space

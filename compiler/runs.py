@@ -23,12 +23,12 @@ from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
 from compiler.engine.search import SearchOutcome, run_search
 from compiler.engine.seeds import mix
+from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .errors import UsageError
 from .passes import Target
 from .plugins import file_of
 from .program import Phase, Program

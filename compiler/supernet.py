@@ -19,12 +19,12 @@ from compiler.costs.conditions import Entangled
 from compiler.costs.expectation import Expectation
 from compiler.costs.prices import Undefined
 from compiler.passes.estimate import held_bytes
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
 
 from .decide import Decisions, readable
 from .elaborate import Elaborated
-from .errors import UsageError
 from .graph import Decision, DecisionKind
 from .lower import hold, lower
 from .modules import DropPath

@@ -17,10 +17,10 @@ from scipy.stats import chisquare
 
 from compiler.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.circuit import All, Either, Made, best_way, both, either, way
-from compiler.errors import UsageError
 from compiler.graph import DecisionKind
 from compiler.membership import membership_of
 from compiler.request import Request
+from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import format_text
 
 ROOT = Path(__file__).parent.parent

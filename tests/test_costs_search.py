@@ -10,11 +10,11 @@ import pytest
 
 from compiler import api
 from compiler.costs.choose import derive_within
-from compiler.errors import UsageError
 from compiler.program import compile_file
 from compiler.report import facts
 from compiler.requirements import Asked, Requirements, quantities
 from compiler.settings import By
+from compiler.util.errors import UsageError
 
 DIGITS = """\
 hsp 1

@@ -15,10 +15,10 @@ from golden import check
 from compiler.dot import dot
 from compiler.elaborate import Elaborated
 from compiler.emit import KINDS, emit, emit_program
-from compiler.errors import UsageError
 from compiler.passes import PASSES
 from compiler.picture import Picture, Role, Spot, pictures
 from compiler.program import Program, compile_file
+from compiler.util.errors import UsageError
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.ast import CopyName
 from hdas_dsl.tree.dump import dump

@@ -16,7 +16,6 @@ from programs import assert_same, random_decisions, randomize, space
 from torch import nn
 from torch.nn import functional as F
 
-from compiler.errors import UsageError
 from compiler.fused import kernel
 from compiler.fused.kernel import Filter, Kind, no_kernel
 from compiler.fused.modules import WeightedSum
@@ -28,6 +27,7 @@ from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target,
 from compiler.passes.estimate import estimate, held_bytes
 from compiler.passes.target import read_bytes
 from compiler.supernet import Supernet, complaints, one_hot, over_budget
+from compiler.util.errors import UsageError
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 

@@ -12,8 +12,8 @@ import torch
 
 from compiler import api, cli
 from compiler.costs import command
-from compiler.errors import LoweringError
 from compiler.plugins import find
+from compiler.util.errors import LoweringError
 from hdas_dsl.tree.printer import format_text
 
 TEXT = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text()

@@ -21,7 +21,6 @@ from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.engine.gradients import frozen
-from compiler.errors import UsageError
 from compiler.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
 from compiler.relaxations.draws import log_probability, logits, noise
 from compiler.settings import (
@@ -40,6 +39,7 @@ from compiler.settings import (
     read_search,
 )
 from compiler.supernet import Supernet, mixing
+from compiler.util.errors import UsageError
 from compiler.words import Applied
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE

@@ -16,8 +16,8 @@ from compiler.architectures.terms import Reader, Term, Variable
 from compiler.architectures.unique import Alike, Unclear, unique
 from compiler.elaborate import Elaborated
 from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
-from compiler.errors import UsageError
 from compiler.request import Request
+from compiler.util.errors import UsageError
 
 SPACES = Path(__file__).parent.parent / "spaces"
 HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\nop same(x) = x\nop none(x) = zero(x)\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from compiler.errors import UsageError
+from compiler.util.errors import UsageError
 
 from .limits import Limits, Verdict
 from .listing import Architecture, Architectures

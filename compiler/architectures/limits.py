@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from compiler.counting import Left
 from compiler.elaborate import Elaborated, Frame, Requirement
-from compiler.errors import UsageError
 from compiler.program import Program, compile_file
 from compiler.requirements import shortfall
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression

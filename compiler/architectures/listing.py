@@ -15,11 +15,11 @@ from compiler.counting import Left, counted
 from compiler.decide import Decisions, default_decisions
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
-from compiler.errors import UsageError
 from compiler.graph import Decision
 from compiler.program import Program
 from compiler.provenance import origin, section
 from compiler.request import Request
+from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 
 from .limits import Limits

@@ -18,9 +18,9 @@ from compiler.counting import counted
 from compiler.decide import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.equivalence import Compare, Equivalence, Identity, Zero
-from compiler.errors import UsageError
 from compiler.graph import Block, Call, DecisionKind, Mix, Payload, Prim
 from compiler.symbolic import Var
+from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero

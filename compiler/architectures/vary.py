@@ -14,10 +14,10 @@ from random import Random
 from compiler.circuit import agreement, best_way, way_of
 from compiler.decide import Decisions
 from compiler.derivation.presence import settle
-from compiler.errors import UsageError
 from compiler.graph import Decision, DecisionKind
 from compiler.membership import located
 from compiler.request import Request
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 
 from .draw import TRIES, Nearest

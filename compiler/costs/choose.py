@@ -20,9 +20,9 @@ from itertools import product
 import numpy as np
 
 from compiler.decide import Decisions, default_decisions, strongest
-from compiler.errors import UsageError
 from compiler.requirements import Requirements, shown
 from compiler.settings import By
+from compiler.util.errors import UsageError
 
 from .conditions import Entangled, Monomial
 from .labels import Labels, Numbers, joined

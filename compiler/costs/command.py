@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
-    from compiler.errors import LoweringError, UsageError
+    from compiler.util.errors import LoweringError, UsageError
 
     from .prices import Undefined
     from .tables import BadTable
@@ -66,9 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> int:
-    from compiler.errors import UsageError
     from compiler.program import read_override
     from compiler.request import Request
+    from compiler.util.errors import UsageError
 
     from .formula import Costing
     from .measured import Conditions, calibration, measure, measure_whole, operations

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from compiler.elaborate import Elaborated
-from compiler.errors import LoweringError
 from compiler.graph import Input, Prim, SpaceGraph
 from compiler.lower import lower
 from compiler.passes import STRUCTURAL, run_passes
@@ -24,6 +23,7 @@ from compiler.passes.flatten import flatten
 from compiler.passes.rewrite import without_dead
 from compiler.primitives import PRIMITIVES
 from compiler.supernet import Network
+from compiler.util.errors import LoweringError
 
 from .text import write
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from compiler.errors import LoweringError
 from compiler.graph import Prim
 from compiler.primitives import PRIMITIVES, Activation, decided
+from compiler.util.errors import LoweringError
 
 from .outline import Step
 

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from compiler.collection import uncollected
-from compiler.errors import UsageError
 from compiler.graph import SpaceGraph
+from compiler.util.errors import UsageError
+from compiler.util.gc_pause import uncollected
 from hdas_dsl.text.diagnostics import suggest
 
 from .absorb import absorb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.errors import UsageError
+from compiler.util.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from torch import Tensor
 from compiler.costs.choose import Answer, derive_within
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
-from compiler.errors import UsageError
 from compiler.onepath import Nothing
 from compiler.rules import best_path, decided
 from compiler.settings import Derivation
 from compiler.supernet import Relaxed
+from compiler.util.errors import UsageError
 
 from .draws import Logits, drawn, log_probability, logits, noise
 from .operations import Operations

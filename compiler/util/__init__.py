@@ -1,0 +1,1 @@
+"""Services without knowledge of the language: errors, files, the garbage collector."""
