@@ -18,7 +18,7 @@ import torch
 
 from compiler.decide import Decisions, strongest
 from compiler.elaborate import Elaborated
-from compiler.quantities import Depth, Length
+from compiler.ir.quantities import Depth, Length
 from compiler.request import Request
 from compiler.runs import RunConfig, search_file
 

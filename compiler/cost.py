@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .graph import Block, Call, Node, Prim, Shape, SpaceGraph
-from .primitives import decided, spec_of
-from .symbolic import Open
+from compiler.ir.graph import Block, Call, Node, Prim, Shape, SpaceGraph
+from compiler.ir.primitives import decided, spec_of
+from compiler.ir.undecided import Open
 
 
 @dataclass(frozen=True)

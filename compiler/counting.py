@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compiler.ir.combinatorics.circuit import Circuit, either
+from compiler.ir.combinatorics.count_formula import Factor, Given, Mention, Product, Tag, Ways, ways
 from hdas_dsl.tree import ast
 
-from .circuit import Circuit, either
 from .conditions import Uncountable, amount, of_cost, quantity
 from .elaborate import Copy, Elaborated, Requirement
-from .formula import Factor, Given, Mention, Product, Tag, Ways, ways
 from .prune import Walk, steps_of
 
 

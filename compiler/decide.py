@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from .graph import Decision, DecisionKind
+from compiler.ir.graph import Decision, DecisionKind
+
 from .settings import By
 
 Decisions: TypeAlias = "dict[str, tuple[int, ...]]"

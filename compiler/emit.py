@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from compiler.ir.graph import Block, Call, Decision, DecisionKind
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree.dump import dump
@@ -11,7 +12,6 @@ from hdas_dsl.tree.dump import dump
 from .dot import dot
 from .elaborate import Elaborated
 from .genotype import genotype_text
-from .graph import Block, Call, Decision, DecisionKind
 from .passes import PASSES, STRUCTURAL, Target, run_passes, weighed
 from .program import Program
 

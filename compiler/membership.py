@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compiler.ir.combinatorics.circuit import way_of
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .circuit import way_of
 from .conditions import Uncountable
 from .counting import counted
 from .elaborate import Elaborated, elaborate

@@ -16,11 +16,11 @@ from typing import Any
 
 from compiler.elaborate.state import Fault
 from compiler.elaborate.widths import Widths, solve
+from compiler.ir.graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from compiler.ir.primitives import Primitive, spec_of
+from compiler.ir.undecided import Open, Var, largest, settle
 
 from .decide import Decisions
-from .graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
-from .primitives import Primitive, spec_of
-from .symbolic import Open, Var, largest, settle
 
 Dims = tuple[int, ...]
 

@@ -11,11 +11,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from compiler.ir.graph import (
+    Block,
+    Call,
+    Decision,
+    DecisionKind,
+    Extent,
+    Input,
+    Mix,
+    Node,
+    Payload,
+    Prim,
+    Shape,
+    SpaceGraph,
+)
+from compiler.ir.undecided import Var
 from hdas_dsl.tree.words import element_of
 
 from .elaborate import Elaborated
-from .graph import Block, Call, Decision, DecisionKind, Extent, Input, Mix, Node, Payload, Prim, Shape, SpaceGraph
-from .symbolic import Var
 
 MOST = 4
 """How many choices a spot lists."""

@@ -18,9 +18,8 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from compiler.ir.primitives import Ints, Primitive
 from compiler.util.errors import LoweringError
-
-from .primitives import Ints, Primitive
 
 if TYPE_CHECKING:
     from torch import nn

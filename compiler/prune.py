@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
+from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
+from compiler.ir.combinatorics.count_formula import Tag
+from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
+from compiler.ir.undecided import Var
 from hdas_dsl.tree import ast
 
-from .circuit import ONE, Circuit, Made, both, either
 from .conditions import Uncountable, quantity
 from .elaborate import Copy
-from .formula import Tag
-from .graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
-from .symbolic import Var
 from .values import Tensor
 
 # ---------------------------------------------------------------- the nodes of a text in one list

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from compiler.ir.graph import Call, Decision, Extent, Prim
+from compiler.ir.undecided import Open, Var
+
 from .conditions import Uncountable
 from .cost import UNDEFINED, Costs, is_auxiliary
 from .counting import counted
 from .elaborate import Elaborated
-from .graph import Call, Decision, Extent, Prim
 from .program import Program
 from .requirements import amounts_of, ranges_of
-from .symbolic import Open, Var
 
 
 def cardinality(space: Elaborated) -> int:

@@ -18,13 +18,13 @@ from compiler.costs.prices import Amount, Application, Latency, Price, Undefined
 from compiler.costs.tables import BadTable, Table, read_table
 from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
+from compiler.ir.graph import Block
+from compiler.ir.quantities import Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.tree import ast
 
 from .decide import Decisions
 from .elaborate import Elaborated, Requirement
-from .graph import Block
-from .quantities import Total, parts
 
 if TYPE_CHECKING:
     from compiler.costs.optimum import Range

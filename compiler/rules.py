@@ -15,11 +15,12 @@ from itertools import combinations, product
 
 import numpy as np
 
+from compiler.ir.graph import Block, Call, Decision, DecisionKind, Input, Mix, Node, Prim, Weigh
+from compiler.ir.undecided import Var
+
 from .decide import Decisions, strongest
 from .elaborate import Copy, Elaborated
-from .graph import Block, Call, Decision, DecisionKind, Input, Mix, Node, Prim, Weigh
 from .settings import BestPath, By, Derivation
-from .symbolic import Var
 
 Alphas = Mapping[str, Sequence[float]]
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from compiler.ir.graph import Shape
+from compiler.ir.undecided import Open, Var
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
-
-from .graph import Shape
-from .symbolic import Open, Var
 
 Value: TypeAlias = Any
 """An int, float, bool, str, `Var`, `Open`, or one of the classes below."""

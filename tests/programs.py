@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from compiler.decide import Decisions, default_decisions, strongest
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
-from compiler.graph import Prim
+from compiler.ir.graph import Prim
 from compiler.passes.flatten import flatten
 from compiler.settings import By
 from compiler.values import Function, Value

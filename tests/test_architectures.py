@@ -16,8 +16,8 @@ from random_spaces import Plan, plans
 from scipy.stats import chisquare
 
 from compiler.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
-from compiler.circuit import All, Either, Made, best_way, both, either, way
-from compiler.graph import DecisionKind
+from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
+from compiler.ir.graph import DecisionKind
 from compiler.membership import membership_of
 from compiler.request import Request
 from compiler.util.errors import UsageError

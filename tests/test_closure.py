@@ -11,7 +11,7 @@ from random_spaces import spaces
 
 from compiler.decide import Decisions
 from compiler.derivation import derive_module
-from compiler.graph import DecisionKind, describe
+from compiler.ir.graph import DecisionKind, describe
 from compiler.membership import membership, membership_of
 from compiler.passes.flatten import flatten
 from compiler.program import Program, compile_file

@@ -18,10 +18,10 @@ from compiler.costs.formula import Costing
 from compiler.costs.prices import PRICES, Undefined
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.quantities import Total
 from compiler.modules import gate
 from compiler.passes import FLATTEN
-from compiler.primitives import PRIMITIVES
-from compiler.quantities import Total
 from compiler.requirements import Asked, Requirements
 from compiler.supernet import Network
 from hdas_dsl.text.diagnostics import HspError

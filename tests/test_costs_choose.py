@@ -22,8 +22,8 @@ from compiler.costs.optimum import Variables, range_of
 from compiler.costs.score import score_of, scores_of
 from compiler.decide import Decisions, strongest
 from compiler.elaborate import Elaborated
-from compiler.graph import Decision, DecisionKind
-from compiler.quantities import Total
+from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.quantities import Total
 from compiler.requirements import Asked, Requirements
 from compiler.settings import By
 

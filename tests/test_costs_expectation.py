@@ -15,9 +15,9 @@ from test_costs_choose import every, random_alphas
 from compiler import api
 from compiler.costs.expectation import Expectation
 from compiler.elaborate import Elaborated
-from compiler.graph import Decision, DecisionKind
+from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.quantities import Total
 from compiler.program import compile_file
-from compiler.quantities import Total
 from compiler.requirements import Asked, Requirements
 from compiler.supernet import Supernet, mixing, one_hot
 from compiler.util.errors import UsageError

@@ -17,7 +17,7 @@ from compiler.costs import optimum
 from compiler.costs.optimum import Range, Variables, maximum, minimum, range_of
 from compiler.costs.prices import Undefined
 from compiler.elaborate import Elaborated
-from compiler.quantities import Total
+from compiler.ir.quantities import Total
 from compiler.requirements import Asked, Requirements
 from hdas_dsl.text.diagnostics import HspError
 

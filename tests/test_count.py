@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from compiler.circuit import ONE, either
 from compiler.conditions import Uncountable
 from compiler.counting import architectures
 from compiler.elaborate import Elaborated, elaborate
-from compiler.formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
-from compiler.formula import given as written_given
+from compiler.ir.combinatorics.circuit import ONE, either
+from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
+from compiler.ir.combinatorics.count_formula import given as written_given
 from compiler.report import cardinality
 from compiler.values import Function
 from hdas_dsl.files import Entity, Instance, Loader

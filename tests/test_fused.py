@@ -21,7 +21,7 @@ from compiler.fused.kernel import Filter, Kind, no_kernel
 from compiler.fused.modules import WeightedSum
 from compiler.fused.norm import BatchNorm
 from compiler.fused.program import Program, Step
-from compiler.graph import Columns
+from compiler.ir.graph import Columns
 from compiler.modules import Crop
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.passes.estimate import estimate, held_bytes

@@ -12,7 +12,7 @@ from programs import SPACES, load, network, space
 from rich.console import Console
 
 from compiler.elaborate.body import Elaborator
-from compiler.graph import SpaceGraph
+from compiler.ir.graph import SpaceGraph
 from compiler.passes import PASSES, Pass
 from compiler.program import compile_file
 from compiler.report import describe, digits, power

@@ -17,9 +17,9 @@ from torch import Tensor
 from compiler.cost import Costs
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
+from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.membership import membership
 from compiler.program import Program, compile_file, read_override
-from compiler.quantities import Depth, DepthForm, Length
 from compiler.report import cardinality, describe
 from compiler.supernet import Network, Supernet, measure, mixing
 from hdas_dsl.tree.printer import print_module

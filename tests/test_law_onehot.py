@@ -18,7 +18,7 @@ from torch import nn
 
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
-from compiler.graph import Input, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
 from compiler.passes.flatten import flatten
 from compiler.supernet import Network, Supernet, one_hot
 

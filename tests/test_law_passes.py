@@ -18,7 +18,7 @@ from torch import Tensor
 from compiler.cost import Costs
 from compiler.elaborate import Elaborated
 from compiler.fused.kernel import no_kernel
-from compiler.graph import Prim, SpaceGraph
+from compiler.ir.graph import Prim, SpaceGraph
 from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.supernet import Supernet
 

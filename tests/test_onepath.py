@@ -20,7 +20,7 @@ from compiler.decide import Decisions
 from compiler.derivation.presence import settle
 from compiler.elaborate import Elaborated
 from compiler.fused.kernel import is_available, no_kernel
-from compiler.graph import Prim, SpaceGraph
+from compiler.ir.graph import Prim, SpaceGraph
 from compiler.lower import attribute
 from compiler.passes import FLATTEN, OPTIMISATIONS
 from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature

@@ -15,7 +15,7 @@ from reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageS
 from torch import Tensor, nn
 
 from compiler.elaborate import Elaborated
-from compiler.graph import DecisionKind
+from compiler.ir.graph import DecisionKind
 from compiler.passes import FLATTEN, PASSES, Pass
 from compiler.supernet import Network, Supernet
 

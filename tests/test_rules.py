@@ -12,7 +12,7 @@ from programs import space
 from compiler.decide import strongest
 from compiler.derivation.presence import settle
 from compiler.elaborate import Elaborated
-from compiler.graph import DecisionKind
+from compiler.ir.graph import DecisionKind
 from compiler.rules import best_path, decided
 from compiler.settings import BestPath, By, Strongest
 from hdas_dsl.text.diagnostics import HspError

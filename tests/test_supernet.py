@@ -16,8 +16,8 @@ from torch import Tensor
 
 from compiler.decide import default_decisions, strongest
 from compiler.elaborate import Elaborated
-from compiler.graph import DecisionKind
-from compiler.quantities import Depth, DepthForm, Length
+from compiler.ir.graph import DecisionKind
+from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.settings import By
 from compiler.supernet import Supernet, depth, measure, mixing, one_hot
 

@@ -10,7 +10,7 @@ from programs import space
 from test_law_cost import check
 
 from compiler.cost import Costs
-from compiler.graph import Call
+from compiler.ir.graph import Call
 from compiler.passes.flatten import flatten
 from compiler.supernet import Network
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from compiler.circuit import Circuit, way
 from compiler.counting import Left, counted
 from compiler.decide import Decisions, default_decisions
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
-from compiler.graph import Decision
+from compiler.ir.combinatorics.circuit import Circuit, way
+from compiler.ir.graph import Decision
 from compiler.program import Program
 from compiler.provenance import origin, section
 from compiler.request import Request

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
 
-from compiler.circuit import Circuit, narrowed, way
 from compiler.counting import counted
 from compiler.decide import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.equivalence import Compare, Equivalence, Identity, Zero
-from compiler.graph import Block, Call, DecisionKind, Mix, Payload, Prim
-from compiler.symbolic import Var
+from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
+from compiler.ir.graph import Block, Call, DecisionKind, Mix, Payload, Prim
+from compiler.ir.undecided import Var
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from compiler.circuit import agreement, best_way, way_of
 from compiler.decide import Decisions
 from compiler.derivation.presence import settle
-from compiler.graph import Decision, DecisionKind
+from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
+from compiler.ir.graph import Decision, DecisionKind
 from compiler.membership import located
 from compiler.request import Request
 from compiler.util.errors import UsageError

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from compiler.cost import is_auxiliary
 from compiler.decide import Decisions
 from compiler.elaborate.state import Text
-from compiler.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
+from compiler.ir.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
 from hdas_dsl.tree.words import element_of
 
 Literal: TypeAlias = "tuple[str, int]"

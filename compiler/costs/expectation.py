@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from compiler.graph import Decision
+from compiler.ir.graph import Decision
 
 from .formula import Formula
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.decide import Decisions
-from compiler.graph import Decision, DecisionKind
+from compiler.ir.graph import Decision, DecisionKind
 
 from .conditions import Literal, Monomial
 from .formula import Formula

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
-from compiler.graph import Shape
-from compiler.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
-from compiler.quantities import Total
-from compiler.symbolic import Open
+from compiler.ir.graph import Shape
+from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
+from compiler.ir.quantities import Total
+from compiler.ir.undecided import Open
 from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
 
 from .tables import Table

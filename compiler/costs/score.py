@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from compiler.decide import Decisions
-from compiler.graph import Decision, DecisionKind
+from compiler.ir.graph import Decision, DecisionKind
 from compiler.settings import By
 
 from .conditions import Monomial, holds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
 from compiler.elaborate.core import flatten
-from compiler.graph import Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.graph import Mix, Prim, SpaceGraph, Weigh
 from compiler.values import Picked, Tensor, Value
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 

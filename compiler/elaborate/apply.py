@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.formula import Mention, Product
-from compiler.graph import Block, Call, Input, Prim, Shape
+from compiler.ir.combinatorics.count_formula import Mention, Product
+from compiler.ir.graph import Block, Call, Input, Prim, Shape
+from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.undecided import Open, Var
 from compiler.plugins import find
-from compiler.primitives import PRIMITIVES
-from compiler.symbolic import Open, Var
 from compiler.values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest

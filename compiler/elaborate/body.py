@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.formula import Mention, Product
-from compiler.graph import Block, Decision, DecisionKind, Input, Shape
-from compiler.quantities import Preference
-from compiler.symbolic import MOST, Var
+from compiler.ir.combinatorics.count_formula import Mention, Product
+from compiler.ir.graph import Block, Decision, DecisionKind, Input, Shape
+from compiler.ir.quantities import Preference
+from compiler.ir.undecided import MOST, Var
 from compiler.values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance

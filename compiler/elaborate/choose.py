@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.formula import Choose, Decide, Product
-from compiler.graph import Decision, DecisionKind, Mix, Prim, Weigh
-from compiler.symbolic import MOST, Var
+from compiler.ir.combinatorics.count_formula import Choose, Decide, Product
+from compiler.ir.graph import Decision, DecisionKind, Mix, Prim, Weigh
+from compiler.ir.undecided import MOST, Var
 from compiler.values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span

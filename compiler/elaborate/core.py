@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from compiler.formula import Factor, Product, given
-from compiler.graph import Block, Decision, Extent, Mix, Shape
-from compiler.symbolic import MOST, Open, TooLarge, Var, lift, settle, spread
+from compiler.ir.combinatorics.count_formula import Factor, Product, given
+from compiler.ir.graph import Block, Decision, Extent, Mix, Shape
+from compiler.ir.undecided import MOST, Open, TooLarge, Var, lift, settle, spread
 from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span

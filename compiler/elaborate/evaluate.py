@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compiler.graph import DecisionKind, Prim, Shape, Weigh
-from compiler.symbolic import Open, TooLarge, Var, lift
+from compiler.ir.graph import DecisionKind, Prim, Shape, Weigh
+from compiler.ir.undecided import Open, TooLarge, Var, lift
 from compiler.values import (
     UNKNOWN,
     Builtin,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.graph import Decision, DecisionKind
-from compiler.quantities import (
+from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.quantities import (
     Arithmetic,
     Constant,
     Depth,
@@ -18,7 +18,7 @@ from compiler.quantities import (
     Quantity,
     Total,
 )
-from compiler.symbolic import Var
+from compiler.ir.undecided import Var
 from compiler.values import Value
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast

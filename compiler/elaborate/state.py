@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from compiler.formula import Product
-from compiler.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
-from compiler.quantities import Preference
+from compiler.ir.combinatorics.count_formula import Product
+from compiler.ir.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
+from compiler.ir.quantities import Preference
 from compiler.values import UNKNOWN, Bundle, Tensor, Value
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from compiler.graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
-from compiler.symbolic import Open
+from compiler.ir.graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
+from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from compiler.elaborate import Elaborated
-from compiler.graph import Input, Prim, SpaceGraph
+from compiler.ir.graph import Input, Prim, SpaceGraph
+from compiler.ir.primitives import PRIMITIVES
 from compiler.lower import lower
 from compiler.passes import STRUCTURAL, run_passes
 from compiler.passes.flatten import flatten
 from compiler.passes.rewrite import without_dead
-from compiler.primitives import PRIMITIVES
 from compiler.supernet import Network
 from compiler.util.errors import LoweringError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.graph import Block, Call, Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Block, Call, Input, Node, Prim, SpaceGraph
 
 Ints: TypeAlias = tuple[int, ...]
 Path: TypeAlias = tuple[int, ...]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from compiler.graph import Prim
-from compiler.primitives import PRIMITIVES, Activation, decided
+from compiler.ir.graph import Prim
+from compiler.ir.primitives import PRIMITIVES, Activation, decided
 from compiler.util.errors import LoweringError
 
 from .outline import Step

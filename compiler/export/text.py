@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from compiler import modules as helpers
-from compiler.graph import Block
+from compiler.ir.graph import Block
 
 from .classes import Class, Param, Plan, Unit, Writer, identifier, unique
 from .outline import Outline, leaves, outline

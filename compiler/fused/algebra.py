@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from compiler.graph import Columns
+from compiler.ir.graph import Columns
 
 from . import kernel
 from .algebra_kernel import KernelTerms

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
-from compiler.primitives import decided
+from compiler.ir.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
+from compiler.ir.primitives import decided
 
 from .kernel import Filter, Kind
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compiler.graph import Columns
+from compiler.ir.graph import Columns
 
 
 class ColumnsOfNorm:

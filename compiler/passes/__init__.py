@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from compiler.graph import SpaceGraph
+from compiler.ir.graph import SpaceGraph
 from compiler.util.errors import UsageError
 from compiler.util.gc_pause import uncollected
 from hdas_dsl.text.diagnostics import suggest

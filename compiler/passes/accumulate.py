@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.graph import Node, SpaceGraph, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph, Term, Weigh
 
 from .rewrite import is_image, rebuild
 from .sums import Deeper, inlined, take_in, taker, terms_of

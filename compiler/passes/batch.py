@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.graph import Item, Node, SpaceGraph, Sum, Sums
+from compiler.ir.graph import Item, Node, SpaceGraph, Sum, Sums
 
 from .rewrite import rebuild
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.graph import Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.ir.graph import Mix, Node, Prim, SpaceGraph, Weigh
 
 from .rewrite import rebuild
 

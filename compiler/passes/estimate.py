@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compiler.graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
-from compiler.primitives import decided, spec_of
+from compiler.ir.graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
+from compiler.ir.primitives import decided, spec_of
 
 from .target import Machine, Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.graph import Block, Call, Input, Node, SpaceGraph
+from compiler.ir.graph import Block, Call, Input, Node, SpaceGraph
 
 
 def flatten(graph: SpaceGraph) -> SpaceGraph:

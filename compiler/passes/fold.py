@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
 
 from .rewrite import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
 from .sums import Deeper, MayTake, inlined, take_in, taker

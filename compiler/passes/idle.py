@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.graph import Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, Prim, SpaceGraph
 
 from .rewrite import rebuild
 from .target import Target

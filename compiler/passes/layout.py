@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.graph import Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Input, Node, Prim, SpaceGraph
 
 from .rewrite import is_image, rebuild
 

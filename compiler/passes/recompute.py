@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.graph import Node, SpaceGraph, Sum, Sums
+from compiler.ir.graph import Node, SpaceGraph, Sum, Sums
 
 from .estimate import filter_work, filtered_bytes, held_bytes
 from .rewrite import rebuild

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.graph import Node, Part, Prim, SpaceGraph
+from compiler.ir.graph import Node, Part, Prim, SpaceGraph
 
 from .target import Target
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.graph import Node, Prim, SpaceGraph
-from compiler.primitives import PRIMITIVES
+from compiler.ir.graph import Node, Prim, SpaceGraph
+from compiler.ir.primitives import PRIMITIVES
 
 from .rewrite import rebuild
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from compiler.graph import Node, Share, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, Share, SpaceGraph, Sum, Term
 
 from .rewrite import rebuild
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.ir.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
 
 from .rewrite import reader_counts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.graph import Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, Prim, SpaceGraph, Sum, Term
 
 from .rewrite import part_of, rebuild
 from .share import equals

@@ -20,7 +20,7 @@ from compiler.fused.bound import parameters_of
 from compiler.fused.modules import holders_of, is_plain_torch, operation_by_operation
 from compiler.fused.program import Program, program_of
 from compiler.fused.statistics import uses_batch
-from compiler.graph import Columns, Node, Part, Prim, Shape, Sum, Term
+from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
 from compiler.onepath import Step
 from compiler.passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
 from compiler.passes.target import CPU_WITH_KERNEL, Target

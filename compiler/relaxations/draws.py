@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from compiler.decide import Decisions, strongest
-from compiler.graph import Decision, DecisionKind
+from compiler.ir.graph import Decision, DecisionKind
 from compiler.settings import By
 
 Logits = dict[str, Tensor]

@@ -17,13 +17,13 @@ from torch.autograd.function import once_differentiable
 
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
-from compiler.graph import Mix, Weigh
+from compiler.ir.graph import Mix, Weigh
+from compiler.ir.undecided import Var
 from compiler.modules import joint
 from compiler.onepath import Step
 from compiler.passes import Target
 from compiler.settings import Derivation, Schedule
 from compiler.supernet import Supernet, mixing, one_hot
-from compiler.symbolic import Var
 
 from .draws import Logits, noise
 from .onepath import OnePath

@@ -17,10 +17,10 @@ import networkx as nx
 
 from hdas_dsl.text.source import NOWHERE, Span
 
-from .symbolic import Open, Var, largest
+from .undecided import Open, Var, largest
 
 if TYPE_CHECKING:
-    from .plugins import Plugin
+    from compiler.plugins import Plugin
 
 Extent: TypeAlias = "int | Var | Open"
 Scalar: TypeAlias = "int | float | bool | str"
@@ -95,7 +95,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Prim:
-    """A primitive applied: ``name`` is a key of `compiler.primitives.PRIMITIVES`, ``attrs`` its parameters.
+    """A primitive applied: ``name`` is a key of `compiler.ir.primitives.PRIMITIVES`, ``attrs`` its parameters.
 
     What a user declares `external` is called as declared; ``plugin`` is what does it, where it is allowed.
     """

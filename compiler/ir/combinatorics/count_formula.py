@@ -3,7 +3,7 @@
 A formula is a product of factors. It is evaluated over polynomials whose monomials are sets of tags, because a tied
 copy counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets. A tag
 lives only as long as two factors must still agree on it. Then a copy is replaced by its own polynomial and a decision
-by 1, so that monomials stay few. The coefficients are circuits (`compiler.circuit`): they know how many ways they stand
+by 1, so that monomials stay few. The coefficients are circuits (`.circuit`): they know how many ways they stand
 for, and which.
 """
 

@@ -1,0 +1,1 @@
+"""The space graph: nodes, decisions, undecided values, primitives. No torch, no syntax."""

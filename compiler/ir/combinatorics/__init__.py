@@ -1,0 +1,1 @@
+"""Counting formulas and the circuits that they become; neither language nor graph."""
