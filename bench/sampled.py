@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.values import Function
 from compiler.engine.bilevel import descend
 from compiler.engine.gradients import frozen
 from compiler.passes import OPTIMISATIONS, STRUCTURAL
@@ -31,7 +32,6 @@ from compiler.program import compile_file, plain, read_override
 from compiler.relaxations import OnePath, relaxed
 from compiler.settings import SearchSettings, override
 from compiler.supernet import Network
-from compiler.values import Function
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module
 

@@ -13,13 +13,13 @@ from itertools import product
 from compiler.elaborate.body import Elaborator
 from compiler.elaborate.core import flatten
 from compiler.elaborate.state import Fault, Silent, Text
+from compiler.elaborate.values import Function, Picked, Tensor
 from compiler.ir.graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
 from compiler.ir.undecided import Open, Var, settle, spread
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
 
 from .elaborate import Copy, Elaborated
-from .values import Function, Picked, Tensor
 
 Found = dict[str, tuple[int, ...]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
@@ -17,7 +18,6 @@ from .matching import Found, Leaves, Matcher
 from .program import Phase, Program
 from .request import Request
 from .requirements import shortfall
-from .values import Function
 
 
 @dataclass(frozen=True)

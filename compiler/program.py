@@ -15,6 +15,8 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
+from compiler.elaborate.values import Function, Partial, Space
+from compiler.elaborate.values import Value as Meaning
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
@@ -30,8 +32,6 @@ from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .equivalence import Equivalence, read_equivalence
 from .requirements import unmet
 from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
-from .values import Function, Partial, Space
-from .values import Value as Meaning
 from .words import Applied
 
 S = TypeVar("S", SearchSettings, TrainSettings)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
+from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
 from compiler.ir.combinatorics.count_formula import Tag
 from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
@@ -25,7 +26,6 @@ from hdas_dsl.tree import ast
 
 from .conditions import Uncountable, quantity
 from .elaborate import Copy
-from .values import Tensor
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from compiler.decide import Decisions, default_decisions, strongest
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.values import Function, Value
 from compiler.ir.graph import Prim
 from compiler.passes.flatten import flatten
 from compiler.settings import By
-from compiler.values import Function, Value
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

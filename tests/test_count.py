@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from compiler.conditions import Uncountable
 from compiler.counting import architectures
 from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import ONE, either
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.ir.combinatorics.count_formula import given as written_given
 from compiler.report import cardinality
-from compiler.values import Function
 from hdas_dsl.files import Entity, Instance, Loader
 from hdas_dsl.tree import ast
 from tests.random_spaces import Plan, plans

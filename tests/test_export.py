@@ -19,10 +19,10 @@ from golden import check
 from compiler.decide import strongest
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.values import Function
 from compiler.export import ExportError, ExportKind, ExportReport, core, export
 from compiler.settings import By
 from compiler.supernet import Network
-from compiler.values import Function
 from hdas_dsl.files import LIBRARY, Loader
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

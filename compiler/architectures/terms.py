@@ -13,10 +13,10 @@ from functools import cached_property
 
 from compiler.decide import Decisions
 from compiler.elaborate import Copy, Elaborated
+from compiler.elaborate.values import Tensor
 from compiler.equivalence import Dead, Equivalence, Identity, Sums, Zero
 from compiler.ir.graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
 from compiler.ir.undecided import Open, Var, settle
-from compiler.values import Tensor
 
 Label = tuple[object, ...]
 

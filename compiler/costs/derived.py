@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.decide import Decisions
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
-from compiler.values import Function
+from compiler.elaborate.values import Function
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

@@ -19,11 +19,11 @@ from compiler.decide import Decisions
 from compiler.derivation.presence import absent
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.state import Text
+from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
 from compiler.ir.graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
 from compiler.ir.primitives import spec_of
 from compiler.ir.undecided import MOST, Var, settle
 from compiler.plugins import how_to_allow
-from compiler.values import Bundle, Compose, Function, Partial, Value
 from hdas_dsl.text.diagnostics import HspError
 
 from .conditions import ALWAYS, Conditions, Entangled, Monomial, holds

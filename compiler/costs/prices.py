@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
+from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
 from compiler.ir.graph import Shape
 from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
 from compiler.ir.undecided import Open
-from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
 
 from .tables import Table
 

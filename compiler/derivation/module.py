@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from compiler.decide import Decisions
 from compiler.elaborate import Copy, Elaborated, Frame
+from compiler.elaborate.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from compiler.ir.graph import DecisionKind, Shape
 from compiler.ir.undecided import Open
-from compiler.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast

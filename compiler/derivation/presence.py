@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
 from compiler.elaborate.core import flatten
+from compiler.elaborate.values import Picked, Tensor, Value
 from compiler.ir.graph import Mix, Prim, SpaceGraph, Weigh
-from compiler.values import Picked, Tensor, Value
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
 

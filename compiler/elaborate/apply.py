@@ -9,7 +9,6 @@ from compiler.ir.graph import Block, Call, Input, Prim, Shape
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.undecided import Open, Var
 from compiler.plugins import find
-from compiler.values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
@@ -18,6 +17,7 @@ from hdas_dsl.tree import ast
 from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text
+from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
 
 
 class Applying(Evaluating):

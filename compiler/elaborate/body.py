@@ -8,7 +8,6 @@ from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Decision, DecisionKind, Input, Shape
 from compiler.ir.quantities import Preference
 from compiler.ir.undecided import MOST, Var
-from compiler.values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
@@ -21,6 +20,7 @@ from .choose import is_numeric
 from .core import flatten
 from .preferences import check_condition, read_preference
 from .state import Copy, Family, Fault, Frame, Silent, Text
+from .values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .widths import fill, solve
 
 

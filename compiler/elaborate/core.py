@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
 from compiler.ir.graph import Block, Decision, Extent, Mix, Shape
 from compiler.ir.undecided import MOST, Open, TooLarge, Var, lift, settle, spread
-from compiler.values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .state import Copy, Fault, Frame, Silent, Text
+from .values import Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value
 
 DEPTH = 200
 """How deep texts, operations and menus may be nested in each other."""

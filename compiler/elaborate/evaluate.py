@@ -7,7 +7,17 @@ from dataclasses import replace
 
 from compiler.ir.graph import DecisionKind, Prim, Shape, Weigh
 from compiler.ir.undecided import Open, TooLarge, Var, lift
-from compiler.values import (
+from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
+from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
+
+from .choose import Choosing
+from .core import callable_name, flatten, is_tensors, plural
+from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
+from .state import Family, Fault, Frame, Silent, Text
+from .values import (
     UNKNOWN,
     Builtin,
     Bundle,
@@ -24,16 +34,6 @@ from compiler.values import (
     kind,
     shown,
 )
-from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
-from hdas_dsl.text.diagnostics import Code, suggest
-from hdas_dsl.text.source import Span
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import BUILTINS, CONSTANTS, NUMERIC, element_name, element_of
-
-from .choose import Choosing
-from .core import callable_name, flatten, is_tensors, plural
-from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
-from .state import Family, Fault, Frame, Silent, Text
 
 
 def addends(expr: ast.Expr) -> list[ast.Expr]:

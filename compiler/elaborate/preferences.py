@@ -19,12 +19,12 @@ from compiler.ir.quantities import (
     Total,
 )
 from compiler.ir.undecided import Var
-from compiler.values import Value
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import FAMILY_QUANTITIES, QUANTITIES, element_of
 
 from .state import Family, Fault, Text
+from .values import Value
 
 Plain = Callable[[ast.Expr, Text], Value]
 FORMS = {

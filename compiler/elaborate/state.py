@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from compiler.ir.combinatorics.count_formula import Product
 from compiler.ir.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
 from compiler.ir.quantities import Preference
-from compiler.values import UNKNOWN, Bundle, Tensor, Value
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+
+from .values import UNKNOWN, Bundle, Tensor, Value
 
 
 class Fault(Exception):
