@@ -16,7 +16,7 @@ from statistics import mean
 
 import torch
 
-from compiler.decide import Decisions, strongest
+from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, Length
 from compiler.request import Request

@@ -18,8 +18,8 @@ from statistics import mean
 
 import torch
 
-from compiler.decide import strongest
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import strongest
 from compiler.program import read_override
 from compiler.request import Request
 from compiler.runs import RunConfig, search_file, train_file

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.costs.conditions import Entangled
-from compiler.costs.derived import derived
 from compiler.costs.formula import Costing, Formula
 from compiler.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from compiler.costs.tables import BadTable, Table, read_table
+from compiler.derivation.specialise import derived
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
 from compiler.ir.graph import Block
@@ -23,7 +24,6 @@ from compiler.ir.quantities import Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.tree import ast
 
-from .decide import Decisions
 from .elaborate import Elaborated, Requirement
 
 if TYPE_CHECKING:

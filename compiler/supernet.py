@@ -18,6 +18,8 @@ from compiler.costs.choose import Answer, derive_within
 from compiler.costs.conditions import Entangled
 from compiler.costs.expectation import Expectation
 from compiler.costs.prices import Undefined
+from compiler.derivation.best_path import decided
+from compiler.derivation.strongest import Decisions, readable
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import (
     Arithmetic,
@@ -37,13 +39,11 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
 
-from .decide import Decisions, readable
 from .elaborate import Elaborated
 from .lower import hold, lower
 from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from .requirements import Asked, Requirements
-from .rules import decided
 from .settings import Derivation, Strongest
 
 

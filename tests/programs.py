@@ -11,8 +11,8 @@ import torch
 from reference.genotypes import Dag
 from torch import Tensor, nn
 
-from compiler.decide import Decisions, default_decisions, strongest
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import Decisions, default_decisions, strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.graph import Prim

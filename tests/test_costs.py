@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from compiler.cost import Costs
 from compiler.costs.formula import Costing
 from compiler.costs.prices import PRICES, Undefined
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.quantities import Total

@@ -20,7 +20,7 @@ from compiler.costs import choose, labels
 from compiler.costs.choose import Unsatisfiable, best
 from compiler.costs.optimum import Variables, range_of
 from compiler.costs.score import score_of, scores_of
-from compiler.decide import Decisions, strongest
+from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total

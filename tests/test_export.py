@@ -16,8 +16,8 @@ import pytest
 import torch
 from golden import check
 
-from compiler.decide import strongest
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.export import ExportError, ExportKind, ExportReport, core, export

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from compiler.data.load import load_data
 from compiler.data.specs import Fake
-from compiler.decide import Decisions
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.engine.gradients import frozen

@@ -9,11 +9,11 @@ import pytest
 import torch
 from programs import space
 
-from compiler.decide import strongest
+from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.presence import settle
+from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
-from compiler.rules import best_path, decided
 from compiler.settings import BestPath, By, Strongest
 from hdas_dsl.text.diagnostics import HspError
 

@@ -16,8 +16,8 @@ from test_law_cost import check
 
 from compiler.api import describe
 from compiler.cost import Cost, Costs
-from compiler.decide import Decisions
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.program import compile_file, read_override
 from compiler.report import cardinality

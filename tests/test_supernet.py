@@ -14,7 +14,7 @@ from reference.depth import depth_raw, depth_window, expected_cells
 from reference.networks import window
 from torch import Tensor
 
-from compiler.decide import default_decisions, strongest
+from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length

@@ -11,8 +11,8 @@ from functools import cached_property
 from math import prod
 
 from compiler.counting import Left, counted
-from compiler.decide import Decisions, default_decisions
 from compiler.derivation import derive_module
+from compiler.derivation.strongest import Decisions, default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.graph import Decision

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
 from compiler.equivalence import Dead, Equivalence, Identity, Sums, Zero

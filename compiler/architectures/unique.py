@@ -14,7 +14,7 @@ from itertools import product
 from typing import TypeAlias
 
 from compiler.counting import counted
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.equivalence import Compare, Equivalence, Identity, Zero
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from compiler.decide import Decisions
 from compiler.derivation.presence import settle
+from compiler.derivation.strongest import Decisions
 from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.membership import located

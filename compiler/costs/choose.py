@@ -19,7 +19,7 @@ from itertools import product
 
 import numpy as np
 
-from compiler.decide import Decisions, default_decisions, strongest
+from compiler.derivation.strongest import Decisions, default_decisions, strongest
 from compiler.requirements import Requirements, shown
 from compiler.settings import By
 from compiler.util.errors import UsageError

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from compiler.cost import is_auxiliary
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate.state import Text
 from compiler.ir.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
 from hdas_dsl.tree.words import element_of

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from compiler.decide import Decisions
 from compiler.derivation.presence import absent
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.state import Text
 from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value

@@ -18,14 +18,14 @@ from statistics import median
 import torch
 from torch import fx, nn
 
-from compiler.decide import strongest
+from compiler.derivation.specialise import derived
+from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.lower import lower
 from compiler.passes import FLATTEN, run_passes
 from compiler.passes.rewrite import without_dead
 from compiler.settings import By
 
-from .derived import derived
 from .formula import Costing
 from .optimum import Variables, minimum
 from .prices import Application, Latency

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
 
 from .conditions import Literal, Monomial

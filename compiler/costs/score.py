@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.settings import By
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from compiler.decide import Decisions
 from compiler.elaborate import Copy, Elaborated, Frame
 from compiler.elaborate.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
 from compiler.ir.graph import DecisionKind, Shape
@@ -21,6 +20,7 @@ from hdas_dsl.tree.words import ELEMENT
 from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle
 from .residual import Residual
+from .strongest import Decisions
 
 
 def derive_module(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.decide import Decisions
 from compiler.elaborate import Elaborated
 from compiler.elaborate.core import flatten
 from compiler.elaborate.values import Picked, Tensor, Value
 from compiler.ir.graph import Mix, Prim, SpaceGraph, Weigh
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+
+from .strongest import Decisions
 
 
 @dataclass(frozen=True)

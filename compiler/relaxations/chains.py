@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
+from compiler.derivation.selected_steps import Step
 from compiler.fused import kernel
 from compiler.fused.algebra import weighted_sums
 from compiler.fused.bound import parameters_of
@@ -21,7 +22,6 @@ from compiler.fused.modules import holders_of, is_plain_torch, operation_by_oper
 from compiler.fused.program import Program, program_of
 from compiler.fused.statistics import uses_batch
 from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
-from compiler.onepath import Step
 from compiler.passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
 from compiler.passes.target import CPU_WITH_KERNEL, Target
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from compiler.decide import Decisions, strongest
+from compiler.derivation.strongest import Decisions, strongest
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.settings import By
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from compiler.costs.choose import Answer, derive_within
-from compiler.decide import Decisions
+from compiler.derivation.best_path import best_path, decided
+from compiler.derivation.selected_steps import Nothing
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.onepath import Nothing
-from compiler.rules import best_path, decided
 from compiler.settings import Derivation
 from compiler.supernet import Relaxed
 from compiler.util.errors import UsageError

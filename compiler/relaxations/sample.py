@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
-from compiler.decide import Decisions
+from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.settings import Derivation, Draws
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from compiler.decide import Decisions
-from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+
+from . import derive_module
+from .strongest import Decisions
 
 
 def derived(space: Elaborated, chosen: Decisions) -> Elaborated:

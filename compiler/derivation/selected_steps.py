@@ -20,7 +20,7 @@ from compiler.ir.graph import Block, Decision, DecisionKind, Extent, Input, Mix,
 from compiler.ir.primitives import Primitive, spec_of
 from compiler.ir.undecided import Open, Var, largest, settle
 
-from .decide import Decisions
+from .strongest import Decisions
 
 Dims = tuple[int, ...]
 

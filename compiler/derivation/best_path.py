@@ -15,12 +15,12 @@ from itertools import combinations, product
 
 import numpy as np
 
+from compiler.elaborate import Copy, Elaborated
 from compiler.ir.graph import Block, Call, Decision, DecisionKind, Input, Mix, Node, Prim, Weigh
 from compiler.ir.undecided import Var
+from compiler.settings import BestPath, By, Derivation
 
-from .decide import Decisions, strongest
-from .elaborate import Copy, Elaborated
-from .settings import BestPath, By, Derivation
+from .strongest import Decisions, strongest
 
 Alphas = Mapping[str, Sequence[float]]
 
