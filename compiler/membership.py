@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compiler.analysis.counting.condition_value import Uncountable
+from compiler.analysis.counting.count import counted
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .conditions import Uncountable
-from .counting import counted
 from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
 from .program import Phase, Program

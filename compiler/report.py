@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from compiler.analysis.counting.condition_value import Uncountable
+from compiler.analysis.counting.count import counted
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
 
-from .conditions import Uncountable
 from .cost import UNDEFINED, Costs, is_auxiliary
-from .counting import counted
 from .elaborate import Elaborated
 from .program import Program
 from .requirements import amounts_of, ranges_of

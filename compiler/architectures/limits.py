@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.counting import Left
+from compiler.analysis.counting.count import Left
 from compiler.elaborate import Elaborated, Frame, Requirement
 from compiler.program import Program, compile_file
 from compiler.requirements import shortfall

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from compiler.counting import Left, counted
+from compiler.analysis.counting.count import Left, counted
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions, default_decisions
 from compiler.elaborate import Elaborated

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeAlias
 
-from compiler.counting import counted
+from compiler.analysis.counting.count import counted
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.equivalence import Compare, Equivalence, Identity, Zero

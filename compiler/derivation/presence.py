@@ -1,7 +1,8 @@
 """What there is of a space once its decisions are made: nothing comes of nothing.
 
 Under `prune` a pick of any number may take nothing. An operation on what does not exist does not exist either; a sum or
-a concatenation goes without it, and it cannot be picked. `compiler/prune.py` counts by the same rules.
+a concatenation goes without it, and it cannot be picked. `counting/structural.py` counts by the
+same rules.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Ways:
-    """Evaluated already (`compiler.prune`): the sum of the products, each in these ways."""
+    """Evaluated already (`compiler.analysis.counting.structural`): the sum of the products, each in these ways."""
 
     terms: tuple[tuple[Circuit, Product], ...]
 

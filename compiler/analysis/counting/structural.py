@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
+from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
 from compiler.ir.combinatorics.count_formula import Tag
@@ -24,8 +25,7 @@ from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, Spa
 from compiler.ir.undecided import Var
 from hdas_dsl.tree import ast
 
-from .conditions import Uncountable, quantity
-from .elaborate import Copy
+from .condition_value import Uncountable, quantity
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compiler.elaborate import Copy
 from compiler.elaborate.numbers import BINARY, tidy
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
-
-from .elaborate import Copy
 
 COSTS = ("params", "macs", "memory", "latency")
 """Quantities of a `require` that take no part in counting; `edges` and `count(Op)` do."""

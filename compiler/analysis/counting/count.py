@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compiler.elaborate import Copy, Elaborated, Requirement
 from compiler.ir.combinatorics.circuit import Circuit, either
 from compiler.ir.combinatorics.count_formula import Factor, Given, Mention, Product, Tag, Ways, ways
 from hdas_dsl.tree import ast
 
-from .conditions import Uncountable, amount, of_cost, quantity
-from .elaborate import Copy, Elaborated, Requirement
-from .prune import Walk, steps_of
+from .condition_value import Uncountable, amount, of_cost, quantity
+from .structural import Walk, steps_of
 
 
 def architectures(space: Elaborated) -> Circuit:

@@ -1,0 +1,1 @@
+"""Questions about spaces and architectures, answered without torch."""

@@ -1,0 +1,1 @@
+"""How many architectures a space has, exactly."""
