@@ -120,7 +120,7 @@ def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
 
 def compiled(program: str, name: str, lowers: bool) -> Stages:
     """Every stage of a program's text, one after the other."""
-    from compiler.cost import Costs
+    from compiler.analysis.costs.block_totals import Costs
     from compiler.ir.graph import Mix
     from compiler.passes import PASSES
     from compiler.program import compile_file

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
+from compiler.analysis.requirements.evaluate import shortfall
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
 from hdas_dsl.files import Entity, Instance
@@ -17,7 +18,6 @@ from .elaborate import Elaborated, elaborate
 from .matching import Found, Leaves, Matcher
 from .program import Phase, Program
 from .request import Request
-from .requirements import shortfall
 
 
 @dataclass(frozen=True)

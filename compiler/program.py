@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from compiler.analysis.requirements.evaluate import unmet
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
@@ -30,7 +31,6 @@ from hdas_dsl.tree.printer import print_module
 from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .equivalence import Equivalence, read_equivalence
-from .requirements import unmet
 from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from .words import Applied
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from compiler.analysis.costs.block_totals import UNDEFINED, Costs, is_auxiliary
 from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
+from compiler.analysis.requirements.evaluate import amounts_of, ranges_of
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
 
-from .cost import UNDEFINED, Costs, is_auxiliary
 from .elaborate import Elaborated
 from .program import Program
-from .requirements import amounts_of, ranges_of
 
 
 def cardinality(space: Elaborated) -> int:

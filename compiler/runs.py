@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from compiler.costs.choose import Answer, prepare
+from compiler.analysis.requirements.constrained import Answer, prepare
+from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
 from compiler.data.load import Data, load_data
 from compiler.engine.loop import CHECKPOINT
 from compiler.engine.protocol import RunOptions
@@ -36,7 +37,6 @@ from .provenance import origin, section, units
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
-from .requirements import Requirements, quantities, spoken_of
 from .settings import Order, Sample, SearchSettings, TrainSettings
 from .supernet import Network, Supernet, complaints
 

@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from compiler.analysis.requirements.evaluate import shown as amount
+
 from .report import human, power
-from .requirements import shown as amount
 
 
 def show(facts: Mapping[str, Any], console: Console | None = None) -> None:

@@ -14,10 +14,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn, special
 
-from compiler.costs.choose import Answer, derive_within
-from compiler.costs.conditions import Entangled
-from compiler.costs.expectation import Expectation
-from compiler.costs.prices import Undefined
+from compiler.analysis.costs.existence import Entangled
+from compiler.analysis.costs.expectation import Expectation
+from compiler.analysis.costs.prices import Undefined
+from compiler.analysis.requirements.constrained import Answer, derive_within
+from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import Decisions, readable
 from compiler.ir.graph import Decision, DecisionKind
@@ -43,7 +44,6 @@ from .elaborate import Elaborated
 from .lower import hold, lower
 from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
-from .requirements import Asked, Requirements
 from .settings import Derivation, Strongest
 
 

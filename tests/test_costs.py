@@ -13,16 +13,16 @@ from programs import architecture, random_decisions, space
 from random_spaces import spaces
 from torch import Tensor, fx
 
-from compiler.cost import Costs
-from compiler.costs.formula import Costing
-from compiler.costs.prices import PRICES, Undefined
+from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.prices import PRICES, Undefined
+from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.quantities import Total
 from compiler.modules import gate
 from compiler.passes import FLATTEN
-from compiler.requirements import Asked, Requirements
 from compiler.supernet import Network
 from hdas_dsl.text.diagnostics import HspError
 

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from programs import SPACES, architecture, space
 from random_spaces import spaces
 
-from compiler.cost import Costs
-from compiler.costs import choose, labels
-from compiler.costs.choose import Unsatisfiable, best
-from compiler.costs.optimum import Variables, range_of
-from compiler.costs.score import score_of, scores_of
+from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.costs.elimination import Variables, range_of
+from compiler.analysis.requirements import constrained as choose
+from compiler.analysis.requirements import pareto_labels as labels
+from compiler.analysis.requirements.constrained import Unsatisfiable, best
+from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
-from compiler.requirements import Asked, Requirements
 from compiler.settings import By
 
 MOST = 500

@@ -13,12 +13,12 @@ from random_spaces import spaces
 from test_costs_choose import every, random_alphas
 
 from compiler import api
-from compiler.costs.expectation import Expectation
+from compiler.analysis.costs.expectation import Expectation
+from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
 from compiler.program import compile_file
-from compiler.requirements import Asked, Requirements
 from compiler.supernet import Supernet, mixing, one_hot
 from compiler.util.errors import UsageError
 

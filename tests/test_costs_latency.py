@@ -11,13 +11,13 @@ from test_costs_choose import every
 from test_costs_search import written
 
 from compiler import api, cli
-from compiler.costs.command import main, networks
-from compiler.costs.formula import Costing
-from compiler.costs.measured import Conditions, calibration, measure, operations
-from compiler.costs.prices import Application, Latency, Undefined
-from compiler.costs.tables import BadTable, Table, read_table
+from compiler.analysis.costs.command import main, networks
+from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.measured import Conditions, calibration, measure, operations
+from compiler.analysis.costs.prices import Application, Latency, Undefined
+from compiler.analysis.requirements.evaluate import Requirements
 from compiler.program import compile_file
-from compiler.requirements import Requirements
 
 TOY = """hsp 1
 

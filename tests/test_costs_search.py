@@ -9,10 +9,10 @@ from textwrap import dedent
 import pytest
 
 from compiler import api
-from compiler.costs.choose import derive_within
+from compiler.analysis.requirements.constrained import derive_within
+from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
 from compiler.program import compile_file
 from compiler.report import facts
-from compiler.requirements import Asked, Requirements, quantities
 from compiler.settings import By
 from compiler.util.errors import UsageError
 

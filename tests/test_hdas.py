@@ -14,7 +14,7 @@ from programs import SPACES, architecture, published, random_decisions, space
 from reference import genotypes as g
 from torch import Tensor
 
-from compiler.cost import Costs
+from compiler.analysis.costs.block_totals import Costs
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length

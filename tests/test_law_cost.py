@@ -14,7 +14,7 @@ from reference import genotypes as g
 from reference.ops import operation
 from torch import Tensor, nn
 
-from compiler.cost import Costs
+from compiler.analysis.costs.block_totals import Costs
 from compiler.elaborate import Elaborated
 from compiler.passes import FLATTEN
 from compiler.supernet import Network, Supernet

@@ -15,7 +15,7 @@ from programs import assert_same, floats, randomize, space
 from random_spaces import spaces
 from torch import Tensor
 
-from compiler.cost import Costs
+from compiler.analysis.costs.block_totals import Costs
 from compiler.elaborate import Elaborated
 from compiler.fused.kernel import no_kernel
 from compiler.ir.graph import Prim, SpaceGraph

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compiler import api, cli
-from compiler.costs import command
+from compiler.analysis.costs import command
 from compiler.plugins import find
 from compiler.util.errors import LoweringError
 from hdas_dsl.tree.printer import format_text

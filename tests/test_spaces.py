@@ -14,8 +14,8 @@ from programs import SPACES, architecture, random_decisions
 from reference.nasbench101 import Graph, Network
 from test_law_cost import check
 
+from compiler.analysis.costs.block_totals import Cost, Costs
 from compiler.api import describe
-from compiler.cost import Cost, Costs
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from programs import space
 from test_law_cost import check
 
-from compiler.cost import Costs
+from compiler.analysis.costs.block_totals import Costs
 from compiler.ir.graph import Call
 from compiler.passes.flatten import flatten
 from compiler.supernet import Network

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compiler.costs.choose import Answer, derive_within
+from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import Nothing
 from compiler.derivation.strongest import Decisions

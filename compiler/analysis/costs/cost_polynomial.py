@@ -26,7 +26,7 @@ from compiler.ir.undecided import MOST, Var, settle
 from compiler.plugins import how_to_allow
 from hdas_dsl.text.diagnostics import HspError
 
-from .conditions import ALWAYS, Conditions, Entangled, Monomial, holds
+from .existence import ALWAYS, Conditions, Entangled, Monomial, holds
 from .prices import Amount, Application, Price, Undefined, sizes
 
 Terms = dict[Monomial, Amount]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from compiler.elaborate import Elaborated
     from compiler.program import Program
 
-    from .tables import Table
+    from .latency_table import Table
 
 SLOWEST = 5
 """How many of the slowest operations are shown."""
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from compiler.util.errors import LoweringError, UsageError
 
+    from .latency_table import BadTable
     from .prices import Undefined
-    from .tables import BadTable
 
     try:
         return _measure(args)
@@ -70,11 +70,11 @@ def _measure(args: argparse.Namespace) -> int:
     from compiler.request import Request
     from compiler.util.errors import UsageError
 
-    from .formula import Costing
+    from .cost_polynomial import Costing
+    from .elimination import Variables, range_of
+    from .latency_table import Table, read_table
     from .measured import Conditions, calibration, measure, measure_whole, operations
-    from .optimum import Variables, range_of
     from .prices import Latency
-    from .tables import Table, read_table
 
     for name in ("batch", "threads", "rounds"):
         if getattr(args, name) < 1:

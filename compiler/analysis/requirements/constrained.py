@@ -19,16 +19,16 @@ from itertools import product
 
 import numpy as np
 
+from compiler.analysis.costs.elimination import Factor, Variables, maximum, minimum, order, range_of
+from compiler.analysis.costs.existence import Entangled, Monomial
+from compiler.analysis.costs.prices import Amount, Undefined
 from compiler.derivation.strongest import Decisions, default_decisions, strongest
-from compiler.requirements import Requirements, shown
 from compiler.settings import By
 from compiler.util.errors import UsageError
 
-from .conditions import Entangled, Monomial
-from .labels import Labels, Numbers, joined
+from .evaluate import Requirements, shown
 from .limits import Column, columns
-from .optimum import Factor, Variables, maximum, minimum, order, range_of
-from .prices import Amount, Undefined
+from .pareto_labels import Labels, Numbers, joined
 from .score import score_of, scores_of
 
 LARGEST = 20_000

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from compiler.ir.graph import Decision
 
-from .formula import Formula
+from .cost_polynomial import Formula
 
 
 class Expectation:

@@ -26,10 +26,10 @@ from compiler.passes import FLATTEN, run_passes
 from compiler.passes.rewrite import without_dead
 from compiler.settings import By
 
-from .formula import Costing
-from .optimum import Variables, minimum
+from .cost_polynomial import Costing
+from .elimination import Variables, minimum
+from .latency_table import Table
 from .prices import Application, Latency
-from .tables import Table
 
 WARM_UP = 3
 """Runs before any that count."""

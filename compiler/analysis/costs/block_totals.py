@@ -1,5 +1,5 @@
 """Parameters, multiply-adds and activation memory, computed on the graph (law 8): of an architecture, or of a space
-with all candidates counted. What a space costs as a function of its decisions is in `compiler.costs`.
+with all candidates counted. What a space costs as a function of its decisions is in `compiler.analysis.costs`.
 
 The auxiliary head takes no part. Costs are None where an open width leaves them undefined.
 """

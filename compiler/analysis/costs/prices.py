@@ -16,7 +16,7 @@ from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
 from compiler.ir.undecided import Open
 
-from .tables import Table
+from .latency_table import Table
 
 Amount: TypeAlias = "int | float"
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compiler.elaborate import Requirement
-from compiler.requirements import Asked, asked, quantities, value
 from hdas_dsl.tree import ast
+
+from .evaluate import Asked, asked, quantities, value
 
 
 @dataclass(frozen=True)

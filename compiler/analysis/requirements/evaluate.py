@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.costs.conditions import Entangled
-from compiler.costs.formula import Costing, Formula
-from compiler.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
-from compiler.costs.tables import BadTable, Table, read_table
+from compiler.analysis.costs.cost_polynomial import Costing, Formula
+from compiler.analysis.costs.existence import Entangled
+from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import Decisions
+from compiler.elaborate import Elaborated, Requirement
 from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
 from compiler.ir.graph import Block
@@ -24,10 +25,8 @@ from compiler.ir.quantities import Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.tree import ast
 
-from .elaborate import Elaborated, Requirement
-
 if TYPE_CHECKING:
-    from compiler.costs.optimum import Range
+    from compiler.analysis.costs.elimination import Range
 
 Truth = float | bool | None
 """The value of a part of a condition; None where it is not known."""
@@ -181,7 +180,7 @@ def spoken_of(space: Elaborated) -> list[Asked]:
 
 def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
     """Between which values the quantities of a space lie, where they are known."""
-    from compiler.costs.optimum import Variables, range_of  # with it comes numpy
+    from compiler.analysis.costs.elimination import Variables, range_of  # with it comes numpy
 
     wanted = Requirements(space)
     variables = Variables(space.decisions)

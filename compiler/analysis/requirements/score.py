@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from compiler.analysis.costs.existence import Monomial, holds
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.settings import By
-
-from .conditions import Monomial, holds
 
 
 def scores_of(

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from compiler.cost import is_auxiliary
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate.state import Text
 from compiler.ir.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
 from hdas_dsl.tree.words import element_of
+
+from .block_totals import is_auxiliary
 
 Literal: TypeAlias = "tuple[str, int]"
 """An item of a decision: true where the decision takes it."""

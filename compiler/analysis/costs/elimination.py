@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
 
-from .conditions import Literal, Monomial
-from .formula import Formula
+from .cost_polynomial import Formula
+from .existence import Literal, Monomial
 from .prices import Amount
 
 LARGEST = 500_000

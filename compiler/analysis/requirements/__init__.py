@@ -1,0 +1,1 @@
+"""What a program requires: evaluated, bounded, and met by what is derived."""
