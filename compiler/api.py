@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from compiler.analysis.membership.query import Membership
     from compiler.engine.retrain import TrainOutcome
 
     from .architectures import Architecture, Architectures, Count
-    from .membership import Membership
     from .runs import SearchReport
     from .supernet import Network, Relaxed
 
@@ -132,7 +132,7 @@ def diff(left: FilePath, right: FilePath) -> Diff:
 
 def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FilePath] = ()) -> Membership:
     """Whether an architecture lies in a space, and if not, at which choice it leaves it."""
-    from .membership import membership_of
+    from compiler.analysis.membership.query import membership_of
 
     return membership_of(_request(architecture, {}, None, plugins), Path(space))
 

@@ -307,9 +307,8 @@ def _passes(names: str) -> tuple[str, ...]:
 
 
 def _membership(args: argparse.Namespace, request: Request) -> int:
+    from compiler.analysis.membership.query import membership_of
     from compiler.util.errors import UsageError
-
-    from .membership import membership_of
 
     if not args.space.is_file():
         raise UsageError(f"there is no file '{args.space}'")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from random_spaces import Plan, plans
 from scipy.stats import chisquare
 
+from compiler.analysis.membership.query import membership_of
 from compiler.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
 from compiler.ir.graph import DecisionKind
-from compiler.membership import membership_of
 from compiler.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import format_text

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from programs import SPACES, random_decisions
 from random_spaces import spaces
 
+from compiler.analysis.membership.query import membership, membership_of
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import DecisionKind, describe
-from compiler.membership import membership, membership_of
 from compiler.passes.flatten import flatten
 from compiler.program import Program, compile_file
 from compiler.report import cardinality

@@ -8,11 +8,11 @@ import pytest
 import torch
 from programs import SPACES
 
+from compiler.analysis.membership.query import membership
 from compiler.data.load import load_data
 from compiler.data.specs import Fake
 from compiler.derivation import derive_module
 from compiler.engine import RunOptions, run_search
-from compiler.membership import membership
 from compiler.program import Phase, Program, compile_file, read_override
 from compiler.relaxations import HardGumbel, Temperature, relaxed
 from compiler.settings import Constant, Sample, SearchSettings

@@ -18,10 +18,10 @@ from reference import genotypes as g
 from reference.measure import macs, params
 from reference.networks import ChainNetwork, StageNetwork
 
+from compiler.analysis.membership.query import membership
 from compiler.api import describe
 from compiler.cli import compile_main, import_main
 from compiler.genotype import genotype_of
-from compiler.membership import membership
 from compiler.program import Program, compile_file
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell

@@ -15,10 +15,10 @@ from reference import genotypes as g
 from torch import Tensor
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.membership import membership
 from compiler.program import Program, compile_file, read_override
 from compiler.report import cardinality, describe
 from compiler.supernet import Network, Supernet, measure, mixing

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from compiler.analysis.membership.query import located
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.membership import located
 from compiler.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError

@@ -8,16 +8,16 @@ from pathlib import Path
 from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
 from compiler.analysis.requirements.evaluate import shortfall
+from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
+from compiler.program import Phase, Program
+from compiler.request import Request
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .elaborate import Elaborated, elaborate
-from .matching import Found, Leaves, Matcher
-from .program import Phase, Program
-from .request import Request
+from .line_matching import Found, Leaves, Matcher
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.body import Elaborator
 from compiler.elaborate.core import flatten
 from compiler.elaborate.state import Fault, Silent, Text
@@ -18,8 +19,6 @@ from compiler.ir.graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, 
 from compiler.ir.undecided import Open, Var, settle, spread
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
-
-from .elaborate import Copy, Elaborated
 
 Found = dict[str, tuple[int, ...]]
 

@@ -1,0 +1,1 @@
+"""Whether an architecture lies in a space, and where it leaves it."""
