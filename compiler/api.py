@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
     from compiler.engine.retrain import TrainOutcome
 
-    from .architectures import Architecture, Architectures, Count
     from .runs import SearchReport
     from .supernet import Network, Relaxed
 
@@ -150,7 +150,7 @@ def count(space: FilePath, unique: str = "", *, seed: int = 0, **params: object)
         HspError: the file is wrong, or it has a structure that is not counted.
         UsageError: the number up to the equivalence is not known; the message says why, and a lower bound.
     """
-    from .architectures import count
+    from compiler.analysis.architectures import count
 
     return count(_architectures(space, params), seed, unique)
 
@@ -167,14 +167,14 @@ def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object)
     Raises:
         UsageError: none of many architectures that were drawn meets the requirements.
     """
-    from .architectures import sample
+    from compiler.analysis.architectures import sample
 
     return list(sample(_architectures(space, params), number, seed))
 
 
 def enumerate(space: FilePath, limit: int | None = None, **params: object) -> Iterator[Architecture]:
     """All architectures of a file that meet its requirements, or the first ``limit`` of them, one after the other."""
-    from .architectures import enumerate_all
+    from compiler.analysis.architectures import enumerate_all
 
     return enumerate_all(_architectures(space, params), limit)
 
@@ -185,7 +185,7 @@ def mutate(space: FilePath, architecture: FilePath, *, seed: int = 0, **params: 
     Raises:
         UsageError: the given one does not lie in the space, or no choice of it can be changed alone.
     """
-    from .architectures import mutate
+    from compiler.analysis.architectures import mutate
 
     return mutate(_architectures(space, params), _request(architecture, {}), seed)
 
@@ -196,13 +196,13 @@ def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0
     Raises:
         UsageError: a given one does not lie in the space, or no child meets its requirements.
     """
-    from .architectures import crossover
+    from compiler.analysis.architectures import crossover
 
     return crossover(_architectures(space, params), _request(left, {}), _request(right, {}), seed)
 
 
 def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
-    from .architectures import Architectures
+    from compiler.analysis.architectures import Architectures
 
     return Architectures(_request(space, params))
 

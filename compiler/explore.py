@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler.analysis.architectures import Architecture, Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.derivation.strongest import readable
 from compiler.util.errors import UsageError
 
-from .architectures import Architecture, Architectures, count, crossover, enumerate_all, mutate, sample
 from .request import Request
 
 MANY = 10_000

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from random_spaces import Plan, plans
 from scipy.stats import chisquare
 
+from compiler.analysis.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.analysis.membership.query import membership_of
-from compiler.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
 from compiler.ir.graph import DecisionKind
 from compiler.request import Request
@@ -149,7 +149,8 @@ def test_uniform_however_large(name: str, path: str):
 
 def test_the_seed_decides_in_every_process():
     program = (
-        "from pathlib import Path; from compiler.architectures import *; from compiler.request import Request\n"
+        "from pathlib import Path\n"
+        "from compiler.analysis.architectures import *; from compiler.request import Request\n"
         "for name in ('nasbench101', 'autodeeplab'):\n"
         "  found, = sample(Architectures(Request(Path('spaces') / f'{name}.hsp')), 1, seed=5); print(found.text)\n"
     )
@@ -176,7 +177,7 @@ FAR = net("n[i < 2] = prev(x) -> conv(k = 1 | 3)", "output last of n", "require 
 
 
 def test_a_requirement_that_nothing_meets(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("compiler.architectures.draw.TRIES", 40)
+    monkeypatch.setattr("compiler.analysis.architectures.sampling.TRIES", 40)
     with pytest.raises(UsageError, match=r"none of 40 architectures meets `require params <= 10`.*220.0% away"):
         list(sample(listed(FAR), 1))
     assert list(enumerate_all(listed(FAR))) == []

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_spaces import plans
 
-from compiler.architectures import Architectures, count
-from compiler.architectures.canonical import Symmetric, Vertex, canonical
-from compiler.architectures.terms import Reader, Term, Variable
-from compiler.architectures.unique import Alike, Unclear, unique
+from compiler.analysis.architectures import Architectures, count
+from compiler.analysis.architectures.equivalence.canonical import Symmetric, Vertex, canonical
+from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
+from compiler.analysis.architectures.equivalence.terms import Reader, Term, Variable
 from compiler.elaborate import Elaborated
 from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.request import Request
@@ -313,6 +313,6 @@ def test_too_symmetric(monkeypatch: pytest.MonkeyPatch):
     assert len(canonical([Vertex(0, ()), *(Vertex(1, (0,)) for _ in range(30))]).symmetries) == 1
     leaves = [Vertex(0, ()), *(Vertex(1, (0,), False, (f"v{i}",)) for i in range(9))]
     assert len(canonical(leaves[:5]).symmetries) == 24
-    monkeypatch.setattr("compiler.architectures.canonical.MOST", 500)
+    monkeypatch.setattr("compiler.analysis.architectures.equivalence.canonical.MOST", 500)
     with pytest.raises(Symmetric):
         canonical(leaves)

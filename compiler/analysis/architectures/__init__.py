@@ -1,8 +1,8 @@
 """What can be done with all architectures of a space: count, sample, enumerate, mutate, cross. No torch."""
 
-from .counts import Count, count
-from .draw import enumerate_all, sample
-from .listing import Architecture, Architectures
-from .vary import crossover, mutate
+from .count import Count, count
+from .sampling import enumerate_all, sample
+from .space_list import Architecture, Architectures
+from .variation import crossover, mutate
 
 __all__ = ["Architecture", "Architectures", "Count", "count", "crossover", "enumerate_all", "mutate", "sample"]

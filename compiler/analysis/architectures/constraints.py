@@ -17,7 +17,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 if TYPE_CHECKING:
-    from .listing import Architecture
+    from .space_list import Architecture
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
+from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
 from compiler.equivalence import Equivalence, equivalence
 
-from .listing import Architectures
-from .unique import Alike, Unclear, unique
+from .space_list import Architectures
 
 FEW = 1_000
 """Up to so many architectures are asked one by one."""

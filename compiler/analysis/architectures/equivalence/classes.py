@@ -23,8 +23,8 @@ from compiler.ir.undecided import Var
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
+from .expression_text import written
 from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
-from .writing import written
 
 Params: TypeAlias = Mapping[str, object]
 

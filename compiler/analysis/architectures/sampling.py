@@ -7,8 +7,8 @@ from random import Random
 
 from compiler.util.errors import UsageError
 
-from .limits import Limits, Verdict
-from .listing import Architecture, Architectures
+from .constraints import Limits, Verdict
+from .space_list import Architecture, Architectures
 
 TRIES = 300
 """How many architectures in a row may break a requirement before sampling gives up."""

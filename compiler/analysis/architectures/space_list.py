@@ -22,7 +22,7 @@ from compiler.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 
-from .limits import Limits
+from .constraints import Limits
 
 Choices = tuple[Decisions, ...]
 """The decisions that exist in an architecture, part by part."""

@@ -20,8 +20,8 @@ from compiler.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 
-from .draw import TRIES, Nearest
-from .listing import Architecture, Architectures, Choices, Part, completed
+from .sampling import TRIES, Nearest
+from .space_list import Architecture, Architectures, Choices, Part, completed
 
 
 def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architecture:

@@ -1,0 +1,1 @@
+"""Architectures up to an equivalence: terms, canonical forms, classes."""
