@@ -23,7 +23,7 @@ from compiler.derivation.strongest import strongest
 from compiler.program import read_override
 from compiler.request import Request
 from compiler.runs import RunConfig, search_file, train_file
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module
 

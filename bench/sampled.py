@@ -30,7 +30,7 @@ from compiler.engine.gradients import frozen
 from compiler.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.program import compile_file, plain, read_override
 from compiler.relaxations import OnePath, relaxed
-from compiler.settings import SearchSettings, override
+from compiler.searcher.settings.sections import SearchSettings, override
 from compiler.supernet import Network
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module

@@ -27,14 +27,14 @@ from contender import Ours
 from pydantic import BaseModel
 from race import Machine, say
 
-from compiler.data.load import Data, load_data
-from compiler.data.specs import Fake
 from compiler.engine import RunOptions, run_search
 from compiler.engine import search as engine
 from compiler.engine.bilevel import Bilevel
 from compiler.passes import FLATTEN, PASSES
 from compiler.program import Phase, read_override
 from compiler.request import Request
+from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.settings.datasets import Fake
 from compiler.supernet import Supernet
 from hdas_dsl.files import LIBRARY
 

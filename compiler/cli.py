@@ -108,9 +108,8 @@ def compile_main(argv: Sequence[str] | None = None) -> int:
     """`hdas-compile`."""
     words = sys.argv[1:] if argv is None else argv
     args = compile_parser().parse_args(words)
+    from compiler.searcher.data import MissingData
     from compiler.util.errors import LoweringError, UsageError
-
-    from .data import MissingData
 
     try:
         return _compile(args)
@@ -234,9 +233,9 @@ def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
     from compiler.engine.errors import EngineError, Interrupted, NoDevice
+    from compiler.searcher.data import DataError, MissingData
     from compiler.util.errors import UsageError
 
-    from .data import DataError, MissingData
     from .runs import dry_run, evaluate_file, search_file, train_file
 
     config = _config(args, request)

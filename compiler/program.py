@@ -19,6 +19,8 @@ from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
+from compiler.searcher.settings.reader import Applied
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
@@ -31,8 +33,6 @@ from hdas_dsl.tree.printer import print_module
 from .derivation import derive_module
 from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .equivalence import Equivalence, read_equivalence
-from .settings import SearchSettings, TrainSettings, Value, override, read_search, read_train
-from .words import Applied
 
 S = TypeVar("S", SearchSettings, TrainSettings)
 

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
-from compiler.data.load import Data, load_data
 from compiler.engine.loop import CHECKPOINT
 from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
 from compiler.engine.search import SearchOutcome, run_search
 from compiler.engine.seeds import mix
+from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
@@ -37,7 +38,6 @@ from .provenance import origin, section, units
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .request import Request
-from .settings import Order, Sample, SearchSettings, TrainSettings
 from .supernet import Network, Supernet, complaints
 
 DERIVED = "derived.hsp"

@@ -36,6 +36,7 @@ from compiler.ir.quantities import (
     parts,
 )
 from compiler.passes.estimate import held_bytes
+from compiler.searcher.settings.sections import Derivation, Strongest
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
@@ -44,7 +45,6 @@ from .elaborate import Elaborated
 from .lower import hold, lower
 from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
-from .settings import Derivation, Strongest
 
 
 class Relaxed(nn.Module):

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from compiler.data.load import Data, load_data
-from compiler.data.specs import Fake
 from compiler.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
-from compiler.settings import AlphaAdam, Constant, Cosine, Ramp, SearchSettings, Sgd, TrainSettings
+from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Ramp, SearchSettings, Sgd, TrainSettings
 
 FAKE = Fake(classes=3, count=48, channels=1, size=8, crop=1, flip=True)
 SEARCH = SearchSettings(

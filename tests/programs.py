@@ -17,7 +17,7 @@ from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.graph import Prim
 from compiler.passes.flatten import flatten
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

@@ -26,7 +26,7 @@ from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 
 MOST = 500
 

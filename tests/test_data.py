@@ -23,10 +23,12 @@ from scipy.io import savemat
 from torch import Tensor
 from torchvision import datasets
 
-from compiler.data import DataError, DataSpec, MissingData, register_dataset, specs
-from compiler.data.load import Data, halves, load_data, loader
-from compiler.data.source import Items, Pixels, Source
-from compiler.data.specs import (
+from compiler.searcher.data import DataError, DataSpec, MissingData, register_dataset
+from compiler.searcher.data.load import Data, halves, load_data, loader
+from compiler.searcher.data.source import Items, Pixels, Source
+from compiler.searcher.data.transforms import Cutout, RandomMirror, RandomShift
+from compiler.searcher.settings import datasets as specs
+from compiler.searcher.settings.datasets import (
     BUILT_IN,
     Cifar10,
     Cifar100,
@@ -38,8 +40,7 @@ from compiler.data.specs import (
     Svhn,
     user_data,
 )
-from compiler.data.transforms import Cutout, RandomMirror, RandomShift
-from compiler.settings import Applied, read_search
+from compiler.searcher.settings.sections import Applied, read_search
 from hdas_dsl.text.source import NOWHERE
 
 CIFAR_MEAN, CIFAR_STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
@@ -501,7 +502,7 @@ def test_an_installed_dataset_is_imported_only_when_it_is_loaded(
     (info / "entry_points.txt").write_text("[hdas_dsl.datasets]\nmine = mine_data:build\n")
     (tmp_path / "mine_data.py").write_text(
         "import torch\n"
-        "from compiler.data.source import Pixels, Source\n"
+        "from compiler.searcher.data.source import Pixels, Source\n"
         "def build(spec, root, download):\n"
         "    pixels = Pixels(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.zeros(4, dtype=torch.long))\n"
         "    return Source(pixels, pixels, 1)\n"

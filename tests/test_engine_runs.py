@@ -28,7 +28,7 @@ from compiler.engine import (
     run_train,
 )
 from compiler.engine.loop import is_out_of_memory
-from compiler.settings import Cosine, Order, SearchSettings, Sgd
+from compiler.searcher.settings.sections import Cosine, Order, SearchSettings, Sgd
 
 TOY = Path(__file__).with_name("engine_toy.py")
 SECOND = SEARCH.replace("order", Order.SECOND)

@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from compiler.data.load import halves, load_data, loader
 from compiler.engine import EpochRecord, RunOptions, SearchOutcome, TrainOutcome, evaluate, run_search, run_train
 from compiler.engine import display as display_module
 from compiler.engine.batches import Batches
@@ -28,7 +27,8 @@ from compiler.engine.logs import History
 from compiler.engine.loop import drive
 from compiler.engine.report import Plan, Report, line
 from compiler.engine.search import _Search
-from compiler.settings import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
+from compiler.searcher.data.load import halves, load_data, loader
+from compiler.searcher.settings.sections import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,14 +13,14 @@ from programs import space
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from compiler.data.load import load_data
-from compiler.data.specs import Fake
 from compiler.engine import RunOptions, bilevel, run_search, run_train, search
 from compiler.engine.batches import Batches
 from compiler.engine.compute import Compute
 from compiler.engine.records import Meter
 from compiler.engine.seeds import mix, seed_all
-from compiler.settings import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd
+from compiler.searcher.data.load import load_data
+from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd
 from compiler.supernet import Supernet
 
 SPACE = """\

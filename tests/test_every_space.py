@@ -9,13 +9,13 @@ import torch
 from programs import SPACES
 
 from compiler.analysis.membership.query import membership
-from compiler.data.load import load_data
-from compiler.data.specs import Fake
 from compiler.derivation import derive_module
 from compiler.engine import RunOptions, run_search
 from compiler.program import Phase, Program, compile_file, read_override
 from compiler.relaxations import HardGumbel, Temperature, relaxed
-from compiler.settings import Constant, Sample, SearchSettings
+from compiler.searcher.data.load import load_data
+from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.sections import Constant, Sample, SearchSettings
 from compiler.supernet import Network
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module

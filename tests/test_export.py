@@ -21,7 +21,7 @@ from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.export import ExportError, ExportKind, ExportReport, core, export
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 from compiler.supernet import Network
 from hdas_dsl.files import LIBRARY, Loader
 from hdas_dsl.tree import ast

@@ -11,8 +11,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from compiler.cli import compile_main
-from compiler.data.load import load_data
-from compiler.data.specs import Folder
+from compiler.searcher.data.load import load_data
+from compiler.searcher.settings.datasets import Folder
 from hdas_dsl.files import LIBRARY
 
 PHASES = """hsp 1

@@ -25,7 +25,7 @@ from compiler.lower import attribute
 from compiler.passes import FLATTEN, OPTIMISATIONS
 from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.relaxations.chains import Chain
-from compiler.settings import Constant
+from compiler.searcher.settings.sections import Constant
 from compiler.supernet import Network, Supernet, one_hot
 
 MIXABLE = {

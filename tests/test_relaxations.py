@@ -14,8 +14,6 @@ import torch
 from programs import randomize, space
 from torch import Tensor
 
-from compiler.data.load import load_data
-from compiler.data.specs import Fake
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
@@ -23,7 +21,10 @@ from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.engine.gradients import frozen
 from compiler.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
 from compiler.relaxations.draws import log_probability, logits, noise
-from compiler.settings import (
+from compiler.searcher.data.load import load_data
+from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.reader import Applied
+from compiler.searcher.settings.sections import (
     AlphaAdam,
     By,
     Constant,
@@ -40,7 +41,6 @@ from compiler.settings import (
 )
 from compiler.supernet import Supernet, mixing
 from compiler.util.errors import UsageError
-from compiler.words import Applied
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE
 from hdas_dsl.tree.printer import print_module

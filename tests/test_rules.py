@@ -14,7 +14,7 @@ from compiler.derivation.presence import settle
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
-from compiler.settings import BestPath, By, Strongest
+from compiler.searcher.settings.sections import BestPath, By, Strongest
 from hdas_dsl.text.diagnostics import HspError
 
 TRELLIS = """\

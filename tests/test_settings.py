@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from compiler.data.specs import BUILT_IN, Cifar10, Digits, Folder
-from compiler.settings import (
+from compiler.searcher.settings.datasets import BUILT_IN, Cifar10, Digits, Folder
+from compiler.searcher.settings.reader import Named, Setting, Word, menu_of, names_of
+from compiler.searcher.settings.sections import (
     AlphaAdam,
     Applied,
     BestPath,
@@ -36,7 +37,6 @@ from compiler.settings import (
     read_search,
     read_train,
 )
-from compiler.words import Named, Setting, Word, menu_of, names_of
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import NOWHERE, Source, Span
 
@@ -395,7 +395,7 @@ def test_the_shipped_programs_settings_are_read() -> None:
 
 
 def test_settings_are_read_without_torch() -> None:
-    code = "import sys, compiler.settings as s; s.read_search({}); sys.exit('torch' in sys.modules)"
+    code = "import sys, compiler.searcher.settings.sections as s; s.read_search({}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -18,7 +18,7 @@ from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 from compiler.supernet import Supernet, depth, measure, mixing, one_hot
 
 CELLS = 6

@@ -7,8 +7,8 @@ from itertools import chain, count
 
 from torch.utils.data import Dataset, Subset
 
-from compiler.data.load import loader
-from compiler.data.source import Batch
+from compiler.searcher.data.load import loader
+from compiler.searcher.data.source import Batch
 
 from .compute import Compute
 from .errors import EngineError

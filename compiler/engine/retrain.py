@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
-from compiler.data.load import Data
-from compiler.data.source import Batch
-from compiler.settings import TrainSettings
+from compiler.searcher.data.load import Data
+from compiler.searcher.data.source import Batch
+from compiler.searcher.settings.sections import TrainSettings
 
 from . import checkpoint
 from .batches import Batches

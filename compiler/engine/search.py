@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from compiler.data.load import Data, halves
-from compiler.settings import Epoch, Order, Preferences, SearchSettings, Sgd
+from compiler.searcher.data.load import Data, halves
+from compiler.searcher.settings.sections import Epoch, Order, Preferences, SearchSettings, Sgd
 
 from .batches import Batches
 from .bilevel import Bilevel, total

@@ -1,6 +1,6 @@
 """Relaxations: how a space becomes a network to train, and its architecture something that can move little by little.
 
-To add one, write its class in a file here, its word in `compiler.settings`, and its line in `relaxed`.
+To add one, write its class in a file here, its word in `searcher/settings/sections.py`, and its line in `relaxed`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import assert_never
 
 from compiler.elaborate import Elaborated
 from compiler.passes import Target
-from compiler.settings import Gumbel, Sample, SearchSettings, Softmax
+from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
 from compiler.supernet import Relaxed, Supernet
 
 from .gumbel import HardGumbel, SoftGumbel, Temperature

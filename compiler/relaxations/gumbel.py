@@ -22,7 +22,7 @@ from compiler.ir.graph import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.modules import joint
 from compiler.passes import Target
-from compiler.settings import Derivation, Schedule
+from compiler.searcher.settings.sections import Derivation, Schedule
 from compiler.supernet import Supernet, mixing, one_hot
 
 from .draws import Logits, noise

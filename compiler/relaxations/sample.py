@@ -15,7 +15,7 @@ from torch import Tensor, distributed, nn
 
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.settings import Derivation, Draws
+from compiler.searcher.settings.sections import Derivation, Draws
 
 from .draws import Logits
 from .onepath import Draw, OnePath

@@ -24,7 +24,7 @@ from compiler.elaborate import Elaborated
 from compiler.lower import lower
 from compiler.passes import FLATTEN, run_passes
 from compiler.passes.rewrite import without_dead
-from compiler.settings import By
+from compiler.searcher.settings.sections import By
 
 from .cost_polynomial import Costing
 from .elimination import Variables, minimum

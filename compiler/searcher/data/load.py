@@ -16,9 +16,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import v2
 
+from compiler.searcher.settings.datasets import DataError, DataSpec
+
 from .builtin import build
 from .source import Batch, Samples, Source
-from .specs import DataError, DataSpec
 from .transforms import Cutout, RandomMirror, RandomShift, RepeatChannels
 
 Shape = tuple[int, int, int]

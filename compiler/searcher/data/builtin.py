@@ -12,8 +12,7 @@ import torch
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from .source import Items, Pixels, Source
-from .specs import (
+from compiler.searcher.settings.datasets import (
     Cifar10,
     Cifar100,
     DataError,
@@ -27,6 +26,8 @@ from .specs import (
     Svhn,
     user_builder,
 )
+
+from .source import Items, Pixels, Source
 
 
 @singledispatch

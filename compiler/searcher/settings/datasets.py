@@ -12,10 +12,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from compiler.words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
 if TYPE_CHECKING:
-    from .source import Source
+    from compiler.searcher.data.source import Source
 
 Builder = Callable[["DataSpec", Path, bool], "Source"]
 """``build(spec, root, download)``: the data that ``spec`` names, kept under ``root``; fetched first if ``download``."""

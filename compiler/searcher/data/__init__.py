@@ -1,5 +1,5 @@
 """Datasets: the words for them (`specs`, without torch), and their images a batch at a time (`load`)."""
 
-from .specs import DataError, DataSpec, MissingData, register_dataset
+from compiler.searcher.settings.datasets import DataError, DataSpec, MissingData, register_dataset
 
 __all__ = ["DataError", "DataSpec", "MissingData", "register_dataset"]

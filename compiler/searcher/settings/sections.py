@@ -12,10 +12,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from compiler.data.specs import Cifar10, DataSpec
 from hdas_dsl.text.diagnostics import Diagnostic
 
-from .words import (
+from .datasets import Cifar10, DataSpec
+from .reader import (
     Amount,
     Applied,
     Count,

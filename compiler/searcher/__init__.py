@@ -1,0 +1,1 @@
+"""What learns and decides: settings, data, relaxations, the engine."""

@@ -1,0 +1,1 @@
+"""What the sections of a program say, as pydantic models. No torch."""
