@@ -123,7 +123,7 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     from compiler.analysis.costs.block_totals import Costs
     from compiler.ir.graph import Mix
     from compiler.passes import PASSES
-    from compiler.program import compile_file
+    from compiler.program.compile_file import compile_file
     from compiler.report import describe
     from hdas_dsl.check.checker import check
     from hdas_dsl.files import Loader

@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy
 from compiler.elaborate import Elaborated
 from compiler.passes import FLATTEN, Target
 from compiler.passes.target import read_bytes
-from compiler.program import read_override
-from compiler.request import Request
+from compiler.program.compile_file import read_override
+from compiler.program.request import Request
 from compiler.supernet import Supernet
 
 

@@ -19,7 +19,7 @@ import torch
 from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, Length
-from compiler.request import Request
+from compiler.program.request import Request
 from compiler.runs import RunConfig, search_file
 
 DEPTH_WEIGHTS = (0, 1, 10)

@@ -20,8 +20,8 @@ import torch
 
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
-from compiler.program import read_override
-from compiler.request import Request
+from compiler.program.compile_file import read_override
+from compiler.program.request import Request
 from compiler.runs import RunConfig, search_file, train_file
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY

@@ -28,7 +28,7 @@ from compiler.elaborate.values import Function
 from compiler.engine.bilevel import descend
 from compiler.engine.gradients import frozen
 from compiler.passes import OPTIMISATIONS, STRUCTURAL
-from compiler.program import compile_file, plain, read_override
+from compiler.program.compile_file import compile_file, plain, read_override
 from compiler.relaxations import OnePath, relaxed
 from compiler.searcher.settings.sections import SearchSettings, override
 from compiler.supernet import Network

@@ -31,8 +31,8 @@ from compiler.engine import RunOptions, run_search
 from compiler.engine import search as engine
 from compiler.engine.bilevel import Bilevel
 from compiler.passes import FLATTEN, PASSES
-from compiler.program import Phase, read_override
-from compiler.request import Request
+from compiler.program.compile_file import Phase, read_override
+from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.settings.datasets import Fake
 from compiler.supernet import Supernet

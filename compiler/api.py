@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.program.compile_file import Override, compile_file, read_override
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
-
-from .program import Override, compile_file, read_override
-from .request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

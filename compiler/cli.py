@@ -22,10 +22,10 @@ from .console import show as _show
 from .console import trouble as _trouble
 
 if TYPE_CHECKING:
+    from compiler.program.compile_file import Override
+    from compiler.program.request import Request
     from hdas_dsl.genotype.build import Surroundings
 
-    from .program import Override
-    from .request import Request
     from .runs import RunConfig
 
 # ---------------------------------------------------------------- hdas-compile
@@ -139,7 +139,7 @@ def _compile(args: argparse.Namespace) -> int:
         raise UsageError(f"--unique {args.unique} goes with --count")
     if args.count or args.enumerate or (args.sample, args.mutate, args.crossover) != (None, None, None):
         return _explore(args, request)
-    from .program import compile_file
+    from compiler.program.compile_file import compile_file
 
     program, diagnostics = compile_file(
         request.path,
@@ -194,9 +194,8 @@ def _explore(args: argparse.Namespace, request: Request) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
+    from compiler.program.compile_file import read_override
     from compiler.util.errors import UsageError
-
-    from .program import read_override
 
     overrides = _overrides(args)
     overrides += [read_override(text) for text in args.set]
@@ -208,14 +207,14 @@ def _request(args: argparse.Namespace) -> Request:
         raise UsageError(f"there is no file '{path}'")
     if args.recipe is not None and not args.recipe.is_file():
         raise UsageError(f"there is no file '{args.recipe}'")
-    from .request import Request
+    from compiler.program.request import Request
 
     return Request(path, tuple(overrides), args.network, text, args.recipe, tuple(args.allow_plugin))
 
 
 def _overrides(args: argparse.Namespace) -> list[Override]:
     """Options that stand for settings, as if they were given with --set."""
-    from .program import read_override
+    from compiler.program.compile_file import read_override
 
     texts = []
     if args.data is not None:
@@ -468,7 +467,7 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
                 raise UsageError(f"--{option} {count}: it is at least 1")
             params[name] = ast.Number(str(count))
     if args.set:
-        from .program import read_override
+        from compiler.program.compile_file import read_override
 
         params |= {item.name: item.value for item in map(read_override, args.set)}
     return Surroundings(args.space, args.cell_file, args.stage_file, image, params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from compiler.ir.graph import Block, Call, Decision, DecisionKind
+from compiler.program.compile_file import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree.dump import dump
@@ -13,7 +14,6 @@ from .dot import dot
 from .elaborate import Elaborated
 from .genotype import genotype_text
 from .passes import PASSES, STRUCTURAL, Target, run_passes, weighed
-from .program import Program
 
 
 def hierarchy(space: Elaborated) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from compiler.analysis.architectures import Architecture, Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.derivation.strongest import readable
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
-
-from .request import Request
 
 MANY = 10_000
 """How many architectures are enumerated without being asked for so many."""

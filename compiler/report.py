@@ -12,9 +12,9 @@ from compiler.analysis.counting.count import counted
 from compiler.analysis.requirements.evaluate import amounts_of, ranges_of
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
+from compiler.program.compile_file import Program
 
 from .elaborate import Elaborated
-from .program import Program
 
 
 def cardinality(space: Elaborated) -> int:

@@ -23,6 +23,9 @@ from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
 from compiler.engine.search import SearchOutcome, run_search
 from compiler.engine.seeds import mix
+from compiler.program.compile_file import Phase, Program
+from compiler.program.provenance import origin, section, units
+from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
@@ -33,11 +36,8 @@ from .derivation import derive_module
 from .elaborate import Elaborated
 from .passes import Target
 from .plugins import file_of
-from .program import Phase, Program
-from .provenance import origin, section, units
 from .relaxations import relaxed
 from .report import cardinality, human, power
-from .request import Request
 from .supernet import Network, Supernet, complaints
 
 DERIVED = "derived.hsp"

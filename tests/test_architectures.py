@@ -19,7 +19,7 @@ from compiler.analysis.architectures import Architectures, count, crossover, enu
 from compiler.analysis.membership.query import membership_of
 from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
 from compiler.ir.graph import DecisionKind
-from compiler.request import Request
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import format_text
 
@@ -150,7 +150,7 @@ def test_uniform_however_large(name: str, path: str):
 def test_the_seed_decides_in_every_process():
     program = (
         "from pathlib import Path\n"
-        "from compiler.analysis.architectures import *; from compiler.request import Request\n"
+        "from compiler.analysis.architectures import *; from compiler.program.request import Request\n"
         "for name in ('nasbench101', 'autodeeplab'):\n"
         "  found, = sample(Architectures(Request(Path('spaces') / f'{name}.hsp')), 1, seed=5); print(found.text)\n"
     )

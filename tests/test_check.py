@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mutations import mutate, transplant
 
 from compiler.elaborate.numbers import COMPUTE
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import LIBRARY, Loader, Unit
 from hdas_dsl.parse.parser import parse_text

@@ -14,9 +14,9 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import DecisionKind, describe
 from compiler.passes.flatten import flatten
-from compiler.program import Program, compile_file
+from compiler.program.compile_file import Program, compile_file
+from compiler.program.request import Request
 from compiler.report import cardinality
-from compiler.request import Request
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.printer import format_text, print_module
 

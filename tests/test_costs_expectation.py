@@ -18,7 +18,7 @@ from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 from compiler.supernet import Supernet, mixing, one_hot
 from compiler.util.errors import UsageError
 

@@ -17,7 +17,7 @@ from compiler.analysis.costs.latency_table import BadTable, Table, read_table
 from compiler.analysis.costs.measured import Conditions, calibration, measure, operations
 from compiler.analysis.costs.prices import Application, Latency, Undefined
 from compiler.analysis.requirements.evaluate import Requirements
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 
 TOY = """hsp 1
 

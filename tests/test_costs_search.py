@@ -11,7 +11,7 @@ import pytest
 from compiler import api
 from compiler.analysis.requirements.constrained import derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 from compiler.report import facts
 from compiler.searcher.settings.sections import By
 from compiler.util.errors import UsageError

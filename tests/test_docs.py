@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 import pytest
 
 from compiler.cli import compile_main, diff_main
-from compiler.program import compile_file, plain
+from compiler.program.compile_file import compile_file, plain
 from compiler.report import cardinality
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree.printer import format_text

@@ -11,7 +11,7 @@ from programs import SPACES
 from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
 from compiler.engine import RunOptions, run_search
-from compiler.program import Phase, Program, compile_file, read_override
+from compiler.program.compile_file import Phase, Program, compile_file, read_override
 from compiler.relaxations import HardGumbel, Temperature, relaxed
 from compiler.searcher.data.load import load_data
 from compiler.searcher.settings.datasets import Fake

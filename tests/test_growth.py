@@ -14,7 +14,7 @@ from rich.console import Console
 from compiler.elaborate.body import Elaborator
 from compiler.ir.graph import SpaceGraph
 from compiler.passes import PASSES, Pass
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 from compiler.report import describe, digits, power
 from compiler.summary import show
 from hdas_dsl.check.checker import check

@@ -15,8 +15,8 @@ from compiler.analysis.architectures.equivalence.canonical import Symmetric, Ver
 from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
 from compiler.analysis.architectures.equivalence.terms import Reader, Term, Variable
 from compiler.elaborate import Elaborated
-from compiler.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
-from compiler.request import Request
+from compiler.program.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
 
 SPACES = Path(__file__).parent.parent / "spaces"

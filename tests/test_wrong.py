@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from golden import check
 
-from compiler.program import compile_file
+from compiler.program.compile_file import compile_file
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 
 FOLDER = Path(__file__).parent / "wrong"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from compiler.analysis.counting.count import Left
 from compiler.analysis.requirements.evaluate import shortfall
 from compiler.elaborate import Elaborated, Frame, Requirement
-from compiler.program import Program, compile_file
+from compiler.program.compile_file import Program, compile_file
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

@@ -8,7 +8,7 @@ from math import comb, prod, sqrt
 from random import Random
 
 from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
-from compiler.equivalence import Equivalence, equivalence
+from compiler.program.equivalence import Equivalence, equivalence
 
 from .space_list import Architectures
 

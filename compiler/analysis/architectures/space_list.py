@@ -16,9 +16,9 @@ from compiler.derivation.strongest import Decisions, default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.graph import Decision
-from compiler.program import Program
-from compiler.provenance import origin, section
-from compiler.request import Request
+from compiler.program.compile_file import Program
+from compiler.program.provenance import origin, section
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 

@@ -16,7 +16,7 @@ from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.request import Request
+from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 

@@ -13,7 +13,7 @@ from hdas_dsl.text.diagnostics import HspError
 
 if TYPE_CHECKING:
     from compiler.elaborate import Elaborated
-    from compiler.program import Program
+    from compiler.program.compile_file import Program
 
     from .latency_table import Table
 
@@ -66,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> int:
-    from compiler.program import read_override
-    from compiler.request import Request
+    from compiler.program.compile_file import read_override
+    from compiler.program.request import Request
     from compiler.util.errors import UsageError
 
     from .cost_polynomial import Costing

@@ -11,8 +11,8 @@ from compiler.analysis.requirements.evaluate import shortfall
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
-from compiler.program import Phase, Program
-from compiler.request import Request
+from compiler.program.compile_file import Phase, Program
+from compiler.program.request import Request
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

@@ -16,10 +16,10 @@ from typing import TypeAlias
 from compiler.analysis.counting.count import counted
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
-from compiler.equivalence import Compare, Equivalence, Identity, Zero
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
 from compiler.ir.graph import Block, Call, DecisionKind, Mix, Payload, Prim
 from compiler.ir.undecided import Var
+from compiler.program.equivalence import Compare, Equivalence, Identity, Zero
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical

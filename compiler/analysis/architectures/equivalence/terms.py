@@ -14,9 +14,9 @@ from functools import cached_property
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
-from compiler.equivalence import Dead, Equivalence, Identity, Sums, Zero
 from compiler.ir.graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
 from compiler.ir.undecided import Open, Var, settle
+from compiler.program.equivalence import Dead, Equivalence, Identity, Sums, Zero
 
 Label = tuple[object, ...]
 

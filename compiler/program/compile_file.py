@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from compiler.analysis.requirements.evaluate import unmet
+from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
+from compiler.elaborate import Elaborated, Frame, Requirement, elaborate
 from compiler.elaborate.body import Elaborator
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
@@ -30,8 +32,6 @@ from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
-from .derivation import derive_module
-from .elaborate import Elaborated, Frame, Requirement, elaborate
 from .equivalence import Equivalence, read_equivalence
 
 S = TypeVar("S", SearchSettings, TrainSettings)

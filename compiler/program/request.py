@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hdas_dsl.text.diagnostics import HspError
 
-from .program import Override, Program, compile_file
+from .compile_file import Override, Program, compile_file
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""A file compiled: targets, phases, settings, overrides, provenance."""
