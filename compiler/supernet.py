@@ -19,6 +19,7 @@ from compiler.analysis.costs.expectation import Expectation
 from compiler.analysis.costs.prices import Undefined
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.backend.torch_modules.modules import DropPath
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import Decisions, readable
 from compiler.ir.graph import Decision, DecisionKind
@@ -43,7 +44,6 @@ from hdas_dsl.tree.ast import Sense
 
 from .elaborate import Elaborated
 from .lower import hold, lower
-from .modules import DropPath
 from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 
 

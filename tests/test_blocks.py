@@ -14,9 +14,9 @@ from test_law_cost import check
 from test_spaces import EXAMPLE, cell_101
 from torch import nn
 
+from compiler.backend.torch_modules.modules import Noise
 from compiler.elaborate import Elaborated
 from compiler.export import ExportError, ExportKind, export
-from compiler.modules import Noise
 from compiler.passes import FLATTEN
 from compiler.supernet import Network
 

@@ -16,13 +16,13 @@ from programs import assert_same, random_decisions, randomize, space
 from torch import nn
 from torch.nn import functional as F
 
-from compiler.fused import kernel
-from compiler.fused.kernel import Filter, Kind, no_kernel
-from compiler.fused.modules import WeightedSum
-from compiler.fused.norm import BatchNorm
-from compiler.fused.program import Program, Step
+from compiler.backend.fused import kernel
+from compiler.backend.fused.kernel import Filter, Kind, no_kernel
+from compiler.backend.fused.modules import WeightedSum
+from compiler.backend.fused.program import Program, Step
+from compiler.backend.torch_modules.batch_norm import BatchNorm
+from compiler.backend.torch_modules.modules import Crop
 from compiler.ir.graph import Columns
-from compiler.modules import Crop
 from compiler.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.passes.estimate import estimate, held_bytes
 from compiler.passes.target import read_bytes
@@ -232,7 +232,7 @@ def test_terms(step, keep, c, wide, by_kernel, first):
     program, again = Program((step,), keep), copy.deepcopy(parts)
     with nullcontext() if by_kernel else no_kernel():
         found = values_of(program, parts, x)
-    with mock.patch("compiler.fused.modules.is_plain_torch", return_value=True):
+    with mock.patch("compiler.backend.fused.modules.is_plain_torch", return_value=True):
         if step.filter is None and step.geometry is not None:  # the modules of a projection behind a crop
             crop = -step.geometry.pad
             taken = Program((replace(step, filter=len(again)),), keep)

@@ -16,8 +16,8 @@ from random_spaces import spaces
 from torch import Tensor
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.backend.fused.kernel import no_kernel
 from compiler.elaborate import Elaborated
-from compiler.fused.kernel import no_kernel
 from compiler.ir.graph import Prim, SpaceGraph
 from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.supernet import Supernet

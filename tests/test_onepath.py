@@ -16,10 +16,10 @@ from test_law_onehot import WIDTHS, Decided, matched
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from compiler.backend.fused.kernel import is_available, no_kernel
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.fused.kernel import is_available, no_kernel
 from compiler.ir.graph import Prim, SpaceGraph
 from compiler.lower import attribute
 from compiler.passes import FLATTEN, OPTIMISATIONS

@@ -42,7 +42,7 @@ class Arg:
 
 @dataclass(frozen=True)
 class New:
-    """A module made: of torch, of ``compiler.modules`` (whose text is copied), or of a class of the file."""
+    """A module made: of torch, of ``torch_modules.modules`` (whose text is copied), or of a class of the file."""
 
     kind: str | Class
     args: tuple[Arg, ...] = ()
@@ -156,7 +156,7 @@ def modules(step: Step) -> tuple[New, ...] | None:
 
 
 HELPERS = ("TokenLinear", "TokenLayerNorm", "Attention", "Patches", "ClassToken", "Positions")
-"""Classes of ``compiler.modules`` whose text goes into the file where they are used."""
+"""Classes of ``compiler.backend.torch_modules.modules`` whose text goes into the file where they are used."""
 
 _STATELESS = {f"nn.{kind.torch_name}" for kind in PRIMITIVES.values() if isinstance(kind, Activation)} | {
     "nn.MaxPool2d",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from compiler import modules as helpers
+from compiler.backend.torch_modules import modules as helpers
 from compiler.ir.graph import Block
 
 from .classes import Class, Param, Plan, Unit, Writer, identifier, unique

@@ -173,7 +173,7 @@ class Linear(Primitive):
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         from torch import nn
 
-        from compiler.modules import TokenLinear
+        from compiler.backend.torch_modules.modules import TokenLinear
 
         kind = nn.Linear if len(inputs[0]) == 1 else TokenLinear
         return kind(inputs[0][0], attrs["c"], bias=attrs["bias"])
@@ -189,7 +189,7 @@ class BatchNorm(Primitive):
         return 2 * output[0] if attrs["affine"] else 0
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.fused.norm import BatchNorm
+        from compiler.backend.torch_modules.batch_norm import BatchNorm
 
         return BatchNorm(output[0], affine=attrs["affine"])
 
@@ -207,7 +207,7 @@ class LayerNorm(Primitive):
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
         from torch import nn
 
-        from compiler.modules import TokenLayerNorm
+        from compiler.backend.torch_modules.modules import TokenLayerNorm
 
         return nn.LayerNorm(output[0]) if len(output) == 1 else TokenLayerNorm(output[0])
 
@@ -237,7 +237,7 @@ class GlobalPool(Primitive):
     ranks = (2, 3)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import GlobalPool as Module
+        from compiler.backend.torch_modules.modules import GlobalPool as Module
 
         return Module()
 
@@ -248,7 +248,7 @@ class Zero(Primitive):
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Zero as Module
+        from compiler.backend.torch_modules.modules import Zero as Module
 
         return Module(output)
 
@@ -263,7 +263,7 @@ class Noise(Primitive):
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Noise as Module
+        from compiler.backend.torch_modules.modules import Noise as Module
 
         return Module(output)
 
@@ -274,7 +274,7 @@ class Crop(Primitive):
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Crop as Module
+        from compiler.backend.torch_modules.modules import Crop as Module
 
         return Module(attrs["top"], attrs["left"])
 
@@ -284,7 +284,7 @@ class Resize(Primitive):
     ranks = (3,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Resize as Module
+        from compiler.backend.torch_modules.modules import Resize as Module
 
         return Module(output[1], output[2])
 
@@ -317,7 +317,7 @@ class Cut(Primitive):
         return f"cannot take {c} channels from channel {start} on of {width}"
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Cut as Module
+        from compiler.backend.torch_modules.modules import Cut as Module
 
         return Module(output[0], attrs["start"])
 
@@ -335,7 +335,7 @@ class Shuffle(Primitive):
         return super().complaint(attrs, inputs, output)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Shuffle as Module
+        from compiler.backend.torch_modules.modules import Shuffle as Module
 
         return Module(attrs["groups"])
 
@@ -391,7 +391,7 @@ class DropPath(Primitive):
     pure = False
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import DropPath as Module
+        from compiler.backend.torch_modules.modules import DropPath as Module
 
         return Module()
 
@@ -429,7 +429,7 @@ class ChannelsLast(Primitive):
     name = "channels_last"
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import ChannelsLast as Module
+        from compiler.backend.torch_modules.modules import ChannelsLast as Module
 
         return Module()
 
@@ -440,7 +440,7 @@ class Mul(Primitive):
     name = "mul"
 
     def emit(self, graph: fx.Graph, inputs: Sequence[fx.Node]) -> fx.Node:
-        from compiler.modules import gate
+        from compiler.backend.torch_modules.modules import gate
 
         return graph.call_function(gate, tuple(inputs))
 
@@ -462,7 +462,7 @@ class Attention(Primitive):
         return int(inputs[0][1] * (3 * inner * inputs[0][0] + output[0] * inner))
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Attention as Module
+        from compiler.backend.torch_modules.modules import Attention as Module
 
         return Module(inputs[0][0], attrs["heads"], attrs["width"])
 
@@ -497,7 +497,7 @@ class Patches(Primitive):
         return int(math.prod(output) * inputs[0][0] * attrs["k"] ** 2)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Patches as Module
+        from compiler.backend.torch_modules.modules import Patches as Module
 
         return Module(inputs[0][0], attrs["c"], attrs["k"])
 
@@ -512,7 +512,7 @@ class ClassToken(Primitive):
         return output[0]
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import ClassToken as Module
+        from compiler.backend.torch_modules.modules import ClassToken as Module
 
         return Module(output[0])
 
@@ -527,7 +527,7 @@ class Positions(Primitive):
         return math.prod(output)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import Positions as Module
+        from compiler.backend.torch_modules.modules import Positions as Module
 
         return Module(output[0], output[1])
 
@@ -538,7 +538,7 @@ class FirstToken(Primitive):
     ranks = (2,)
 
     def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
-        from compiler.modules import FirstToken as Module
+        from compiler.backend.torch_modules.modules import FirstToken as Module
 
         return Module()
 

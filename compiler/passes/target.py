@@ -51,7 +51,7 @@ class Target:
         """The target on a device of this machine: cpu, cuda, mps, or auto for the best there is."""
         import torch
 
-        from compiler.fused.kernel import is_available
+        from compiler.backend.fused.kernel import is_available
 
         is_gpu = device.startswith(("cuda", "mps")) or (device == "auto" and torch.cuda.is_available())
         machine = CUDA if is_gpu else CPU_WITH_KERNEL if is_available() else CPU

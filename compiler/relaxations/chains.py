@@ -14,13 +14,13 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
+from compiler.backend.fused import kernel
+from compiler.backend.fused.algebra import weighted_sums
+from compiler.backend.fused.modules import holders_of, is_plain_torch, operation_by_operation
+from compiler.backend.fused.operands import parameters_of
+from compiler.backend.fused.program import Program, program_of
+from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import Step
-from compiler.fused import kernel
-from compiler.fused.algebra import weighted_sums
-from compiler.fused.bound import parameters_of
-from compiler.fused.modules import holders_of, is_plain_torch, operation_by_operation
-from compiler.fused.program import Program, program_of
-from compiler.fused.statistics import uses_batch
 from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
 from compiler.passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
 from compiler.passes.target import CPU_WITH_KERNEL, Target

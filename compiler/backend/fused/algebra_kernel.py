@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from . import kernel
-from .bound import Bound
 from .kernel import Addresses, Filter, Place
+from .operands import Bound
 from .program import Program, Step
 
 IDENTITY = Filter(1)

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.ir.graph import Columns
 
 from . import kernel
 from .algebra_kernel import KernelTerms
 from .algebra_torch import Kept, TorchTerms
-from .bound import Bound, Holder, channels_last
+from .operands import Bound, Holder, channels_last
 from .program import Program, Step
-from .statistics import uses_batch
 
 SLOTS = len(Kept().tensors())
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .bound import Bound, rows
 from .depthwise import activated, cut_off, filtered, filtered_backward, put_back, scaled_sums, taken
+from .operands import Bound, rows
 from .program import Step
 
 

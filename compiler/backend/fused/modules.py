@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compiler.backend.torch_modules.running_statistics import ColumnsOfNorm
+
 from .algebra import weighted_sums
-from .bound import Holder, parameters_of
+from .operands import Holder, parameters_of
 from .program import Program, Step, WeightPlan
-from .statistics import ColumnsOfNorm
 
 
 class WeightedSums(nn.Module):

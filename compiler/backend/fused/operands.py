@@ -9,9 +9,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.torch_modules.running_statistics import ColumnsOfNorm, Statistics
+
 from . import kernel
 from .program import Step
-from .statistics import ColumnsOfNorm, Statistics
 
 Holder: TypeAlias = "nn.Module | ColumnsOfNorm"
 """A convolution, a batch norm or some of its channels, or a pool: what may hold parameters and statistics."""

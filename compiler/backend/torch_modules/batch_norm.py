@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .statistics import Statistics
+from .running_statistics import Statistics
 
 PIECES = 8
 """Squares are added up piece by piece, so that they are never all stored."""

@@ -1,0 +1,1 @@
+"""The space graph in torch: passes, lowering, fused sums, modules, export."""

@@ -1,0 +1,1 @@
+"""The torch modules that primitives become, where torch has none."""
