@@ -121,8 +121,8 @@ def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
 def compiled(program: str, name: str, lowers: bool) -> Stages:
     """Every stage of a program's text, one after the other."""
     from compiler.analysis.costs.block_totals import Costs
+    from compiler.backend.passes import PASSES
     from compiler.ir.graph import Mix
-    from compiler.passes import PASSES
     from compiler.program.compile_file import compile_file
     from compiler.report import describe
     from hdas_dsl.check.checker import check

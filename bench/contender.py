@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.passes import FLATTEN, Target
+from compiler.backend.passes.target import read_bytes
 from compiler.elaborate import Elaborated
-from compiler.passes import FLATTEN, Target
-from compiler.passes.target import read_bytes
 from compiler.program.compile_file import read_override
 from compiler.program.request import Request
 from compiler.supernet import Supernet

@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.engine.bilevel import descend
 from compiler.engine.gradients import frozen
-from compiler.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.program.compile_file import compile_file, plain, read_override
 from compiler.relaxations import OnePath, relaxed
 from compiler.searcher.settings.sections import SearchSettings, override

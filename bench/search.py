@@ -27,10 +27,10 @@ from contender import Ours
 from pydantic import BaseModel
 from race import Machine, say
 
+from compiler.backend.passes import FLATTEN, PASSES
 from compiler.engine import RunOptions, run_search
 from compiler.engine import search as engine
 from compiler.engine.bilevel import Bilevel
-from compiler.passes import FLATTEN, PASSES
 from compiler.program.compile_file import Phase, read_override
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data

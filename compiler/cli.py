@@ -270,7 +270,7 @@ def _is_main() -> bool:
 
 
 def _config(args: argparse.Namespace, request: Request) -> RunConfig:
-    from compiler.passes.target import read_bytes
+    from compiler.backend.passes.target import read_bytes
 
     from .runs import DERIVED, RunConfig
 
@@ -299,7 +299,7 @@ def _config(args: argparse.Namespace, request: Request) -> RunConfig:
 
 def _passes(names: str) -> tuple[str, ...]:
     """The passes that a command names, all of which have to exist."""
-    from .passes import named
+    from compiler.backend.passes import named
 
     return tuple(item.name for item in named(names.split(",")))
 

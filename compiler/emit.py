@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from compiler.backend.passes import PASSES, STRUCTURAL, Target, run_passes, weighed
 from compiler.ir.graph import Block, Call, Decision, DecisionKind
 from compiler.program.compile_file import Program
 from compiler.util.errors import UsageError
@@ -13,7 +14,6 @@ from hdas_dsl.tree.dump import dump
 from .dot import dot
 from .elaborate import Elaborated
 from .genotype import genotype_text
-from .passes import PASSES, STRUCTURAL, Target, run_passes, weighed
 
 
 def hierarchy(space: Elaborated) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
+from compiler.backend.passes import Target
 from compiler.engine.loop import CHECKPOINT
 from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
@@ -34,7 +35,6 @@ from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .passes import Target
 from .plugins import file_of
 from .relaxations import relaxed
 from .report import cardinality, human, power

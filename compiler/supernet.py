@@ -19,6 +19,8 @@ from compiler.analysis.costs.expectation import Expectation
 from compiler.analysis.costs.prices import Undefined
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
+from compiler.backend.passes.estimate import held_bytes
 from compiler.backend.torch_modules.modules import DropPath
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import Decisions, readable
@@ -36,7 +38,6 @@ from compiler.ir.quantities import (
     Total,
     parts,
 )
-from compiler.passes.estimate import held_bytes
 from compiler.searcher.settings.sections import Derivation, Strongest
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -44,7 +45,6 @@ from hdas_dsl.tree.ast import Sense
 
 from .elaborate import Elaborated
 from .lower import hold, lower
-from .passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 
 
 class Relaxed(nn.Module):

@@ -11,12 +11,12 @@ import torch
 from reference.genotypes import Dag
 from torch import Tensor, nn
 
+from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions, default_decisions, strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.graph import Prim
-from compiler.passes.flatten import flatten
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError

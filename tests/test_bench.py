@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from compiler.passes import PASSES
+from compiler.backend.passes import PASSES
 
 BENCH = Path(__file__).parent.parent / "bench"
 

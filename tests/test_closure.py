@@ -10,10 +10,10 @@ from programs import SPACES, random_decisions
 from random_spaces import spaces
 
 from compiler.analysis.membership.query import membership, membership_of
+from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import DecisionKind, describe
-from compiler.passes.flatten import flatten
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.request import Request
 from compiler.report import cardinality

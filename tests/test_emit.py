@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from golden import check
 
+from compiler.backend.passes import PASSES
 from compiler.dot import dot
 from compiler.elaborate import Elaborated
 from compiler.emit import KINDS, emit, emit_program
-from compiler.passes import PASSES
 from compiler.picture import Picture, Role, Spot, pictures
 from compiler.program.compile_file import Program, compile_file
 from compiler.util.errors import UsageError

@@ -11,9 +11,9 @@ import pytest
 from programs import SPACES, load, network, space
 from rich.console import Console
 
+from compiler.backend.passes import PASSES, Pass
 from compiler.elaborate.body import Elaborator
 from compiler.ir.graph import SpaceGraph
-from compiler.passes import PASSES, Pass
 from compiler.program.compile_file import compile_file
 from compiler.report import describe, digits, power
 from compiler.summary import show

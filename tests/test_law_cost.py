@@ -15,8 +15,8 @@ from reference.ops import operation
 from torch import Tensor, nn
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.passes import FLATTEN
 from compiler.supernet import Network, Supernet
 
 

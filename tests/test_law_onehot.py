@@ -16,10 +16,10 @@ from programs import architecture, assert_same, floats, random_decisions, random
 from random_spaces import spaces
 from torch import nn
 
+from compiler.backend.passes.flatten import flatten
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
-from compiler.passes.flatten import flatten
 from compiler.supernet import Network, Supernet, one_hot
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.fused.kernel import no_kernel
+from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
-from compiler.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.supernet import Supernet
 
 HERE = Path(__file__).parent / "passes"

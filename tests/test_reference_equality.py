@@ -14,9 +14,9 @@ from reference import genotypes as g
 from reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageSupernet, window
 from torch import Tensor, nn
 
+from compiler.backend.passes import FLATTEN, PASSES, Pass
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
-from compiler.passes import FLATTEN, PASSES, Pass
 from compiler.supernet import Network, Supernet
 
 DIST = "hdas_dist.hsp"

@@ -10,8 +10,8 @@ from programs import space
 from test_law_cost import check
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.backend.passes.flatten import flatten
 from compiler.ir.graph import Call
-from compiler.passes.flatten import flatten
 from compiler.supernet import Network
 
 

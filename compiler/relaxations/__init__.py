@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
-from compiler.passes import Target
 from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
 from compiler.supernet import Relaxed, Supernet
 

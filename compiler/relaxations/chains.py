@@ -19,11 +19,11 @@ from compiler.backend.fused.algebra import weighted_sums
 from compiler.backend.fused.modules import holders_of, is_plain_torch, operation_by_operation
 from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.program import Program, program_of
+from compiler.backend.passes.rebuild import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
+from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import Step
 from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
-from compiler.passes.rewrite import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
-from compiler.passes.target import CPU_WITH_KERNEL, Target
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from compiler.backend.passes import Target
 from compiler.backend.torch_modules.modules import joint
 from compiler.derivation.selected_steps import Step
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Mix, Weigh
 from compiler.ir.undecided import Var
-from compiler.passes import Target
 from compiler.searcher.settings.sections import Derivation, Schedule
 from compiler.supernet import Supernet, mixing, one_hot
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.graph import Node, SpaceGraph, Term, Weigh
 
-from .rewrite import is_image, rebuild
+from .rebuild import is_image, rebuild
 from .sums import Deeper, inlined, take_in, taker, terms_of
 
 

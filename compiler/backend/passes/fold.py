@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
 
-from .rewrite import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
+from .rebuild import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
 from .sums import Deeper, MayTake, inlined, take_in, taker
 from .target import Target
 

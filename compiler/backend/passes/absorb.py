@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Node, SpaceGraph, Sum, Term
 
-from .rewrite import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
+from .rebuild import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
 from .sums import Deeper, take_in, taker
 from .target import Target
 

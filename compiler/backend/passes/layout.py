@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.graph import Input, Node, Prim, SpaceGraph
 
-from .rewrite import is_image, rebuild
+from .rebuild import is_image, rebuild
 
 
 def layout(graph: SpaceGraph) -> SpaceGraph:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from compiler.ir.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
 
-from .rewrite import reader_counts
+from .rebuild import reader_counts
 
 MayTake = Callable[[Node, Node], bool]
 """Whether a sum, the second node, may compute the first along."""

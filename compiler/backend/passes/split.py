@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Node, Share, SpaceGraph, Sum, Term
 
-from .rewrite import rebuild
+from .rebuild import rebuild
 
 
 def split(graph: SpaceGraph) -> SpaceGraph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.graph import Node, Prim, SpaceGraph
 
-from .rewrite import rebuild
+from .rebuild import rebuild
 from .target import Target
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Item, Node, SpaceGraph, Sum, Sums
 
-from .rewrite import rebuild
+from .rebuild import rebuild
 
 
 def batch(graph: SpaceGraph) -> SpaceGraph:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Node, Prim, SpaceGraph, Sum, Term
 
-from .rewrite import part_of, rebuild
+from .rebuild import part_of, rebuild
 from .share import equals
 
 

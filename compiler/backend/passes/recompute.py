@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from compiler.ir.graph import Node, SpaceGraph, Sum, Sums
 
 from .estimate import filter_work, filtered_bytes, held_bytes
-from .rewrite import rebuild
+from .rebuild import rebuild
 from .target import Target
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Mix, Node, Prim, SpaceGraph, Weigh
 
-from .rewrite import rebuild
+from .rebuild import rebuild
 
 
 def drop_none(graph: SpaceGraph) -> SpaceGraph:

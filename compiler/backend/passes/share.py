@@ -8,7 +8,7 @@ from dataclasses import replace
 from compiler.ir.graph import Node, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
 
-from .rewrite import rebuild
+from .rebuild import rebuild
 
 
 def share(graph: SpaceGraph) -> SpaceGraph:
