@@ -160,7 +160,7 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     if lowers:
         import torch  # noqa: F401 (not counted)
 
-        from compiler.lower import lower
+        from compiler.backend.lowering.fx import lower
 
         with stage("lower", seconds):
             lower(graph, space.decisions)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
 from compiler.backend.passes import Target
+from compiler.backend.plugins import file_of
 from compiler.engine.loop import CHECKPOINT
 from compiler.engine.protocol import RunOptions
 from compiler.engine.retrain import TrainOutcome, evaluate, run_train
@@ -35,7 +36,6 @@ from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .plugins import file_of
 from .relaxations import relaxed
 from .report import cardinality, human, power
 from .supernet import Network, Supernet, complaints
@@ -339,7 +339,7 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def export_file(request: Request, kind: str, out: Path | None, weights: Path | None) -> str:
     """Export a discrete network, with its weights where given; one line on what was written and how it was checked."""
-    from .export import ExportError, ExportKind, export
+    from compiler.backend.export import ExportError, ExportKind, export
 
     try:
         wanted = ExportKind(kind)

@@ -19,6 +19,7 @@ from compiler.analysis.costs.expectation import Expectation
 from compiler.analysis.costs.prices import Undefined
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.backend.lowering.fx import hold, lower
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import held_bytes
 from compiler.backend.torch_modules.modules import DropPath
@@ -44,7 +45,6 @@ from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
 
 from .elaborate import Elaborated
-from .lower import hold, lower
 
 
 class Relaxed(nn.Module):

@@ -14,10 +14,10 @@ from test_law_cost import check
 from test_spaces import EXAMPLE, cell_101
 from torch import nn
 
+from compiler.backend.export import ExportError, ExportKind, export
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import Noise
 from compiler.elaborate import Elaborated
-from compiler.export import ExportError, ExportKind, export
 from compiler.supernet import Network
 
 USES = 'hsp 1\nuse "lib/mobile.hsp"\nuse "lib/shuffle.hsp"\n'

@@ -16,11 +16,12 @@ import pytest
 import torch
 from golden import check
 
+from compiler.backend.export import ExportError, ExportKind, ExportReport, export
+from compiler.backend.export import export as core
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
-from compiler.export import ExportError, ExportKind, ExportReport, core, export
 from compiler.searcher.settings.sections import By
 from compiler.supernet import Network
 from hdas_dsl.files import LIBRARY, Loader

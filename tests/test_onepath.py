@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compiler.backend.fused.kernel import is_available, no_kernel
+from compiler.backend.lowering.fx import attribute
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
-from compiler.lower import attribute
 from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.relaxations.chains import Chain
 from compiler.searcher.settings.sections import Constant

@@ -12,7 +12,7 @@ import torch
 
 from compiler import api, cli
 from compiler.analysis.costs import command
-from compiler.plugins import find
+from compiler.backend.plugins import find
 from compiler.util.errors import LoweringError
 from hdas_dsl.tree.printer import format_text
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.lowering.fx import attribute
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.lower import attribute
 from compiler.supernet import Supernet
 from peers.checkout import CheckoutError, load_module
 from peers.nni import build_nni

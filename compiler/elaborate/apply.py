@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.backend.plugins import find
 from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Call, Input, Prim, Shape
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.undecided import Open, Var
-from compiler.plugins import find
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span

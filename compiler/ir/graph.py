@@ -20,7 +20,7 @@ from hdas_dsl.text.source import NOWHERE, Span
 from .undecided import Open, Var, largest
 
 if TYPE_CHECKING:
-    from compiler.plugins import Plugin
+    from compiler.backend.plugins import Plugin
 
 Extent: TypeAlias = "int | Var | Open"
 Scalar: TypeAlias = "int | float | bool | str"

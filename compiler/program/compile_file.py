@@ -443,7 +443,7 @@ def compile_file(
         text: the content, when it comes from elsewhere (standard input).
         found: derived files of phases that have run, by name; the others are stood in for.
         recipe: another file, whose `train` section holds instead of this file's.
-        plugins: modules and files that external operations may name (`compiler.plugins`).
+        plugins: modules and files that external operations may name (`compiler.backend.plugins`).
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from compiler.backend.lowering.fx import attribute, tree
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
 from compiler.derivation.selected_steps import Dims, Path, Paths, Step, bounds
@@ -23,7 +24,6 @@ from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
 from compiler.ir.primitives import Primitive, spec_of
 from compiler.ir.undecided import Open, Var, largest
-from compiler.lower import attribute, tree
 from compiler.util.errors import LoweringError
 
 from .chains import Call, chained

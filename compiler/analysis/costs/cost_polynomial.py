@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from compiler.backend.plugins import how_to_allow
 from compiler.derivation.presence import absent
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, elaborate
@@ -23,7 +24,6 @@ from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
 from compiler.ir.graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
 from compiler.ir.primitives import spec_of
 from compiler.ir.undecided import MOST, Var, settle
-from compiler.plugins import how_to_allow
 from hdas_dsl.text.diagnostics import HspError
 
 from .existence import ALWAYS, Conditions, Entangled, Monomial, holds

@@ -18,12 +18,12 @@ from statistics import median
 import torch
 from torch import fx, nn
 
+from compiler.backend.lowering.fx import lower
 from compiler.backend.passes import FLATTEN, run_passes
 from compiler.backend.passes.rebuild import without_dead
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.lower import lower
 from compiler.searcher.settings.sections import By
 
 from .cost_polynomial import Costing

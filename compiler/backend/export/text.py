@@ -11,9 +11,9 @@ from typing import TypeAlias
 from compiler.backend.torch_modules import modules as helpers
 from compiler.ir.graph import Block
 
-from .classes import Class, Param, Plan, Unit, Writer, identifier, unique
+from .generalise import Class, Param, Plan, Unit, Writer, identifier, unique
 from .outline import Outline, leaves, outline
-from .spell import ATOM, HELPERS, SUM, Arg, Figure, New, Ref, Term
+from .torch_source import ATOM, HELPERS, SUM, Arg, Figure, New, Ref, Term
 
 WIDTH = 120
 RESERVED = {"self", "torch", "nn", "F", "Tensor", "len"}

@@ -13,7 +13,7 @@ from compiler.util.errors import LoweringError
 from .outline import Step
 
 if TYPE_CHECKING:
-    from .classes import Class
+    from .generalise import Class
 
 Term: TypeAlias = "int | float | bool | str | New | Ref"
 """A value in a constructor: a number, another module, or the text of an expression."""

@@ -17,14 +17,13 @@ from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.program import Program, place_of, program_of, weight_plan
+from compiler.backend.plugins import how_to_allow
 from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
 from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
 from compiler.ir.primitives import decided, spec_of
 from compiler.ir.undecided import Open, Var
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
-
-from .plugins import how_to_allow
 
 WEIGHTS = "weights"
 """The name of the argument that holds the weights of the choices."""

@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from .outline import Outline, Step
-from .spell import HELPERS, Arg, Form, New, Ref, Term, form, modules
+from .torch_source import HELPERS, Arg, Form, New, Ref, Term, form, modules
 
 _WIDTHS = {"in_channels", "out_channels", "num_features", "in_features", "out_features", "inputs", "c"}
 """Arguments that are a number of channels."""

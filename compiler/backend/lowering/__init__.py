@@ -1,0 +1,1 @@
+"""The space graph as nested torch.fx modules."""
