@@ -29,9 +29,9 @@ from compiler.elaborate.values import Function
 from compiler.engine.bilevel import descend
 from compiler.engine.gradients import frozen
 from compiler.program.compile_file import compile_file, plain, read_override
-from compiler.relaxations import OnePath, relaxed
+from compiler.searcher.relaxations import OnePath, relaxed
+from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.sections import SearchSettings, override
-from compiler.supernet import Network
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module
 

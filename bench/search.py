@@ -34,8 +34,8 @@ from compiler.engine.bilevel import Bilevel
 from compiler.program.compile_file import Phase, read_override
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.relaxations.base import Supernet
 from compiler.searcher.settings.datasets import Fake
-from compiler.supernet import Supernet
 from hdas_dsl.files import LIBRARY
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
     from compiler.engine.retrain import TrainOutcome
+    from compiler.searcher.relaxations.base import Network, Relaxed
 
     from .runs import SearchReport
-    from .supernet import Network, Relaxed
 
 FilePath = str | Path
 
@@ -47,8 +47,8 @@ def load(
     Raises:
         HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
     """
-    from .relaxations import relaxed
-    from .supernet import Network
+    from compiler.searcher.relaxations import relaxed
+    from compiler.searcher.relaxations.base import Network
 
     program = _request(path, params, network, plugins).compile()
     return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)

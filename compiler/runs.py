@@ -29,6 +29,8 @@ from compiler.program.compile_file import Phase, Program
 from compiler.program.provenance import origin, section, units
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations.base import Network, Supernet, complaints
 from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
@@ -36,9 +38,7 @@ from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .relaxations import relaxed
 from .report import cardinality, human, power
-from .supernet import Network, Supernet, complaints
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""

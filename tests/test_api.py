@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from compiler import HspError, contains, derive, describe, diff, load, search, train
-from compiler.supernet import Network, Supernet
+from compiler.searcher.relaxations.base import Network, Supernet
 
 SPACES = Path(__file__).parent.parent / "spaces"
 

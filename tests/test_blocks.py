@@ -18,7 +18,7 @@ from compiler.backend.export import ExportError, ExportKind, export
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import Noise
 from compiler.elaborate import Elaborated
-from compiler.supernet import Network
+from compiler.searcher.relaxations.base import Network
 
 USES = 'hsp 1\nuse "lib/mobile.hsp"\nuse "lib/shuffle.hsp"\n'
 

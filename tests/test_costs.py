@@ -23,7 +23,7 @@ from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.quantities import Total
-from compiler.supernet import Network
+from compiler.searcher.relaxations.base import Network
 from hdas_dsl.text.diagnostics import HspError
 
 QUANTITIES = ("params", "macs", "memory")

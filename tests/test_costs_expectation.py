@@ -13,13 +13,13 @@ from random_spaces import spaces
 from test_costs_choose import every, random_alphas
 
 from compiler import api
-from compiler.analysis.costs.expectation import Expectation
 from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
-from compiler.supernet import Supernet, mixing, one_hot
+from compiler.searcher.relaxations.base import Supernet, mixing, one_hot
+from compiler.searcher.relaxations.expected_cost import Expectation
 from compiler.util.errors import UsageError
 
 

@@ -19,9 +19,9 @@ from compiler.engine.compute import Compute
 from compiler.engine.records import Meter
 from compiler.engine.seeds import mix, seed_all
 from compiler.searcher.data.load import load_data
+from compiler.searcher.relaxations.base import Supernet
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd
-from compiler.supernet import Supernet
 
 SPACE = """\
 hsp 1

@@ -12,11 +12,11 @@ from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
 from compiler.engine import RunOptions, run_search
 from compiler.program.compile_file import Phase, Program, compile_file, read_override
-from compiler.relaxations import HardGumbel, Temperature, relaxed
 from compiler.searcher.data.load import load_data
+from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed
+from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import Constant, Sample, SearchSettings
-from compiler.supernet import Network
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 

@@ -26,7 +26,7 @@ from compiler.backend.passes.target import read_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.modules import Crop
 from compiler.ir.graph import Columns
-from compiler.supernet import Supernet, complaints, one_hot, over_budget
+from compiler.searcher.relaxations.base import Supernet, complaints, one_hot, over_budget
 from compiler.util.errors import UsageError
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")

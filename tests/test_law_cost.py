@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.supernet import Network, Supernet
+from compiler.searcher.relaxations.base import Network, Supernet
 
 
 def is_auxiliary(name: str) -> bool:

@@ -20,7 +20,7 @@ from compiler.backend.passes.flatten import flatten
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
-from compiler.supernet import Network, Supernet, one_hot
+from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 
 
 class Decided:

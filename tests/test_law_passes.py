@@ -20,7 +20,7 @@ from compiler.backend.fused.kernel import no_kernel
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
-from compiler.supernet import Supernet
+from compiler.searcher.relaxations.base import Supernet
 
 HERE = Path(__file__).parent / "passes"
 ALONE = [(item,) for item in OPTIMISATIONS]

@@ -23,10 +23,10 @@ from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
-from compiler.relaxations import HardGumbel, OnePath, Sampled, Temperature
-from compiler.relaxations.chains import Chain
+from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
+from compiler.searcher.relaxations.base import Network, Supernet, one_hot
+from compiler.searcher.relaxations.path_fusion import Chain
 from compiler.searcher.settings.sections import Constant
-from compiler.supernet import Network, Supernet, one_hot
 
 MIXABLE = {
     "darts.hsp": {"c": 2, "cells": 3, "size": 16},

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from compiler.backend.passes import FLATTEN, PASSES, Pass
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
-from compiler.supernet import Network, Supernet
+from compiler.searcher.relaxations.base import Network, Supernet
 
 DIST = "hdas_dist.hsp"
 BOTH = pytest.mark.parametrize("passes", [(FLATTEN,), PASSES], ids=["naive", "optimised"])

@@ -19,9 +19,10 @@ from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.engine.gradients import frozen
-from compiler.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
-from compiler.relaxations.draws import log_probability, logits, noise
 from compiler.searcher.data.load import load_data
+from compiler.searcher.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
+from compiler.searcher.relaxations.base import Supernet, mixing
+from compiler.searcher.relaxations.draws import log_probability, logits, noise
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import (
@@ -39,7 +40,6 @@ from compiler.searcher.settings.sections import (
     Softmax,
     read_search,
 )
-from compiler.supernet import Supernet, mixing
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE

@@ -12,7 +12,7 @@ from test_law_cost import check
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.passes.flatten import flatten
 from compiler.ir.graph import Call
-from compiler.supernet import Network
+from compiler.searcher.relaxations.base import Network
 
 
 def widths(*lines: str, ops: str = "") -> dict[str, object]:

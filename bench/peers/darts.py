@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from compiler.backend.lowering.fx import attribute
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.supernet import Supernet
+from compiler.searcher.relaxations.base import Supernet
 from peers.checkout import CheckoutError, load_module
 from peers.nni import build_nni
 

@@ -22,7 +22,7 @@ from compiler.backend.passes.rebuild import without_dead
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
-from compiler.supernet import Network
+from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
 
 from .text import write

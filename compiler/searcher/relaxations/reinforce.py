@@ -18,7 +18,7 @@ from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import Derivation, Draws
 
 from .draws import Logits
-from .onepath import Draw, OnePath
+from .single_path import Draw, OnePath
 
 SMOOTHING = 0.9
 """How much of the moving average of losses stays at each step."""

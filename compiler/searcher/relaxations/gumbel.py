@@ -23,10 +23,10 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.sections import Derivation, Schedule
-from compiler.supernet import Supernet, mixing, one_hot
 
+from .base import Supernet, mixing, one_hot
 from .draws import Logits, noise
-from .onepath import OnePath
+from .single_path import OnePath
 
 
 class Temperature:

@@ -1,5 +1,5 @@
 """The supernet: a lowered space with its architecture parameters, relaxed by mixing (softmax). Other relaxations are in
-`compiler.relaxations`.
+`compiler.searcher.relaxations`.
 
 Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2; the preferences follow Liu et
 al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021).
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, fx, nn, special
 
 from compiler.analysis.costs.existence import Entangled
-from compiler.analysis.costs.expectation import Expectation
 from compiler.analysis.costs.prices import Undefined
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements
@@ -25,6 +24,7 @@ from compiler.backend.passes.estimate import held_bytes
 from compiler.backend.torch_modules.modules import DropPath
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import Decisions, readable
+from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import (
     Arithmetic,
@@ -44,14 +44,14 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
 
-from .elaborate import Elaborated
+from .expected_cost import Expectation
 
 
 class Relaxed(nn.Module):
     """What all relaxations of a space have in common: ``network`` and the architecture parameters.
 
     ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters that are trained.
-    Each relaxation is a subclass in `compiler.relaxations`, which says what a pass computes.
+    Each relaxation is a subclass in `compiler.searcher.relaxations`, which says what a pass computes.
 
     Args:
         space: an elaborated network with choices.

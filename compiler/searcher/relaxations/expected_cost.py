@@ -16,9 +16,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from compiler.analysis.costs.cost_polynomial import Formula
 from compiler.ir.graph import Decision
-
-from .cost_polynomial import Formula
 
 
 class Expectation:

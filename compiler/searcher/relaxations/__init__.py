@@ -10,11 +10,11 @@ from typing import assert_never
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
-from compiler.supernet import Relaxed, Supernet
 
+from .base import Relaxed, Supernet
 from .gumbel import HardGumbel, SoftGumbel, Temperature
-from .onepath import OnePath
-from .sample import Sampled
+from .reinforce import Sampled
+from .single_path import OnePath
 
 
 def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None = None) -> Relaxed:

@@ -18,11 +18,11 @@ from compiler.derivation.selected_steps import Nothing
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import Derivation
-from compiler.supernet import Relaxed
 from compiler.util.errors import UsageError
 
+from .base import Relaxed
 from .draws import Logits, drawn, log_probability, logits, noise
-from .operations import Operations
+from .path_executor import Operations
 
 TRIES = 1000
 """How many draws may miss what the space requires before none is believed to meet it."""

@@ -26,7 +26,7 @@ from compiler.ir.primitives import Primitive, spec_of
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
 
-from .chains import Call, chained
+from .path_fusion import Call, chained
 
 CACHED = 64
 """How many architectures are remembered as calls; to find those of another takes about a millisecond."""
