@@ -26,9 +26,9 @@ from compiler.backend.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
-from compiler.engine.bilevel import descend
-from compiler.engine.gradients import frozen
 from compiler.program.compile_file import compile_file, plain, read_override
+from compiler.searcher.engine.bilevel import descend
+from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.sections import SearchSettings, override

@@ -28,12 +28,12 @@ from pydantic import BaseModel
 from race import Machine, say
 
 from compiler.backend.passes import FLATTEN, PASSES
-from compiler.engine import RunOptions, run_search
-from compiler.engine import search as engine
-from compiler.engine.bilevel import Bilevel
 from compiler.program.compile_file import Phase, read_override
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.engine import RunOptions, run_search
+from compiler.searcher.engine import search as engine
+from compiler.searcher.engine.bilevel import Bilevel
 from compiler.searcher.relaxations.base import Supernet
 from compiler.searcher.settings.datasets import Fake
 from hdas_dsl.files import LIBRARY

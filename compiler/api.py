@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.engine.retrain import TrainOutcome
+    from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.relaxations.base import Network, Relaxed
 
     from .runs import SearchReport

@@ -231,8 +231,8 @@ def _overrides(args: argparse.Namespace) -> list[Override]:
 def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
-    from compiler.engine.errors import EngineError, Interrupted, NoDevice
     from compiler.searcher.data import DataError, MissingData
+    from compiler.searcher.engine.errors import EngineError, Interrupted, NoDevice
     from compiler.util.errors import UsageError
 
     from .runs import dry_run, evaluate_file, search_file, train_file
@@ -264,7 +264,7 @@ def _run(args: argparse.Namespace, request: Request) -> int:
 
 
 def _is_main() -> bool:
-    from compiler.engine.compute import is_main_process
+    from compiler.searcher.engine.device.compute import is_main_process
 
     return is_main_process()
 

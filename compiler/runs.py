@@ -20,15 +20,15 @@ from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
 from compiler.backend.passes import Target
 from compiler.backend.plugins import file_of
-from compiler.engine.loop import CHECKPOINT
-from compiler.engine.protocol import RunOptions
-from compiler.engine.retrain import TrainOutcome, evaluate, run_train
-from compiler.engine.search import SearchOutcome, run_search
-from compiler.engine.seeds import mix
 from compiler.program.compile_file import Phase, Program
 from compiler.program.provenance import origin, section, units
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.engine.loop import CHECKPOINT
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.retrain import TrainOutcome, evaluate, run_train
+from compiler.searcher.engine.search import SearchOutcome, run_search
+from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.base import Network, Supernet, complaints
 from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from compiler.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Ramp, SearchSettings, Sgd, TrainSettings
 

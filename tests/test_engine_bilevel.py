@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.engine.bilevel import Bilevel, Descent, KeptBuffers, first_order, second_order
-from compiler.engine.gradients import Gradients, LossScale
+from compiler.searcher.engine.bilevel import Bilevel, Descent, KeptBuffers, first_order, second_order
+from compiler.searcher.engine.gradients import Gradients, LossScale
 
 
 def randn(*shape: int) -> Tensor:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from compiler.engine import checkpoint
-from compiler.engine.errors import CheckpointError
+from compiler.searcher.engine.errors import CheckpointError
+from compiler.searcher.engine.state import checkpoint
 
 
 def tensors() -> dict[str, Tensor]:

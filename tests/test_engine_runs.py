@@ -16,7 +16,7 @@ import torch
 from engine_toy import SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 from threadpoolctl import threadpool_limits
 
-from compiler.engine import (
+from compiler.searcher.engine import (
     CheckpointError,
     Diverged,
     EngineError,
@@ -27,7 +27,7 @@ from compiler.engine import (
     run_search,
     run_train,
 )
-from compiler.engine.loop import is_out_of_memory
+from compiler.searcher.engine.loop import is_out_of_memory
 from compiler.searcher.settings.sections import Cosine, Order, SearchSettings, Sgd
 
 TOY = Path(__file__).with_name("engine_toy.py")

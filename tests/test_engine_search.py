@@ -17,17 +17,25 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from compiler.engine import EpochRecord, RunOptions, SearchOutcome, TrainOutcome, evaluate, run_search, run_train
-from compiler.engine import display as display_module
-from compiler.engine.batches import Batches
-from compiler.engine.bilevel import Bilevel
-from compiler.engine.compute import Compute
-from compiler.engine.display import LiveView, architecture
-from compiler.engine.logs import History
-from compiler.engine.loop import drive
-from compiler.engine.report import Plan, Report, line
-from compiler.engine.search import _Search
 from compiler.searcher.data.load import halves, load_data, loader
+from compiler.searcher.engine import (
+    EpochRecord,
+    RunOptions,
+    SearchOutcome,
+    TrainOutcome,
+    evaluate,
+    run_search,
+    run_train,
+)
+from compiler.searcher.engine.bilevel import Bilevel
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.loop import drive
+from compiler.searcher.engine.reporting import terminal as display_module
+from compiler.searcher.engine.reporting.logs import History
+from compiler.searcher.engine.reporting.report import Plan, Report, line
+from compiler.searcher.engine.reporting.terminal import LiveView, architecture
+from compiler.searcher.engine.search import _Search
 from compiler.searcher.settings.sections import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
 
 
@@ -107,7 +115,7 @@ def test_preferences_change_what_is_found(tmp_path: Path, preferences: Preferenc
 def test_the_best_epoch_is_the_first_with_the_highest_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(scores: list[float], epoch: Epoch) -> tuple[SearchOutcome, ToySpace]:
         given = iter(scores)
-        monkeypatch.setattr("compiler.engine.loop.measure", lambda *_: next(given))
+        monkeypatch.setattr("compiler.searcher.engine.loop.measure", lambda *_: next(given))
         space, settings = ToySpace(), SEARCH.replace("derive", Strongest(epoch=epoch)).replace("epochs", len(scores))
         return search(tmp_path / f"{scores}{epoch}", settings, space), space
 

@@ -13,12 +13,12 @@ from programs import space
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from compiler.engine import RunOptions, bilevel, run_search, run_train, search
-from compiler.engine.batches import Batches
-from compiler.engine.compute import Compute
-from compiler.engine.records import Meter
-from compiler.engine.seeds import mix, seed_all
 from compiler.searcher.data.load import load_data
+from compiler.searcher.engine import RunOptions, bilevel, run_search, run_train, search
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.reporting.records import Meter
+from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.relaxations.base import Supernet
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd

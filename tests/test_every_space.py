@@ -10,9 +10,9 @@ from programs import SPACES
 
 from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
-from compiler.engine import RunOptions, run_search
 from compiler.program.compile_file import Phase, Program, compile_file, read_override
 from compiler.searcher.data.load import load_data
+from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed
 from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.datasets import Fake

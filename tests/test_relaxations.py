@@ -17,9 +17,9 @@ from torch import Tensor
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.engine import Interrupted, RunOptions, SearchOutcome, run_search
-from compiler.engine.gradients import frozen
 from compiler.searcher.data.load import load_data
+from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
+from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
 from compiler.searcher.relaxations.base import Supernet, mixing
 from compiler.searcher.relaxations.draws import log_probability, logits, noise

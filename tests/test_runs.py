@@ -119,7 +119,7 @@ def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phas
     args = ("tiny.hsp", "--search", "--out", out, "--seed", "3", "--checkpoint-every", "1", "--quiet")
     program = (
         "import os, signal, sys\n"
-        "import compiler.engine.state as state\n"
+        "import compiler.searcher.engine.state.run_state as state\n"
         "save = state.State.save\n"
         "count = [0]\n"
         "def counted(self, path, fingerprint):\n"

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .errors import CheckpointError
+from compiler.searcher.engine.errors import CheckpointError
 
 FACTS = "hsp"
 """The one key of the safetensors metadata: with several, their order in the file would vary."""

@@ -9,10 +9,10 @@ from torch.utils.data import Dataset, Subset
 
 from compiler.searcher.data.load import loader
 from compiler.searcher.data.source import Batch
+from compiler.searcher.engine.errors import EngineError
+from compiler.searcher.engine.state.seeds import mix
 
 from .compute import Compute
-from .errors import EngineError
-from .seeds import mix
 
 
 class Batches:

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from compiler.searcher.engine.state.seeds import Randomness
+
 from .gradients import PLAIN, Gradients, frozen
-from .seeds import Randomness
 
 Loss = Callable[[], Tensor]
 """Computes a loss at the present weights and alphas."""

@@ -11,19 +11,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from compiler.searcher.data.load import Data, halves
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.device.compute import PRECISIONS, Compute
+from compiler.searcher.engine.reporting.records import EpochRecord, Meter
+from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.sections import Epoch, Order, Preferences, SearchSettings, Sgd
 
-from .batches import Batches
 from .bilevel import Bilevel, total
-from .compute import PRECISIONS, Compute
 from .errors import EngineError
 from .loop import drive
 from .optimizers import optimizer, set_rate
 from .protocol import RunOptions, Searchable
-from .records import EpochRecord, Meter
-from .report import Report
-from .seeds import mix
-from .state import State, named
 
 Batch = tuple[Tensor, Tensor]
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import NoDevice
-from .gradients import Gradients, LossScale
+from compiler.searcher.engine.errors import NoDevice
+from compiler.searcher.engine.gradients import Gradients, LossScale
 
 
 def is_main_process() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .compute import Compute
+from compiler.searcher.engine.device.compute import Compute
 
 
 @dataclass(frozen=True)

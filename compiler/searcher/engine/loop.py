@@ -11,16 +11,17 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from .batches import Batches
-from .compute import Compute, deterministic
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.device.compute import Compute, deterministic
+from compiler.searcher.engine.reporting.records import EpochRecord
+from compiler.searcher.engine.reporting.report import Plan, Report
+from compiler.searcher.engine.state.run_state import State
+from compiler.searcher.engine.state.seeds import mix, seed_all
+from compiler.searcher.engine.state.signals import Stop
+
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
 from .gradients import finite
 from .protocol import RunOptions
-from .records import EpochRecord
-from .report import Plan, Report
-from .seeds import mix, seed_all
-from .signals import Stop
-from .state import State
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -12,19 +12,19 @@ from torch.utils.data import Dataset
 
 from compiler.searcher.data.load import Data
 from compiler.searcher.data.source import Batch
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
+from compiler.searcher.engine.reporting.records import EpochRecord, Meter
+from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.sections import TrainSettings
 
-from . import checkpoint
-from .batches import Batches
 from .bilevel import descend
-from .compute import PRECISIONS, Compute, deterministic
 from .loop import drive, measure
 from .optimizers import optimizer, set_rate
 from .protocol import RunOptions, Trainable
-from .records import EpochRecord, Meter
-from .report import Report
-from .seeds import mix
-from .state import State, named
+from .state import checkpoint
 
 WEIGHTS = "weights.safetensors"
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from .compute import Compute
-from .protocol import RunOptions
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.protocol import RunOptions
+
 from .records import EpochRecord
 
 
@@ -60,8 +61,8 @@ class Report:
     @classmethod
     def of(cls, run: RunOptions, compute: Compute) -> Report:
         """The sinks that a run asks for: log, history, events, and a display unless it is to be quiet."""
-        from .display import display
         from .logs import Events, History, Log
+        from .terminal import display
 
         if not compute.main:
             return cls([])

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.errors import CheckpointError
+from compiler.searcher.engine.reporting.records import EpochRecord, Meter
+
 from . import checkpoint
-from .compute import Compute
-from .errors import CheckpointError
-from .records import EpochRecord, Meter
 
 FORMAT = 1
 

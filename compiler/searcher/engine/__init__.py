@@ -1,9 +1,10 @@
 """Running a search or a training: steps, epochs, checkpoints, reports. Knows networks only by `protocol`."""
 
-from .compute import is_main_process
+from compiler.searcher.engine.device.compute import is_main_process
+from compiler.searcher.engine.reporting.records import EpochRecord
+
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
 from .protocol import RunOptions, Searchable, Trainable
-from .records import EpochRecord
 from .retrain import TrainOutcome, evaluate, run_train
 from .search import SearchOutcome, run_search
 

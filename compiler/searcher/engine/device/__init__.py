@@ -1,0 +1,1 @@
+"""Devices, processes, precision, and batches on their way to them."""

@@ -1,0 +1,1 @@
+"""Progress on the terminal, logs for people and machines."""

@@ -1,0 +1,1 @@
+"""What a run remembers: tensors and counters, checkpoints, seeds, signals."""
