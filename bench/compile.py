@@ -124,7 +124,7 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     from compiler.backend.passes import PASSES
     from compiler.ir.graph import Mix
     from compiler.program.compile_file import compile_file
-    from compiler.report import describe
+    from compiler.reports.facts import describe
     from hdas_dsl.check.checker import check
     from hdas_dsl.files import Loader
     from hdas_dsl.parse.parser import parse_text

@@ -58,7 +58,7 @@ def describe(
     path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
 ) -> dict[str, Any]:
     """The facts of a file, as ``hdas-compile FILE --json`` prints them: parameters, multiply-adds, cardinality, ..."""
-    from .report import describe
+    from compiler.reports.facts import describe
 
     return describe(_request(path, params, network, plugins).compile())
 

@@ -157,17 +157,17 @@ def _compile(args: argparse.Namespace) -> int:
     if args.export is not None:
         return _export(args, request)
     if args.emit is not None:
-        from .emit import emit_program
+        from compiler.reports.emit import emit_program
 
         sys.stdout.write(emit_program(program, args.emit))
         return OK
-    from .report import describe
+    from compiler.reports.facts import describe
 
     facts = describe(program)
     if args.json:
         print(json.dumps(facts, indent=2))
     else:
-        from .summary import show
+        from compiler.reports.table import show
 
         show(facts)
     return OK

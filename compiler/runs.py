@@ -23,6 +23,7 @@ from compiler.backend.plugins import file_of
 from compiler.program.compile_file import Phase, Program
 from compiler.program.provenance import origin, section, units
 from compiler.program.request import Request
+from compiler.reports.facts import cardinality, human, power
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine.loop import CHECKPOINT
 from compiler.searcher.engine.protocol import RunOptions
@@ -38,7 +39,6 @@ from hdas_dsl.tree.printer import print_module
 
 from .derivation import derive_module
 from .elaborate import Elaborated
-from .report import cardinality, human, power
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""

@@ -16,7 +16,7 @@ from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import DecisionKind, describe
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.request import Request
-from compiler.report import cardinality
+from compiler.reports.facts import cardinality
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.printer import format_text, print_module
 

@@ -12,7 +12,7 @@ from compiler import api
 from compiler.analysis.requirements.constrained import derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
 from compiler.program.compile_file import compile_file
-from compiler.report import facts
+from compiler.reports.facts import facts
 from compiler.searcher.settings.sections import By
 from compiler.util.errors import UsageError
 

@@ -19,7 +19,7 @@ from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import ONE, either
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.ir.combinatorics.count_formula import given as written_given
-from compiler.report import cardinality
+from compiler.reports.facts import cardinality
 from hdas_dsl.files import Entity, Instance, Loader
 from hdas_dsl.tree import ast
 from tests.random_spaces import Plan, plans

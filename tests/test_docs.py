@@ -10,7 +10,7 @@ import pytest
 
 from compiler.cli import compile_main, diff_main
 from compiler.program.compile_file import compile_file, plain
-from compiler.report import cardinality
+from compiler.reports.facts import cardinality
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree.printer import format_text
 

@@ -13,11 +13,11 @@ import pytest
 from golden import check
 
 from compiler.backend.passes import PASSES
-from compiler.dot import dot
 from compiler.elaborate import Elaborated
-from compiler.emit import KINDS, emit, emit_program
-from compiler.picture import Picture, Role, Spot, pictures
 from compiler.program.compile_file import Program, compile_file
+from compiler.reports.diagram import Picture, Role, Spot, pictures
+from compiler.reports.emit import KINDS, emit, emit_program
+from compiler.reports.graphviz import dot
 from compiler.util.errors import UsageError
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.ast import CopyName
@@ -84,7 +84,8 @@ def test_the_syntax_tree_is_that_of_the_file() -> None:
 def test_only_code_and_what_passes_pay_here_need_torch() -> None:
     light = [kind for kind in KINDS if kind not in ("code", "passes")]
     script = (
-        "import sys; from compiler.emit import emit_program; from compiler.program.compile_file import compile_file\n"
+        "import sys\nfrom compiler.reports.emit import emit_program\n"
+        "from compiler.program.compile_file import compile_file\n"
         f"program, _ = compile_file({str(HERE / 'phases.hsp')!r})\n"
         f"for kind in {light}: emit_program(program, kind)\n"
         "sys.exit('torch' in sys.modules)"

@@ -21,8 +21,8 @@ from reference.networks import ChainNetwork, StageNetwork
 from compiler.analysis.membership.query import membership
 from compiler.api import describe
 from compiler.cli import compile_main, import_main
-from compiler.genotype import genotype_of
 from compiler.program.compile_file import Program, compile_file
+from compiler.reports.genotype import genotype_of
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell
 from hdas_dsl.genotype.build import LATTICE_NAMES, Surroundings, build

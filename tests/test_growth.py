@@ -15,8 +15,8 @@ from compiler.backend.passes import PASSES, Pass
 from compiler.elaborate.body import Elaborator
 from compiler.ir.graph import SpaceGraph
 from compiler.program.compile_file import compile_file
-from compiler.report import describe, digits, power
-from compiler.summary import show
+from compiler.reports.facts import describe, digits, power
+from compiler.reports.table import show
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Loader
 from hdas_dsl.parse.parser import parse_text

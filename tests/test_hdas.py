@@ -20,7 +20,7 @@ from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.program.compile_file import Program, compile_file, read_override
-from compiler.report import cardinality, describe
+from compiler.reports.facts import cardinality, describe
 from compiler.searcher.relaxations.base import Network, Supernet, measure, mixing
 from hdas_dsl.tree.printer import print_module
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from compiler.analysis.requirements.evaluate import shown as amount
 
-from .report import human, power
+from .facts import human, power
 
 
 def show(facts: Mapping[str, Any], console: Console | None = None) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from compiler.backend.passes import PASSES, STRUCTURAL, Target, run_passes, weighed
+from compiler.elaborate import Elaborated
 from compiler.ir.graph import Block, Call, Decision, DecisionKind
 from compiler.program.compile_file import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree.dump import dump
 
-from .dot import dot
-from .elaborate import Elaborated
 from .genotype import genotype_text
+from .graphviz import dot
 
 
 def hierarchy(space: Elaborated) -> str:

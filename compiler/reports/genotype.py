@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from compiler.elaborate import Copy, Elaborated
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.genotype import Cells, Dag, Genotype, Lattice, Part, Stages, spell
 from hdas_dsl.genotype.build import (
@@ -20,8 +21,6 @@ from hdas_dsl.genotype.build import (
 from hdas_dsl.genotype.template import Unsaid, dag_of
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
-
-from .elaborate import Copy, Elaborated
 
 
 def genotype_text(space: Elaborated) -> str:

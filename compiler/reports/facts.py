@@ -10,11 +10,10 @@ from compiler.analysis.costs.block_totals import UNDEFINED, Costs, is_auxiliary
 from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
 from compiler.analysis.requirements.evaluate import amounts_of, ranges_of
+from compiler.elaborate import Elaborated
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
 from compiler.program.compile_file import Program
-
-from .elaborate import Elaborated
 
 
 def cardinality(space: Elaborated) -> int:

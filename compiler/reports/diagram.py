@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from compiler.elaborate import Elaborated
 from compiler.ir.graph import (
     Block,
     Call,
@@ -27,8 +28,6 @@ from compiler.ir.graph import (
 )
 from compiler.ir.undecided import Var
 from hdas_dsl.tree.words import element_of
-
-from .elaborate import Elaborated
 
 MOST = 4
 """How many choices a spot lists."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from .elaborate import Elaborated
-from .picture import Arrow, Picture, Role, Spot, pictures
+from compiler.elaborate import Elaborated
+
+from .diagram import Arrow, Picture, Role, Spot, pictures
 
 FONT = "Helvetica, Arial, sans-serif"
 INK, GREY, LINE, PAPER, BORDER, CHOICE = "#1f2328", "#59636e", "#6e7781", "#fbfcfd", "#d1d9e0", "#8250df"
