@@ -20,7 +20,7 @@ from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, Length
 from compiler.program.request import Request
-from compiler.runs import RunConfig, search_file
+from compiler.runs.run import RunConfig, search_file
 
 DEPTH_WEIGHTS = (0, 1, 10)
 CELLS_WEIGHTS = (0, 0.1, 0.4, 4)

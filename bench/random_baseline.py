@@ -22,7 +22,7 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
 from compiler.program.compile_file import read_override
 from compiler.program.request import Request
-from compiler.runs import RunConfig, search_file, train_file
+from compiler.runs.run import RunConfig, search_file, train_file
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
+    from compiler.runs.run import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.relaxations.base import Network, Relaxed
-
-    from .runs import SearchReport
 
 FilePath = str | Path
 
@@ -85,7 +84,7 @@ def search(
     Returns:
         Where the derived file is, its text, and the outcome of each phase.
     """
-    from .runs import RunConfig, search_file
+    from compiler.runs.run import RunConfig, search_file
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
     return search_file(_request(path, settings, None, plugins), config, say=lambda _: None)
@@ -116,7 +115,7 @@ def train(
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
-    from .runs import RunConfig, train_file
+    from compiler.runs.run import RunConfig, train_file
 
     return train_file(
         _request(path, settings, None, plugins), RunConfig(Path(out), resume=resume, force=force, quiet=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.cli import compile_main, diff_main, format_main
+from compiler.commands.compile import compile_main, diff_main, format_main
 
 ROOT = Path(__file__).parent.parent
 SPACES = ROOT / "spaces"
@@ -64,7 +64,7 @@ def test_overrides(capsys):
 @pytest.mark.parametrize("option", ["--json", "--emit=ast", "--emit=graph", "--emit=dot", None])
 def test_checking_never_imports_torch(option: str | None):
     program = (
-        "import sys; from compiler.cli import compile_main; code = compile_main(); "
+        "import sys; from compiler.commands.compile import compile_main; code = compile_main(); "
         "assert not {'torch', 'torchvision', 'sklearn'} & set(sys.modules), 'torch'; sys.exit(code)"
     )
     args = [str(SPACES / "hdas_cifar.hsp"), *([option] if option else [])]
@@ -75,7 +75,7 @@ def test_checking_never_imports_torch(option: str | None):
 
 def test_diff_and_format_never_import_torch(tmp_path: Path):
     program = (
-        "import sys; from compiler.cli import diff_main, format_main\n"
+        "import sys; from compiler.commands.compile import diff_main, format_main\n"
         f"diff_main([{str(SPACES / 'zoo/darts_v2.hsp')!r}, {str(SPACES / 'zoo/pdarts.hsp')!r}])\n"
         f"format_main(['--check', {str(SPACES / 'darts.hsp')!r}])\n"
         "assert not {'torch', 'networkx', 'pydantic'} & set(sys.modules)\n"

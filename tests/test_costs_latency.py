@@ -10,14 +10,15 @@ from programs import architecture, random_decisions, space
 from test_costs_choose import every
 from test_costs_search import written
 
-from compiler import api, cli
-from compiler.analysis.costs.command import main, networks
+from compiler import api
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
-from compiler.analysis.costs.measured import Conditions, calibration, measure, operations
 from compiler.analysis.costs.prices import Application, Latency, Undefined
 from compiler.analysis.requirements.evaluate import Requirements
+from compiler.commands import compile as cli
+from compiler.commands.measure import main, networks
 from compiler.program.compile_file import compile_file
+from compiler.runs.measure_latency import Conditions, calibration, measure, operations
 
 TOY = """hsp 1
 

@@ -11,12 +11,12 @@ from programs import SPACES, architecture, space
 from random_spaces import spaces
 from test_costs_choose import every
 
-from compiler import cli
 from compiler.analysis.costs import elimination as optimum
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Range, Variables, maximum, minimum, range_of
 from compiler.analysis.costs.prices import Undefined
 from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.commands import compile as cli
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Total
 from hdas_dsl.text.diagnostics import HspError

@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from compiler.cli import compile_main, diff_main
+from compiler.commands.compile import compile_main, diff_main
 from compiler.program.compile_file import compile_file, plain
 from compiler.reports.facts import cardinality
 from hdas_dsl.parse.parser import parse_expression

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from compiler.cli import compile_main
+from compiler.commands.compile import compile_main
 from compiler.searcher.data.load import load_data
 from compiler.searcher.settings.datasets import Folder
 from hdas_dsl.files import LIBRARY

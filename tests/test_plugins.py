@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from compiler import api, cli
-from compiler.analysis.costs import command
+from compiler import api
 from compiler.backend.plugins import find
+from compiler.commands import compile as cli
+from compiler.commands import measure as command
 from compiler.util.errors import LoweringError
 from hdas_dsl.tree.printer import format_text
 

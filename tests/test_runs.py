@@ -60,7 +60,7 @@ train macro.Macro1(c = 4) {
 
 
 def command(*args: object, folder: Path) -> list[str]:
-    program = "import sys; from compiler.cli import compile_main; sys.exit(compile_main())"
+    program = "import sys; from compiler.commands.compile import compile_main; sys.exit(compile_main())"
     return [sys.executable, "-c", program, *map(str, args)]
 
 
@@ -127,7 +127,7 @@ def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phas
         f"    count[0] += path.parent.name == {phase!r}\n"
         "    if count[0] == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "state.State.save = counted\n"
-        "from compiler.cli import compile_main\n"
+        "from compiler.commands.compile import compile_main\n"
         "sys.exit(compile_main())\n"
     )
     killed = subprocess.run(

@@ -20,6 +20,8 @@ from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
 from compiler.backend.passes import Target
 from compiler.backend.plugins import file_of
+from compiler.derivation import derive_module
+from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Phase, Program
 from compiler.program.provenance import origin, section, units
 from compiler.program.request import Request
@@ -36,9 +38,6 @@ from compiler.searcher.settings.sections import Order, Sample, SearchSettings, T
 from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
-
-from .derivation import derive_module
-from .elaborate import Elaborated
 
 DERIVED = "derived.hsp"
 """The name of the derived file in a run's folder."""

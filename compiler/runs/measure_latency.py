@@ -18,6 +18,10 @@ from statistics import median
 import torch
 from torch import fx, nn
 
+from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.elimination import Variables, minimum
+from compiler.analysis.costs.latency_table import Table
+from compiler.analysis.costs.prices import Application, Latency
 from compiler.backend.lowering.fx import lower
 from compiler.backend.passes import FLATTEN, run_passes
 from compiler.backend.passes.rebuild import without_dead
@@ -25,11 +29,6 @@ from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import By
-
-from .cost_polynomial import Costing
-from .elimination import Variables, minimum
-from .latency_table import Table
-from .prices import Application, Latency
 
 WARM_UP = 3
 """Runs before any that count."""

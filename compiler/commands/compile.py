@@ -24,9 +24,8 @@ from .console import trouble as _trouble
 if TYPE_CHECKING:
     from compiler.program.compile_file import Override
     from compiler.program.request import Request
+    from compiler.runs.run import RunConfig
     from hdas_dsl.genotype.build import Surroundings
-
-    from .runs import RunConfig
 
 # ---------------------------------------------------------------- hdas-compile
 
@@ -175,7 +174,7 @@ def _compile(args: argparse.Namespace) -> int:
 
 def _explore(args: argparse.Namespace, request: Request) -> int:
     """What concerns all architectures of a file."""
-    from . import explore
+    from . import architectures as explore
 
     seed = 0 if args.seed is None else args.seed
     output = explore.Output(args.out, args.force, sys.stdout.write)
@@ -231,11 +230,10 @@ def _overrides(args: argparse.Namespace) -> list[Override]:
 def _run(args: argparse.Namespace, request: Request) -> int:
     """Searching, training and evaluating: what needs torch."""
     gc.enable()
+    from compiler.runs.run import dry_run, evaluate_file, search_file, train_file
     from compiler.searcher.data import DataError, MissingData
     from compiler.searcher.engine.errors import EngineError, Interrupted, NoDevice
     from compiler.util.errors import UsageError
-
-    from .runs import dry_run, evaluate_file, search_file, train_file
 
     config = _config(args, request)
     try:
@@ -271,8 +269,7 @@ def _is_main() -> bool:
 
 def _config(args: argparse.Namespace, request: Request) -> RunConfig:
     from compiler.backend.passes.target import read_bytes
-
-    from .runs import DERIVED, RunConfig
+    from compiler.runs.run import DERIVED, RunConfig
 
     out = args.out
     if out is None:
@@ -316,7 +313,7 @@ def _membership(args: argparse.Namespace, request: Request) -> int:
 
 
 def _export(args: argparse.Namespace, request: Request) -> int:
-    from .runs import export_file
+    from compiler.runs.run import export_file
 
     print(export_file(request, args.export, args.out, args.weights))
     return OK

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.console import INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE, Parser, show, trouble
 from hdas_dsl.text.diagnostics import HspError
 
+from .console import INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE, Parser, show, trouble
+
 if TYPE_CHECKING:
+    from compiler.analysis.costs.latency_table import Table
     from compiler.elaborate import Elaborated
     from compiler.program.compile_file import Program
-
-    from .latency_table import Table
 
 SLOWEST = 5
 """How many of the slowest operations are shown."""
@@ -45,10 +45,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
+    from compiler.analysis.costs.latency_table import BadTable
+    from compiler.analysis.costs.prices import Undefined
     from compiler.util.errors import LoweringError, UsageError
-
-    from .latency_table import BadTable
-    from .prices import Undefined
 
     try:
         return _measure(args)
@@ -66,15 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> int:
+    from compiler.analysis.costs.cost_polynomial import Costing
+    from compiler.analysis.costs.elimination import Variables, range_of
+    from compiler.analysis.costs.latency_table import Table, read_table
+    from compiler.analysis.costs.prices import Latency
     from compiler.program.compile_file import read_override
     from compiler.program.request import Request
+    from compiler.runs.measure_latency import Conditions, calibration, measure, measure_whole, operations
     from compiler.util.errors import UsageError
-
-    from .cost_polynomial import Costing
-    from .elimination import Variables, range_of
-    from .latency_table import Table, read_table
-    from .measured import Conditions, calibration, measure, measure_whole, operations
-    from .prices import Latency
 
     for name in ("batch", "threads", "rounds"):
         if getattr(args, name) < 1:
