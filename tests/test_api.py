@@ -7,8 +7,7 @@ import torch
 
 from compiler import HspError, contains, derive, describe, diff, load, search, train
 from compiler.searcher.relaxations.base import Network, Supernet
-
-SPACES = Path(__file__).parent.parent / "spaces"
+from tests.support.paths import SPACES
 
 
 def test_load_gives_a_torch_module():

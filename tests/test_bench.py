@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from compiler.backend.passes import PASSES
+from tests.support.paths import ROOT
 
-BENCH = Path(__file__).parent.parent / "bench"
+BENCH = ROOT / "bench"
 
 DARTS = BENCH.parent / "spaces" / "darts.hsp"
 TINY = ["--set", "c=4", "--set", "cells=3", "--batch", "2", "--rounds", "1", "--threads", "1"]

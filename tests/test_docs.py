@@ -13,8 +13,8 @@ from compiler.program.compile_file import compile_file, plain
 from compiler.reports.facts import cardinality
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree.printer import format_text
+from tests.support.paths import DOCS
 
-DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [
     example
     for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")

@@ -16,7 +16,7 @@ class Severity(Enum):
 
 
 class Code(Enum):
-    """Every kind of error; ``tests/wrong/`` holds a golden file for each."""
+    """Every kind of error; ``tests/fixtures/wrong/`` holds a golden file for each."""
 
     # The text
     SYNTAX = "E101"

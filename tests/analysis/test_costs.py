@@ -1,0 +1,175 @@
+"""Costs as functions of decisions: exactly those of the derived network, and their range over a space."""
+
+from __future__ import annotations
+
+import operator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from torch import Tensor, fx
+
+from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.prices import PRICES, Undefined
+from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.backend.passes import FLATTEN
+from compiler.backend.torch_modules.modules import gate
+from compiler.derivation.strongest import Decisions
+from compiler.elaborate import Elaborated
+from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.quantities import Total
+from compiler.searcher.relaxations.base import Network
+from hdas_dsl.text.diagnostics import HspError
+from tests.support.programs import architecture, random_decisions, space
+from tests.support.random_spaces import spaces
+
+QUANTITIES = ("params", "macs", "memory")
+
+
+def derived_costs(searched: Elaborated, chosen: Decisions) -> tuple[int | None, ...]:
+    cost = Costs().block(architecture(searched, chosen)[1].block)
+    return cost.params, cost.macs, cost.memory
+
+
+# ---------------------------------------------------------------- memory, by running the network
+
+
+class Watched(fx.Interpreter):
+    """Adds up the bytes of the tensors that a network makes."""
+
+    made = 0
+
+    def call_module(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.submodules[target]
+        output = module.forward(*args) if not isinstance(module, fx.GraphModule) else self.inside(module, args)
+        return output if isinstance(module, fx.GraphModule) else self.count(args, output)
+
+    def inside(self, module: fx.GraphModule, args: tuple[Any, ...]) -> Any:
+        inner = Watched(module)
+        output = inner.run(*args)
+        self.made += inner.made
+        return output
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        output = super().call_function(target, args, kwargs)
+        return self.count(args, output) if target in (operator.add, torch.cat, gate) else output
+
+    def count(self, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        source = args[0] if isinstance(args[0], Tensor) else None
+        if source is None or output.untyped_storage().data_ptr() != source.untyped_storage().data_ptr():
+            self.made += output.numel() * output.element_size()
+        return output
+
+
+def watched(found: Elaborated) -> int:
+    graph = Network(found, (FLATTEN,), training_only=False).eval().network
+    run = Watched(graph)
+    run.run(torch.zeros(1, *found.input.dims))
+    return run.made
+
+
+@pytest.mark.parametrize("name", ["nasbench201.hsp", "tree.hsp", "hdas_digits.hsp"])
+def test_memory_is_what_the_network_makes(name):
+    searched = space(name, "Cells" if name == "hdas_digits.hsp" else None)
+    _, found = architecture(searched, random_decisions(searched, 1))
+    assert Costs().block(found.block).memory == watched(found)
+
+
+def test_views_make_nothing():
+    """What the primitives say of themselves is what torch does."""
+    views = {name for name, spec in PRIMITIVES.items() if spec.view}
+    assert views == {"identity", "drop_path", "flatten", "crop", "cut", "first_token"}
+
+
+# ---------------------------------------------------------------- architectures
+
+NAMES = [
+    "darts.hsp",
+    "nasbench201.hsp",
+    "nats_size.hsp",
+    "fbnet.hsp",
+    "ofa_mobilenetv3.hsp",
+    "autoformer_tiny.hsp",
+    "hdas_stages.hsp",
+    "hierarchical_nb201.hsp",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_spaces(name):
+    searched = space(name)
+    costing = Costing(searched)
+    formulas = [costing.formula(PRICES[quantity]) for quantity in QUANTITIES]
+    for seed in range(2):
+        chosen = random_decisions(searched, seed)
+        assert tuple(formula.of(chosen) for formula in formulas) == derived_costs(searched, chosen)
+
+
+def test_a_trellis_is_pruned():
+    """Auto-DeepLab: only cells on the path exist. Its conditions are too many to be written down as a formula."""
+    searched = space("autodeeplab.hsp", layers=6, levels=3, size=65)
+    costing = Costing(searched)
+    for seed in range(3):
+        chosen = random_decisions(searched, seed)
+        found = tuple(costing.exact(PRICES[quantity], chosen) for quantity in QUANTITIES)
+        assert found == derived_costs(searched, chosen)
+        formula = costing.formula(PRICES["params"])
+        assert formula.of(chosen) == found[0] if formula.exact else formula.of(chosen) >= found[0]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(mixable=True))
+def test_random_spaces(text):
+    searched = space(text)
+    costing = Costing(searched)
+    for seed in range(3):
+        chosen = random_decisions(searched, seed)
+        expected = derived_costs(searched, chosen)
+        for quantity, cost in zip(QUANTITIES, expected, strict=True):
+            formula = costing.formula(PRICES[quantity])
+            assert formula.exact
+            assert formula.of(chosen) == cost
+            assert costing.exact(PRICES[quantity], chosen) == cost
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(prunes=True))
+def test_random_spaces_that_are_pruned(text):
+    """One architecture is exact where its shapes are known; a formula is exact, or at least as large."""
+    searched = space(text)
+    costing = Costing(searched)
+    chosen = random_decisions(searched, 0)
+    try:
+        expected = derived_costs(searched, chosen)
+    except HspError:
+        assume(False)
+    for quantity, cost in zip(QUANTITIES, expected, strict=True):
+        with suppress(Undefined):  # a concatenation has as many channels as are picked
+            formula = costing.formula(PRICES[quantity])
+            assert formula.of(chosen) == cost if formula.exact else formula.of(chosen) >= cost
+        with suppress(Undefined):  # a concatenation has as many channels as are picked
+            assert costing.exact(PRICES[quantity], chosen) == cost
+        assert Requirements(searched).amount(Asked(Total(quantity)), chosen) == cost
+
+
+def test_what_differs_while_it_is_searched():
+    """The norms of a searched cell get their parameters when it is derived, and `none` is never derived."""
+    searched = space(
+        """hsp 1
+op norm(x) = batch_norm(x, affine = not relaxed)
+
+cell Cell(x) {
+  output (zero if relaxed | identity | conv(k = 1) -> norm | conv(k = 3) -> norm)(x)
+}
+
+network N(x: [4, 8, 8]) {
+  output Cell(x)
+}
+"""
+    )
+    formula = Costing(searched).formula(PRICES["params"])
+    assert [formula.of({"Cell.output.from_x": (item,)}) for item in (1, 2, 3)] == [0, 16 + 8, 144 + 8]
+    assert Costs().block(searched.block).params == 16 + 144

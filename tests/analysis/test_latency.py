@@ -1,0 +1,248 @@
+"""Latency: tables of signatures, measuring them, and what they make of spaces and architectures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compiler import api
+from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.prices import Application, Latency, Undefined
+from compiler.analysis.requirements.evaluate import Requirements
+from compiler.commands import compile as cli
+from compiler.commands.measure import main, networks
+from compiler.program.compile_file import compile_file
+from compiler.runs.measure_latency import Conditions, calibration, measure, operations
+from tests.analysis.test_constrained import every
+from tests.searcher.test_requirements import written
+from tests.support.programs import architecture, random_decisions, space
+
+TOY = """hsp 1
+
+op unit(x; k, f = relu) = x -> conv(k) -> f
+op either(x; k) = (x -> unit(k)) + x
+
+network Net(x: [4, 8, 8]) {
+  w = 2 | 4
+  a = x -> unit(k = 1 | 3)
+  b = (identity | unit(k = 3, f = gelu) | either(k = 3))(a)
+  output b -> conv(1, w) -> sigmoid
+}
+"""
+
+
+def conv(k: int, c: int) -> str:
+    return f"conv(k={k}, c={c}, stride=1, dilation=1, groups=1, bias=false, pad={k // 2}) 4x8x8"
+
+
+MILLISECONDS = {
+    conv(1, 2): 0.5,
+    conv(1, 4): 1.0,
+    conv(3, 4): 2.0,
+    "relu 4x8x8": 0.125,
+    "gelu 4x8x8": 0.25,
+    "sigmoid 2x8x8": 0.0625,
+    "sigmoid 4x8x8": 0.125,
+    "add 4x8x8": 0.25,
+}
+
+
+def test_signatures():
+    """Every operation at every decision, each once; what only looks at a tensor is none."""
+    found = operations([space(TOY)])
+    assert sorted(found) == sorted(MILLISECONDS)
+
+
+def test_an_architecture_is_the_sum_of_its_operations():
+    searched = space(TOY)
+    costing = Costing(searched)
+    price = Latency(Table("t.csv", MILLISECONDS))
+    formula = costing.formula(price)
+    wide, k, b = sorted(searched.decisions, key=lambda path: ("w", "k", "from_a").index(path.rpartition(".")[2]))
+    assert formula.of({wide: (0,), k: (0,), b: (0,)}) == 1.0 + 0.125 + 0.5 + 0.0625
+    assert formula.of({wide: (1,), k: (1,), b: (2,)}) == (2.0 + 0.125) + (2.0 + 0.125 + 0.25) + 1.0 + 0.125
+    for chosen in every(searched):
+        _, derived = architecture(searched, chosen)
+        assert costing.exact(price, chosen) == formula.of(chosen) == Costing(derived).formula(price).of({})
+
+
+def test_an_operation_may_have_a_row_as_a_whole():
+    """Then what it is made of does not count, whatever it was decided inside."""
+    searched = space(TOY)
+    price = Latency(Table("t.csv", {**MILLISECONDS, "unit(k=3, f=relu) 4x8x8": 32.0}))
+    plain = Costing(searched).formula(Latency(Table("t.csv", MILLISECONDS)))
+    formula = Costing(searched).formula(price)
+    for chosen in every(searched):
+        text, derived = architecture(searched, chosen)
+        whole = ("x -> unit(k = 3)" in text) + ("either" in text)
+        assert formula.of(chosen) == pytest.approx(plain.of(chosen) + whole * (32.0 - 2.125))
+        assert Costing(searched).exact(price, chosen) == formula.of(chosen) == Costing(derived).formula(price).of({})
+
+
+@pytest.mark.parametrize("name", ["darts.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp", "fbnet.hsp"])
+def test_spaces_and_derived_networks_speak_of_the_same_operations(name):
+    """Any numbers will do: here the length of a signature."""
+    searched = space(name)
+    table = Table("t.csv", {signature: len(signature) for signature in operations([searched])})
+    formula = Costing(searched).formula(Latency(table))
+    for seed in range(2):
+        chosen = random_decisions(searched, seed)
+        assert formula.of(chosen) == Costing(architecture(searched, chosen)[1]).formula(Latency(table)).of({})
+
+
+def test_what_a_table_lacks_is_listed():
+    table = Table("t.csv", {name: value for name, value in MILLISECONDS.items() if not name.startswith("conv")})
+    with pytest.raises(Undefined, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
+        Costing(space(TOY)).formula(Latency(table))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def test_tables_are_read_as_they_were_written(tmp_path):
+    table = Table("t.csv", MILLISECONDS, {"threads": "2", "machine": "a = b"})
+    table.write(tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv", "t.csv") == table
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "there are no rows"),
+        ("a,b\n", "t.csv:1: the first row must be `signature,milliseconds`"),
+        ("signature,milliseconds\nrelu 1x2,fast\n", "t.csv:2: a row is a signature and its milliseconds"),
+        ("signature,milliseconds\nrelu 1x2,-1\n", "t.csv:2: a row"),
+        ("signature,milliseconds\nrelu 1x2,nan\n", "t.csv:2: a row"),
+        ("# x = 1\nsignature,milliseconds\nrelu,1\nrelu,2\n", "t.csv:4: there are two rows of `relu`"),
+        (b"\xff\xfe", "'t.csv' cannot be read"),
+    ],
+)
+def test_wrong_tables(tmp_path, text, why):
+    path = tmp_path / "t.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BadTable) as error:
+        read_table(path, "t.csv")
+    assert why in str(error.value)
+
+
+# ---------------------------------------------------------------- measuring
+
+
+class Clock:
+    """Goes on by a second at each look, and by a hundred more at some."""
+
+    def __init__(self, *late: int) -> None:
+        self.now, self.looks, self.late = 0.0, 0, late
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.now += 101.0 if self.looks in self.late else 1.0
+        return self.now
+
+
+def test_operations_take_turns_and_the_median_counts():
+    """Two operations, three turns to warm up and three that count: looks 7 to 18."""
+    wanted = dict(list(operations([space(TOY)]).items())[:2])
+    table = measure(wanted, Conditions(batch=2, rounds=3), Clock(2, 8, 10))
+    assert table.milliseconds == dict.fromkeys(wanted, 1000.0)
+    assert (table.facts["batch"], table.facts["threads"], table.facts["rounds"]) == ("2", "1", "3")
+    # The second operation is late in two of its turns.
+    assert list(measure(wanted, Conditions(rounds=3), Clock(10, 14)).milliseconds.values()) == [1000.0, 101_000.0]
+
+
+def test_rows_are_scaled_to_whole_networks():
+    """By this clock a network takes a second; the fastest architecture has 1.6875 ms in its rows, all others more."""
+    searched = space(TOY)
+    table = Table("t.csv", MILLISECONDS)
+    factor = calibration(searched, table, Conditions(rounds=1), Clock())
+    assert factor == pytest.approx(1000 / 1.6875)
+    scaled = table.scaled(factor)
+    assert scaled.milliseconds["relu 4x8x8"] == pytest.approx(0.125 * factor)
+    assert scaled.facts["scale"] == "592.6"
+
+
+def test_every_primitive_of_the_shipped_spaces_can_be_measured():
+    found: dict[str, Application] = {}
+    for name in ("darts.hsp", "ofa_mobilenetv3.hsp", "autoformer_tiny.hsp", "autodeeplab.hsp"):
+        args = {"layers": 4, "levels": 3, "size": 65} if name == "autodeeplab.hsp" else {}
+        for signature, application in operations([space(name, **args)]).items():
+            if application.name not in {known.name for known in found.values()}:
+                found[signature] = application
+    table = measure(found, Conditions(rounds=1))
+    assert len(table.milliseconds) > 15
+    assert all(value > 0 for value in table.milliseconds.values())
+
+
+def test_the_command(tmp_path, capsys):
+    path = tmp_path / "toy.hsp"
+    path.write_text(TOY)
+    out = tmp_path / "t.csv"
+    assert main([str(path), "--out", str(out), "--rounds", "1"]) == 0
+    first = read_table(out, "t.csv")
+    assert sorted(first.milliseconds) == sorted(MILLISECONDS)
+    shown = capsys.readouterr().out
+    assert "8 operations measured (batch 1, threads 1" in shown
+    assert "Net: " in shown
+    # Only what is missing is measured the next time, and not under other conditions.
+    path.write_text(TOY.replace("sigmoid", "swish"))
+    assert main([str(path), "--out", str(out), "--rounds", "1"]) == 0
+    second = read_table(out, "t.csv")
+    assert first.milliseconds.items() <= second.milliseconds.items()
+    assert "2 operations measured, 8 kept" in capsys.readouterr().out
+    assert main([str(path), "--out", str(out), "--batch", "2"]) == 2
+    assert "was measured with batch = 1: --force" in capsys.readouterr().err
+    assert main([str(tmp_path / "none.hsp")]) == 2
+    assert main([str(path), "--rounds", "0"]) == 2
+
+
+def test_a_search_within_a_budget(tmp_path, capsys):
+    """The whole way: measure a space, require something between its limits, search, and look at what was derived."""
+    path = written(tmp_path, required='require latency("t.csv") <= 1000')
+    assert main([str(path), "--out", str(tmp_path / "t.csv"), "--rounds", "1"]) == 0
+    capsys.readouterr()
+    span = ranges(path, capsys)['latency("t.csv")']
+    assert 0 < span["min"] < span["max"] < 1000
+    budget = (2 * span["min"] + span["max"]) / 3
+    path = written(tmp_path, required=f'require latency("t.csv") <= {budget:.6f}', trained="require macs <= 1M")
+    report = api.search(path, tmp_path / "run", seed=1)
+    cli.compile_main([str(report.derived), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert span["min"] - 1e-9 <= found["latency"]['latency("t.csv")'] <= budget
+
+
+def test_a_search_prefers_fast_networks(tmp_path, capsys):
+    """FBNet's objective with a measured table, whose numbers are made large enough for its logarithm."""
+    statement = 'minimize loss * log(latency("t.csv")) ** 0.6\n  alphas = adam(lr = 0.3)'
+    path = written(tmp_path, stated=statement)
+    spaces = networks(program(path))
+    Table("t.csv", {name: 2.0 + 50 * ("k=5" in name) for name in operations(spaces)}).write(tmp_path / "t.csv")
+    text = api.search(path, tmp_path / "run", seed=0, epochs=2).text
+    assert "k = 5" not in text
+
+
+def program(path: Path):
+    found, diagnostics = compile_file(path)
+    assert found is not None, diagnostics
+    return found
+
+
+def ranges(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
+    cli.compile_main([str(path), "--json"])
+    return json.loads(capsys.readouterr().out)["ranges"]
+
+
+def test_tables_lie_where_uses_do(tmp_path):
+    """Beside the file that speaks of them or below, and nowhere else."""
+    inner = tmp_path / "in"
+    inner.mkdir()
+    Table("t.csv", dict.fromkeys(MILLISECONDS, 1.0)).write(tmp_path / "t.csv")
+    for place, reason in (("../t.csv", "lies outside"), (str(tmp_path / "t.csv"), "lies outside")):
+        path = inner / "x.hsp"
+        path.write_text(TOY.replace("  output", f'  require latency("{place}") <= 9\n  output'))
+        found = program(path)
+        wanted = Requirements(found.network)
+        with pytest.raises(Undefined, match=reason):
+            wanted.met(dict.fromkeys(found.network.decisions, (0,)))

@@ -1,0 +1,388 @@
+"""Sums of terms as a whole: the C++ kernel against torch, and which passes are run where."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from compiler.backend.fused import kernel
+from compiler.backend.fused.kernel import Filter, Kind, no_kernel
+from compiler.backend.fused.modules import WeightedSum
+from compiler.backend.fused.program import Program, Step
+from compiler.backend.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
+from compiler.backend.passes.estimate import estimate, held_bytes
+from compiler.backend.passes.target import read_bytes
+from compiler.backend.torch_modules.batch_norm import BatchNorm
+from compiler.backend.torch_modules.modules import Crop
+from compiler.ir.graph import Columns
+from compiler.searcher.relaxations.base import Supernet, complaints, one_hot, over_budget
+from compiler.util.errors import UsageError
+from tests.support.programs import assert_same, random_decisions, randomize, space
+
+needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
+
+DARTS = {"c": 8, "cells": 3, "size": 16}
+
+
+def test_the_kernel_is_built_where_a_compiler_is():
+    has_compiler = any(map(shutil.which, ("c++", "g++", "clang++")))
+    assert kernel.is_available() == has_compiler
+    with no_kernel():
+        assert not kernel.is_available()
+
+
+filters = st.builds(
+    lambda k, stride, dilation: Filter(k, stride, dilation, dilation * (k // 2)),
+    st.sampled_from([3, 5, 7]),
+    st.sampled_from([1, 2]),
+    st.sampled_from([1, 2]),
+)
+pools = st.builds(
+    lambda stride, kind: Filter(3, stride, 1, 1, kind), st.sampled_from([1, 2]), st.sampled_from(list(Kind)[1:])
+)
+
+
+@needs_kernel
+@settings(deadline=None, max_examples=60)
+@given(filters, st.integers(1, 20), st.integers(7, 12), st.integers(7, 12), st.booleans(), st.booleans())
+def test_filters(geometry, channels, height, width, relu, scaled):
+    """Forward and all gradients of ``w * relu(scale x + shift)``, any number of channels."""
+    torch.manual_seed(channels)
+    x = torch.randn(2, height, width, channels, dtype=torch.float64)
+    scale, shift, center = torch.randn(3, channels, dtype=torch.float64)
+    weight = torch.randn(channels, 1, geometry.k, geometry.k, dtype=torch.float64)
+    image, taps = x.permute(0, 3, 1, 2).clone().requires_grad_(), weight.clone().requires_grad_()
+    before = image * scale.view(-1, 1, 1) + shift.view(-1, 1, 1) if scaled else image
+    before.retain_grad()
+    active = before.relu() if relu else before
+    expected = F.conv2d(active, taps, None, geometry.stride, geometry.pad, geometry.dilation, channels)
+    dz = torch.randn(expected.shape, dtype=torch.float64)
+    expected.backward(dz)
+    affine = (scale, shift) if scaled else (None, None)
+    z = x.new_empty(expected.permute(0, 2, 3, 1).shape)
+    kernel.filtered(x, *affine, relu, weight, geometry, z)
+    there = torch.randn_like(x)
+    dx = there.clone()
+    dw, sums = kernel.filtered_backward(
+        x,
+        *affine,
+        center if scaled else None,
+        relu,
+        weight,
+        geometry,
+        dz.permute(0, 2, 3, 1).contiguous(),
+        dx,
+        True,
+        True,
+    )
+    g = before.grad.permute(0, 2, 3, 1)
+    assert_same({"z": z, "dx": dx - there, "dw": dw}, {"z": expected.permute(0, 2, 3, 1), "dx": g, "dw": taps.grad})
+    if scaled:
+        assert_same({"sums": sums}, {"sums": torch.stack((g.sum((0, 1, 2)), (g * (x - center)).sum((0, 1, 2))))})
+
+
+@needs_kernel
+@settings(deadline=None, max_examples=30)
+@given(pools, st.integers(1, 20), st.integers(7, 12), st.booleans())
+def test_pools(geometry, channels, side, coarse):
+    """The first of equal values takes a maximum's gradient, as torch has it."""
+    x = torch.randn(2, side, side + 1, channels, dtype=torch.float64)
+    x = x.round() if coarse else x
+    image = x.permute(0, 3, 1, 2).contiguous().requires_grad_()
+    if geometry.kind is Kind.MAX_POOL:
+        expected = F.max_pool2d(image, 3, geometry.stride, 1)
+    else:
+        counts = geometry.kind is Kind.AVG_POOL_COUNTING_PAD
+        expected = F.avg_pool2d(image, 3, geometry.stride, 1, count_include_pad=counts)
+    dz = torch.randn(expected.shape, dtype=torch.float64)
+    expected.backward(dz)
+    z, dx = x.new_empty(expected.permute(0, 2, 3, 1).shape), torch.empty_like(x)
+    kernel.filtered(x, None, None, False, None, geometry, z)
+    dz = dz.permute(0, 2, 3, 1).contiguous()
+    kernel.filtered_backward(x, None, None, None, False, None, geometry, dz, dx, False, False)
+    assert_same({"z": z, "dx": dx}, {"z": expected.permute(0, 2, 3, 1), "dx": image.grad.permute(0, 2, 3, 1)})
+
+
+STEP = Step(0, weight=0, before=0, relu=True, filter=1, geometry=Filter(3, 1, 1, 1), projection=2, norm=3)
+"""A term with everything."""
+
+
+def everything(c: int, wide: int, k: int = 3) -> list[nn.Module]:
+    """The modules of `STEP`, for c channels, a sum of so many and a filter of side k."""
+    return [
+        nn.BatchNorm2d(c),
+        nn.Conv2d(c, c, k, padding=k // 2, groups=c, bias=False),
+        nn.Conv2d(c, wide, 1, bias=False),
+        nn.BatchNorm2d(wide),
+    ]
+
+
+def values_of(program: Program, holders: list[nn.Module], x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a program gives, its gradients and running statistics."""
+    x, share = x.clone().requires_grad_(), torch.tensor([0.3], dtype=x.dtype, requires_grad=True)
+    module = WeightedSum([program], (((0,),),))
+    y = module([share], [x], holders)
+    generator = torch.Generator().manual_seed(1)
+    (y * torch.randn(y.shape, generator=generator, dtype=x.dtype)).sum().backward()
+    assert x.grad is not None
+    assert share.grad is not None
+    found = {"y": y, "x": x.grad, "share": share.grad}
+    for number, holder in enumerate(holders):
+        found |= {f"{number}.{name}": p.grad for name, p in holder.named_parameters() if p.grad is not None}
+        found |= {f"{number}.{name}": buffer for name, buffer in holder.named_buffers()}
+    return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+
+@needs_kernel
+def test_threads_change_nothing():
+    """Not even a bit (law 6)."""
+    torch.manual_seed(0)
+    x = torch.randn(5, 32, 9, 9)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            found.append(values_of(Program((STEP,), keep=False), [part.float() for part in everything(32, 48)], x))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found[0]) > 10
+    for other in found[1:]:
+        assert all(other[name].equal(tensor) for name, tensor in found[0].items())
+
+
+@needs_kernel
+def test_threads_meet_where_they_have_to():
+    """Terms of sources of two widths, with and without norms: a thread may be a term ahead of another, not more."""
+    torch.manual_seed(0)
+    sources = [torch.randn(7, width, 10, 10) for width in (24, 40)]
+    steps: list[Step] = []
+    holders: list[nn.Module] = []
+    for number in range(6):
+        width, k, at = (24, 40)[number % 2], (3, 5, 7)[number % 3], len(holders)
+        holders += everything(width, 24, k)
+        step = Step(number % 2, number, None, True, at + 1, Filter(k, 1, 1, k // 2), at + 2, at + 3)
+        steps.append(replace(step, before=at if number % 3 else None, norm=at + 3 if number % 4 else None))
+    module = WeightedSum([Program(tuple(steps), keep=False)], tuple(((number,),) for number in range(6)))
+
+    def values(threads: int) -> list[torch.Tensor]:
+        torch.set_num_threads(threads)
+        module.zero_grad()
+        images = [source.clone().requires_grad_() for source in sources]
+        shares = torch.linspace(0.1, 1, 6).requires_grad_()
+        y = module([shares], images, holders)
+        parameters = [p for holder in holders for p in holder.parameters()]
+        found = torch.autograd.grad(y.sin().sum(), [shares, *images, *parameters], allow_unused=True)
+        return [y.detach(), *(tensor for tensor in found if tensor is not None)]
+
+    before = torch.get_num_threads()
+    try:
+        expected = values(1)
+        for threads in (2, 3, 9) * 20:
+            for tensor, other in zip(values(threads), expected, strict=True):
+                assert tensor.equal(other)
+    finally:
+        torch.set_num_threads(before)
+
+
+steps = st.builds(
+    lambda before, relu, window, projects, normed, crop, stride: replace(
+        STEP,
+        before=0 if before and (window or projects) else None,
+        relu=relu and (window or projects),
+        filter=1 if window else None,
+        geometry=Filter(3, stride, 1, 1) if window else Filter(1, stride, 1, -crop) if projects else None,
+        projection=2 if projects else None,
+        norm=3 if normed or not (projects or window) else None,
+    ),
+    *[st.booleans()] * 5,
+    st.sampled_from([0, 1]),
+    st.sampled_from([1, 2]),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps, st.booleans(), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.sampled_from([None, 0, 3]))
+def test_terms(step, keep, c, wide, by_kernel, first):
+    """Every kind of term, of any width, placed among other channels or not, is what its modules are."""
+    wide = wide if step.projection is not None else c
+    torch.manual_seed(c)
+    if first is not None:
+        step = replace(step, columns=Columns(first, wide, wide + 5))
+    parts = [part.double() for part in everything(c, wide)]
+    parts[1].stride = (step.geometry.stride,) * 2 if step.geometry and step.filter is not None else (1, 1)
+    if step.norm is not None and first is not None:
+        parts[3] = nn.BatchNorm2d(wide + 5).double()
+    for part in parts:
+        for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
+            if "num_batches" not in name:
+                nn.init.uniform_(tensor, 0.5, 1.5)
+    x = torch.randn(3, c, 6, 7, dtype=torch.float64)
+    program, again = Program((step,), keep), copy.deepcopy(parts)
+    with nullcontext() if by_kernel else no_kernel():
+        found = values_of(program, parts, x)
+    with mock.patch("compiler.backend.fused.modules.is_plain_torch", return_value=True):
+        if step.filter is None and step.geometry is not None:  # the modules of a projection behind a crop
+            crop = -step.geometry.pad
+            taken = Program((replace(step, filter=len(again)),), keep)
+            again[2].stride = (step.geometry.stride,) * 2
+            expected = values_of(taken, [*again, Crop(crop, crop)], x)
+        else:
+            expected = values_of(program, again, x)
+    assert_same(found, expected)
+
+
+def test_half_precision_takes_the_operations_one_by_one():
+    searched = space("darts.hsp", **DARTS)
+    naive, whole = (randomize(Supernet(searched, passes, init=1.0)).float() for passes in ((FLATTEN,), PASSES))
+    whole.load_state_dict(naive.state_dict())
+    images = torch.randn(4, 3, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, found = naive(images), whole(images)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected.float(), atol=0.1, rtol=0.1)
+
+
+def test_weights_of_another_precision():
+    """`one_hot` gives float32, whatever the network has; the kernel would read it as something else."""
+    searched = space("darts.hsp", **DARTS)
+    naive, whole = (randomize(Supernet(searched, passes)) for passes in ((FLATTEN,), PASSES))
+    whole.load_state_dict(naive.state_dict())
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    weights = one_hot(searched.decisions, random_decisions(searched, 0))
+    assert_same({"output": whole(images, weights)}, {"output": naive(images, weights)})
+
+
+@pytest.mark.parametrize("passes", [(FLATTEN,), PASSES], ids=["naive", "optimised"])
+def test_what_does_not_fit_is_an_error_of_torch(passes):
+    text = """\
+hsp 1
+op norm(x) = batch_norm(x, affine = false)
+
+network Net(x: [8, 8, 8]) {
+  output ((x -> conv(1) -> norm) | (x -> relu -> dwconv(3) -> conv(1) -> norm))
+}
+"""
+    net = Supernet(space(text), passes)
+    with pytest.raises(RuntimeError, match=r"dtype|type"):
+        net(torch.randn(2, 8, 8, 8, dtype=torch.float64))
+
+
+# ---------------------------------------------------------------- which passes
+
+
+def kept(machine, name="darts.hsp", **args) -> set[str]:
+    return {ran.name for ran in weighed(space(name, **args).block.graph, PASSES, Target(machine))[1] if ran.kept}
+
+
+def test_passes_are_weighed_for_the_machine():
+    """Algebra of many small operations pays where the kernel has it as one, and not where each is launched."""
+    everywhere = {"flatten", "idle", "drop_none", "share", "accumulate"}
+    assert kept(CPU_WITH_KERNEL) == {item.name for item in PASSES} - {"layout"}
+    assert everywhere < kept(CPU)
+    assert everywhere < kept(CUDA)
+    assert not {"fold", "absorb"} & (kept(CUDA) | kept(CPU))
+
+
+def test_a_budget_computes_again_what_it_takes_without_the_kernel():
+    graph = space("darts.hsp", **DARTS).block.graph
+    free = run_passes(graph, PASSES, Target(CPU))
+    held = estimate(free, CPU).held
+    some = run_passes(graph, PASSES, Target(CPU, memory_budget=int(0.8 * held), batch=1))
+    least = run_passes(graph, PASSES, Target(CPU, memory_budget=1, batch=1))
+    assert estimate(least, CPU).held < 0.6 * held
+    assert estimate(least, CPU).held < estimate(some, CPU).held <= 0.8 * held
+    assert estimate(least, CPU).work > estimate(some, CPU).work > estimate(free, CPU).work
+
+
+def test_a_budget_is_worth_time():
+    """Passes that would be left out are run where a step would hold too much without them, and only there."""
+    graph = space("darts.hsp").block.graph
+
+    def held(budget: int | None) -> int:
+        made, _ = weighed(graph, PASSES, Target(CPU, memory_budget=budget, batch=1))
+        return estimate(made, CPU).held
+
+    assert held(10**12) == held(None)
+    assert held(held(None) // 2) <= held(None) // 2
+
+
+def test_a_budget_that_cannot_be_met_is_told():
+    searched = space("darts.hsp", **DARTS)
+    assert over_budget(searched, Target(CPU)) is None
+    held = held_bytes(weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))[0])
+    assert over_budget(searched, Target(CPU, memory_budget=8 * held, batch=8)) is None
+    (complaint,) = complaints(searched, Target(CPU, memory_budget=8 * held - 1, batch=8))
+    assert f"{8 * held / 2**20:,.0f} MiB" in complaint
+
+
+def test_that_compiling_does_not_pay_is_told():
+    searched = space("darts.hsp", **DARTS)
+    assert not list(complaints(searched, Target(CUDA, compiled=True)))
+    assert not list(complaints(searched, Target(CPU_WITH_KERNEL)))
+    (complaint,) = complaints(searched, Target(CPU_WITH_KERNEL, compiled=True))
+    assert "torch.compile" in complaint
+
+
+def test_weights_start_the_same_for_every_lowering():
+    searched = space("darts.hsp", **DARTS)
+    states = []
+    for passes in ((FLATTEN,), PASSES):
+        torch.manual_seed(3)
+        states.append(Supernet(searched, passes).state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(states[0][name].equal(states[1][name]) for name in states[0])
+
+
+def test_passes_by_name():
+    assert [item.name for item in named(["layout", "flatten"])] == ["flatten", "layout"]
+    with pytest.raises(UsageError, match=r"no pass 'fodl' .did you mean 'fold'"):
+        named(["fodl"])
+
+
+def test_sizes():
+    assert [read_bytes(text) for text in ("800M", "1.5g", "2 GiB", "4096")] == [800 << 20, 3 << 29, 2 << 30, 4096]
+    for wrong in ("", "many", "-1G", "0", "1X", "inf"):
+        with pytest.raises(UsageError, match="no size of memory"):
+            read_bytes(wrong)
+
+
+# ---------------------------------------------------------------- norms of channels-last images
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_of_channels_last_images(affine):
+    """The same as torch's in float64, with gradients and running statistics; in float32 as exact as of other images."""
+    torch.manual_seed(0)
+    ours, theirs = BatchNorm(16, affine=affine).double(), nn.BatchNorm2d(16, affine=affine).double()
+    if affine:
+        nn.init.normal_(ours.weight)
+        nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+    x, found = torch.randn(8, 16, 32, 32, dtype=torch.float64).relu(), []
+    for norm, layout in ((ours, torch.channels_last), (theirs, torch.contiguous_format)):
+        image = x.contiguous(memory_format=layout).requires_grad_()
+        y = norm(image)
+        (y * y.detach().sin()).sum().backward()
+        gradients = {name: p.grad for name, p in norm.named_parameters()}
+        found.append({"y": y, "x": image.grad, **gradients, **dict(norm.named_buffers())})
+    assert_same(*found)
+    single = nn.BatchNorm2d(16), BatchNorm(16), nn.BatchNorm2d(16)
+    layouts = torch.contiguous_format, torch.channels_last, torch.channels_last
+    exact = x.detach().var((0, 2, 3)) * 0.1 + 0.9
+    errors = []
+    for norm, layout in zip(single, layouts, strict=True):
+        norm(x.float().contiguous(memory_format=layout))
+        errors.append(float((norm.running_var.double() - exact).detach().abs().max()))
+    assert errors[1] < 3 * errors[0] < errors[2]

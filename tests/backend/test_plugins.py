@@ -1,0 +1,156 @@
+"""Operations of a user's own: the example of the documentation, what is refused, and what is not imported."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler import api
+from compiler.backend.plugins import find
+from compiler.commands import compile as cli
+from compiler.commands import measure as command
+from compiler.util.errors import LoweringError
+from hdas_dsl.tree.printer import format_text
+from tests.support.paths import DOCS
+
+TEXT = (DOCS / "plugins.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0]
+PROGRAM = re.findall(r"```hsp\n(.*?)```", TEXT, re.DOTALL)[0]
+
+
+@pytest.fixture
+def net(tmp_path) -> Path:
+    (tmp_path / "blocks.py").write_text(BLOCKS)
+    (tmp_path / "net.hsp").write_text(PROGRAM)
+    return tmp_path / "net.hsp"
+
+
+def facts(capsys: pytest.CaptureFixture[str], *args: object) -> dict:
+    assert cli.compile_main([*map(str, args), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_example_is_formatted():
+    assert format_text(PROGRAM, "net.hsp") == PROGRAM
+
+
+def test_costs(net, capsys):
+    """The cell by hand: a grouped 1x1 convolution of 8 channels, a scale, and on 8x8 pixels 64 times the weights."""
+    found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
+    assert found["cardinality"] == "6"
+    fixed = 9 * 8 + 16 + 10 * 9
+    assert found["ranges"]["params"] == {"min": fixed + 2 * (32 + 8), "max": fixed + 2 * (64 + 8 + 16)}
+    macs = 64 * 72 + 80
+    assert found["ranges"]["macs"] == {"min": macs + 2 * 64 * (32 + 8), "max": macs + 2 * 64 * (64 + 8 + 16)}
+
+
+def test_a_search_a_derivation_and_a_training(net, capsys):
+    plugins = [net.parent / "blocks.py"]
+    report = api.search(net, net.parent / "run", plugins=plugins)
+    assert 'external "blocks.py:' in report.text
+    assert api.contains(net, report.derived).inside
+    derived = api.load(report.derived, plugins=plugins)
+    assert type(next(m for m in derived.modules() if type(m).__name__ == "Scale")).__module__.startswith("hdas_plugin")
+    assert derived.eval()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    found = facts(capsys, report.derived, "--allow-plugin", plugins[0])
+    assert found["params"] == sum(p.numel() for p in derived.parameters())
+    assert 0 <= api.train(report.derived, net.parent / "train", plugins=plugins).accuracy <= 1
+
+
+def test_export(net, capsys):
+    report = api.search(net, net.parent / "run", plugins=[net.parent / "blocks.py"])
+    allowed = ["--allow-plugin", str(net.parent / "blocks.py")]
+    out = net.parent / "net.pt2"
+    assert cli.compile_main([str(report.derived), "--export", "torch", "--out", str(out), *allowed]) == 0
+    assert torch.export.load(out).module()(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+    capsys.readouterr()
+    assert cli.compile_main([str(report.derived), "--export", "py", "--out", str(net.parent / "n.py"), *allowed]) == 1
+    assert "plugin 'blocks.py:Scale'" in capsys.readouterr().err
+
+
+def test_its_latency_is_measured(net, capsys):
+    assert command.main([str(net), "--rounds", "1", "--allow-plugin", str(net.parent / "blocks.py")]) == 0
+    assert "blocks.py:" in capsys.readouterr().out
+    assert command.main([str(net), "--rounds", "1"]) == 2
+    assert "--allow-plugin blocks.py" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- permission
+
+
+def test_nothing_is_imported_unless_it_is_allowed(net, capsys):
+    (net.parent / "blocks.py").write_text("raise SystemError('imported')\n")
+    found = facts(capsys, net)
+    assert found["cardinality"] == "6"
+    assert found["params"] is None
+    assert found["ranges"] == {}
+    for arguments in (["--emit", "code"], ["--search", "--out", str(net.parent / "run")]):
+        assert cli.compile_main([str(net), *arguments]) == 1
+        shown = capsys.readouterr().err
+        assert "the plugin 'blocks.py:" in shown
+        assert "is not allowed here; allow it with `--allow-plugin blocks.py`" in shown
+    with pytest.raises(LoweringError, match="imported: SystemError: imported"):
+        api.load(net, plugins=[net.parent / "blocks.py"])
+
+
+def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").touch()
+    (tmp_path / "own_package" / "blocks.py").write_text(BLOCKS)
+    path = tmp_path / "net.hsp"
+    path.write_text(PROGRAM.replace("blocks.py:", "own_package.blocks:"))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LoweringError, match=r"--allow-plugin own_package\.blocks`"):
+        api.load(path)
+    assert "own_package" not in sys.modules
+    assert api.load(path, plugins=["own_package.blocks"]).mixing()
+
+
+@pytest.mark.parametrize(
+    ("declared", "allowed", "found"),
+    [
+        ("blocks.py:A", "blocks.py", True),
+        ("blocks.py:A", "some/where/blocks.py", True),
+        ("blocks.py:A", "blocks.py:A", True),
+        ("blocks.py:A", "blocks.py:B", False),
+        ("my/blocks.py:A", "some/my/blocks.py", True),
+        ("my/blocks.py:A", "some/blocks.py", False),
+        ("../blocks.py:A", "blocks.py", False),
+        ("blocks.py:A", "myblocks.py", False),
+        ("package.module:A", "package.module", True),
+        ("package.module:A", "package.module:A", True),
+        ("package.module:A", "package", False),
+        ("package.module:A", "module.py", False),
+        ("package.module", "package.module", False),
+    ],
+)
+def test_what_is_allowed(declared, allowed, found):
+    assert (find(declared, [allowed]) is not None) is found
+    assert find(declared, []) is None
+
+
+# ---------------------------------------------------------------- wrong plugins
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("class Scale(nn.Module)", "class Other(nn.Module)", "'blocks.py:Scale' cannot be imported: AttributeError"),
+        ("class Scale(nn.Module)", "Scale = 3\n\n\nclass Other(nn.Module)", "'blocks.py:Scale' is no torch module"),
+        ("groups: int, c: int", "groups: int", r"cannot be made as Shuffle\(\(8, 8, 8\), groups=.*TypeError"),
+        ("self.weight * x + y", "(self.weight * x + y).sum(1)", "Scale' gives 8x8 where its signature says 8x8x8"),
+        ("self.weight * x + y", "x[:, :3] + y", "'blocks.py:Scale' cannot take 8x8x8 and 8x8x8: "),
+        ("self.weight * x + y", "None", "'blocks.py:Scale' gives NoneType"),
+    ],
+)
+def test_wrong_plugins(net, old, new, why):
+    text = BLOCKS.replace(old, new)
+    assert text != BLOCKS
+    (net.parent / "blocks.py").write_text(text)
+    with pytest.raises(LoweringError, match=why):
+        api.load(net, plugins=[net.parent / "blocks.py"])

@@ -1,0 +1,239 @@
+"""Static checks: what they must not report, how fast they are, and that nothing wrong ends in a traceback."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compiler.elaborate.numbers import COMPUTE
+from compiler.program.compile_file import compile_file
+from hdas_dsl.check.checker import check
+from hdas_dsl.files import LIBRARY, Loader, Unit
+from hdas_dsl.parse.parser import parse_text
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.tree.printer import print_module
+from hdas_dsl.tree.words import NUMERIC, QUANTITIES, element_name, element_of
+from tests.support.mutations import mutate, transplant
+
+SPACES = sorted(LIBRARY.rglob("*.hsp"))
+
+
+def units(path: Path) -> list[Unit]:
+    loader = Loader()
+    assert loader.load(path) is not None
+    return list(loader.units.values())
+
+
+def checked(text: str, **files: str) -> list[Diagnostic]:
+    """What is wrong with a text, seen beside some files."""
+    folder = Path(files.pop("folder", "."))
+    for name, content in files.items():
+        (folder / f"{name}.hsp").write_text(f"hsp 1\n{content}\n")
+    loader = Loader()
+    instance = loader.load_text(f"hsp 1\n{text}\n", "test.hsp", folder)
+    assert instance is not None, "\n".join(d.render() for d in loader.diagnostics)
+    return check(instance.unit)
+
+
+def codes(report: list[Diagnostic]) -> list[Code]:
+    return [diagnostic.code for diagnostic in report]
+
+
+# ---------------------------------------------------------------- what is right
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_finds_nothing_wrong_with_the_spaces(path: Path) -> None:
+    assert [d.render() for unit in units(path) for d in check(unit)] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x2 = relu(x)\n  y = x2\n  output y",  # `x2` is no element of the input `x`
+        "n0 = x\n  n1 = relu(n0)\n  output concat(n)",
+        "n[i < 2] = relu(x)\n  n2 = x\n  output concat(n)",
+        "h[i < 2, j < i + 1] = relu(x)\n  output h1_1",
+        "n[i < 3] = relu(prev(x))\n  output n[2]",
+        "n[i < 2] = relu(y) where y = x, z = y\n  output n[0].z",
+        "n[i < 2] = relu(x)\n  m[i < 2] = n[i]\n  output last of m",  # an index belongs to its line
+        "relu = conv(x, 3)\n  output relu",  # hides the primitive from here on
+        "y = relu(x)\n  relu = y\n  output relu",  # the primitive, until then
+        "y = x -> conv(k = 3, c = 8) -> relu\n  output y",
+        "y = conv(x, 3, x.c, 1, 1, 1, true, 1)\n  output y",
+        "y = (conv(3) | max_pool(k = 3))(x, stride = 2)\n  output y",
+        "y = Other@fresh(x) + Other@anything(x) + Other@(1 + 1)(x)\n  output y",
+        "minimize loss * log(latency(\"t.csv\")) ** 2 weight 0.5\n  require macs <= 1M and x.c in (3, 4)\n  output x",
+    ],
+)  # fmt: skip
+def test_says_nothing_of_what_is_right(body: str) -> None:
+    other = "cell Other(x) {\n  output relu(x)\n}"
+    assert [d.render() for d in checked(f"{other}\ncell Cell(x) {{\n  {body}\n}}")] == []
+
+
+def test_a_definition_may_have_the_name_of_a_primitive() -> None:
+    assert checked("op relu(x; k) = conv(x, k)\nop f(x) = relu(x, k = 3)") == []
+
+
+def test_one_file_used_twice_is_no_conflict(tmp_path: Path) -> None:
+    two = 'use "a.hsp"\nuse "b.hsp"\nop f(x) = g(h(x))'
+    assert checked(two, folder=str(tmp_path), a="op g(x) = x", b="op h(x) = x") == []
+    same = 'use "a.hsp"\nuse "a.hsp"\nop f(x) = g(x)'
+    assert checked(same, folder=str(tmp_path), a="op g(x) = x") == []
+
+
+def test_one_file_with_two_replacements_is_ambiguous(tmp_path: Path) -> None:
+    text = 'use "a.hsp"\nuse "a.hsp" with h = relu\nop f(x) = g(x)'
+    assert codes(checked(text, folder=str(tmp_path), a="op h(x) = x\nop g(x) = h(x)")) == [Code.AMBIGUOUS]
+
+
+def test_a_replaced_definition_may_take_other_arguments(tmp_path: Path) -> None:
+    text = 'use "a.hsp" with g = mine\nop mine(x; more) = x\nop f(x) = g(x, more = 1)'
+    assert checked(text, folder=str(tmp_path), a="op g(x) = x") == []
+
+
+def test_a_file_that_cannot_be_read_hides_no_further_errors() -> None:
+    loader = Loader()
+    instance = loader.load_text('hsp 1\nuse "gone.hsp"\nop f(x) = theirs(x)\nop f(x) = x\n', "test.hsp")
+    assert instance is not None
+    assert codes(loader.diagnostics + check(instance.unit)) == [Code.NO_FILE, Code.DUPLICATE]
+
+
+# ---------------------------------------------------------------- the rest of the promise
+
+
+def test_every_definition_is_checked_though_nobody_uses_it() -> None:
+    wrong = "op a(x) = b(x)\nchoice C = d | e\ncell D(x) {\n  y = f(x)\n}\nsearch G {\n}"
+    unknown = [Code.UNKNOWN_NAME]
+    assert codes(checked(wrong)) == [*unknown, *unknown, *unknown, Code.NO_OUTPUT, *unknown, *unknown]
+
+
+def test_errors_come_in_source_order() -> None:
+    report = checked("search N {\n  a = 1\n  a = 2\n}\nop f(x) = b(c(x), d)\nop f(x) = e")
+    starts = [d.span.start for d in report]
+    assert len(starts) > 5
+    assert starts == sorted(starts)
+
+
+def test_a_search_over_all_files_of_a_program_is_fast() -> None:
+    found = units(LIBRARY / "hdas_cifar.hsp")
+
+    def once() -> float:
+        start = time.process_time()
+        for unit in found:
+            check(unit)
+        return time.process_time() - start
+
+    assert min(once() for _ in range(5)) < 0.03
+
+
+def test_the_time_grows_with_the_text() -> None:
+    def spent(lines: int) -> float:
+        body = "\n".join(f"  y{i} = relu(y{i - 1}) where z = x" for i in range(1, lines))
+        loader = Loader()
+        instance = loader.load_text(f"hsp 1\ncell C(x) {{\n  y0 = x\n{body}\n  output y1\n}}\n", "test.hsp")
+        assert instance is not None
+        start = time.process_time()
+        assert check(instance.unit) == []
+        return time.process_time() - start
+
+    assert min(spent(2000) for _ in range(3)) < 40 * min(spent(200) for _ in range(3))
+
+
+def test_the_language_knows_nothing_of_the_compiler() -> None:
+    loaded = "{m.split('.')[0] for m in sys.modules}"
+    code = f"import sys, hdas_dsl.check.checker; print({{'torch', 'networkx', 'compiler'}} & {loaded})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_words() -> None:
+    assert COMPUTE.keys() == NUMERIC.keys()
+    assert len(set(QUANTITIES)) == len(QUANTITIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [("n2", ("n", (2,))), ("h3_1", ("h", (3, 1))), ("x", None), ("n_", None), ("conv2d", None),
+     ("a1b22", ("a1b", (22,))), ("n99999999999999", None)],
+)  # fmt: skip
+def test_names_of_elements(name: str, element: tuple[str, tuple[int, ...]] | None) -> None:
+    assert element_of(name) == element
+    if element is not None:
+        assert element_name(*element) == name
+
+
+# ---------------------------------------------------------------- no user error is a traceback
+
+EVERYTHING = """hsp 1
+use "lib/darts.hsp" with pool_norm = norm
+use "nasbench201.hsp" as nb
+
+op scaled(x; k, c = round_to(8, x.c / 2)) = x -> conv(k, c) -> norm
+op mine(x; k) : [x.c, x.h // k, x.w // k] = external "user:mine"
+
+choice Width = 8 | 16 | .. | 32
+choice Tree(d) = relu | Tree(d - 1) -> gelu if d > 0
+
+cell Cell(a, b; c, k) {
+  x = preprocess(a, b, c)
+  n[i < 3] = sum(pick 2 of Micro(each (x, x, earlier n)))
+  h[l < 2, s < l + 1] = if l == 0 then relu(x) else pick 1 of relu(each h[l - 1, s - 1 .. s + 1])
+  output concat(last 2 of n) -> conv(k, c)
+  maximize depth(n) weight 0.5
+  require params <= 4M
+}
+
+stage Stage(x; Cell, c, n = 1 | 2 | 3) {
+  s[j < 2 | 3] = prev(x, x) -> Cell@(j // 2)(c, k) where k = 3 | 5
+  y = nb.Cell@fresh(s0) + (s1 -> Tree(2))
+  output last of s -> (if n > 2 then relu else gelu)
+}
+
+network Net(image: [3, 16, 16]; c = 8, classes = 10) {
+  w = Width
+  stem = image -> conv(3, c)
+  rows = ((1, relu), (3, gelu))
+  t[j < 2] = prev(stem) -> conv(k) -> act where (k, act) = rows[j]
+  output Stage@name(last of t, Cell, c) -> conv(1, w) -> classifier(classes)
+}
+
+search Net(c = 16) {
+  epochs = 5
+  relax = sample(share = true)
+  minimize loss * log(params)
+}
+
+train Net(c = 32) {
+  epochs = 10
+}
+"""
+
+
+def diagnosed(text: str) -> list[str]:
+    program, diagnostics = compile_file("test.hsp", text=text)
+    assert program is not None or diagnostics
+    return [diagnostic.render() for diagnostic in diagnostics]
+
+
+def test_a_program_with_everything_compiles() -> None:
+    assert diagnosed(EVERYTHING) == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.integers(1, 4))
+def test_no_change_of_tokens_is_a_traceback(seed: int, changes: int) -> None:
+    diagnosed(mutate(EVERYTHING, random.Random(seed), changes))
+
+
+@settings(max_examples=140, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_no_change_of_expressions_is_a_traceback(seed: int, changes: int) -> None:
+    diagnosed(print_module(transplant(parse_text(EVERYTHING), random.Random(seed), changes)))

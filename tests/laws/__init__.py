@@ -1,0 +1,1 @@
+"""The eight laws, one file each, numbered as in docs/laws.md."""

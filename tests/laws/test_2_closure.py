@@ -1,0 +1,232 @@
+"""Law 2: a derived file parses, has exactly one architecture, and lies in the space that it came from."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compiler.analysis.membership.query import membership, membership_of
+from compiler.backend.passes.flatten import flatten
+from compiler.derivation import derive_module
+from compiler.derivation.strongest import Decisions
+from compiler.ir.graph import DecisionKind, describe
+from compiler.program.compile_file import Program, compile_file
+from compiler.program.request import Request
+from compiler.reports.facts import cardinality
+from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree.printer import format_text, print_module
+from tests.support.programs import SPACES, random_decisions
+from tests.support.random_spaces import spaces
+
+PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp")
+FILES = sorted(path.name for path in SPACES.glob("*.hsp") if path.name not in PHASED)
+
+
+def compiled(path: str | Path, text: str | None = None) -> Program:
+    program, diagnostics = compile_file(path, text=text)
+    assert program is not None, "\n".join(d.render() for d in diagnostics)
+    return program
+
+
+def check_closure(program: Program, chosen: Decisions) -> None:
+    space = program.phases[-1].network if program.phases else program.network
+    text = print_module(derive_module(space, chosen))
+    assert format_text(text, "derived.hsp") == text
+    derived = compiled(Path("derived.hsp"), text)
+    assert not derived.network.is_space
+    assert cardinality(derived.network) == 1
+    answer = membership(program, derived)
+    if space.requirements and not answer.inside:
+        # Chosen without a look at what the space requires.
+        assert "it does not meet" in answer.render()
+        return
+    assert answer.inside, f"{answer.render()}\n{text}"
+    again = compiled(Path("again.hsp"), print_module(derive_module(space, {**chosen, **answer.decisions})))
+    assert nodes(again) == nodes(derived)
+
+
+def nodes(program: Program) -> list[tuple[str, tuple[int, ...]]]:
+    """The flat network without its names: two ways of choosing may give the same one."""
+    graph = flatten(program.network.block.graph)
+    return [(describe(node.payload), graph.sources(index)) for index, node in graph.order()]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_space(name: str):
+    program = compiled(SPACES / name)
+    for seed in range(3):
+        check_closure(program, random_decisions(program.network, seed))
+
+
+@given(spaces(), st.integers(0, 1000))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_spaces(text: str, seed: int):
+    program = compiled(Path("space.hsp"), text)
+    if program.network.is_space:
+        check_closure(program, random_decisions(program.network, seed))
+
+
+def darts_with(**lines: str) -> Program:
+    text = (SPACES / "zoo/darts_v2.hsp").read_text()
+    for name, value in lines.items():
+        text = re.sub(rf"  {name} = .*", f"  {name} = {value}", text, count=1)
+    return compiled(Path("changed.hsp"), text)
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "path"),
+    [
+        ("n3", "sep_conv_7x7(x) + dil_conv_3x3(n0)", "Normal.n3.from_x"),
+        ("n3", "none(x) + dil_conv_3x3(n0)", "Normal.n3.from_x"),
+        ("n3", "skip_connect(x)", "Normal.n3.in"),
+        ("n3", "skip_connect(x) + skip_connect(y) + skip_connect(n0)", "Normal.n3.in"),
+        ("x", "preprocess(b, b, c)", "Normal.x"),
+    ],
+)
+def test_where_it_leaves(line: str, value: str, path: str):
+    answer = membership(compiled(SPACES / "darts.hsp"), darts_with(**{line: value}))
+    assert not answer.inside
+    assert answer.path == path
+
+
+def test_published_cells_lie_in_their_spaces():
+    darts = compiled(SPACES / "darts.hsp")
+    for name in ("darts_v2", "pdarts"):
+        assert membership(darts, compiled(SPACES / f"zoo/{name}.hsp")).inside
+    kinds = {d.kind for d in darts.network.decisions.values()}
+    assert kinds == {DecisionKind.OPERATION, DecisionKind.PICK}
+
+
+def answer(space: str, architecture: str) -> tuple[bool, str | None]:
+    given = [compiled(Path(f"{i}.hsp"), f"hsp 1\n{text}") for i, text in enumerate((space, architecture))]
+    found = membership(*given)
+    return found.inside, found.path
+
+
+def net(*lines: str) -> str:
+    return "network Net(image: [4, 8, 8]) {\n" + "\n".join(lines) + "\n}\n"
+
+
+def cell(name: str, *lines: str) -> str:
+    return f"cell {name}(x) {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def test_a_copy_is_what_it_does():
+    a, b, other = cell("A", "output relu(x)"), cell("B", "output gelu(x)"), cell("B", "output relu6(x)")
+    space = a + b + net("output (A | B)(image)")
+    assert answer(space, b + net("output B(image)"))[0]
+    assert answer(space, b.replace("B", "Renamed") + net("output Renamed(image)"))[0]
+    assert not answer(space, other + net("output B(image)"))[0]
+
+
+def test_what_replaces_something_of_the_library_comes_along():
+    head = 'hsp 1\nuse "lib/darts.hsp" with pool_norm = mine, Micro = Few\nop mine(x) = x -> relu -> other\n'
+    ops = "op other(x) = gelu(x)\nchoice Few = max_pool_3x3 | avg_pool_3x3 | sep_conv_3x3\n"
+    space = compiled(Path("space.hsp"), head + ops + net("output (Few | sep_conv_5x5)(image)"))
+    for seed in range(4):
+        check_closure(space, random_decisions(space.network, seed))
+    text = print_module(derive_module(space.network, random_decisions(space.network, 0)))
+    assert text.startswith('hsp 1\nuse "lib/darts.hsp" with pool_norm = mine\n')
+
+
+def test_an_open_width_is_no_number():
+    """A width that happens to be what the open one would be is another text: it does not follow from its readers."""
+    lines = ("a = conv(image, 1, open) -> (relu | gelu)", "b = conv(image, 3, open)", "output concat(a, b, 8)")
+    space, found = net(*lines), net(lines[0].replace("(relu | gelu)", "gelu"), *lines[1:])
+    assert answer(space, found)[0]
+    assert not answer(space, found.replace("open", "4"))[0]
+    assert not answer(space.replace("open", "4"), found)[0]
+
+
+def test_one_decision_of_two_lines():
+    space = net("same = relu | gelu", "a = image -> same", "b = a -> same", "output b")
+    for first, second in (("relu", "relu"), ("gelu", "gelu")):
+        assert answer(space, net(f"a = image -> {first}", f"b = a -> {second}", "output b"))[0]
+    assert not answer(space, net("a = image -> relu", "b = a -> gelu", "output b"))[0]
+
+
+def test_operations_that_are_handed_over():
+    op = "op both(x; f, g) = f(x) + g(x)\n"
+    space = op + net("output both(image, relu | gelu -> relu, sigmoid)")
+    assert answer(space, op + net("output both(image, gelu -> relu, sigmoid)"))[0]
+    assert not answer(space, op + net("output both(image, gelu -> gelu, sigmoid)"))[0]
+    assert not answer(space, op + net("output both(image, relu, relu)"))[0]
+
+
+def test_a_line_that_is_a_pick():
+    space = net("p = pick any of (image, relu(image), gelu(image))", "output concat(image, p) -> conv(1, 4)")
+    assert answer(space, net("output concat(image) -> conv(1, 4)"))[0]
+    assert answer(space, net("p = (image, gelu(image))", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert answer(space, net("p = relu(image)", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert not answer(space, net("p = sigmoid(image)", "output concat(image, p) -> conv(1, 4)"))[0]
+    assert not answer(space, net("p = relu(image)", "output concat(p, image) -> conv(1, 4)"))[0]
+
+
+def test_what_is_not_taken_is_not_written():
+    lines = ("n0 = relu(sum(pick any of (image)))", "n1 = gelu(sum(pick any of (image, n0)))")
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "output concat(image, pick any of (n0, n1))", "prune"))
+    taken = {"Net.n0.in": (), "Net.n1.in": (0, 1), "Net.output.in": (0, 1)}
+    text = print_module(derive_module(space.network, taken))
+    assert "n0" not in text
+    assert "n1 = gelu(image)" in text
+    assert "output concat(image, n1)" in text
+    check_closure(space, taken)
+    nothing = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "output n1", "prune"))
+    with pytest.raises(HspError, match="leave nothing of 'Net'"):
+        derive_module(nothing.network, {"Net.n0.in": (), "Net.n1.in": (1,)})
+
+
+@pytest.mark.parametrize(
+    ("name", "last"), [("hdas_digits.hsp", "macro"), ("hdas_cifar.hsp", "macro"), ("hdas_cifar.hsp", "ends")]
+)
+def test_phases(name: str, last: str, tmp_path: Path):
+    """What a later phase derives from what the first one found lies in the space of both, also of an optional one."""
+    micro = compiled(SPACES / name).phases[0]
+    text = print_module(derive_module(micro.network, random_decisions(micro.network, 1)))
+    program, _ = compile_file(SPACES / name, found={micro.name: text})
+    assert program is not None
+    phase = next(phase for phase in program.phases if phase.name == last)
+    chosen = random_decisions(phase.network, 2)
+    derived = tmp_path / "derived.hsp"
+    derived.write_text(print_module(derive_module(phase.network, chosen)))
+    answer = membership_of(Request(derived), SPACES / name)
+    assert answer.inside, f"{answer.render()}\n{derived.read_text()}"
+    assert all(answer.decisions[path] == items for path, items in chosen.items() if path in answer.decisions)
+    wrong = derived.read_text().replace("max_pool_3x3(a)", "sep_conv_3x3(a)")
+    assert wrong != derived.read_text()
+    derived.write_text(wrong)
+    answer = membership_of(Request(derived), SPACES / name)
+    assert answer.path is not None
+    assert answer.path.startswith(("Stage@", "Open@"))
+
+
+def test_a_requirement_is_part_of_the_space():
+    """At the widths of the space, as long as the file does not say what it is trained at."""
+    space = net("a = image -> conv(k = 1 | 3)", "b = a -> conv(k = 1 | 3)", "output b", "require params <= 200")
+    small, large = (net(f"a = image -> conv({k})", f"b = a -> conv({k})", "output b") for k in (1, 3))
+    assert answer(space, small)[0]
+    assert answer(space, large) == (False, "Net")
+
+
+@pytest.mark.parametrize(("edges", "inside"), [(2, True), (1, False)])
+def test_a_requirement_on_structure(edges: int, inside: bool):
+    inner = ("n0 = relu(sum(pick any of (x)))", "output sum(x, pick any of (n0))", f"require edges <= {edges}", "prune")
+    space = cell("C", *inner) + net("output C(C(image))")
+    given = cell("C", "n0 = relu(x)", "output x + n0") + net("output C(C(image))")
+    assert answer(space, given) == (inside, None if inside else "C")
+
+
+@pytest.mark.parametrize("output", ["image", "last of n", "last of n + last of m", "concat(n) -> conv(1, 4)"])
+def test_what_is_pruned_decides_nothing(output: str):
+    lines = (
+        "k = 1 | 3",
+        "u = conv(image, k)",
+        "n[i < 1 | 2 | 3] = (relu | gelu)(image)",
+        "m[i < 1 | 2] = prev(image) -> (relu | gelu)",
+        f"output {output}",
+    )
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net(*lines, "prune"))
+    for seed in range(4):
+        check_closure(space, random_decisions(space.network, seed))

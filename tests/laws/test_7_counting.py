@@ -1,0 +1,315 @@
+"""Law 7: the number of architectures is that of exhaustive enumeration, and the published one where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+from math import comb, prod
+from textwrap import dedent
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from compiler.analysis.counting.condition_value import Uncountable
+from compiler.analysis.counting.count import architectures
+from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate.values import Function
+from compiler.ir.combinatorics.circuit import ONE, either
+from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
+from compiler.ir.combinatorics.count_formula import given as written_given
+from compiler.reports.facts import cardinality
+from hdas_dsl.files import Entity, Instance, Loader
+from hdas_dsl.tree import ast
+from tests.random_spaces import Plan, plans
+from tests.support.paths import SPACES
+
+
+def space(instance: Instance, network: Function | None = None, **args: object) -> Elaborated:
+    """A network of a file, by default the last."""
+    if network is None:
+        definitions = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef)]
+        network = Function(definitions[-1], instance)
+    found, diagnostics = elaborate(network.instance, network, dict(args))
+    assert found is not None, [d.render() for d in diagnostics]
+    return found
+
+
+def named(instance: Instance, name: str) -> Function:
+    """A definition that a file sees."""
+    entity = instance.lookup(name)
+    assert isinstance(entity, Entity)
+    assert isinstance(entity.plain, ast.GraphDef)
+    return Function(entity.plain, entity.instance)
+
+
+def file(name: str) -> Instance:
+    loader = Loader()
+    instance = loader.load(SPACES / f"{name}.hsp")
+    assert instance is not None, loader.diagnostics
+    return instance
+
+
+def shipped(name: str, **args: object) -> Elaborated:
+    return space(file(name), **args)
+
+
+def written(text: str, **args: object) -> Elaborated:
+    loader = Loader()
+    instance = loader.load_text(dedent(text), "test.hsp", SPACES)
+    assert instance is not None, [d.render() for d in loader.diagnostics]
+    return space(instance, **args)
+
+
+# ---------------------------------------------------------------- published numbers
+
+CELL = 1_037_664_180
+"""Normal or reduction cells of DARTS: prod over four nodes of C(n, 2) * 7^2."""
+
+TRELLIS_CELL = prod(comb(n + 2, 2) * 49 for n in range(5))
+
+PUBLISHED = {
+    "darts": CELL**2,
+    "hdas_cells": CELL**5,
+    "hdas_stages": 3**51,
+    "nasbench201": 15_625,
+    "ofa_mobilenetv3": sum(9**n for n in (2, 3, 4)) ** 5,
+    "autoformer_tiny": 3 * (4**12 + 4**13 + 4**14),
+    "fbnet": 9**22,
+    "hierarchical_nb201": 75_549_915 * 15_625,
+    "nats_size": 32_768,
+    "autodeeplab": 28_657 * TRELLIS_CELL,
+    "tree": 2 + 22**2 + 22**4,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published(name: str) -> None:
+    assert cardinality(shipped(name)) == PUBLISHED[name]
+
+
+def test_distribution_search() -> None:
+    """Where stages end: the network is that of the stage search, with another stage."""
+    instance = file("hdas_dist")
+    found = space(instance, named(instance, "Hdas"), Stage=named(instance, "Open"), cells=8)
+    assert cardinality(found) == 97_764_063_507**3
+    assert found.alphas == 3 * 92 + 15
+
+
+# ---------------------------------------------------------------- exhaustive enumeration
+
+
+@given(plan=plans())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_enumeration(plan: Plan) -> None:
+    found = plan.list(most=3000)
+    assume(found is not None and len(found) > 0)
+    assert found is not None
+    assert len(found) == len(set(found)), "the enumeration itself repeats one"
+    assert cardinality(written(plan.text)) == len(found)
+
+
+@given(plan=plans(mixable=True, prunes=False))
+@settings(max_examples=50, deadline=None)
+def test_mixable_spaces_can_be_mixed(plan: Plan) -> None:
+    assert not written(plan.text).refusals
+
+
+# Formulas by themselves, where elaboration rarely or never writes one: what depends on a decision far away, copies that
+# depend on decisions of others.
+
+
+TWO = either((ONE, ONE))
+
+
+def outcomes(formula: Product, copies: dict[str, Product], made: dict[str, int]) -> Iterator[dict[str, int]]:
+    """All ways to go through a formula from left to right."""
+    if not formula:
+        yield made
+        return
+    first, rest = formula[0], formula[1:]
+    ways: list[tuple[dict[str, int], Product]] = []
+    match first:
+        case Decide(name, items):
+            ways = [({name: i}, item) for i, item in enumerate(items) if item is not None]
+        case Choose(_, take, candidates):
+            sizes = range(len(candidates) + 1) if take is None else (take,)
+            ways = [({}, sum(chosen, ())) for size in sizes for chosen in combinations(candidates, size)]
+        case Given(names, cases):
+            ways = [({}, dict(cases)[tuple(made[name] for name in names)])]
+        case Mention(copy):
+            ways = [({}, ())] if copy in made else [({copy: 1}, copies[copy])]
+        case Ways(terms):
+            ways = [({}, term) for part, term in terms for _ in range(part.number)]
+    for more, inner in ways:
+        for after in outcomes(inner, copies, {**made, **more}):
+            yield from outcomes(rest, copies, after)
+
+
+@st.composite
+def formulas(draw: st.DrawFn) -> tuple[Product, dict[str, Product]]:
+    """A formula and its copies; copies may depend on the decisions of the whole, which come first."""
+    numbers = iter(range(1000))
+
+    def build(depth: int, known: tuple[str, ...], mentions: list[str]) -> Product:
+        factors: list[Factor] = []
+        for _ in range(draw(st.integers(0, 2 if depth else 3))):
+            kinds = ("decide", "choose", "given", "given", "mention", "ways") if depth < 3 else ("mention",)
+            kind = draw(st.sampled_from(kinds))
+            size = 2 if kind in ("decide", "choose", "ways") else 0
+            parts = [build(depth + 1, known, mentions) for _ in range(size)]
+            if kind == "decide":
+                name = f"d{next(numbers)}"
+                end: Product | None = draw(st.sampled_from((None, ())))
+                factors.append(Decide(name, (*parts, end)))
+                known = known if end is not None else (*known, name)
+            elif kind == "choose":
+                factors.append(Choose(f"d{next(numbers)}", draw(st.sampled_from((None, 1, 2))), (*parts, ())))
+            elif kind == "given" and known:
+                names = tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True)))
+                cases = {key: build(depth + 1, known, mentions) for key in product(range(2), repeat=len(names))}
+                factors += written_given(names, cases)
+            elif kind == "mention" and mentions:
+                factors.append(Mention(draw(st.sampled_from(mentions))))
+            elif kind == "ways":
+                factors.append(Ways(((TWO, parts[0]), (ONE, parts[1]))))
+        return tuple(factors)
+
+    first = tuple(Decide(f"g{i}", ((), ())) for i in range(2))
+    copies: dict[str, Product] = {}
+    for i in range(3):
+        copies[f"c{i}"] = build(1, ("g0", "g1"), list(copies))
+    return (*first, *build(0, ("g0", "g1"), list(copies))), copies
+
+
+@given(formulas())
+@settings(max_examples=300, deadline=None)
+def test_formulas(case: tuple[Product, dict[str, Product]]) -> None:
+    formula, copies = case
+    expected = sum(1 for _, _ in zip(range(20_000), outcomes(formula, copies, {}), strict=False))
+    assume(expected < 20_000)
+    assert count(formula, copies) == expected
+
+
+# ---------------------------------------------------------------- prune
+
+
+def benchmark_101(vertices: int, edges: int) -> Elaborated:
+    """NAS-Bench-101 with fewer vertices."""
+    text = (SPACES / "nasbench101.hsp").read_text()
+    text = text.replace("n[i < 5]", f"n[i < {vertices}]").replace("edges <= 9", f"edges <= {edges}")
+    return written(text)
+
+
+def labelled(vertices: int, edges: int) -> int:
+    """Labelled graphs in which every vertex lies between input and output, with one of three operations each."""
+    pairs = list(combinations(range(vertices + 2), 2))
+
+    def whole(size: int) -> Iterator[int]:
+        last = size + 1
+        inner = [(a, b) for a, b in pairs if b <= last]
+        for number in range(edges + 1):
+            for chosen in combinations(inner, number):
+                ahead, back = {0}, {last}
+                for a, b in chosen:
+                    ahead |= {b} if a in ahead else set()
+                for a, b in reversed(chosen):
+                    back |= {a} if b in back else set()
+                if len(ahead) == len(back) == size + 2:
+                    yield 3**size
+
+    return sum(comb(vertices, size) * sum(whole(size)) for size in range(vertices + 1))
+
+
+@pytest.mark.parametrize(("vertices", "edges"), [(1, 9), (2, 9), (2, 3), (3, 4), (3, 9), (4, 7)])
+def test_benchmark_101_small(vertices: int, edges: int) -> None:
+    assert cardinality(benchmark_101(vertices, edges)) == labelled(vertices, edges)
+
+
+def test_benchmark_101() -> None:
+    """Distinct pruned graphs with at most 9 edges; the benchmark's 423,624 are these up to isomorphism."""
+    assert cardinality(shipped("nasbench101")) == 1_824_025
+
+
+@pytest.mark.parametrize(("layers", "paths"), [(1, 1), (2, 2), (3, 5), (4, 13), (5, 34), (12, 28_657)])
+def test_trellis_paths(layers: int, paths: int) -> None:
+    assert cardinality(shipped("autodeeplab", layers=layers)) == paths * TRELLIS_CELL
+
+
+HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\ncell C(x) { output (a | b)(x) }\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # A decision read twice is one, reached by either way.
+        ("k = 1 | 3\n u = conv(x, k)\n v = conv(x, k)\n output pick 1 of (u, v, x)", 2 + 2 + 1),
+        # A copy behind an item exists with that item only.
+        ("u = C(x)\n output pick 1 of (u, x)", 2 + 1),
+        ("u = C(x)\n v = C(x)\n output sum(x, pick any of (u, v))", 1 + 2 + 2 + 2),
+        ("u = C@p(x)\n v = C@q(x)\n output sum(x, pick any of (u, v))", 1 + 2 + 2 + 4),
+        # Nothing comes of nothing: the output must exist, what is picked too.
+        ("u = (a | b)(sum(pick any of (x)))\n output pick 1 of (u, x)", 2 + 1),
+        ("u = sum(pick any of (x))\n v = sum(pick any of (x))\n output u + v", 3),
+        ("u = (a | b)(sum(pick any of (x)))\n output x + u", 2 + 1),
+        ("u = sum(pick any of (x))\n output u", 1),
+        ("output x + a(x) + (a | b)(x)", 2),
+        ("p = pick any of (x, a(x))\n output sum(p) + (sum(p) -> a)", 3),
+        ("p = pick any of (x, C(x))\n output sum(p) + (sum(p) -> a) + x", 1 + 1 + 2 + 2),
+        # Requirements on structure.
+        ("output sum(pick any of (x, a(x), b(x)))\n require edges == 2", 3),
+        ("u = (a | b)(x)\n v = (a | b)(u)\n output v\n require count(a) == 1", 2),
+        ("u = (a | b)(x)\n v = (a | b)(u)\n output v\n require not count(a) + 1 == 2 or params > 3", 4),
+        ("u = (a | b)(x)\n output u\n require count(a) > 1", 0),
+    ],
+)
+def test_pruned(body: str, expected: int) -> None:
+    text = f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n prune\n}}\n"
+    assert cardinality(written(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("output sum(x, pick any of (x, a(x)))\n require edges <= 1", 3),
+        ("u = (a | b)(x)\n v = sum(pick 1 of (x, u))\n output x + v\n require count(a) == 0 and edges == 1", 2),
+        ("n[i < 1 | 2 | 3] = prev(x) -> (a | b)\n output last of n\n require count(a) == 1", 1 + 2 + 3),
+        ("n[i < 1 | 2] = prev(x) -> (a | b)\n output a(x)\n require count(a) == 1", 1 + 1),
+        ("u = C(x)\n v = (C | a)(u)\n output v\n require count(C) == 1", 2),
+        ("output (sum(x, pick any of (x, a(x))) | b)(x)\n require edges <= 1", 3 + 1),
+    ],
+)
+def test_required_without_prune(body: str, expected: int) -> None:
+    assert cardinality(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n")) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("k = 1 | 3\n output sum(x, pick any of (x, a(x)))\n require edges <= 1", "read by nothing"),
+        ("u = C(x)\n output u\n require count(a) <= 1\n prune", "inside the cells"),
+        ("n[i < 1 | 2] = prev(x) -> a\n output last of n\n require depth(n) <= 1\n prune", "cannot be counted"),
+    ],
+)
+def test_refused(body: str, words: str) -> None:
+    with pytest.raises(Uncountable, match=words) as caught:
+        architectures(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
+    assert "require" in caught.value.diagnostics[0].render()
+
+
+# ---------------------------------------------------------------- what must not explode
+
+
+@pytest.mark.parametrize("depth", [3])
+def test_deep_tree(depth: int) -> None:
+    def trees(d: int) -> int:
+        return 2 if d == 0 else 2 + trees(d - 1) ** 2 + trees(d - 1) ** 4
+
+    assert cardinality(shipped("tree", depth=depth)) == trees(depth)
+
+
+def test_many_optional_copies() -> None:
+    """Twenty cells that may or may not exist, and one cell that all of them share."""
+    lines = "\n".join(f" u{i} = (C@p{i} | D | a)({f'u{i - 1}' if i else 'x'})" for i in range(20))
+    text = f"{HEAD}cell D(x) {{ output (a | b | relu)(x) }}\nnetwork N(x: [4, 8, 8]) {{\n{lines}\n output u19\n}}\n"
+    assert cardinality(written(text)) == 3**20 + 3 * (4**20 - 3**20)

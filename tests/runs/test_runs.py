@@ -1,0 +1,192 @@
+"""Runs from the command line: the same seed gives the same bytes, killed or not; a derived file trains."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+TINY = """hsp 1
+use "lib/darts.hsp"
+
+cell Cell(a, b; c) {
+  x = preprocess(a, b, c)
+  y = preprocess(b, b, c)
+  n[i < 2] = sum(pick 2 of Micro(each (x, y, earlier n)))
+  output concat(n)
+}
+
+stage Wired(x; Cell, c) {
+  s[j < 2] = Cell(mix, mix, c) where mix = sum(pick 1 of Wire(each last 2 of (x, earlier s)))
+  output last of s
+  maximize depth(s) weight 0.5
+}
+
+choice Wire = none if relaxed | max_pool_3x3 | skip_connect
+
+network Micro1(image: [1, 8, 8]; c = 2, classes = 10) {
+  stem = image -> conv(3, 4) -> batch_norm
+  k[i < 2] = prev(stem, stem) -> Cell@i(c)
+  output last of k -> classifier(classes)
+}
+
+network Macro1(image: [1, 8, 8]; c = 2, classes = 10, Inner) {
+  stem = image -> conv(3, 4) -> batch_norm
+  output Wired(stem, Inner@0, c) -> classifier(classes)
+}
+
+search {
+  data = digits(split = 0.5)
+  epochs = 2
+  batch = 256
+  phase micro = Micro1
+  phase macro = Macro1(Inner = micro.Cell) {
+    preferences = apart
+  }
+}
+
+train macro.Macro1(c = 4) {
+  data = digits
+  epochs = 2
+  batch = 256
+  drop_path = ramp(0, 0.2)
+}
+"""
+
+
+def command(*args: object, folder: Path) -> list[str]:
+    program = "import sys; from compiler.commands.compile import compile_main; sys.exit(compile_main())"
+    return [sys.executable, "-c", program, *map(str, args)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+
+
+def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*args, folder=folder), cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs")
+    (path / "tiny.hsp").write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> Path:
+    """A finished search."""
+    done = run("tiny.hsp", "--search", "--out", "a", "--seed", "3", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "a"
+
+
+def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path):
+    text = (first / "derived.hsp").read_text()
+    assert text == (first / "macro" / "derived.hsp").read_text()
+    assert "provenance {" in text
+    assert 'source = "tiny.hsp"' in text
+    assert "seed = 3" in text
+    assert str(folder) not in text
+    assert (first / "micro" / "log.txt").exists()
+    assert (first / "micro" / "history.jsonl").exists()
+    facts = json.loads(run("a/derived.hsp", "--json", folder=folder).stdout)
+    assert facts["kind"] == "architecture"
+    assert facts["cardinality"] == "1"
+    inside = run("a/derived.hsp", "--in", "tiny.hsp", folder=folder)
+    assert inside.returncode == 0, inside.stdout + inside.stderr
+
+
+def test_same_seed_same_bytes(first: Path, folder: Path):
+    for name in ("b", "c"):
+        done = run("tiny.hsp", "--search", "--out", name, "--seed", "3", "--quiet", folder=folder)
+        assert done.returncode == 0, done.stderr
+        assert (folder / name / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
+
+
+@pytest.mark.parametrize("phase", ["micro", "macro"])
+def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phase: str):
+    """SIGKILL as soon as a checkpoint of the middle of an epoch is there, then go on."""
+    out = folder / f"killed-{phase}"
+    args = ("tiny.hsp", "--search", "--out", out, "--seed", "3", "--checkpoint-every", "1", "--quiet")
+    program = (
+        "import os, signal, sys\n"
+        "import compiler.searcher.engine.state.run_state as state\n"
+        "save = state.State.save\n"
+        "count = [0]\n"
+        "def counted(self, path, fingerprint):\n"
+        "    save(self, path, fingerprint)\n"
+        f"    count[0] += path.parent.name == {phase!r}\n"
+        "    if count[0] == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "state.State.save = counted\n"
+        "from compiler.commands.compile import compile_main\n"
+        "sys.exit(compile_main())\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program, *map(str, args)],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (out / "derived.hsp").exists()
+    refused = run(*args, folder=folder)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = run(*args, "--resume", folder=folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert (out / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
+
+
+def test_finished_run_is_not_overwritten(first: Path, folder: Path):
+    again = run("tiny.hsp", "--search", "--out", "a", folder=folder)
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+
+
+def test_train_and_eval(first: Path, folder: Path):
+    trained = run("a/derived.hsp", "--train", "--seed", "1", folder=folder)
+    assert trained.returncode == 0, trained.stderr
+    facts = json.loads((first / "train" / "result.json").read_text())
+    assert 0 < facts["accuracy"] <= 1
+    tested = run("a/derived.hsp", "--eval", "a/train/weights.safetensors", folder=folder)
+    assert tested.returncode == 0, tested.stderr
+    assert f"{facts['accuracy']:.2%}" in tested.stdout
+    wrong = run("a/derived.hsp", "--eval", "a/train/weights.safetensors", "--set", "c=3", folder=folder)
+    assert wrong.returncode == 2
+    assert "does not belong to this network" in wrong.stderr
+
+
+def test_training_a_space_is_refused(folder: Path):
+    refused = run("tiny.hsp", "--train", folder=folder)
+    assert refused.returncode == 2
+    assert "still has choices" in refused.stderr
+
+
+def test_missing_data_say_how_to_get_them(folder: Path):
+    missing = run("tiny.hsp", "--search", "--out", "m", "--data", "mnist", folder=folder)
+    assert missing.returncode == 2
+    assert "--download" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_dry_run_writes_nothing(folder: Path):
+    dry = run("tiny.hsp", "--search", "--out", "dry", "--phases", "micro", "--dry-run", folder=folder)
+    assert dry.returncode == 0, dry.stderr
+    assert "a step" in dry.stdout
+    assert not (folder / "dry").exists()
+
+
+def test_diverging_ends_with_a_sentence(folder: Path):
+    bad = run("tiny.hsp", "--search", "--out", "nan", "--lr", "1e30", "--set", "weights.clip=0", folder=folder)
+    assert bad.returncode == 3, bad.stderr
+    assert "Traceback" not in bad.stderr

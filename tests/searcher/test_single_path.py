@@ -1,0 +1,332 @@
+"""One architecture a pass: it computes what the mixed supernet and the derived network do, and touches nothing else."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import nullcontext
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compiler.backend.fused.kernel import is_available, no_kernel
+from compiler.backend.lowering.fx import attribute
+from compiler.backend.passes import FLATTEN, OPTIMISATIONS
+from compiler.derivation.presence import settle
+from compiler.derivation.strongest import Decisions
+from compiler.elaborate import Elaborated
+from compiler.ir.graph import Prim, SpaceGraph
+from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
+from compiler.searcher.relaxations.base import Network, Supernet, one_hot
+from compiler.searcher.relaxations.path_fusion import Chain
+from compiler.searcher.settings.sections import Constant
+from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
+from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
+from tests.support.random_spaces import spaces
+
+MIXABLE = {
+    "darts.hsp": {"c": 2, "cells": 3, "size": 16},
+    "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 2, "Stage": "Open", "cells": 8, "size": 16},
+    "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
+    "nats_size.hsp": {"size": 8},
+    "autodeeplab.hsp": {"c": 2, "layers": 2, "levels": 2, "size": 16},
+    "tree.hsp": {},
+}
+ONLY_SAMPLED = {
+    "autoformer_tiny.hsp": {"size": 32, "classes": 10},
+}
+
+
+CELLS = """\
+hsp 1
+use "darts.hsp"
+
+network Net(image: [3, 16, 16]; c = 4) {
+  stem = image -> conv(3, c) -> batch_norm
+  a = Normal(stem, stem, c)
+  b = Reduction(stem, a, 2 * c)
+  output Normal(a, b, 2 * c) -> classifier(10)
+}
+"""
+TEXTS = {"cells": CELLS, "widths": WIDTHS}
+
+
+@cache
+def small(name: str) -> Elaborated:
+    return space(TEXTS[name]) if name in TEXTS else space(name, **{**MIXABLE, **ONLY_SAMPLED}[name])
+
+
+def images(searched: Elaborated) -> Tensor:
+    torch.manual_seed(5)
+    return torch.randn(2, *searched.input.dims, dtype=torch.float64)
+
+
+def both(searched: Elaborated) -> tuple[Supernet, OnePath]:
+    """The naive supernet and one that runs a path, with equal weights."""
+    naive = randomize(Supernet(searched, (FLATTEN,)))
+    one = Sampled(searched).double()
+    one.network.load_state_dict(naive.network.state_dict())
+    return naive, one
+
+
+def share_of(one: OnePath, network: nn.Module, pairs: dict[str, str]) -> None:
+    """Give a derived network the first channels, and the middles of kernels, of the weights of its operations."""
+    theirs = dict(floats([*one.network.named_parameters(), *one.network.named_buffers()]))
+    for name, tensor in floats([*network.named_parameters(), *network.named_buffers()]):
+        place, rest = name, ""
+        while place and place not in pairs:
+            place, _, last = place.rpartition(".")
+            rest = f".{last}{rest}"
+        if not place:  # what no output needs is not compared
+            continue
+        large = theirs[pairs[place] + rest]
+        for axis, size in enumerate(tensor.shape):
+            large = large.narrow(axis, 0 if axis < 2 else (large.shape[axis] - size) // 2, size)
+        tensor.data.copy_(large)
+
+
+# ---------------------------------------------------------------- laws 3 and 4
+
+
+def check_equal(searched: Elaborated, seed: int) -> None:
+    naive, one = both(searched)
+    assert naive.state_dict().keys() | {"baseline"} == one.state_dict().keys()
+    chosen, x = random_decisions(searched, seed), images(searched)
+    expected = naive.eval()(x, {p: w.double() for p, w in one_hot(searched.decisions, chosen).items()})
+    assert_same({"output": one.eval()(x, chosen)}, {"output": expected}, 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", [*MIXABLE, "widths"])
+def test_a_path_equals_the_supernet_with_one_hot_weights(name, seed):
+    check_equal(small(name), seed)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(mixable=True), st.integers(0, 2**16))
+def test_random_paths(text, seed):
+    searched = space(text)
+    if searched.is_space and not searched.refusals:
+        check_equal(searched, seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["cells", "nats_size.hsp", "autoformer_tiny.hsp", "widths"])
+def test_a_path_equals_the_derived_network(name, seed):
+    """Outputs, gradients of weights and running statistics, in train mode; widths are slices."""
+    searched = small(name)
+    one, chosen = randomize(Sampled(searched)), random_decisions(searched, seed)
+    _, derived = architecture(searched, chosen, relaxed=True)
+    network = Network(derived, training_only=False).double()
+    wide, narrow = Decided(searched.block.graph, chosen), Decided(derived.block.graph, {})
+    pairs = {attribute(b): attribute(a) for a, b in matched(wide, narrow)}
+    share_of(one, network.network, pairs)
+    x = images(searched)
+    ours, theirs = one(x, chosen), network(x)
+    assert_same({"output": ours}, {"output": theirs}, 1e-10)
+    ours.square().sum().backward()
+    theirs.square().sum().backward()
+    assert sum(float(p.grad.abs().sum()) for p in one.weights() if p.grad is not None) == pytest.approx(
+        sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None)
+    )
+    again = Network(derived, training_only=False).double()
+    share_of(one, again.network, pairs)
+    state = dict(network.network.named_buffers())
+    assert_same(
+        dict(floats(again.network.named_buffers())), {n: state[n] for n, _ in floats(again.network.named_buffers())}
+    )
+
+
+# ---------------------------------------------------------------- nothing else runs
+
+
+@pytest.mark.parametrize("name", ["cells", "nasbench201.hsp", "autodeeplab.hsp"])
+def test_what_was_not_chosen_does_not_run(name):
+    """Only modules of the architecture are called, once each; the norms of others keep their statistics."""
+    searched = small(name)
+    one, chosen = Sampled(searched), random_decisions(searched, 1)
+    calls: dict[str, int] = {}
+    for path, module in one.network.named_modules():
+        if module.state_dict():  # activations are shared between those that read the same
+            module.register_forward_hook(lambda *_, path=path: calls.update({path: calls.get(path, 0) + 1}))
+    before = {n: b.clone() for n, b in one.network.named_buffers()}
+    with no_kernel():  # which calls no module
+        one(images(searched).float(), chosen)
+    _, derived = architecture(searched, chosen, relaxed=True)
+    wide, narrow = Decided(searched.block.graph, chosen), Decided(derived.block.graph, {})
+    active = {attribute(a) for a, _ in matched(wide, narrow)}
+    assert set(calls.values()) == {1}
+    assert calls.keys() <= active
+    moved = {n.rpartition(".")[0] for n, b in one.network.named_buffers() if not torch.equal(b, before[n])}
+    assert moved
+    assert moved <= active
+
+
+@pytest.mark.parametrize("name", ["cells", "nats_size.hsp", "nasbench201.hsp", "autoformer_tiny.hsp"])
+def test_a_step_costs_what_the_network_costs(name):
+    searched = small(name)
+    chosen = random_decisions(searched, 2)
+    _, derived = architecture(searched, chosen, relaxed=True)
+    x = images(searched).float()
+
+    def flops(module: nn.Module, *args: object) -> int:
+        with FlopCounterMode(display=False) as counter:
+            module(x, *args).square().sum().backward()
+        return counter.get_total_flops()
+
+    plain = [item for item in OPTIMISATIONS if item.name in ("drop_none", "share")]
+    network = Network(derived, (FLATTEN, *plain), training_only=False)
+    with no_kernel():  # what it does is not counted
+        assert flops(Sampled(searched), chosen) == flops(network)
+
+
+@pytest.mark.skipif(not is_available(), reason="no C++ compiler")
+@pytest.mark.parametrize("name", ["cells", "nasbench201.hsp"])
+@pytest.mark.parametrize("train", [True, False])
+def test_chains_are_what_their_operations_are(name, train):
+    """The kernel computes sums of what ends in norms at once: the same values, gradients and statistics."""
+    searched, found = small(name), []
+    start, chains = randomize(Sampled(searched)).double().train(train), []
+    for with_kernel in (False, True):
+        one = copy.deepcopy(start)
+        for seed in range(4):
+            x, chosen = images(searched).requires_grad_(), random_decisions(searched, seed)
+            with nullcontext() if with_kernel else no_kernel():
+                output = one(x, chosen)
+                output.square().sum().backward()
+            chains += [call.run for call in one.operations.calls(chosen)[1] if isinstance(call.run, Chain)]
+        gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
+        found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
+    steps = [chain.program.steps for chain in chains]
+    assert len(steps) > 10
+    assert any(len(each) > 1 and each[0].columns is None for each in steps)
+    assert any(each[0].columns is not None for each in steps) == (name == "cells")
+    assert_same(*found)
+
+
+# ---------------------------------------------------------------- hard Gumbel-softmax
+
+
+@pytest.mark.parametrize("name", ["cells", "nasbench201.hsp", "autodeeplab.hsp", "widths"])
+def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
+    """And those of what does not run have none."""
+    searched = small(name)
+    naive, _ = both(searched)
+    hard = HardGumbel(searched, Temperature(Constant(value=1.0), 1)).double()
+    hard.load_state_dict(naive.state_dict())
+    chosen, x = random_decisions(searched, 4), images(searched)
+    ones = {p: w.double().requires_grad_() for p, w in one_hot(searched.decisions, chosen).items()}
+    expected = naive(x, ones)
+    soft = {p: torch.rand(d.alphas, dtype=torch.float64).requires_grad_() for p, d in searched.decisions.items()}
+    actual = hard.straight(x, chosen, {p: s for p, s in soft.items() if len(s)})
+    assert_same({"output": actual}, {"output": expected}, 1e-9)
+    direction = torch.randn_like(expected)
+    (expected * direction).sum().backward()
+    (actual * direction).sum().backward()
+    seen = 0
+    for path, decision in searched.decisions.items():
+        if not decision.alphas or soft[path].grad is None:
+            continue
+        taken = ones[path].detach() > 0
+        torch.testing.assert_close(soft[path].grad[taken], ones[path].grad[taken], rtol=1e-8, atol=1e-10)
+        if not decision.numbers:  # a width weighs the channels of larger ones, too
+            assert not soft[path].grad[~taken].any()
+        seen += int(taken.sum())
+    assert seen
+    theirs = dict(naive.named_parameters())
+    for path, weight in hard.named_parameters():
+        if weight.grad is not None:
+            torch.testing.assert_close(weight.grad, theirs[path].grad, rtol=1e-8, atol=1e-10)
+
+
+# ---------------------------------------------------------------- spaces that cannot be mixed
+
+
+class Present(Decided):
+    """Under `prune`, nothing comes of nothing."""
+
+    def __init__(self, graph: SpaceGraph, chosen: Decisions) -> None:
+        super().__init__(graph, chosen)
+        self.known: dict[int, list[int]] = {}
+        self.every = self.graph.sources
+        self.graph.sources = self.present
+
+    def present(self, index: int) -> tuple[int, ...]:
+        sources = self.every(index)
+        return tuple(s for s in sources if self.terms(s)) if self.joins(index) else sources
+
+    def joins(self, index: int) -> bool:
+        payload = self.graph.node(index).payload
+        return isinstance(payload, Prim) and payload.name == "concat"
+
+    def terms(self, index: int) -> list[int]:
+        if index not in self.known:
+            payload, sources = self.graph.node(index).payload, self.every(index)
+            there = [bool(self.terms(source)) for source in sources]
+            whole = any(there) if self.joins(index) else all(there)
+            exists = not isinstance(payload, Prim) or payload.name == "add" or whole
+            self.known[index] = super().terms(index) if exists else []
+        return self.known[index]
+
+
+def check_derived(searched: Elaborated, seed: int) -> bool:
+    """Law 3 for a random architecture, if it is one: the derived network, its weights slices of those here."""
+    one, chosen = randomize(Sampled(searched)), random_decisions(searched, seed)
+    if not one.meets(chosen):
+        return False
+    _, derived = architecture(searched, chosen, relaxed=True)
+    network = randomize(Network(derived, training_only=False), seed=1)
+    wide = Present(searched.block.graph, settle(searched, chosen).chosen)
+    pairs = {attribute(b): attribute(a) for a, b in matched(wide, Decided(derived.block.graph, {}))}
+    share_of(one, network.network, pairs)
+    x = images(searched)
+    assert_same({"output": one(x, chosen)}, {"output": network(x)}, 1e-10)
+    return True
+
+
+SIZES = """\
+hsp 1
+op down(x; c) = x -> conv(3, c, 2) -> batch_norm -> relu
+op same(x; c) = x -> conv(3, c) -> batch_norm -> relu
+op residual(x) = x + (x -> conv(3) -> batch_norm)
+
+cell Cell(x) {
+  output x -> (conv(k = 3) | residual | conv(k = 1)) -> batch_norm
+}
+
+network Net(image: [3, 16, 16]) {
+  a = image -> (down(c = 8) | same(c = 4) | down(c = 6))
+  b = a -> Cell@0 -> (down(c = 2 * a.c) | same(c = 8))
+  c = pick 1 of (a, b)
+  output c -> residual -> Cell@1 -> avg_pool(3, stride = 1 | 2) -> classifier(10)
+}
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_widths_and_resolutions_that_differ(seed):
+    """What follows a choice of shapes has a shape that depends on it."""
+    searched = space(SIZES)
+    assert searched.refusals
+    assert check_derived(searched, seed)
+    hard = HardGumbel(searched, Temperature(Constant(value=1.0), 1))
+    torch.manual_seed(seed)
+    hard(images(searched).float()).sum().backward()
+    assert hard.alphas["Net.a.choice"].grad is not None
+
+
+def test_open_widths():
+    searched = space("nasbench101.hsp", c=10, stacks=1, cells=2, size=8)
+    assert sum(check_derived(searched, seed) for seed in range(12)) > 3
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spaces(), st.integers(0, 2**16))
+def test_random_spaces_that_may_not_be_mixable(text, seed):
+    searched = space(text)
+    if searched.is_space:
+        check_derived(searched, seed)

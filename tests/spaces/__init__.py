@@ -1,0 +1,1 @@
+"""Tests of the files of `spaces/`, and of the constructions that they have to equal."""
