@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from compiler.backend.export import ExportError, ExportKind, ExportReport, export
-from compiler.backend.export import export as core
+from compiler.backend.export import network as core
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate

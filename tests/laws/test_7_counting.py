@@ -21,8 +21,8 @@ from compiler.ir.combinatorics.count_formula import given as written_given
 from compiler.reports.facts import cardinality
 from hdas_dsl.files import Entity, Instance, Loader
 from hdas_dsl.tree import ast
-from tests.random_spaces import Plan, plans
 from tests.support.paths import SPACES
+from tests.support.random_spaces import Plan, plans
 
 
 def space(instance: Instance, network: Function | None = None, **args: object) -> Elaborated:

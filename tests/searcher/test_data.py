@@ -42,6 +42,7 @@ from compiler.searcher.settings.datasets import (
 )
 from compiler.searcher.settings.sections import Applied, read_search
 from hdas_dsl.text.source import NOWHERE
+from tests.support.paths import ROOT
 
 CIFAR_MEAN, CIFAR_STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
 
@@ -461,7 +462,7 @@ def registered(name: str, builder: Callable[[DataSpec, Path, bool], Source], **f
 
 
 def test_the_example_of_the_readme(own_names: None) -> None:
-    readme = Path(specs.__file__).with_name("README.md").read_text()
+    readme = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(code, {"__name__": "example"})
     settings, wrong = read_search({"data": (Applied("stripes", (), {"split": 0.5, "crop": 1}), NOWHERE)})
