@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hdas_dsl.parse.parser import parse_text
     from hdas_dsl.text.diagnostics import Diagnostic, HspError
-    from hdas_dsl.tree.printer import format_text, print_module
+
+    from .format import format_text
+    from .tree.printer import print_module
 
 __all__ = ["Diagnostic", "HspError", "format_text", "parse_text", "print_module"]
 
 _HOMES = {
     "Diagnostic": "text.diagnostics",
     "HspError": "text.diagnostics",
-    "format_text": "tree.printer",
+    "format_text": "format",
     "parse_text": "parse.parser",
     "print_module": "tree.printer",
 }

@@ -11,8 +11,8 @@ import pytest
 from compiler.commands.compile import compile_main, diff_main
 from compiler.program.compile_file import compile_file, plain
 from compiler.reports.facts import cardinality
+from hdas_dsl.format import format_text
 from hdas_dsl.parse.parser import parse_expression
-from hdas_dsl.tree.printer import format_text
 from tests.support.paths import DOCS
 
 EXAMPLES = [

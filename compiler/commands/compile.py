@@ -352,7 +352,7 @@ def format_main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", metavar="FILE", help="files to rewrite, or - for standard input to output")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a file would change")
     args = parser.parse_args(argv)
-    from hdas_dsl.tree.printer import format_text
+    from hdas_dsl.format import format_text
 
     code = OK
     for name in args.files:

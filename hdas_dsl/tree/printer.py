@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
-from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
 
 from . import ast
@@ -19,11 +18,6 @@ from .depth import check_depth
 from .layout import SPACE, Doc, Group, Hang, Nest, brackets, join, render
 
 WIDTH: Final = 120
-
-
-def format_text(text: str, name: str = "<text>") -> str:
-    """The canonical form of a text; raises HspError if it has syntax errors."""
-    return print_module(parse_text(text, name))
 
 
 def print_module(module: ast.Module) -> str:

@@ -20,7 +20,7 @@ from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both,
 from compiler.ir.graph import DecisionKind
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
-from hdas_dsl.tree.printer import format_text
+from hdas_dsl.format import format_text
 from tests.support.paths import ROOT
 from tests.support.random_spaces import Plan, plans
 

@@ -15,7 +15,7 @@ from compiler.backend.plugins import find
 from compiler.commands import compile as cli
 from compiler.commands import measure as command
 from compiler.util.errors import LoweringError
-from hdas_dsl.tree.printer import format_text
+from hdas_dsl.format import format_text
 from tests.support.paths import DOCS
 
 TEXT = (DOCS / "plugins.md").read_text()

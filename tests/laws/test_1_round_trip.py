@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from hdas_dsl.format import format_text
 from hdas_dsl.parse.parser import parse_expression, parse_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.printer import WIDTH, format_text, print_expression, print_module
+from hdas_dsl.tree.printer import WIDTH, print_expression, print_module
 from tests.support.golden import check
 from tests.support.paths import FIXTURES
 from tests.support.strategies import expressions, modules

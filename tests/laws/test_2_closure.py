@@ -15,8 +15,9 @@ from compiler.ir.graph import DecisionKind, describe
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
+from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import HspError
-from hdas_dsl.tree.printer import format_text, print_module
+from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES, random_decisions
 from tests.support.random_spaces import spaces
 

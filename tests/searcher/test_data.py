@@ -461,6 +461,12 @@ def registered(name: str, builder: Callable[[DataSpec, Path, bool], Source], **f
     return load_data(user_data(name).model_validate(fields), Path("root"))
 
 
+def test_a_builder_that_returns_something_else_is_refused(own_names: None) -> None:
+    register_dataset("wrong", lambda spec, root, download: [1, 2])
+    with pytest.raises(DataError, match="builder of 'wrong' returns list, not a Source"):
+        load_data(user_data("wrong")(), Path("root"))
+
+
 def test_the_example_of_the_readme(own_names: None) -> None:
     readme = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)

@@ -32,7 +32,8 @@ from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.loop import drive
 from compiler.searcher.engine.reporting import terminal as display_module
 from compiler.searcher.engine.reporting.logs import History
-from compiler.searcher.engine.reporting.report import Plan, Report, line
+from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.reporting.sink import Plan, line
 from compiler.searcher.engine.reporting.terminal import LiveView, architecture
 from compiler.searcher.engine.search import _Search
 from compiler.searcher.settings.sections import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings

@@ -33,7 +33,10 @@ from .source import Items, Pixels, Source
 @singledispatch
 def build(spec: DataSpec, root: Path, download: bool) -> Source:
     """The data that ``spec`` names, from files under ``root``, which are fetched first if ``download``."""
-    return user_builder(spec.word)(spec, root, download)
+    source = user_builder(spec.word)(spec, root, download)
+    if not isinstance(source, Source):
+        raise DataError(f"the builder of '{spec.word}' returns {type(source).__name__}, not a Source")
+    return source
 
 
 @build.register

@@ -14,7 +14,8 @@ from torch import nn
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord
-from compiler.searcher.engine.reporting.report import Plan, Report
+from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.reporting.sink import Plan
 from compiler.searcher.engine.state.run_state import State
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.engine.state.signals import Stop

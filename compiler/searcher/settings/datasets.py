@@ -1,7 +1,8 @@
 """The words for data, ``cifar10(split = 0.5)``: the datasets known here and those that users register. No torch.
 
 A user's dataset is registered under a name, by `register_dataset` or by an entry point of the group
-``hdas_dsl.datasets``; `README.md` beside this file shows both. Nothing of it is imported before its data are loaded.
+``hdas_dsl.datasets``; `compiler/searcher/data/README.md` shows both. Nothing of it is imported before its data are
+loaded.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
-if TYPE_CHECKING:
-    from compiler.searcher.data.source import Source
-
-Builder = Callable[["DataSpec", Path, bool], "Source"]
-"""``build(spec, root, download)``: the data that ``spec`` names, kept under ``root``; fetched first if ``download``."""
+Builder = Callable[["DataSpec", Path, bool], object]
+"""``build(spec, root, download)``: the `Source` of the data that ``spec`` names, kept under ``root``; fetched first
+if ``download``. That it is one is checked when the data are loaded."""
 
 ENTRY_POINTS = "hdas_dsl.datasets"
 _registered: dict[str, Builder] = {}

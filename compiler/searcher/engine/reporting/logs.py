@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .records import EpochRecord
-from .report import Plan, line
+from .sink import Plan, line
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .records import EpochRecord
-from .report import Plan, Sink, line, number
+from .sink import Plan, Sink, line, number
 
 
 def display(title: str, console: Console | None = None) -> Sink:

@@ -1,0 +1,64 @@
+"""What every way to report a run implements, and how it writes numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .records import EpochRecord
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do, and how much of it is done."""
+
+    kind: str
+    epochs: int
+    steps: int
+    epoch: int = 0
+    step: int = 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing is done yet."""
+        return self.epoch == self.step == 0
+
+
+class Sink(Protocol):
+    """One way to report."""
+
+    def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """The run starts, or goes on after the epochs of ``history``."""
+
+    def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
+        """A step is done; ``means`` are the epoch's so far, where they were looked at."""
+
+    def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
+        """An epoch is done and its checkpoint written."""
+
+    def note(self, text: str) -> None:
+        """A sentence about the run as a whole."""
+
+    def close(self, error: BaseException | None) -> None:
+        """The run ends, well or by an error."""
+
+
+def line(record: EpochRecord, epochs: int) -> str:
+    """An epoch's numbers in one line: ``epoch 3/50 | loss weights 1.2345 alphas 1.3456 | score 61.0%``."""
+    kinds: dict[str, list[str]] = {}
+    for name, value in record.scalars.items():
+        kind, _, of = name.partition("/")
+        kinds.setdefault(kind, []).append(f"{of} {number(kind, value)}".strip())
+    parts = [f"{kind} {' '.join(values)}" for kind, values in kinds.items()]
+    return " | ".join([f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}", *parts])
+
+
+def number(kind: str, value: float) -> str:
+    """A number as people read it."""
+    if not math.isfinite(value):
+        return str(value)
+    if kind in ("accuracy", "score"):
+        return f"{value:.1%}"
+    return f"{value:.3g}" if kind == "lr" else f"{value:.4g}"
