@@ -2,13 +2,14 @@
 
 What a depthwise filter reads is normed and activated on the way, terms are weighed where they are added up, and of a
 term nothing is stored that its gradient can do without. Everything is channels-last: rows are pixels, columns are
-channels. `algebra_kernel` computes a term as a whole in C++; `algebra_torch` with torch's operations, by other algebra.
-The gradients are written out; tests compare them in float64 with those of the operations one by one.
+channels. `kernel_terms` computes a term as a whole in C++; `torch_forward` and `torch_backward` with torch's
+operations, by other algebra. The gradients are written out; tests compare them in float64 with those of the operations
+one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,42 +17,40 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.ir.graph import Columns
+from .kernel_terms import KernelTerms
+from .operands import Accumulator, Gradients, Operands, ParameterModule, channels_last
+from .plan import SumPlan, TermPlan
+from .torch_backward import TorchBackward
+from .torch_forward import TorchForward
+from .torch_terms import SavedTerm
 
-from . import kernel
-from .algebra_kernel import KernelTerms
-from .algebra_torch import Kept, TorchTerms
-from .operands import Bound, Holder, channels_last
-from .program import Program, Step
-
-SLOTS = len(Kept().tensors())
+SLOTS = len(SavedTerm().tensors())
 
 
 def weighted_sums(
-    programs: Sequence[Program],
-    holders: Sequence[Holder],
+    plans: Sequence[SumPlan],
+    modules: Sequence[ParameterModule],
     mixing: Tensor | None,
     sources: Sequence[Tensor],
     parameters: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
-    """The sums of the terms of programs.
+    """The sums of the terms of plans.
 
     Args:
-        programs: the terms.
-        holders: the convolutions and norms that hold the parameters, in the order of the programs.
-        mixing: the weights of the terms that have one.
+        plans: the terms.
+        modules: the convolutions, norms and pools of the plans, in their order.
+        mixing: the weights of the terms that have one, (terms); None where none has.
         sources: the distinct sources, (n, c, h, w).
-        parameters: `parameters_of` the holders.
+        parameters: `parameters_of` the modules.
 
     Returns:
-        A tensor (n, c', h', w') for each program, channels-last in memory.
+        A tensor (n, c', h', w') for each plan, channels-last in memory.
 
     Raises:
         ValueError: where a norm would take the variance of a single value.
     """
     result: tuple[Tensor, ...] = _WeightedSums.apply(
-        tuple(programs), tuple(holders), mixing, len(sources), *sources, *parameters
+        tuple(plans), tuple(modules), mixing, len(sources), *sources, *parameters
     )
     return result
 
@@ -60,101 +59,88 @@ class _WeightedSums(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        programs: tuple[Program, ...],
-        holders: tuple[Holder, ...],
+        plans: tuple[SumPlan, ...],
+        modules: tuple[ParameterModule, ...],
         mixing: Tensor | None,
         count: int,
         *tensors: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        sources = [channels_last(x) for x in tensors[:count] if x is not None]
-        batch = [uses_batch(holder) for holder in holders]
-        parameters = [p if p is None or p.is_contiguous() else p.contiguous() for p in tensors[count:]]
-        bound = Bound(holders, mixing, sources, parameters, batch, kernel.serves(sources[0]))
-        terms = KernelTerms(bound, programs) if bound.serves else None
+        images = [x for x in tensors[:count] if x is not None]
+        operands = Operands.of(modules, mixing, images, tensors[count:])
+        terms = KernelTerms(operands, plans) if operands.uses_kernel else None
+        total = Accumulator(operands)
         results: list[Tensor] = []
         filtered: list[Tensor | None] = []
-        every: list[Kept] = []
-        for number, program in enumerate(programs):
-            bound.begin()
-            others = program.steps
+        every: list[SavedTerm] = []
+        for number, plan in enumerate(plans):
+            total.begin()
+            others = plan.terms
             if terms is not None:
                 part = terms.layout.parts[number]
-                filtered += terms.forward(part, program.keep)
+                filtered += terms.forward(part, total, plan.keep)
                 others = part.others
-            every += _forward(bound, TorchTerms(bound, program.keep), others)
-            assert bound.y is not None
-            results.append(bound.y.permute(0, 3, 1, 2))
+            every += [_forward(term, total, plan.keep) for term in others]
+            results.append(total.finish().permute(0, 3, 1, 2))
         if terms is not None:
-            terms.observe()
-        bound.statistics.apply()
-        ctx.programs, ctx.holders, ctx.batch, ctx.serves = programs, holders, batch, bound.serves
-        ctx.sizes = count, len(parameters), len(filtered)
+            terms.observe(total)
+        total.statistics.apply()
+        ctx.plans, ctx.modules, ctx.batch, ctx.uses_kernel = plans, modules, operands.batch, operands.uses_kernel
+        ctx.sizes = count, len(operands.parameters), len(filtered)
         moments = None if terms is None else terms.moments
-        of_torch = (tensor for kept in every for tensor in kept.tensors())
-        ctx.save_for_backward(bound.mixing, moments, *sources, *parameters, *filtered, *of_torch)
+        of_torch = (tensor for saved in every for tensor in saved.tensors())
+        ctx.save_for_backward(operands.mixing, moments, *operands.sources, *operands.parameters, *filtered, *of_torch)
         ctx.set_materialize_grads(False)
         return tuple(results)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+    def backward(ctx: Any, *results: Tensor | None) -> tuple[Any, ...]:
         mixing, moments, *rest = ctx.saved_tensors
         saved = iter(rest)
         sources, parameters, filtered = (list(islice(saved, size)) for size in ctx.sizes)
-        bound = Bound(ctx.holders, mixing, sources, parameters, ctx.batch, ctx.serves)
-        wants, count = ctx.needs_input_grad, len(sources)
-        bound.begin_backward(wants[2], wants[4 : 4 + count], wants[4 + count :])
-        terms = KernelTerms(bound, ctx.programs, moments) if bound.serves else None
+        operands = Operands(ctx.modules, mixing, sources, parameters, ctx.batch, ctx.uses_kernel)
+        wants, first = ctx.needs_input_grad, 4 + len(sources)
+        gradients = Gradients(operands, wants[2], wants[4:first], wants[first:])
+        terms = KernelTerms(operands, ctx.plans, moments) if operands.uses_kernel else None
         of_kernel = iter(filtered)
-        for number, (program, gradient) in enumerate(zip(ctx.programs, gradients, strict=True)):
+        for number, (plan, result) in enumerate(zip(ctx.plans, results, strict=True)):
             part = None if terms is None else terms.layout.parts[number]
-            of_part = [] if part is None else list(islice(of_kernel, len(part.steps)))
-            others = program.steps if part is None else part.others
-            kept = [Kept(*islice(saved, SLOTS)) for _ in others]
-            if gradient is None:
+            kept = [] if part is None else list(islice(of_kernel, len(part.terms)))
+            others = plan.terms if part is None else part.others
+            of_others = _saved(saved, len(others))
+            if result is None:
                 continue
-            dy = channels_last(gradient)
+            dy = channels_last(result)
             if terms is not None and part is not None:
-                total = terms.backward(part, dy, kernel.pitch(dy), of_part).to(dy.dtype)
+                total = terms.backward(part, gradients, dy, kept).to(dy.dtype)
             else:
                 total = dy.sum((0, 1, 2))
-            _backward(TorchTerms(bound, program.keep, dy, total), others, kept)
-        return None, None, bound.to_mixing, None, *bound.to_images, *bound.to_parameters
+            _backward(zip(others, of_others, strict=True), TorchBackward(gradients, dy, total))
+        return None, None, gradients.mixing, None, *gradients.images, *gradients.parameters
 
 
-def _forward(bound: Bound, by_torch: TorchTerms, steps: Sequence[Step]) -> list[Kept]:
-    """Add terms to the sum (n, h, w, c) by torch; what the gradient of each needs."""
-    kept = [
-        by_torch.forward(step) if step.columns is None else _placed(bound, by_torch, step, step.columns)
-        for step in steps
-    ]
-    if bound.constant is not None:
-        assert bound.y is not None
-        bound.y.add_(bound.constant)
-    return kept
+def _saved(tensors: Iterator[Tensor | None], count: int) -> list[SavedTerm]:
+    """What was saved of so many terms."""
+    return [SavedTerm(*islice(tensors, SLOTS)) for _ in range(count)]
 
 
-def _placed(bound: Bound, by_torch: TorchTerms, step: Step, columns: Columns) -> Kept:
-    """A term of some channels: a sum of its own, then added where it belongs."""
-    whole, constant = bound.y, bound.constant
-    bound.begin()
-    kept = by_torch.forward(step)
-    made = bound.y
-    assert made is not None
-    if bound.constant is not None:
-        made = made + bound.constant
-    bound.y = made.new_zeros(*made.shape[:3], columns.width) if whole is None else whole
-    bound.constant = constant
-    bound.y[..., columns.first : columns.first + columns.count] += made
-    return kept
+def _forward(term: TermPlan, total: Accumulator, keep: bool) -> SavedTerm:
+    """Add a term to a sum by torch; what its gradient needs."""
+    if term.columns is None:
+        return TorchForward(total, keep).run(term)
+    apart = Accumulator(total.operands)
+    apart.statistics = total.statistics
+    saved = TorchForward(apart, keep).run(term)
+    total.place(apart.finish(), term.columns)
+    return saved
 
 
-def _backward(by_torch: TorchTerms, steps: Sequence[Step], kept: Sequence[Kept]) -> None:
-    """All gradients of terms by torch."""
-    for step, item in zip(steps, kept, strict=True):
-        if step.columns is None:
-            by_torch.backward(step, item)
+def _backward(terms: Iterator[tuple[TermPlan, SavedTerm]], by_torch: TorchBackward) -> None:
+    """Set all gradients of terms by torch."""
+    for term, saved in terms:
+        if term.columns is None:
+            by_torch.run(term, saved)
             continue
-        place = slice(step.columns.first, step.columns.first + step.columns.count)
+        place = slice(term.columns.first, term.columns.first + term.columns.count)
         dy = by_torch.dy[..., place].contiguous()
-        TorchTerms(by_torch.bound, by_torch.keep, dy, by_torch.total[place]).backward(step, item)
+        TorchBackward(by_torch.gradients, dy, by_torch.total[place]).run(term, saved)

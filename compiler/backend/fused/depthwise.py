@@ -49,10 +49,10 @@ def filtered(
     Returns:
         (n, h', w', c), contiguous.
     """
-    if kernel.serves(x) and kernel.knows(geometry):
+    if kernel.can_run(x) and kernel.supports(geometry):
         n, h, w, c = x.shape
         z = x.new_empty(n, geometry.size(h), geometry.size(w), c)
-        kernel.filtered(x, scale, shift, relu, None if weight is None else weight.contiguous(), geometry, z)
+        kernel.filter_forward(x, scale, shift, relu, None if weight is None else weight.contiguous(), geometry, z)
         return z
     b = activated(x, scale, shift, relu).permute(0, 3, 1, 2)
     return _by_torch(b, weight, geometry).permute(0, 2, 3, 1).contiguous()
@@ -92,12 +92,10 @@ def filtered_backward(
         The gradient of ``scale x + shift`` (n, h, w, c), that of the weight, and for a scaled input (2, c): the sums of
         the first and of its product with x - center.
     """
-    if kernel.serves(x) and kernel.knows(geometry):
+    if kernel.can_run(x) and kernel.supports(geometry):
         dx = x.new_empty(x.shape) if wants_input or center is not None else None
         weight = None if weight is None else weight.contiguous()
-        dw, sums = kernel.filtered_backward(
-            x, scale, shift, center, relu, weight, geometry, dz, dx, False, wants_weight
-        )
+        dw, sums = kernel.filter_backward(x, scale, shift, center, relu, weight, geometry, dz, dx, False, wants_weight)
         return dx, dw, sums
     b = activated(x, scale, shift, relu)
     if weight is None:

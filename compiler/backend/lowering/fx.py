@@ -16,7 +16,7 @@ import networkx as nx
 from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
-from compiler.backend.fused.program import Program, place_of, program_of, weight_plan
+from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.plugins import how_to_allow
 from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
 from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
@@ -314,14 +314,14 @@ class _Lowering:
         """Sums of terms: a module without parameters, called with those that stayed at their own names."""
         pending = list(self.graph.sources(index))
         distinct = list(dict.fromkeys(pending))
-        programs: list[Program] = []
+        programs: list[SumPlan] = []
         vectors: dict[tuple[str, ...], fx.Node] = {}
         parts: list[fx.Node] = []
         terms: list[Term] = []
         for total in sums:
             kept = [replace(term, weight=self.factors(term.weight)) for term in total.terms]
             of, pending = pending[: len(kept)], pending[len(kept) :]
-            programs.append(program_of(replace(total, terms=tuple(kept)), of, distinct, terms))
+            programs.append(plan_of(replace(total, terms=tuple(kept)), of, distinct, terms))
             terms += kept
         for factor in (factor for term in terms for factor in term.weight):
             decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from compiler.backend.fused import kernel
 from compiler.backend.fused.algebra import weighted_sums
-from compiler.backend.fused.modules import holders_of, is_plain_torch, operation_by_operation
+from compiler.backend.fused.modules import is_plain_torch, modules_of, operation_by_operation
 from compiler.backend.fused.operands import parameters_of
-from compiler.backend.fused.program import Program, program_of
+from compiler.backend.fused.plan import SumPlan, plan_of
 from compiler.backend.passes.rebuild import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
 from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
@@ -44,18 +44,18 @@ class Call:
 class Chain:
     """A sum of terms; without the kernel, its operations one by one."""
 
-    program: Program
+    plan: SumPlan
     parts: tuple[nn.Module, ...]
 
     def __call__(self, *sources: Tensor) -> Tensor:
-        holders = holders_of((self.program,), self.parts)
-        parameters = parameters_of(holders)
-        is_served = kernel.serves(sources[0]) and all(
+        modules = modules_of((self.plan,), self.parts)
+        parameters = parameters_of(modules)
+        is_served = kernel.can_run(sources[0]) and all(
             uses_batch(part) for part in self.parts if isinstance(part, nn.BatchNorm2d)
         )
         if not is_served or is_plain_torch(sources, parameters):
-            return operation_by_operation(self.program, holders, None, sources)
-        (result,) = weighted_sums((self.program,), holders, None, sources, parameters)
+            return operation_by_operation(self.plan, modules, None, sources)
+        (result,) = weighted_sums((self.plan,), modules, None, sources, parameters)
         return result
 
 
@@ -78,9 +78,9 @@ def chained(calls: Sequence[Call], nodes: Sequence[Node], modules: Mapping[int, 
         if lines:
             slots = [slot for _, slot in lines]
             sources = tuple(dict.fromkeys(slots))
-            program = program_of(Sum(tuple(term for term, _ in lines), keep=False), slots, sources)
+            plan = plan_of(Sum(tuple(term for term, _ in lines), keep=False), slots, sources)
             parts = tuple(modules[int(part.name)] for term, _ in lines for part in term.parts)
-            call = replace(call, run=Chain(program, parts), sources=sources)
+            call = replace(call, run=Chain(plan, parts), sources=sources)
         result.append(call)
     return list(_needed(result))[::-1]
 

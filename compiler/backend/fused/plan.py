@@ -1,4 +1,4 @@
-"""What a sum of terms computes, as plain data for the algebra: which source, module and weight each term takes."""
+"""Sums of terms as plain data for the algebra: which source, module and weight each term takes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import TypeAlias
 
 from compiler.ir.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
@@ -15,13 +16,13 @@ from .kernel import Filter, Kind
 
 
 @dataclass(frozen=True)
-class Step:
-    """One term: ``weight * norm(projection(filter(relu(before(source)))))``, each part where it is there.
+class TermPlan:
+    """One term: ``weight * norm(projection(filter(relu(before(source)))))``; a part that is None is left out.
 
-    ``source`` counts the distinct sources; ``before``, ``filter``, ``projection`` and ``norm`` count the modules that
-    hold the parameters, ``weight`` the mixing weights. ``tied`` norms follow the statistics of ``norm``. ``geometry``
-    is that of the filter, or of the pixels that the projection reads. ``columns`` are the channels that are added to,
-    None for all.
+    ``source`` is an index into the distinct sources; ``before``, ``filter``, ``projection`` and ``norm`` are indices
+    into the modules that hold the parameters, ``weight`` into the mixing weights. The running statistics of ``tied``
+    norms follow those of ``norm``. ``geometry`` is that of the filter, or of the pixels that the projection reads.
+    ``columns`` are the channels of the sum that the term is added to, None for all.
     """
 
     source: int
@@ -47,9 +48,9 @@ class Step:
 
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """Where the parameters are, a weight and a bias for each module: -1 for those of modules that are not there.
+        """Indices into the parameters, of which each module has two, a weight and a bias; -1 for a missing module.
 
-        Gamma and beta of the norm before, filter, matrix, gamma and beta of the norm.
+        In order: gamma and beta of the norm before, filter, matrix, gamma and beta of the norm.
         """
         before, norm = (-1 if at is None else 2 * at for at in (self.before, self.norm))
         taps, matrix = (-1 if at is None else 2 * at for at in (self.filter, self.projection))
@@ -57,24 +58,24 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class SumPlan:
     """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again.
 
     Each is equal to itself only, so that what is made of one is found fast.
     """
 
-    steps: tuple[Step, ...]
+    terms: tuple[TermPlan, ...]
     keep: bool = True
 
     @cached_property
-    def plain(self) -> tuple[Step, ...]:
+    def plain(self) -> tuple[TermPlan, ...]:
         """The terms that are a source, weighted."""
-        return tuple(step for step in self.steps if step.is_plain)
+        return tuple(term for term in self.terms if term.is_plain)
 
     @cached_property
     def has_norm(self) -> bool:
         """Whether some term ends in a norm."""
-        return any(step.norm is not None for step in self.steps)
+        return any(term.norm is not None for term in self.terms)
 
 
 def geometry_of(part: Part | None, projection: Part | None) -> Filter | None:
@@ -93,39 +94,36 @@ def geometry_of(part: Part | None, projection: Part | None) -> Filter | None:
     return Filter(values["k"], values["stride"], values.get("dilation", 1), values["pad"], kind)
 
 
-def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> Program:
-    """The program of a sum.
+def plan_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> SumPlan:
+    """The plan of a sum.
 
-    ``sources`` are those of its terms, places in ``distinct``; modules and weights are counted on from those of the
-    terms ``before``.
+    Args:
+        total: the sum.
+        sources: what each of its terms reads.
+        distinct: the same without repetition; a plan counts these.
+        before: the terms of earlier sums of the same call: modules and weights are counted on from theirs.
     """
-    modules, weights = sum(len(term.parts) for term in before), sum(bool(term.weight) for term in before)
-    steps = []
+    modules = count(sum(len(term.parts) for term in before))
+    weights = count(sum(bool(term.weight) for term in before))
+    terms = []
     for term, source in zip(total.terms, sources, strict=True):
-        places: dict[int, int] = {}
-        for part in term.parts:
-            places[id(part)] = modules
-            modules += 1
-
-        def place(part: Part | None, places: dict[int, int] = places) -> int | None:
-            return None if part is None else places[id(part)]
-
-        steps.append(
-            Step(
-                distinct.index(source),
-                weights if term.weight else None,
-                place(term.before),
-                term.relu,
-                place(term.filter),
-                geometry_of(term.filter, term.projection),
-                place(term.projection),
-                place(term.norm),
-                tuple(places[id(part)] for part in term.tied),
-                term.columns,
+        chain = (term.before, term.filter, term.projection, term.norm)
+        place_before, filter_, projection, norm = (None if part is None else next(modules) for part in chain)
+        terms.append(
+            TermPlan(
+                source=distinct.index(source),
+                weight=next(weights) if term.weight else None,
+                before=place_before,
+                relu=term.relu,
+                filter=filter_,
+                geometry=geometry_of(term.filter, term.projection),
+                projection=projection,
+                norm=norm,
+                tied=tuple(next(modules) for _ in term.tied),
+                columns=term.columns,
             )
         )
-        weights += bool(term.weight)
-    return Program(tuple(steps), total.keep)
+    return SumPlan(tuple(terms), total.keep)
 
 
 WeightPlan: TypeAlias = "tuple[tuple[tuple[int, ...], ...], ...]"

@@ -1,0 +1,106 @@
+// Vectors of numbers, loads and stores of some of their lanes, and memory that a thread keeps.
+//
+// Everything in these headers is in an anonymous namespace: each is included once in a library, and two libraries that a
+// process has loaded, of different versions, must not share a symbol.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+template <typename T> struct Vector;
+template <> struct Vector<float> {
+    static constexpr int lanes = 16;
+    typedef float type __attribute__((vector_size(64)));
+};
+template <> struct Vector<double> {
+    static constexpr int lanes = 8;
+    typedef double type __attribute__((vector_size(64)));
+};
+template <typename T> using V = typename Vector<T>::type;
+template <typename T> constexpr int LANES = Vector<T>::lanes;
+
+static_assert(sizeof(V<float>) == LANES<float> * sizeof(float), "a vector of float holds its lanes and nothing else");
+static_assert(sizeof(V<double>) == LANES<double> * sizeof(double), "a vector of double holds its lanes and nothing else");
+
+template <typename T> inline V<T> load(const T* from) {
+    V<T> value;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+}
+// The first `count` lanes; the others are zero.
+template <typename T> inline V<T> load(const T* from, int count) {
+    if (count == LANES<T>) return load(from);
+    V<T> value = {};
+    for (int i = 0; i < count; i++) value[i] = from[i];
+    return value;
+}
+template <typename T> inline void store(T* to, V<T> value, int count) {
+    if (count == LANES<T>)
+        std::memcpy(to, &value, sizeof(value));
+    else
+        for (int i = 0; i < count; i++) to[i] = value[i];
+}
+
+// How many lanes of the vector at column `first` are columns.
+template <typename T> inline int columns_in(int64_t columns, int64_t first) {
+    return static_cast<int>(std::min<int64_t>(columns - first, LANES<T>));
+}
+template <typename T> inline int64_t vectors_of(int64_t columns) { return (columns + LANES<T> - 1) / LANES<T>; }
+// Columns filled up to whole vectors.
+template <typename T> inline int64_t whole_vectors(int64_t columns) { return vectors_of<T>(columns) * LANES<T>; }
+
+// A vector added to what is in memory, there maybe in double.
+inline void add_to(float* to, V<float> value) { store<float>(to, load(to) + value, LANES<float>); }
+inline void add_to(double* to, V<double> value) { store<double>(to, load(to) + value, LANES<double>); }
+inline void add_to(double* to, V<float> value) {
+    typedef float Half __attribute__((vector_size(32)));
+    static_assert(LANES<float> == 2 * LANES<double>, "one vector of float is two of double");
+    Half halves[2];
+    std::memcpy(halves, &value, sizeof(value));
+    for (int i = 0; i < 2; i++)
+        store<double>(to + 8 * i, load(to + 8 * i) + __builtin_convertvector(halves[i], V<double>), 8);
+}
+
+// Buffers that live as long as the thread: their pages are mapped, and often still in the cache. They hold whatever was
+// left in them.
+enum Buffer {
+    FILTERED,          // z of all images, or of one
+    PROJECTED,         // p of all images
+    IMAGE,             // z or dp of one image
+    IMAGE_GRADIENT,    // dz of one image
+    PADDED_INPUT,      // of one image and vector of columns
+    PADDED_GRADIENT,   // of one image and vector of columns
+    TAP_GRADIENTS,     // by item
+    MATRIX_GRADIENTS,  // by image
+    INPUT_GRADIENTS,   // dx of all images
+    PROLOGUE_SUMS,     // by item
+    BUFFERS
+};
+template <typename T> T* scratch(Buffer which, int64_t size) {
+    static thread_local std::vector<V<T>> buffers[BUFFERS];
+    const int64_t vectors = vectors_of<T>(size);
+    if (static_cast<int64_t>(buffers[which].size()) < vectors) buffers[which].resize(vectors);
+    return reinterpret_cast<T*>(buffers[which].data());
+}
+template <typename T> V<T>* scratch_vectors(Buffer which, int64_t vectors) {
+    return reinterpret_cast<V<T>*>(scratch<T>(which, vectors * LANES<T>));
+}
+
+// Calls `function` with flags as types (std::true_type or std::false_type), so that an inner loop is compiled for each
+// combination of them and has no branch.
+template <typename Function> inline void dispatch_bools(const Function& function) { function(); }
+template <typename Function, typename... Flags>
+inline void dispatch_bools(const Function& function, bool flag, Flags... flags) {
+    if (flag)
+        dispatch_bools([&function](auto... known) { function(std::true_type{}, known...); }, flags...);
+    else
+        dispatch_bools([&function](auto... known) { function(std::false_type{}, known...); }, flags...);
+}
+
+}  // namespace
