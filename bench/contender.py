@@ -21,7 +21,7 @@ from compiler.backend.passes.target import read_bytes
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import read_override
 from compiler.program.request import Request
-from compiler.searcher.relaxations.base import Supernet
+from compiler.searcher.relaxations.softmax import Supernet
 
 
 class Ours(StrEnum):

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
@@ -30,7 +31,6 @@ from compiler.program.compile_file import compile_file, plain, read_override
 from compiler.searcher.engine.bilevel import descend
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
-from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.sections import SearchSettings, override
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module

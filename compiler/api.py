@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
+    from compiler.backend.lowering.network import Network
     from compiler.runs.run import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
-    from compiler.searcher.relaxations.base import Network, Relaxed
+    from compiler.searcher.relaxations.base import Relaxed
 
 FilePath = str | Path
 
@@ -46,8 +47,8 @@ def load(
     Raises:
         HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
     """
+    from compiler.backend.lowering.network import Network
     from compiler.searcher.relaxations import relaxed
-    from compiler.searcher.relaxations.base import Network
 
     program = _request(path, params, network, plugins).compile()
     return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)

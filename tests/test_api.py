@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from compiler import HspError, contains, derive, describe, diff, load, search, train
-from compiler.searcher.relaxations.base import Network, Supernet
+from compiler.backend.lowering.network import Network
+from compiler.searcher.relaxations.softmax import Supernet
 from tests.support.paths import SPACES
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from compiler.backend.lowering.fx import attribute
+from compiler.backend.lowering.names import attribute
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.searcher.relaxations.base import Supernet
+from compiler.searcher.relaxations.softmax import Supernet
 from peers.checkout import CheckoutError, load_module
 from peers.nni import build_nni
 

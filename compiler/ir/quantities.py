@@ -1,7 +1,7 @@
 """What can be preferred or required: quantities of a network, as plain data.
 
 Depth and the expected number of cells follow Liu et al., "Unchain the Search Space with Hierarchical Differentiable
-Architecture Search" (AAAI 2021); `compiler.searcher.relaxations.base` computes them from alphas.
+Architecture Search" (AAAI 2021); `compiler.searcher.relaxations.objective` computes them from alphas.
 """
 
 from __future__ import annotations

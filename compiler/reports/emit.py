@@ -26,7 +26,8 @@ def hierarchy(space: Elaborated) -> str:
 
 def python(space: Elaborated) -> str:
     """The code that the network is lowered to, operation by operation: what other passes make of it is for machines."""
-    from compiler.backend.lowering.fx import code, lower
+    from compiler.backend.lowering.code import code
+    from compiler.backend.lowering.fx import lower
 
     return code(lower(run_passes(space.block.graph, STRUCTURAL), space.decisions))
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import Target
 from compiler.backend.plugins import file_of
 from compiler.derivation import derive_module
@@ -33,7 +34,6 @@ from compiler.searcher.engine.retrain import TrainOutcome, evaluate, run_train
 from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
-from compiler.searcher.relaxations.base import Network, Supernet, complaints
 from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
@@ -165,9 +165,8 @@ def search_phase(
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
     supernet = relaxed(space, settings, target)
-    if isinstance(supernet, Supernet):
-        for complaint in complaints(space, target):
-            say(f"warning: {complaint}")
+    for warning in supernet.warnings:
+        say(f"warning: {warning}")
     options = RunOptions(
         out=folder,
         device=config.device,
@@ -179,7 +178,7 @@ def search_phase(
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
-    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
+    outcome = run_search(supernet, data, settings, options)
     answer = supernet.answer(outcome.alphas)
     if answer.told:
         say(f"requirements: {answer.told}")
@@ -286,8 +285,8 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
     torch.manual_seed(mix(settings.seed, "init"))
     target = config.target(settings.batch)
     network = Network(space, target=target)
-    for complaint in complaints(space, replace(target, drop_path=True)):
-        warn(f"warning: {complaint}")
+    for sentence in network.warnings:
+        warn(f"warning: {sentence}")
     options = RunOptions(
         out=config.out,
         device=config.device,

@@ -15,13 +15,13 @@ from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.prices import PRICES, Undefined
 from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import gate
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.quantities import Total
-from compiler.searcher.relaxations.base import Network
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.programs import architecture, random_decisions, space
 from tests.support.random_spaces import spaces

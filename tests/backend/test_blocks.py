@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from compiler.backend.export import ExportError, ExportKind, export
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import Noise
 from compiler.elaborate import Elaborated
-from compiler.searcher.relaxations.base import Network
 from tests.laws.test_8_cost import check
 from tests.reference import blocks
 from tests.reference.nasbench101 import Network as Benchmark101

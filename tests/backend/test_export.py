@@ -17,11 +17,11 @@ import torch
 
 from compiler.backend.export import ExportError, ExportKind, ExportReport, export
 from compiler.backend.export import network as core
+from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
-from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY, Loader
 from hdas_dsl.tree import ast

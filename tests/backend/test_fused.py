@@ -18,13 +18,26 @@ from compiler.backend.fused import kernel
 from compiler.backend.fused.kernel import Filter, Kind, no_kernel
 from compiler.backend.fused.modules import WeightedSum
 from compiler.backend.fused.plan import SumPlan, TermPlan
-from compiler.backend.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
+from compiler.backend.lowering.network import compiling_is_slow, over_budget
+from compiler.backend.passes import (
+    CPU,
+    CPU_WITH_KERNEL,
+    CUDA,
+    FLATTEN,
+    PASSES,
+    Target,
+    named,
+    optimised,
+    run_passes,
+    weighed,
+)
 from compiler.backend.passes.estimate import estimate, held_bytes
 from compiler.backend.passes.target import read_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.modules import Crop
 from compiler.ir.graph import Columns
-from compiler.searcher.relaxations.base import Supernet, complaints, one_hot, over_budget
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import one_hot
 from compiler.util.errors import UsageError
 from tests.support.programs import assert_same, random_decisions, randomize, space
 
@@ -314,19 +327,21 @@ def test_a_budget_is_worth_time():
 
 def test_a_budget_that_cannot_be_met_is_told():
     searched = space("darts.hsp", **DARTS)
-    assert over_budget(searched, Target(CPU)) is None
-    held = held_bytes(weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))[0])
-    assert over_budget(searched, Target(CPU, memory_budget=8 * held, batch=8)) is None
-    (complaint,) = complaints(searched, Target(CPU, memory_budget=8 * held - 1, batch=8))
-    assert f"{8 * held / 2**20:,.0f} MiB" in complaint
+    graph, _ = weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))
+    costs, held = estimate(graph, CPU), 8 * held_bytes(graph)
+    assert over_budget(costs, Target(CPU, batch=8)) is None
+    assert over_budget(costs, Target(CPU, memory_budget=held, batch=8)) is None
+    with mock.patch("compiler.backend.lowering.network.optimised", side_effect=optimised) as optimising:
+        (warning,) = Supernet(searched, target=Target(CPU, memory_budget=held - 1, batch=8)).warnings
+    assert optimising.call_count == 1
+    assert f"{held / 2**20:,.0f} MiB" in warning
 
 
 def test_that_compiling_does_not_pay_is_told():
-    searched = space("darts.hsp", **DARTS)
-    assert not list(complaints(searched, Target(CUDA, compiled=True)))
-    assert not list(complaints(searched, Target(CPU_WITH_KERNEL)))
-    (complaint,) = complaints(searched, Target(CPU_WITH_KERNEL, compiled=True))
-    assert "torch.compile" in complaint
+    assert compiling_is_slow(Target(CUDA, compiled=True)) is None
+    assert compiling_is_slow(Target(CPU_WITH_KERNEL)) is None
+    (warning,) = Supernet(space("darts.hsp", **DARTS), target=Target(CPU_WITH_KERNEL, compiled=True)).warnings
+    assert "torch.compile" in warning
 
 
 def test_weights_start_the_same_for_every_lowering():

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes.flatten import flatten
 from compiler.ir.graph import Call
-from compiler.searcher.relaxations.base import Network
 from tests.laws.test_8_cost import check
 from tests.support.programs import space
 

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
-from compiler.searcher.relaxations.base import Network, Supernet, one_hot
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import one_hot
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces
 

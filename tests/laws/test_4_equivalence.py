@@ -16,7 +16,7 @@ from compiler.backend.fused.kernel import no_kernel
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
-from compiler.searcher.relaxations.base import Supernet
+from compiler.searcher.relaxations.softmax import Supernet
 from tests.support import golden
 from tests.support.paths import FIXTURES
 from tests.support.programs import assert_same, floats, randomize, space

@@ -143,10 +143,9 @@ def test_the_score_is_the_accuracy_on_the_alpha_half(tmp_path: Path) -> None:
 
 
 def test_schedules_and_annealing_follow_the_epochs(tmp_path: Path) -> None:
-    moments: list[float] = []
-    run = RunOptions(tmp_path, device="cpu", quiet=True)
-    outcome = run_search(ToySpace(), toy_data(), SEARCH, run, anneal=moments.append)
-    assert moments[:4] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3])
+    space = ToySpace()
+    outcome = run_search(space, toy_data(), SEARCH, RunOptions(tmp_path, device="cpu", quiet=True))
+    assert space.moments[:4] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3])
     rates = [record.of("lr")["weights"] for record in outcome.history]
     assert rates == [SEARCH.weights.lr.at(epoch, 3) for epoch in range(3)]
 
@@ -172,7 +171,7 @@ def test_the_files_of_a_run_tell_the_same(tmp_path: Path) -> None:
 def test_each_epoch_is_measured_alone(tmp_path: Path) -> None:
     counted: list[float] = []
     run = RunOptions(tmp_path, device="cpu", quiet=True)
-    search = _Search(ToySpace(), toy_data(), SEARCH, Compute("cpu"), None)
+    search = _Search(ToySpace(), toy_data(), SEARCH, Compute("cpu"))
     end = search.end
     search.end = lambda *given: counted.append(float(search.meters["weights"].sums[2])) or end(*given)  # type: ignore[method-assign, func-returns-value]
     drive(search, search.state, 0, run, Report([]))

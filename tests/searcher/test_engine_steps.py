@@ -17,7 +17,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.reporting.records import Meter
 from compiler.searcher.engine.state.seeds import mix, seed_all
-from compiler.searcher.relaxations.base import Supernet
+from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd
 from tests.support import engine_toy
@@ -68,7 +68,7 @@ def job(net: Supernet, asked: SearchSettings, device: str = "cpu") -> search._Se
     """A search made ready for its first step, on any device that torch has."""
     compute = Compute("cpu")
     compute.device = torch.device(device)
-    made = search._Search(net, load_data(DATA, Path("nowhere")), asked, compute, None)
+    made = search._Search(net, load_data(DATA, Path("nowhere")), asked, compute)
     made.begin(0, 0)
     made.fetch()
     return made

@@ -20,8 +20,9 @@ from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
-from compiler.searcher.relaxations.base import Supernet, mixing
 from compiler.searcher.relaxations.draws import log_probability, logits, noise
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import mixing
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import (
@@ -295,7 +296,7 @@ def run(out: Path, relax: Relaxation, stop_at: int | None = None, resume: bool =
     supernet.register_forward_pre_hook(before)
     data = load_data(FAKE, Path("nowhere"))
     options = RunOptions(out, device="cpu", quiet=True, resume=resume)
-    return run_search(supernet, data, settings_of(relax), options, anneal=supernet.anneal)
+    return run_search(supernet, data, settings_of(relax), options)
 
 
 @pytest.mark.parametrize("relax", ALL, **SAY)

@@ -14,15 +14,17 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compiler.backend.fused.kernel import is_available, no_kernel
-from compiler.backend.lowering.fx import attribute
+from compiler.backend.lowering.names import attribute
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
-from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from compiler.searcher.relaxations.path_fusion import Chain
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.sections import Constant
 from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
@@ -201,7 +203,7 @@ def test_chains_are_what_their_operations_are(name, train):
             chains += [call.run for call in one.operations.calls(chosen)[1] if isinstance(call.run, Chain)]
         gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
         found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
-    steps = [chain.program.steps for chain in chains]
+    steps = [chain.plan.terms for chain in chains]
     assert len(steps) > 10
     assert any(len(each) > 1 and each[0].columns is None for each in steps)
     assert any(each[0].columns is not None for each in steps) == (name == "cells")

@@ -15,7 +15,9 @@ from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.searcher.relaxations.base import Supernet, depth, measure, mixing, one_hot
+from compiler.searcher.relaxations.objective import RelaxedQuantities
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import mixing, one_hot
 from compiler.searcher.settings.sections import By
 from tests.reference.depth import depth_raw, depth_window, expected_cells
 from tests.reference.networks import window
@@ -59,7 +61,7 @@ def weights_of(searched: Elaborated, alphas: dict[str, Tensor]) -> dict[str, Ten
 
 
 def measured(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Tensor:
-    return measure(what, alphas, weights_of(searched, alphas), searched.decisions)
+    return RelaxedQuantities(searched.decisions, alphas, weights_of(searched, alphas)).value(what)
 
 
 # ---------------------------------------------------------------- depth and length
@@ -115,7 +117,9 @@ def test_depth_by_hand():
     for j in range(CELLS):
         reads = [states[i] for i in window(j)]
         states.append(sum((d + 1) / len(reads) for d in reads) / len(reads))
-    assert float(depth(what, alphas, {}, searched.decisions)) == pytest.approx(sum(states[2:]) / CELLS)
+    assert float(RelaxedQuantities(searched.decisions, alphas, {}).depth(what)) == pytest.approx(
+        sum(states[2:]) / CELLS
+    )
 
 
 def test_none_has_no_part_in_the_bounded_depth():

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from compiler.analysis.membership.query import membership
+from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.program.compile_file import Phase, Program, compile_file, read_override
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed
-from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import Constant, Sample, SearchSettings
 from hdas_dsl.parse.parser import parse_text
@@ -70,7 +70,7 @@ def test_a_search_of_each_space(name: str, tmp_path: Path) -> None:
     before = {path: alpha.detach().clone() for path, alpha in supernet.alphas.items()}
     weights = [weight.detach().clone() for weight in supernet.weights()]
     options = RunOptions(tmp_path / "run", device="cpu", quiet=True)
-    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
+    outcome = run_search(supernet, data, settings, options)
     assert any(not torch.equal(a, b) for a, b in zip(weights, supernet.weights(), strict=True))
     assert settings.alphas_from or any(not torch.equal(a, before[path]) for path, a in outcome.alphas.items())
     text = print_module(derive_module(space, supernet.answer(outcome.alphas).chosen))

@@ -14,12 +14,15 @@ from torch import Tensor
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.membership.query import membership
+from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.program.compile_file import Program, compile_file, read_override
 from compiler.reports.facts import cardinality, describe
-from compiler.searcher.relaxations.base import Network, Supernet, measure, mixing
+from compiler.searcher.relaxations.objective import RelaxedQuantities
+from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.weights import mixing
 from hdas_dsl.tree.printer import print_module
 from tests.reference import genotypes as g
 from tests.support.programs import SPACES, architecture, published, random_decisions, space
@@ -123,7 +126,7 @@ def alphas_of(searched: Elaborated, rows: list[list[float]]) -> dict[str, Tensor
 
 def value(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Tensor:
     weights = {path: mixing(searched.decisions[path], alpha) for path, alpha in alphas.items()}
-    return measure(what, alphas, weights, searched.decisions)
+    return RelaxedQuantities(searched.decisions, alphas, weights).value(what)
 
 
 def differences(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Iterator[tuple[float, float]]:

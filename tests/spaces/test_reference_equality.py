@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, PASSES, Pass
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
-from compiler.searcher.relaxations.base import Network, Supernet
+from compiler.searcher.relaxations.softmax import Supernet
 from tests.reference import genotypes as g
 from tests.reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageSupernet, window
 from tests.support.programs import architecture, assert_same, floats, in_order, load, published, randomize, space

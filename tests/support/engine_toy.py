@@ -73,9 +73,13 @@ class ToySpace:
         self.alphas = {f"Cell.n{i}.from_x": nn.Parameter(1e-3 * torch.randn(3)) for i in range(2)}
         self.module = Toy(*map(Mixed, self.alphas.values()))
         self.liking: float | None = 0.1
+        self.moments: list[float] = []
 
     def weights(self) -> Iterable[nn.Parameter]:
         return self.module.parameters()
+
+    def anneal(self, epoch: float) -> None:
+        self.moments.append(epoch)
 
     def preferences(self) -> dict[str, Tensor]:
         if self.liking is None:

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from compiler.backend.lowering.fx import lower
+from compiler.backend.lowering.network import Network
 from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.rebuild import without_dead
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
-from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
 
 from .text import write

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class Searchable(Protocol):
-    """A supernet, its architecture parameters, and what can be said of them."""
+    """A supernet, its architecture parameters, and what a search asks about them."""
 
     @property
     def module(self) -> nn.Module:
@@ -23,6 +23,9 @@ class Searchable(Protocol):
 
     def weights(self) -> Iterable[nn.Parameter]:
         """The parameters that the first half of the data trains."""
+
+    def anneal(self, epoch: float) -> None:
+        """Follow the schedules of the relaxation; called before each step, ``epoch`` epochs done, a fraction."""
 
     def preferences(self) -> dict[str, Tensor]:
         """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.

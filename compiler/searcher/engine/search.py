@@ -43,21 +43,18 @@ class SearchOutcome:
     history: tuple[EpochRecord, ...]
 
 
-def run_search(
-    searchable: Searchable,
-    data: Data,
-    settings: SearchSettings,
-    run: RunOptions,
-    *,
-    anneal: Callable[[float], None] | None = None,
-) -> SearchOutcome:
-    """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
+def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run: RunOptions) -> SearchOutcome:
+    """Search for the settings' epochs, or go on from a checkpoint.
+
+    Raises:
+        EngineError: the settings, the space and the device do not fit together.
+    """
     if settings.order is Order.SECOND and not (isinstance(settings.weights, Sgd) and not settings.weights.nesterov):
         raise EngineError(
             "Second order looks ahead by a step of plain sgd: choose weights = sgd(...), or order = first."
         )
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    search = _Search(searchable, data, settings, compute, anneal)
+    search = _Search(searchable, data, settings, compute)
     drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
@@ -65,15 +62,8 @@ def run_search(
 class _Search:
     """The steps of a search and what it judges its epochs by."""
 
-    def __init__(
-        self,
-        searchable: Searchable,
-        data: Data,
-        settings: SearchSettings,
-        compute: Compute,
-        anneal: Callable[[float], None] | None,
-    ) -> None:
-        self.searchable, self.settings, self.compute, self.anneal = searchable, settings, compute, anneal
+    def __init__(self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute) -> None:
+        self.searchable, self.settings, self.compute = searchable, settings, compute
         self.module = searchable.module.to(compute.device)
         alphas = dict(searchable.alphas)
         if not alphas:
@@ -142,8 +132,7 @@ class _Search:
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
         now = epoch + step / self.steps
-        if self.anneal:
-            self.anneal(now)
+        self.searchable.anneal(now)
         return {
             "lr/weights": set_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
             "lr/alphas": set_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),

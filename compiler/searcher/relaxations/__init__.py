@@ -1,4 +1,4 @@
-"""Relaxations: how a space becomes a network to train, and its architecture something that can move little by little.
+"""Relaxations: how a space becomes a network to train, and its architecture parameters that can move little by little.
 
 To add one, write its class in a file here, its word in `searcher/settings/sections.py`, and its line in `relaxed`.
 """
@@ -11,10 +11,11 @@ from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
 
-from .base import Relaxed, Supernet
+from .base import Relaxed
 from .gumbel import HardGumbel, SoftGumbel, Temperature
 from .reinforce import Sampled
 from .single_path import OnePath
+from .softmax import Supernet
 
 
 def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None = None) -> Relaxed:
@@ -37,4 +38,4 @@ def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None =
             assert_never(never)
 
 
-__all__ = ["HardGumbel", "OnePath", "Relaxed", "Sampled", "SoftGumbel", "Temperature", "relaxed"]
+__all__ = ["HardGumbel", "OnePath", "Relaxed", "Sampled", "SoftGumbel", "Supernet", "Temperature", "relaxed"]

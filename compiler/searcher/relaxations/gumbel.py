@@ -24,9 +24,10 @@ from compiler.ir.graph import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.sections import Derivation, Schedule
 
-from .base import Supernet, mixing, one_hot
 from .draws import Logits, noise
 from .single_path import OnePath
+from .softmax import Supernet
+from .weights import mixing, one_hot
 
 
 class Temperature:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compiler.backend.lowering.fx import attribute, tree
+from compiler.backend.lowering.names import attribute, tree
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
 from compiler.derivation.selected_steps import Dims, Path, Paths, Step, bounds

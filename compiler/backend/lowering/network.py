@@ -1,0 +1,123 @@
+"""A network lowered for a target: its passes, its modules, what a step will cost, and the discrete `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from torch import Tensor, fx, nn
+
+from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
+from compiler.backend.passes.estimate import Estimate, estimate
+from compiler.backend.torch_modules.modules import DropPath
+from compiler.elaborate import Elaborated
+
+from .build import build_modules
+from .fx import lower
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A lowered network, the target that it was lowered for, and what a step of one image costs there."""
+
+    network: fx.GraphModule
+    target: Target
+    estimate: Estimate
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Options of the target that cannot be honoured, a sentence each."""
+        found = (over_budget(self.estimate, self.target), compiling_is_slow(self.target))
+        return tuple(warning for warning in found if warning is not None)
+
+
+def lowered(space: Elaborated, passes: Iterable[Pass] | None = None, target: Target | None = None) -> Lowered:
+    """Lower a network after the given passes, or those of the target; its weights start the same for all.
+
+    Args:
+        space: an elaborated network, with or without choices.
+        passes: what is done to the graph; `(FLATTEN,)` for the naive lowering, None for what the target asks for.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+
+    Raises:
+        LoweringError: where a width is still open, or an operation is not known.
+    """
+    target = target or Target.on()
+    flat = FLATTEN.run(space.block.graph)
+    if passes is None:
+        graph = optimised(flat, target)
+    else:
+        graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
+    network = lower(graph, space.decisions, drop_path=target.drop_path, modules=build_modules(flat))
+    if target.compiled:
+        # Small cells are bound by launches on a GPU, which its graphs save.
+        network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
+    return Lowered(network, target, estimate(graph, target.machine))
+
+
+def over_budget(costs: Estimate, target: Target) -> str | None:
+    """The warning that a step takes more memory than the target's budget; None where it fits, or there is no budget.
+
+    ``costs`` are those of one image.
+    """
+    held = costs.held * target.batch
+    if target.memory_budget is None or held <= target.memory_budget:
+        return None
+    found, wanted = (f"{size / 2**20:,.0f} MiB" for size in (held, target.memory_budget))
+    return (
+        f"activations of {target.batch} images take about {found}, over the memory budget of {wanted}: use fewer images"
+    )
+
+
+def compiling_is_slow(target: Target) -> str | None:
+    """The warning that `torch.compile` does not pay on the target; None where it does, or is not asked for."""
+    if target.compiled and target.machine is not CUDA:
+        return "torch.compile takes minutes on the CPU, and steps are slower after it: leave `--compile` out"
+    return None
+
+
+class Network(nn.Module):
+    """A discrete network: images (n, c, h, w) to logits (n, classes), in training a pair with the auxiliary ones.
+
+    Args:
+        space: an elaborated network without choices.
+        passes: what is done to the graph before lowering; None for what the target asks for.
+        training_only: whether what only a training needs is kept: dropped paths, the auxiliary head.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+
+    Raises:
+        ValueError: the network still has choices.
+    """
+
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        *,
+        training_only: bool = True,
+        target: Target | None = None,
+    ) -> None:
+        super().__init__()
+        if space.is_space:
+            raise ValueError(f"'{space.name}' still has choices; search it, or give an architecture")
+        self.has_aux = space.block.graph.aux is not None and training_only
+        made = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
+        self.network, self.warnings = made.network, made.warnings
+
+    @property
+    def module(self) -> nn.Module:
+        """The network to call."""
+        return self
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (n, classes); in training, where there is an auxiliary head, a pair with its logits."""
+        result: Tensor | tuple[Tensor, Tensor] = self.network(images)
+        if isinstance(result, tuple) and not self.training:
+            return result[0]
+        return result
+
+    def set_drop_path(self, rate: float) -> None:
+        """Set the probability with which each path of a sample is dropped in training."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.rate = rate

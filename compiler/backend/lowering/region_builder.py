@@ -1,0 +1,266 @@
+"""The module of a region: its own nodes as code, the regions inside it as modules."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import fx, nn
+
+from compiler.backend.fused.modules import WeightedSum, WeightedSums
+from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
+from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
+from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Share, SpaceGraph, Sum, Sums, Term, Weigh
+from compiler.ir.primitives import spec_of
+from compiler.ir.undecided import Var
+from compiler.util.errors import LoweringError
+
+from .build import build_node, build_part, implementation
+from .names import WEIGHTS, attribute, identifier, module_path, tree
+from .regions import Region, in_order
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """What all regions of a network are lowered from; ``readers`` are the nodes that read each node."""
+
+    graph: SpaceGraph
+    decisions: Mapping[str, Decision]
+    drop_path: bool
+    modules: Mapping[str, nn.Module]
+    readers: Mapping[int, frozenset[int]]
+
+    @classmethod
+    def of(
+        cls, graph: SpaceGraph, decisions: Mapping[str, Decision], drop_path: bool, modules: Mapping[str, nn.Module]
+    ) -> Lowering:
+        """The lowering of a flat graph; arguments as those of `lower`."""
+        readers: dict[int, set[int]] = {}
+        for index, _ in graph.order():
+            for source in graph.sources(index):
+                readers.setdefault(source, set()).add(index)
+        frozen = {source: frozenset(found) for source, found in readers.items()}
+        return cls(graph, decisions, drop_path, modules, frozen)
+
+    # ------------------------------------------------------------ what crosses a border
+
+    def inputs(self, members: set[int]) -> list[int]:
+        """The nodes outside that some nodes read, in order."""
+        return sorted({source for member in members for source in self.graph.sources(member)} - members)
+
+    def outputs(self, members: set[int]) -> list[int]:
+        """Those of some nodes that others read, or that are outputs of the network, in order."""
+        ends = set(self.graph.outputs)
+        return sorted(m for m in members if m in ends or not self.readers.get(m, frozenset()) <= members)
+
+    def reads_weights(self, members: set[int]) -> bool:
+        """Whether some of the nodes need the weights of choices."""
+        return any(self._reads_weights(self.graph.node(member)) for member in members)
+
+    def _reads_weights(self, node: Node) -> bool:
+        match node.payload:
+            case Mix():
+                return True
+            case Weigh(decision=decision):
+                return not self.decisions[decision].candidates
+            case Sum(terms=terms):
+                return any(self.factors(term.weight) for term in terms)
+            case Sums(sums=sums):
+                return any(self.factors(term.weight) for total in sums for term in total.terms)
+        return self.masking_width(node) is not None
+
+    def masking_width(self, node: Node) -> Var | None:
+        """The undecided width that masks a node's output."""
+        if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
+            spec = spec_of(node.payload)
+            return node.shape.c if spec is not None and spec.fills else None
+        return None
+
+    def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
+        """Without those that are 1: a menu weighs its items itself."""
+        return tuple(f for f in weight if isinstance(f, Share) or not self.decisions[f.decision].candidates)
+
+
+class RegionBuilder:
+    """Builds the module of one region.
+
+    Args:
+        lowering: the network that the region is of.
+        region: the region.
+    """
+
+    def __init__(self, lowering: Lowering, region: Region) -> None:
+        self.lowering, self.region = lowering, region
+        self.source = lowering.graph
+        self.graph = fx.Graph()
+        self.modules: dict[str, nn.Module] = {}
+        self.values: dict[int, fx.Node] = {}
+        """The fx node of each node of the space's graph that is known here."""
+        self.weights: fx.Node | None = None
+        """The mapping from decision path to weights, where the region needs it."""
+
+    def build(self) -> fx.GraphModule:
+        """The module of the region.
+
+        Raises:
+            LoweringError: where a width is still open, or an operation is not known.
+        """
+        members, is_network = self.region.nodes(), not self.region.scope
+        self._placeholders(self.source.inputs if is_network else self.lowering.inputs(members))
+        if self.lowering.reads_weights(members):
+            self.weights = self.graph.placeholder(WEIGHTS)
+        for item in in_order(self.region, self.source):
+            if isinstance(item, Region):
+                self._call(item)
+            elif not isinstance(self.source.node(item).payload, Input):
+                self.values[item] = self._node(item)
+        ends = self.source.outputs if is_network else self.lowering.outputs(members)
+        results = tuple(self.values[index] for index in ends)
+        self.graph.output(results[0] if len(results) == 1 else results)
+        name = "Network" if is_network else re.sub(r"\W", "_", self.region.scope[-1])
+        module = fx.GraphModule(tree(self.modules), self.graph, name)
+        module.graph.lint()
+        return module
+
+    def _placeholders(self, inputs: Sequence[int]) -> None:
+        """The arguments of the module: what the region reads."""
+        taken: set[str] = set()
+        for index in inputs:
+            name = self._identifier(self.source.node(index))
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            self.values[index] = self.graph.placeholder(name)
+
+    def _call(self, inner: Region) -> None:
+        """The call of a region inside."""
+        members = inner.nodes()
+        self.modules[inner.name] = RegionBuilder(self.lowering, inner).build()
+        arguments = [self.values[index] for index in self.lowering.inputs(members)]
+        if self.lowering.reads_weights(members):
+            arguments.append(self._all_weights)
+        made = self.graph.call_module(inner.name, tuple(arguments))
+        ends = self.lowering.outputs(members)
+        if len(ends) == 1:
+            made._rename(identifier(inner.name))
+            self.values[ends[0]] = made
+            return
+        for position, index in enumerate(ends):
+            self.values[index] = self.graph.call_function(operator.getitem, (made, position))
+
+    # ------------------------------------------------------------ nodes
+
+    def _node(self, index: int) -> fx.Node:
+        node = self.source.node(index)
+        sources = [self.values[source] for source in self.source.sources(index)]
+        match node.payload:
+            case Mix(decisions=decisions, rows=rows):
+                share = self._row_weights(decisions, rows)
+                return self._named(self.graph.call_function(weighted_sum, (share, sources)), node)
+            case Weigh(decision=decision, index=position):
+                if self.lowering.decisions[decision].candidates:
+                    return sources[0]
+                one = self.graph.call_function(operator.getitem, (self._weights_of(decision), position))
+                return self._named(self.graph.call_function(operator.mul, (one, sources[0])), node)
+            case Sum() as total:
+                return self._sums(index, node, (total,))
+            case Sums(sums=sums):
+                return self._sums(index, node, sums)
+            case Item(index=position):
+                return self._named(self.graph.call_function(operator.getitem, (sources[0], position)), node)
+            case Prim(name="drop_path") if not self.lowering.drop_path:
+                return sources[0]
+            case Prim() as prim:
+                return self._masked(self._primitive(index, node, prim, sources), node)
+        raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
+
+    def _primitive(self, index: int, node: Node, prim: Prim, sources: Sequence[fx.Node]) -> fx.Node:
+        emitted = implementation(node, prim).emit(self.graph, sources)
+        if emitted is not None:
+            return emitted if emitted in sources else self._named(emitted, node)
+        target = self._attribute(node)
+        self.modules[target] = self.lowering.modules.get(node.name) or build_node(self.source, index)
+        return self._named(self.graph.call_module(target, tuple(sources)), node)
+
+    def _masked(self, made: fx.Node, node: Node) -> fx.Node:
+        """A value whose channels beyond an undecided width are masked."""
+        width = self.lowering.masking_width(node)
+        if width is None:
+            return made
+        share = self._joint_weights(width.decisions)
+        return self.graph.call_function(masked, (made, share, tuple(int(v) for v in width.values)))
+
+    def _sums(self, index: int, node: Node, sums: Sequence[Sum]) -> fx.Node:
+        """Sums of terms: a module without parameters, called with those that stayed at their own names."""
+        pending = list(self.source.sources(index))
+        distinct = list(dict.fromkeys(pending))
+        plans: list[SumPlan] = []
+        terms: list[Term] = []
+        for total in sums:
+            kept = [replace(term, weight=self.lowering.factors(term.weight)) for term in total.terms]
+            of, pending = pending[: len(kept)], pending[len(kept) :]
+            plans.append(plan_of(replace(total, terms=tuple(kept)), of, distinct, terms))
+            terms += kept
+        vectors: dict[tuple[str, ...], fx.Node] = {}
+        for factor in (factor for term in terms for factor in term.weight):
+            decisions = (factor.decision,) if isinstance(factor, Weigh) else factor.decisions
+            if decisions not in vectors:
+                vectors[decisions] = self._joint_weights(decisions)
+        parts: list[fx.Node] = []
+        for part in (part for term in terms for part in term.parts):
+            target = module_path(self.region.scope, part.scope, part.name)
+            self.modules[target] = self.lowering.modules.get(part.name) or build_part(part)
+            parts.append(self.graph.get_attr(target))
+        name = self._attribute(node)
+        while name in self.modules:
+            name += "_"
+        weights = weight_plan(terms, list(vectors), self.lowering.decisions)
+        self.modules[name] = (WeightedSum if isinstance(node.payload, Sum) else WeightedSums)(plans, weights)
+        read = [self.values[source] for source in distinct]
+        return self._named(self.graph.call_module(name, (list(vectors.values()), read, parts)), node)
+
+    # ------------------------------------------------------------ weights of choices
+
+    @property
+    def _all_weights(self) -> fx.Node:
+        assert self.weights is not None, "`reads_weights` says that the region needs them"
+        return self.weights
+
+    def _weights_of(self, decision: str) -> fx.Node:
+        return self.graph.call_function(operator.getitem, (self._all_weights, decision))
+
+    def _joint_weights(self, decisions: Sequence[str]) -> fx.Node:
+        """The weights of the joint assignments of some decisions."""
+        single = [self._weights_of(decision) for decision in decisions]
+        return single[0] if len(single) == 1 else self.graph.call_function(joint, (single,))
+
+    def _row_weights(self, decisions: tuple[str, ...], rows: tuple[tuple[tuple[int, ...], ...], ...]) -> fx.Node:
+        """One weight per input of a mix."""
+        every = self._joint_weights(decisions)
+        sizes = [len(self.lowering.decisions[decision].items) for decision in decisions]
+        flat = [[place_of(assignment, sizes) for assignment in row] for row in rows]
+        total = math.prod(sizes)
+        if flat == [[i] for i in range(total)]:
+            return every
+        if all(len(row) == 1 for row in flat):
+            kept = [row[0] for row in flat]
+            if kept == list(range(kept[0], total)):
+                return self.graph.call_function(operator.getitem, (every, slice(kept[0], None)))
+            return self.graph.call_function(operator.getitem, (every, kept))
+        return self.graph.call_function(row_sums, (every, flat))
+
+    # ------------------------------------------------------------ names
+
+    def _identifier(self, node: Node) -> str:
+        return identifier(node.name.removeprefix(self.region.inner))
+
+    def _attribute(self, node: Node) -> str:
+        return attribute(node.name.removeprefix(self.region.inner))
+
+    def _named(self, made: fx.Node, node: Node) -> fx.Node:
+        """The value under a name that a reader recognises."""
+        made._rename(self._identifier(node))
+        return made

@@ -1,0 +1,46 @@
+"""The weights of the items of decisions: those of alphas, and those of an architecture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, special
+
+from compiler.derivation.strongest import Decisions
+from compiler.ir.graph import Decision, DecisionKind
+
+
+def mixing(decision: Decision, alpha: Tensor) -> Tensor:
+    """The weights of a decision's items, (items): softmax; k times softmax for a pick of k; sigmoid for a pick of any.
+
+    Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2.
+    """
+    match decision.kind:
+        case DecisionKind.ANY:
+            return alpha.sigmoid()
+        case DecisionKind.PICK:
+            return decision.take * alpha.softmax(0)
+    return alpha.softmax(0)
+
+
+def one_hot(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, Tensor]:
+    """Mixing weights that select an architecture: one for what is chosen, zero elsewhere and on edges not picked."""
+    weights: dict[str, Tensor] = {}
+    for path, decision in decisions.items():
+        weights[path] = torch.zeros(len(decision.items))
+        weights[path][list(chosen[path])] = 1.0
+    for path, decision in decisions.items():
+        for index, candidate in enumerate(decision.candidates):
+            if index not in chosen[path] and candidate is not None:
+                weights[candidate] = torch.zeros_like(weights[candidate])
+    return weights
+
+
+def entropy(decision: Decision, alpha: Tensor) -> float:
+    """The entropy of a decision as a share of the largest possible: between 0 (decided) and 1 (undecided)."""
+    if decision.kind is DecisionKind.ANY:
+        p = alpha.sigmoid()
+        return float((special.entr(p) + special.entr(1 - p)).mean() / math.log(2))
+    return float(special.entr(alpha.softmax(0)).sum() / math.log(len(alpha))) if len(alpha) > 1 else 0.0
