@@ -103,10 +103,10 @@ def measure(supernet: OnePath, seed: int, batch: int, rounds: int, device: torch
 
     def drawn() -> Tensor:
         torch.manual_seed(seed)
-        supernet.operations.cached.clear()
+        supernet.operations.forget()
         started = now(device)
         chosen = supernet.draw(supernet.logits()).chosen
-        supernet.operations.calls(chosen)
+        supernet.operations.program(chosen)
         drawing.append(now(device) - started)
         return supernet(images, chosen)
 

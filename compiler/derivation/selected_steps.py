@@ -1,10 +1,10 @@
 """One architecture of a space, read off its graph: what runs once every decision is made. No torch.
 
-The graph of a space holds every candidate of every choice. Walking back from the output with the decisions at hand
-meets only what was decided for, so an architecture costs time in proportion to its own size. What is undecided in the
+The graph of a space holds every candidate of every choice. Walking back from the output with the decisions
+meets only what was chosen, so an architecture costs time in proportion to its own size. What is undecided in the
 graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
-Nothing comes of nothing: what a pick of any number leaves without a source does not exist, as in
-`compiler.derivation.presence`.
+An operation with a missing input is missing, and sums and concatenations skip missing inputs, as in
+`compiler.derivation.presence`: a pick of any number may leave a line without a source.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .strongest import Decisions
 Dims = tuple[int, ...]
 
 
-class Nothing(Exception):
+class NothingSelectedError(Exception):
     """The decisions select no network: its output takes none of what it could, or its open widths have no solution."""
 
 
 @dataclass(frozen=True)
-class Step:
+class SelectedStep:
     """A primitive of an architecture, or a choice that was made; ``sources`` are indices of earlier steps.
 
     ``index`` and ``name`` are the node's in the flat graph of the space. The parameters of a primitive are settled, as
@@ -48,10 +48,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Path:
+class SelectedPath:
     """An architecture: its steps, sources first and the output last, and the decisions that it depends on."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SelectedStep, ...]
     used: frozenset[str]
 
     @cached_property
@@ -65,7 +65,8 @@ class Path:
         return sum(_spec(p).macs(p.values, s.inputs, s.shape) for s, p in self.primitives)
 
     @property
-    def primitives(self) -> list[tuple[Step, Prim]]:
+    def primitives(self) -> list[tuple[SelectedStep, Prim]]:
+        """The steps that are primitives, with these."""
         return [(step, step.payload) for step in self.steps if isinstance(step.payload, Prim)]
 
     def edges(self, copy: str, decisions: Mapping[str, Decision]) -> int:
@@ -102,7 +103,7 @@ class Paths:
         self.undecided = [self._is_undecided(index) for index in range(len(self.nodes))]
         self.may_lack = any(decision.kind is DecisionKind.ANY for decision in decisions.values())
         self.is_open = any(isinstance(dim, Open) for node in self.nodes for dim in node.shape.dims)
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[int, SelectedStep] = {}
         self._rows: dict[int, dict[tuple[int, ...], int]] = {}
 
     def _is_undecided(self, index: int) -> bool:
@@ -113,21 +114,21 @@ class Paths:
 
     # ------------------------------------------------------------ what runs
 
-    def path(self, chosen: Decisions) -> Path:
+    def path(self, chosen: Decisions) -> SelectedPath:
         """The architecture of some decisions.
 
         Raises:
-            Nothing: they leave nothing of it.
+            NothingSelectedError: they leave nothing of it.
         """
         taken = self._taken(chosen)
-        self._present(taken)
+        self._drop_missing(taken)
         widths = self._widths(taken, chosen) if self.is_open else {}
         used: set[str] = set()
         steps = []
         for index in sorted(taken):
             used.update(self._reads(index))
             steps.append(self._step(index, taken[index], chosen, widths))
-        return Path(tuple(steps), frozenset(used))
+        return SelectedPath(tuple(steps), frozenset(used))
 
     def _taken(self, chosen: Decisions) -> dict[int, tuple[int, ...]]:
         """What the output reaches through what was chosen, each with the sources that it reads."""
@@ -163,7 +164,7 @@ class Paths:
             self._rows[index] = {assignment: slot for slot, row in enumerate(payload.rows) for assignment in row}
         return self._rows[index]
 
-    def _present(self, taken: dict[int, tuple[int, ...]]) -> None:
+    def _drop_missing(self, taken: dict[int, tuple[int, ...]]) -> None:
         """Leave out what does not exist, and zeros where they are added to something; then what nothing reads."""
         gone: set[int] = set()
         zero: set[int] = set()
@@ -171,19 +172,19 @@ class Paths:
         for index in sorted(taken):
             payload, sources = self.nodes[index].payload, taken[index]
             gathers = isinstance(payload, Prim) and payload.name in ("add", "concat")
-            there = tuple(source for source in sources if source not in gone)
-            if (gathers and not there) or (not gathers and len(there) < len(sources)):
+            present = tuple(source for source in sources if source not in gone)
+            if (gathers and not present) or (not gathers and len(present) < len(sources)):
                 gone.add(index)
             elif isinstance(payload, Prim) and payload.name == "zero":
                 zero.add(index)
             elif zero and (isinstance(payload, Mix | Weigh) or (gathers and payload.name == "add")):  # type: ignore[union-attr]
-                there = tuple(source for source in there if source not in zero) or there[:1]
-                if there[0] in zero:
+                present = tuple(source for source in present if source not in zero) or present[:1]
+                if present[0] in zero:
                     zero.add(index)
-            changed |= len(there) < len(sources)
-            taken[index] = there
+            changed |= len(present) < len(sources)
+            taken[index] = present
         if self.output in gone:
-            raise Nothing("the output takes none of what it could")
+            raise NothingSelectedError("the output takes none of what it could")
         if changed:
             needed = {self.output}
             for index in sorted(taken, reverse=True):
@@ -209,7 +210,7 @@ class Paths:
 
     # ------------------------------------------------------------ parameters and shapes
 
-    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> Step:
+    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> SelectedStep:
         known = self._steps.get(index)
         if known is not None and known.sources == sources:
             return known
@@ -221,7 +222,7 @@ class Paths:
         undecided = self.undecided[index]
         if isinstance(payload, Prim) and undecided:
             payload = replace(payload, attrs=tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
-        step = Step(index, node.name, payload, sources, inputs, shape, undecided)
+        step = SelectedStep(index, node.name, payload, sources, inputs, shape, undecided)
         if not undecided:
             self._steps[index] = step
         return step
@@ -246,7 +247,7 @@ class Paths:
         try:
             return solve(Block("network", "network", None, graph))
         except Fault as fault:
-            raise Nothing(fault.diagnostic.message) from None
+            raise NothingSelectedError(fault.diagnostic.message) from None
 
 
 def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any:
@@ -257,7 +258,7 @@ def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any
 
 
 def bounds(graph: SpaceGraph) -> dict[Open, int]:
-    """The most that each open width of a flat graph can be: as many channels as its readers bear."""
+    """The most channels that each open width of a flat graph can have: as many as its readers take."""
     found: dict[Open, int] = {}
 
     def known(width: Extent) -> int | None:

@@ -22,7 +22,7 @@ from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Prim, SpaceGraph
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
-from compiler.searcher.relaxations.path_fusion import Chain
+from compiler.searcher.relaxations.path_fusion import FusedSum
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.sections import Constant
@@ -200,7 +200,7 @@ def test_chains_are_what_their_operations_are(name, train):
             with nullcontext() if with_kernel else no_kernel():
                 output = one(x, chosen)
                 output.square().sum().backward()
-            chains += [call.run for call in one.operations.calls(chosen)[1] if isinstance(call.run, Chain)]
+            chains += [call.run for call in one.operations.program(chosen).calls if isinstance(call.run, FusedSum)]
         gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
         found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
     steps = [chain.plan.terms for chain in chains]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from compiler.ir.graph import Node, SpaceGraph, Term, Weigh
 
-from .rebuild import is_image, rebuild
-from .sums import Deeper, inlined, take_in, taker, terms_of
+from .patterns import is_image
+from .rebuild import rebuild
+from .sums import Terms, inlined, take_in, taker, terms_of
 
 
 def accumulate(graph: SpaceGraph) -> SpaceGraph:
@@ -17,8 +18,8 @@ def accumulate(graph: SpaceGraph) -> SpaceGraph:
         if terms is None or isinstance(node.payload, Weigh) or not is_image(node):
             return None
 
-        def inner(source: Node, term: Term, index: int) -> Deeper | None:
-            return inlined(term, index, result) if may_take(source, node) else None
+        def inner(term: Term, index: int) -> Terms | None:
+            return inlined(term, index, result) if may_take(result.node(index), node) else None
 
         return take_in(node, terms, sources, result, inner)
 

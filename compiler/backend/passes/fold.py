@@ -7,46 +7,32 @@ and convolutions whose images are joined before the norm are terms of some chann
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Columns, Node, SpaceGraph, Sum, Term
 
-from .rebuild import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
-from .sums import Deeper, MayTake, inlined, take_in, taker
+from .patterns import NORM, RELU, Pattern, Role, Rule, folding_rules, only_a_norm, projection, role_of
+from .rebuild import part_of, reader_counts, rebuild
+from .sums import Terms, extended, inlined, take_in, taker
 from .target import Target
-
-WIDEST = 1.0
-"""Up to how many input channels per output channel the covariance of the input is cheaper than the output itself.
-
-It is what torch takes the norm of a projection by; the kernel takes it of the output.
-"""
 
 
 def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take norms, and pointwise convolutions with their norms, into sums."""
-    may_take, for_relu = taker(graph), _only_for_a_relu(graph)
+    may_take, for_relu, rules = taker(graph), _only_for_a_relu(graph), folding_rules(target)
+    joins = projection(target) if target.machine.kernel else None
     at = {node.name: index for index, node in graph.order()}
 
     def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
-        def inner(source: Node, term: Term, index: int) -> Deeper | None:
-            if not may_take(source, node):
-                return None
-            if term.is_plain and is_norm(source):
-                return (replace(term, norm=part_of(result, index)),), result.sources(index)
-            if term == Term(term.weight, norm=term.norm):
-                projected = _projected(term, index, result, target, may_take, node)
-                if projected is not None:
-                    return projected
-            return inlined(term, index, result)
-
-        if isinstance(node.payload, Sum):
-            return take_in(node, node.payload.terms, sources, result, inner)
-        if not is_norm(node) or node.name in for_relu:
+        is_sum = isinstance(node.payload, Sum)
+        if not is_sum and (node.name in for_relu or not NORM.matches(graph, at[node.name])):
             return None
+        folding = _Folding(result, rules, joins, lambda source: may_take(source, node))
+        if isinstance(node.payload, Sum):
+            return take_in(node, node.payload.terms, sources, result, folding.deeper)
         term = Term(norm=part_of(graph, at[node.name]))
-        projected = None
-        if may_take(result.node(sources[0]), node):
-            projected = _projected(term, sources[0], result, target, may_take, node)
+        projected = folding.projected(term, sources[0])
         if projected is None and target.machine.kernel:
             projected = (term,), sources
         return None if projected is None else result.add(replace(node, payload=Sum(projected[0])), projected[1])
@@ -54,25 +40,44 @@ def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
     return rebuild(graph, visit)
 
 
-def _projected(
-    term: Term, index: int, result: SpaceGraph, target: Target, may_take: MayTake, reader: Node
-) -> Deeper | None:
-    """What becomes of a term of a norm or nothing that reads a projection, or several whose images are joined."""
-    source, below = result.node(index), result.sources(index)
-    if is_projection(source, target):
-        if not (target.machine.kernel or pays(source, result.node(below[0]))):
+@dataclass(frozen=True)
+class _Folding:
+    """What the terms of one node of a new graph take in.
+
+    ``joins`` are the projections whose joined images become terms of some channels each, None for none; ``may_take``
+    says whether the node may compute another along.
+    """
+
+    graph: SpaceGraph
+    rules: tuple[Rule, ...]
+    joins: Pattern | None
+    may_take: Callable[[Node], bool]
+
+    def deeper(self, term: Term, index: int) -> Terms | None:
+        """What becomes of a term that reads a node."""
+        if not self.may_take(self.graph.node(index)):
             return None
-        return (replace(term, projection=part_of(result, index)),), below
-    is_joined = isinstance(source.payload, Prim) and source.payload.name == "concat" and target.machine.kernel
-    nodes = [result.node(each) for each in below]
-    if not is_joined or not all(is_projection(node, target) and may_take(node, reader) for node in nodes):
-        return None
-    terms, first = [], 0
-    for each, node in zip(below, nodes, strict=True):
-        columns = Columns(first, node.shape.largest[0], source.shape.largest[0])
-        terms.append(replace(term, projection=part_of(result, each), columns=columns))
-        first += columns.count
-    return tuple(terms), tuple(result.sources(each)[0] for each in below)
+        return self.projected(term, index) or inlined(term, index, self.graph)
+
+    def projected(self, term: Term, index: int) -> Terms | None:
+        """What becomes of a term that reads a norm or a projection, or several whose images are joined."""
+        return extended(term, index, self.rules, self.graph, self.may_take) or self.joined(term, index)
+
+    def joined(self, term: Term, index: int) -> Terms | None:
+        """What becomes of a term of a norm or nothing that reads the joined images of projections: a term for each."""
+        joins, source, below = self.joins, self.graph.node(index), self.graph.sources(index)
+        if joins is None or role_of(source) is not Role.JOIN or not self.may_take(source):
+            return None
+        if not only_a_norm(term) or not all(
+            joins.matches(self.graph, each) and self.may_take(self.graph.node(each)) for each in below
+        ):
+            return None
+        terms, first = [], 0
+        for each in below:
+            columns = Columns(first, self.graph.node(each).shape.largest[0], source.shape.largest[0])
+            terms.append(replace(term, projection=part_of(self.graph, each), columns=columns))
+            first += columns.count
+        return tuple(terms), tuple(self.graph.sources(each)[0] for each in below)
 
 
 def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
@@ -85,10 +90,5 @@ def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
     return {
         graph.node(source).name
         for source, found in readers.items()
-        if counts[source] == 1 and is_relu(graph.node(found[0])) and counts[found[0]] == 1
+        if counts[source] == 1 and RELU.matches(graph, found[0]) and counts[found[0]] == 1
     }
-
-
-def pays(projection: Node, source: Node) -> bool:
-    """Whether the covariance of what a projection reads costs less than its output."""
-    return source.shape.largest[0] <= WIDEST * projection.shape.largest[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from compiler.ir.graph import Input, Node, Prim, SpaceGraph
 
-from .rebuild import is_image, rebuild
+from .patterns import is_image
+from .rebuild import rebuild
 
 
 def layout(graph: SpaceGraph) -> SpaceGraph:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from compiler.ir.graph import Node, Part, Prim, SpaceGraph
 
-from .target import Target
-
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
 
@@ -65,50 +63,3 @@ def reader_counts(graph: SpaceGraph) -> dict[int, int]:
     for index in graph.outputs:
         counts[index] += 1
     return counts
-
-
-def is_image(node: Node) -> bool:
-    """Whether a node is a tensor of decided channels, height and width."""
-    return len(node.shape.dims) == 3 and all(isinstance(dim, int) for dim in node.shape.dims)
-
-
-def is_norm(node: Node) -> bool:
-    """Whether a node is a batch norm."""
-    return isinstance(node.payload, Prim) and node.payload.name == "batch_norm" and is_image(node)
-
-
-def is_relu(node: Node) -> bool:
-    """Whether a node is a ReLU of an image."""
-    return isinstance(node.payload, Prim) and node.payload.name == "relu" and is_image(node)
-
-
-def is_projection(node: Node, target: Target) -> bool:
-    """Whether a node is a pointwise convolution: a matrix on the channels of all pixels, or of some for the kernel."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
-        return False
-    values = node.payload.values
-    is_pointwise = (values["k"], values["groups"], values["bias"], values["pad"]) == (1, 1, False, 0)
-    return is_pointwise and values["stride"] in ((1, 2) if target.machine.kernel else (1,))
-
-
-def is_crop(node: Node) -> bool:
-    """Whether a node leaves out as many rows at the top of an image as columns at the left."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "crop" or not is_image(node):
-        return False
-    return bool(node.payload.values["top"] == node.payload.values["left"])
-
-
-def is_filter(node: Node, source: Node) -> bool:
-    """Whether a node is a depthwise convolution: an image filtered channel by channel."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
-        return False
-    values, width = node.payload.values, source.shape.c
-    return values["groups"] == values["c"] == width and not values["bias"] and values["k"] != 1
-
-
-def is_pool(node: Node) -> bool:
-    """Whether a node is a 3x3 pool of an image, as the kernel has them."""
-    if not isinstance(node.payload, Prim) or node.payload.name not in ("max_pool", "avg_pool") or not is_image(node):
-        return False
-    values = node.payload.values
-    return values["k"] == 3 and values["stride"] in (1, 2) and values["pad"] == 1

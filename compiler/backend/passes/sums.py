@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.ir.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.ir.graph import Mix, Node, Share, SpaceGraph, Sum, Term, Weigh
 
+from .patterns import Role, Rule, role_of
 from .rebuild import reader_counts
 
 MayTake = Callable[[Node, Node], bool]
 """Whether a sum, the second node, may compute the first along."""
 
-Deeper: TypeAlias = "tuple[tuple[Term, ...], tuple[int, ...]]"
+Terms: TypeAlias = "tuple[tuple[Term, ...], tuple[int, ...]]"
 """Terms with their sources."""
 
 
@@ -28,12 +29,21 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
     match node.payload:
         case Mix(decisions=decisions, rows=rows):
             return tuple(Term((Share(decisions, row),)) for row in rows)
-        case Prim(name="add"):
-            return (Term(),) * count
         case Weigh() as factor:
             return (Term((factor,)),)
         case Sum(terms=terms):
             return terms
+    return (Term(),) * count if role_of(node) is Role.ADD else None
+
+
+def extended(
+    term: Term, index: int, rules: Iterable[Rule], graph: SpaceGraph, may_take: Callable[[Node], bool]
+) -> Terms | None:
+    """A term with what it reads, a node of a graph, by the first rule that is about it; None where none is."""
+    for rule in rules:
+        found = rule.apply(term, index, graph, may_take)
+        if found is not None:
+            return (found[0],), (found[1],)
     return None
 
 
@@ -42,14 +52,14 @@ def take_in(
     terms: tuple[Term, ...],
     sources: tuple[int, ...],
     result: SpaceGraph,
-    inner: Callable[[Node, Term, int], Deeper | None],
+    inner: Callable[[Term, int], Terms | None],
 ) -> int:
     """Add a node to ``result`` as a sum, whose terms ``inner`` may replace by others of other sources, repeatedly."""
     pending = list(zip(terms, sources, strict=True))[::-1]
     flat: list[tuple[Term, int]] = []
     while pending:
         term, source = pending.pop()
-        deeper = inner(result.node(source), term, source)
+        deeper = inner(term, source)
         if deeper is None:
             flat.append((term, source))
         else:
@@ -58,7 +68,7 @@ def take_in(
     return result.add(replace(node, payload=payload), tuple(source for _, source in flat))
 
 
-def inlined(term: Term, source: int, result: SpaceGraph) -> Deeper | None:
+def inlined(term: Term, source: int, result: SpaceGraph) -> Terms | None:
     """The terms of a sum or of a weighed candidate, for a plain term that reads it."""
     node, deeper = result.node(source), result.sources(source)
     terms = terms_of(node, len(deeper)) if isinstance(node.payload, Sum | Weigh) and term.is_plain else None

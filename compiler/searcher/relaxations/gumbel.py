@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from compiler.backend.passes import Target
 from compiler.backend.torch_modules.modules import joint
-from compiler.derivation.selected_steps import Step
+from compiler.derivation.selected_steps import SelectedStep
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Mix, Weigh
@@ -123,7 +123,7 @@ class _Weights:
         self.weights, self.paths = weights, relaxed.operations.paths
         self.known: dict[object, Tensor] = {}
 
-    def __call__(self, step: Step, tensor: Tensor) -> Tensor:
+    def __call__(self, step: SelectedStep, tensor: Tensor) -> Tensor:
         match step.payload:
             case Weigh(decision=path) if self.paths.decisions[path].candidates:
                 return tensor

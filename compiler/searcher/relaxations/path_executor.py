@@ -11,27 +11,30 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
+from torch.func import functional_call
 
-from compiler.backend.lowering.names import attribute, tree
+from compiler.backend.lowering.names import node_path, tree
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
-from compiler.derivation.selected_steps import Dims, Path, Paths, Step, bounds
+from compiler.derivation.selected_steps import Dims, Paths, SelectedPath, SelectedStep, bounds
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
 from compiler.ir.primitives import Primitive, spec_of
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
 
-from .path_fusion import Call, chained
+from .path_fusion import Call, PathProgram, fused, graph_of
+
+Value = TypeVar("Value")
 
 CACHED = 64
-"""How many architectures are remembered as calls; to find those of another takes about a millisecond."""
+"""How many architectures are remembered as programs."""
 
-Weighed = Callable[[Step, Tensor], Tensor]
+Weighed = Callable[[SelectedStep, Tensor], Tensor]
 """What the tensor of a choice that was made, or of an undecided width, is passed through."""
 
 
@@ -44,6 +47,24 @@ class Built:
     attrs: Mapping[str, Any]
     inputs: tuple[Dims, ...]
     shape: Dims
+
+
+class Recent(Generic[Value]):
+    """The values of the last keys that were asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.values: OrderedDict[object, Value] = OrderedDict()
+
+    def get(self, key: object, make: Callable[[], Value]) -> Value:
+        """The value of a key, made where it is not remembered."""
+        if key in self.values:
+            self.values.move_to_end(key)
+        else:
+            self.values[key] = make()
+            if len(self.values) > self.size:
+                self.values.popitem(last=False)
+        return self.values[key]
 
 
 class Operations:
@@ -71,17 +92,19 @@ class Operations:
                 built = self._build(node, node.payload, index, widths)
                 if built is not None:
                     self.built[index] = built
-        names = {index: module_name(nodes[index]) for index in self.built}
+        names = {index: node_path(nodes[index]) for index in self.built}
         for members in alternatives(self.paths, decisions) if share else ():
             if (home := _home([self.built[member] for member in members])) is not None:
                 self.built.update(dict.fromkeys(members, home))
                 for member in members[1:]:
                     del names[member]
         self.module = tree({name: self.built[index].module for index, name in names.items()})
-        self.modules = {index: built.module for index, built in self.built.items()}
-        self.cached: OrderedDict[object, tuple[Path, tuple[Call, ...]]] = OrderedDict()
+        self.modules = {nodes[index].name: built.module for index, built in self.built.items()}
+        self.known_paths = Recent[SelectedPath](CACHED)
+        self.known_programs = Recent[PathProgram](CACHED)
 
     def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
+        """A primitive at its largest; None for one that is code."""
         spec = spec_of(prim)
         if spec is None:
             raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
@@ -103,16 +126,21 @@ class Operations:
     # ------------------------------------------------------------ running
 
     def __call__(self, images: Tensor, chosen: Decisions, weighed: Weighed | None = None) -> Tensor:
-        """The output of an architecture; with ``weighed``, every choice's tensor is passed through it.
+        """The logits of an architecture on images (n, c, h, w).
+
+        Args:
+            images: the batch.
+            chosen: the decisions of the architecture.
+            weighed: what the tensor of every choice is passed through.
 
         Raises:
-            Nothing: the decisions leave nothing of the network.
+            NothingSelectedError: the decisions leave nothing of the network.
         """
-        path, calls = self.calls(chosen, weighed is not None)
+        program = self.program(chosen, weighed is not None)
         if images.dim() == 4 and images.device.type == "cpu":
             images = images.contiguous(memory_format=torch.channels_last)  # what torch is fastest on there
-        values: dict[int, Tensor] = {step.index: images for step in path.steps if isinstance(step.payload, Input)}
-        for call in calls:
+        values: dict[int, Tensor] = dict.fromkeys(program.inputs, images)
+        for call in program.calls:
             if call.run is not None:
                 made = call.run(*[values[source] for source in call.sources])
             else:
@@ -121,25 +149,38 @@ class Operations:
             for slot in call.dead:
                 del values[slot]
             values[call.at] = made
-        return values[calls[-1].at] if calls else images
+        return values[program.output]
 
-    def calls(self, chosen: Decisions, weighed: bool = False) -> tuple[Path, tuple[Call, ...]]:
-        """An architecture, and the calls that compute it."""
+    def path(self, chosen: Decisions) -> SelectedPath:
+        """The architecture of some decisions.
+
+        Raises:
+            NothingSelectedError: they leave nothing of it.
+        """
+        return self.known_paths.get(tuple(chosen.values()), lambda: self.paths.path(chosen))
+
+    def program(self, chosen: Decisions, weighed: bool = False) -> PathProgram:
+        """The calls that compute an architecture; with ``weighed``, its choices are calls as well.
+
+        Raises:
+            NothingSelectedError: the decisions leave nothing of it.
+        """
         key = (weighed, *chosen.values())
-        found = self.cached.get(key)
-        if found is None:
-            path = self.paths.path(chosen)
-            calls = chained(list(self._calls(path, weighed)), self.paths.nodes, self.modules)
-            found = self.cached[key] = path, _with_ends(calls)
-            if len(self.cached) > CACHED:
-                self.cached.popitem(last=False)
-        else:
-            self.cached.move_to_end(key)
-        return found
+        return self.known_programs.get(key, lambda: self._program(self.path(chosen), weighed))
 
-    def _calls(self, path: Path, weighed: bool) -> Iterator[Call]:
-        """What to call in order; a slot is that of the step whose value it holds."""
+    def forget(self) -> None:
+        """Forget the paths and programs of earlier architectures, which changes no result."""
+        self.known_paths.values.clear()
+        self.known_programs.values.clear()
+
+    def _program(self, path: SelectedPath, weighed: bool) -> PathProgram:
         slot: dict[int, int] = {}
+        calls = dict(self._calls(path, weighed, slot))
+        inputs = [step.index for step in path.steps if isinstance(step.payload, Input)]
+        return fused(graph_of(calls, self.paths.nodes, inputs, slot[path.steps[-1].index]), calls, self.modules)
+
+    def _calls(self, path: SelectedPath, weighed: bool, slot: dict[int, int]) -> Iterator[tuple[str, Call]]:
+        """What to call in order, by name; ``slot`` gets the slot of each step, that of the step whose value it has."""
         for step in path.steps:
             sources = tuple(slot[source] for source in step.sources)
             slot[step.index] = step.index
@@ -147,78 +188,70 @@ class Operations:
                 case Input():
                     pass
                 case Mix() | Weigh() if weighed:
-                    yield Call(step.index, step, None, sources)
+                    yield step.name, Call(step.index, step, None, sources)
                 case Mix() | Weigh() | Prim(name="drop_path"):
                     slot[step.index] = sources[0]
                 case Prim() as prim:
                     spec = spec_of(prim)
                     assert spec is not None
-                    run = self._operation(step) if step.index in self.built else emitted(spec, len(sources))
-                    yield Call(step.index, step, run, sources)
+                    run = self._operation(step, prim) if step.index in self.built else emitted(spec, len(sources))
+                    yield step.name, Call(step.index, step, run, sources)
                     if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and spec.fills:
-                        yield Call(step.index, step, None, (step.index,))
+                        yield f"weight of {step.name}", Call(step.index, step, None, (step.index,))
 
-    def _operation(self, step: Step) -> Callable[..., Tensor]:
+    def _operation(self, step: SelectedStep, prim: Prim) -> Callable[..., Tensor]:
         """The module of a primitive, or a slice of it."""
         built = self.built[step.index]
-        assert isinstance(step.payload, Prim)
-        if (built.attrs, built.inputs, built.shape) == (step.payload.values, step.inputs, step.shape):
+        if (built.attrs, built.inputs, built.shape) == (prim.values, step.inputs, step.shape):
             return built.module
-        return _Slice(built, step.payload, step.inputs, step.shape)
+        return Slice.of(built, prim, step.inputs, step.shape)
 
 
-class _Slice:
-    """A smaller application of an operation: its module without tensors, given the parts of the large ones it uses."""
+@dataclass(frozen=True)
+class Slice:
+    """A smaller application of an operation: its module, called with the parts that it uses of the large tensors."""
 
-    def __init__(self, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> None:
-        self.built, self.attrs = built, prim.values
-        self.module, self.places = bare(prim, inputs, shape)
-        self.large = [built.module.get_submodule(place.name.rpartition(".")[0]) for place in self.places]
+    built: Built
+    attrs: Mapping[str, Any]
+    module: nn.Module
+    """As it would be built for the smaller application, its tensors without memory."""
+    tensors: tuple[tuple[str, nn.Module, str, Dims], ...]
+    """Of each parameter and buffer its name, the large module that has it, what that calls it, and the part's shape."""
+
+    @classmethod
+    def of(cls, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> Slice:
+        """The application of a primitive to inputs of some shapes, a slice of how it was built."""
+        module = shapes_only(prim, inputs, shape)
+        tensors = []
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            owner, _, leaf = name.rpartition(".")
+            tensors.append((name, built.module.get_submodule(owner), leaf, tuple(tensor.shape)))
+        return cls(built, prim.values, module, tuple(tensors))
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         built, module = self.built, self.module
         if module.training is not built.module.training:
             module.train(built.module.training)
-        for place, large in zip(self.places, self.large, strict=True):
-            part = built.spec.part(getattr(large, place.leaf), place.shape, place.name, built.attrs, self.attrs)
-            place.owner.__dict__[place.leaf] = part
-        try:
-            made: Tensor = module(*inputs)
-        finally:
-            for place in self.places:
-                place.owner.__dict__.pop(place.leaf, None)
+        parts = {
+            name: built.spec.part(getattr(owner, leaf), shape, name, built.attrs, self.attrs)
+            for name, owner, leaf, shape in self.tensors
+        }
+        made: Tensor = functional_call(module, parts, inputs)
         return made
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a module wants a tensor, and of which shape."""
-
-    name: str
-    owner: nn.Module
-    leaf: str
-    shape: Dims
-
-
 @lru_cache(maxsize=4096)
-def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, tuple[Place, ...]]:
-    """The module of a primitive without its parameters and buffers, and where it wants them."""
+def shapes_only(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> nn.Module:
+    """The module of a primitive whose tensors have shapes, but no memory."""
     spec = spec_of(prim)
     assert spec is not None
     with torch.device("meta"):
-        module = spec.build(prim.values, inputs, shape)
-    places = []
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        path, _, leaf = name.rpartition(".")
-        places.append(Place(name, module.get_submodule(path), leaf, tuple(tensor.shape)))
-    for place in places:
-        delattr(place.owner, place.leaf)
-    return module, tuple(places)
+        return spec.build(prim.values, inputs, shape)
 
 
 @lru_cache(maxsize=256)
 def emitted(spec: Primitive, arity: int) -> fx.GraphModule | None:
-    """What a primitive is as code on so many inputs, for one that is no module."""
+    """The code of a primitive of so many inputs as a module; None for one that is built."""
     graph = fx.Graph()
     inputs = [graph.placeholder(f"x{index}") for index in range(arity)]
     made = spec.emit(graph, inputs)
@@ -228,25 +261,7 @@ def emitted(spec: Primitive, arity: int) -> fx.GraphModule | None:
     return fx.GraphModule(nn.Module(), graph)
 
 
-def _with_ends(calls: list[Call]) -> tuple[Call, ...]:
-    """The calls, each with the slots that no later one reads."""
-    kept = {calls[-1].at} if calls else set()
-    result: list[Call] = []
-    for call in reversed(calls):
-        dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
-        kept.update(call.sources)
-        result.append(Call(call.at, call.step, call.run, call.sources, dead))
-    return tuple(reversed(result))
-
-
-# ---------------------------------------------------------------- names and shared weights
-
-
-def module_name(node: Node) -> str:
-    """The path that a node's module has in a lowered network."""
-    names = [*node.scope, node.name]
-    outer = ["", *(f"{scope}." for scope in node.scope)]
-    return ".".join(attribute(name.removeprefix(prefix)) for name, prefix in zip(names, outer, strict=True))
+# ---------------------------------------------------------------- shared weights
 
 
 def alternatives(paths: Paths, decisions: Mapping[str, Decision]) -> Iterator[list[int]]:

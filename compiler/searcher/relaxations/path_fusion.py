@@ -1,16 +1,15 @@
-"""Operations of one architecture that the C++ kernel computes at once: sums of lines that end in a norm.
+"""Sums of terms in one architecture: the passes of the supernet, run on the graph of what was drawn.
 
-What the passes do to a whole space takes too long for an architecture that is drawn for one step, so here only what
-stands before a norm in a line is looked at (a pool, or a depthwise and a pointwise convolution with the ReLU before, or
-several of the latter that are joined), and the sums of such lines.
+An architecture becomes a space graph without choices, and `accumulate`, `fold` and `absorb` make sums of it that the
+C++ kernel computes in one call each.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from functools import reduce
 
 from torch import Tensor, nn
 
@@ -19,11 +18,18 @@ from compiler.backend.fused.algebra import weighted_sums
 from compiler.backend.fused.modules import is_plain_torch, modules_of, operation_by_operation
 from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
-from compiler.backend.passes.rebuild import is_crop, is_filter, is_image, is_norm, is_pool, is_projection, is_relu
+from compiler.backend.passes.absorb import absorb
+from compiler.backend.passes.accumulate import accumulate
+from compiler.backend.passes.fold import fold
 from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.derivation.selected_steps import Step
-from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
+from compiler.derivation.selected_steps import SelectedStep
+from compiler.ir.graph import Input, Node, Prim, Shape, SpaceGraph, Sum
+
+TARGET = Target(CPU_WITH_KERNEL)
+
+OPAQUE = Prim("opaque")
+"""What the passes see of an operation that has to run as it is: they know no such primitive."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,27 @@ class Call:
     """
 
     at: int
-    step: Step
+    step: SelectedStep
     run: Callable[..., Tensor] | None
     sources: tuple[int, ...]
     dead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Chain:
-    """A sum of terms; without the kernel, its operations one by one."""
+class PathProgram:
+    """The calls that compute an architecture, in order; the slots ``inputs`` hold the images, ``output`` the logits."""
+
+    inputs: tuple[int, ...]
+    calls: tuple[Call, ...]
+    output: int
+
+
+@dataclass(frozen=True)
+class FusedSum:
+    """A sum of terms by the kernel; where that cannot run, its operations one by one.
+
+    Called with the distinct sources of its terms, (n, c, h, w) each, it gives (n, c', h', w').
+    """
 
     plan: SumPlan
     parts: tuple[nn.Module, ...]
@@ -50,135 +68,81 @@ class Chain:
     def __call__(self, *sources: Tensor) -> Tensor:
         modules = modules_of((self.plan,), self.parts)
         parameters = parameters_of(modules)
-        is_served = kernel.can_run(sources[0]) and all(
+        runs = kernel.can_run(sources[0]) and all(
             uses_batch(part) for part in self.parts if isinstance(part, nn.BatchNorm2d)
         )
-        if not is_served or is_plain_torch(sources, parameters):
+        if not runs or is_plain_torch(sources, parameters):
             return operation_by_operation(self.plan, modules, None, sources)
         (result,) = weighted_sums((self.plan,), modules, None, sources, parameters)
         return result
 
 
-Lines: TypeAlias = tuple[tuple[Term, int], ...]
-"""Terms of a sum, each with the slot that it reads."""
-
-
-def chained(calls: Sequence[Call], nodes: Sequence[Node], modules: Mapping[int, nn.Module]) -> list[Call]:
-    """The calls with chains instead of the operations that they are of.
+def fused(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> PathProgram:
+    """The program of an architecture with sums of terms instead of the operations that these compute along.
 
     Args:
-        calls: in order; the last one gives the output.
-        nodes: those of the space's flat graph, by the index of a step.
-        modules: the primitives as they were built, by the same.
+        graph: the architecture, flat and without choices (`graph_of`).
+        calls: the operations of its nodes, by name.
+        modules: the modules of primitives as they were built, by the names of their nodes.
     """
-    finder = _Finder(nodes, Counter(source for call in calls for source in call.sources))
-    result = []
-    for call in calls:
-        lines = finder.lines(call)
-        if lines:
-            slots = [slot for _, slot in lines]
-            sources = tuple(dict.fromkeys(slots))
-            plan = plan_of(Sum(tuple(term for term, _ in lines), keep=False), slots, sources)
-            parts = tuple(modules[int(part.name)] for term, _ in lines for part in term.parts)
-            call = replace(call, run=Chain(plan, parts), sources=sources)
-        result.append(call)
-    return list(_needed(result))[::-1]
+    made = absorb(fold(accumulate(graph), TARGET), TARGET)
+    assert made.output is not None
+    return PathProgram(tuple(made.inputs), tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
 
 
-def _needed(calls: Sequence[Call]) -> Iterator[Call]:
-    """The calls that the last one needs, backwards."""
-    needed = {calls[-1].at} if calls else set()
-    for call in reversed(calls):
-        if call.at in needed:
-            needed.update(call.sources)
-            yield call
+def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[int], output: int) -> SpaceGraph:
+    """The flat space graph that calls compute.
+
+    What the passes must leave as it is, is opaque in it: what is smaller than it was built, and so reads slices of
+    parameters, and what is passed through a weight.
+
+    Args:
+        calls: in order, by the names of their nodes.
+        nodes: those of the space's flat graph, by the index of a step.
+        inputs: the slots of the inputs.
+        output: that of the output.
+    """
+    graph = SpaceGraph()
+    at = {slot: graph.add(nodes[slot]) for slot in inputs}
+    for name, call in calls.items():
+        step = call.step
+        is_whole = isinstance(call.run, nn.Module) and not step.undecided and isinstance(step.payload, Prim)
+        payload = step.payload if is_whole else OPAQUE
+        made = Node(name, payload, Shape(step.shape), scope=nodes[step.index].scope)
+        at[call.at] = graph.add(made, tuple(at[source] for source in call.sources))
+    graph.output = at[output]
+    return graph
 
 
-TARGET = Target(CPU_WITH_KERNEL)
+def _calls(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> Iterator[Call]:
+    """The calls of a graph after the passes; slots are its nodes."""
+    for index, node in graph.order():
+        sources = graph.sources(index)
+        match node.payload:
+            case Input():
+                continue
+            case Sum(terms=terms) if all(term.is_plain for term in terms):
+                # torch hands the gradient of a sum on; the kernel would copy it for each source.
+                yield replace(calls[node.name], at=index, run=_added, sources=sources)
+            case Sum(terms=terms) as total:
+                distinct = tuple(dict.fromkeys(sources))
+                plan = plan_of(replace(total, keep=False), sources, distinct)
+                parts = tuple(modules[part.name] for term in terms for part in term.parts)
+                yield Call(index, calls[node.name].step, FusedSum(plan, parts), distinct)
+            case _:
+                yield replace(calls[node.name], at=index, sources=sources)
 
 
-class _Finder:
-    """Finds chains, call by call in order; ``readers`` says how many calls read a slot."""
-
-    def __init__(self, nodes: Sequence[Node], readers: Mapping[int, int]) -> None:
-        self.nodes, self.readers = nodes, readers
-        self.made: dict[int, Call] = {}
-        self.found: dict[int, Lines] = {}
-
-    def lines(self, call: Call) -> Lines:
-        """What a call is the sum of; nothing where it stays as it is."""
-        lines: Lines = ()
-        if _is(call, self.nodes, is_norm):
-            lines = self.normed(Term(norm=_part(call)), call.sources[0])
-        elif _is(call, self.nodes, _is_sum):
-            every = [self.found.get(slot, ()) if self.readers[slot] == 1 else () for slot in call.sources]
-            if any(every):
-                lines = tuple(
-                    line for slot, known in zip(call.sources, every, strict=True) for line in known or ((Term(), slot),)
-                )
-        self.made[call.at] = call
-        if lines:
-            self.found[call.at] = lines
-        return lines
-
-    def before(self, slot: int, test: Callable[[Node], bool], is_shared: bool = False) -> Call | None:
-        """What made a slot, if it is such an operation, and nothing else reads it or it may be shared."""
-        found = self.made.get(slot)
-        return found if found and _is(found, self.nodes, test) and (is_shared or self.readers[slot] == 1) else None
-
-    def normed(self, term: Term, slot: int) -> Lines:
-        """The lines that end in a norm; none where nothing but the norm is in them."""
-        if pooled := self.before(slot, is_pool):
-            return ((replace(term, filter=_part(pooled)), pooled.sources[0]),)
-        joined = self.before(slot, _is_joined)
-        if joined is None:
-            line = self.projected(term, slot)
-            return (line,) if line else ()
-        first, lines = 0, []
-        for source in joined.sources:
-            line = self.projected(term, source)
-            if line is None:
-                return ()
-            count = self.made[source].step.shape[0]
-            lines.append((replace(line[0], columns=Columns(first, count, joined.step.shape[0])), line[1]))
-            first += count
-        return tuple(lines)
-
-    def projected(self, term: Term, slot: int) -> tuple[Term, int] | None:
-        """A line that ends in a projection."""
-        projected = self.before(slot, lambda node: is_projection(node, TARGET))
-        if projected is None:
-            return None
-        term, slot = replace(term, projection=_part(projected)), projected.sources[0]
-        assert isinstance(projected.step.payload, Prim)
-        is_dense = projected.step.payload.values["stride"] == 1
-        filtered = self.made.get(slot)
-        if filtered is not None and self.before(slot, is_crop, True):
-            term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
-        elif filtered is not None and is_dense and filtered.sources:
-            read = self.nodes[filtered.sources[0]]
-            if self.before(slot, lambda node: is_filter(node, read)):
-                term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
-        if relu := self.before(slot, is_relu, True):
-            term, slot = replace(term, relu=True), relu.sources[0]
-        return term, slot
+def _added(*tensors: Tensor) -> Tensor:
+    return reduce(operator.add, tensors)
 
 
-def _is_sum(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name == "add" and is_image(node)
-
-
-def _is_joined(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name == "concat" and is_image(node)
-
-
-def _is(call: Call, nodes: Sequence[Node], test: Callable[[Node], bool]) -> bool:
-    """Whether a call is of such an operation, as large as it was built: the module itself, no slice of it."""
-    return isinstance(call.run, nn.Module) and not call.step.undecided and test(nodes[call.step.index])
-
-
-def _part(call: Call) -> Part:
-    """The operation of a call, named by its index."""
-    step = call.step
-    assert isinstance(step.payload, Prim)
-    return Part(str(step.index), (), step.payload, tuple(map(Shape, step.inputs)), Shape(step.shape))
+def _with_ends(calls: Iterator[Call], output: int) -> Iterator[Call]:
+    """The calls, each with the slots that no later one reads."""
+    kept = {output}
+    result: list[Call] = []
+    for call in reversed(list(calls)):
+        dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
+        kept.update(call.sources)
+        result.append(replace(call, dead=dead))
+    return reversed(result)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
-from compiler.derivation.selected_steps import Nothing
+from compiler.derivation.selected_steps import NothingSelectedError
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.sections import Derivation
@@ -83,15 +83,15 @@ class OnePath(Relaxed):
 
     def meets(self, chosen: Decisions) -> bool:
         try:
-            self.operations.calls(chosen)
-        except Nothing:
+            self.operations.path(chosen)
+        except NothingSelectedError:
             return False
         return super().meets(chosen)
 
     def probability(self, clean: Mapping[str, Tensor], draw: Draw) -> Tensor:
         """The logarithm of the probability of a draw, differentiable in the logits; requirements left aside."""
-        path, _ = self.operations.calls(draw.chosen)
-        return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, path.used)
+        used = self.operations.path(draw.chosen).used
+        return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, used)
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
         """What deriving decides; where that is no architecture, or misses a requirement, the best that is one."""
