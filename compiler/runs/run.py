@@ -249,7 +249,11 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
     if len(shape) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
     data = load_data(
-        settings.data, config.data_root, download=config.download, input_shape=(shape[0], shape[1], shape[2])
+        settings.data,
+        config.data_root,
+        download=config.download,
+        input_shape=(shape[0], shape[1], shape[2]),
+        seed=settings.seed,
     )
     output = space.block.graph.output
     made = None if output is None else space.block.graph.node(output).shape

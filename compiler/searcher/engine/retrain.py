@@ -8,10 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Dataset
 
-from compiler.searcher.data.load import Data
-from compiler.searcher.data.source import Batch
+from compiler.searcher.data.load import Data, Images
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
@@ -48,11 +46,11 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     return TrainOutcome(training.accuracy, training.path, tuple(training.state.history))
 
 
-def evaluate(module: nn.Module, dataset: Dataset[Batch], batch: int, device: str = "auto", workers: int = 0) -> float:
-    """The accuracy of a network in eval mode on a dataset."""
+def evaluate(module: nn.Module, images: Images, batch: int, device: str = "auto", workers: int = 0) -> float:
+    """The accuracy of a network in eval mode on the images of a dataset."""
     compute = Compute(device)
     with deterministic():
-        return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
+        return measure(module.to(compute.device), Batches("data", images, batch, compute, workers=workers), compute)
 
 
 class _Training:
