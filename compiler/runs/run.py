@@ -162,6 +162,8 @@ def search_phase(
     check_relaxation(settings)
     prepare(Requirements(space))
     data = matching_data(settings, space, config)
+    for warning in data.warnings:
+        say(f"warning: {warning}")
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
     supernet = relaxed(space, settings, target)
@@ -286,6 +288,8 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
         warn(warning.render())
     settings = program.train_settings
     data = matching_data(settings, space, config)
+    for note in data.warnings:
+        warn(f"warning: {note}")
     guard(config, config.out / "result.json", (config.out / CHECKPOINT).is_file())
     torch.manual_seed(mix(settings.seed, "init"))
     target = config.target(settings.batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -83,10 +83,8 @@ class ImageFiles:
         """The files that can be read, in memory if they need no more than ``memory`` bytes, and those that cannot.
 
         Every file is decoded once: what does not stay in memory, as small as its format allows.
-
-        Raises:
-            DataError: when a class has no image left.
         """
+        Image.init()  # All formats are registered before several threads look for them.
         room = _Room(memory if self.random else memory - len(self) * math.prod(self.shape))
         pixels = torch.empty(0 if self.random or room.full else len(self), *self.shape, dtype=torch.uint8)
         decoded: list[Image.Image] = []
@@ -101,19 +99,11 @@ class ImageFiles:
                     decoded.append(kept)
         good = torch.tensor([index for index in range(len(self)) if index not in broken], dtype=torch.long)
         whole = replace(self, files=self.files.subset(good))
-        self._check_classes(whole, broken)
         if self.random:
             return replace(whole, decoded=None if room.full else tuple(decoded)), list(broken.values())
         if room.full:
             return whole, list(broken.values())
         return Pixels(pixels[good] if broken else pixels, whole.labels), list(broken.values())
-
-    def _check_classes(self, whole: ImageFiles, broken: Mapping[int, BrokenFile]) -> None:
-        left = {*whole.labels.tolist()}
-        for index, file in broken.items():
-            if (label := int(self.labels[index])) not in left:
-                why = f"{file.path} {file.reason}"
-                raise DataError(f"no image of the class '{self.classes[label]}' can be used: {why}")
 
     def _cut(self, index: int) -> Tensor:
         if self.decoded is not None:
@@ -143,6 +133,17 @@ class ImageFiles:
         if self.random:
             room.take(image.width * image.height * self.shape[0])
         return kept
+
+
+def check_classes(before: Samples, after: Samples) -> None:
+    """Refuse image files of which a class is left without any, since those of it are broken.
+
+    Raises:
+        DataError: with the name of the class.
+    """
+    if isinstance(before, ImageFiles):
+        for label in sorted({*before.labels.tolist()} - {*after.labels.tolist()}):
+            raise DataError(f"no image of the class '{before.classes[label]}' can be used: all of them are broken")
 
 
 class _Room:

@@ -19,14 +19,14 @@ from compiler.searcher.settings.datasets import DataError, DataSpec, Folder
 
 from .builtin import LoadOptions, build
 from .check import check_labels, check_source
-from .image_files import BrokenFile
+from .image_files import BrokenFile, check_classes
 from .resolution import prepared
 from .source import Batch, Pixels, Samples, Shape, Source, show
 from .subsets import limited, random_generator
 from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Put, stay
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images(Dataset[Batch]):
     """Samples, or some of them, as a network takes them; as a torch dataset, an image and its label at a time."""
 
@@ -130,24 +130,26 @@ def load_data(
         train = train.subset(limited(train.labels, spec.images, seed, spec.word))
     height, width = (spec.size, spec.size) if spec.size else train.shape[1:]
     shape = input_shape or (channels, height, width)
-    train, broken = prepared(train, shape[1:])
-    test, further = prepared(source.test, shape[1:])
-    warnings = _broken(spec, [*broken, *further], len(train) + len(test))
+    parts = (train, source.test)
+    read = [prepared(samples, shape[1:]) for samples in parts]
+    warnings = _broken(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
 
-    def images(samples: Samples, random: bool) -> Images:
-        everything = torch.arange(len(samples))
-        return Images(spec.word, samples, source.classes, _finish(source, spec, shape[0], random), everything)
+    def images(part: int, random: bool) -> Images:
+        samples = read[part][0]
+        check_classes(parts[part], samples)
+        finishing = _finish(source, spec, shape[0], random)
+        return Images(spec.word, samples, source.classes, finishing, torch.arange(len(samples)))
 
-    return Data(spec.word, images(train, True), images(test, False), source.classes, shape, warnings)
+    return Data(spec.word, images(0, True), images(1, False), source.classes, shape, warnings)
 
 
-def _broken(spec: DataSpec, broken: list[BrokenFile], good: int) -> tuple[str, ...]:
-    """The warning about broken files that are left out, if there are any."""
+def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, ...]:
+    """The warning about broken files, out of ``count``, that are left out; none if there are none."""
     if not broken:
         return ()
     named = "; ".join(f"{file.path} {file.reason}" for file in broken[:3])
     more = f"; and {len(broken) - 3:,} more" if len(broken) > 3 else ""
-    sentence = f"{len(broken):,} of {len(broken) + good:,} images of {spec.word} cannot be used: {named}{more}"
+    sentence = f"{len(broken):,} of {count:,} images of {spec.word} cannot be used: {named}{more}"
     if not (isinstance(spec, Folder) and spec.skip_broken):
         raise DataError(f"{sentence}; `skip_broken = true` leaves them out")
     return (f"{sentence}: they are left out",)

@@ -1,9 +1,10 @@
-"""The batches of an epoch, as they are read: their order is a function of the seed and the epoch alone."""
+"""The batches of an epoch, first as plain data, then read."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
@@ -17,44 +18,47 @@ from .load import Images
 from .source import Batch
 from .subsets import random_generator
 
-Job = tuple[Tensor, int]
-"""The indices of a batch, and the seed of what is random in reading it."""
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be read as one batch: the indices ``[k]`` of its images, and the seed of what is random in reading."""
+
+    indices: Tensor
+    seed: int
 
 
-def batches(
-    images: Images,
-    batch: int,
-    *,
-    seed: int,
-    epoch: int,
-    workers: int = 0,
-    shuffle: bool = True,
-    drop_last: bool = False,
-    skip: int = 0,
-) -> Iterator[Batch]:
-    """The batches of one epoch as `Images.read` gives them, without the first ``skip``, which are not read.
+def batches_of(
+    count: int, batch: int, *, seed: int, epoch: int, shuffle: bool = True, drop_last: bool = False
+) -> list[Job]:
+    """The batches of one epoch over ``count`` images, ``batch`` of them each; without ``drop_last``, the last is short.
+
+    They are a function of the seed and the epoch alone.
+    """
+    generator = random_generator(seed, epoch)
+    order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
+    chosen = torch.split(order[: count - count % batch if drop_last else count], batch)
+    seeds = torch.randint(2**63 - 1, (len(chosen),), generator=generator).tolist()
+    return list(map(Job, chosen, seeds))
+
+
+def read_batches(images: Images, jobs: Sequence[Job], workers: int = 0) -> Iterator[Batch]:
+    """The batches of ``jobs`` as `Images.read` gives them.
 
     What is random in reading, such as random resized crops of files, is drawn from torch's global generator, which the
-    caller seeds. In ``workers``, processes that read ahead, it is drawn from generators seeded by (seed, epoch, step).
-    They have no part in reading images that are in memory.
+    caller seeds. In ``workers``, processes that read ahead, the seed of the job is used instead. They have no part in
+    reading images that are in memory.
 
     Raises:
         DataError: when an image cannot be read.
     """
-    generator = random_generator(seed, epoch)
-    count = len(images)
-    order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
-    chosen = torch.split(order[: count - count % batch if drop_last else count], batch)
     if not workers or images.in_memory:
-        return map(images.read, chosen[skip:])
-    seeds = torch.randint(2**63 - 1, (len(chosen),), generator=generator).tolist()
-    jobs = list(zip(chosen, seeds, strict=True))[skip:]
+        return (images.read(job.indices) for job in jobs)
     return _by_workers(images, jobs, workers)
 
 
-def _by_workers(images: Images, jobs: list[Job], workers: int) -> Iterator[Batch]:
+def _by_workers(images: Images, jobs: Sequence[Job], workers: int) -> Iterator[Batch]:
     loader: DataLoader[Batch | str] = DataLoader(
-        _Reading(images), batch_size=None, sampler=jobs, num_workers=workers, collate_fn=_unchanged
+        _Reading(images), batch_size=None, sampler=list(jobs), num_workers=workers, collate_fn=_unchanged
     )
     for read in loader:
         if isinstance(read, str):
@@ -69,12 +73,11 @@ class _Reading(Dataset["Batch | str"]):
         self.images = images
 
     def __getitem__(self, job: Job) -> Batch | str:
-        indices, seed = job
-        torch.manual_seed(seed)
-        random.seed(seed)
-        numpy.random.seed(seed % 2**32)
+        torch.manual_seed(job.seed)
+        random.seed(job.seed)
+        numpy.random.seed(job.seed % 2**32)
         try:
-            return self.images.read(indices)
+            return self.images.read(job.indices)
         except DataError as error:  # As an error it would come with the traceback of the worker in its text.
             return str(error)
 

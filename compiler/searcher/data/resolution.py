@@ -49,11 +49,7 @@ class Resized:
 
 
 def prepared(samples: Samples, size: tuple[int, int], memory: int = IN_MEMORY) -> tuple[Samples, list[BrokenFile]]:
-    """Samples of the height and width ``size``, in memory if they need at most ``memory`` bytes; and broken files.
-
-    Raises:
-        DataError: when no file of a class can be read.
-    """
+    """Samples of the height and width ``size``, in memory if they need at most ``memory`` bytes; and broken files."""
     if isinstance(samples, ImageFiles):
         return samples.read(memory)
     if samples.shape[1:] == size:

@@ -28,7 +28,8 @@ def stay(tensor: Tensor) -> Tensor:
 class Augmentation(Protocol):
     """A random change to images ``[n, c, h, w]`` that keeps their shape and type."""
 
-    def __call__(self, images: Tensor, put: Put = stay) -> Tensor: ...
+    def __call__(self, images: Tensor, put: Put = stay) -> Tensor:
+        """The changed images; random numbers are drawn on the CPU and copied by ``put``."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from itertools import chain, count
 import torch
 
 from compiler.searcher.data.load import Images
-from compiler.searcher.data.loader import batches
+from compiler.searcher.data.loader import batches_of, read_batches
 from compiler.searcher.data.source import Batch
 from compiler.searcher.engine.errors import EngineError
 from compiler.searcher.engine.state.seeds import mix
@@ -53,12 +53,12 @@ class Batches:
 
     def once(self) -> Iterator[Batch]:
         """Every sample once, in order."""
-        read = batches(self.images, self.batch, seed=self.seed, epoch=0, workers=self.workers, shuffle=False)
-        return map(self._put, read)
+        jobs = batches_of(len(self.images), self.batch, seed=self.seed, epoch=0, shuffle=False)
+        return map(self._put, read_batches(self.images, jobs, self.workers))
 
     def _lap(self, epoch: int, lap: int, skip: int = 0) -> Iterator[Batch]:
-        seed = mix(self.seed, lap)
-        return batches(self.images, self.batch, seed=seed, epoch=epoch, workers=self.workers, drop_last=True, skip=skip)
+        jobs = batches_of(len(self.images), self.batch, seed=mix(self.seed, lap), epoch=epoch, drop_last=True)
+        return read_batches(self.images, jobs[skip:], self.workers)
 
     def _put(self, batch: Batch) -> Batch:
         return self.images.finish(batch, self.compute.put)
