@@ -10,6 +10,7 @@ from compiler.analysis.architectures import Architecture, Architectures, count, 
 from compiler.derivation.strongest import readable
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write
 
 MANY = 10_000
 """How many architectures are enumerated without being asked for so many."""
@@ -33,7 +34,7 @@ class Output:
             if path.exists() and not self.force:
                 raise UsageError(f"'{path}' exists: choose another --out, or --force to overwrite it")
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(architecture.text, encoding="utf-8")
+            atomic_write(path, architecture.text)
 
 
 def show_count(request: Request, same: str, seed: int, write: Callable[[str], object]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.util.files import atomic_write
 from hdas_dsl.text.diagnostics import HspError
 
 from .console import FAILED, INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE
@@ -372,7 +373,7 @@ def format_main(argv: Sequence[str] | None = None) -> int:
         elif name == "-":
             sys.stdout.write(formatted)
         elif formatted != text:
-            Path(name).write_text(formatted, encoding="utf-8")
+            atomic_write(Path(name), formatted)
             print(f"{name} formatted", file=sys.stderr)
     return code
 
@@ -420,7 +421,7 @@ def import_main(argv: Sequence[str] | None = None) -> int:
         if args.out is None:
             sys.stdout.write(made)
         else:
-            args.out.write_text(made, encoding="utf-8")
+            atomic_write(args.out, made)
     except HspError as error:
         _show(error.diagnostics)
         return WRONG_FILE

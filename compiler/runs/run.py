@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.base import Network, Supernet, complaints
 from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
@@ -108,7 +108,8 @@ def search_file(request: Request, config: RunConfig, say: Callable[[str], None] 
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
-    write_text(target, found[last.name])
+    config.out.mkdir(parents=True, exist_ok=True)
+    atomic_write(target, found[last.name])
     carry_tables(program.phases, config.out)
     return SearchReport(target, found[last.name], outcomes)
 
@@ -186,7 +187,7 @@ def search_phase(
     provenance = provenance_of(program, phase, outcome, answer)
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
-    write_text(folder / DERIVED, text)
+    atomic_write(folder / DERIVED, text)
     carry_tables([phase], folder)
     return outcome, text
 
@@ -199,7 +200,7 @@ def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
                 file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
                 if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(file.read_bytes())
+                    atomic_write(target, file.read_bytes())
 
 
 def check_relaxation(settings: SearchSettings) -> None:
@@ -301,7 +302,7 @@ def train_file(request: Request, config: RunConfig, warn: Callable[[str], None] 
     )
     outcome = run_train(network, data, settings, options)
     facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
-    write_text(config.out / "result.json", json.dumps(facts, indent=2) + "\n")
+    atomic_write(config.out / "result.json", json.dumps(facts, indent=2) + "\n")
     return outcome
 
 
@@ -447,14 +448,6 @@ def _duration(seconds: float) -> str:
 
 
 # ---------------------------------------------------------------- files
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def package_version() -> str:

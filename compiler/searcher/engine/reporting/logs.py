@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from compiler.util.files import atomic_write
+
 from .records import EpochRecord
 from .sink import Plan, line
 
@@ -62,7 +64,7 @@ class History:
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
         kept = {} if plan.fresh else self._read()
         lines = [kept.get(record.epoch) or record.to_json() for record in history]
-        self.path.write_text("".join(map(_json, lines)), encoding="utf-8")
+        atomic_write(self.path, "".join(map(_json, lines)))
 
     def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
         pass
