@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from .errors import HdasError
 from .source import Span
 
 
@@ -101,8 +102,10 @@ def excerpt(span: Span) -> str:
     return f"    {shown}\n    {' ' * (span.column - 1)}{'^' * width}"
 
 
-class HspError(Exception):
+class HspError(HdasError):
     """A file is wrong. Raised only at the edge of the library; inside, diagnostics are values."""
+
+    exit_code = 1
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)

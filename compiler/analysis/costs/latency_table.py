@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 
 COLUMNS = ("signature", "milliseconds")
 
 
-class BadTable(ValueError):
+class BadTable(UsageError):
     """A table cannot be read; the text says where and why."""
 
 

@@ -15,14 +15,17 @@ from compiler.ir.graph import Shape
 from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
 from compiler.ir.undecided import Open
+from compiler.util.errors import HdasError
 
 from .latency_table import Table
 
 Amount: TypeAlias = "int | float"
 
 
-class Undefined(Exception):
+class Undefined(HdasError):
     """A quantity has no value: a width is open, an operation unknown, a signature missing from a table."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

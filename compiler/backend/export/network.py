@@ -24,7 +24,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
 from compiler.searcher.relaxations.base import Network
-from compiler.util.errors import LoweringError
+from compiler.util.errors import LoweringError, UsageError
 from compiler.util.files import atomic_write, replacing
 
 from .text import write
@@ -36,7 +36,7 @@ BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
 
 
-class ExportError(Exception):
+class ExportError(UsageError):
     """The network was not exported; the message says why, and what to do, in a sentence."""
 
 

@@ -13,6 +13,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import ClassVar
 
+from compiler.util.errors import UsageError
+
 from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
 Builder = Callable[["DataSpec", Path, bool], object]
@@ -23,7 +25,7 @@ ENTRY_POINTS = "hdas_dsl.datasets"
 _registered: dict[str, Builder] = {}
 
 
-class DataError(Exception):
+class DataError(UsageError):
     """The data cannot be used as asked; one sentence for the user."""
 
 
@@ -33,6 +35,7 @@ class MissingData(DataError):
     def __init__(self, message: str, can_download: bool = False) -> None:
         super().__init__(message)
         self.can_download = can_download
+        self.retry_with = "--download" if can_download else ""
 
 
 class DataSpec(Word):
