@@ -20,7 +20,7 @@ import torch
 
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
-from compiler.program.compile_file import read_override
+from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.runs.run import RunConfig, search_file, train_file
 from compiler.searcher.settings.sections import By

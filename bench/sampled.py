@@ -26,7 +26,8 @@ from compiler.backend.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
-from compiler.program.compile_file import compile_file, plain, read_override
+from compiler.program.compile_file import compile_file
+from compiler.program.overrides import read_override
 from compiler.searcher.engine.bilevel import descend
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
@@ -153,7 +154,7 @@ def main(arguments: list[str]) -> int:
     if program is None:
         print("\n".join(item.render() for item in diagnostics), file=sys.stderr)
         return 1
-    settings = override(SearchSettings(), "relax", plain(read_override(f"relax={given.relax}").value))
+    settings = override(SearchSettings(), "relax", read_override(f"relax={given.relax}").setting())
     torch.manual_seed(0)
     supernet = relaxed(program.network, settings)
     if not isinstance(supernet, OnePath):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.program.compile_file import Override, compile_file, read_override
+from compiler.program.compile_file import compile_file
+from compiler.program.overrides import override_of
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.diff.differ import Diff
@@ -210,14 +211,8 @@ def _request(
 ) -> Request:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
-    overrides = tuple(_override(name, value) for name, value in settings.items())
+    overrides = tuple(override_of(name, value) for name, value in settings.items())
     return Request(Path(path), overrides, network, plugins=tuple(map(str, plugins)))
-
-
-def _override(name: str, value: object) -> Override:
-    """A Python value as a setting; double underscores stand for dots (``weights__lr=0.1``)."""
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else str(value)
-    return read_override(f"{name.replace('__', '.')}={text}")
 
 
 __all__ = [

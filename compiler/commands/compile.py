@@ -23,7 +23,7 @@ from .console import show as _show
 from .console import trouble as _trouble
 
 if TYPE_CHECKING:
-    from compiler.program.compile_file import Override
+    from compiler.program.overrides import Override
     from compiler.program.request import Request
     from compiler.runs.run import RunConfig
     from hdas_dsl.genotype.build import Surroundings
@@ -194,7 +194,7 @@ def _explore(args: argparse.Namespace, request: Request) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    from compiler.program.compile_file import read_override
+    from compiler.program.overrides import read_override
     from compiler.util.errors import UsageError
 
     overrides = _overrides(args)
@@ -214,7 +214,7 @@ def _request(args: argparse.Namespace) -> Request:
 
 def _overrides(args: argparse.Namespace) -> list[Override]:
     """Options that stand for settings, as if they were given with --set."""
-    from compiler.program.compile_file import read_override
+    from compiler.program.overrides import read_override
 
     texts = []
     if args.data is not None:
@@ -465,9 +465,9 @@ def _surroundings(args: argparse.Namespace) -> Surroundings:
                 raise UsageError(f"--{option} {count}: it is at least 1")
             params[name] = ast.Number(str(count))
     if args.set:
-        from compiler.program.compile_file import read_override
+        from compiler.program.overrides import read_override
 
-        params |= {item.name: item.value for item in map(read_override, args.set)}
+        params |= {item.name: item.argument() for item in map(read_override, args.set)}
     return Surroundings(args.space, args.cell_file, args.stage_file, image, params)
 
 

@@ -69,7 +69,7 @@ def _measure(args: argparse.Namespace) -> int:
     from compiler.analysis.costs.elimination import Variables, range_of
     from compiler.analysis.costs.latency_table import Table, read_table
     from compiler.analysis.costs.prices import Latency
-    from compiler.program.compile_file import read_override
+    from compiler.program.overrides import read_override
     from compiler.program.request import Request
     from compiler.runs.measure_latency import Conditions, calibration, measure, measure_whole, operations
     from compiler.util.errors import UsageError

@@ -16,34 +16,24 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Frame, Requirement, elaborate
 from compiler.elaborate.body import Elaborator
-from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
-from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
-from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .equivalence import Equivalence, read_equivalence
+from .overrides import Override
+from .setting_values import plain
 
 S = TypeVar("S", SearchSettings, TrainSettings)
-
-
-@dataclass(frozen=True)
-class Override:
-    """``--set name=value``: a parameter of the network, or a setting, by dotted name."""
-
-    name: str
-    value: ast.Expr
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +112,8 @@ class _Compiler:
             known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
             for item in overrides:
                 if item.name in known:
-                    self.used.add(item.text)
-                    args[item.name] = elaborator.eval(item.value, frame)
+                    self.used.add(item.said)
+                    args[item.name] = elaborator.eval(item.argument(), frame)
         except Fault as fault:
             self.diagnostics.append(fault.diagnostic)
             return None
@@ -161,10 +151,10 @@ class _Compiler:
             if name.partition(".")[0] not in kind.model_fields:
                 continue
             try:
-                settings = override(settings, name, plain(item.value))
-                self.used.add(item.text)
+                settings = override(settings, name, item.setting())
+                self.used.add(item.said)
             except (ValueError, Fault) as error:
-                raise UsageError(f"--set {item.text}: {error}") from None
+                raise UsageError(f"{item.said}: {error}") from None
         return settings
 
     # ------------------------------------------------------------ the whole
@@ -374,55 +364,8 @@ def _pairs(value: Value) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=False))
 
 
-def plain(expr: ast.Expr) -> Value:
-    """A setting's expression as a value: numbers, texts, tuples, words with or without parameters."""
-    match expr:
-        case ast.Number():
-            return expr.value
-        case ast.String(value=content):
-            return content
-        case ast.Name(id="true" | "false" as word):
-            return word == "true"
-        case ast.Name(id=word):
-            return Applied(word, (), {}, expr.span)
-        case ast.Tuple(items=items):
-            return tuple(plain(item) for item in items)
-        case ast.Unary(op="-", operand=operand):
-            value = plain(operand)
-            if isinstance(value, int | float):
-                return -value
-        case ast.Binary(op=op, left=left, right=right) if op in BINARY:
-            a, b = plain(left), plain(right)
-            if isinstance(a, int | float) and isinstance(b, int | float):
-                try:
-                    result: Value = tidy(BINARY[op](a, b))
-                except (ArithmeticError, TypeError) as error:
-                    raise Fault(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
-                return result
-        case ast.Call(func=ast.Name(id=word), args=args):
-            spans = {arg.name or position: arg.span for position, arg in enumerate(args)}
-            positional = tuple(plain(arg.value) for arg in args if arg.name is None)
-            named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
-            return Applied(word, positional, named, expr.span, spans)
-    raise Fault(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
-
-
 def is_network(definition: ast.Definition) -> bool:
     return isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
-
-
-def read_override(text: str) -> Override:
-    """``name=value`` of the command line.
-
-    Raises:
-        UsageError: when it is not of that form.
-    """
-    name, sign, value = text.partition("=")
-    expr, diagnostics = parse_expression(value, f"--set {name.strip()}")
-    if not sign or not name.strip() or expr is None:
-        why = diagnostics[0].message if diagnostics else "the form is name=value"
-        raise UsageError(f"--set {text}: {why}")
-    return Override(name.strip(), expr, text)
 
 
 def compile_file(
@@ -467,11 +410,11 @@ def compile_file(
     if any(d.severity is Severity.ERROR for d in diagnostics):
         return None, in_order(diagnostics)
     if program is not None:
-        unused = [item for item in overrides if item.text not in compiler.used]
+        unused = [item for item in overrides if item.said not in compiler.used]
         if unused:
             known = [p.name for p in program.network.root.definition.params] + list(SearchSettings.model_fields)
             hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields]) or ""
-            raise UsageError(f"--set {unused[0].text}: there is no parameter or setting of that name {hint}".strip())
+            raise UsageError(f"{unused[0].said}: there is no parameter or setting of that name {hint}".strip())
         diagnostics += program.warnings
     return program, in_order(diagnostics)
 
@@ -482,14 +425,3 @@ def in_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     for item in diagnostics:
         unique.setdefault((item.span.source.name, item.span.start, item.code.value, item.message), item)
     return sorted(unique.values(), key=lambda item: (item.span.source.name, item.span.start))
-
-
-__all__ = [
-    "Override",
-    "Phase",
-    "Program",
-    "UsageError",
-    "compile_file",
-    "plain",
-    "read_override",
-]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hdas_dsl.text.diagnostics import HspError
 
-from .compile_file import Override, Program, compile_file
+from .compile_file import Program, compile_file
+from .overrides import Override
 
 
 @dataclass(frozen=True, eq=False)

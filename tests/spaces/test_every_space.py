@@ -9,7 +9,8 @@ import torch
 
 from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
-from compiler.program.compile_file import Phase, Program, compile_file, read_override
+from compiler.program.compile_file import Phase, Program, compile_file
+from compiler.program.overrides import read_override
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed

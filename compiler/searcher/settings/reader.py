@@ -34,7 +34,8 @@ class Applied:
     spans: Mapping[int | str, Span] = field(default_factory=dict, compare=False)
 
 
-Value = int | float | bool | str | tuple["Value", ...] | Applied
+Value = int | float | bool | str | tuple["Value", ...] | Applied | None
+"""What a setting may be given; None only where its field allows it, and only from Python: no text says it."""
 
 # The description of a type is what an error says a value must be.
 Count = Annotated[int, Field(ge=1, description="a whole number, at least 1")]
@@ -167,13 +168,14 @@ class Reader:
                 self._unknown(f"{model.word} has no '{name}'", name, model.model_fields, span)
                 continue
             what = f"'{name}' of {model.word}"
-            read: object | None = value
             if menu := menu_of(info):
-                read = self._word(menu, what, value, span)
+                word = self._word(menu, what, value, span)
+                values |= {} if word is None else {name: word}
             elif names := names_of(info):
-                read = self._name(names, what, value, span)
-            if read is not None:
-                values[name] = read
+                spelled = self._name(names, what, value, span)
+                values |= {} if spelled is None else {name: spelled}
+            else:
+                values[name] = value
         return values
 
     def _name(self, names: type[Named], what: str, value: Value, span: Span) -> Named | None:
