@@ -23,7 +23,7 @@ from compiler.derivation.strongest import strongest
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.runs.run import RunConfig, search_file, train_file
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module
 

@@ -32,7 +32,8 @@ from compiler.searcher.engine.bilevel import descend
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.relaxations.base import Network
-from compiler.searcher.settings.sections import SearchSettings, override
+from compiler.searcher.settings.reader import override
+from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module
 
@@ -154,7 +155,7 @@ def main(arguments: list[str]) -> int:
     if program is None:
         print("\n".join(item.render() for item in diagnostics), file=sys.stderr)
         return 1
-    settings = override(SearchSettings(), "relax", read_override(f"relax={given.relax}").setting())
+    settings = override(SearchSettings(), ("relax", read_override(f"relax={given.relax}").setting()))
     torch.manual_seed(0)
     supernet = relaxed(program.network, settings)
     if not isinstance(supernet, OnePath):

@@ -20,7 +20,8 @@ from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
-from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
+from compiler.searcher.settings.reader import OverrideError, Value, override
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
@@ -142,20 +143,26 @@ class _Compiler:
     def search_settings(self, values: dict[str, tuple[Value, Span]], phase: str) -> SearchSettings:
         settings, diagnostics = read_search(values)
         self.diagnostics += diagnostics
-        return self.overridden(settings, SearchSettings, phase)
+        return self.overridden(settings, phase)
 
-    def overridden(self, settings: S, kind: type[S], phase: str) -> S:
+    def overridden(self, settings: S, phase: str) -> S:
         """The settings with those of the command line in force."""
-        for item in self.overrides:
-            name = item.name.removeprefix(f"{phase}.") if phase else item.name
-            if name.partition(".")[0] not in kind.model_fields:
-                continue
-            try:
-                settings = override(settings, name, item.setting())
-                self.used.add(item.said)
-            except (ValueError, Fault) as error:
-                raise UsageError(f"{item.said}: {error}") from None
-        return settings
+        names = [(item.name.removeprefix(f"{phase}.") if phase else item.name, item) for item in self.overrides]
+        changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
+        said = {name: item.said for name, item in changes}
+        try:
+            changed = override(settings, *((name, self.plain(item)) for name, item in changes))
+        except OverrideError as error:
+            raise UsageError(f"{said[error.path]}: {error}") from None
+        self.used |= {item.said for _, item in changes}
+        return changed
+
+    def plain(self, item: Override) -> Value:
+        """The value of an override of a setting."""
+        try:
+            return item.setting()
+        except Fault as fault:
+            raise UsageError(f"{item.said}: {fault}") from None
 
     # ------------------------------------------------------------ the whole
 
@@ -200,7 +207,7 @@ class _Compiler:
         train_values = self.values(train.settings) if train else {}
         train_settings, diagnostics = read_train(train_values)
         self.diagnostics += diagnostics
-        train_settings = self.overridden(train_settings, TrainSettings, "")
+        train_settings = self.overridden(train_settings, "")
         train_network: Elaborated | None = None
         if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
             found = self.target(train.target, results, self.overrides)

@@ -28,7 +28,7 @@ from compiler.backend.passes.rebuild import without_dead
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 WARM_UP = 3
 """Runs before any that count."""

@@ -33,7 +33,7 @@ from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.base import Network, Supernet, complaints
-from compiler.searcher.settings.sections import Order, Sample, SearchSettings, TrainSettings
+from compiler.searcher.settings.sections import Order, SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 from hdas_dsl.tree import ast
@@ -160,7 +160,6 @@ def search_phase(
         UsageError: no architecture does, or that cannot be seen to; told before the search.
     """
     space, settings = phase.network, phase.settings
-    check_relaxation(settings)
     prepare(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
@@ -201,12 +200,6 @@ def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
                 if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     atomic_write(target, file.read_bytes())
-
-
-def check_relaxation(settings: SearchSettings) -> None:
-    """Refuse what a relaxation cannot be searched by."""
-    if isinstance(settings.relax, Sample) and settings.order is Order.SECOND:
-        raise UsageError("`relax = sample` has no gradient that `order = second` could look ahead by: use `first`")
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
@@ -389,7 +382,6 @@ def dry_run(request: Request, config: RunConfig, training: bool, say: Callable[[
         return
     for phase in wanted(program, config.phases):
         space, settings = phase.network, phase.settings
-        check_relaxation(settings)
         data = matching_data(settings, space, config)
         supernet = relaxed(space, settings, config.target(settings.batch))
         half = int(len(data.train) * settings.data.split)

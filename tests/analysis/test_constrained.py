@@ -24,7 +24,7 @@ from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from tests.support.programs import SPACES, architecture, space
 from tests.support.random_spaces import spaces
 

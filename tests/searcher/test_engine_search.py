@@ -36,7 +36,9 @@ from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan, line
 from compiler.searcher.engine.reporting.terminal import LiveView, architecture
 from compiler.searcher.engine.search import _Search
-from compiler.searcher.settings.sections import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
+from compiler.searcher.settings.derivation import Epoch, Strongest
+from compiler.searcher.settings.schedules import Constant
+from compiler.searcher.settings.sections import Preferences, SearchSettings, TrainSettings
 from tests.support.engine_toy import FAKE, SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 
 

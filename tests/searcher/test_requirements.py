@@ -13,7 +13,7 @@ from compiler.analysis.requirements.constrained import derive_within
 from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
 from compiler.program.compile_file import compile_file
 from compiler.reports.facts import facts
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
 DIGITS = """\

@@ -16,7 +16,9 @@ from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed
 from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.sections import Constant, Sample, SearchSettings
+from compiler.searcher.settings.relaxation import Sample
+from compiler.searcher.settings.schedules import Constant
+from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES

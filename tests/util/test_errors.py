@@ -17,6 +17,8 @@ SIGNALS = {
     "compiler.elaborate.state.Silent",
     "compiler.ir.undecided.TooLarge",
     "compiler.searcher.engine.loop._Stopped",
+    "compiler.searcher.settings.reader.ConflictError",
+    "compiler.searcher.settings.reader.OverrideError",
     "hdas_dsl.genotype.read.Wrong",
     "hdas_dsl.genotype.template.Unsaid",
 }

@@ -23,7 +23,7 @@ from compiler.analysis.costs.elimination import Factor, Variables, maximum, mini
 from compiler.analysis.costs.existence import Entangled, Monomial
 from compiler.analysis.costs.prices import Amount, Undefined
 from compiler.derivation.strongest import Decisions, default_decisions, strongest
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
 from .evaluate import Requirements, shown

@@ -13,7 +13,7 @@ import numpy as np
 from compiler.analysis.costs.existence import Monomial, holds
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 
 def scores_of(

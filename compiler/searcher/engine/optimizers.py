@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from compiler.searcher.settings.sections import Adam, AdamW, AlphaAdam, Sgd
+from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaAdam, Sgd
 
 Words = Sgd | Adam | AdamW | AlphaAdam
 

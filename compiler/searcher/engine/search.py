@@ -17,7 +17,8 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, named
 from compiler.searcher.engine.state.seeds import mix
-from compiler.searcher.settings.sections import Epoch, Order, Preferences, SearchSettings, Sgd
+from compiler.searcher.settings.derivation import Epoch
+from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 
 from .bilevel import Bilevel, total
 from .errors import EngineError
@@ -52,10 +53,6 @@ def run_search(
     anneal: Callable[[float], None] | None = None,
 ) -> SearchOutcome:
     """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
-    if settings.order is Order.SECOND and not (isinstance(settings.weights, Sgd) and not settings.weights.nesterov):
-        raise EngineError(
-            "Second order looks ahead by a step of plain sgd: choose weights = sgd(...), or order = first."
-        )
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     search = _Search(searchable, data, settings, compute, anneal)
     drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))

@@ -39,7 +39,7 @@ from compiler.ir.quantities import (
     Total,
     parts,
 )
-from compiler.searcher.settings.sections import Derivation, Strongest
+from compiler.searcher.settings.derivation import Derivation, Strongest
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense

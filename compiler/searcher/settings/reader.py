@@ -49,6 +49,17 @@ Text = Annotated[str, Field(description="a text in quotes")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 
+class ConflictError(ValueError):
+    """Settings that are right by themselves and do not go together; raised by the validator of a model.
+
+    ``fields`` are their names: an error is placed at the first that a text gives, with the next as the other place.
+    """
+
+    def __init__(self, message: str, *fields: str) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 class Setting(BaseModel):
     """Frozen, typed fields that a text may set, and that are written back in the form they are read in."""
 
@@ -152,13 +163,8 @@ class Reader:
     def section(self, model: type[S], settings: Given) -> S:
         """A model all of whose fields have defaults; a wrong setting is reported and keeps its default."""
         values = self.fields(model, settings)
-        wrong = self._check(model, values, settings, NOWHERE)
+        wrong = self.check(model, values, settings, NOWHERE)
         return model(**{name: value for name, value in values.items() if name not in wrong})
-
-    def replaced(self, old: S, changed: Mapping[str, object]) -> S:
-        """A copy with some fields changed; the old model where that is wrong."""
-        values = {**dict(old), **changed}
-        return old if self._check(type(old), values, {}, NOWHERE) else type(old)(**values)
 
     def fields(self, model: type[Setting], given: Given) -> dict[str, object]:
         """Each field as its model takes it, plain values still unchecked; those that cannot be read are left out."""
@@ -210,28 +216,39 @@ class Reader:
                 self._wrong(f"{model.word} gets '{name}' twice", applied.spans.get(name, span))
             given[name] = (value, applied.spans.get(name, span))
         values = self.fields(model, given)
-        if len(self.diagnostics) > before or self._check(model, values, given, span):
+        if len(self.diagnostics) > before or self.check(model, values, given, span):
             return None
         return model(**values)
 
-    def _check(self, model: type[Setting], values: Mapping[str, object], given: Given, span: Span) -> set[str]:
-        """Reports what the model refuses, once a field, and returns the names of those fields."""
+    def check(self, model: type[Setting], values: Mapping[str, object], given: Given, span: Span) -> list[str]:
+        """Report what the model refuses, once a field; the names of the fields that it refuses."""
         try:
             model.model_validate(values)
         except ValidationError as refusal:
             errors = {str(error["loc"][0]) if error["loc"] else "": error for error in refusal.errors()}
         else:
-            return set()
+            return []
         for name, error in errors.items():
             where = given[name][1] if name in given else span
+            cause = error.get("ctx", {}).get("error")
+            if isinstance(cause, ConflictError):
+                self._conflict(cause, given, span)
+                return list(cause.fields)
             if error["type"] == "value_error":
-                self._wrong(str(error["ctx"]["error"]), where)
+                self._wrong(str(cause), where)
             elif error["type"] == "missing":
                 self._wrong(f"{model.word} needs '{name}'", where)
             else:
                 expected = model.model_fields[name].description
                 self._wrong(f"'{name}' of {model.word} must be {expected}, not {show(values[name])}", where)
-        return set(errors)
+        return list(errors)
+
+    def _conflict(self, conflict: ConflictError, given: Given, span: Span) -> None:
+        """Report settings that do not go together, with the places of both where a text gives both."""
+        places = [(name, given[name][1]) for name in conflict.fields if name in given]
+        where = places[0][1] if places else span
+        other = (places[1][1], f"'{places[1][0]}' is set here") if len(places) > 1 else None
+        self.diagnostics.append(Diagnostic(Code.VALUE, where, str(conflict), other=other))
 
     def _wrong(self, message: str, span: Span, hint: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(Code.VALUE, span, message, hint))
@@ -240,25 +257,49 @@ class Reader:
         self.diagnostics.append(Diagnostic(Code.SETTING, span, message, _closest(wrong, known)))
 
 
-def override(model: S, path: str, value: Value) -> S:
-    """The model with one field read anew: ``weights.lr`` is field ``lr`` of field ``weights``.
+class OverrideError(ValueError):
+    """A setting cannot be changed so; ``path`` is that of the change."""
 
-    What is wrong is a `ValueError` of one sentence.
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def override(model: S, *changes: tuple[str, Value]) -> S:
+    """The model with some fields read anew: ``weights.lr`` is field ``lr`` of field ``weights``.
+
+    All changes are made before the whole is checked, since some go together only with others.
+
+    Raises:
+        OverrideError: the first thing that is wrong, in one sentence.
     """
-    name, _, rest = path.partition(".")
+    values = dict(model)
+    paths: dict[str, str] = {}
+    for path, value in changes:
+        name, _, rest = path.partition(".")
+        inner = values.get(name)
+        paths[name] = path
+        if not rest or name not in values:
+            reader = Reader()
+            values |= reader.fields(type(model), {name: (value, NOWHERE)})
+            _raise_first(reader, path)
+        elif isinstance(inner, Setting):
+            try:
+                values[name] = override(inner, (rest, value))
+            except OverrideError as error:
+                raise OverrideError(str(error), path) from None
+        else:
+            raise OverrideError(f"'{name}' of {model.word} is a plain value and has no '{rest}'", path)
     reader = Reader()
-    changed: Mapping[str, object]
-    if not rest or name not in type(model).model_fields:
-        changed = reader.fields(type(model), {name: (value, NOWHERE)})
-    elif isinstance(inner := getattr(model, name), Setting):
-        changed = {name: override(inner, rest, value)}
-    else:
-        raise ValueError(f"'{name}' of {model.word} is a plain value and has no '{rest}'")
-    replaced = reader.replaced(model, changed)
+    refused = reader.check(type(model), values, {}, NOWHERE)
+    _raise_first(reader, next((paths[name] for name in refused if name in paths), ""))
+    return type(model)(**values)
+
+
+def _raise_first(reader: Reader, path: str) -> None:
     if reader.diagnostics:
         wrong = reader.diagnostics[0]
-        raise ValueError(f"{wrong.message}; {wrong.hint}" if wrong.hint else wrong.message)
-    return replaced
+        raise OverrideError(f"{wrong.message}; {wrong.hint}" if wrong.hint else wrong.message, path)
 
 
 def _members(info: FieldInfo) -> tuple[object, ...]:
