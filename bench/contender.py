@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from compiler.backend.passes import FLATTEN, Target
-from compiler.backend.passes.target import read_bytes
+from compiler.commands.values import read_bytes
 from compiler.elaborate import Elaborated
 from compiler.program.overrides import read_override
 from compiler.program.request import Request

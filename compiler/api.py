@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.runs.run import SearchReport
+    from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.relaxations.base import Network, Relaxed
 
@@ -85,10 +85,14 @@ def search(
     Returns:
         Where the derived file is, its text, and the outcome of each phase.
     """
-    from compiler.runs.run import RunConfig, search_file
+    from compiler.runs.config import RunConfig
+    from compiler.runs.plan import plan_search
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    return search_file(_request(path, settings, None, plugins), config, say=lambda _: None)
+    plan = plan_search(_request(path, settings, None, plugins), config)
+    from compiler.runs.search import search
+
+    return search(plan, say=lambda _: None)
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
@@ -116,11 +120,14 @@ def train(
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
-    from compiler.runs.run import RunConfig, train_file
+    from compiler.runs.config import RunConfig
+    from compiler.runs.plan import plan_training
 
-    return train_file(
-        _request(path, settings, None, plugins), RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    )
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    plan = plan_training(_request(path, settings, None, plugins), config)
+    from compiler.runs.train import train
+
+    return train(plan)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:

@@ -55,9 +55,10 @@ def read_override(text: str) -> Override:
     """
     name, sign, value = text.partition("=")
     expr, diagnostics = parse_expression(value, f"--set {name.strip()}")
-    if not sign or not name.strip() or expr is None:
-        why = diagnostics[0].message if diagnostics else "the form is name=value"
-        raise UsageError(f"--set {text}: {why}")
+    if not sign or not name.strip():
+        raise UsageError(f"--set {text}: the form is name=value")
+    if expr is None:
+        raise UsageError(f"--set {text}: {diagnostics[0].message}")
     return Override(name.strip(), expr, f"--set {text}")
 
 

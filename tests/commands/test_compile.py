@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.commands.compile import compile_main, diff_main, format_main
+from compiler.commands.compile import compile_main
+from compiler.commands.diff import diff_main
+from compiler.commands.fmt import format_main
 from tests.support.paths import ROOT
 
 SPACES = ROOT / "spaces"
@@ -75,7 +77,7 @@ def test_checking_never_imports_torch(option: str | None):
 
 def test_diff_and_format_never_import_torch(tmp_path: Path):
     program = (
-        "import sys; from compiler.commands.compile import diff_main, format_main\n"
+        "import sys; from compiler.commands.diff import diff_main; from compiler.commands.fmt import format_main\n"
         f"diff_main([{str(SPACES / 'zoo/darts_v2.hsp')!r}, {str(SPACES / 'zoo/pdarts.hsp')!r}])\n"
         f"format_main(['--check', {str(SPACES / 'darts.hsp')!r}])\n"
         "assert not {'torch', 'networkx', 'pydantic'} & set(sys.modules)\n"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from compiler.backend.export_kind import ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
 from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
@@ -24,7 +23,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import Input, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
 from compiler.searcher.relaxations.base import Network
-from compiler.util.errors import LoweringError, UsageError
+from compiler.util.errors import LoweringError
 from compiler.util.files import atomic_write, replacing
 
 from .text import write
@@ -34,18 +33,6 @@ PREFIX = "network."
 
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
-
-
-class ExportError(UsageError):
-    """The network was not exported; the message says why, and what to do, in a sentence."""
-
-
-class ExportKind(Enum):
-    """What to write."""
-
-    ONNX = "onnx"
-    TORCH = "torch"
-    PY = "py"
 
 
 TOLERANCE = {ExportKind.ONNX: 1e-3, ExportKind.TORCH: 1e-3, ExportKind.PY: 1e-9}
@@ -216,10 +203,7 @@ def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> 
 
 
 def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
-    needed = ("onnx", "onnxscript", "onnxruntime")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")
+    ExportKind.ONNX.check_installed()
     used = {node.payload.name for _, node in flatten(space.block.graph).order() if isinstance(node.payload, Prim)}
     if any(PRIMITIVES[name].random for name in used & PRIMITIVES.keys()):
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")

@@ -19,12 +19,11 @@ from compiler.searcher.engine.reporting.sink import Plan
 from compiler.searcher.engine.state.run_state import State
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.run_files import CHECKPOINT
 
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
 from .gradients import finite
 from .protocol import RunOptions
-
-CHECKPOINT = "checkpoint.safetensors"
 
 
 class Job(Protocol):

@@ -18,6 +18,7 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, named
 from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 
 from .bilevel import descend
@@ -25,8 +26,6 @@ from .loop import drive, measure
 from .optimizers import optimizer, set_rate
 from .protocol import RunOptions, Trainable
 from .state import checkpoint
-
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)

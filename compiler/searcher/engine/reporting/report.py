@@ -10,6 +10,7 @@ from typing import Self
 
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.run_files import EVENTS, HISTORY, LOG
 
 from .logs import Events, History, Log
 from .records import EpochRecord
@@ -29,9 +30,9 @@ class Report:
         """The sinks that a run asks for: log, history, events, and a display unless it is to be quiet."""
         if not compute.main:
             return cls([])
-        files: list[Sink] = [Log(run.out / "log.txt", run.title), History(run.out / "history.jsonl")]
+        files: list[Sink] = [Log(run.out / LOG, run.title), History(run.out / HISTORY)]
         shown: list[Sink] = [] if run.quiet else [display(run.title)]
-        return cls([*files, Events(run.out / "events"), *shown])
+        return cls([*files, Events(run.out / EVENTS), *shown])
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
         self._since = time.monotonic()
