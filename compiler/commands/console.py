@@ -35,9 +35,6 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
         program: how messages call it.
         words: the command line.
         choose: from the words to a command.
-
-    Raises:
-        SystemExit: the words ask for help, or no option is named so.
     """
     wrong_file = WRONG_FILE
     try:
@@ -49,6 +46,8 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
             return command.run()
         finally:
             sys.stdout.flush()
+    except SystemExit as end:  # argparse ends so, after help or a complaint of its own
+        return end.code if isinstance(end.code, int) else OK
     except BrokenPipeError:
         return _unread()
     except KeyboardInterrupt:

@@ -25,7 +25,7 @@ def at_least(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = whole(text)
         if number < least:
-            raise UsageError(f"{number} is below {least}")
+            raise UsageError(f"{number} is not at least {least}")
         return number
 
     return read

@@ -95,10 +95,7 @@ found = []
 for words in json.loads(sys.argv[1]):
     said, error = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):
-        try:
-            code = compile_main(words)
-        except SystemExit as end:
-            code = end.code
+        code = compile_main(words)
     found.append((code, said.getvalue(), error.getvalue(), "torch" in sys.modules))
 print(json.dumps(found))
 """
