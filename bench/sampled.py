@@ -28,7 +28,7 @@ from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.program.compile_file import compile_file
 from compiler.program.overrides import read_override
-from compiler.searcher.engine.bilevel import descend
+from compiler.searcher.engine.bilevel import Optimized, descend
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.relaxations.base import Network
@@ -77,7 +77,7 @@ def step_of(forward: Callable[[], Tensor], weights: list[nn.Parameter], labels: 
     def step() -> None:
         logits = forward()
         loss = cross_entropy(logits.flatten(2).mean(2) if logits.dim() > 2 else logits, labels)
-        descend(loss, weights, optimizer, clip=5.0)
+        descend(loss, Optimized(weights, optimizer, clip=5.0))
 
     return step
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compiler.program.overrides import Override
     from compiler.program.request import Request
     from compiler.runs.config import RunConfig
-    from compiler.searcher.settings.reader import Value
+    from compiler.searcher.settings.words import Value
 
 
 def standard_input() -> str:
@@ -114,7 +114,7 @@ class DataOptions(OptionGroup):
     def overrides(self) -> list[Override]:
         """The data as a setting."""
         from compiler.program.overrides import Override
-        from compiler.searcher.settings.reader import Applied
+        from compiler.searcher.settings.words import Applied
 
         if self.data is None:
             return []
@@ -144,7 +144,7 @@ class SettingOptions(OptionGroup):
     def overrides(self) -> list[Override]:
         """The options given, as settings."""
         from compiler.program.overrides import Override
-        from compiler.searcher.settings.reader import Applied
+        from compiler.searcher.settings.words import Applied
 
         given: list[tuple[str, str, Value]] = [
             ("--seed", "seed", self.seed),

@@ -20,8 +20,9 @@ from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
-from compiler.searcher.settings.reader import OverrideError, Value, override
+from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
+from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit

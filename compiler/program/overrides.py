@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from compiler.searcher.settings.reader import Value
+from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast

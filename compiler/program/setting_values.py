@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.state import Fault
-from compiler.searcher.settings.reader import Applied, Value
+from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 

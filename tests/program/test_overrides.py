@@ -14,7 +14,7 @@ from compiler.ir.graph import Call
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.overrides import Override, override_of, read_override
 from compiler.program.setting_values import expression, plain
-from compiler.searcher.settings.reader import Applied
+from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 
 WIDTHS = """hsp 1

@@ -40,8 +40,8 @@ from compiler.searcher.settings.datasets import (
     Svhn,
     user_data,
 )
-from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import read_search
+from compiler.searcher.settings.words import Applied
 from hdas_dsl.text.source import NOWHERE
 from tests.support.paths import ROOT
 

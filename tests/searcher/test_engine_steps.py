@@ -236,7 +236,7 @@ def test_a_step_waits_for_no_value(order: Order, preferences: Preferences) -> No
     made.fetch()
     made.step(0, 1)
     with pytest.raises(RuntimeError, match="meta"):
-        made.glance()
+        made.running_means()
 
 
 def test_preferences_copy_nothing_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

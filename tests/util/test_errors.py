@@ -16,7 +16,7 @@ SIGNALS = {
     "compiler.elaborate.state.Fault",
     "compiler.elaborate.state.Silent",
     "compiler.ir.undecided.TooLarge",
-    "compiler.searcher.engine.loop._Stopped",
+    "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
     "hdas_dsl.genotype.read.Wrong",

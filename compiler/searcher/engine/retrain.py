@@ -21,8 +21,9 @@ from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 
-from .bilevel import descend
-from .loop import drive, measure
+from .accuracy import measure_accuracy
+from .bilevel import Optimized, descend
+from .loop import run_epochs
 from .optimizers import optimizer, set_rate
 from .protocol import RunOptions, Trainable
 from .state import checkpoint
@@ -43,7 +44,7 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     """Train on the whole training part, save the weights, and then evaluate once on the test part."""
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
-    drive(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
+    run_epochs(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
     return TrainOutcome(training.accuracy, training.path, tuple(training.state.history))
 
 
@@ -51,7 +52,9 @@ def evaluate(module: nn.Module, dataset: Dataset[Batch], batch: int, device: str
     """The accuracy of a network in eval mode on a dataset."""
     compute = Compute(device)
     with deterministic():
-        return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
+        return measure_accuracy(
+            module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute
+        )
 
 
 class _Training:
@@ -62,6 +65,7 @@ class _Training:
         self.module = trainable.module.to(compute.device)
         self.weights = list(self.module.parameters())
         self.optimizer = optimizer(settings.weights, self.weights)
+        self.optimized = Optimized(self.weights, self.optimizer, settings.weights.clip)
         self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
         self.test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
         self.path, self.accuracy = path, 0.0
@@ -86,7 +90,7 @@ class _Training:
     def step(self, epoch: int, step: int) -> None:
         self._schedule(epoch, step)
         loss = self._loss(*self.batch)
-        descend(loss, self.weights, self.optimizer, self.settings.weights.clip, self.compute.gradient)
+        descend(loss, self.optimized, self.compute.gradient)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what it is."""
@@ -106,12 +110,12 @@ class _Training:
                 loss = loss + self.settings.aux_weight * cross_entropy(auxiliary, labels, label_smoothing=smoothing)
         return loss
 
-    def glance(self) -> dict[str, float]:
+    def running_means(self) -> dict[str, float]:
         means = self.meter.means(self.compute)
         return dict(zip(("loss/train", "accuracy/train"), means, strict=True)) if means else {}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
-        return EpochRecord(epoch + 1, self.glance() | self._schedule(epoch, self.steps - 1), {})
+        return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
         if self.compute.main:

@@ -20,9 +20,9 @@ from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 
-from .bilevel import Bilevel, total
+from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
-from .loop import drive
+from .loop import run_epochs
 from .optimizers import optimizer, set_rate
 from .protocol import RunOptions, Searchable
 
@@ -55,7 +55,7 @@ def run_search(
     """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     search = _Search(searchable, data, settings, compute, anneal)
-    drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
+    run_epochs(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
 
@@ -85,12 +85,9 @@ class _Search:
         self.alpha_optimizer = optimizer(settings.alphas, list(alphas.values()))
         self.bilevel = Bilevel(
             self.module,
-            weights,
-            list(alphas.values()),
-            self.weight_optimizer,
-            self.alpha_optimizer,
+            Optimized(weights, self.weight_optimizer, settings.weights.clip),
+            Optimized(list(alphas.values()), self.alpha_optimizer),
             second=settings.order is Order.SECOND,
-            clip=settings.weights.clip,
             gradient=compute.gradient,
         )
         of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
@@ -161,14 +158,14 @@ class _Search:
             return loss + total(terms)
         return loss
 
-    def glance(self) -> dict[str, float]:
+    def running_means(self) -> dict[str, float]:
         seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
         rates = self._schedule(epoch, self.steps - 1)
-        scalars = self.glance()
+        scalars = self.running_means()
         scalars["score"] = accuracy(self.alpha_half)
         with torch.no_grad():
             scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from compiler.util.errors import UsageError
 
-from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+from .words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
 Builder = Callable[["DataSpec", Path, bool], object]
 """``build(spec, root, download)``: the `Source` of the data that ``spec`` names, kept under ``root``; fetched first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .reader import Named, Word
+from .words import Named, Word
 
 
 class By(Named):

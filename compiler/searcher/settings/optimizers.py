@@ -9,13 +9,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .reader import Flag, Fraction, NonNegative, Word
 from .schedules import Constant, Schedule
+from .words import Flag, Fraction, NonNegative, Word
 
 Betas = Annotated[tuple[Fraction, Fraction], Field(description="two numbers from 0 to below 1")]
 
 
 class Sgd(Word):
+    """Stochastic gradient descent with momentum; its decay is added to the gradient."""
+
     word = "sgd"
     lr: Schedule
     momentum: Fraction = 0.9

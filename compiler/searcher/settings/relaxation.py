@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .reader import Flag, Named, Word
 from .schedules import Constant, Schedule
+from .words import Flag, Named, Word
 
 
 class Softmax(Word):
@@ -39,6 +39,7 @@ class Gumbel(Word):
 
     @property
     def mixes(self) -> bool:
+        """Whether alternatives are added up: only softly."""
         return not self.hard
 
 
@@ -58,6 +59,7 @@ class Sample(Word):
 
     @property
     def mixes(self) -> bool:
+        """Whether alternatives are added up: one is drawn."""
         return False
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-from .reader import Amount, Named, NonNegative, Positive, Word
+from .words import Amount, Named, NonNegative, Positive, Word
 
 
 class Per(Named):
@@ -47,6 +47,7 @@ class Constant(ScheduleWord):
     value: NonNegative
 
     def curve(self, epoch: float, epochs: int) -> float:
+        """The same number."""
         return self.value
 
 
@@ -59,6 +60,7 @@ class Cosine(ScheduleWord):
     end: NonNegative = 0.0
 
     def curve(self, epoch: float, epochs: int) -> float:
+        """``end + (start - end) * (1 + cos(pi * epoch / epochs)) / 2`` (SGDR, Loshchilov and Hutter, 2017)."""
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
@@ -71,6 +73,7 @@ class Ramp(ScheduleWord):
     end: NonNegative
 
     def curve(self, epoch: float, epochs: int) -> float:
+        """``start + (end - start) * epoch / epochs``."""
         return self.start + (self.end - self.start) * epoch / epochs
 
 
@@ -83,6 +86,7 @@ class Decay(ScheduleWord):
     factor: Positive
 
     def curve(self, epoch: float, epochs: int) -> float:
+        """``start * factor ** epoch``."""
         return self.start * math.pow(self.factor, epoch)
 
 

@@ -12,9 +12,10 @@ from hdas_dsl.text.diagnostics import Diagnostic
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
-from .reader import Amount, ConflictError, Count, Flag, Fraction, Given, Named, NonNegative, Reader, Setting
+from .reader import ConflictError, Given, Reader
 from .relaxation import Relaxation, Sample, Softmax
 from .schedules import Cosine, Ramp, Schedule
+from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
 
 class Order(Named):
@@ -25,6 +26,7 @@ class Order(Named):
 
     @classmethod
     def aliases(cls) -> Mapping[str, str]:
+        """The numbers of the orders."""
         return {"1": "first", "2": "second"}
 
 
@@ -36,12 +38,15 @@ class Preferences(Named):
 
 
 class Precision(Named):
+    """The type of numbers that forward and backward passes compute with; weights stay in float32."""
+
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
 
     @classmethod
     def aliases(cls) -> Mapping[str, str]:
+        """The usual short names."""
         return {"32": "float32", "bf16": "bfloat16", "16": "float16"}
 
 

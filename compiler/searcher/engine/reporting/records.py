@@ -44,6 +44,7 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> EpochRecord:
+        """The record that `to_json` wrote; null is not a number."""
         scalars = {
             name: math.nan if value is None else float(value)
             for name, value in values.items()
@@ -69,6 +70,7 @@ class Meter:
         self.sums[2] += count
 
     def reset(self) -> None:
+        """Begin anew."""
         self.sums.zero_()
 
     def means(self, compute: Compute) -> tuple[float, float] | None:

@@ -12,9 +12,11 @@ from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.run_files import EVENTS, HISTORY, LOG
 
-from .logs import Events, History, Log
+from .history import History
+from .log import Log
 from .records import EpochRecord
 from .sink import Plan, Sink
+from .tensorboard import Events
 from .terminal import display
 
 
@@ -35,21 +37,25 @@ class Report:
         return cls([*files, Events(run.out / EVENTS), *shown])
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """The run starts, or goes on."""
         self._since = time.monotonic()
         for sink in self.sinks:
             sink.start(plan, history)
 
     def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
+        """A step is done."""
         for sink in self.sinks:
             sink.step(epoch, step, means)
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None) -> None:
+        """An epoch is done; its time is that since the last one, or since the start."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now
         for sink in self.sinks:
             sink.epoch(record, before, seconds)
 
     def note(self, text: str) -> None:
+        """A sentence about the run as a whole."""
         for sink in self.sinks:
             sink.note(text)
 
