@@ -160,7 +160,7 @@ class SettingOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions(OptionGroup):
-    """What a network is computed on, and how it is lowered."""
+    """The device of a run, and how networks are lowered for it."""
 
     title: ClassVar[str] = "the machine"
 
@@ -193,7 +193,7 @@ class RunOptions(OptionGroup):
     checkpoint_every: int = option(
         "--checkpoint-every",
         "STEPS",
-        "also write a checkpoint after every so many steps",
+        "also write a checkpoint every STEPS steps",
         read=at_least(0),
         default=0,
         otherwise="once an epoch",

@@ -68,7 +68,7 @@ class NetworkOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinOptions(OptionGroup):
-    """What a genotype is joined with."""
+    """Other files that a genotype is joined with."""
 
     title: ClassVar[str] = "joining"
 
@@ -122,7 +122,7 @@ class Import(Command):
             raise UsageError(f"'{self.genotype}' cannot be read: {reason(error)}") from None
 
     def _surroundings(self) -> Surroundings:
-        """What stands around the genotype."""
+        """The network around the genotype."""
         from hdas_dsl.genotype.build import Surroundings
 
         network = self.network

@@ -147,7 +147,7 @@ class CommandParser(Parser):
     # ------------------------------------------------------------ refusals
 
     def _unknown(self, words: Sequence[str]) -> str:
-        """What is wrong with words that no option took."""
+        """The complaint about words that no option took."""
         name = next((word.partition("=")[0] for word in words if word.startswith("-") and word != "-"), None)
         if name is None:
             return f"'{words[0]}' is one word too many"

@@ -34,7 +34,7 @@ class Sample(Command):
         if self.number < 1:
             raise UsageError(f"--sample {self.number}: at least one architecture is drawn")
         if self.number > 1 and self.output.folder is None:
-            raise UsageError(f"--sample {self.number} writes so many files: --out DIR says where")
+            raise UsageError(f"--sample {self.number} writes several files: --out DIR says where")
         from compiler.analysis.architectures import Architectures, sample
 
         width = len(str(self.number - 1))

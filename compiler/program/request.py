@@ -1,4 +1,4 @@
-"""What a command was asked for: a file and what the command line overrides, to be compiled as often as needed."""
+"""A file with overrides, to be compiled as often as needed."""
 
 from __future__ import annotations
 

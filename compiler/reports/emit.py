@@ -32,7 +32,7 @@ def python(space: Elaborated) -> str:
 
 
 def _after(count: int) -> Callable[[Elaborated], str]:
-    """The flat graph after so many passes."""
+    """The flat graph after the first ``count`` passes."""
     return lambda space: run_passes(space.block.graph, PASSES[:count]).pretty()
 
 
@@ -71,7 +71,7 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
     "code": python,
     "dot": dot,
 }
-"""What can be said of a space, in the order of the pipeline; a picture last."""
+"""The forms of a space by name, in the order of the pipeline; a picture last."""
 
 KINDS = ("ast", *SPACES)
 """The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""

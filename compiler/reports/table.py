@@ -1,4 +1,4 @@
-"""The facts of a compiled file as a page for people."""
+"""The facts of a compiled file as a page on the terminal."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _total(facts: Mapping[str, Any]) -> str:
 
 
 def _number(facts: Mapping[str, Any]) -> str:
-    """How many architectures, before the requirements that this number does not heed."""
+    """The number of architectures, before the requirements that it ignores."""
     said = " and ".join(facts["uncounted"])
     if facts["cardinality"] is None:
         return f"not counted: {said}"

@@ -1,4 +1,4 @@
-"""What a run would do, with time and memory estimated from two measured steps."""
+"""Dry runs: the size of a search or a training, with time and memory estimated from two measured steps."""
 
 from __future__ import annotations
 

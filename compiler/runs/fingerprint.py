@@ -1,4 +1,4 @@
-"""What a checkpoint belongs to."""
+"""The identity of a run, by which a checkpoint of another run is refused."""
 
 from __future__ import annotations
 

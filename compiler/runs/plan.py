@@ -1,4 +1,4 @@
-"""What a run is going to do, as plain data, and every reason not to begin it that can be seen without torch.
+"""Plans of runs as plain data, and every reason to refuse a run that can be seen without torch.
 
 A command makes its plan first, and loads torch only to carry it out: what is refused is refused at once.
 """

@@ -32,7 +32,7 @@ from .plan import SearchPlan, no_effect
 
 @dataclass(frozen=True)
 class SearchReport:
-    """What a search of a program left: the derived file, its text, and each phase's outcome by name."""
+    """The result of a search: the derived file, its text, and each phase's outcome by name."""
 
     derived: Path
     text: str

@@ -1,4 +1,4 @@
-"""What a compiled file or a run may end with, below the root of all exceptions (`hdas_dsl/text/errors.py`)."""
+"""Errors of compiled files and of runs, below the root of all exceptions (`hdas_dsl/text/errors.py`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["HdasError", "LoweringError", "RunError", "UsageError"]
 
 
 class LoweringError(HdasError, ValueError):
-    """The graph has no meaning in torch: an open width, or a plugin that is not allowed."""
+    """The graph cannot be lowered to torch: a width is open, or a plugin is not allowed."""
 
     exit_code = 1
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.searcher.engine.bilevel import Bilevel, Descent, KeptBuffers, Optimized, first_order, second_order
+from compiler.searcher.engine.bilevel import Bilevel, Descent, Optimized, PreservedBuffers, first_order, second_order
 from compiler.searcher.engine.gradients import Gradients, LossScale
 
 
@@ -228,7 +228,7 @@ def test_kept_buffers_restores_them_after_an_error() -> None:
     net = nn.BatchNorm1d(2)
 
     def fail() -> None:
-        with KeptBuffers(net):
+        with PreservedBuffers(net):
             net(torch.randn(4, 2))
             raise ZeroDivisionError
 

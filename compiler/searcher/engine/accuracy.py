@@ -20,7 +20,7 @@ def measure_accuracy(
     ``between`` is called after each batch, and may raise.
     """
     training = module.training
-    compute.share(list(module.buffers()))
+    compute.broadcast(list(module.buffers()))
     counts = torch.zeros(2, dtype=torch.int64, device=compute.device)
     module.eval()
     try:

@@ -8,8 +8,8 @@ Running statistics of batch norms are moved by the forward pass of the weight st
 see other data, or displaced weights, and compute with batch statistics anyway; they leave every buffer as it was. So
 the statistics, like the weights, depend on the weight half only, and the accuracy on the alpha half stays a fair score.
 
-Each pass is told whose gradient it is for: the others are not only not returned, autograd does not record what they
-alone would take. Of the passes of a second-order step one is for both.
+Each pass takes the gradient of the weights or of the alphas: autograd does not record what only the other would need.
+Of the passes of a second-order step one is for both.
 """
 
 from __future__ import annotations
@@ -85,27 +85,27 @@ def second_order(
     try:
         with frozen(alphas):
             slopes = gradient(weight_loss(), weights)
-        _place(weights, descent.ahead(present, slopes))
+        _assign(weights, descent.ahead(present, slopes))
         both = gradient(alpha_loss(), [*alphas, *weights])
         direct, v = both[: len(alphas)], both[len(alphas) :]
         norm = torch.stack(torch._foreach_norm(v)).norm()
         eps = radius / norm.clamp_min(torch.finfo(norm.dtype).tiny)
         sides = []
         for side in (eps, -eps):
-            _place(weights, torch._foreach_add(present, torch._foreach_mul(v, side)))
+            _assign(weights, torch._foreach_add(present, torch._foreach_mul(v, side)))
             draw.again(device)
             sides.append(first_order(weight_loss, alphas, gradient, weights))
     finally:
-        _place(weights, present)
+        _assign(weights, present)
     return [g - descent.rate * (p - m) / (2 * eps) for g, p, m in zip(direct, *sides, strict=True)]
 
 
 @torch.no_grad()
-def _place(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+def _assign(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     torch._foreach_copy_(list(targets), list(values))
 
 
-class KeptBuffers:
+class PreservedBuffers:
     """Whatever happens to a module's buffers inside this context, they are afterwards as they were.
 
     They are copied type by type, each in one kernel, since a supernet has thousands of them.
@@ -119,11 +119,11 @@ class KeptBuffers:
 
     def __enter__(self) -> None:
         for buffers, saved in self.groups:
-            _place(saved, buffers)
+            _assign(saved, buffers)
 
     def __exit__(self, *error: object) -> None:
         for buffers, saved in self.groups:
-            _place(buffers, saved)
+            _assign(buffers, saved)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Bilevel:
         second: bool = False,
         gradient: Gradients = PLAIN,
     ) -> None:
-        self.kept = KeptBuffers(module)
+        self.kept = PreservedBuffers(module)
         self.weights, self.alphas = weights, alphas
         self.second, self.gradient = second, gradient
 

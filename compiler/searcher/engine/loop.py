@@ -1,4 +1,4 @@
-"""What search and retraining share: epochs of steps, from a checkpoint to the next, stopped and resumed anywhere."""
+"""The loop that search and retraining share: epochs of steps, between checkpoints, stopped and resumed anywhere."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .gradients import finite
 from .protocol import RunOptions
 
 STEPS_BETWEEN_WAITS = 25
-"""After so many steps on a GPU, or of several processes, losses are looked at, which waits for the device."""
+"""Steps between two looks at the losses, on a GPU or with several processes: each look waits for the device."""
 
 
 class Job(Protocol):
-    """What is particular to a search or a training."""
+    """The part of a run that differs between a search and a training."""
 
     @property
     def epochs(self) -> int:
@@ -57,7 +57,7 @@ class Job(Protocol):
         """Judge the epoch; ``accuracy`` evaluates the network and may be interrupted."""
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
-        """Do what comes after the last epoch, and say how it went."""
+        """End the run after its last epoch; returns a sentence on the result."""
 
 
 class _StopSignal(Exception):

@@ -16,7 +16,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
-from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
@@ -24,17 +24,17 @@ from compiler.searcher.settings.sections import TrainSettings
 from .accuracy import measure_accuracy
 from .bilevel import Optimized, descend
 from .loop import run_epochs
-from .optimizers import optimizer, set_rate
+from .optimizers import build_optimizer, set_learning_rate
 from .protocol import RunOptions, Trainable
 from .state import checkpoint
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """What a training gave."""
+    """The result of a training."""
 
     accuracy: float
-    """On the test part, which nothing before this has seen."""
+    """On the test part, which nothing before this has seen, from 0 to 1."""
     weights: Path
     """The state dictionary, as safetensors."""
     history: tuple[EpochRecord, ...]
@@ -64,13 +64,13 @@ class _Training:
         self.trainable, self.settings, self.compute = trainable, settings, compute
         self.module = trainable.module.to(compute.device)
         self.weights = list(self.module.parameters())
-        self.optimizer = optimizer(settings.weights, self.weights)
+        self.optimizer = build_optimizer(settings.weights, self.weights)
         self.optimized = Optimized(self.weights, self.optimizer, settings.weights.clip)
         self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
         self.test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
         self.path, self.accuracy = path, 0.0
         self.meter = Meter(compute.device)
-        optimizers = {"weights": (self.optimizer, named(self.module, self.weights))}
+        optimizers = {"weights": (self.optimizer, parameter_names(self.module, self.weights))}
         self.state = State("train", self.module, {}, optimizers, {"train": self.meter}, compute)
 
     @property
@@ -97,7 +97,10 @@ class _Training:
         now = epoch + step / self.steps
         rate = self.settings.drop_path.at(now, self.epochs)
         self.trainable.set_drop_path(rate)
-        return {"lr/weights": set_rate(self.optimizer, self.settings.weights, now, self.epochs), "drop_path": rate}
+        return {
+            "lr/weights": set_learning_rate(self.optimizer, self.settings.weights, now, self.epochs),
+            "drop_path": rate,
+        }
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing

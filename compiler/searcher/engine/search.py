@@ -1,4 +1,4 @@
-"""Differentiable search: a supernet and data in, the alphas and decisions of the last or the best epoch out."""
+"""Differentiable search: from a supernet and data to the alphas and decisions of the last or the best epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
-from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
@@ -23,7 +23,7 @@ from compiler.searcher.settings.sections import Order, Preferences, SearchSettin
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
 from .loop import run_epochs
-from .optimizers import optimizer, set_rate
+from .optimizers import build_optimizer, set_learning_rate
 from .protocol import RunOptions, Searchable
 
 Batch = tuple[Tensor, Tensor]
@@ -31,7 +31,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What a search found."""
+    """The result of a search."""
 
     decisions: dict[str, str]
     alphas: dict[str, Tensor]
@@ -81,8 +81,8 @@ class _Search:
         weights = list(searchable.weights())
         if any(id(weight) in hidden for weight in weights):
             raise ValueError("an alpha is among the weights")
-        self.weight_optimizer = optimizer(settings.weights, weights)
-        self.alpha_optimizer = optimizer(settings.alphas, list(alphas.values()))
+        self.weight_optimizer = build_optimizer(settings.weights, weights)
+        self.alpha_optimizer = build_optimizer(settings.alphas, list(alphas.values()))
         self.bilevel = Bilevel(
             self.module,
             Optimized(weights, self.weight_optimizer, settings.weights.clip),
@@ -100,7 +100,7 @@ class _Search:
             self.module,
             alphas,
             {
-                "weights": (self.weight_optimizer, named(self.module, weights)),
+                "weights": (self.weight_optimizer, parameter_names(self.module, weights)),
                 "alphas": (self.alpha_optimizer, list(alphas)),
             },
             self.meters,
@@ -139,8 +139,8 @@ class _Search:
         if self.anneal:
             self.anneal(now)
         return {
-            "lr/weights": set_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
-            "lr/alphas": set_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
+            "lr/weights": set_learning_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
+            "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
 
     def _loss(self, batch: Batch, meter: Meter | None = None) -> Tensor:
@@ -173,16 +173,16 @@ class _Search:
             scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
             decisions = dict(self.searchable.decisions())
         record = EpochRecord(epoch + 1, scalars | rates, decisions)
-        self._keep_if_best(record)
+        self._remember_if_best(record)
         return record
 
-    def _keep_if_best(self, record: EpochRecord) -> None:
+    def _remember_if_best(self, record: EpochRecord) -> None:
         """Remember the alphas of the best epoch: the first with the highest score, once the alphas move."""
         state = self.state
         if record.epoch <= min(self.settings.alphas_from, self.epochs - 1):
             return
         if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
-            state.best_epoch, state.best = record.epoch, _copy(state)
+            state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
         found = self.outcome()
@@ -195,7 +195,7 @@ class _Search:
         record = state.history[epoch - 1]
         return SearchOutcome(
             decisions=record.decisions,
-            alphas=dict(state.best) if best else _copy(state),
+            alphas=dict(state.best) if best else _alphas_on_cpu(state),
             epoch=epoch,
             score=record.scalars["score"],
             best_epoch=state.best_epoch,
@@ -203,5 +203,5 @@ class _Search:
         )
 
 
-def _copy(state: State) -> dict[str, Tensor]:
+def _alphas_on_cpu(state: State) -> dict[str, Tensor]:
     return {path: alpha.detach().to("cpu", copy=True) for path, alpha in state.alphas.items()}

@@ -1,7 +1,7 @@
-"""What a text may say of settings: words with arguments, ``sgd(lr = cosine(0.1, 0))``, as frozen models.
+"""The forms of settings in a text: words with arguments, ``sgd(lr = cosine(0.1, 0))``, as frozen models.
 
-What may be said stands in the models alone: a field whose type is a union of `Word` classes takes any of their words,
-so that adding a word is adding its class to that union. No torch.
+The models alone define the language of settings: a field whose type is a union of `Word` classes takes any of their
+words, so that adding a word is adding its class to that union. No torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Applied:
 
 
 Value = int | float | bool | str | tuple["Value", ...] | Applied | None
-"""What a setting may be given; None only where its field allows it, and only from Python: no text says it."""
+"""The value of a setting. None only from Python, and only where the field allows it: no text says it."""
 
 # The description of a type is what an error says a value must be.
 Count = Annotated[int, Field(ge=1, description="a whole number, at least 1")]
@@ -76,7 +76,7 @@ class Word(Setting):
 
     @classmethod
     def words(cls) -> Mapping[str, type[Word]]:
-        """What may be said where this class is expected."""
+        """The words that a field of this class takes."""
         return {cls.word: cls}
 
     @classmethod
@@ -134,7 +134,7 @@ def _number(value: float) -> str:
         return str(int(value))
     if abs(value) >= 1e-3:
         return repr(value)
-    return f"{Decimal(repr(value)).normalize():e}"  # 3e-4, as people write it
+    return f"{Decimal(repr(value)).normalize():e}"  # 3e-4
 
 
 def _members(info: FieldInfo) -> tuple[object, ...]:

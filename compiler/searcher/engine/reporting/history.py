@@ -31,7 +31,7 @@ class History(Sink):
             file.write(_json({**record.to_json(), "seconds": round(seconds, 3)}))
 
     def _read(self) -> dict[int, dict[str, Any]]:
-        """What is there, by epoch; a line that a kill cut short is left out."""
+        """The lines of the file, by epoch; one that a kill cut short is left out."""
         found: dict[int, dict[str, Any]] = {}
         for text in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []:
             try:

@@ -1,4 +1,4 @@
-"""What is measured: running means within an epoch, and one record for each epoch."""
+"""Measurements: running means within an epoch, and one record for each epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EpochRecord:
     """One epoch: numbers by name, with ``/`` between a kind and what it is of, and what deriving would decide."""
 
     epoch: int
-    """Counted from 1, as people do."""
+    """Counted from 1."""
     scalars: dict[str, float]
     decisions: dict[str, str]
 

@@ -1,4 +1,4 @@
-"""Reports of a run to people and machines. None of them is read back, and none can change what a run computes."""
+"""All reports of a run. None of them is read back, and none can change what a run computes."""
 
 from __future__ import annotations
 

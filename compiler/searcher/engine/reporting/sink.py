@@ -1,4 +1,4 @@
-"""What every way to report a run implements, and how numbers are written."""
+"""The events that every report of a run may handle, and the form of its numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .records import EpochRecord
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do, and how much of it is done."""
+    """The size of a run, and how much of it is done: ``step`` steps of epoch ``epoch``, both from 0."""
 
     kind: str
     epochs: int
