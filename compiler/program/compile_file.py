@@ -16,11 +16,11 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Frame, Requirement, elaborate
 from compiler.elaborate.body import Elaborator
-from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
+from compiler.ir.numbers import BINARY, tidy
 from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from compiler.util.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compiler.elaborate import Copy
-from compiler.elaborate.numbers import BINARY, tidy
+from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
 

@@ -18,9 +18,9 @@ from compiler.analysis.costs.prices import Amount, Application, Latency, Price, 
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, Requirement
-from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
 from compiler.ir.graph import Block
+from compiler.ir.numbers import BINARY
 from compiler.ir.quantities import Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.tree import ast
