@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """`hdas-measure`."""
     args = parser().parse_args(argv)
     from compiler.analysis.costs.latency_table import BadTable
-    from compiler.analysis.costs.prices import Undefined
+    from compiler.analysis.costs.prices import UndefinedQuantity
     from compiler.util.errors import LoweringError, UsageError
 
     try:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_FILE
     except LoweringError as error:
         return trouble("hdas-measure", str(error), WRONG_FILE)
-    except (UsageError, Undefined, BadTable) as error:
+    except (UsageError, UndefinedQuantity, BadTable) as error:
         return trouble("hdas-measure", str(error), WRONG_USAGE)
     except OSError as error:
         return trouble("hdas-measure", f"'{error.filename}' cannot be written: {error.strerror}", WRONG_USAGE)

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from compiler.analysis.requirements.constrained import Answer, prepare
-from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
+from compiler.analysis.requirements.constrained import Answer, check_feasible
+from compiler.analysis.requirements.evaluate import Requirements, quantities, reported_quantities
 from compiler.backend.passes import Target
 from compiler.backend.plugins import file_of
 from compiler.derivation import derive_module
@@ -160,7 +160,7 @@ def search_phase(
     """
     space, settings = phase.network, phase.settings
     check_relaxation(settings)
-    prepare(Requirements(space))
+    check_feasible(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
@@ -181,8 +181,8 @@ def search_phase(
     )
     outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
     answer = supernet.answer(outcome.alphas)
-    if answer.told:
-        say(f"requirements: {answer.told}")
+    if answer.summary:
+        say(f"requirements: {answer.summary}")
     provenance = provenance_of(program, phase, outcome, answer)
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
@@ -222,7 +222,7 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer
         "epochs": str(settings.epochs),
         "epoch": str(outcome.epoch),
         "score": f"{outcome.score:.4f}",
-        "requirements": f'"{answer.told}"' if answer.told else "",
+        "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
     return section(lines)
@@ -233,7 +233,7 @@ def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) 
     digest = hashlib.sha256()
     for unit in units(program):
         digest.update(unit.sha256.encode())
-    tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
+    tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
     plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
     for path in (*tables, *plugins):
         digest.update(path.read_bytes() if path.is_file() else b"")

@@ -10,7 +10,7 @@ import pytest
 
 from compiler import api
 from compiler.analysis.requirements.constrained import derive_within
-from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements, quantities
 from compiler.program.compile_file import compile_file
 from compiler.reports.facts import facts
 from compiler.searcher.settings.sections import By
@@ -87,7 +87,7 @@ def test_a_train_section_is_about_the_trained_network(tmp_path):
     assert program is not None
     wanted = Requirements(program.phases[0].network)
     [trained] = quantities(wanted.requirements[0])
-    searched = Asked(trained.total)
+    searched = QuantityRef(trained.total)
     source = random.Random(3)
     alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in wanted.space.decisions.items()}
     answer = derive_within(wanted, alphas, By.PROBABILITY)

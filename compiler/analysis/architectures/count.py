@@ -26,12 +26,12 @@ PAIRED = 500
 class Count:
     """How many architectures a file has.
 
-    ``number`` heeds what can be counted with, up to the equivalence ``same`` where one is named. Where ``heedless``
+    ``number`` heeds what can be counted with, up to the equivalence ``same`` where one is named. Where ``unchecked``
     names further requirements, ``meeting`` of the ``asked`` architectures meet them too; all were asked, or a sample.
     """
 
     number: int
-    heedless: str = ""
+    unchecked: str = ""
     meeting: int = 0
     asked: int = 0
     same: str = ""
@@ -39,7 +39,7 @@ class Count:
     @property
     def exact(self) -> int | None:
         """The number of architectures that meet everything, where it is known."""
-        if not self.heedless:
+        if not self.unchecked:
             return self.number
         if self.same:
             return None
@@ -56,16 +56,16 @@ class Count:
     def render(self) -> str:
         """One line for people."""
         if self.same:
-            before = f" before `require {self.heedless}`" if self.heedless else ""
+            before = f" before `require {self.unchecked}`" if self.unchecked else ""
             return f"{self.number:,} up to `{self.same}`{before}"
-        if not self.heedless:
+        if not self.unchecked:
             return f"{self.number:,}"
         if self.exact is not None:
-            return f"{self.exact:,} of {self.number:,}, which `require {self.heedless}` leaves"
+            return f"{self.exact:,} of {self.number:,}, which `require {self.unchecked}` leaves"
         about, error = self.estimate
         sampled = f"{self.meeting} of {self.asked} drawn meet it"
         return (
-            f"{self.number:,} before `require {self.heedless}`, about {about:.3g} +- {error:.2g} after it ({sampled})"
+            f"{self.number:,} before `require {self.unchecked}`, about {about:.3g} +- {error:.2g} after it ({sampled})"
         )
 
 
@@ -87,13 +87,13 @@ def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
             found = prod(unique(part.space, kind) for part in listing.parts)
         except Unclear as reason:
             raise Unclear(f"{reason}; {_bound(listing, kind, Random(seed))}") from None
-        return Count(found, str(listing.limits), same=same)
-    if not listing.limits or not number:
+        return Count(found, listing.uncounted, same=same)
+    if not listing.uncounted or not number:
         return Count(number)
     source = Random(seed)
     asked = range(number) if number <= FEW else [source.randrange(number) for _ in range(DRAWS)]
-    meeting = sum(not listing.limits.judge(listing.architecture(rank)).distance for rank in asked)
-    return Count(number, str(listing.limits), meeting, len(asked))
+    meeting = sum(not listing.architecture(rank).verdict.distance for rank in asked)
+    return Count(number, listing.uncounted, meeting, len(asked))
 
 
 def _bound(listing: Architectures, same: Equivalence, source: Random) -> str:

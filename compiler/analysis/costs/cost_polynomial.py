@@ -26,8 +26,8 @@ from compiler.ir.primitives import spec_of
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
 
-from .existence import ALWAYS, Conditions, Entangled, Monomial, holds
-from .prices import Amount, Application, Price, Undefined, sizes
+from .existence import ALWAYS, Conditions, ExistenceTooComplex, Monomial, holds
+from .prices import Amount, Application, Price, UndefinedQuantity, sizes
 
 Terms = dict[Monomial, Amount]
 
@@ -56,7 +56,7 @@ class Costing:
         space: an elaborated network, with or without choices.
 
     Raises:
-        Undefined: the discrete networks have other decisions than the relaxed one.
+        UndefinedQuantity: the discrete networks have other decisions than the relaxed one.
     """
 
     def __init__(self, space: Elaborated) -> None:
@@ -73,8 +73,8 @@ class Costing:
         """The formula of a quantity, of the network or of a block of `discrete`.
 
         Raises:
-            Undefined: the quantity has no value somewhere.
-            Entangled: a node exists in too many different ways.
+            UndefinedQuantity: the quantity has no value somewhere.
+            ExistenceTooComplex: a node exists in too many different ways.
         """
         whole = block or self.discrete.block
         terms = self.named(_Pricing(self, price).block(whole))
@@ -99,7 +99,7 @@ class Costing:
                 found = self.conditions.of(block.graph, text, prune)
                 if not self.is_exact(block.graph, prune):
                     self.inexact.add(id(block))
-            except Entangled:
+            except ExistenceTooComplex:
                 if not prune:
                     raise
                 found = self.conditions.of(block.graph, text, prune=False)
@@ -136,7 +136,7 @@ class Costing:
         """The quantity of the architecture that decisions select; `prune` is heeded.
 
         Raises:
-            Undefined: it has no value.
+            UndefinedQuantity: it has no value.
             HspError: the decisions leave nothing of a text with `prune`.
         """
         mine = {
@@ -153,12 +153,8 @@ def discrete(space: Elaborated) -> Elaborated:
         return space
     root = space.root
     label = root.path if root.path != root.definition.name else None
-    shapes = {
-        param.name: Bundle(space.block.graph.node(index).shape.dims)
-        for param, index in zip(root.definition.inputs, space.block.graph.inputs, strict=True)
-    }
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(root.instance, function, {**shapes, **space.arguments}, frozenset())
+    found, diagnostics = elaborate(root.instance, function, space.given, frozenset())
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -169,11 +165,11 @@ def _items(space: Elaborated, other: Elaborated) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for path, decision in other.decisions.items():
         if path not in space.decisions:
-            raise Undefined(f"'{path}' is decided in the discrete network only")
+            raise UndefinedQuantity(f"'{path}' is decided in the discrete network only")
         known = space.decisions[path]
         kept = tuple(index for index, derivable in enumerate(known.derivable) if derivable)
         if len(kept) != len(decision.items):
-            raise Undefined(f"'{path}' has other items in the discrete network")
+            raise UndefinedQuantity(f"'{path}' has other items in the discrete network")
         found[path] = kept
     return found
 
@@ -296,7 +292,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
     for size in found.values():
         total *= size
     if total > MOST:
-        raise Undefined(f"there are too many joint cases of {', '.join(found)}")
+        raise UndefinedQuantity(f"there are too many joint cases of {', '.join(found)}")
     for items in product(*(range(size) for size in found.values())):
         assigned = Assigned(tuple(found), items)
         yield assigned.monomial, assigned
@@ -321,7 +317,7 @@ def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, 
     """The price of a primitive under decisions."""
     spec = spec_of(prim)
     if spec is None:
-        raise Undefined(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
+        raise UndefinedQuantity(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
     attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
     application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0], spec)
     return price.primitive(spec, application)
@@ -378,7 +374,7 @@ class _Walk:
             case Prim(name=name) if self.price.of_structure:
                 return self.price.applied(name)
             case Prim(name="concat") if len(kept) < len(graph.sources(index)):
-                raise Undefined(f"'{node.name}' joins as many channels as are picked")
+                raise UndefinedQuantity(f"'{node.name}' joins as many channels as are picked")
             case Prim():
                 total = self.price.applied(node.payload.name)
                 total += primitive(self.price, node.payload, inputs, node.shape, self.assigned)

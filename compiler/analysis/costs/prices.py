@@ -15,13 +15,14 @@ from compiler.ir.graph import Shape
 from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
 from compiler.ir.undecided import Open
+from hdas_dsl.tree.words import TOTALS, QuantityArgument
 
 from .latency_table import Table
 
 Amount: TypeAlias = "int | float"
 
 
-class Undefined(Exception):
+class UndefinedQuantity(Exception):
     """A quantity has no value: a width is open, an operation unknown, a signature missing from a table."""
 
 
@@ -144,7 +145,7 @@ class Latency(Price):
         if signature in self.table.milliseconds:
             return self.table.milliseconds[signature]
         if self.missing is None:
-            raise Undefined(lacking(self.table, [signature]))
+            raise UndefinedQuantity(lacking(self.table, [signature]))
         self.missing[signature] = application
         return 0.0
 
@@ -186,20 +187,21 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
     """The price behind a quantity; tables by the argument that names them.
 
     Raises:
-        Undefined: a table is not there.
+        UndefinedQuantity: a table is not there.
     """
-    if total.name == "count":
-        return Count(total.argument or "")
-    if total.name == "latency":
-        table = tables.get(total.argument or "")
-        if table is None:
-            raise Undefined(f"the table '{total.argument}' is not there")
-        return Latency(table)
+    match TOTALS[total.name].argument:
+        case QuantityArgument.OPERATION:
+            return Count(total.argument or "")
+        case QuantityArgument.TABLE:
+            table = tables.get(total.argument or "")
+            if table is None:
+                raise UndefinedQuantity(f"the table '{total.argument}' is not there")
+            return Latency(table)
     return PRICES[total.name]
 
 
 def sizes(shapes: Sequence[Shape]) -> tuple[Ints, ...]:
     """Decided shapes as plain numbers."""
     if any(isinstance(dim, Open) for shape in shapes for dim in shape.dims):
-        raise Undefined("a width is open")
+        raise UndefinedQuantity("a width is open")
     return tuple(shape.largest for shape in shapes)

@@ -20,8 +20,8 @@ from itertools import product
 import numpy as np
 
 from compiler.analysis.costs.elimination import Factor, Variables, maximum, minimum, order, range_of
-from compiler.analysis.costs.existence import Entangled, Monomial
-from compiler.analysis.costs.prices import Amount, Undefined
+from compiler.analysis.costs.existence import ExistenceTooComplex, Monomial
+from compiler.analysis.costs.prices import Amount, UndefinedQuantity
 from compiler.derivation.strongest import Decisions, default_decisions, strongest
 from compiler.searcher.settings.sections import By
 from compiler.util.errors import UsageError
@@ -63,7 +63,7 @@ class Answer:
         return max(self.bound - self.score, 0.0)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What requirements cost, for people; nothing where the derivation rule satisfies them by itself."""
         lost = self.free - self.score
         if lost <= 0:
@@ -82,8 +82,8 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
 
     Raises:
         Unsatisfiable: there is none, or none was found.
-        Undefined: a quantity has no value.
-        Entangled: one cannot be written down.
+        UndefinedQuantity: a quantity has no value.
+        ExistenceTooComplex: one cannot be written down.
     """
     decisions = wanted.space.decisions
     chosen = strongest(decisions, alphas, by)
@@ -129,7 +129,7 @@ class _Search:
         bound = min((bound for _, bound in candidates), default=self.free)
         options = ([found] if found is not None else []) + [chosen for chosen, _ in candidates if chosen is not None]
         if not options:
-            conditions = " and ".join(f"`{r.condition.span.text}`" for r in self.wanted.requirements)
+            conditions = " and ".join(f"`{r.span.text}`" for r in self.wanted.requirements)
             if certain and self.exact:
                 raise Unsatisfiable(f"no architecture of '{self.wanted.space.name}' meets {conditions} together")
             raise Unsatisfiable(f"no architecture of '{self.wanted.space.name}' was found that meets {conditions}")
@@ -298,7 +298,7 @@ def _tidy(limit: float) -> Amount:
     return int(limit) if float(limit).is_integer() else limit
 
 
-def prepare(wanted: Requirements) -> None:
+def check_feasible(wanted: Requirements) -> None:
     """See before a search that its result can be made to satisfy the requirements.
 
     Raises:
@@ -318,11 +318,11 @@ def derive_within(wanted: Requirements, alphas: Mapping[str, Sequence[float]], b
 
 @contextmanager
 def _refusing(wanted: Requirements) -> Iterator[None]:
-    conditions = ", ".join(f"`{requirement.condition.span.text}`" for requirement in wanted.requirements)
+    conditions = ", ".join(f"`{requirement.span.text}`" for requirement in wanted.requirements)
     try:
         yield
-    except Undefined as error:
+    except UndefinedQuantity as error:
         raise UsageError(f"what '{wanted.space.name}' requires, {conditions}, cannot be honoured: {error}") from None
-    except Entangled:
+    except ExistenceTooComplex:
         why = "its parts exist in too many different ways"
         raise UsageError(f"what '{wanted.space.name}' requires, {conditions}, cannot be honoured: {why}") from None
