@@ -79,7 +79,7 @@ def parents(capsys: pytest.CaptureFixture[str], folder: Path, args: list[str]) -
 
 def is_within(text: str) -> bool:
     """Whether an architecture of either space meets its requirement, as its text shows."""
-    return text.count("(k = 3") <= 1 and ("scale" not in text or "shuffle(groups = 2)" in text)
+    return text.count("(k = 3") <= 1 and ("scale" not in text or "shuffle(x, groups = 2)" in text)
 
 
 @pytest.mark.parametrize(("space", "left", "every"), [("with_plugin", 2, 6), ("with_table", 4, 8)])
