@@ -52,6 +52,8 @@ SMOOTH = ("+", "-", "*", "/", "**")
 WHOLE = ("//", "%")
 """What conditions compute with besides."""
 
+DIVISIONS = ("/", "//", "%")
+
 
 def read_preference(line: ast.Preference, text: Text, decisions: Mapping[str, Decision], plain: Plain) -> Preference:
     """A preference of a text, about its own families or about the whole network.
@@ -239,11 +241,14 @@ class _PreferenceReader(_Reader):
 
 
 def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
-    """Arithmetic, folded where both sides are plain numbers."""
-    if not isinstance(left, Constant) or not isinstance(right, Constant):
-        return Arithmetic(op, left, right)
+    """Arithmetic, folded where both sides are plain numbers; refused where it has no value whatever its left side is."""
     try:
-        return Constant(tidy(BINARY[op](left.value, right.value)))
+        match left, right:
+            case Constant(value=a), Constant(value=b):
+                return Constant(tidy(BINARY[op](a, b)))
+            case _, Constant(value=0) if op in DIVISIONS:
+                raise ZeroDivisionError
+        return Arithmetic(op, left, right)
     except ArithmeticError as error:
         raise Fault(Code.RANGE, span, f"'{op}' has no value here: {reason(error)}") from None
 

@@ -11,7 +11,7 @@ from .constraints import Verdict
 from .space_list import Architecture, Architectures
 
 TRIES = 300
-"""How many architectures in a row may break a requirement before sampling gives up."""
+"""How many architectures in a row may miss a requirement before sampling gives up."""
 
 
 def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
@@ -20,7 +20,7 @@ def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Archit
     Requirements on structure are counted with; the others are met by drawing again.
 
     Raises:
-        UsageError: there is none, or none of many that were drawn meets the requirements.
+        UsageError: there is none, or none of many that were drawn meets the requirements, or that is not known.
     """
     listing.require_some()
     source = Random(seed)
@@ -54,7 +54,7 @@ class Nearest:
         return not verdict.distance
 
     def refusal(self) -> UsageError:
-        """What to say if none did."""
+        """The error to raise if none did: how far the nearest is away."""
         assert self.verdict is not None
         broken = " and ".join(self.verdict.reasons)
         message = f"none of {self.tries} architectures meets `require {self.listing.uncounted}`"
@@ -62,7 +62,11 @@ class Nearest:
 
 
 def enumerate_all(listing: Architectures, limit: int | None = None) -> Iterator[Architecture]:
-    """All architectures of a file that meet its requirements, by number; at most ``limit`` of them."""
+    """The architectures of a file that meet its requirements, in order of their numbers; at most ``limit`` of them.
+
+    Raises:
+        UsageError: there is none, or whether one meets a requirement is not known.
+    """
     listing.require_some()
     given = 0
     for number in range(listing.number):

@@ -133,7 +133,7 @@ class Costing:
     # ------------------------------------------------------------ of one architecture
 
     def exact(self, price: Price, chosen: Decisions, block: Block | None = None) -> Amount:
-        """The quantity of the architecture that decisions select; `prune` is heeded.
+        """The quantity of the architecture that decisions select, without what `prune` removes from it.
 
         Raises:
             UndefinedQuantity: it has no value.
@@ -209,7 +209,7 @@ class _Pricing:
         match node.payload:
             case Call(block=block):
                 yield ALWAYS, self.price.applied(block.name)
-                if self.price.speaks_of(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.level == "op":
                     yield from self.operation(block, shapes, node.shape)
                 else:
                     yield from self.block(block).items()
@@ -260,9 +260,11 @@ class Assigned:
 
     @property
     def monomial(self) -> Monomial:
+        """The items that are taken."""
         return frozenset(zip(self.decisions, self.items, strict=True))
 
     def value(self, value: Value) -> Value:
+        """A value under these decisions."""
         match value:
             case Var():
                 return self.value(settle(value, self.decisions, self.items))
@@ -279,6 +281,7 @@ class Assigned:
         return value
 
     def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
+        """Shapes under these decisions; raises `UndefinedQuantity` where a width is open."""
         return sizes([Shape(tuple(self.value(dim) for dim in shape.dims)) for shape in shapes])
 
 
@@ -368,7 +371,7 @@ class _Walk:
         match node.payload:
             case Call(block=block):
                 inside = self.block(block)
-                if self.price.speaks_of(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.level == "op":
                     inside = operation(self.price, block, inputs, node.shape, self.assigned, {ALWAYS: inside})
                 return self.price.applied(block.name) + inside
             case Prim(name=name) if self.price.of_structure:

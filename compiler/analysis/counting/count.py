@@ -19,7 +19,7 @@ def architectures(space: Elaborated) -> Circuit:
     """The architectures of a space: their number is that of law 7, and each can be found by its own.
 
     Raises:
-        Uncountable: a `require` of the space speaks of a structure that is not counted.
+        Uncountable: the space, or a `require` of it, has a structure that is not counted.
     """
     circuit, uncounted = counted(space)
     for item in uncounted:

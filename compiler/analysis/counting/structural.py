@@ -1,13 +1,13 @@
 """Texts with `prune`: what the output does not reach does not exist, nor do its choices. Counted exactly.
 
-So are texts without it whose `require` speaks of structure: there all that is written must exist.
+So are texts without it whose `require` mentions a structural quantity: there every line must exist.
 
 A pick of any number may take nothing, and nothing comes of nothing: an operation on it does not exist either, while a
 sum or a concatenation goes without it. What is chosen must exist, and so must the output.
 
 The nodes of a text are walked from the output back. A state is what the choices so far demand of the nodes still to
-come, with the decisions that must still be agreed on, the copies that exist, and the quantities that a `require` of
-the text speaks of. States that coincide are added up.
+come, with the decisions that must still be agreed on, the copies that exist, and the values so far of the quantities
+that a `require` of the text mentions. States that coincide are added up.
 """
 
 from __future__ import annotations
@@ -272,6 +272,7 @@ class Walk:
                     yield from item.asking(step.sources)
 
     def grown(self, step: _Step, state: _State) -> _State:
+        """The state where a step exists: the required quantities that count it grow by one."""
         grades = (grade + (name == step.quantity) for grade, name in zip(state.grades, self.quantities, strict=True))
         return replace(state, grades=tuple(grades))
 

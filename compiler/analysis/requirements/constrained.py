@@ -1,12 +1,12 @@
-"""The best-scoring architecture among those that satisfy what a space requires.
+"""Constrained derivation: the best-scoring architecture among those that meet the requirements of a space.
 
-The score is the sum of the log-probabilities of all decisions, with one that does not exist at its strongest item: so
-the derivation rule (`decide.strongest`) is the best there is without requirements. The candidates of a pick between
-menus count where they are picked, as strong as the rule measures them.
+The score (`score`) makes the derivation rule (`derivation.strongest`) the optimum without requirements.
 
-Decisions are eliminated one after the other, as in `optimum`, but what is kept of a decision is every way to take it
-that another does not beat in score and costs. That is exact as long as all of these can be kept. Otherwise the answer
-is the best that was found, and the Lagrangian bound says how much better another could be at most.
+Decisions are eliminated one after the other, as in `costs.elimination`, but of each every Pareto-optimal way to decide
+is kept: one that no other beats in score and all costs (`pareto_labels`). That is exact as long as all of these can be
+kept. Otherwise the answer is the best that was found, and a Lagrangian bound limits how much better another can be.
+
+Dechter, "Bucket elimination" (1999); Everett, "Generalized Lagrange multiplier method" (1963), for the bound.
 """
 
 from __future__ import annotations
@@ -32,39 +32,41 @@ from .pareto_labels import Labels, Numbers, joined
 from .score import score_of, scores_of
 
 LARGEST = 20_000
-"""How many joint cases of decisions labels are kept for."""
+"""The most joint cases of decisions that labels are kept for."""
 
 STEPS = 60
-"""How many multipliers are tried for the Lagrangian bound."""
+"""How many multipliers of each limit are tried."""
 
 
 class Unsatisfiable(UsageError):
-    """No architecture, or none that could be found, satisfies what is required."""
+    """No architecture meets the requirements, or none was found that does."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The decisions, their score, and a bound: no architecture that satisfies the requirements scores more."""
+    """Decisions that meet the requirements, their score, and an upper bound of the score of all that meet them.
+
+    Scores are log-probabilities. ``free`` is the score of the strongest architecture, requirements left aside.
+    """
 
     chosen: Decisions
     score: float
     bound: float
     free: float
-    """The score without requirements."""
 
     @classmethod
     def of(cls, chosen: Decisions) -> Answer:
-        """What the derivation rule decides, where that satisfies all that is required."""
+        """The decisions of the derivation rule, where these meet the requirements: their score does not matter."""
         return cls(chosen, 0.0, 0.0, 0.0)
 
     @property
     def gap(self) -> float:
-        """How much better another could be at most; 0 where the answer is proved."""
+        """The optimality gap: how much more another may score at most; 0 where the answer is proved optimal."""
         return max(self.bound - self.score, 0.0)
 
     @property
     def summary(self) -> str:
-        """What requirements cost, for people; nothing where the derivation rule satisfies them by itself."""
+        """The score lost to the requirements, and the optimality gap; empty where the derivation rule meets them."""
         lost = self.free - self.score
         if lost <= 0:
             return ""
@@ -73,7 +75,7 @@ class Answer:
 
 
 def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) -> Answer:
-    """The best-scoring architecture that satisfies the requirements; that of the derivation rule where it does.
+    """The best-scoring architecture that meets the requirements: that of the derivation rule where it does.
 
     Args:
         wanted: the requirements of a space.
@@ -96,13 +98,15 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
 
 @dataclass(frozen=True, eq=False)
 class _Message:
-    """What is left of a decision: labels for every case of the decisions that it is still tied to."""
+    """An eliminated variable: its labels for every case of ``scope``, the variables that it still depends on.
+
+    ``feeds`` are the numbers of the earlier messages that its labels are made of.
+    """
 
     scope: tuple[int, ...]
     labels: Mapping[tuple[int, ...], Labels]
     variable: int
     feeds: tuple[int, ...]
-    """Earlier messages that its labels are made of."""
 
 
 class _Search:
@@ -116,7 +120,7 @@ class _Search:
         self.cost_factors: list[list[Factor]] = []
         self.constants: list[Amount] = []
         for column, formula in zip(self.columns, self.formulas, strict=True):
-            # What is counted too often is safe for what may be large at most, what is counted too rarely for the least.
+            # An upper bound of a cost is safe under an upper limit, a lower bound under a lower one.
             terms = formula.terms if column.sign > 0 else formula.least
             factors, constant = self.variables.factors((m, column.sign * v) for m, v in terms.items())
             self.cost_factors.append(factors)
@@ -138,14 +142,18 @@ class _Search:
         return Answer(self.readable(top, unconstrained), score, score if certain and self.exact else bound, self.free)
 
     def is_idle(self, column: Column) -> bool:
-        """Whether no architecture comes to a limit."""
+        """Whether every architecture keeps within a limit."""
         if not column.once or math.isinf(column.limit):
             return False
         span = range_of(self.wanted.formula(column.total), self.variables)
         return (span.high if column.sign > 0 else -span.low) <= column.limit
 
     def refuse_impossible(self) -> None:
-        """Refuse a requirement that no architecture meets by itself."""
+        """Refuse a limit that no architecture keeps, by itself.
+
+        Raises:
+            Unsatisfiable: with the best value of the quantity.
+        """
         for column, formula in zip(self.columns, self.formulas, strict=True):
             span = range_of(formula, self.variables)
             low = span.low if column.sign > 0 else -span.high
@@ -159,7 +167,7 @@ class _Search:
                 )
 
     def readable(self, chosen: Decisions, unconstrained: Decisions) -> Decisions:
-        """The answer, with candidates that are not picked as the derivation rule leaves them."""
+        """The answer, with the candidates that are not picked as the derivation rule decides them."""
         result = dict(chosen)
         for path, decision in self.wanted.space.decisions.items():
             for index, candidate in enumerate(decision.candidates):
@@ -170,7 +178,7 @@ class _Search:
     # ------------------------------------------------------------ labels
 
     def by_labels(self) -> tuple[Decisions | None, bool]:
-        """The best decisions that satisfy the requirements, and whether none that could do better was left out."""
+        """The best decisions that meet the requirements, if any, and whether all ways to decide were considered."""
         tables = [(factor, None) for factor in self.score_factors]
         costs = [(factor, k) for k, factors in enumerate(self.cost_factors) for factor in factors]
         # Every table of costs is lowered to a least entry of 0: then a partial sum beyond the limit stays beyond it.
@@ -219,7 +227,7 @@ class _Search:
         feeds: tuple[int, ...],
         limits: Numbers,
     ) -> _Message:
-        """A decision for every case of those around it."""
+        """The message of a variable: its labels for every case of its scope, of tables and earlier messages."""
         spread = [(factor.spread((*scope, index)), k) for factor, k in tables]
         shape = tuple(len(self.variables.all[other].states) for other in (*scope, index))
         scores = np.zeros(shape)
@@ -244,7 +252,8 @@ class _Search:
     # ------------------------------------------------------------ multipliers
 
     def by_multipliers(self) -> Iterator[tuple[Decisions | None, float]]:
-        """For each limit, decisions that are best for some price of it, where they satisfy all, and its bound."""
+        """For each limit, decisions that are optimal under some multiplier of it, where they meet all requirements,
+        and the Lagrangian bound of that multiplier."""
         for k, column in enumerate(self.columns):
             if math.isinf(column.limit):
                 continue
@@ -270,9 +279,10 @@ class _Search:
         return column.sign * sum(v for m, v in terms.items() if all(item in chosen[path] for path, item in m))
 
     def priced(self, k: int, multiplier: float) -> tuple[Decisions | None, float]:
-        """The best decisions where a cost beyond its limit is paid for, and what no decisions within it can exceed."""
+        """The decisions that maximise the score less a multiple of the excess of a cost over its limit, where they are
+        found, and that maximum: an upper bound of the score of all decisions that keep the limit."""
         column, formula = self.columns[k], self.formulas[k]
-        # The bound must not count what an architecture may not have.
+        # For an upper bound of the score, the cost must be a lower bound.
         least = formula.least if column.sign > 0 else formula.terms
         factors, constant = self.variables.factors((m, -multiplier * column.sign * v) for m, v in least.items())
         found = maximum(
@@ -285,7 +295,7 @@ class _Search:
 
 
 def _follow(messages: Sequence[_Message], number: int, label: int, states: dict[int, int]) -> None:
-    """The states that a label of a message stands for, those around it being known."""
+    """Add the states that a label of a message stands for, given those of its scope."""
     message = messages[number]
     labels = message.labels[tuple(states[other] for other in message.scope)]
     state, *inner = (int(part) for part in labels.origin[label])
@@ -299,10 +309,10 @@ def _tidy(limit: float) -> Amount:
 
 
 def check_feasible(wanted: Requirements) -> None:
-    """See before a search that its result can be made to satisfy the requirements.
+    """Check before a search starts that its result can meet the requirements.
 
     Raises:
-        UsageError: it cannot, or no architecture does.
+        UsageError: no architecture does, or a quantity has no value.
     """
     with _refusing(wanted):
         if wanted:
@@ -311,7 +321,11 @@ def check_feasible(wanted: Requirements) -> None:
 
 
 def derive_within(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) -> Answer:
-    """`best`, with every refusal as a `UsageError` that says why."""
+    """`best`, for commands.
+
+    Raises:
+        UsageError: no architecture meets the requirements, or a quantity has no value; the message says why.
+    """
     with _refusing(wanted):
         return best(wanted, alphas, by)
 
