@@ -255,7 +255,7 @@ def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
 
 def _lacks_argument(name: str, span: Span) -> Fault:
     form = f"{name}{QUANTITIES[name].argument.value}"
-    return Fault(Code.QUANTITY, span, f"'{name}' needs something to speak of", f"write `{form}`")
+    return Fault(Code.QUANTITY, span, f"'{name}' needs an argument", f"write `{form}`")
 
 
 # ---------------------------------------------------------------- families
