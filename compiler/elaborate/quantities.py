@@ -241,7 +241,7 @@ class _PreferenceReader(_Reader):
 
 
 def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
-    """Arithmetic, folded where both sides are plain numbers; refused where it has no value whatever its left side is."""
+    """Arithmetic, folded where both sides are plain numbers; refused where it divides by zero."""
     try:
         match left, right:
             case Constant(value=a), Constant(value=b):

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from compiler import api
 from compiler.analysis.architectures import Architectures, count, enumerate_all
 from compiler.analysis.costs import prices
 from compiler.analysis.costs.latency_table import Table
 from compiler.analysis.costs.prices import PRICES, Application, Price, price_of
+from compiler.analysis.requirements.constrained import best
+from compiler.analysis.requirements.evaluate import Requirements
 from compiler.ir.primitives import Primitive
 from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import facts
+from compiler.searcher.settings.sections import By
 from hdas_dsl.tree.words import QUANTITIES, TOTALS, QuantityArgument, QuantityWord
 
 PROGRAM = """\
@@ -69,8 +71,12 @@ def test_a_new_quantity(tmp_path: Path):
     assert count(listing).exact == len(list(enumerate_all(listing))) == 8
     path.write_text(PROGRAM.replace("taps <= 30", "taps <= 15"))
     assert count(Architectures(Request(path))).exact == 1 + 3
-    text = api.search(path, tmp_path / "run", alphas__init=3.0, seed=1).text
-    assert text.count("k = 3") <= 1
+    program, _ = compile_file(path)
+    assert program is not None
+    kernels = {name: [0.0, 1.0] for name in program.network.decisions}
+    answer = best(Requirements(program.network), kernels, By.LOGIT)
+    assert sum(items == (1,) for items in answer.chosen.values()) == 1
+    assert answer.gap == 0
 
 
 def test_without_it_the_word_is_unknown():

@@ -25,7 +25,7 @@ Amount: TypeAlias = "int | float"
 
 
 class UndefinedQuantity(Exception):
-    """A quantity has no value: a width is open, a plugin is not allowed, a table lacks a signature. The text says why."""
+    """A quantity has no value: a width is open, a plugin is not allowed, a table lacks a signature."""
 
 
 @dataclass(frozen=True)
