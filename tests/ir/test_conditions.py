@@ -237,6 +237,7 @@ def known_bounds(written: str) -> list[tuple[str, int, float]]:
     [
         ("params <= 100", [("params", 1, 100)]),
         ("100 > params", [("params", 1, 100)]),
+        ("5 < params", [("params", -1, -5)]),
         ("params >= most * 2", [("params", -1, -14)]),
         ("not params > 2 * 50", [("params", 1, 100)]),
         ("macs == 5 and params < 3", [("macs", 1, 5), ("macs", -1, -5), ("params", 1, 3)]),
@@ -270,6 +271,7 @@ def test_senses_by_hand(written: str, found: set[tuple[str, int]]):
 
 
 def test_plain_numbers_are_folded():
+    assert evaluate(condition("true or params <= 5"), values_of({})) is True
     assert condition("params <= (most + 1) * 2 ** 3 - -1") == condition("params <= 65")
     assert condition("not (params <= 5 and not macs > 3)") == condition("params > 5 or macs > 3")
 
@@ -294,6 +296,12 @@ def test_plain_arithmetic_without_a_value_is_an_error_with_its_place(written: st
         condition(written)
     assert caught.value.diagnostic.code is Code.RANGE
     assert caught.value.diagnostic.span.text in written
+
+
+def test_a_quantity_without_its_argument_is_an_error_wherever_it_stands():
+    with pytest.raises(Fault, match="'latency' needs an argument"):
+        condition("min(latency, 3) <= 5")
+    assert evaluate(condition("min(count(Op), 3) <= 5"), values_of({"count(Op)": 1})) is None
 
 
 @pytest.mark.parametrize("written", ["10 / edges <= 5", "log(edges) <= 5", "edges % edges == 0"])
