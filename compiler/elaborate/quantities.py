@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from compiler.ir.conditions import negated
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.graph import Decision
 from compiler.ir.numbers import BINARY, reason, tidy
 from compiler.ir.quantities import (
     And,
@@ -18,11 +18,8 @@ from compiler.ir.quantities import (
     Comparison,
     Condition,
     Constant,
-    Depth,
     DepthForm,
-    Edge,
     Indicator,
-    Length,
     Logarithm,
     Loss,
     Or,
@@ -36,9 +33,10 @@ from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import CONSTANTS, FAMILY_QUANTITIES, QUANTITIES, TOTALS, QuantityArgument, element_of
+from hdas_dsl.tree.words import CONSTANTS, FAMILY_QUANTITIES, QUANTITIES, TOTALS, QuantityArgument
 
-from .state import Family, Fault, Text
+from .family_quantities import depth_of, family_of, form_of, length_of, only
+from .state import Fault, Text
 from .values import Value
 
 Plain = Callable[[ast.Expr, Text], Value]
@@ -220,15 +218,15 @@ class _PreferenceReader(_Reader):
         """The loss, or the depth or expected length of a family."""
         if name not in FAMILY_QUANTITIES:
             return Loss()
-        family = _family(args[0], self.text)
+        family = family_of(args[0], self.text)
         options = {arg.name: arg for arg in args[1:]}
         if name == "length":
-            _only(options, ())
-            return _length(family, self.text)
-        _only(options, ("ends", "form"))
+            only(options, ())
+            return length_of(family, self.text)
+        only(options, ("ends", "form"))
         ends = bool(self.plain(options["ends"].value, self.text)) if "ends" in options else False
-        form = _form(options["form"]) if "form" in options else DepthForm.WINDOW
-        return _depth(family, self.text, self.decisions, form, ends, expr)
+        form = form_of(options["form"]) if "form" in options else DepthForm.WINDOW
+        return depth_of(family, self.text, self.decisions, form, ends, expr)
 
     def other(self, expr: ast.Expr) -> Quantity:
         """Nothing else is a quantity."""
@@ -256,61 +254,3 @@ def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
 def _lacks_argument(name: str, span: Span) -> Fault:
     form = f"{name}{QUANTITIES[name].argument.value}"
     return Fault(Code.QUANTITY, span, f"'{name}' needs an argument", f"write `{form}`")
-
-
-# ---------------------------------------------------------------- families
-
-
-def _only(options: dict[str | None, ast.Arg], known: tuple[str, ...]) -> None:
-    for name, arg in options.items():
-        if name not in known:
-            raise Fault(Code.ARGUMENT, arg.span, f"this quantity takes {' and '.join(known) or 'a family'} only")
-
-
-def _form(arg: ast.Arg) -> DepthForm:
-    word = arg.value.id if isinstance(arg.value, ast.Name) else ""
-    try:
-        return DepthForm(word)
-    except ValueError:
-        known = " or ".join(form.value for form in DepthForm)
-        raise Fault(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
-
-
-def _family(arg: ast.Arg, text: Text) -> Family:
-    name = arg.value.id if isinstance(arg.value, ast.Name) else ""
-    if name not in text.families:
-        hint = suggest(name, text.families)
-        raise Fault(Code.QUANTITY, arg.span, "a family of this text is needed here", hint)
-    return text.families[name]
-
-
-def _length(family: Family, text: Text) -> Length:
-    if family.size is None:
-        return Length(f"{text.copy}.{family.name}", None, (len(family.elements),))
-    return Length(f"{text.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
-
-
-def _depth(
-    family: Family, text: Text, decisions: Mapping[str, Decision], form: DepthForm, ends: bool, expr: ast.Expr
-) -> Depth | Constant:
-    """The edges into each element: the candidates of its pick. A family without picks has a depth already."""
-    nodes: list[tuple[Edge, ...]] = []
-    for index in family.elements:
-        prefix = f"{text.copy}.{family.name}{'_'.join(map(str, index))}."
-        picks = [
-            decisions[path]
-            for path in text.decisions
-            if path.startswith(prefix) and decisions[path].kind is DecisionKind.PICK
-        ]
-        if len(picks) != 1 or not picks[0].candidates:
-            if not text.decisions:
-                return Constant(0.0)
-            message = f"depth needs one `pick` between menus in every element of '{family.name}'"
-            raise Fault(Code.QUANTITY, expr.span, message)
-        edges = []
-        for decision, source in zip(picks[0].candidates, picks[0].sources, strict=True):
-            element = element_of(source or "")
-            inside = element is not None and element[0] == family.name and element[1] in family.elements
-            edges.append(Edge(decision or "", element[1][0] if element and inside else None))
-        nodes.append(tuple(edges))
-    return Depth(f"{text.copy}.{family.name}", tuple(nodes), form, ends, _length(family, text))

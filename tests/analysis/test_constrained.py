@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Variables, range_of
-from compiler.analysis.requirements import constrained as choose
+from compiler.analysis.requirements import label_elimination
 from compiler.analysis.requirements import pareto_labels as labels
-from compiler.analysis.requirements.constrained import Unsatisfiable, best
+from compiler.analysis.requirements.constrained import best
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
+from compiler.analysis.requirements.problem import Unsatisfiable
 from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
@@ -170,7 +171,7 @@ def test_a_gap_is_told(monkeypatch):
         alphas = random_alphas(searched, seed)
         exact = best(wanted, alphas, By.PROBABILITY)
         assert exact.gap == 0
-        for module, name, value in ((labels, "MOST", 2), (choose, "LARGEST", 0)):
+        for module, name, value in ((labels, "MOST", 2), (label_elimination, "LARGEST", 0)):
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, value)
                 answer = best(wanted, alphas, By.PROBABILITY)
