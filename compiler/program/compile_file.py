@@ -14,9 +14,9 @@ from typing import TypeVar
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
-from compiler.elaborate import Elaborated, Frame, Requirement, elaborate
+from compiler.elaborate import Elaborated, Origin, Requirement, Text, elaborate
 from compiler.elaborate.body import Elaborator
-from compiler.elaborate.preferences import check_condition, read_preference
+from compiler.elaborate.quantities import read_preference
 from compiler.elaborate.state import Fault, Silent
 from compiler.elaborate.values import Function, Partial, Space
 from compiler.elaborate.values import Value as Meaning
@@ -64,6 +64,16 @@ class Program:
     train_settings: TrainSettings
     warnings: tuple[Diagnostic, ...] = ()
     equivalences: tuple[Equivalence, ...] = ()
+    trained: tuple[Requirement, ...] = ()
+    """What the `train` section requires, of `train_network` or of the network that a requirement names."""
+
+    @property
+    def requirements(self) -> tuple[tuple[Requirement, Elaborated], ...]:
+        """Every requirement of the file, wherever it is written, with the network that it is about."""
+        networks = [phase.network for phase in self.phases] or [self.network]
+        stated = [(item, space) for space in networks for item in space.requirements if item.origin is not Origin.TRAIN]
+        trained = [(item, item.network or self.train_network or self.network) for item in self.trained]
+        return (*stated, *trained)
 
     @property
     def is_space(self) -> bool:
@@ -210,13 +220,16 @@ class _Compiler:
         self.diagnostics += diagnostics
         train_settings = self.overridden(train_settings, "")
         train_network: Elaborated | None = None
+        trained: tuple[Requirement, ...] = ()
         if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
             found = self.target(train.target, results, self.overrides)
             train_network = None if found is None else self.elaborated(*found)
+            trained = self.required(train, train_network)
         elif train is not None and train.target is not None:
             last = (required or phases)[-1]
-            if wanted := self.trained(last, train, results):
-                main = replace(last.network, requirements=(*last.network.requirements, *wanted))
+            trained, is_searched = self.trained(last, train, results)
+            if trained and is_searched:
+                main = replace(last.network, requirements=(*last.network.requirements, *trained))
                 phases[phases.index(last)] = replace(last, network=main)
             self.target(train.target, results, ())
         return Program(
@@ -228,8 +241,9 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            (*self.library_changes(unit), *unmet(main), *self.unmet_by(train_network, train)),
+            (*self.library_changes(unit), *unmet(main), *(unmet(train_network, trained) if train_network else ())),
             self.equivalences(unit),
+            trained,
         )
 
     def equivalences(self, unit: Unit) -> tuple[Equivalence, ...]:
@@ -251,14 +265,6 @@ class _Compiler:
         target = trains[0].target
         made = replace(target, func=name) if isinstance(target, ast.Call) else name
         return replace(trains[0], target=made)
-
-    def unmet_by(self, network: Elaborated | None, train: ast.Train | None) -> list[Diagnostic]:
-        """A warning for each requirement of a `train` section that the network it trains breaks."""
-        if network is None or train is None:
-            return []
-        frame = Frame(network.root.text, network.root.instance, "")
-        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
-        return unmet(network, [Requirement(condition, frame) for condition in conditions])
 
     def phase(
         self,
@@ -285,33 +291,61 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        text = replace(space.root.text, instance=self.instance, preferences=list(space.preferences))
-        frame = Frame(text, self.instance, "")
-        requirements = list(space.requirements)
+        text = replace(self.section_text(space), preferences=list(space.preferences))
+        requirements = [*space.requirements, *self.requirements(lines, text, Origin.SEARCH)]
         for line in lines:
-            try:
-                if isinstance(line, ast.Require):
-                    check_condition(line.condition, text)
-                    requirements.append(Requirement(line.condition, frame))
-                elif isinstance(line, ast.Preference):
+            if isinstance(line, ast.Preference):
+                try:
                     text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
-            except Fault as fault:
-                self.diagnostics.append(fault.diagnostic)
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
         return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
 
-    def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:
-        """What a `train` section requires, of the network that a search will derive at the section's arguments."""
-        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
-        if not conditions or train.target is None:
+    def required(self, train: ast.Train | None, network: Elaborated | None) -> tuple[Requirement, ...]:
+        """What a `train` section requires of a network."""
+        if train is None or network is None:
             return ()
+        return self.requirements(train.settings, self.section_text(network), Origin.TRAIN)
+
+    def section_text(self, network: Elaborated) -> Text:
+        """The text of a network as a section of this file sees it: with its names, beside this file's tables."""
+        return replace(network.root.text, instance=self.instance)
+
+    def requirements(self, lines: Sequence[ast.SettingLine], text: Text, origin: Origin) -> tuple[Requirement, ...]:
+        """The requirements of a section."""
+        found = []
+        for line in lines:
+            if isinstance(line, ast.Require):
+                try:
+                    found.append(Requirement.read(line, text, origin))
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+        return tuple(found)
+
+    def trained(
+        self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]
+    ) -> tuple[tuple[Requirement, ...], bool]:
+        """What a `train` section requires of the network that a search will derive, at the section's arguments.
+
+        Returns:
+            The requirements, and whether the section names the network that is searched. Where it names another, they
+            are about the derived network all the same, since that is what a derived file trains.
+        """
+        if train.target is None or not any(isinstance(line, ast.Require) for line in train.settings):
+            return (), False
         found = self.target(train.target, results, self.overrides)
-        if found is None or found[0].definition is not phase.network.root.definition:
-            return ()
-        network = self.elaborated(found[0], {**phase.network.arguments, **found[1]}, found[2])
-        if network is None:
-            return ()
-        frame = Frame(replace(network.root.text, instance=self.instance), self.instance, "")
-        return tuple(Requirement(condition, frame, network) for condition in conditions)
+        if found is None:
+            return (), False
+        function, args, span = found
+        root = phase.network.root
+        is_searched = function.definition is root.definition
+        if is_searched:
+            network = self.elaborated(function, {**phase.network.arguments, **args}, span)
+        else:
+            function = Function(root.definition, root.instance)
+            network, _ = elaborate(self.instance, function, {**phase.network.arguments, **args}, span=span)
+        required = self.required(train, network)
+        return tuple(replace(requirement, network=network) for requirement in required), is_searched
 
     def imagined(self, phase: Phase) -> Instance:
         """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.elaborate.numbers import BINARY, tidy
+from compiler.ir.numbers import BINARY, tidy
 from compiler.elaborate.state import Fault
 from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code

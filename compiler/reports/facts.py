@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs, is_auxiliary
-from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
-from compiler.analysis.requirements.evaluate import amounts_of, ranges_of
+from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
@@ -82,12 +82,12 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
 
 
 def _number(space: Elaborated) -> tuple[str | None, list[str]]:
-    """The number of architectures, where it is known, and the requirements that it ignores."""
+    """The number of architectures, where it is known, and the requirements that it leaves out."""
     try:
-        circuit, left = counted(space)
+        circuit, uncounted = counted(space)
     except Uncountable as reason:
         return None, [reason.message]
-    return digits(circuit.number), [item.requirement.condition.span.text for item in left]
+    return digits(circuit.number), [item.requirement.span.text for item in uncounted]
 
 
 def ranges(space: Elaborated) -> dict[str, Any]:
@@ -95,6 +95,8 @@ def ranges(space: Elaborated) -> dict[str, Any]:
 
     Latencies are those that the space itself mentions, where their tables can be read.
     """
+    from compiler.analysis.requirements.ranges import ranges_of  # numpy, which an architecture has no use for
+
     found = {}
     for name, span in ranges_of(space):
         bounds = [end for end, exact in (("min", span.low_exact), ("max", span.high_exact)) if not exact]

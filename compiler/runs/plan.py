@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.analysis.requirements.constrained import prepare
+from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import ExportKind
 from compiler.elaborate import Elaborated
@@ -80,7 +80,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     for phase in plan.phases:
         _image_shape(phase.network)
         if not phase.after:
-            prepare(Requirements(phase.network))
+            check_feasible(Requirements(phase.network))
     return plan
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from compiler.analysis.requirements.constrained import Answer, prepare
+from compiler.analysis.requirements.constrained import Answer, check_feasible
 from compiler.analysis.requirements.evaluate import Requirements, quantities
 from compiler.derivation import derive_module
 from compiler.program.compile_file import Phase, Program
@@ -83,7 +83,7 @@ def search_phase(
     """
     space, settings, config, folder = phase.network, phase.settings, plan.config, plan.folder(phase)
     if phase.after:
-        prepare(Requirements(space))
+        check_feasible(Requirements(space))
     data = matching_data(settings, space, config)
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
@@ -106,8 +106,8 @@ def search_phase(
     )
     outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
     answer = supernet.answer(outcome.alphas)
-    if answer.told:
-        say(f"requirements: {answer.told}")
+    if answer.summary:
+        say(f"requirements: {answer.summary}")
     provenance = provenance_of(program, phase, outcome, answer)
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
@@ -141,7 +141,7 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer
         "epochs": str(settings.epochs),
         "epoch": str(outcome.epoch),
         "score": f"{outcome.score:.4f}",
-        "requirements": f'"{answer.told}"' if answer.told else "",
+        "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }
     return section(lines)

@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.Symmetric",
-    "compiler.analysis.costs.existence.Entangled",
+    "compiler.analysis.costs.existence.ExistenceTooComplex",
     "compiler.analysis.membership.line_matching.Leaves",
     "compiler.derivation.selected_steps.Nothing",
     "compiler.elaborate.state.Fault",
@@ -52,7 +52,7 @@ def test_exit_codes() -> None:
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
         1: {"HspError", "LoweringError", "Uncountable"},
         2: {
-            "BadTable", "DataError", "ExportError", "Misfit", "MissingData", "NoDevice", "Unclear", "Undefined",
+            "BadTable", "DataError", "ExportError", "Misfit", "MissingData", "NoDevice", "Unclear", "UndefinedQuantity",
             "Unsatisfiable", "UsageError",
         },
         3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "OutOfMemory", "RunError"},
