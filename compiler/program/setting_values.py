@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.numbers import BINARY, tidy
 from compiler.elaborate.state import Fault
+from compiler.ir.numbers import BINARY, tidy
 from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast

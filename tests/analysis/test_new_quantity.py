@@ -17,7 +17,7 @@ from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import facts
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.tree.words import QUANTITIES, TOTALS, QuantityArgument, QuantityWord
 
 PROGRAM = """\
