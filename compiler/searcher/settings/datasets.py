@@ -15,7 +15,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+from compiler.util.errors import UsageError
+
+from .words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
 Builder = Callable[["DataSpec", Path, bool], object]
 """``build(spec, root, download)``: the `Source` of the data that ``spec`` names, kept under ``root``; fetched first
@@ -29,7 +31,7 @@ ENTRY_POINTS = "hdas_dsl.datasets"
 _registered: dict[str, Builder] = {}
 
 
-class DataError(Exception):
+class DataError(UsageError):
     """The data cannot be used as asked; one sentence for the user."""
 
 
@@ -39,6 +41,7 @@ class MissingData(DataError):
     def __init__(self, message: str, can_download: bool = False) -> None:
         super().__init__(message)
         self.can_download = can_download
+        self.retry_with = "--download" if can_download else ""
 
 
 class DataSpec(Word):

@@ -14,7 +14,8 @@ from compiler.searcher.data import DataError, DataSpec, register_dataset
 from compiler.searcher.data.load import load_data
 from compiler.searcher.data.source import Items, Source
 from compiler.searcher.settings.datasets import BUILT_IN, user_data
-from compiler.searcher.settings.sections import Applied, read_search
+from compiler.searcher.settings.sections import read_search
+from compiler.searcher.settings.words import Applied
 from hdas_dsl.text.source import NOWHERE
 from tests.support.datasets import everything, registered
 from tests.support.paths import ROOT
