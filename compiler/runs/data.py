@@ -18,7 +18,13 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
         UsageError: the network has another number of classes than the data.
     """
     channels, height, width = space.input.largest
-    data = load_data(settings.data, config.data_root, download=config.download, input_shape=(channels, height, width))
+    data = load_data(
+        settings.data,
+        config.data_root,
+        download=config.download,
+        input_shape=(channels, height, width),
+        seed=settings.seed,
+    )
     output = space.block.graph.output
     made = None if output is None else space.block.graph.node(output).shape
     classes = None if made is None else made.c

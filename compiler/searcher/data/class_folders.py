@@ -122,7 +122,7 @@ def _is_image(name: str) -> bool:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except ZeroDivisionError:  # A link that leads to itself.
+    except OSError:  # A link that leads to itself.
         return False
 
 
