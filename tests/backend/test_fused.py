@@ -32,9 +32,9 @@ from compiler.backend.passes import (
     weighed,
 )
 from compiler.backend.passes.estimate import estimate, held_bytes
-from compiler.backend.passes.target import read_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.modules import Crop
+from compiler.commands.values import read_bytes
 from compiler.ir.graph import Columns
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import one_hot

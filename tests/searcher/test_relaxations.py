@@ -24,22 +24,12 @@ from compiler.searcher.relaxations.draws import log_probability, logits, noise
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import mixing
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.reader import Applied
-from compiler.searcher.settings.sections import (
-    AlphaAdam,
-    By,
-    Constant,
-    Cosine,
-    Decay,
-    Draws,
-    Gumbel,
-    Relaxation,
-    Sample,
-    SearchSettings,
-    Sgd,
-    Softmax,
-    read_search,
-)
+from compiler.searcher.settings.derivation import By
+from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
+from compiler.searcher.settings.relaxation import Draws, Gumbel, Relaxation, Sample, Softmax
+from compiler.searcher.settings.schedules import Constant, Cosine, Decay
+from compiler.searcher.settings.sections import SearchSettings, read_search
+from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE
@@ -161,12 +151,12 @@ def test_draws_meet_requirements():
         chosen = sampled.draw(sampled.logits()).chosen
         derived = space(print_module(derive_module(searched, chosen)))
         assert sum(p.numel() for p in sampled.network.parameters()) > 300
-        assert sampled.operations.calls(chosen)[0].params <= 300
+        assert sampled.operations.path(chosen).params <= 300
         assert derived.decisions == {}
     with torch.no_grad():
         for path, alpha in sampled.alphas.items():
             alpha.copy_(torch.arange(len(alpha), 0.0, -1) if path.startswith("Net.n") else torch.arange(len(alpha)))
-    assert sampled.operations.calls(sampled.chosen())[0].params <= 300
+    assert sampled.operations.path(sampled.chosen()).params <= 300
     impossible = one_of_each(Sample(), space(NET.replace("  w = 4", "  require params <= 30\n  w = 4")))
     with pytest.raises(UsageError, match="none meets"):
         impossible.draw(impossible.logits())

@@ -25,7 +25,7 @@ from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperat
 from compiler.searcher.relaxations.path_fusion import FusedSum
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import one_hot
-from compiler.searcher.settings.sections import Constant
+from compiler.searcher.settings.schedules import Constant
 from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces

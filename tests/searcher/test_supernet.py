@@ -18,7 +18,7 @@ from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.searcher.relaxations.objective import RelaxedQuantities
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import mixing, one_hot
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from tests.reference.depth import depth_raw, depth_window, expected_cells
 from tests.reference.networks import window
 from tests.support.programs import space

@@ -18,7 +18,8 @@ from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.program.compile_file import Program, compile_file, read_override
+from compiler.program.compile_file import Program, compile_file
+from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality, describe
 from compiler.searcher.relaxations.objective import RelaxedQuantities
 from compiler.searcher.relaxations.softmax import Supernet

@@ -1,6 +1,6 @@
 """Relaxations: how a space becomes a network to train, and its architecture parameters that can move little by little.
 
-To add one, write its class in a file here, its word in `searcher/settings/sections.py`, and its line in `relaxed`.
+To add one, write its class in a file here, its word in `searcher/settings/relaxation.py`, and its line in `relaxed`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from typing import assert_never
 
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
+from compiler.searcher.settings.relaxation import Gumbel, Sample, Softmax
+from compiler.searcher.settings.sections import SearchSettings
 
 from .base import Relaxed
 from .gumbel import HardGumbel, SoftGumbel, Temperature

@@ -13,7 +13,7 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import Decisions, readable
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Derivation, Strongest
+from compiler.searcher.settings.derivation import Derivation, Strongest
 
 from .objective import Objective, RelaxedQuantities
 from .weights import entropy, mixing

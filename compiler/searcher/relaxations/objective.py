@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from compiler.analysis.costs.existence import Entangled
-from compiler.analysis.costs.prices import Undefined
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.costs.existence import ExistenceTooComplex
+from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision
 from compiler.ir.quantities import (
@@ -66,7 +66,7 @@ class RelaxedQuantities:
         """
         match quantity:
             case Constant(value=value):
-                return torch.tensor(value)
+                return torch.tensor(float(value))
             case Depth():
                 return self.depth(quantity)
             case Length(decision=None, sizes=sizes):
@@ -171,8 +171,8 @@ def expectations(space: Elaborated) -> dict[Total, Expectation]:
     found = {}
     for total in sorted(wanted, key=str):
         try:
-            found[total] = Expectation(costs.formula(Asked(total)), space.decisions)
-        except (Undefined, Entangled) as error:
+            found[total] = Expectation(costs.formula(QuantityRef(total)), space.decisions)
+        except (UndefinedQuantity, ExistenceTooComplex) as error:
             why = str(error) or "its parts exist in too many different ways"
             raise UsageError(f"what '{space.name}' prefers, `{total}`, has no expectation: {why}") from None
     return found

@@ -12,7 +12,7 @@ from torch import Tensor
 from compiler.backend.lowering.network import lowered
 from compiler.backend.passes import Pass, Target
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Derivation
+from compiler.searcher.settings.derivation import Derivation
 from hdas_dsl.text.diagnostics import HspError
 
 from .base import Relaxed

@@ -10,6 +10,8 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import c_double, c_int64, c_void_p
 
+from compiler.util.errors import RunError
+
 from .filters import Filter
 
 
@@ -86,7 +88,7 @@ class PlainTerms(ctypes.Structure):
 STRUCTURES: tuple[type[ctypes.Structure], ...] = (Geometry, Term, PlainTerms)
 
 
-class KernelLayoutError(RuntimeError):
+class KernelLayoutError(RunError):
     """A kernel library and Python disagree on the bytes of a structure."""
 
 
