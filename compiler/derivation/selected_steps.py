@@ -177,7 +177,7 @@ class Paths:
                 gone.add(index)
             elif isinstance(payload, Prim) and payload.name == "zero":
                 zero.add(index)
-            elif zero and (isinstance(payload, Mix | Weigh) or (gathers and payload.name == "add")):  # type: ignore[union-attr]
+            elif zero and (isinstance(payload, Mix | Weigh) or (isinstance(payload, Prim) and payload.name == "add")):
                 present = tuple(source for source in present if source not in zero) or present[:1]
                 if present[0] in zero:
                     zero.add(index)
