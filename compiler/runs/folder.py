@@ -18,8 +18,8 @@ from compiler.util.files import remove_unfinished
 def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
     """Make a folder and keep other runs out of it; the lock ends with the process, however that ends.
 
-    Of the processes of one run, the main one holds it. ``parts`` are the folders below it that belong to this run; others
-    may belong to another, such as that of a training in the folder of its search.
+    Of the processes of one run, the main one holds it. ``parts`` are the folders below it that belong to this run;
+    others may belong to another, such as that of a training in the folder of its search.
 
     Raises:
         UsageError: another run holds the folder.
