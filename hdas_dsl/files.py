@@ -114,9 +114,7 @@ class Entity:
     def plain(self) -> ast.Definition | None:
         """The definition without a label, if there is one."""
         for definition in self.definitions:
-            if not isinstance(definition, ast.GraphDef) or len(definition.copy.parts) == 1 == (
-                definition.copy.parts[0][1] is None
-            ):
+            if not isinstance(definition, ast.GraphDef) or str(definition.copy) == definition.name:
                 return definition
         return None
 

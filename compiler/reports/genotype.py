@@ -115,10 +115,10 @@ def _definitions(copies: Iterable[Copy], name: str) -> list[ast.GraphDef]:
 
 def _label(definition: ast.GraphDef) -> int | None:
     """The number of a labelled copy; None for a definition that serves every label."""
-    label = definition.copy.parts[-1][1]
-    if len(definition.copy.parts) > 1 or (label is not None and not label.isdigit()):
+    label = definition.copy.parts[-1].label
+    if len(definition.copy.parts) > 1 or (label is not None and not label.name.isdigit()):
         raise Unsaid(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
-    return None if label is None else int(label)
+    return None if label is None else int(label.name)
 
 
 def _space(name: str) -> Instance:

@@ -28,19 +28,8 @@ def check(unit: Unit) -> list[Diagnostic]:
 
 
 def name_span(definition: ast.Definition) -> Span:
-    """Where a definition says its name."""
-    if isinstance(definition, ast.GraphDef):
-        return definition.copy.span
-    start = definition.span.text.find(definition.name, definition.span.text.find(" "))
-    return _part(definition.span, max(start, 0), len(definition.name))
-
-
-def _phase_span(phase: ast.Phase) -> Span:
-    return _part(phase.span, phase.span.text.find(phase.name, len("phase")), len(phase.name))
-
-
-def _part(span: Span, start: int, length: int) -> Span:
-    return Span(span.source, span.start + start, span.start + start + length)
+    """The place of a definition's name, label and owners included."""
+    return definition.copy.span if isinstance(definition, ast.GraphDef) else definition.ident.span
 
 
 class _Place(Enum):
@@ -201,8 +190,7 @@ class _Checker:
         scope = _Scope(tensors=frozenset(param.name for param in inputs))
         later: dict[str, Span] = {}
         for param in (*inputs, *definition.params):
-            span = _part(param.span, 0, len(param.name))
-            self.once(later, param.name, span, f"there are two parameters '{param.name}'")
+            self.once(later, param.name, param.ident.span, f"there are two parameters '{param.name}'")
         scope.later = later
         network = isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
         for param in inputs:
@@ -274,7 +262,7 @@ class _Checker:
 
     def binding(self, line: ast.Binding, scope: _Scope) -> None:
         name = line.target.name
-        span = _part(line.target.span, 0, len(name))
+        span = line.target.ident.span
         sizes: tuple[int | None, ...] | None = None
         element = element_of(name)
         inner = replace(scope, local={}, element=element[0] if element else None)
@@ -284,16 +272,15 @@ class _Checker:
             inner.element = name
             for dim in line.target.dims:
                 self.expr(dim.size, replace(inner, element=None))
-                self.once(inner.local, dim.index, _part(dim.span, 0, len(dim.index)), f"two indices '{dim.index}'")
+                self.once(inner.local, dim.index, dim.ident.span, f"two indices '{dim.index}'")
         later: dict[str, Span] = dict(inner.local)
         for local in line.where:
-            for each in local.target.names:
-                at = local.target.span if len(local.target.names) > 1 else _part(local.target.span, 0, len(each))
-                self.once(later, each, at, f"'{each}' is already defined in this line")
+            for ident in local.target.idents:
+                self.once(later, ident.name, ident.span, f"'{ident.name}' is already defined in this line")
         inner.later = {**scope.later, **later} if line.where else scope.later
         for local in line.where:
             self.expr(local.value, inner)
-            inner.local.update((each, local.target.span) for each in local.target.names)
+            inner.local.update((ident.name, ident.span) for ident in local.target.idents)
         self.expr(line.value, inner)
         if not line.target.dims:
             self.plain_line(name, span, element, scope)
@@ -383,7 +370,7 @@ class _Checker:
             if isinstance(line, ast.Train):
                 self.section(line, "train", line.target, found, phases)
             elif isinstance(line, ast.Equivalence):
-                span = _part(line.span, 0, len("equivalence"))
+                span = line.span.head(len("equivalence"))
                 self.once(found, f"equivalence {line.name}", span, f"there are two equivalences '{line.name}'")
                 self.settings(line.settings)
             elif isinstance(line, ast.Provenance):
@@ -398,7 +385,8 @@ class _Checker:
         phases: Mapping[str, ast.Phase],
     ) -> None:
         of = "" if target is None else f" of '{_called(target)}'"
-        span = _part(line.span, 0, len(word)) if target is None else _part(line.span, 0, len(word)).to(target.span)
+        keyword = line.span.head(len(word))
+        span = keyword if target is None else keyword.to(target.span)
         self.once(found, f"{word}{of}", span, f"there are two {word} sections{of}")
         if target is not None:
             self.target(target, phases)
@@ -409,7 +397,7 @@ class _Checker:
         for line in lines:
             match line:
                 case ast.Setting(name=name):
-                    self.once(found, name, _part(line.span, 0, len(name)), f"'{name}' is already set")
+                    self.once(found, name, line.ident.span, f"'{name}' is already set")
                     self.numbers(line.value)
                 case ast.Preference():
                     self.numbers(line)
@@ -430,7 +418,7 @@ class _Checker:
         spans: dict[str, Span] = {}
         for line in search.settings:
             if isinstance(line, ast.Phase):
-                self.once(spans, line.name, _phase_span(line), f"there are two phases '{line.name}'")
+                self.once(spans, line.name, line.ident.span, f"there are two phases '{line.name}'")
         for line in search.settings:
             if not isinstance(line, ast.Phase):
                 continue
@@ -497,7 +485,8 @@ class _Checker:
                 self.choice(expr, scope, place)
             case _:
                 for child in expr.children():
-                    self.expr(child, scope)  # type: ignore[arg-type]
+                    if not isinstance(child, ast.Ident):
+                        self.expr(child, scope)  # type: ignore[arg-type]
 
     def choice(self, expr: ast.Choice, scope: _Scope, place: _Place) -> None:
         values = [item.value for item in expr.items]
@@ -522,7 +511,7 @@ class _Checker:
         if not isinstance(base, ast.Name) or base.id in scope.local:
             self.expr(base, scope)
             return
-        span = _part(expr.span, len(expr.span.text) - len(expr.name), len(expr.name))
+        span = expr.ident.span
         if base.id in scope.text:
             if base.id in scope.tensors and expr.name not in DIMENSIONS:
                 hint = f"it has {', '.join(DIMENSIONS)}"
@@ -546,13 +535,11 @@ class _Checker:
         self.expr(expr.func, scope, _Place.OPERATION if place is _Place.VALUE else place)
         named: dict[str, Span] = {}
         for arg in expr.args:
-            if arg.name is not None:
-                span = _part(arg.span, 0, len(arg.name))
-                if arg.name in named:
-                    self.wrong(
-                        Code.ARGUMENT, span, f"'{arg.name}' is given twice", None, (named[arg.name], "first here")
-                    )
-                named[arg.name] = span
+            if arg.ident is not None:
+                name, span = arg.ident.name, arg.ident.span
+                if name in named:
+                    self.wrong(Code.ARGUMENT, span, f"'{name}' is given twice", None, (named[name], "first here"))
+                named[name] = span
             value = arg.value.bundle if isinstance(arg.value, ast.Each) else arg.value
             self.expr(value, scope)
         positional = [arg for arg in expr.args if arg.name is None]
@@ -715,7 +702,7 @@ def _defined(block: ast.Block) -> dict[str, Span]:
         if not isinstance(line, ast.Binding):
             continue
         name = line.target.name
-        span = _part(line.target.span, 0, len(name))
+        span = line.target.ident.span
         found.setdefault(name, span)
         element = element_of(name)
         if line.target.dims:

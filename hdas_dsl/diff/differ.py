@@ -38,6 +38,7 @@ from hdas_dsl.tree.ast import (
     External,
     Field,
     GraphDef,
+    Ident,
     If,
     Index,
     Item,
@@ -235,6 +236,8 @@ def _key(value: object) -> str:
             return repr(value.value)
         case Name():
             return value.id
+        case Ident():
+            return repr(value.name)
         case Index() if (spelled := _spelled(value)) is not None:
             return spelled
         case Call():

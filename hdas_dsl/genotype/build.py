@@ -237,8 +237,8 @@ class _Builder:
             alias = path.stem
             replacements = next((use.replace for use in self.uses if use.path == "lib/darts.hsp"), ())
             inside = resolved.relative_to(LIBRARY).as_posix()
-            self.uses.append(ast.Use(inside, alias, replacements))
-            self.references |= {role: ast.Field(ast.Name(alias), name) for role, name in titles.items()}
+            self.uses.append(ast.Use(inside, ast.Ident(alias), replacements))
+            self.references |= {role: ast.Field(ast.Name(alias), ast.Ident(name)) for role, name in titles.items()}
             return chosen
         known = {use.path for use in self.uses}
         for use, unit in instance.unit.imports:
@@ -284,7 +284,7 @@ class _Builder:
             or not (self.genotype.name or "").isascii()
         ):
             return network
-        return replace(network, copy=ast.CopyName(((title, None),)))
+        return replace(network, copy=ast.CopyName.of(title))
 
     def inline(self, definitions: Sequence[ast.Definition], instance: Instance) -> None:
         """Copy what definitions mention and no library defines, until nothing new comes up."""

@@ -98,7 +98,8 @@ def fill(frame: Frame, dag: Dag, label: int | None, names: Mapping[str, str]) ->
             lines.append(replace(line, value=_output(frame, line.value, dag)))
         elif not isinstance(line, ast.Preference | ast.Comment):
             lines.append(line)
-    copy = ast.CopyName(((frame.definition.name, None if label is None else str(label)),))
+    name = frame.definition.name
+    copy = ast.CopyName.of(name if label is None else f"{name}@{label}")
     return replace(frame.definition, copy=copy, body=ast.Block(tuple(lines)), note=None)
 
 
@@ -124,7 +125,7 @@ def _with(frame: Frame, j: int, total: ast.Expr) -> ast.Binding:
             return total
         return ast.Number(str(j)) if node == ast.Name(index) else node.mapped(change)
 
-    target = ast.Target((element_name(frame.family, (j,)),))
+    target = ast.Target.of(element_name(frame.family, (j,)))
     return replace(frame.line.mapped(change), target=target, note=None)
 
 
@@ -189,7 +190,7 @@ def is_node(frame: Frame, line: ast.BodyLine) -> bool:
 def _edges(frame: Frame, j: int, line: ast.BodyLine, title: str, names: Mapping[str, str]) -> Iterator[Edge]:
     assert isinstance(line, ast.Binding)
     name = element_name(frame.family, (j,))
-    if line.target != ast.Target((name,)):
+    if line.target != ast.Target.of(name):
         raise Unsaid(line.span, f"'{title}' has {frame.family}0, {frame.family}1, ... one after the other, not this")
     hole = _with(frame, j, _HOLE)
     total = _at_hole(hole, replace(line, note=None))

@@ -50,6 +50,10 @@ class Span:
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
+    def head(self, length: int) -> Span:
+        """The first characters of the span, such as the keyword that its line starts with."""
+        return Span(self.source, self.start, self.start + length)
+
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of ``other``."""
         return Span(self.source, self.start, other.end)

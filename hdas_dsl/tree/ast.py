@@ -51,6 +51,31 @@ class Node:
             yield from child.walk()
 
 
+# ---------------------------------------------------------------- identifiers
+
+
+@dataclass(frozen=True)
+class Ident(Node):
+    """An identifier outside of expressions: where a name is defined, or refers to something that is no value."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Named(Node):
+    """A node that defines, or refers to, one identifier."""
+
+    ident: Ident
+
+    @property
+    def name(self) -> str:
+        """The text of the identifier."""
+        return self.ident.name
+
+
 # ---------------------------------------------------------------- expressions
 
 
@@ -96,7 +121,12 @@ class Field(Node):
     """``base.name``: a dimension of a tensor, a definition of a module, a name inside an element."""
 
     base: Expr
-    name: str
+    ident: Ident
+
+    @property
+    def name(self) -> str:
+        """The text of the identifier behind the dot."""
+        return self.ident.name
 
 
 @dataclass(frozen=True)
@@ -127,8 +157,13 @@ class Copy(Node):
 class Arg(Node):
     """One argument of a call, named or positional."""
 
-    name: str | None
+    ident: Ident | None
     value: Expr
+
+    @property
+    def name(self) -> str | None:
+        """The name of the parameter; None for a positional argument."""
+        return None if self.ident is None else self.ident.name
 
 
 @dataclass(frozen=True)
@@ -145,10 +180,13 @@ class Each(Node):
 
 
 @dataclass(frozen=True)
-class Earlier(Node):
+class Earlier(Named):
     """``earlier n``: the elements of family n before this one."""
 
-    family: str
+    @property
+    def family(self) -> str:
+        """The name of the family."""
+        return self.ident.name
 
 
 class End(Enum):
@@ -250,23 +288,43 @@ class Comment(Line):
 
 
 @dataclass(frozen=True)
-class Dim(Node):
+class Dim(Named):
     """``i < size``: one index of a family."""
 
-    index: str
     size: Expr
+
+    @property
+    def index(self) -> str:
+        """The name of the index."""
+        return self.ident.name
 
 
 @dataclass(frozen=True)
 class Target(Node):
     """What a binding defines: a name, a family, or several names at once (in a `where`)."""
 
-    names: tuple[str, ...]
+    idents: tuple[Ident, ...]
     dims: tuple[Dim, ...] = ()
+
+    @classmethod
+    def of(cls, *names: str) -> Target:
+        """The target of a line that no text holds."""
+        return cls(tuple(map(Ident, names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The defined names, in order."""
+        return tuple(ident.name for ident in self.idents)
+
+    @property
+    def ident(self) -> Ident:
+        """The first defined name; the only one outside of a `where`."""
+        return self.idents[0]
 
     @property
     def name(self) -> str:
-        return self.names[0]
+        """The text of the first defined name."""
+        return self.idents[0].name
 
 
 @dataclass(frozen=True)
@@ -320,10 +378,9 @@ BodyLine: TypeAlias = Comment | Binding | Output | Aux | Require | Preference | 
 
 
 @dataclass(frozen=True)
-class Param(Node):
+class Param(Named):
     """An input or a parameter; a network's inputs have a shape, ``image: [3, 32, 32]``."""
 
-    name: str
     shape: tuple[Expr, ...] | None = None
     default: Expr | None = None
 
@@ -333,8 +390,13 @@ class Use(Line):
     """``use "path" as alias with D = E, ...``."""
 
     path: str
-    alias: str | None = None
+    ident: Ident | None = None
     replace: tuple[Binding, ...] = ()
+
+    @property
+    def alias(self) -> str | None:
+        """The name that the file is used under, if it has one."""
+        return None if self.ident is None else self.ident.name
 
 
 @dataclass(frozen=True)
@@ -352,10 +414,9 @@ class Block(Node):
 
 
 @dataclass(frozen=True)
-class OpDef(Line):
+class OpDef(Named, Line):
     """``op f(x; k, c = x.c) = ...``; ``shape`` only on an external op."""
 
-    name: str
     inputs: tuple[Param, ...]
     params: tuple[Param, ...]
     body: Expr | Block | External
@@ -363,10 +424,9 @@ class OpDef(Line):
 
 
 @dataclass(frozen=True)
-class MenuDef(Line):
+class MenuDef(Named, Line):
     """``choice Micro = a | b``, ``choice Tree(d) = ...``."""
 
-    name: str
     params: tuple[Param, ...]
     value: Expr
 
@@ -378,13 +438,29 @@ class Level(Enum):
 
 
 @dataclass(frozen=True)
-class CopyName(Node):
-    """``Normal@0``, and inside a copy ``Stage@1.Cell@0``: the last part is the definition, the others who own it."""
+class CopyPart(Named):
+    """``Normal`` or ``Normal@0``; the label is a number or a name."""
 
-    parts: tuple[tuple[str, str | None], ...]
+    label: Ident | None = None
 
     def __str__(self) -> str:
-        return ".".join(name if label is None else f"{name}@{label}" for name, label in self.parts)
+        return self.name if self.label is None else f"{self.name}@{self.label}"
+
+
+@dataclass(frozen=True)
+class CopyName(Node):
+    """``Normal@0``, and inside a copy ``Stage@1.Cell@0``: the last part is the definition, the others its owners."""
+
+    parts: tuple[CopyPart, ...]
+
+    @classmethod
+    def of(cls, title: str) -> CopyName:
+        """The name that is printed as ``title``."""
+        split = (part.partition("@") for part in title.split("."))
+        return cls(tuple(CopyPart(Ident(name), Ident(label) if label else None) for name, _, label in split))
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.parts))
 
 
 @dataclass(frozen=True)
@@ -398,26 +474,30 @@ class GraphDef(Line):
     body: Block
 
     @property
+    def ident(self) -> Ident:
+        """The name of the definition itself, without label and owners."""
+        return self.copy.parts[-1].ident
+
+    @property
     def name(self) -> str:
-        return self.copy.parts[-1][0]
+        """The text of the definition's own name."""
+        return self.ident.name
 
 
 # ---------------------------------------------------------------- settings
 
 
 @dataclass(frozen=True)
-class Setting(Line):
+class Setting(Named, Line):
     """``name = expression`` in a search, train or provenance section."""
 
-    name: str
     value: Expr
 
 
 @dataclass(frozen=True)
-class Phase(Line):
+class Phase(Named, Line):
     """``phase micro = Net(args) { settings }``."""
 
-    name: str
     target: Expr
     settings: tuple[SettingLine, ...] = ()
 
@@ -440,10 +520,9 @@ class Train(Line):
 
 
 @dataclass(frozen=True)
-class Equivalence(Line):
+class Equivalence(Named, Line):
     """``equivalence name { ... }``: when two architectures are the same."""
 
-    name: str
     settings: tuple[SettingLine, ...]
 
 

@@ -108,10 +108,10 @@ def _statement(line: ast.Line) -> Doc:
             return Group((sense.value, " ", _expr(quantity), _clause("weight ", weight)))
         case ast.Prune():
             return "prune"
-        case ast.Setting(name, value):
-            return name, " = ", _value(value)
-        case ast.Phase(name, target):
-            return "phase ", name, " = ", _expr(target, Level.POSTFIX)
+        case ast.Setting(ident, value):
+            return ident.name, " = ", _value(value)
+        case ast.Phase(ident, target):
+            return "phase ", ident.name, " = ", _expr(target, Level.POSTFIX)
         case _:
             return _definition(line)
 
@@ -119,28 +119,28 @@ def _statement(line: ast.Line) -> Doc:
 def _definition(line: ast.Line) -> Doc:
     match line:
         case ast.Use(path, alias, replacements):
-            named: Doc = "" if alias is None else f" as {alias}"
+            named: Doc = "" if alias is None else f" as {alias.name}"
             return Group((f"use {_quoted(path)}", named, _bindings("with ", replacements)))
-        case ast.OpDef(name, inputs, params, ast.Block()):
-            return "op ", name, _signature(inputs, params)
-        case ast.OpDef(name, inputs, params, ast.External(external), shape):
+        case ast.OpDef(ident, inputs, params, ast.Block()):
+            return "op ", ident.name, _signature(inputs, params)
+        case ast.OpDef(ident, inputs, params, ast.External(external), shape):
             shaped: Doc = () if shape is None else (SPACE, ": ", _shape(shape))
             body = Nest((shaped, SPACE, f"= external {_quoted(external)}"))
-            return Group(("op ", name, _signature(inputs, params), body))
-        case ast.OpDef(name, inputs, params, body):
+            return Group(("op ", ident.name, _signature(inputs, params), body))
+        case ast.OpDef(ident, inputs, params, body):
             assert not isinstance(body, ast.Block | ast.External)
-            return "op ", name, _signature(inputs, params), " = ", _value(body)
-        case ast.MenuDef(name, params, value):
+            return "op ", ident.name, _signature(inputs, params), " = ", _value(body)
+        case ast.MenuDef(ident, params, value):
             signature = brackets("(", map(_param, params), ")") if params else ""
-            return "choice ", name, signature, " = ", _value(value)
+            return "choice ", ident.name, signature, " = ", _value(value)
         case ast.GraphDef(level, copy, inputs, params):
             return level.value, " ", str(copy), _signature(inputs, params)
         case ast.Search(target):
             return "search", _run(target)
         case ast.Train(target):
             return "train", _run(target)
-        case ast.Equivalence(name):
-            return "equivalence ", name
+        case ast.Equivalence(ident):
+            return "equivalence ", ident.name
         case ast.Provenance():
             return "provenance"
     raise TypeError(f"not a line: {line!r}")
@@ -262,8 +262,8 @@ def _bare(expr: ast.Expr) -> Doc:
             return name
         case ast.Tuple(items):
             return brackets("(", map(_expr, items), ")")
-        case ast.Field(base, name):
-            return _expr(base, Level.POSTFIX), ".", name
+        case ast.Field(base, ident):
+            return _expr(base, Level.POSTFIX), ".", ident.name
         case ast.Index(base, indices):
             return _expr(base, Level.POSTFIX), brackets("[", map(_index, indices), "]")
         case ast.Copy(base, label):
@@ -274,7 +274,7 @@ def _bare(expr: ast.Expr) -> Doc:
         case ast.Each(bundle):
             return "each ", _expr(bundle, Level.PREFIX)
         case ast.Earlier(family):
-            return "earlier ", family
+            return "earlier ", family.name
         case ast.Take(end, count, bundle):
             return end.value, " ", _count(count), "of ", _expr(bundle, Level.PREFIX)
         case ast.Pick(count, bundle):
