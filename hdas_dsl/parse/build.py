@@ -184,10 +184,6 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def name(self, _: Meta, ident: ast.Ident) -> ast.Name:
         return ast.Name(ident.name, span=ident.span)
 
-    def group(self, meta: Meta, value: ast.Expr) -> ast.Expr:
-        """What stands between parentheses, with a span that holds them."""
-        return replace(value, span=self._span(meta))
-
     def end_word(self, meta: Meta, end: ast.End) -> ast.Name:
         return ast.Name(end.value, span=self._span(meta))
 
