@@ -49,9 +49,10 @@ def write_cached(file: Path, text: str) -> None:
 
 def _base() -> Path | None:
     """The user's folder of caches. A relative path means nothing, as the XDG specification has it."""
-    for text in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
-        if os.path.isabs(text):
-            return Path(text)
+    home = os.environ.get("HOME", os.path.expanduser("~"))
+    for path in (Path(os.environ.get("XDG_CACHE_HOME", "")), Path(home) / ".cache"):
+        if path.is_absolute():
+            return path
     return None
 
 

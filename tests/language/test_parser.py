@@ -19,7 +19,7 @@ from hdas_dsl.tree.ast import Binary, Call, Choice, If, Item, Name, Number, Pick
 from hdas_dsl.tree.depth import MAX_DEPTH, check_depth
 from hdas_dsl.tree.printer import print_expression, print_module
 from tests.support.paths import FIXTURES, ROOT
-from tests.support.strategies import SMALL, modules
+from tests.support.strategies import modules
 
 PROGRAMS = sorted((FIXTURES / "programs").rglob("*.hsp"))
 
@@ -157,29 +157,6 @@ def test_a_gap_moves_to_the_comment_hoisted_above_its_line() -> None:
 
 
 # ---------------------------------------------------------------- spans
-
-
-def check_spans(module: ast.Module, text: str) -> None:
-    """The text of an expression's span is that expression."""
-    for node in module.walk():
-        if isinstance(node, ast.Each | ast.Range | ast.Dots):
-            continue
-        if isinstance(node, ast.Expr):
-            assert expr(node.span.text) == node
-        if isinstance(node, ast.Line) and not isinstance(node, ast.Comment):
-            assert text[node.span.start :].startswith(node.span.text.strip())
-
-
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_spans_of_programs(path: Path) -> None:
-    check_spans(parse_text(path.read_text()), path.read_text())
-
-
-@given(SMALL)
-@settings(deadline=None)
-def test_spans_of_random_expressions(tree: ast.Expr) -> None:
-    text = f"hsp 1\nchoice A = {print_expression(tree)}\n"
-    check_spans(parse_text(text), text)
 
 
 def test_spans_are_exact() -> None:
