@@ -414,7 +414,22 @@ class Block(Node):
 
 
 @dataclass(frozen=True)
-class OpDef(Named, Line):
+class NamedLine(Named, Line):
+    """A line that defines one identifier."""
+
+    @property
+    def title(self) -> str:
+        """How messages call the definition."""
+        return self.ident.name
+
+    @property
+    def name_span(self) -> Span:
+        """The place of the title."""
+        return self.ident.span
+
+
+@dataclass(frozen=True)
+class OpDef(NamedLine):
     """``op f(x; k, c = x.c) = ...``; ``shape`` only on an external op."""
 
     inputs: tuple[Param, ...]
@@ -424,7 +439,7 @@ class OpDef(Named, Line):
 
 
 @dataclass(frozen=True)
-class MenuDef(Named, Line):
+class MenuDef(NamedLine):
     """``choice Micro = a | b``, ``choice Tree(d) = ...``."""
 
     params: tuple[Param, ...]
@@ -483,19 +498,29 @@ class GraphDef(Line):
         """The text of the definition's own name."""
         return self.ident.name
 
+    @property
+    def title(self) -> str:
+        """The name with its label and owners, ``Stage@1.Cell@0``."""
+        return str(self.copy)
+
+    @property
+    def name_span(self) -> Span:
+        """The place of the title."""
+        return self.copy.span
+
 
 # ---------------------------------------------------------------- settings
 
 
 @dataclass(frozen=True)
-class Setting(Named, Line):
+class Setting(NamedLine):
     """``name = expression`` in a search, train or provenance section."""
 
     value: Expr
 
 
 @dataclass(frozen=True)
-class Phase(Named, Line):
+class Phase(NamedLine):
     """``phase micro = Net(args) { settings }``."""
 
     target: Expr
@@ -520,7 +545,7 @@ class Train(Line):
 
 
 @dataclass(frozen=True)
-class Equivalence(Named, Line):
+class Equivalence(NamedLine):
     """``equivalence name { ... }``: when two architectures are the same."""
 
     settings: tuple[SettingLine, ...]
