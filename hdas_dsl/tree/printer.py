@@ -31,10 +31,40 @@ def print_expression(expr: ast.Expr) -> str:
     return render(_expr(expr), 0, sys.maxsize)
 
 
+def print_line(node: ast.Node) -> str:
+    """An expression, or a line or part of one that has a text of its own, on one line; without block and note.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+        TypeError: the node has no text of its own.
+    """
+    _refuse_depth(node)
+    return render(_part(node), 0, sys.maxsize)
+
+
 def _refuse_depth(node: ast.Node) -> None:
     deep = check_depth(node)
     if deep is not None:
         raise HspError([deep])
+
+
+def _part(node: ast.Node) -> Doc:
+    match node:
+        case ast.Item() | ast.Dots():
+            return _item(node if isinstance(node, ast.Item) else ast.Item(node))
+        case ast.Arg():
+            return _arg(node)
+        case ast.Param():
+            return _param(node)
+        case ast.Dim():
+            return _dim(node)
+        case ast.External():
+            return _external(node)
+        case ast.Line():
+            return _statement(node)
+        case _ if isinstance(node, ast.Expr):
+            return _expr(node)
+    raise TypeError(f"no text of its own: {node!r}")
 
 
 # ---------------------------------------------------------------- lines
@@ -123,9 +153,9 @@ def _definition(line: ast.Line) -> Doc:
             return Group((f"use {_quoted(path)}", named, _bindings("with ", replacements)))
         case ast.OpDef(ident, inputs, params, ast.Block()):
             return "op ", ident.name, _signature(inputs, params)
-        case ast.OpDef(ident, inputs, params, ast.External(external), shape):
+        case ast.OpDef(ident, inputs, params, ast.External() as external, shape):
             shaped: Doc = () if shape is None else (SPACE, ": ", _shape(shape))
-            body = Nest((shaped, SPACE, f"= external {_quoted(external)}"))
+            body = Nest((shaped, SPACE, "= ", _external(external)))
             return Group(("op ", ident.name, _signature(inputs, params), body))
         case ast.OpDef(ident, inputs, params, body):
             assert not isinstance(body, ast.Block | ast.External)
@@ -161,7 +191,15 @@ def _target(target: ast.Target) -> Doc:
         return f"({', '.join(target.names)})"
     if not target.dims:
         return target.name
-    return target.name, brackets("[", ((dim.index, " < ", _expr(dim.size)) for dim in target.dims), "]")
+    return target.name, brackets("[", map(_dim, target.dims), "]")
+
+
+def _dim(dim: ast.Dim) -> Doc:
+    return dim.index, " < ", _expr(dim.size)
+
+
+def _external(external: ast.External) -> Doc:
+    return "external ", _quoted(external.name)
 
 
 def _clause(word: str, value: ast.Expr | None) -> Doc:

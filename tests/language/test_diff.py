@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdas_dsl.diff.differ import Change, Diff, Kind, diff
+from hdas_dsl.diff.differ import Diff, diff
+from hdas_dsl.diff.model import Change, Kind
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
 from hdas_dsl.tree.printer import print_module
