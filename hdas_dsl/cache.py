@@ -1,4 +1,4 @@
-"""The folder of what takes long to make and can be made again: compiled kernels and the tables of the grammar."""
+"""The cache folder: compiled kernels and the tables of the grammar, which can be made again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "hdas-dsl"
 def cache_folder() -> Path | None:
     """The folder, made if there is none: ``$XDG_CACHE_HOME/hdas-dsl``, else ``~/.cache/hdas-dsl``.
 
-    Code that is run lies there, so nobody but the user may be able to write into it: the folder is no symbolic link,
+    It holds code that is run, so nobody but the user may be able to write into it: the folder is no symbolic link,
     belongs to the user, is not writable by the group or others, and no folder above it may be renamed by everybody.
 
     Returns:
@@ -35,7 +35,7 @@ def cache_folder() -> Path | None:
 def write_cached(file: Path, text: str) -> None:
     """Writes a file of the cache in one step, so that another process never reads half of it.
 
-    What cannot be written is left out: the cache is only there to save time.
+    An error of the file system is ignored: the cache only saves time.
     """
     with suppress(OSError):
         descriptor, part = tempfile.mkstemp(dir=file.parent)

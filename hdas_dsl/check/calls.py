@@ -1,4 +1,4 @@
-"""Calls: arguments against the signature of what is called."""
+"""Calls: arguments against the signature of the called definition."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_arguments(
     """Names that a definition does not have, and more positions than it takes.
 
     Args:
-        definition: What is called.
+        definition: The called definition.
         positional: The arguments without a name.
         named: The names of the others.
         report: Takes the errors.

@@ -1,4 +1,4 @@
-"""Definitions: names that are defined once, signatures, and what each level may hold."""
+"""Definitions: names that are defined once, signatures, and the form of each level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the names of a file refer to: definitions here, in used files or in the prelude."""
+"""Resolution of the names of a file: definitions here, in used files or in the prelude."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the names in an expression may refer to, besides the definitions of the file."""
+"""The names that an expression may refer to, besides the definitions of the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hdas_dsl.tree.words import element_of
 
 
 class Place(Enum):
-    """The place that an expression stands in; the value says what an unknown name there should have been."""
+    """The place that an expression stands in; the value is the noun of messages about an unknown name there."""
 
     VALUE = "name"
     OPERATION = "operation"

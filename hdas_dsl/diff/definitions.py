@@ -90,5 +90,5 @@ def uses(left: tuple[Use, ...], right: tuple[Use, ...]) -> Iterator[Change]:
 
 
 def _sorted(use: Use) -> Use:
-    """A use whose replacements are in an order of their own, since it says nothing."""
+    """A use with its replacements sorted, since their order carries no meaning."""
     return replace(use, replace=tuple(sorted(use.replace, key=key)))

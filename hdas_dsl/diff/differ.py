@@ -3,7 +3,7 @@
 Two trees are the same when they agree in all but layout, comments, `provenance`, the order of definitions and lines,
 the order of a sum's terms and of named arguments, and the spelling of a name (`n2`, `n[2]`) or number (`4K`, `4000`).
 `sameness.key` is that notion of sameness, one canonical text per expression; the rest only finds the smallest place in
-which two keys differ. Whatever finds no smaller place reports the whole, so no difference goes unreported.
+which two keys differ. A comparison that finds no smaller place reports the whole, so no difference goes unreported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ L = TypeVar("L", bound=Line)
 
 @dataclass(frozen=True)
 class Diff:
-    """The changes in the order of the left file, then those of what only the right one has.
+    """The changes in the order of the left file, then those of definitions that only the right file has.
 
     ``agreeing`` of the ``edges`` of both files together are the same.
     """
@@ -60,7 +60,7 @@ class Diff:
 
 
 def diff(left: Module, right: Module) -> Diff:
-    """All that differs between two files."""
+    """All differences of two files."""
     ours, theirs = edges_of(left), edges_of(right)
     places = Counter({place: len(edges) for place, edges in ours.items()})
     places |= Counter({place: len(edges) for place, edges in theirs.items()})

@@ -94,7 +94,7 @@ def _sequences(left: Sequence[N], right: Sequence[N], path: str, kind: Kind, not
 
 
 def _sums(left: tuple[Expr, ...], right: tuple[Expr, ...], path: str) -> list[Change]:
-    """Terms are paired by what they have in common: the source, then the operation."""
+    """Terms are paired by their common source first, then by their common operation."""
 
     def rank(one: Expr, other: Expr) -> int:
         mine, their = edge_of(one), edge_of(other)

@@ -1,4 +1,4 @@
-"""When two pieces of a tree say the same: they have equal keys."""
+"""Equality of pieces of a tree up to layout, order and spelling: they have equal keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LAYOUT = frozenset({"span", "note", "gap"})
 
 
 def key(value: object) -> str:
-    """A text that two nodes, or tuples of nodes, share exactly when they say the same.
+    """A text that two nodes, or tuples of nodes, share exactly when they are the same.
 
     Layout and comments do not count, nor do the order of a sum's terms and of named arguments, and the spelling of an
     element (``n2``, ``n[2]``) or of a number (``4K``, ``4000``).
@@ -40,7 +40,7 @@ def key(value: object) -> str:
 
 
 def same(left: object, right: object) -> bool:
-    """Whether two nodes, or tuples of nodes, say the same."""
+    """Whether two nodes, or tuples of nodes, have equal keys."""
     return key(left) == key(right)
 
 

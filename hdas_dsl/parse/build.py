@@ -74,10 +74,10 @@ A number says where a repetition starts: the parts from there on are one tuple, 
 
 @v_args(inline=True, meta=True)
 class TreeBuilder(Transformer_NonRecursive[Token, Any]):
-    """Makes the syntax tree of lark's parse tree; what the grammar cannot refuse is added to ``report``.
+    """Makes the syntax tree of lark's parse tree; errors that the grammar cannot refuse are added to ``report``.
 
-    Rules of `_NODES` are nodes as they are, the methods are the others. Of tokens, names become identifiers, some
-    words members of an enumeration, and the rest plain text.
+    The parts of a rule in `_NODES` are the fields of its node; every other rule has a method of its name. Of tokens,
+    names become identifiers, some words members of an enumeration, and the rest plain text.
     """
 
     def __init__(self, source: Source, report: list[Diagnostic]) -> None:
@@ -101,10 +101,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return str(token)
 
     def NAME(self, token: Token) -> ast.Ident:
+        """A name with its place."""
         return ast.Ident(str(token), span=span_of(self._source, token))
 
     def STRING(self, token: Token) -> str:
-        """What stands between the quotes."""
+        """The text between the quotes, unescaped."""
         return re.sub(r"\\(.)", r"\1", token[1:-1])
 
     def _level(self, token: Token) -> ast.Level:
@@ -123,18 +124,22 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     # ------------------------------------------------------------ files and definitions
 
     def module(self, _: Meta, line: str, version: str, note: ast.Comment | None, *lines: ast.TopLine) -> ast.Module:
+        """The heading, then the lines; a comment before the heading comes first."""
         whole = Span(self._source, 0, len(self._source.text))
         return ast.Module(lines if note is None else (note, *lines), int(version), span=whole)
 
     def expression(self, _: Meta, line: str, value: ast.Expr) -> ast.Expr:
+        """The start rule of a text that is one expression."""
         return value
 
     def line(self, _: Meta, mark: str, line: _L, note: str | None) -> _L:
+        """A line with the mark before it, which is a newline if a blank line was there, and the comment behind it."""
         return replace(line, note=note, gap=bool(mark)) if mark or note is not None else line
 
     def op_expression(
         self, meta: Meta, ident: ast.Ident, signature: _Signature, body: ast.Expr | ast.Block
     ) -> ast.OpDef:
+        """``op f(x; k) = ...`` and ``op f(x; k) { ... }``."""
         return ast.OpDef(ident, *signature, body, span=self._span(meta))
 
     op_block = op_expression
@@ -142,17 +147,21 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def op_external(
         self, meta: Meta, ident: ast.Ident, signature: _Signature, shape: _Shape | None, external: ast.External
     ) -> ast.OpDef:
+        """``op f(x; k) : [...] = external "..."``."""
         return ast.OpDef(ident, *signature, external, shape, span=self._span(meta))
 
     def menu(self, meta: Meta, ident: ast.Ident, params: _Params | None, value: ast.Expr) -> ast.MenuDef:
+        """``choice M(p) = ...``."""
         return ast.MenuDef(ident, params or (), value, span=self._span(meta))
 
     def graph(
         self, meta: Meta, level: ast.Level, copy: ast.CopyName, signature: _Signature, body: ast.Block
     ) -> ast.GraphDef:
+        """A cell, stage or network."""
         return ast.GraphDef(level, copy, *signature, body, span=self._span(meta))
 
     def copy_label(self, meta: Meta, label: str | ast.Ident) -> ast.Ident:
+        """The label in ``Normal@0``; a number that is no integer is an error."""
         if isinstance(label, ast.Ident):
             return label
         span = self._span(meta)
@@ -162,9 +171,11 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return ast.Ident(label, span=span)
 
     def signature(self, _: Meta, inputs: _Params | None, params: _Params | None) -> _Signature:
+        """The inputs before the ``;`` and the parameters behind it."""
         return inputs or (), params or ()
 
     def params(self, _: Meta, *parts: ast.Node) -> tuple[ast.Node, ...]:
+        """A list of parameters, sizes or settings."""
         return parts
 
     shape = settings = params
@@ -172,27 +183,34 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     # ------------------------------------------------------------ lines
 
     def target(self, meta: Meta, ident: ast.Ident, *dims: ast.Dim | None) -> ast.Target:
+        """``x`` or ``n[i < 4]`` before the ``=``."""
         return ast.Target((ident,), tuple(dim for dim in dims if dim is not None), span=self._span(meta))
 
     def phase(
         self, meta: Meta, ident: ast.Ident, target: ast.Expr, settings: tuple[ast.SettingLine, ...] | None
     ) -> ast.Phase:
+        """``phase micro = Net(args) { ... }``; the block may be missing."""
         return ast.Phase(ident, target, settings or (), span=self._span(meta))
 
     # ------------------------------------------------------------ expressions
 
     def name(self, _: Meta, ident: ast.Ident) -> ast.Name:
+        """A name as an expression."""
         return ast.Name(ident.name, span=ident.span)
 
     def end_word(self, meta: Meta, end: ast.End) -> ast.Name:
+        """``first`` and ``last`` are plain names where no ``of`` follows."""
         return ast.Name(end.value, span=self._span(meta))
 
     def binary(self, meta: Meta, left: ast.Expr, op: str, right: ast.Expr) -> ast.Binary:
+        """Two operands and the sign or word between them."""
         return ast.Binary(op, left, right, span=self._span(meta))
 
     def pick_any(self, meta: Meta, bundle: ast.Expr) -> ast.Pick:
+        """``pick any of B``."""
         return ast.Pick(None, bundle, span=self._span(meta))
 
     def dots(self, meta: Meta) -> ast.Item:
+        """``..`` as an item of a choice."""
         span = self._span(meta)
         return ast.Item(ast.Dots(span=span), span=span)

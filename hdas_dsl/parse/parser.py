@@ -1,4 +1,4 @@
-"""Text to syntax tree: the heading of a file, and the entrances `parse`, `parse_text` and `parse_expression`."""
+"""Text to syntax tree: the heading of a file, and the functions `parse`, `parse_text` and `parse_expression`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def parse(source: Source) -> tuple[ast.Module | None, list[Diagnostic]]:
 
 
 def parse_text(text: str, name: str = "<text>") -> ast.Module:
-    """The module of a text; raises HspError with all its syntax errors."""
+    """The module of a text.
+
+    Raises:
+        HspError: the text has syntax errors; it holds all of them.
+    """
     module, report = parse(Source(name, text))
     if module is None:
         raise HspError(report)

@@ -1,6 +1,6 @@
 """Parsing that goes on after an error, so that all errors of a text come at once.
 
-After an error the parser returns to the state that it had at the start of the wrong line, takes the line for a comment,
+After an error the parser returns to the state that it had at the start of the wrong line, treats the line as a comment,
 and goes on with the next one. The states are copies of lark's interactive parser, one for every open block.
 """
 
@@ -137,7 +137,7 @@ class RecoveringParser:
         return self._tokens[i].type == END or (is_first and self._tokens[i + 1].value != "=")
 
     def _feed_heading(self) -> bool:
-        """Puts a right line in place of a wrong one that opens a block, so that the block is read none the less."""
+        """Puts a right line in place of a wrong one that opens a block, so that the block is read all the same."""
         if len(self._starts) > 1:
             return False
         first = self._tokens[self._line + 1].value

@@ -17,6 +17,8 @@ from hdas_dsl.text.source import NOWHERE, Span
 
 @dataclass(frozen=True)
 class Node:
+    """A node of the syntax tree; ``span`` is the text that it was read from, `NOWHERE` if it was built."""
+
     span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
     def children(self) -> Iterator[Node]:
@@ -87,6 +89,7 @@ class Number(Node):
 
     @property
     def value(self) -> int | float:
+        """The number; K, M and G are powers of 1000."""
         scale = {"K": 10**3, "M": 10**6, "G": 10**9}.get(self.text[-1], 1)
         digits = self.text[:-1] if scale > 1 else self.text
         if not any(char in digits for char in ".eE"):
@@ -97,7 +100,7 @@ class Number(Node):
 
 @dataclass(frozen=True)
 class String(Node):
-    """Text between double quotes; ``value`` is what stands between them, unescaped."""
+    """Text between double quotes; ``value`` is the text without them, unescaped."""
 
     value: str
 
@@ -168,6 +171,8 @@ class Arg(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
+    """``func(args)``."""
+
     func: Expr
     args: tuple[Arg, ...]
 
@@ -190,6 +195,8 @@ class Earlier(Named):
 
 
 class End(Enum):
+    """The end of a bundle that a `Take` starts from."""
+
     FIRST = "first"
     LAST = "last"
 
@@ -301,7 +308,7 @@ class Dim(Named):
 
 @dataclass(frozen=True)
 class Target(Node):
-    """What a binding defines: a name, a family, or several names at once (in a `where`)."""
+    """The left side of a binding: a name, a family, or several names at once (in a `where`)."""
 
     idents: tuple[Ident, ...]
     dims: tuple[Dim, ...] = ()
@@ -338,6 +345,8 @@ class Binding(Line):
 
 @dataclass(frozen=True)
 class Output(Line):
+    """``output e``."""
+
     value: Expr
 
 
@@ -350,10 +359,14 @@ class Aux(Line):
 
 @dataclass(frozen=True)
 class Require(Line):
+    """``require c``: an architecture that does not meet the condition is not part of the space."""
+
     condition: Expr
 
 
 class Sense(Enum):
+    """Whether a preference asks for little or much of its quantity."""
+
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
@@ -369,7 +382,7 @@ class Preference(Line):
 
 @dataclass(frozen=True)
 class Prune(Line):
-    """What the output does not reach does not exist."""
+    """``prune``: lines that the output does not reach are removed."""
 
 
 BodyLine: TypeAlias = Comment | Binding | Output | Aux | Require | Preference | Prune
@@ -447,6 +460,8 @@ class MenuDef(NamedLine):
 
 
 class Level(Enum):
+    """The word that a graph definition starts with."""
+
     CELL = "cell"
     STAGE = "stage"
     NETWORK = "network"
@@ -540,6 +555,8 @@ class Search(Line):
 
 @dataclass(frozen=True)
 class Train(Line):
+    """``train Net(args) { ... }``: how the derived network is trained."""
+
     target: Expr | None
     settings: tuple[SettingLine, ...]
 
@@ -553,6 +570,8 @@ class Equivalence(NamedLine):
 
 @dataclass(frozen=True)
 class Provenance(Line):
+    """``provenance { ... }``: what a derived file was made of."""
+
     settings: tuple[SettingLine, ...]
 
 
@@ -569,8 +588,10 @@ class Module(Node):
 
     @cached_property
     def uses(self) -> tuple[Use, ...]:
+        """The `use` lines, in order."""
         return tuple(line for line in self.lines if isinstance(line, Use))
 
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
+        """The definitions, in order."""
         return tuple(line for line in self.lines if isinstance(line, OpDef | MenuDef | GraphDef))

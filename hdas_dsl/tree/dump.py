@@ -13,7 +13,7 @@ LAYOUT = ("span", "gap")
 """Fields of the place of a node."""
 
 _ROLES: dict[type[Node], str] = {Dim: "index", Earlier: "family", Use: "alias"}
-"""What the identifier of a node is called where it is not its name."""
+"""The label of a node's identifier where it is not ``name``."""
 
 
 def dump(tree: Node) -> str:

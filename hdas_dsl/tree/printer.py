@@ -21,12 +21,21 @@ WIDTH: Final = 120
 
 
 def print_module(module: ast.Module) -> str:
+    """The canonical text of a file.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+    """
     _refuse_depth(module)
     return "\n".join([f"hsp {module.version}", *_top_lines(module.lines)]) + "\n"
 
 
 def print_expression(expr: ast.Expr) -> str:
-    """An expression, on one line however long it is."""
+    """An expression, on one line however long it is.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+    """
     _refuse_depth(expr)
     return render(_expr(expr), 0, sys.maxsize)
 
@@ -108,7 +117,7 @@ def _line(line: ast.Line, indent: int) -> Iterator[str]:
 
 
 def _block(line: ast.Line) -> Sequence[ast.Line] | None:
-    """What stands between the braces of a line that has some."""
+    """The lines between the braces; None where a line has no braces."""
     match line:
         case ast.GraphDef(body=ast.Block(lines)) | ast.OpDef(body=ast.Block(lines)):
             return lines
