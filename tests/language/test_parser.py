@@ -32,7 +32,7 @@ def expr(text: str) -> ast.Expr:
 
 def body(text: str) -> tuple[ast.BodyLine, ...]:
     (cell,) = parse_text(f"hsp 1\ncell F(x) {{\n{text}\n}}\n").definitions
-    assert isinstance(cell.body, ast.Block)
+    assert isinstance(cell, ast.GraphDef)
     return cell.body.lines
 
 
