@@ -72,7 +72,7 @@ def check_builtin(
         report.error(Code.ARGUMENT, span, f"'{name}' has no named parameters")
     count = NUMERIC.get(name)
     if not call.args:
-        report.error(Code.ARGUMENT, call.span, f"'{name}' of nothing")
+        report.error(Code.ARGUMENT, call.span, f"'{name}' needs an argument")
     elif count is not None and len(positional) > count:
         message = f"'{name}' takes {_count(count, 'number')}, not {len(positional)}"
         report.error(Code.ARGUMENT, positional[count].span, message)

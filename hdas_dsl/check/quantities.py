@@ -56,7 +56,7 @@ class Quantities:
             if first.id in scope.later:
                 self.names.too_early(first, scope.later[first.id])
             else:
-                message = f"'{name}' needs a family of this text, and '{first.id}' is none"
+                message = f"'{name}' needs a family of this body, and '{first.id}' is none"
                 self.report.error(Code.QUANTITY, first.span, message, suggest(first.id, scope.families))
         elif name == "count" and not any(first.id in unit.names for unit in self.names.reachable):
             self.names.unknown(first, scope, Place.OPERATION)
@@ -65,7 +65,8 @@ class Quantities:
         """The quantity of a preference in a section, which is about the whole network: families belong to bodies."""
         for node in expr.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FAMILY_QUANTITIES:
-                hint = "say it in the text that has the family"
-                self.report.error(Code.QUANTITY, node.span, f"'{node.func.id}' is about a family of a text", hint)
+                hint = "write it in the body that defines the family"
+                message = f"'{node.func.id}' needs a family, and a section has none"
+                self.report.error(Code.QUANTITY, node.span, message, hint)
                 return
         self.quantity(expr, Scope())

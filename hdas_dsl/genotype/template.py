@@ -59,7 +59,7 @@ class Inexpressible(Exception):
 
     def __init__(self, span: Span, message: str) -> None:
         super().__init__(message)
-        self.diagnostic = Diagnostic(Code.KIND, span, f"no genotype says this: {message}")
+        self.diagnostic = Diagnostic(Code.KIND, span, f"no genotype expresses this: {message}")
 
 
 def frame_of(definition: ast.GraphDef) -> Frame | None:
