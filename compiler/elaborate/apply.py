@@ -9,7 +9,6 @@ from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Call, Input, Prim, Shape
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.undecided import Open, Var
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -119,7 +118,7 @@ class Applying(Evaluating):
             names = ", ".join(param.name for param in wanted)
             takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
             message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         return tuple(tensors)
 
     def bind(
@@ -132,12 +131,12 @@ class Applying(Evaluating):
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
                 raise Fault(
-                    Code.ARGUMENT, span, message, suggest(name, known), (name_span(function.definition), "defined here")
+                    Code.ARGUMENT, span, message, suggest(name, known), (function.definition.name_span, "defined here")
                 )
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
             message = f"'{function.name}' takes {plural(len(known), 'parameter')}, not {len(positional) + len(named)}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         bound = {**dict(zip(free, positional, strict=False)), **named}
         for name, value in bound.items():
             if is_tensors(value):

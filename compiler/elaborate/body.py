@@ -7,7 +7,6 @@ from dataclasses import replace
 from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import DecisionKind, Input, Shape
 from compiler.ir.undecided import MOST, Var
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
@@ -315,7 +314,7 @@ class Elaborator(Applying):
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (name_span(definition), "defined here"))
+                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (definition.name_span, "defined here"))
         text = Text(definition, function.instance, path, ast.Level.NETWORK.value, relaxed, root=True)
         frame = Frame(text, function.instance, "")
         for index, param in enumerate(definition.inputs):

@@ -20,8 +20,8 @@ SIGNALS = {
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
-    "hdas_dsl.genotype.read.Wrong",
-    "hdas_dsl.genotype.template.Unsaid",
+    "hdas_dsl.genotype.read.InvalidPart",
+    "hdas_dsl.genotype.template.Inexpressible",
 }
 """Exceptions that steer control flow."""
 
@@ -53,8 +53,8 @@ def test_exit_codes() -> None:
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
         1: {"HspError", "LoweringError", "Uncountable"},
         2: {
-            "BadTable", "DataError", "ExportError", "Misfit", "MissingData", "NoDevice", "Unclear", "UndefinedQuantity",
-            "Unsatisfiable", "UsageError",
+            "BadTable", "DataError", "ExportError", "IncompatibleParts", "MissingData", "NoDevice", "Unclear",
+            "UndefinedQuantity", "Unsatisfiable", "UsageError",
         },
         3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemory", "RunError"},
         130: {"Interrupted"},
