@@ -13,7 +13,7 @@ from compiler.elaborate import Frame, Option
 from compiler.elaborate.core import flatten, is_tensors
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name

@@ -16,11 +16,12 @@ from typing import Any
 
 from compiler.elaborate.state import Fault
 from compiler.elaborate.widths import Widths, solve
-from compiler.ir.graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Block, Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives import Primitive, spec_of
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open, Var, largest, settle
-
-from .strongest import Decisions
 
 Dims = tuple[int, ...]
 
@@ -113,7 +114,7 @@ class Paths:
 
     # ------------------------------------------------------------ what runs
 
-    def path(self, chosen: Decisions) -> Path:
+    def path(self, chosen: Selection) -> Path:
         """The architecture of some decisions.
 
         Raises:
@@ -129,7 +130,7 @@ class Paths:
             steps.append(self._step(index, taken[index], chosen, widths))
         return Path(tuple(steps), frozenset(used))
 
-    def _taken(self, chosen: Decisions) -> dict[int, tuple[int, ...]]:
+    def _taken(self, chosen: Selection) -> dict[int, tuple[int, ...]]:
         """What the output reaches through what was chosen, each with the sources that it reads."""
         taken: dict[int, tuple[int, ...]] = {}
         needed = bytearray(len(self.nodes))
@@ -141,7 +142,7 @@ class Paths:
                     needed[source] = 1
         return taken
 
-    def _chosen(self, index: int, chosen: Decisions) -> tuple[int, ...]:
+    def _chosen(self, index: int, chosen: Selection) -> tuple[int, ...]:
         """The sources of a node that decisions leave it."""
         payload, sources = self.nodes[index].payload, self.sources[index]
         match payload:
@@ -151,7 +152,7 @@ class Paths:
                 return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
 
-    def _is_taken(self, index: int, chosen: Decisions) -> bool:
+    def _is_taken(self, index: int, chosen: Selection) -> bool:
         payload = self.nodes[index].payload
         return not isinstance(payload, Weigh) or payload.index in chosen[payload.decision]
 
@@ -209,7 +210,7 @@ class Paths:
 
     # ------------------------------------------------------------ parameters and shapes
 
-    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> Step:
+    def _step(self, index: int, sources: tuple[int, ...], chosen: Selection, widths: Widths) -> Step:
         known = self._steps.get(index)
         if known is not None and known.sources == sources:
             return known
@@ -226,13 +227,13 @@ class Paths:
             self._steps[index] = step
         return step
 
-    def _dims(self, index: int, chosen: Decisions, widths: Widths) -> Dims:
+    def _dims(self, index: int, chosen: Selection, widths: Widths) -> Dims:
         shape: Shape = self.nodes[index].shape
         if not self.undecided[index]:
             return shape.dims  # type: ignore[return-value]
         return tuple(_settled(dim, chosen, widths) for dim in shape.dims)
 
-    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Decisions) -> Widths:
+    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Selection) -> Widths:
         """The open widths of an architecture; what stands for a choice is as wide as what was chosen, like a sum."""
         graph = SpaceGraph()
         place: dict[int, int] = {}
@@ -249,7 +250,7 @@ class Paths:
             raise Nothing(fault.diagnostic.message) from None
 
 
-def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any:
+def _settled(value: Any, chosen: Selection, widths: Widths | None = None) -> Any:
     """A value under decisions, and with open widths where they are known."""
     if isinstance(value, Var):
         value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))

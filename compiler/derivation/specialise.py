@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
+from compiler.ir.decision import Selection
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from . import derive_module
-from .strongest import Decisions
 
 
-def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
+def derived(space: Elaborated, chosen: Selection) -> Elaborated:
     """The network that decisions select.
 
     Raises:

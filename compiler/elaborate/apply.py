@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from compiler.backend.plugins import find
 from compiler.ir.combinatorics.count_formula import Mention, Product
-from compiler.ir.graph import Block, Call, Input, Prim, Shape
+from compiler.ir.graph import Block, Call
+from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest

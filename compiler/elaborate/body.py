@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from compiler.ir.combinatorics.count_formula import Mention, Product
-from compiler.ir.graph import Block, Decision, DecisionKind, Input, Shape
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block
+from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance

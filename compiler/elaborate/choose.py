@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Product
-from compiler.ir.graph import Decision, DecisionKind, Mix, Prim, Weigh
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span

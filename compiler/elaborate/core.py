@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
-from compiler.ir.graph import Block, Decision, Extent, Mix, Shape
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block
+from compiler.ir.payloads import Mix
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import MOST, Open, TooLarge, Var, lift, settle, spread
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compiler.ir.graph import DecisionKind, Prim, Shape, Weigh
+from compiler.ir.decision import DecisionKind
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, TooLarge, Var, lift
 from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest

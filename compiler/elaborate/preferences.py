@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.quantities import (
     Arithmetic,
     Constant,

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from compiler.ir.graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span

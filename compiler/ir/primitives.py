@@ -18,7 +18,8 @@ from .undecided import Open, Var, largest
 if TYPE_CHECKING:
     from torch import Tensor, fx, nn
 
-    from .graph import Prim, Shape
+    from .payloads import Prim
+    from .shape import Shape
 
 Ints = tuple[int, ...]
 

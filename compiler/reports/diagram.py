@@ -12,20 +12,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import (
-    Block,
-    Call,
-    Decision,
-    DecisionKind,
-    Extent,
-    Input,
-    Mix,
-    Node,
-    Payload,
-    Prim,
-    Shape,
-    SpaceGraph,
-)
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block, Call, Node, Payload, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Var
 from hdas_dsl.tree.words import element_of
 

@@ -17,8 +17,8 @@ from compiler.analysis.costs.prices import PRICES, Undefined
 from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import gate
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.ir.primitives import PRIMITIVES
 from compiler.ir.quantities import Total
 from compiler.searcher.relaxations.base import Network
@@ -29,7 +29,7 @@ from tests.support.random_spaces import spaces
 QUANTITIES = ("params", "macs", "memory")
 
 
-def derived_costs(searched: Elaborated, chosen: Decisions) -> tuple[int | None, ...]:
+def derived_costs(searched: Elaborated, chosen: Selection) -> tuple[int | None, ...]:
     cost = Costs().block(architecture(searched, chosen)[1].block)
     return cost.params, cost.macs, cost.memory
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from compiler.backend.passes.flatten import flatten
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces
@@ -26,7 +27,7 @@ from tests.support.random_spaces import spaces
 class Decided:
     """A flat graph with its decisions made: what weighs zero is not there, what weighs one stands for itself."""
 
-    def __init__(self, graph: SpaceGraph, chosen: Decisions) -> None:
+    def __init__(self, graph: SpaceGraph, chosen: Selection) -> None:
         self.graph = flatten(graph)
         self.chosen = chosen
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions, default_decisions, strongest
+from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
-from compiler.ir.graph import Prim
+from compiler.ir.decision import Selection
+from compiler.ir.payloads import Prim
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
@@ -80,7 +81,7 @@ def space(
     return found
 
 
-def architecture(space_: Elaborated, chosen: Decisions, *, relaxed: bool = False) -> tuple[str, Elaborated]:
+def architecture(space_: Elaborated, chosen: Selection, *, relaxed: bool = False) -> tuple[str, Elaborated]:
     """The derived text of an architecture, and what it elaborates to.
 
     ``relaxed`` elaborates it in the variants that its operations have while searching (law 3).
@@ -89,14 +90,14 @@ def architecture(space_: Elaborated, chosen: Decisions, *, relaxed: bool = False
     return text, space(text, forced=space_.live if relaxed else None)
 
 
-def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Decisions:
+def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Selection:
     """What a derivation from random alphas decides."""
     source = random.Random(seed)
     alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space_.decisions.items()}
     return strongest(space_.decisions, alphas, by)
 
 
-def published(space_: Elaborated, dags: Mapping[str, Dag]) -> Decisions:
+def published(space_: Elaborated, dags: Mapping[str, Dag]) -> Selection:
     """The decisions of published cells or stages, by copy."""
     result = default_decisions(space_.decisions)
     for copy, dag in dags.items():

@@ -12,10 +12,10 @@ from math import prod
 
 from compiler.analysis.counting.count import Left, counted
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions, default_decisions
+from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, way
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision, Selection
 from compiler.program.compile_file import Program
 from compiler.program.provenance import origin, section
 from compiler.program.request import Request
@@ -24,7 +24,7 @@ from hdas_dsl.tree.printer import print_module
 
 from .constraints import Limits
 
-Choices = tuple[Decisions, ...]
+Choices = tuple[Selection, ...]
 """The decisions that exist in an architecture, part by part."""
 
 
@@ -48,7 +48,7 @@ class Architecture:
     number: int | None = None
 
     @property
-    def decisions(self) -> Decisions:
+    def decisions(self) -> Selection:
         """The items of every decision that exists, by path."""
         return {path: items for part in self.choices for path, items in part.items()}
 
@@ -127,7 +127,7 @@ class Architectures:
             raise UsageError(f"'{self.program.name}' has no architecture: its requirements leave none")
 
 
-def completed(space: Elaborated, chosen: Decisions) -> Decisions:
+def completed(space: Elaborated, chosen: Selection) -> Selection:
     """Decisions with some item for each that does not exist, which derivation never writes."""
     return {**default_decisions(space.decisions), **chosen}
 

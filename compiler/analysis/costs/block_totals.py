@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.ir.graph import Block, Call, Node, Prim, Shape, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim
 from compiler.ir.primitives import decided, spec_of
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 
 

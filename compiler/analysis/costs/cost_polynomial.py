@@ -17,12 +17,14 @@ from typing import Any
 
 from compiler.backend.plugins import how_to_allow
 from compiler.derivation.presence import absent
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.state import Text
 from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
-from compiler.ir.graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives import spec_of
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
 
@@ -44,7 +46,7 @@ class Formula:
     least: Mapping[Monomial, Amount]
     exact: bool = True
 
-    def of(self, chosen: Decisions) -> Amount:
+    def of(self, chosen: Selection) -> Amount:
         """The quantity under decisions."""
         return sum(value for monomial, value in self.terms.items() if holds(monomial, chosen))
 
@@ -132,7 +134,7 @@ class Costing:
 
     # ------------------------------------------------------------ of one architecture
 
-    def exact(self, price: Price, chosen: Decisions, block: Block | None = None) -> Amount:
+    def exact(self, price: Price, chosen: Selection, block: Block | None = None) -> Amount:
         """The quantity of the architecture that decisions select; `prune` is heeded.
 
         Raises:
@@ -346,7 +348,7 @@ def _dims(shapes: Sequence[Shape]) -> list[Value]:
 class _Walk:
     """One quantity of one architecture, node by node."""
 
-    def __init__(self, costing: Costing, price: Price, chosen: Decisions) -> None:
+    def __init__(self, costing: Costing, price: Price, chosen: Selection) -> None:
         self.costing, self.price, self.chosen = costing, price, chosen
         paths = [path for path in chosen if len(chosen[path]) == 1]
         self.assigned = Assigned(tuple(paths), tuple(chosen[path][0] for path in paths))

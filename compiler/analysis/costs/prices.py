@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
-from compiler.ir.graph import Shape
 from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 
 from .latency_table import Table

@@ -21,7 +21,10 @@ from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
 from compiler.ir.combinatorics.count_formula import Tag
-from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.sums import Item, Sum, Sums
 from compiler.ir.undecided import Var
 from hdas_dsl.tree import ast
 

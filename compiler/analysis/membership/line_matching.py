@@ -15,7 +15,9 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.core import flatten
 from compiler.elaborate.state import Fault, Silent, Text
 from compiler.elaborate.values import Function, Picked, Tensor
-from compiler.ir.graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import DecisionKind
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.undecided import Open, Var, settle, spread
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name

@@ -22,7 +22,8 @@ import numpy as np
 from compiler.analysis.costs.elimination import Factor, Variables, maximum, minimum, order, range_of
 from compiler.analysis.costs.existence import Entangled, Monomial
 from compiler.analysis.costs.prices import Amount, Undefined
-from compiler.derivation.strongest import Decisions, default_decisions, strongest
+from compiler.derivation.strongest import default_decisions, strongest
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.sections import By
 from compiler.util.errors import UsageError
 
@@ -46,14 +47,14 @@ class Unsatisfiable(UsageError):
 class Answer:
     """The decisions, their score, and a bound: no architecture that satisfies the requirements scores more."""
 
-    chosen: Decisions
+    chosen: Selection
     score: float
     bound: float
     free: float
     """The score without requirements."""
 
     @classmethod
-    def of(cls, chosen: Decisions) -> Answer:
+    def of(cls, chosen: Selection) -> Answer:
         """What the derivation rule decides, where that satisfies all that is required."""
         return cls(chosen, 0.0, 0.0, 0.0)
 
@@ -122,7 +123,7 @@ class _Search:
             self.cost_factors.append(factors)
             self.constants.append(constant)
 
-    def answer(self, unconstrained: Decisions) -> Answer:
+    def answer(self, unconstrained: Selection) -> Answer:
         self.refuse_impossible()
         found, certain = self.by_labels()
         candidates = list(self.by_multipliers()) if not certain else []
@@ -158,7 +159,7 @@ class _Search:
                     f"{shown(column.sign * _tidy(column.limit))}: {reached}at {side} it is {shown(column.sign * low)}"
                 )
 
-    def readable(self, chosen: Decisions, unconstrained: Decisions) -> Decisions:
+    def readable(self, chosen: Selection, unconstrained: Selection) -> Selection:
         """The answer, with candidates that are not picked as the derivation rule leaves them."""
         result = dict(chosen)
         for path, decision in self.wanted.space.decisions.items():
@@ -169,7 +170,7 @@ class _Search:
 
     # ------------------------------------------------------------ labels
 
-    def by_labels(self) -> tuple[Decisions | None, bool]:
+    def by_labels(self) -> tuple[Selection | None, bool]:
         """The best decisions that satisfy the requirements, and whether none that could do better was left out."""
         tables = [(factor, None) for factor in self.score_factors]
         costs = [(factor, k) for k, factors in enumerate(self.cost_factors) for factor in factors]
@@ -243,7 +244,7 @@ class _Search:
 
     # ------------------------------------------------------------ multipliers
 
-    def by_multipliers(self) -> Iterator[tuple[Decisions | None, float]]:
+    def by_multipliers(self) -> Iterator[tuple[Selection | None, float]]:
         """For each limit, decisions that are best for some price of it, where they satisfy all, and its bound."""
         for k, column in enumerate(self.columns):
             if math.isinf(column.limit):
@@ -264,12 +265,12 @@ class _Search:
                 chosen = self.variables.decisions(cheapest.states)
                 yield (chosen if self.wanted.met(chosen) else None), self.free
 
-    def cost(self, k: int, chosen: Decisions) -> Amount:
+    def cost(self, k: int, chosen: Selection) -> Amount:
         formula, column = self.formulas[k], self.columns[k]
         terms = formula.terms if column.sign > 0 else formula.least
         return column.sign * sum(v for m, v in terms.items() if all(item in chosen[path] for path, item in m))
 
-    def priced(self, k: int, multiplier: float) -> tuple[Decisions | None, float]:
+    def priced(self, k: int, multiplier: float) -> tuple[Selection | None, float]:
         """The best decisions where a cost beyond its limit is paid for, and what no decisions within it can exceed."""
         column, formula = self.columns[k], self.formulas[k]
         # The bound must not count what an architecture may not have.

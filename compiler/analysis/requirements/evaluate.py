@@ -16,10 +16,10 @@ from compiler.analysis.costs.existence import Entangled
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
 from compiler.analysis.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
 from compiler.derivation.specialise import derived
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, Requirement
 from compiler.elaborate.numbers import BINARY
 from compiler.elaborate.preferences import read_total
+from compiler.ir.decision import Selection
 from compiler.ir.graph import Block
 from compiler.ir.quantities import Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
@@ -72,7 +72,7 @@ class Requirements:
     def __bool__(self) -> bool:
         return bool(self.requirements)
 
-    def met(self, chosen: Decisions) -> bool:
+    def met(self, chosen: Selection) -> bool:
         """Whether the architecture that decisions select satisfies all requirements.
 
         Raises:
@@ -80,14 +80,14 @@ class Requirements:
         """
         return all(self.holds(requirement, chosen) for requirement in self.requirements)
 
-    def holds(self, requirement: Requirement, chosen: Decisions) -> bool:
+    def holds(self, requirement: Requirement, chosen: Selection) -> bool:
         """Whether one requirement is satisfied; raises `Undefined` like `met`."""
         found = value(requirement.condition, requirement, lambda item: self.amount(item, chosen))
         if found is None:
             raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
         return bool(found)
 
-    def amount(self, item: Asked, chosen: Decisions) -> Amount:
+    def amount(self, item: Asked, chosen: Selection) -> Amount:
         """A quantity of the architecture that decisions select.
 
         Raises:
@@ -104,7 +104,7 @@ class Requirements:
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
         return found if isinstance(found, int) else round(found, 9)
 
-    def by_decisions(self, item: Asked, chosen: Decisions) -> Amount:
+    def by_decisions(self, item: Asked, chosen: Selection) -> Amount:
         """A quantity of an architecture that is not derived; raises `Undefined` like `amount`."""
         try:
             formula = self.formula(item)

@@ -20,7 +20,7 @@ from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.rebuild import without_dead
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Input, Prim, SpaceGraph
+from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives import PRIMITIVES
 from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
@@ -117,9 +117,8 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
 def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.GraphModule:
     """The network for inference, in evaluation mode, on the CPU."""
     with _seeded():
-        graph = SpaceGraph()
-        graph.nx, graph.inputs, graph.output = space.block.graph.nx, space.block.graph.inputs, space.block.graph.output
-        network = lower(without_dead(run_passes(graph, STRUCTURAL), set()), {})
+        graph = run_passes(space.block.graph.without_aux(), STRUCTURAL)
+        network = lower(without_dead(graph, set()), {})
         if weights is None:
             _settle(network, _random(4, space))
         else:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.ir.graph import Block, Call, Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
 
 Ints: TypeAlias = tuple[int, ...]
 Path: TypeAlias = tuple[int, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from compiler.ir.graph import Prim
+from compiler.ir.payloads import Prim
 from compiler.ir.primitives import PRIMITIVES, Activation, decided
 from compiler.util.errors import LoweringError
 

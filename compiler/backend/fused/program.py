@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.ir.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
+from compiler.ir.decision import Decision
+from compiler.ir.payloads import Weigh
 from compiler.ir.primitives import decided
+from compiler.ir.sums import Columns, Part, Share, Sum, Term
 
 from .kernel import Filter, Kind
 

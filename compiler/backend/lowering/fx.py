@@ -19,8 +19,12 @@ from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.program import Program, place_of, program_of, weight_plan
 from compiler.backend.plugins import how_to_allow
 from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
-from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives import decided, spec_of
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Item, Share, Sum, Sums, Term
 from compiler.ir.undecided import Open, Var
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
@@ -135,10 +139,6 @@ class _Lowering:
         self.holders = holders
         self.decisions = decisions
         self.drop_path = drop_path
-        self.readers: dict[int, set[int]] = {}
-        for index, _ in graph.order():
-            for source in graph.sources(index):
-                self.readers.setdefault(source, set()).add(index)
 
     # ------------------------------------------------------------ what crosses a border
 
@@ -148,7 +148,7 @@ class _Lowering:
 
     def outputs(self, members: set[int]) -> list[int]:
         ends = set(self.graph.outputs)
-        return sorted(m for m in members if m in ends or not self.readers.get(m, set()) <= members)
+        return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
 
     def chooses(self, members: set[int]) -> bool:
         return any(self.needs_weights(self.graph.node(member)) for member in members)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.sums import Sum, Term
 
 from .rebuild import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
 from .sums import Deeper, take_in, taker

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
 
 from .rebuild import rebuild
 

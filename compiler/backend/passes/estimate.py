@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compiler.ir.graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives import decided, spec_of
+from compiler.ir.sums import Item, Part, Sum, Sums, Term
 
 from .target import Machine, Target
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.sums import Columns, Sum, Term
 
 from .rebuild import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
 from .sums import Deeper, MayTake, inlined, take_in, taker
@@ -77,15 +79,12 @@ def _projected(
 
 def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
     """The nodes that one ReLU reads and nothing else: what filters that may compute them on the way (`absorb`)."""
-    readers: dict[int, list[int]] = {}
-    for index, _ in graph.order():
-        for source in graph.sources(index):
-            readers.setdefault(source, []).append(index)
     counts = reader_counts(graph)
     return {
-        graph.node(source).name
-        for source, found in readers.items()
-        if counts[source] == 1 and is_relu(graph.node(found[0])) and counts[found[0]] == 1
+        node.name
+        for index, node in graph.order()
+        if counts[index] == 1
+        and any(is_relu(graph.node(reader)) and counts[reader] == 1 for reader in graph.readers(index))
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
 
 from .rebuild import rebuild
 from .target import Target

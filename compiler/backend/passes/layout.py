@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
 
 from .rebuild import is_image, rebuild
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
 from compiler.ir.primitives import PRIMITIVES
 
 from .rebuild import rebuild

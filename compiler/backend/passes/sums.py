@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.ir.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.sums import Share, Sum, Term
 
 from .rebuild import reader_counts
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.sums import Sum, Term
 
 from .rebuild import part_of, rebuild
 from .share import equals

@@ -20,8 +20,9 @@ from compiler.backend.lowering.fx import attribute, tree
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
 from compiler.derivation.selected_steps import Dims, Path, Paths, Step, bounds
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives import Primitive, spec_of
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
@@ -102,7 +103,7 @@ class Operations:
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Tensor, chosen: Decisions, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Tensor, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
         """The output of an architecture; with ``weighed``, every choice's tensor is passed through it.
 
         Raises:
@@ -123,7 +124,7 @@ class Operations:
             values[call.at] = made
         return values[calls[-1].at] if calls else images
 
-    def calls(self, chosen: Decisions, weighed: bool = False) -> tuple[Path, tuple[Call, ...]]:
+    def calls(self, chosen: Selection, weighed: bool = False) -> tuple[Path, tuple[Call, ...]]:
         """An architecture, and the calls that compute it."""
         key = (weighed, *chosen.values())
         found = self.cached.get(key)

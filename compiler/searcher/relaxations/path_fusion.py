@@ -23,7 +23,10 @@ from compiler.backend.passes.rebuild import is_crop, is_filter, is_image, is_nor
 from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import Step
-from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
+from compiler.ir.graph import Node
+from compiler.ir.payloads import Prim
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Columns, Part, Sum, Term
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from itertools import product
 from typing import TypeAlias
 
 from compiler.analysis.counting.count import counted
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
-from compiler.ir.graph import Block, Call, DecisionKind, Mix, Payload, Prim
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.graph import Block, Call, Payload
+from compiler.ir.payloads import Mix, Prim
 from compiler.ir.undecided import Var
 from compiler.program.equivalence import Compare, Equivalence, Identity, Zero
 from compiler.util.errors import UsageError
@@ -54,7 +55,7 @@ class Alike:
         self.reader = Reader(space, {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}, same)
         self.labels: dict[Label, int] = {}
 
-    def key(self, chosen: Decisions) -> object:
+    def key(self, chosen: Selection) -> object:
         """What equivalent architectures share, and only they: an instance is labelled by the form of its cell.
 
         Raises:
@@ -177,7 +178,7 @@ class _Text:
             message = f"'{self.copy.path}' has {circuit.number:,} graphs, and {MOST:,} are compared at most"
             raise self.whole.unclear(message)
         for rank in range(circuit.number):
-            chosen: Decisions = way(circuit, rank)
+            chosen: Selection = way(circuit, rank)
             labels = {path: item.variable for path, item in free.items() if chosen.get(path) == (item.first,)}
             yield self.reader.terms(self.copy, chosen, labels)
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
-from compiler.ir.graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.graph import Block, Call, Payload, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.undecided import Open, Var, settle
 from compiler.program.equivalence import Dead, Equivalence, Identity, Sums, Zero
 
@@ -92,7 +93,7 @@ class Reader:
     def terms(
         self,
         copy: Copy,
-        chosen: Decisions,
+        chosen: Selection,
         labels: Mapping[str, Variable] | None = None,
         copies: Mapping[str, Variable] | None = None,
     ) -> list[Term]:
@@ -189,7 +190,7 @@ def decisions_in(graph: SpaceGraph, closed: Callable[[Block], bool] = lambda _: 
 @dataclass(eq=False)
 class _Reading:
     reader: Reader
-    chosen: Decisions
+    chosen: Selection
     labels: Mapping[str, Variable]
     copies: Mapping[str, Variable]
     made: list[Term] = field(default_factory=list)
