@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.backend.plugins import allow
 from compiler.program.compile_file import Override, compile_file, read_override
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
@@ -211,7 +212,7 @@ def _request(
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
     overrides = tuple(_override(name, value) for name, value in settings.items())
-    return Request(Path(path), overrides, network, plugins=tuple(map(str, plugins)))
+    return Request(Path(path), overrides, network, externals=allow(plugins))
 
 
 def _override(name: str, value: object) -> Override:

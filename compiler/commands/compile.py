@@ -146,7 +146,7 @@ def _compile(args: argparse.Namespace) -> int:
         request.network,
         request.text,
         recipe=request.recipe,
-        plugins=request.plugins,
+        externals=request.externals,
     )
     _show(diagnostics)
     if program is None:
@@ -206,9 +206,10 @@ def _request(args: argparse.Namespace) -> Request:
         raise UsageError(f"there is no file '{path}'")
     if args.recipe is not None and not args.recipe.is_file():
         raise UsageError(f"there is no file '{args.recipe}'")
+    from compiler.backend.plugins import allow
     from compiler.program.request import Request
 
-    return Request(path, tuple(overrides), args.network, text, args.recipe, tuple(args.allow_plugin))
+    return Request(path, tuple(overrides), args.network, text, args.recipe, allow(args.allow_plugin))
 
 
 def _overrides(args: argparse.Namespace) -> list[Override]:

@@ -69,6 +69,7 @@ def _measure(args: argparse.Namespace) -> int:
     from compiler.analysis.costs.elimination import Variables, range_of
     from compiler.analysis.costs.latency_table import Table, read_table
     from compiler.analysis.costs.prices import Latency
+    from compiler.backend.plugins import allow
     from compiler.program.compile_file import read_override
     from compiler.program.request import Request
     from compiler.runs.measure_latency import Conditions, calibration, measure, measure_whole, operations
@@ -82,7 +83,7 @@ def _measure(args: argparse.Namespace) -> int:
     if text is None and not path.is_file():
         raise UsageError(f"there is no file '{path}'")
     program = Request(
-        path, tuple(map(read_override, args.set)), args.network, text, plugins=tuple(args.allow_plugin)
+        path, tuple(map(read_override, args.set)), args.network, text, externals=allow(args.allow_plugin)
     ).compile()
     spaces = networks(program)
     wanted = operations(spaces)

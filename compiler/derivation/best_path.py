@@ -19,7 +19,6 @@ from compiler.elaborate import Copy, Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Block, Call, Node
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
-from compiler.ir.undecided import Var
 from compiler.searcher.settings.sections import BestPath, By, Derivation
 
 from .strongest import strongest
@@ -94,13 +93,13 @@ class _Path:
         match payload:
             case Mix(decisions=names):
                 found = set(names)
-            case Prim(name="add" | "concat"):
+            case Prim(op=op) if op.gather is not None:
                 weighed = (self.nodes[source].payload for source in self.graph.sources(index))
                 found = {part.decision for part in weighed if isinstance(part, Weigh)}
             case Call(block=block):
                 found = set(_inside(block))
-            case Prim(attrs=attrs):
-                found = {name for _, value in attrs if isinstance(value, Var) for name in value.decisions}
+            case Prim(op=op):
+                found = set(op.decisions)
             case _:
                 found = set()
         return frozenset(found & self.own)
@@ -218,7 +217,7 @@ class _Path:
 
 
 def _gathers(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name in ("add", "concat")
+    return isinstance(node.payload, Prim) and node.payload.op.gather is not None
 
 
 def _inside(block: Block) -> Iterator[str]:
@@ -229,7 +228,5 @@ def _inside(block: Block) -> Iterator[str]:
                 yield from _inside(inner)
             case Mix(decisions=names):
                 yield from names
-            case Prim(attrs=attrs):
-                for _, value in attrs:
-                    if isinstance(value, Var):
-                        yield from value.decisions
+            case Prim(op=op):
+                yield from op.decisions

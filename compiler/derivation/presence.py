@@ -72,7 +72,7 @@ def absent(graph: SpaceGraph, chosen: Selection) -> set[int]:
             case Mix(decisions=paths, rows=rows):
                 taken = tuple(chosen[path][0] for path in paths)
                 exists = any(taken in row and s not in gone for s, row in zip(sources, rows, strict=True))
-            case Prim(name="add" | "concat"):
+            case Prim(op=op) if op.gather is not None:
                 exists = any(source not in gone for source in sources)
             case _:
                 exists = not any(source in gone for source in sources)

@@ -21,11 +21,11 @@ def derived(space: Elaborated, chosen: Selection) -> Elaborated:
     """
     unit = space.root.instance.unit
     text = print_module(derive_module(space, chosen))
-    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
+    instance = Loader().load_text(text, "derived.hsp", unit.root)
     assert instance is not None, "a derived module parses (law 2)"
     definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
     assert isinstance(definition, ast.GraphDef)
-    found, diagnostics = elaborate(instance, Function(definition, instance))
+    found, diagnostics = elaborate(instance, Function(definition, instance), externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.backend.plugins import find
 from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Call
 from compiler.ir.payloads import Input, Prim
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.primitives.external import PREFIX
+from compiler.ir.primitives.parameters import ParameterError, SignatureError
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.check.checker import name_span
@@ -19,7 +19,7 @@ from hdas_dsl.tree import ast
 from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text
-from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
+from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind, shown
 
 
 class Applying(Evaluating):
@@ -330,17 +330,12 @@ class Applying(Evaluating):
         assert isinstance(definition.body, ast.External)
         text = self.inner_text(function, inputs, "", "op", frame.text.relaxed)
         params = self.complete(function, given, text, span)
-        name = definition.body.name
-        short = name.removeprefix("hsp:")
-        known, plugin = PRIMITIVES.get(short), None
-        if not name.startswith("hsp:"):
-            known = plugin = find(name, function.instance.unit.plugins)
-        spec = known
-        if name.startswith("hsp:") and spec is None:
-            hint = suggest(name, (f"hsp:{known}" for known in PRIMITIVES))
-            raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'", hint)
-        widths = spec.widths if spec else frozenset()
-        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in widths]
+        external = definition.body
+        target = self.externals.resolve(external.name)
+        if target is None:
+            hint = suggest(external.name, (PREFIX + known.name for known in self.externals.primitives))
+            raise Fault(Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint)
+        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in target.widths]
         if undecided:
             names = list(params)
 
@@ -356,18 +351,21 @@ class Applying(Evaluating):
             mixed = self.fork([params[key] for key in undecided], settle, frame.text, f"{spot}.mix", span)
             assert isinstance(mixed, Tensor)
             return mixed
+        try:
+            op = target.make(params)
+        except SignatureError as error:
+            raise Fault(Code.PLUGIN, external.span, str(error)) from None
+        except ParameterError as error:
+            raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(error.value))) from None
         shape = self.shape_of(definition, text, function, inputs, span)
-        if spec is not None:
-            complaint = spec.complaint(params, [tensor.shape for tensor in inputs], shape)
-            if complaint:
-                raise Fault(Code.SHAPE, span, f"'{function.name}' {complaint}")
-        if spec is not None and not spec.any_width:
-            self.refuse_width(spec.name, inputs, span)
-        attrs = tuple((key, value) for key, value in params.items())
-        called = short if name.startswith("hsp:") else function.name
+        refusal = op.refusal([tensor.shape for tensor in inputs], shape)
+        if refusal is not None:
+            raise Fault(Code.SHAPE, span, f"'{function.name}' {refusal}")
+        if not op.any_width:
+            self.refuse_width(op.called, inputs, span)
+        called = op.called if external.name.startswith(PREFIX) else function.name
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
-        payload = Prim(short if plugin is None and spec else name, attrs, plugin)
-        return frame.text.add(label.lstrip("."), payload, shape, inputs, span)
+        return frame.text.add(label.lstrip("."), Prim(op), shape, inputs, span)
 
     def shape_of(
         self, definition: ast.OpDef, text: Text, function: Function, inputs: tuple[Tensor, ...], span: Span

@@ -8,6 +8,7 @@ from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Block
 from compiler.ir.payloads import Input
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.quantities import Preference
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
@@ -45,6 +46,7 @@ class Elaborated:
     """A network with its choices: the graph, the decisions in order of first mention, the copies that own them.
 
     ``refusals`` say why it cannot be relaxed by mixing, if it cannot. ``formula`` counts its architectures.
+    ``externals`` are what its external operations may name, also where it is elaborated again.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Elaborated:
     requirements: tuple[Requirement, ...]
     refusals: tuple[Diagnostic, ...]
     arguments: dict[str, Value]
+    externals: Externals = NO_PLUGINS
 
     @property
     def root(self) -> Copy:
@@ -84,8 +87,8 @@ class Elaborated:
 class Elaborator(Applying):
     """Elaborates one network of a program."""
 
-    def __init__(self, forced: frozenset[str] | None = None) -> None:
-        super().__init__(forced)
+    def __init__(self, forced: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
+        super().__init__(forced, externals)
         self.requirements: list[Requirement] = []
 
     # ------------------------------------------------------------ bodies
@@ -357,6 +360,7 @@ class Elaborator(Applying):
             tuple(self.requirements),
             tuple(self.refusals),
             params,
+            self.externals,
         )
 
     def root_text(
@@ -407,6 +411,7 @@ def elaborate(
     args: dict[str, Value] | None = None,
     forced: frozenset[str] | None = None,
     span: Span | None = None,
+    externals: Externals = NO_PLUGINS,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -416,10 +421,11 @@ def elaborate(
         args: values of its parameters, the others take their defaults; and shapes of its inputs, as tuples.
         forced: paths of the copies to elaborate in their relaxed variant; by default those with a choice of their own.
         span: where errors about the arguments point.
+        externals: the primitives and plugins that external operations may name.
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = Elaborator(forced)
+    elaborator = Elaborator(forced, externals)
     result = elaborator.network(function, dict(args or {}), span or function.definition.span)
     return result, elaborator.diagnostics

@@ -162,8 +162,9 @@ def describe(payload: Payload) -> str:
     match payload:
         case Input():
             return "input"
-        case Prim(name=name, attrs=attrs):
-            return name + (f"[{', '.join(f'{key}={value}' for key, value in attrs)}]" if attrs else "")
+        case Prim(op=op):
+            attributes = ", ".join(f"{name}={value}" for name, value in op.attributes)
+            return op.called + (f"[{attributes}]" if attributes else "")
         case Mix(decisions=decisions, rows=rows):
             items = ", ".join("+".join("".join(map(str, assignment)) for assignment in row) for row in rows)
             return f"mix[{' * '.join(decisions)}: {items}]"

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
 
-from .undecided import Open, Var
-
-if TYPE_CHECKING:
-    from compiler.backend.plugins import Plugin
-
-Scalar: TypeAlias = "int | float | bool | str"
+from .primitives.base import Operator
 
 
 @dataclass(frozen=True)
@@ -24,18 +16,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Prim:
-    """A primitive applied: ``name`` is a key of `compiler.ir.primitives.PRIMITIVES`, ``attrs`` its parameters.
+    """A primitive or a plugin, applied."""
 
-    What a user declares `external` is called as declared; ``plugin`` is what does it, where it is allowed.
-    """
+    op: Operator
 
-    name: str
-    attrs: tuple[tuple[str, Scalar | Var | Open], ...] = ()
-    plugin: Plugin | None = None
-
-    @cached_property
-    def values(self) -> Mapping[str, Scalar | Var | Open]:
-        return dict(self.attrs)
+    @property
+    def name(self) -> str:
+        """The name of the operator, as messages and counts call it."""
+        return self.op.called
 
 
 @dataclass(frozen=True)

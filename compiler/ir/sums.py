@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .payloads import Prim, Weigh
+from .payloads import Weigh
+from .primitives.base import Operator
 from .shape import Shape
 
 
@@ -14,7 +15,7 @@ class Part:
 
     name: str
     scope: tuple[str, ...]
-    prim: Prim
+    op: Operator
     inputs: tuple[Shape, ...]
     shape: Shape
 

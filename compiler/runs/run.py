@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from compiler.analysis.requirements.constrained import Answer, prepare
 from compiler.analysis.requirements.evaluate import Requirements, quantities, spoken_of
 from compiler.backend.passes import Target
-from compiler.backend.plugins import file_of
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Phase, Program
@@ -234,8 +233,7 @@ def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) 
     for unit in units(program):
         digest.update(unit.sha256.encode())
     tables = [asked.total.file for asked in spoken_of(space) if asked.total.file is not None]
-    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
-    for path in (*tables, *plugins):
+    for path in (*tables, *space.externals.plugins.files):
         digest.update(path.read_bytes() if path.is_file() else b"")
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:

@@ -23,7 +23,7 @@ from compiler.backend.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES,
 from compiler.backend.passes.estimate import estimate, held_bytes
 from compiler.backend.passes.target import read_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
-from compiler.backend.torch_modules.modules import Crop
+from compiler.backend.torch_modules.images import Crop
 from compiler.ir.sums import Columns
 from compiler.searcher.relaxations.base import Supernet, complaints, one_hot, over_budget
 from compiler.util.errors import UsageError

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compiler import api
-from compiler.backend.plugins import find
+from compiler.backend.plugins import AllowedPlugins
 from compiler.commands import compile as cli
 from compiler.commands import measure as command
 from compiler.util.errors import LoweringError
@@ -130,8 +130,8 @@ def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_allowed(declared, allowed, found):
-    assert (find(declared, [allowed]) is not None) is found
-    assert find(declared, []) is None
+    assert (AllowedPlugins(frozenset([allowed])).resolve(declared, ()) is not None) is found
+    assert AllowedPlugins().resolve(declared, ()) is None
 
 
 # ---------------------------------------------------------------- wrong plugins

@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
-from compiler.backend.plugins import how_to_allow
 from compiler.derivation.presence import absent
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.state import Text
@@ -23,7 +21,8 @@ from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
-from compiler.ir.primitives import spec_of
+from compiler.ir.primitives.base import Gather, Operator
+from compiler.ir.primitives.external import Unavailable
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
@@ -116,7 +115,7 @@ class Costing:
             match node.payload:
                 case Weigh(decision=decision) if prune and self.discrete.decisions[decision].kind is DecisionKind.ANY:
                     return False
-                case Prim(name="concat") if any(
+                case Prim(op=op) if op.gather is Gather.CONCATENATION and any(
                     isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)
                 ):
                     return False
@@ -160,7 +159,9 @@ def discrete(space: Elaborated) -> Elaborated:
         for param, index in zip(root.definition.inputs, space.block.graph.inputs, strict=True)
     }
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(root.instance, function, {**shapes, **space.arguments}, frozenset())
+    found, diagnostics = elaborate(
+        root.instance, function, {**shapes, **space.arguments}, frozenset(), externals=space.externals
+    )
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -221,17 +222,18 @@ class _Pricing:
                     yield from self.block(block).items()
             case Prim(name=name) if self.price.of_structure:
                 yield ALWAYS, self.price.applied(name)
-            case Prim():
-                yield ALWAYS, self.price.applied(node.payload.name)
-                yield from self.primitive(node.payload, shapes, node.shape)
-                if node.payload.name == "add":
+            case Prim(op=op):
+                yield ALWAYS, self.price.applied(op.called)
+                yield from self.primitive(op, shapes, node.shape)
+                if op.gather is Gather.SUM:
                     yield from self.addends(graph.sources(index), node.shape, conditions)
             case Weigh():
                 yield ALWAYS, self.price.picked()
 
-    def primitive(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
-        for monomial, assigned in cases([*prim.values.values(), *_dims(inputs), *output.dims]):
-            yield monomial, primitive(self.price, prim, inputs, output, assigned)
+    def primitive(self, op: Operator, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
+        values = [value for _, value in op.attributes]
+        for monomial, assigned in cases([*values, *_dims(inputs), *output.dims]):
+            yield monomial, primitive(self.price, op, inputs, output, assigned)
 
     def addends(
         self, sources: Sequence[int], shape: Shape, conditions: Mapping[int, list[tuple[Monomial, int]]]
@@ -319,14 +321,12 @@ def undecided(value: Value) -> Iterator[Var]:
                 yield from undecided(item)
 
 
-def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
+def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
     """The price of a primitive under decisions."""
-    spec = spec_of(prim)
-    if spec is None:
-        raise Undefined(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
-    attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
-    application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0], spec)
-    return price.primitive(spec, application)
+    if isinstance(op, Unavailable):
+        raise Undefined(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
+    decided = op.map(assigned.value)
+    return price.primitive(decided, Application.of(decided, assigned.sizes(inputs), assigned.sizes([output])[0]))
 
 
 def operation(
@@ -379,12 +379,12 @@ class _Walk:
                 return self.price.applied(block.name) + inside
             case Prim(name=name) if self.price.of_structure:
                 return self.price.applied(name)
-            case Prim(name="concat") if len(kept) < len(graph.sources(index)):
+            case Prim(op=op) if op.gather is Gather.CONCATENATION and len(kept) < len(graph.sources(index)):
                 raise Undefined(f"'{node.name}' joins as many channels as are picked")
-            case Prim():
-                total = self.price.applied(node.payload.name)
-                total += primitive(self.price, node.payload, inputs, node.shape, self.assigned)
-                if node.payload.name == "add":
+            case Prim(op=op):
+                total = self.price.applied(op.called)
+                total += primitive(self.price, op, inputs, node.shape, self.assigned)
+                if op.gather is Gather.SUM:
                     total += len(kept) * self.price.addend(self.assigned.sizes([node.shape])[0])
                 return total
             case Weigh():

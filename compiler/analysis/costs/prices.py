@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
-from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
+from compiler.ir.primitives.base import FLOAT32, Gather, Operator
+from compiler.ir.primitives.structure import Add
 from compiler.ir.quantities import Total
-from compiler.ir.shape import Shape
+from compiler.ir.shape import Ints, Shape
 from compiler.ir.undecided import Open
 
 from .latency_table import Table
@@ -29,20 +30,25 @@ class Undefined(Exception):
 class Application:
     """A primitive or an operation applied, everything decided: its name, its parameters, the shapes around it.
 
-    ``spec`` is what does a primitive.
+    ``op`` is the primitive, where it is one.
     """
 
     name: str
-    attrs: Mapping[str, Any]
+    attrs: Mapping[str, Value]
     inputs: tuple[Ints, ...]
     output: Ints
-    spec: Primitive | None = None
+    op: Operator | None = None
+
+    @classmethod
+    def of(cls, op: Operator, inputs: tuple[Ints, ...], output: Ints) -> Application:
+        """A primitive applied."""
+        return cls(op.called, dict(op.attributes), inputs, output, op)
 
     @property
     def signature(self) -> str:
         """Readable and stable: ``conv(k=3, c=16, ...) 3x32x32``. A sum is one of two tensors."""
         attrs = ", ".join(f"{name}={written(value)}" for name, value in self.attrs.items())
-        inputs = self.inputs[:1] if self.name == "add" else self.inputs
+        inputs = self.inputs[:1] if self.op is not None and self.op.gather is Gather.SUM else self.inputs
         shapes = " + ".join("x".join(map(str, shape)) for shape in inputs)
         return f"{self.name}{f'({attrs})' if attrs else ''} {shapes}"
 
@@ -76,7 +82,7 @@ class Price:
     of_structure: ClassVar[bool] = False
     """Whether it only counts what there is, whatever its parameters and shapes, of which some may be open."""
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """Of a primitive; of a sum, what it costs beyond `addend` of each of its tensors."""
         return 0
 
@@ -102,20 +108,20 @@ class Price:
 
 
 class Params(Price):
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
-        return spec.params(application.attrs, application.inputs, application.output)
+    def primitive(self, op: Operator, application: Application) -> Amount:
+        return op.params(application.inputs, application.output)
 
 
 class Macs(Price):
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
-        return spec.macs(application.attrs, application.inputs, application.output)
+    def primitive(self, op: Operator, application: Application) -> Amount:
+        return op.macs(application.inputs, application.output)
 
 
 class Memory(Price):
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
-        if spec.name == "add":
+    def primitive(self, op: Operator, application: Application) -> Amount:
+        if op.gather is Gather.SUM:
             return -self.addend(application.output)
-        return spec.memory(application.attrs, application.inputs, application.output)
+        return op.memory(application.inputs, application.output)
 
     def addend(self, output: Ints) -> Amount:
         return FLOAT32 * math.prod(output)
@@ -131,13 +137,13 @@ class Latency(Price):
     table: Table
     missing: dict[str, Application] | None = field(default=None, compare=False)
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
-        if spec.view:
+    def primitive(self, op: Operator, application: Application) -> Amount:
+        if op.view:
             return 0
-        return -self.of(application) if spec.name == "add" else self.of(application)
+        return -self.of(application) if op.gather is Gather.SUM else self.of(application)
 
     def addend(self, output: Ints) -> Amount:
-        return self.of(Application("add", {}, (output, output), output, PRIMITIVES["add"]))
+        return self.of(Application.of(Add(), (output, output), output))
 
     def of(self, application: Application) -> float:
         signature = application.signature

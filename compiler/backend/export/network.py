@@ -21,7 +21,6 @@ from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.rebuild import without_dead
 from compiler.elaborate import Elaborated
 from compiler.ir.payloads import Input, Prim
-from compiler.ir.primitives import PRIMITIVES
 from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
 
@@ -212,8 +211,8 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> T
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")
-    used = {node.payload.name for _, node in flatten(space.block.graph).order() if isinstance(node.payload, Prim)}
-    if any(PRIMITIVES[name].random for name in used & PRIMITIVES.keys()):
+    payloads = [node.payload for _, node in flatten(space.block.graph).order()]
+    if any(payload.op.random for payload in payloads if isinstance(payload, Prim)):
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")
     import onnxruntime
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Columns, Sum, Term
 
 from .rebuild import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
@@ -65,7 +66,8 @@ def _projected(
         if not (target.machine.kernel or pays(source, result.node(below[0]))):
             return None
         return (replace(term, projection=part_of(result, index)),), below
-    is_joined = isinstance(source.payload, Prim) and source.payload.name == "concat" and target.machine.kernel
+    gather = source.payload.op.gather if isinstance(source.payload, Prim) else None
+    is_joined = gather is Gather.CONCATENATION and target.machine.kernel
     nodes = [result.node(each) for each in below]
     if not is_joined or not all(is_projection(node, target) and may_take(node, reader) for node in nodes):
         return None

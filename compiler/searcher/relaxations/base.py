@@ -21,7 +21,7 @@ from compiler.analysis.requirements.evaluate import Asked, Requirements
 from compiler.backend.lowering.fx import hold, lower
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import held_bytes
-from compiler.backend.torch_modules.modules import DropPath
+from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated

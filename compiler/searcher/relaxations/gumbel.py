@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from compiler.backend.passes import Target
-from compiler.backend.torch_modules.modules import joint
+from compiler.backend.torch_modules.mixing import joint
 from compiler.derivation.selected_steps import Step
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection

@@ -25,7 +25,7 @@ from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .expression_text import written
-from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
+from .terms import Constant, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
 
 Params: TypeAlias = Mapping[str, object]
 
@@ -246,8 +246,8 @@ class _Text:
                     mixes.setdefault(path, []).append(index)
                 case Mix(decisions=paths):
                     bound.update(paths)
-                case Prim(attrs=attrs):
-                    self._numbers(dict(attrs), numbers, bound)
+                case Prim(op=op):
+                    self._numbers(dict(op.attributes), numbers, bound)
                 case Call(block=block) if self.reader.is_plain(block):
                     self._numbers(block.params, numbers, bound)
                 case Call(block=block):
@@ -301,8 +301,8 @@ class _Text:
         """The label of an operation that is nothing special to the equivalence."""
         params: Params
         match payload:
-            case Prim(name=name) if name not in SYMMETRIC:
-                params = payload.values
+            case Prim(op=op) if not op.commutative:
+                params, name = dict(op.attributes), op.called
             case Call(block=block) if not self.reader.is_copy(block) and self.reader.is_plain(block):
                 params, name = block.params, self.reader.name(block)
             case _:
@@ -310,7 +310,7 @@ class _Text:
         role = self.reader.role(payload)
         if any(isinstance(value, Var) for value in params.values()):
             return None
-        if role == "zero" and self.whole.same.zero is not Zero.KEPT:
+        if role is Constant.ZERO and self.whole.same.zero is not Zero.KEPT:
             return None
         if isinstance(role, int) and self.whole.same.identity is Identity.TRANSPARENT:
             return None
