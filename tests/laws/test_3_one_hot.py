@@ -144,6 +144,28 @@ def test_widths_kernels_and_sizes(seed):
     check(space(WIDTHS), seed, plain=True)
 
 
+SIGMOIDS = """\
+hsp 1
+cell Cell(x; c) {
+  w = 2 | 5
+  a = x -> conv(1, w) -> ACTIVATION -> conv(3, c)
+  output a + x
+}
+
+network Net(x: [3, 8, 8]) {
+  stem = conv(x, 3, 4)
+  output Cell(stem, c = 4)
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "hard_sigmoid"])
+def test_activations_that_fill_zeros(name):
+    """Channels beyond the width are zero before the activation, not after it: they are masked again."""
+    texts = [check(space(SIGMOIDS.replace("ACTIVATION", name)), seed, plain=True) for seed in range(4)]
+    assert {"w = 2" in text for text in texts} == {True, False}
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
 def test_random_spaces(text, seed):

@@ -93,6 +93,7 @@ class Sigmoid(Activation):
     name: ClassVar[str] = "sigmoid"
     module: ClassVar[str] = "Sigmoid"
     function: ClassVar[str] = "torch.sigmoid"
+    fills: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.OUTPUT
 
 
@@ -103,4 +104,5 @@ class HardSigmoid(Activation):
     name: ClassVar[str] = "hard_sigmoid"
     module: ClassVar[str] = "Hardsigmoid"
     function: ClassVar[str] = "F.hardsigmoid"
+    fills: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.OUTPUT
