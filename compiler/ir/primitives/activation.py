@@ -53,7 +53,6 @@ class Relu6(Activation):
     module: ClassVar[str] = "ReLU6"
     function: ClassVar[str] = "F.relu6"
     preserves_zero: ClassVar[bool] = True
-    saves: ClassVar[Saved] = Saved.OUTPUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,4 +104,3 @@ class HardSigmoid(Activation):
     module: ClassVar[str] = "Hardsigmoid"
     function: ClassVar[str] = "F.hardsigmoid"
     fills: ClassVar[bool] = True
-    saves: ClassVar[Saved] = Saved.OUTPUT

@@ -180,6 +180,7 @@ class Resize(Operator):
     name: ClassVar[str] = "resize"
     ranks: ClassVar[tuple[int, ...]] = (3,)
     preserves_zero: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
 
     h: Annotated[int, Whole("the height")]
     w: Annotated[int, Whole("the width")]

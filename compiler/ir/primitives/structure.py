@@ -104,6 +104,7 @@ class Noise(Strided):
     pure: ClassVar[bool] = False
     random: ClassVar[bool] = True
     fills: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
 
     stride: Stride = 1
 
@@ -227,6 +228,7 @@ class Shuffle(Operator):
 
     name: ClassVar[str] = "shuffle"
     any_width: ClassVar[bool] = False
+    saves: ClassVar[Saved] = Saved.NONE
 
     groups: Annotated[int, Whole()]
 

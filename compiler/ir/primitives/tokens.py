@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Self
 from compiler.ir.shape import Extent, Ints, Shape
 from compiler.ir.undecided import lift
 
-from .base import Operator, TensorPart
+from .base import Operator, Saved, TensorPart
 from .parameters import Channels, Whole
 from .torch_form import Argument, Expression, Tightness, TorchModule, channels
 
@@ -90,6 +90,7 @@ class ClassToken(Operator):
     ranks: ClassVar[tuple[int, ...]] = (2,)
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
 
     def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
         return inputs[0].c, lift(lambda tokens: tokens + 1, inputs[0].dims[1])
@@ -109,6 +110,7 @@ class Positions(Operator):
     ranks: ClassVar[tuple[int, ...]] = (2,)
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
 
     def params(self, inputs: Sequence[Ints], output: Ints) -> int:
         return math.prod(output)
@@ -124,6 +126,7 @@ class FirstToken(Operator):
     name: ClassVar[str] = "first_token"
     ranks: ClassVar[tuple[int, ...]] = (2,)
     view: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
 
     def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
         return (inputs[0].c,)
