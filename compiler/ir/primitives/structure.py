@@ -227,6 +227,7 @@ class Shuffle(Operator):
     """The channels of ``groups`` groups in turn, so that the next group sees all of them (Zhang et al., CVPR 2018)."""
 
     name: ClassVar[str] = "shuffle"
+    preserves_zero: ClassVar[bool] = True
     any_width: ClassVar[bool] = False
     saves: ClassVar[Saved] = Saved.NONE
 
@@ -276,6 +277,7 @@ class ChannelsLast(Operator):
     """The same image with channels last in memory; the compiler's own (`passes.layout`)."""
 
     name: ClassVar[str] = "channels_last"
+    preserves_zero: ClassVar[bool] = True
     channels_last: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.NONE
 

@@ -124,6 +124,7 @@ class FirstToken(Operator):
     """The first token alone: a vector."""
 
     name: ClassVar[str] = "first_token"
+    preserves_zero: ClassVar[bool] = True
     ranks: ClassVar[tuple[int, ...]] = (2,)
     view: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.NONE
