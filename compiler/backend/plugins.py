@@ -60,7 +60,7 @@ class Plugin(External):
 
         module = self.on_meta(inputs)
         with FlopCounterMode(display=False) as counted, torch.no_grad():
-            self.check(module, inputs, output)
+            self.check_output(module, inputs, output)
         return int(counted.get_total_flops()) // (2 * BATCH)
 
     def build(self, inputs: Sequence[Ints], output: Ints) -> nn.Module:
@@ -69,7 +69,7 @@ class Plugin(External):
         Raises:
             LoweringError: it cannot be made, is no module, or its output has another shape.
         """
-        self.check(self.on_meta(inputs), inputs, output)
+        self.check_output(self.on_meta(inputs), inputs, output)
         return self.make(inputs)
 
     # ------------------------------------------------------------ the module
@@ -106,7 +106,7 @@ class Plugin(External):
         with torch.device("meta"):
             return self.make(inputs).eval()
 
-    def check(self, module: nn.Module, inputs: Sequence[Ints], output: Ints) -> None:
+    def check_output(self, module: nn.Module, inputs: Sequence[Ints], output: Ints) -> None:
         """Run the module on the meta device, and compare the shape of its output with the declared one."""
         import torch
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Call
@@ -20,6 +21,8 @@ from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text
 from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind, shown
+
+T = TypeVar("T")
 
 
 class Applying(Evaluating):
@@ -198,7 +201,7 @@ class Applying(Evaluating):
         here = frame.instance.unit
         if function.instance.unit.shipped is None or here.shipped is not None:
             return fault
-        where = f"'{frame.text.copy}.{spot}': " if frame.text.copy else ""
+        where = f"'{frame.text.copy}.{spot.lstrip('.')}': " if frame.text.copy else ""
         inside = None if found.span == span else (found.span, f"in '{function.name}'")
         message = where + found.message.removeprefix(where)
         return Fault(found.code, span, message, found.hint, found.other or inside)
@@ -328,13 +331,14 @@ class Applying(Evaluating):
         definition = function.definition
         assert isinstance(definition, ast.OpDef)
         assert isinstance(definition.body, ast.External)
-        text = self.inner_text(function, inputs, "", "op", frame.text.relaxed)
-        params = self.complete(function, given, text, span)
         external = definition.body
         target = self.externals.resolve(external.name)
         if target is None:
             hint = suggest(external.name, (PREFIX + known.name for known in self.externals.primitives))
             raise Fault(Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint)
+        self.checked(target.check, given, function, external, span)
+        text = self.inner_text(function, inputs, "", "op", frame.text.relaxed)
+        params = self.complete(function, given, text, span)
         undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in target.widths]
         if undecided:
             names = list(params)
@@ -351,12 +355,7 @@ class Applying(Evaluating):
             mixed = self.fork([params[key] for key in undecided], settle, frame.text, f"{spot}.mix", span)
             assert isinstance(mixed, Tensor)
             return mixed
-        try:
-            op = target.make(params)
-        except SignatureError as error:
-            raise Fault(Code.PLUGIN, external.span, str(error)) from None
-        except ParameterError as error:
-            raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(error.value))) from None
+        op = self.checked(target.make, params, function, external, span)
         shape = self.shape_of(definition, text, function, inputs, span)
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
@@ -366,6 +365,22 @@ class Applying(Evaluating):
         called = op.called if external.name.startswith(PREFIX) else function.name
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
         return frame.text.add(label.lstrip("."), Prim(op), shape, inputs, span)
+
+    def checked(
+        self,
+        read: Callable[[Mapping[str, object]], T],
+        values: Mapping[str, Value],
+        function: Function,
+        external: ast.External,
+        span: Span,
+    ) -> T:
+        """Read parameters of an external operation; those that are wrong are errors of the program."""
+        try:
+            return read(values)
+        except SignatureError as error:
+            raise Fault(Code.PLUGIN, external.span, str(error)) from None
+        except ParameterError as error:
+            raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(error.value))) from None
 
     def shape_of(
         self, definition: ast.OpDef, text: Text, function: Function, inputs: tuple[Tensor, ...], span: Span

@@ -120,21 +120,30 @@ class Operator(ABC):
         return frozenset(parameter.name for parameter in cls.parameters() if parameter.kind.width)
 
     @classmethod
+    def check(cls, values: Mapping[str, object]) -> None:
+        """Check some of its parameters; all values of those that are undecided.
+
+        Raises:
+            ParameterError: a value is of the wrong kind, or outside of its range.
+            SignatureError: it has no parameter of a name.
+        """
+        known = {parameter.name: parameter for parameter in cls.parameters()}
+        for name, value in values.items():
+            if name not in known:
+                raise SignatureError(f"'{cls.name}' has no parameter '{name}'")
+            known[name].check(value)
+
+    @classmethod
     def of(cls, values: Mapping[str, object]) -> Self:
-        """The operator with these parameters.
+        """The operator with these parameters, of which only widths may be undecided.
 
         Raises:
             ParameterError: a value is of the wrong kind, or outside of its range.
             SignatureError: a parameter is missing, or not one of this operator.
         """
-        known = {parameter.name: parameter for parameter in cls.parameters()}
-        for name in values:
-            if name not in known:
-                raise SignatureError(f"'{cls.name}' has no parameter '{name}'")
-        for parameter in known.values():
-            if parameter.name in values:
-                parameter.check(values[parameter.name])
-            elif parameter.default is None:
+        cls.check(values)
+        for parameter in cls.parameters():
+            if parameter.default is None and parameter.name not in values:
                 raise SignatureError(f"'{cls.name}' needs a parameter '{parameter.name}'")
         return cls(**values)
 

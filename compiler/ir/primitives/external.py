@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from compiler.ir.shape import Extent, Ints, Shape
-from compiler.ir.undecided import Open
+from compiler.ir.undecided import Open, Var
 
 from .base import Operator
-from .parameters import Attribute, ParameterError
+from .parameters import Attribute, ParameterError, Scalar
 from .registry import PRIMITIVES, Registry
 
 PREFIX = "hsp:"
@@ -69,11 +69,13 @@ class Unavailable(External):
 
 @dataclass(frozen=True)
 class Kind:
-    """The target of a declaration: ``make`` gives the operator of some parameters; ``widths`` may stay undecided.
+    """The target of a declaration: ``make`` gives the operator of all its parameters; ``widths`` may stay undecided.
 
-    ``make`` raises `ParameterError` and `SignatureError`.
+    ``check`` looks at those that a program gives, before defaults are computed from them. Both raise `ParameterError`
+    and `SignatureError`.
     """
 
+    check: Callable[[Mapping[str, object]], None]
     make: Callable[[Mapping[str, object]], Operator]
     widths: frozenset[str] = frozenset()
 
@@ -105,12 +107,12 @@ class Externals:
     def resolve(self, declared: str) -> Kind | None:
         """The target of a declaration; None where it names a primitive that there is not."""
         if not declared.startswith(PREFIX):
-            return Kind(lambda values: self._plugin(declared, values))
+            return Kind(_check_plain, lambda values: self._plugin(declared, values))
         found = self.primitives.get(declared.removeprefix(PREFIX))
-        return None if found is None else Kind(found.of, found.widths())
+        return None if found is None else Kind(found.check, found.of, found.widths())
 
     def _plugin(self, declared: str, values: Mapping[str, object]) -> External:
-        given = tuple((name, _plain(name, value)) for name, value in values.items())
+        given = tuple((name, value) for name, value in values.items() if isinstance(value, Attribute))
         remedy = self.plugins.how_to_allow(declared)
         return self.plugins.resolve(declared, given) or Unavailable(declared=declared, given=given, remedy=remedy)
 
@@ -119,8 +121,9 @@ NO_PLUGINS = Externals()
 """The primitives alone."""
 
 
-def _plain(name: str, value: object) -> Attribute:
-    """The value of a plugin's parameter, as the constructor of its class gets it."""
-    if isinstance(value, int | float | bool | str | Open):
-        return value
-    raise ParameterError(name, "", "a number, a truth value, a text or an open width", value)
+def _check_plain(values: Mapping[str, object]) -> None:
+    """Refuse values that the constructor of a plugin's class cannot be given."""
+    for name, value in values.items():
+        for item in value.values if isinstance(value, Var) else (value,):
+            if not isinstance(item, Scalar | Open):
+                raise ParameterError(name, "", "a number, a truth value, a text or an open width", item)

@@ -90,7 +90,7 @@ class Parameter:
         Raises:
             ParameterError: one of them is of another kind or outside of the range.
         """
-        values = value.values if isinstance(value, Var) and self.kind.width else (value,)
+        values = value.values if isinstance(value, Var) else (value,)
         for item in values:
             if not self.kind.allows(item):
                 raise ParameterError(self.name, self.kind.noun, self.kind.wanted, item)
