@@ -80,6 +80,26 @@ def test_its_latency_is_measured(net, capsys):
     assert "--allow-plugin blocks.py" in capsys.readouterr().err
 
 
+OPEN = """\
+hsp 1
+op shuffle(x; groups, c = open) : [c, x.rest] = external "blocks.py:Shuffle"
+
+network Net(image: [8, 8, 8]) {
+  a = shuffle(image, groups = 2)
+  output concat(a, image, 12)
+}
+"""
+
+
+def test_an_open_width_is_solved(net, capsys):
+    """Four channels are left for the plugin, which stays what it is."""
+    net.write_text(OPEN)
+    found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
+    assert found["params"] == 4 * 8 // 2
+    network = api.load(net, plugins=[net.parent / "blocks.py"])
+    assert network.eval()(torch.zeros(2, 8, 8, 8)).shape == (2, 12, 8, 8)
+
+
 # ---------------------------------------------------------------- permission
 
 
