@@ -17,6 +17,7 @@ from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Prim
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.sections import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
@@ -69,12 +70,13 @@ def space(
     *,
     size: int | None = None,
     forced: frozenset[str] | None = None,
+    externals: Externals = NO_PLUGINS,
     **args: Value,
 ) -> Elaborated:
     """Elaborate a network of a program; a text among ``args`` names a definition. Errors are raised."""
     instance = program if isinstance(program, Instance) else load(program)
     values = {key: definition(instance, value) if isinstance(value, str) else value for key, value in args.items()}
-    found, diagnostics = elaborate(instance, network(instance, name, size), values, forced)
+    found, diagnostics = elaborate(instance, network(instance, name, size), values, forced, externals=externals)
     if diagnostics:
         raise HspError(diagnostics)
     assert found is not None
@@ -87,7 +89,7 @@ def architecture(space_: Elaborated, chosen: Selection, *, relaxed: bool = False
     ``relaxed`` elaborates it in the variants that its operations have while searching (law 3).
     """
     text = print_module(derive_module(space_, chosen))
-    return text, space(text, forced=space_.live if relaxed else None)
+    return text, space(text, forced=space_.live if relaxed else None, externals=space_.externals)
 
 
 def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Selection:
