@@ -76,7 +76,7 @@ cell Cell(x) {
   a = (act | left | none)(x)
   b = (act | right | none)(a)
   c = x -> conv(1, w) -> act -> conv(1, x.c)
-  output b + c
+  output act(b + c)
 }
 
 network Net(image: [3, 8, 8]) {
@@ -129,7 +129,7 @@ def test_passes_and_lowering(name):
     for seed in range(3):
         law_3.check(searched, seed, plain=True)
     shared = run_passes(searched.block.graph)
-    assert sum(isinstance(node.payload, Prim) and node.payload.name == name for _, node in shared.order()) == 3
+    assert sum(isinstance(node.payload, Prim) and node.payload.name == name for _, node in shared.order()) == 4
 
 
 @pytest.mark.parametrize(
