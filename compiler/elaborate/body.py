@@ -12,6 +12,7 @@ from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.quantities import Preference
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
+from compiler.ir.verify import Stage, is_asked_for, verify
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
@@ -428,4 +429,6 @@ def elaborate(
     """
     elaborator = Elaborator(forced, externals)
     result = elaborator.network(function, dict(args or {}), span or function.definition.span)
+    if result is not None and is_asked_for():
+        verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")
     return result, elaborator.diagnostics

@@ -53,6 +53,8 @@ class Operator(ABC):
     name: ClassVar[str]
 
     # ---- what it accepts
+    arity: ClassVar[int | None] = 1
+    """The number of its inputs; None for any."""
     ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
     """Ranks that its first input may have, channels included."""
     any_width: ClassVar[bool] = True

@@ -26,6 +26,7 @@ PREFIX = "hsp:"
 class External(Operator):
     """An operation that a user declares: its parameters and its shape are those of the declaration."""
 
+    arity: ClassVar[int | None] = None
     pure: ClassVar[bool] = False
 
     declared: str

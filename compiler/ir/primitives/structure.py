@@ -123,6 +123,7 @@ class Add(Operator):
     """The sum of all inputs (``a + b``, ``sum``), one after the other."""
 
     name: ClassVar[str] = "add"
+    arity: ClassVar[int | None] = None
     gather: ClassVar[Gather | None] = Gather.SUM
     commutative: ClassVar[bool] = True
     torch_call: ClassVar[TorchCall | None] = TorchCall("operator.add", Operands.PAIRS)
@@ -147,6 +148,7 @@ class Concat(Operator):
     """All inputs, one behind the other along the channels."""
 
     name: ClassVar[str] = "concat"
+    arity: ClassVar[int | None] = None
     any_width: ClassVar[bool] = False
     gather: ClassVar[Gather | None] = Gather.CONCATENATION
     commutative: ClassVar[bool] = True
@@ -169,6 +171,7 @@ class Mul(Operator):
     """``x * g``; a vector gates channel by channel."""
 
     name: ClassVar[str] = "mul"
+    arity: ClassVar[int | None] = 2
     commutative: ClassVar[bool] = True
     torch_call: ClassVar[TorchCall | None] = TorchCall("gate")
     infix: ClassVar[str] = "*"
