@@ -19,7 +19,7 @@ from compiler.elaborate import Copy, Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Block, Call, Node
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
-from compiler.searcher.settings.sections import BestPath, By, Derivation
+from compiler.searcher.settings.derivation import BestPath, By, Derivation
 
 from .strongest import strongest
 

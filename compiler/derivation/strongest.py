@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 
 def strongest(decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By) -> Selection:

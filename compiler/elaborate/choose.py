@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Product
 from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.numbers import tidy
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.structure import Add
 from compiler.ir.undecided import MOST, Var
@@ -13,7 +14,6 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 from .core import Core, callable_name, flatten
-from .numbers import tidy
 from .state import Decided, Fault, Frame, Option, Text
 from .values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from compiler.ir.decision import DecisionKind
+from compiler.ir.numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.structure import Add, Concat, Mul
 from compiler.ir.shape import Shape
@@ -18,7 +19,6 @@ from hdas_dsl.tree.words import BUILTINS, CONSTANTS, NUMERIC, element_name, elem
 
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors, plural
-from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from .state import Family, Fault, Frame, Silent, Text
 from .values import (
     UNKNOWN,

@@ -107,7 +107,7 @@ def _broken(
         if stage not in form.stages:
             kind = type(node.payload).__name__
             yield node.name, "the payload is of this stage", f"a {stage.value} graph holds no {kind}"
-        for rule_name, rule in (EVERY | form.rules).items():
+        for rule_name, rule in {**EVERY, **form.rules}.items():
             for how in rule(context, node.payload):
                 yield node.name, rule_name, how
 

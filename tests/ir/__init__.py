@@ -1,1 +1,1 @@
-"""Tests of the space graph, its operators and its verifier."""
+"""Tests of `compiler.ir`."""

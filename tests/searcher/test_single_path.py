@@ -24,7 +24,7 @@ from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from compiler.searcher.relaxations.path_fusion import Chain
-from compiler.searcher.settings.sections import Constant
+from compiler.searcher.settings.schedules import Constant
 from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces

@@ -18,7 +18,7 @@ from compiler.elaborate.values import Function, Value
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
