@@ -178,7 +178,7 @@ class Residual:
             else:
                 parts = [self.expr(arg.value, frame)]
             same = len(parts) == 1 and parts[0] is arg.value
-            args += [arg] if same else [ast.Arg(arg.name, part) for part in parts]
+            args += [arg] if same else [ast.Arg(arg.ident, part) for part in parts]
         made = self.expr(node.func, frame)
         if (
             made is node.func

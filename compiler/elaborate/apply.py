@@ -12,7 +12,6 @@ from compiler.ir.primitives.external import PREFIX
 from compiler.ir.primitives.parameters import ParameterError, SignatureError
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -124,7 +123,7 @@ class Applying(Evaluating):
             names = ", ".join(param.name for param in wanted)
             takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
             message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         return tuple(tensors)
 
     def bind(
@@ -137,12 +136,12 @@ class Applying(Evaluating):
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
                 raise Fault(
-                    Code.ARGUMENT, span, message, suggest(name, known), (name_span(function.definition), "defined here")
+                    Code.ARGUMENT, span, message, suggest(name, known), (function.definition.name_span, "defined here")
                 )
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
             message = f"'{function.name}' takes {plural(len(known), 'parameter')}, not {len(positional) + len(named)}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         bound = {**dict(zip(free, positional, strict=False)), **named}
         for name, value in bound.items():
             if is_tensors(value):

@@ -11,7 +11,6 @@ from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
 from compiler.ir.verify import Stage, is_asked_for, verify
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
@@ -320,7 +319,7 @@ class Elaborator(Applying):
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (name_span(definition), "defined here"))
+                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (definition.name_span, "defined here"))
         text = Text(definition, function.instance, path, ast.Level.NETWORK.value, relaxed, root=True)
         frame = Frame(text, function.instance, "")
         for index, param in enumerate(definition.inputs):

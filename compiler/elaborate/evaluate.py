@@ -165,7 +165,7 @@ class Evaluating(Choosing):
 
     def module_frame(self, instance: Instance) -> Frame:
         """A frame outside of any text, for expressions that stand at the top of a file."""
-        nobody = ast.MenuDef("", (), ast.Number("0"))
+        nobody = ast.MenuDef(ast.Ident(""), (), ast.Number("0"))
         return Frame(Text(nobody, instance, "", "op", relaxed=False), instance, "")
 
     def family(self, family: Family) -> Value:

@@ -82,7 +82,7 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
 
     Raises:
         UsageError: when there is no such kind.
-        HspError: when no genotype says the architecture.
+        HspError: no genotype expresses the architecture.
     """
     if kind == "ast":
         return dump(program.unit.module)
