@@ -8,7 +8,7 @@ instance in which its definition is read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -30,8 +30,7 @@ PRELUDE = LIBRARY / "lib" / "prim.hsp"
 class Unit:
     """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None.
 
-    ``root`` is the folder that it and its uses do not leave, except for the shipped library. ``plugins`` are the
-    modules and files that the user allows its external operations to name.
+    ``root`` is the folder that it and its uses do not leave, except for the shipped library.
     """
 
     path: Path | None
@@ -41,7 +40,6 @@ class Unit:
     names: dict[str, list[ast.Definition]] = field(default_factory=dict)
     prelude: Unit | None = None
     root: Path | None = None
-    plugins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for definition in self.module.definitions:
@@ -191,9 +189,8 @@ class Instance:
 class Loader:
     """Reads files and the files that they use, each once, within the entry file's folder and the shipped library."""
 
-    def __init__(self, library: Path = LIBRARY, plugins: Iterable[str] = ()) -> None:
+    def __init__(self, library: Path = LIBRARY) -> None:
         self.library = library
-        self.plugins = frozenset(plugins)
         self.units: dict[Path, Unit] = {}
         self.diagnostics: list[Diagnostic] = []
         self._open: list[Path] = []
@@ -239,7 +236,7 @@ class Loader:
             return None
         key = path or Path(source.name)
         self._open.append(key)
-        unit = Unit(path, source, module, root=root, plugins=self.plugins)
+        unit = Unit(path, source, module, root=root)
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from compiler.elaborate import Copy, Elaborated, Frame
 from compiler.elaborate.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
-from compiler.ir.graph import DecisionKind, Shape
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.text.source import NOWHERE, Span
@@ -20,12 +21,11 @@ from hdas_dsl.tree.words import ELEMENT
 from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle
 from .residual import Residual
-from .strongest import Decisions
 
 
 def derive_module(
     space: Elaborated,
-    chosen: Decisions,
+    chosen: Selection,
     train: ast.Train | None = None,
     provenance: Iterable[ast.Setting] = (),
 ) -> ast.Module:

@@ -33,9 +33,9 @@ from compiler.backend.passes import (
 )
 from compiler.backend.passes.estimate import estimate, held_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
-from compiler.backend.torch_modules.modules import Crop
+from compiler.backend.torch_modules.images import Crop
 from compiler.commands.values import read_bytes
-from compiler.ir.graph import Columns
+from compiler.ir.sums import Columns
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.util.errors import UsageError

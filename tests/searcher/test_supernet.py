@@ -13,7 +13,7 @@ from torch import Tensor
 
 from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.searcher.relaxations.objective import RelaxedQuantities
 from compiler.searcher.relaxations.softmax import Supernet

@@ -15,7 +15,10 @@ SIGNALS = {
     "compiler.derivation.selected_steps.NothingSelectedError",
     "compiler.elaborate.state.Fault",
     "compiler.elaborate.state.Silent",
+    "compiler.ir.primitives.parameters.ParameterError",
+    "compiler.ir.primitives.parameters.SignatureError",
     "compiler.ir.undecided.TooLarge",
+    "compiler.ir.verify.verifier.MalformedGraphError",
     "compiler.searcher.data.image_files.BrokenImage",
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
@@ -23,7 +26,7 @@ SIGNALS = {
     "hdas_dsl.genotype.read.InvalidPart",
     "hdas_dsl.genotype.template.Inexpressible",
 }
-"""Exceptions that steer control flow."""
+"""Exceptions that steer control flow, or that say that the program itself is wrong."""
 
 
 def exceptions() -> dict[str, type[BaseException]]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.backend.torch_modules.running_statistics import NORMS, ColumnsOfNorm, Statistics, uses_batch
-from compiler.ir.graph import Columns
+from compiler.ir.sums import Columns
 
 from . import kernel
 from .plan import TermPlan

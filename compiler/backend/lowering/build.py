@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from compiler.backend.plugins import how_to_allow
-from compiler.ir.graph import Node, Part, Prim, Shape, SpaceGraph
-from compiler.ir.primitives import Primitive, decided, spec_of
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.external import Unavailable
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Part
 from compiler.ir.undecided import Open
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
+
+from .operators import standalone
 
 
 @uncollected()
@@ -25,24 +30,22 @@ def build_modules(graph: SpaceGraph) -> dict[str, nn.Module]:
     """
     modules: dict[str, nn.Module] = {}
     for index, node in graph.order():
-        if isinstance(node.payload, Prim):
-            spec = spec_of(node.payload)
-            if spec is not None and not spec.pure:
-                modules[node.name] = build_node(graph, index)
+        op = node.payload.op if isinstance(node.payload, Prim) else None
+        if op is not None and op.available and not op.pure:
+            modules[node.name] = build_node(graph, index)
     return modules
 
 
-def implementation(node: Node, prim: Prim) -> Primitive:
-    """The implementation of a node's primitive.
+def allowed(node: Node, op: Operator) -> Operator:
+    """The operator of a node.
 
     Raises:
         LoweringError: it is a plugin that is not allowed.
     """
-    spec = spec_of(prim)
-    if spec is None:
-        hint = f"allow it with `{how_to_allow(prim.name)}`"
-        raise LoweringError(f"'{node.name}': the plugin '{prim.name}' is not allowed here; {hint}")
-    return spec
+    if isinstance(op, Unavailable):
+        hint = f"allow it with `{op.remedy}`"
+        raise LoweringError(f"'{node.name}': the plugin '{op.called}' is not allowed here; {hint}")
+    return op
 
 
 def build_node(graph: SpaceGraph, index: int) -> nn.Module:
@@ -56,15 +59,13 @@ def build_node(graph: SpaceGraph, index: int) -> nn.Module:
     shapes = [graph.node(source).shape for source in graph.sources(index)]
     if any(isinstance(dim, Open) for shape in (*shapes, node.shape) for dim in shape.dims):
         raise LoweringError(f"'{node.name}' has a width that is still open")
-    return _build(implementation(node, node.payload), node.payload, shapes, node.shape)
+    return _build(allowed(node, node.payload.op), shapes, node.shape)
 
 
 def build_part(part: Part) -> nn.Module:
     """The module of a part of a sum's term."""
-    spec = spec_of(part.prim)
-    assert spec is not None, "parts are primitives of the prelude"
-    return _build(spec, part.prim, part.inputs, part.shape)
+    return _build(part.op, part.inputs, part.shape)
 
 
-def _build(spec: Primitive, prim: Prim, inputs: Sequence[Shape], output: Shape) -> nn.Module:
-    return spec.build(decided(prim.values), [shape.largest for shape in inputs], output.largest)
+def _build(op: Operator, inputs: Sequence[Shape], output: Shape) -> nn.Module:
+    return standalone(op, [shape.largest for shape in inputs], output.largest)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from torch import fx, nn
 
-from compiler.ir.graph import Decision, SpaceGraph
+from compiler.ir.decision import Decision
+from compiler.ir.graph import SpaceGraph
 from compiler.util.gc_pause import uncollected
 
 from .region_builder import Lowering, RegionBuilder
@@ -40,5 +41,5 @@ def lower(
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
     """
-    lowering = Lowering.of(graph, decisions, drop_path, modules or {})
+    lowering = Lowering(graph, decisions, drop_path, modules or {})
     return RegionBuilder(lowering, regions_of(graph)).build()

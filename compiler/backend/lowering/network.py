@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import Estimate, estimate
-from compiler.backend.torch_modules.modules import DropPath
+from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.elaborate import Elaborated
 
 from .build import build_modules

@@ -12,38 +12,30 @@ from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
-from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
-from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Share, SpaceGraph, Sum, Sums, Term, Weigh
-from compiler.ir.primitives import spec_of
+from compiler.backend.torch_modules.masks import masked
+from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Operator
+from compiler.ir.sums import Item, Share, Sum, Sums, Term
 from compiler.ir.undecided import Var
 from compiler.util.errors import LoweringError
 
-from .build import build_node, build_part, implementation
+from .build import allowed, build_node, build_part
 from .names import WEIGHTS, attribute, identifier, module_path, tree
+from .operators import call
 from .regions import Region, in_order
 
 
 @dataclass(frozen=True)
 class Lowering:
-    """What all regions of a network are lowered from; ``readers`` are the nodes that read each node."""
+    """What all regions of a network are lowered from."""
 
     graph: SpaceGraph
     decisions: Mapping[str, Decision]
     drop_path: bool
     modules: Mapping[str, nn.Module]
-    readers: Mapping[int, frozenset[int]]
-
-    @classmethod
-    def of(
-        cls, graph: SpaceGraph, decisions: Mapping[str, Decision], drop_path: bool, modules: Mapping[str, nn.Module]
-    ) -> Lowering:
-        """The lowering of a flat graph; arguments as those of `lower`."""
-        readers: dict[int, set[int]] = {}
-        for index, _ in graph.order():
-            for source in graph.sources(index):
-                readers.setdefault(source, set()).add(index)
-        frozen = {source: frozenset(found) for source, found in readers.items()}
-        return cls(graph, decisions, drop_path, modules, frozen)
 
     # ------------------------------------------------------------ what crosses a border
 
@@ -54,7 +46,7 @@ class Lowering:
     def outputs(self, members: set[int]) -> list[int]:
         """Those of some nodes that others read, or that are outputs of the network, in order."""
         ends = set(self.graph.outputs)
-        return sorted(m for m in members if m in ends or not self.readers.get(m, frozenset()) <= members)
+        return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
 
     def reads_weights(self, members: set[int]) -> bool:
         """Whether some of the nodes need the weights of choices."""
@@ -75,8 +67,7 @@ class Lowering:
     def masking_width(self, node: Node) -> Var | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            spec = spec_of(node.payload)
-            return node.shape.c if spec is not None and spec.fills else None
+            return node.shape.c if node.payload.op.fills else None
         return None
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
@@ -171,16 +162,17 @@ class RegionBuilder:
                 return self._sums(index, node, sums)
             case Item(index=position):
                 return self._named(self.graph.call_function(operator.getitem, (sources[0], position)), node)
-            case Prim(name="drop_path") if not self.lowering.drop_path:
+            case Prim(op=op) if op.drops_paths and not self.lowering.drop_path:
                 return sources[0]
-            case Prim() as prim:
-                return self._masked(self._primitive(index, node, prim, sources), node)
+            case Prim(op=op):
+                return self._masked(self._operator(index, node, op, sources), node)
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
 
-    def _primitive(self, index: int, node: Node, prim: Prim, sources: Sequence[fx.Node]) -> fx.Node:
-        emitted = implementation(node, prim).emit(self.graph, sources)
-        if emitted is not None:
-            return emitted if emitted in sources else self._named(emitted, node)
+    def _operator(self, index: int, node: Node, op: Operator, sources: Sequence[fx.Node]) -> fx.Node:
+        function = allowed(node, op).torch_call
+        if function is not None:
+            made = call(function, self.graph, sources)
+            return made if made in sources else self._named(made, node)
         target = self._attribute(node)
         self.modules[target] = self.lowering.modules.get(node.name) or build_node(self.source, index)
         return self._named(self.graph.call_module(target, tuple(sources)), node)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Part, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.sums import Part, Sum, Term
 
 from .patterns import DEPTHWISE, Pattern, absorbing_rules, projection
 from .rebuild import part_of, rebuild

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, SpaceGraph, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Weigh
+from compiler.ir.sums import Term
 
 from .patterns import is_image
 from .rebuild import rebuild

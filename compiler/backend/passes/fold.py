@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Columns, Node, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.primitives.base import Gather
+from compiler.ir.sums import Columns, Sum, Term
 
-from .patterns import NORM, RELU, Pattern, Role, Rule, folding_rules, only_a_norm, projection, role_of
+from .patterns import NORM, RELU, Pattern, Rule, folding_rules, gather_of, only_a_norm, projection
 from .rebuild import part_of, reader_counts, rebuild
 from .sums import Terms, extended, inlined, take_in, taker
 from .target import Target
@@ -66,7 +68,7 @@ class _Folding:
     def joined(self, term: Term, index: int) -> Terms | None:
         """What becomes of a term of a norm or nothing that reads the joined images of projections: a term for each."""
         joins, source, below = self.joins, self.graph.node(index), self.graph.sources(index)
-        if joins is None or role_of(source) is not Role.JOIN or not self.may_take(source):
+        if joins is None or gather_of(source) is not Gather.CONCATENATION or not self.may_take(source):
             return None
         if not only_a_norm(term) or not all(
             joins.matches(self.graph, each) and self.may_take(self.graph.node(each)) for each in below
@@ -82,13 +84,10 @@ class _Folding:
 
 def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
     """The nodes that one ReLU reads and nothing else: what filters that may compute them on the way (`absorb`)."""
-    readers: dict[int, list[int]] = {}
-    for index, _ in graph.order():
-        for source in graph.sources(index):
-            readers.setdefault(source, []).append(index)
     counts = reader_counts(graph)
     return {
-        graph.node(source).name
-        for source, found in readers.items()
-        if counts[source] == 1 and RELU.matches(graph, found[0]) and counts[found[0]] == 1
+        node.name
+        for index, node in graph.order()
+        if counts[index] == 1
+        and any(RELU.matches(graph, reader) and counts[reader] == 1 for reader in graph.readers(index))
     }

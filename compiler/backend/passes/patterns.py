@@ -7,11 +7,22 @@ to each architecture that is drawn from it alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, Part, Prim, SpaceGraph, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.roles import (
+    BatchNormalisation,
+    Corner,
+    Pointwise,
+    Rectifier,
+    Reduction,
+    Role,
+    Window,
+)
+from compiler.ir.sums import Part, Term
 
 from .rebuild import part_of
 from .target import Target
@@ -23,34 +34,14 @@ It is what torch takes the norm of a projection by; the kernel takes it of the o
 """
 
 
-class Role(Enum):
-    """What a primitive is to the passes on sums."""
-
-    NORM = auto()
-    RELU = auto()
-    CONVOLUTION = auto()
-    POOL = auto()
-    CROP = auto()
-    JOIN = auto()
-    ADD = auto()
-
-
-ROLES: Mapping[str, Role] = {
-    "batch_norm": Role.NORM,
-    "relu": Role.RELU,
-    "conv": Role.CONVOLUTION,
-    "max_pool": Role.POOL,
-    "avg_pool": Role.POOL,
-    "crop": Role.CROP,
-    "concat": Role.JOIN,
-    "add": Role.ADD,
-}
-"""The roles of primitives by name."""
-
-
 def role_of(node: Node) -> Role | None:
-    """The role of a node's primitive; None for what no rule is about."""
-    return ROLES.get(node.payload.name) if isinstance(node.payload, Prim) else None
+    """What sums can compute of a node."""
+    return node.payload.op.role if isinstance(node.payload, Prim) else None
+
+
+def gather_of(node: Node) -> Gather | None:
+    """How a node combines any number of others."""
+    return node.payload.op.gather if isinstance(node.payload, Prim) else None
 
 
 def is_image(node: Node) -> bool:
@@ -60,41 +51,40 @@ def is_image(node: Node) -> bool:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Images that a primitive of some role makes.
+    """Images that an operator of some role makes.
 
     Args:
-        role: the role.
-        attributes: the values that some of its parameters may have.
-        where: what else holds of the node and the node that it reads.
+        role: what the role must be.
+        where: what else holds of the node and the node that it reads; None for nothing.
     """
 
-    role: Role
-    attributes: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    role: Callable[[Role | None], bool]
     where: Callable[[Node, Node], bool] | None = None
 
     def matches(self, graph: SpaceGraph, index: int) -> bool:
         """Whether a node of a graph is such an image."""
         node = graph.node(index)
-        if role_of(node) is not self.role or not is_image(node):
-            return False
-        assert isinstance(node.payload, Prim)
-        values = node.payload.values
-        if any(values[name] not in allowed for name, allowed in self.attributes.items()):
+        if not self.role(role_of(node)) or not is_image(node):
             return False
         return self.where is None or self.where(node, graph.node(graph.sources(index)[0]))
 
 
-def _is_square(node: Node, source: Node) -> bool:
-    """Whether a crop leaves out as many rows as columns."""
-    assert isinstance(node.payload, Prim)
-    return bool(node.payload.values["top"] == node.payload.values["left"])
+def is_filter(role: Role | None) -> bool:
+    """Whether a role is that of a convolution with one filter for each channel, where it reads as many channels."""
+    return isinstance(role, Window) and role.reduction is Reduction.WEIGHTS
 
 
-def _is_depthwise(node: Node, source: Node) -> bool:
-    """Whether a convolution is one filter for each channel."""
-    assert isinstance(node.payload, Prim)
-    values = node.payload.values
-    return bool(values["groups"] == values["c"] == source.shape.c) and values["k"] != 1
+def is_pool(role: Role | None) -> bool:
+    """Whether a role is that of a 3x3 pool as the kernel has them."""
+    if not isinstance(role, Window) or role.reduction is Reduction.WEIGHTS:
+        return False
+    return (role.k, role.pad) == (3, 1) and role.stride in (1, 2)
+
+
+def _reads_as_many_channels(node: Node, source: Node) -> bool:
+    """Whether a filter is no grouped convolution of fewer channels."""
+    role = role_of(node)
+    return isinstance(role, Window) and role.channels == source.shape.c
 
 
 def _pays(node: Node, source: Node) -> bool:
@@ -102,17 +92,15 @@ def _pays(node: Node, source: Node) -> bool:
     return source.shape.largest[0] <= WIDEST * node.shape.largest[0]
 
 
-_POINTWISE = {"k": (1,), "groups": (1,), "bias": (False,), "pad": (0,)}
-
-NORM = Pattern(Role.NORM)
-RELU = Pattern(Role.RELU)
-CROP = Pattern(Role.CROP, where=_is_square)
-POOL = Pattern(Role.POOL, {"k": (3,), "stride": (1, 2), "pad": (1,)})
-DEPTHWISE = Pattern(Role.CONVOLUTION, {"bias": (False,)}, _is_depthwise)
-PROJECTION = Pattern(Role.CONVOLUTION, {**_POINTWISE, "stride": (1,)})
-"""A pointwise convolution: a matrix on the channels of every pixel."""
+NORM = Pattern(lambda role: isinstance(role, BatchNormalisation))
+RELU = Pattern(lambda role: isinstance(role, Rectifier))
+CROP = Pattern(lambda role: isinstance(role, Corner) and role.top == role.left)
+POOL = Pattern(is_pool)
+DEPTHWISE = Pattern(is_filter, _reads_as_many_channels)
+PROJECTION = Pattern(lambda role: role == Pointwise(stride=1))
+"""A matrix on the channels of every pixel."""
 CHEAP_PROJECTION = replace(PROJECTION, where=_pays)
-STRIDED_PROJECTION = Pattern(Role.CONVOLUTION, {**_POINTWISE, "stride": (1, 2)})
+STRIDED_PROJECTION = Pattern(lambda role: role in (Pointwise(stride=1), Pointwise(stride=2)))
 """The same on every pixel or every second one, which only the kernel has."""
 
 
@@ -166,16 +154,14 @@ def _takes_a_filter(term: Term) -> bool:
 
 def _takes_a_window(term: Term) -> bool:
     """Whether a filter may be taken in whose pixels a projection reads one by one."""
-    return _takes_a_filter(term) and term.projection is not None and term.projection.prim.values["stride"] == 1
+    return _takes_a_filter(term) and term.projection is not None and PROJECTION.role(term.projection.op.role)
 
 
 def _takes_a_relu(term: Term) -> bool:
     """Whether a term reads its pixels by a convolution, which may apply a ReLU on the way."""
     if term.relu or term.before is not None:
         return False
-    return term.projection is not None or (
-        term.filter is not None and ROLES.get(term.filter.prim.name) is Role.CONVOLUTION
-    )
+    return term.projection is not None or (term.filter is not None and is_filter(term.filter.op.role))
 
 
 TAKE_NORM = Rule((NORM,), lambda term: term.is_plain, lambda term, parts: replace(term, norm=parts[0]))

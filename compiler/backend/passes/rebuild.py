@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.graph import Node, Part, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.sums import Part
 
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
@@ -17,14 +19,14 @@ def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
     """
     result = SpaceGraph()
     moved: dict[int, int] = {}
-    read = {source for index, _ in graph.order() for source in graph.sources(index)} | set(graph.outputs)
+    ends = [index for index, _ in graph.order() if not graph.readers(index) and index not in graph.outputs]
     for index, node in graph.order():
         sources = tuple(moved[source] for source in graph.sources(index))
         made = visit(node, sources, result)
         moved[index] = result.add(node, sources) if made is None else made
     result.output = None if graph.output is None else moved[graph.output]
     result.aux = None if graph.aux is None else moved[graph.aux]
-    return without_dead(result, {moved[index] for index, _ in graph.order() if index not in read})
+    return without_dead(result, {moved[index] for index in ends})
 
 
 def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
@@ -51,15 +53,12 @@ def part_of(graph: SpaceGraph, index: int) -> Part:
     node = graph.node(index)
     assert isinstance(node.payload, Prim)
     shapes = tuple(graph.node(source).shape for source in graph.sources(index))
-    return Part(node.name, node.scope, node.payload, shapes, node.shape)
+    return Part(node.name, node.scope, node.payload.op, shapes, node.shape)
 
 
 def reader_counts(graph: SpaceGraph) -> dict[int, int]:
     """How often each node is read, an output of the graph counting as once more."""
-    counts = dict.fromkeys(graph.nx.nodes, 0)
-    for index, _ in graph.order():
-        for source in graph.sources(index):
-            counts[source] += 1
+    counts = {index: len(graph.readers(index)) for index, _ in graph.order()}
     for index in graph.outputs:
         counts[index] += 1
     return counts

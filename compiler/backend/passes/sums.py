@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.ir.graph import Mix, Node, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Mix, Weigh
+from compiler.ir.primitives.base import Gather
+from compiler.ir.sums import Share, Sum, Term
 
-from .patterns import Role, Rule, role_of
+from .patterns import Rule, gather_of
 from .rebuild import reader_counts
 
 MayTake = Callable[[Node, Node], bool]
@@ -33,7 +36,7 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
             return (Term((factor,)),)
         case Sum(terms=terms):
             return terms
-    return (Term(),) * count if role_of(node) is Role.ADD else None
+    return (Term(),) * count if gather_of(node) is Gather.SUM else None
 
 
 def extended(

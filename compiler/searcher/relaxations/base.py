@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.best_path import decided
-from compiler.derivation.strongest import Decisions, readable
+from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation, Strongest
 
 from .objective import Objective, RelaxedQuantities
@@ -119,7 +120,7 @@ class Relaxed(nn.Module, ABC):
 
     # ------------------------------------------------------------ what is derived
 
-    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
         """What deriving now, or from the given alphas, decides."""
         return decided(self.space, self.raw(alphas), self.derive)
 
@@ -134,7 +135,7 @@ class Relaxed(nn.Module, ABC):
             Answer.of(chosen) if self.meets(chosen) else derive_within(self.required, self.raw(alphas), self.derive.by)
         )
 
-    def meets(self, chosen: Decisions) -> bool:
+    def meets(self, chosen: Selection) -> bool:
         """Whether decisions select an architecture that satisfies what the space requires."""
         return not self.required or self.required.met(chosen)
 

@@ -16,7 +16,7 @@ from compiler.analysis.costs.existence import ExistenceTooComplex
 from compiler.analysis.costs.prices import UndefinedQuantity
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision
 from compiler.ir.quantities import (
     Arithmetic,
     Constant,

@@ -11,19 +11,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from compiler.backend.lowering.names import node_path, tree
+from compiler.backend.lowering.operators import slice_of, standalone
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
 from compiler.derivation.selected_steps import Dims, Paths, SelectedPath, SelectedStep, bounds
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
-from compiler.ir.primitives import Primitive, spec_of
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.parameters import Attribute, Scalar
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
 
@@ -42,9 +45,8 @@ Weighed = Callable[[SelectedStep, Tensor], Tensor]
 class Built:
     """A primitive as it was built: at its largest."""
 
-    spec: Primitive
+    op: Operator
     module: nn.Module
-    attrs: Mapping[str, Any]
     inputs: tuple[Dims, ...]
     shape: Dims
 
@@ -88,8 +90,8 @@ class Operations:
         widths = bounds(flat) if self.paths.is_open else {}
         self.built: dict[int, Built] = {}
         for index, node in enumerate(nodes):
-            if isinstance(node.payload, Prim) and node.payload.name != "drop_path":
-                built = self._build(node, node.payload, index, widths)
+            if isinstance(node.payload, Prim) and not node.payload.op.drops_paths:
+                built = self._build(node, node.payload.op, index, widths)
                 if built is not None:
                     self.built[index] = built
         names = {index: node_path(nodes[index]) for index in self.built}
@@ -103,29 +105,31 @@ class Operations:
         self.known_paths = Recent[SelectedPath](CACHED)
         self.known_programs = Recent[PathProgram](CACHED)
 
-    def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
-        """A primitive at its largest; None for one that is code."""
-        spec = spec_of(prim)
-        if spec is None:
-            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
-        if emitted(spec, len(self.paths.sources[index])) is not None:
+    def _build(self, node: Node, op: Operator, index: int, widths: Mapping[Open, int]) -> Built | None:
+        """A primitive at its largest; None for one that is a call of a function."""
+        if not op.available:
+            raise LoweringError(f"'{node.name}': the external operation '{op.called}' is not allowed here")
+        if op.torch_call is not None:
             return None
 
-        def most(value: Any) -> Any:
-            if isinstance(value, Open) and value not in widths:
+        def most(value: Attribute) -> Scalar:
+            if not isinstance(value, Open):
+                most_of: Scalar = largest(value)
+                return most_of
+            if value not in widths:
                 raise LoweringError(f"'{node.name}' has an open width that nothing bounds")
-            return widths[value] if isinstance(value, Open) else largest(value)
+            return widths[value]
 
         def dims(at: int) -> Dims:
             return tuple(int(most(dim)) for dim in self.paths.nodes[at].shape.dims)
 
         inputs, shape = tuple(dims(source) for source in self.paths.sources[index]), dims(index)
-        attrs = {key: most(value) for key, value in prim.attrs}
-        return Built(spec, spec.build(attrs, inputs, shape), attrs, inputs, shape)
+        largest_op = op.map(most)
+        return Built(largest_op, standalone(largest_op, inputs, shape), inputs, shape)
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Tensor, chosen: Decisions, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Tensor, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
         """The logits of an architecture on images (n, c, h, w).
 
         Args:
@@ -151,7 +155,7 @@ class Operations:
             values[call.at] = made
         return values[program.output]
 
-    def path(self, chosen: Decisions) -> SelectedPath:
+    def path(self, chosen: Selection) -> SelectedPath:
         """The architecture of some decisions.
 
         Raises:
@@ -159,7 +163,7 @@ class Operations:
         """
         return self.known_paths.get(tuple(chosen.values()), lambda: self.paths.path(chosen))
 
-    def program(self, chosen: Decisions, weighed: bool = False) -> PathProgram:
+    def program(self, chosen: Selection, weighed: bool = False) -> PathProgram:
         """The calls that compute an architecture; with ``weighed``, its choices are calls as well.
 
         Raises:
@@ -189,22 +193,22 @@ class Operations:
                     pass
                 case Mix() | Weigh() if weighed:
                     yield step.name, Call(step.index, step, None, sources)
-                case Mix() | Weigh() | Prim(name="drop_path"):
+                case Mix() | Weigh():
                     slot[step.index] = sources[0]
-                case Prim() as prim:
-                    spec = spec_of(prim)
-                    assert spec is not None
-                    run = self._operation(step, prim) if step.index in self.built else emitted(spec, len(sources))
+                case Prim(op=op) if op.drops_paths:
+                    slot[step.index] = sources[0]
+                case Prim(op=op):
+                    run = self._operation(step, op) if step.index in self.built else function_call(op, len(sources))
                     yield step.name, Call(step.index, step, run, sources)
-                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and spec.fills:
+                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and op.fills:
                         yield f"weight of {step.name}", Call(step.index, step, None, (step.index,))
 
-    def _operation(self, step: SelectedStep, prim: Prim) -> Callable[..., Tensor]:
+    def _operation(self, step: SelectedStep, op: Operator) -> Callable[..., Tensor]:
         """The module of a primitive, or a slice of it."""
         built = self.built[step.index]
-        if (built.attrs, built.inputs, built.shape) == (prim.values, step.inputs, step.shape):
+        if (built.op, built.inputs, built.shape) == (op, step.inputs, step.shape):
             return built.module
-        return Slice.of(built, prim, step.inputs, step.shape)
+        return Slice.of(built, op, step.inputs, step.shape)
 
 
 @dataclass(frozen=True)
@@ -212,53 +216,45 @@ class Slice:
     """A smaller application of an operation: its module, called with the parts that it uses of the large tensors."""
 
     built: Built
-    attrs: Mapping[str, Any]
+    op: Operator
     module: nn.Module
     """As it would be built for the smaller application, its tensors without memory."""
     tensors: tuple[tuple[str, nn.Module, str, Dims], ...]
     """Of each parameter and buffer its name, the large module that has it, what that calls it, and the part's shape."""
 
     @classmethod
-    def of(cls, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> Slice:
+    def of(cls, built: Built, op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> Slice:
         """The application of a primitive to inputs of some shapes, a slice of how it was built."""
-        module = shapes_only(prim, inputs, shape)
+        module = shapes_only(op, inputs, shape)
         tensors = []
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             owner, _, leaf = name.rpartition(".")
             tensors.append((name, built.module.get_submodule(owner), leaf, tuple(tensor.shape)))
-        return cls(built, prim.values, module, tuple(tensors))
+        return cls(built, op, module, tuple(tensors))
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         built, module = self.built, self.module
         if module.training is not built.module.training:
             module.train(built.module.training)
-        parts = {
-            name: built.spec.part(getattr(owner, leaf), shape, name, built.attrs, self.attrs)
-            for name, owner, leaf, shape in self.tensors
-        }
+        parts = {}
+        for name, owner, leaf, shape in self.tensors:
+            whole: Tensor = getattr(owner, leaf)
+            parts[name] = slice_of(whole, built.op.part(name, tuple(whole.shape), shape, self.op))
         made: Tensor = functional_call(module, parts, inputs)
         return made
 
 
 @lru_cache(maxsize=4096)
-def shapes_only(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> nn.Module:
+def shapes_only(op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> nn.Module:
     """The module of a primitive whose tensors have shapes, but no memory."""
-    spec = spec_of(prim)
-    assert spec is not None
     with torch.device("meta"):
-        return spec.build(prim.values, inputs, shape)
+        return standalone(op, inputs, shape)
 
 
 @lru_cache(maxsize=256)
-def emitted(spec: Primitive, arity: int) -> fx.GraphModule | None:
-    """The code of a primitive of so many inputs as a module; None for one that is built."""
-    graph = fx.Graph()
-    inputs = [graph.placeholder(f"x{index}") for index in range(arity)]
-    made = spec.emit(graph, inputs)
-    if made is None:
-        return None
-    graph.output(made)
-    return fx.GraphModule(nn.Module(), graph)
+def function_call(op: Operator, arity: int) -> nn.Module:
+    """The call of an operator's function on so many inputs, as a module; it does not depend on their shapes."""
+    return standalone(op, ((),) * arity, ())
 
 
 # ---------------------------------------------------------------- shared weights

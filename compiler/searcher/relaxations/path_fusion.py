@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -24,12 +25,24 @@ from compiler.backend.passes.fold import fold
 from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import SelectedStep
-from compiler.ir.graph import Input, Node, Prim, Shape, SpaceGraph, Sum
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.base import Operator
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Sum
 
 TARGET = Target(CPU_WITH_KERNEL)
 
-OPAQUE = Prim("opaque")
-"""What the passes see of an operation that has to run as it is: they know no such primitive."""
+
+@dataclass(frozen=True, kw_only=True)
+class Opaque(Operator):
+    """What the passes see of an operation that has to run as it is: it has no trait that they ask for."""
+
+    name: ClassVar[str] = "opaque"
+    arity: ClassVar[int | None] = None
+
+
+OPAQUE = Prim(Opaque())
 
 
 @dataclass(frozen=True)

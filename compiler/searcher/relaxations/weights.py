@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, special
 
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 
 
 def mixing(decision: Decision, alpha: Tensor) -> Tensor:
@@ -25,7 +24,7 @@ def mixing(decision: Decision, alpha: Tensor) -> Tensor:
     return alpha.softmax(0)
 
 
-def one_hot(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, Tensor]:
+def one_hot(decisions: Mapping[str, Decision], chosen: Selection) -> dict[str, Tensor]:
     """Mixing weights that select an architecture: one for what is chosen, zero elsewhere and on edges not picked."""
     weights: dict[str, Tensor] = {}
     for path, decision in decisions.items():
