@@ -61,33 +61,14 @@ class Node:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
-class SpaceGraph:
-    """A thin owner of a `networkx.MultiDiGraph`, and of its order.
+class TensorGraph:
+    """Tensors with what they are made of: the nodes of a `SpaceGraph`, without networkx.
 
     The ids of nodes count from 0 in topological order, so that an edge always leads to a larger id. A graph only grows
-    (`add`); passes make new ones. `nx` is the graph for whoever knows networkx: each node has its `Node` as the
-    attribute ``node``, and the key of an edge is the input slot of the node that it leads to. It is there to be read;
-    `add` alone may write to it, since ``sources``, ``readers`` and the order are kept as lists beside it.
-
-        >>> import networkx as nx
-        >>> from compiler.program.compile_file import compile_file
-        >>> program, _ = compile_file("net.hsp", text='''hsp 1
-        ... network Net(image: [3, 8, 8]) {
-        ...   a = image -> conv(3, 4)
-        ...   b = image -> conv(1, 4)
-        ...   output (a + b) -> classifier(10)
-        ... }''')
-        >>> graph = program.network.block.graph
-        >>> [node.name for _, node in graph.order()]
-        ['image', 'a.conv', 'b.conv', 'output.sum', 'output']
-        >>> nx.dag_longest_path_length(graph.nx)
-        3
-        >>> sorted((graph.nx.nodes[source]["node"].name, slot) for source, _, slot in graph.nx.in_edges(3, keys=True))
-        [('a.conv', 0), ('b.conv', 1)]
+    (`add`). Passes build one where no user sees the result: that is several times as fast.
     """
 
     def __init__(self) -> None:
-        self.nx = nx.MultiDiGraph()
         self.inputs: list[int] = []
         self.output: int | None = None
         self.aux: int | None = None
@@ -98,12 +79,10 @@ class SpaceGraph:
     def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
         """Add a node fed by ``sources``, in slot order; its id."""
         index = len(self._nodes)
-        self.nx.add_node(index, node=node)
         self._nodes.append(node)
         self._sources.append(sources)
         self._readers.append([])
-        for slot, source in enumerate(sources):
-            self.nx.add_edge(source, index, key=slot)
+        for source in sources:
             self._readers[source].append(index)
         if isinstance(node.payload, Input):
             self.inputs.append(index)
@@ -125,6 +104,50 @@ class SpaceGraph:
         """All nodes with their ids, sources first."""
         return enumerate(self._nodes)
 
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The output, and the auxiliary one where there is one."""
+        return tuple(index for index in (self.output, self.aux) if index is not None)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
+class SpaceGraph(TensorGraph):
+    """A thin owner of a `networkx.MultiDiGraph`, and of its order.
+
+    Passes make new ones. `nx` is the graph for whoever knows networkx: each node has its `Node` as the
+    attribute ``node``, and the key of an edge is the input slot of the node that it leads to. It is there to be read;
+    `add` alone may write to it, since ``sources``, ``readers`` and the order are kept as lists beside it.
+
+        >>> import networkx as nx
+        >>> from compiler.program.compile_file import compile_file
+        >>> program, _ = compile_file("net.hsp", text='''hsp 1
+        ... network Net(image: [3, 8, 8]) {
+        ...   a = image -> conv(3, 4)
+        ...   b = image -> conv(1, 4)
+        ...   output (a + b) -> classifier(10)
+        ... }''')
+        >>> graph = program.network.block.graph
+        >>> [node.name for _, node in graph.order()]
+        ['image', 'a.conv', 'b.conv', 'output.sum', 'output']
+        >>> nx.dag_longest_path_length(graph.nx)
+        3
+        >>> sorted((graph.nx.nodes[source]["node"].name, slot) for source, _, slot in graph.nx.in_edges(3, keys=True))
+        [('a.conv', 0), ('b.conv', 1)]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nx = nx.MultiDiGraph()
+
+    def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
+        index = super().add(node, sources)
+        self.nx.add_node(index, node=node)
+        for slot, source in enumerate(sources):
+            self.nx.add_edge(source, index, key=slot)
+        return index
+
     def name_line(self, index: int, line: str) -> None:
         """Say that a node is the value of a line (the first that it is bound to)."""
         node = self._nodes[index]
@@ -139,11 +162,6 @@ class SpaceGraph:
         graph.output = self.output
         return graph
 
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """The output, and the auxiliary one where there is one."""
-        return tuple(index for index in (self.output, self.aux) if index is not None)
-
     def pretty(self) -> str:
         """The graph as text: one node a line, sources by name."""
         lines = []
@@ -152,9 +170,6 @@ class SpaceGraph:
             mark = "".join(f" [{word}]" for word, at in (("output", self.output), ("aux", self.aux)) if at == index)
             lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {node.shape}{mark}")
         return "\n".join(lines) + "\n"
-
-    def __len__(self) -> int:
-        return len(self._nodes)
 
 
 def describe(payload: Payload) -> str:

@@ -105,7 +105,7 @@ def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf
     """Milliseconds of an architecture as a whole: as it is written, and without its auxiliary head."""
     graph = run_passes(network.block.graph, (FLATTEN,))
     graph.aux = None
-    module = lower(without_dead(graph, set()), {}).eval()
+    module = lower(without_dead(graph), {}).eval()
     with _quiet(how):
         images = torch.randn(how.batch, *network.input.largest)
         return _in_turns({network.name: lambda: module(images)}, how, clock)[network.name]

@@ -109,7 +109,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
     """The network for inference, in evaluation mode, on the CPU."""
     with _seeded():
         graph = run_passes(space.block.graph.without_aux(), STRUCTURAL)
-        network = lower(without_dead(graph, set()), {})
+        network = lower(without_dead(graph), {})
         if weights is None:
             _settle(network, _random(4, space))
         else:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph, TensorGraph
 from compiler.ir.payloads import Prim
 from compiler.ir.sums import Part
 
-Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
+Graph = TypeVar("Graph", bound=TensorGraph)
+
+Keep = Callable[[Node, tuple[int, ...], TensorGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
 
 
-def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
+def rebuild(graph: Graph, visit: Keep) -> Graph:
     """Copy a graph, letting ``visit`` replace nodes; then drop what nothing needs any more but the original kept.
 
-    Nodes that no output needed before stay: unread cells exist, and have weights (nothing is pruned by default).
+    The copy is of the same class. Nodes that no output needed before stay: unread cells exist, and have weights
+    (nothing is pruned by default).
     """
-    result = SpaceGraph()
+    result = TensorGraph()
     moved: dict[int, int] = {}
     ends = [index for index, _ in graph.order() if not graph.readers(index) and index not in graph.outputs]
     for index, node in graph.order():
@@ -26,11 +30,16 @@ def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
         moved[index] = result.add(node, sources) if made is None else made
     result.output = None if graph.output is None else moved[graph.output]
     result.aux = None if graph.aux is None else moved[graph.aux]
-    return without_dead(result, {moved[index] for index in ends})
+    return _needed(result, {moved[index] for index in ends}, type(graph)())
 
 
-def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
-    """The graph without what neither an output nor one of ``ends`` needs."""
+def without_dead(graph: SpaceGraph) -> SpaceGraph:
+    """The graph without what no output needs; inputs stay."""
+    return _needed(graph, set(), SpaceGraph())
+
+
+def _needed(graph: TensorGraph, ends: set[int], result: Graph) -> Graph:
+    """``result``, an empty graph, with the nodes that an output or one of ``ends`` needs."""
     needed: set[int] = set()
     pending = [*graph.outputs, *graph.inputs, *ends]
     while pending:
@@ -38,7 +47,6 @@ def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
         if index not in needed:
             needed.add(index)
             pending += graph.sources(index)
-    result = SpaceGraph()
     moved: dict[int, int] = {}
     for index, node in graph.order():
         if index in needed:
@@ -48,7 +56,7 @@ def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
     return result
 
 
-def part_of(graph: SpaceGraph, index: int) -> Part:
+def part_of(graph: TensorGraph, index: int) -> Part:
     """The primitive of a node, as a part of another node."""
     node = graph.node(index)
     assert isinstance(node.payload, Prim)
@@ -56,7 +64,7 @@ def part_of(graph: SpaceGraph, index: int) -> Part:
     return Part(node.name, node.scope, node.payload.op, shapes, node.shape)
 
 
-def reader_counts(graph: SpaceGraph) -> dict[int, int]:
+def reader_counts(graph: TensorGraph) -> dict[int, int]:
     """How often each node is read, an output of the graph counting as once more."""
     counts = {index: len(graph.readers(index)) for index, _ in graph.order()}
     for index in graph.outputs:

@@ -29,6 +29,7 @@ from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.parameters import Attribute, Scalar
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
+from compiler.util.gc_pause import uncollected
 
 from .path_fusion import Call, PathProgram, fused, graph_of
 
@@ -177,6 +178,7 @@ class Operations:
         self.known_paths.values.clear()
         self.known_programs.values.clear()
 
+    @uncollected()
     def _program(self, path: SelectedPath, weighed: bool) -> PathProgram:
         slot: dict[int, int] = {}
         calls = dict(self._calls(path, weighed, slot))
