@@ -46,7 +46,10 @@ def gather_of(node: Node) -> Gather | None:
 
 def is_image(node: Node) -> bool:
     """Whether a node is a tensor of decided channels, height and width."""
-    return len(node.shape.dims) == 3 and all(isinstance(dim, int) for dim in node.shape.dims)
+    match node.shape.dims:
+        case (int(), int(), int()):
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,10 @@ RELU = Pattern(lambda role: isinstance(role, Rectifier))
 CROP = Pattern(lambda role: isinstance(role, Corner) and role.top == role.left)
 POOL = Pattern(is_pool)
 DEPTHWISE = Pattern(is_filter, _reads_as_many_channels)
-PROJECTION = Pattern(lambda role: role == Pointwise(stride=1))
+PROJECTION = Pattern(lambda role: isinstance(role, Pointwise) and role.stride == 1)
 """A matrix on the channels of every pixel."""
 CHEAP_PROJECTION = replace(PROJECTION, where=_pays)
-STRIDED_PROJECTION = Pattern(lambda role: role in (Pointwise(stride=1), Pointwise(stride=2)))
+STRIDED_PROJECTION = Pattern(lambda role: isinstance(role, Pointwise) and role.stride in (1, 2))
 """The same on every pixel or every second one, which only the kernel has."""
 
 
@@ -145,7 +148,8 @@ class Rule:
 
 def only_a_norm(term: Term) -> bool:
     """Whether nothing but a norm, or nothing at all, is applied."""
-    return term == Term(term.weight, norm=term.norm)
+    others = (term.before, term.filter, term.projection, term.columns)
+    return not term.relu and not term.tied and all(other is None for other in others)
 
 
 def _takes_a_filter(term: Term) -> bool:
