@@ -30,7 +30,7 @@ def fold(graph: Graph, target: Target) -> Graph:
         is_sum = isinstance(node.payload, Sum)
         if not is_sum and (node.name in for_relu or not NORM.matches(graph, at[node.name])):
             return None
-        folding = _Folding(result, rules, joins, lambda source: may_take(source, node))
+        folding = Folding(result, rules, joins, lambda source: may_take(source, node))
         if isinstance(node.payload, Sum):
             return take_in(node, node.payload.terms, sources, result, folding.deeper)
         term = Term(norm=part_of(graph, at[node.name]))
@@ -43,7 +43,7 @@ def fold(graph: Graph, target: Target) -> Graph:
 
 
 @dataclass(frozen=True)
-class _Folding:
+class Folding:
     """What the terms of one node of a new graph take in.
 
     ``joins`` are the projections whose joined images become terms of some channels each, None for none; ``may_take``

@@ -198,3 +198,7 @@ def absorbing_rules(target: Target) -> tuple[Rule, ...]:
     """The rules of `absorb`: a term takes in what stands before its projection, its norm or its filter."""
     rules = TAKE_NORMED_RELU, TAKE_RELU, TAKE_DEPTHWISE
     return (*rules, TAKE_CROP, TAKE_POOL) if target.machine.kernel else rules
+
+
+CHAINING_RULES = (TAKE_POOL, _take_projection(STRIDED_PROJECTION), TAKE_CROP, TAKE_DEPTHWISE, TAKE_RELU)
+"""The rules of `chain`: those by which a line that ends in a norm becomes one term."""

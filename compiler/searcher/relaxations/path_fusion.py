@@ -1,15 +1,13 @@
-"""Sums of terms in one architecture: the passes of the supernet, run on the graph of what was drawn.
+"""Sums of terms in one architecture: the pass `chain`, run on the graph of what was drawn.
 
-An architecture becomes a space graph without choices, and `accumulate`, `fold` and `absorb` make sums of it that the
-C++ kernel computes in one call each.
+An architecture becomes a graph without choices, and the lines that end in a norm become sums in it, which the C++
+kernel computes in one call each.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -19,10 +17,7 @@ from compiler.backend.fused.algebra import weighted_sums
 from compiler.backend.fused.modules import is_plain_torch, modules_of, operation_by_operation
 from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
-from compiler.backend.passes.absorb import absorb
-from compiler.backend.passes.accumulate import accumulate
-from compiler.backend.passes.fold import fold
-from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
+from compiler.backend.passes.chain import chain
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import SelectedStep
 from compiler.ir.graph import Node, TensorGraph
@@ -30,8 +25,6 @@ from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.shape import Shape
 from compiler.ir.sums import Sum
-
-TARGET = Target(CPU_WITH_KERNEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +91,7 @@ def fused(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, n
         calls: the operations of its nodes, by name.
         modules: the modules of primitives as they were built, by the names of their nodes.
     """
-    made = absorb(fold(accumulate(graph), TARGET), TARGET)
+    made = chain(graph)
     assert made.output is not None
     return PathProgram(tuple(made.inputs), tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
 
@@ -121,7 +114,7 @@ def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[
         step = call.step
         is_whole = isinstance(call.run, nn.Module) and not step.undecided and isinstance(step.payload, Prim)
         payload = step.payload if is_whole else OPAQUE
-        made = Node(name, payload, Shape(step.shape), scope=nodes[step.index].scope)
+        made = Node(name, payload, Shape(step.shape))
         at[call.at] = graph.add(made, tuple(at[source] for source in call.sources))
     graph.output = at[output]
     return graph
@@ -134,9 +127,6 @@ def _calls(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, 
         match node.payload:
             case Input():
                 continue
-            case Sum(terms=terms) if all(term.is_plain for term in terms):
-                # torch hands the gradient of a sum on; the kernel would copy it for each source.
-                yield replace(calls[node.name], at=index, run=_added, sources=sources)
             case Sum(terms=terms) as total:
                 distinct = tuple(dict.fromkeys(sources))
                 plan = plan_of(replace(total, keep=False), sources, distinct)
@@ -144,10 +134,6 @@ def _calls(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, 
                 yield Call(index, calls[node.name].step, FusedSum(plan, parts), distinct)
             case _:
                 yield replace(calls[node.name], at=index, sources=sources)
-
-
-def _added(*tensors: Tensor) -> Tensor:
-    return reduce(operator.add, tensors)
 
 
 def _with_ends(calls: Iterator[Call], output: int) -> Iterator[Call]:
