@@ -388,6 +388,7 @@ def import_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("genotype", help="a genotype, a file that holds one, or - for standard input")
+    parser.add_argument("--name", metavar="NAME", help="which genotype, where the text assigns several to names")
     parser.add_argument("-o", "--out", metavar="FILE", type=Path, help="write the file instead of printing it")
     network = parser.add_argument_group("the network around it")
     network.add_argument("--channels", type=int, metavar="N", help="parameter c: channels of the first stage")
@@ -407,15 +408,17 @@ def import_main(argv: Sequence[str] | None = None) -> int:
     args = import_parser().parse_args(argv)
     from compiler.util.errors import UsageError
     from hdas_dsl.genotype import read_genotype
-    from hdas_dsl.genotype.build import Misfit, build
+    from hdas_dsl.genotype.build import build
+    from hdas_dsl.genotype.space import Misfit
     from hdas_dsl.tree.printer import print_module
 
     try:
         text, name = _genotype_text(args.genotype)
         around = _surroundings(args)
-        genotype, diagnostics = read_genotype(text, name)
+        genotype, diagnostics = read_genotype(text, name, args.name)
         if genotype is None:
             raise HspError(diagnostics)
+        _show(diagnostics)
         made = print_module(build(genotype, around))
         if args.out is None:
             sys.stdout.write(made)
@@ -434,10 +437,11 @@ def import_main(argv: Sequence[str] | None = None) -> int:
 def _genotype_text(given: str) -> tuple[str, str]:
     """The text of a genotype, and what messages call it."""
     from compiler.util.errors import UsageError
+    from hdas_dsl.genotype import is_text
 
     if given == "-":
         return sys.stdin.read(), "<stdin>"
-    if any(sign in given for sign in "(|"):
+    if is_text(given):
         return given, "<genotype>"
     try:
         return Path(given).read_text(encoding="utf-8"), given

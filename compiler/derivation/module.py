@@ -13,11 +13,11 @@ from compiler.elaborate.values import UNKNOWN, Bundle, Compose, Copies, Function
 from compiler.ir.graph import DecisionKind, Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.names import is_element, local_names, mentions, replacements
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
 
-from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle
 from .residual import Residual
 from .strongest import Decisions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from hdas_dsl.files import Instance, Replacement, Unit
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import ELEMENT
+from .files import Instance, Replacement, Unit
+from .tree import ast
+from .tree.words import ELEMENT
 
 
 def replacements(instance: Instance) -> dict[str, Replacement]:
