@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from compiler.elaborate import Frame, Option
 from compiler.elaborate.core import flatten, is_tensors
-from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
 from compiler.ir.graph import DecisionKind
+from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from compiler.ir.combinatorics.count_formula import Mention, Product
-from compiler.ir.graph import Block, Decision, DecisionKind, Input, Shape
-from compiler.ir.quantities import Preference
+from compiler.ir.graph import DecisionKind, Input, Shape
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.check.checker import name_span
 from hdas_dsl.files import Instance
@@ -18,64 +17,11 @@ from hdas_dsl.tree.words import element_name, element_of
 from .apply import Applying
 from .choose import is_numeric
 from .core import flatten
-from .preferences import check_condition, read_preference
+from .quantities import read_preference
+from .space import Elaborated, Origin, Requirement
 from .state import Copy, Family, Fault, Frame, Silent, Text
 from .values import UNKNOWN, Bundle, Function, Menu, Tensor, Value, kind, shown
 from .widths import fill, solve
-
-
-@dataclass(frozen=True, eq=False)
-class Requirement:
-    """A `require` statement: the condition as written, and the frame that gives its names a meaning.
-
-    ``network`` is what it is about where that is not the space itself: the same space at other arguments, as which the
-    architecture will be trained.
-    """
-
-    condition: ast.Expr
-    frame: Frame
-    network: Elaborated | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Elaborated:
-    """A network with its choices: the graph, the decisions in order of first mention, the copies that own them.
-
-    ``refusals`` say why it cannot be relaxed by mixing, if it cannot. ``formula`` counts its architectures.
-    """
-
-    name: str
-    block: Block
-    decisions: dict[str, Decision]
-    copies: dict[str, Copy]
-    formula: Product
-    preferences: tuple[Preference, ...]
-    requirements: tuple[Requirement, ...]
-    refusals: tuple[Diagnostic, ...]
-    arguments: dict[str, Value]
-
-    @property
-    def root(self) -> Copy:
-        """The network's own copy."""
-        return next(copy for copy in self.copies.values() if copy.text.root)
-
-    @property
-    def input(self) -> Shape:
-        return self.block.graph.node(self.block.graph.inputs[0]).shape
-
-    @property
-    def is_space(self) -> bool:
-        return bool(self.decisions)
-
-    @property
-    def live(self) -> frozenset[str]:
-        """The paths of the copies that are relaxed: those with a choice of their own."""
-        return frozenset(path for path, copy in self.copies.items() if copy.live)
-
-    @property
-    def alphas(self) -> int:
-        """The number of architecture parameters."""
-        return sum(decision.alphas for decision in self.decisions.values())
 
 
 class Elaborator(Applying):
@@ -136,8 +82,10 @@ class Elaborator(Applying):
             case ast.Aux():
                 self.aux_line(line, text)
             case ast.Require():
-                check_condition(line.condition, text)
-                self.requirements.append(Requirement(line.condition, Frame(text, text.instance, "")))
+                requirement = Requirement.read(line, text, Origin.OPERATION if text.inside else Origin.BODY)
+                # Another instance of the same copy mostly says the same again.
+                if requirement not in self.requirements:
+                    self.requirements.append(requirement)
             case ast.Preference():
                 text.preferences.append(read_preference(line, text, self.decisions, self.plain))
             case ast.Prune() | ast.Comment():

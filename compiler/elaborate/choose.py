@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Product
 from compiler.ir.graph import Decision, DecisionKind, Mix, Prim, Weigh
+from compiler.ir.numbers import tidy
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -11,7 +12,6 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 from .core import Core, callable_name, flatten
-from .numbers import tidy
 from .state import Decided, Fault, Frame, Option, Text
 from .values import Bundle, Compose, Menu, Partial, Picked, Tensor, Value, kind
 

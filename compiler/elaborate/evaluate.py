@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from compiler.ir.graph import DecisionKind, Prim, Shape, Weigh
+from compiler.ir.numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from compiler.ir.undecided import Open, TooLarge, Var, lift
 from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -15,7 +16,6 @@ from hdas_dsl.tree.words import BUILTINS, CONSTANTS, NUMERIC, element_name, elem
 
 from .choose import Choosing
 from .core import callable_name, flatten, is_tensors, plural
-from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from .state import Family, Fault, Frame, Silent, Text
 from .values import (
     UNKNOWN,

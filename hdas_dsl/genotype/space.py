@@ -8,12 +8,13 @@ from pathlib import Path
 
 from hdas_dsl.files import Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.errors import UsageError
 from hdas_dsl.tree import ast
 
 from .inline import Site, resolve
 
 
-class Misfit(Exception):
+class Misfit(UsageError):
     """What was asked for does not go together: one clear sentence."""
 
 
