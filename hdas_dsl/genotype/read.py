@@ -63,7 +63,7 @@ def read_genotype(text: str, name: str, wanted: str | None = None) -> tuple[Geno
 
 def is_text(given: str) -> bool:
     """Whether an argument of a command is a genotype itself, and not the path of a file that holds one."""
-    whole = Span(Source("", given), 0, len(given))
+    whole = stripped(Span(Source("", given), 0, len(given)))
     return any(sign in given for sign in "(|{[") or any(form.bare(whole) is not None for form in FORMS)
 
 
