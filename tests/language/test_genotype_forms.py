@@ -237,29 +237,8 @@ TEXTS = [
 def test_mutants_of_all_forms() -> None:
     """Whatever a text has become, it is read, or refused with a place in it."""
     rng = random.Random(0)
-    pieces = [
-        "(",
-        ")",
-        "[",
-        "]",
-        ",",
-        "'",
-        "-1",
-        "99",
-        "None",
-        "0.5",
-        "=",
-        "**",
-        "\n",
-        "|",
-        "~",
-        ":",
-        "{",
-        "}",
-        "é",
-        "",
-    ]
-    for k in range(6000):
+    pieces = [*"()[]{},'=|~:\né", "-1", "99", "None", "0.5", "**", ""]
+    for k in range(4000):
         text = TEXTS[k % len(TEXTS)]
         for _ in range(rng.randint(1, 3)):
             at = rng.randrange(len(text) + 1)

@@ -64,7 +64,8 @@ def test_an_import_lies_in_its_space(text: str, space: Path, tmp_path: Path, cap
     again = capsys.readouterr().out
     expected = read_genotype(text, "<test>")[0]
     found = read_genotype(again, "<test>")[0]
-    assert expected is not None and found is not None
+    assert expected is not None
+    assert found is not None
     assert found.parts == expected.parts
     assert import_main([again, "--space", str(space), "-o", str(second)]) == 0, capsys.readouterr().err
     assert first.read_text() == second.read_text()
