@@ -20,8 +20,8 @@ SIGNALS = {
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
-    "hdas_dsl.genotype.read.Wrong",
-    "hdas_dsl.genotype.template.Unsaid",
+    "hdas_dsl.genotype.problems.Wrong",
+    "hdas_dsl.genotype.extract.Unsaid",
 }
 """Exceptions that steer control flow."""
 
