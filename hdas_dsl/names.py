@@ -53,5 +53,6 @@ def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]
 
 
 def is_element(name: str, families: Mapping[str, object]) -> bool:
+    """Whether a name is that of an element, ``n0``, of one of the families."""
     match = ELEMENT.fullmatch(name)
     return match is not None and match[1] in families

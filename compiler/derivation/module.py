@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from compiler.elaborate import Copy, Elaborated, Frame
 from compiler.elaborate.values import UNKNOWN, Bundle, Compose, Copies, Function, Menu, Partial, Tensor, Value
-from compiler.ir.graph import DecisionKind, Shape
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.names import is_element, local_names, mentions, replacements
@@ -20,12 +21,11 @@ from hdas_dsl.tree.words import ELEMENT
 
 from .presence import Presence, settle
 from .residual import Residual
-from .strongest import Decisions
 
 
 def derive_module(
     space: Elaborated,
-    chosen: Decisions,
+    chosen: Selection,
     train: ast.Train | None = None,
     provenance: Iterable[ast.Setting] = (),
 ) -> ast.Module:
@@ -129,8 +129,8 @@ class _Builder:
             bindings = []
             for name, replacement in sorted(replacements(instance).items()):
                 value = self.renamed(replacement.value, replacement.instance, frozenset())
-                bindings.append(ast.Binding(ast.Target((name,)), value))
-            result.append(ast.Use(path, alias, tuple(bindings)))
+                bindings.append(ast.Binding(ast.Target.of(name), value))
+            result.append(ast.Use(path, None if alias is None else ast.Ident(alias), tuple(bindings)))
         return result
 
     def clashes(self) -> frozenset[str]:
@@ -162,7 +162,7 @@ class _Builder:
             replace(param, shape=tuple(ast.Number(str(dim)) for dim in shape.dims))
             for param, shape in zip(definition.inputs, self.input_shapes(), strict=True)
         )
-        return replace(text, copy=ast.CopyName(((definition.name, None),)), inputs=inputs, params=tuple(params))
+        return replace(text, copy=ast.CopyName.of(definition.name), inputs=inputs, params=tuple(params))
 
     def input_shapes(self) -> list[Shape]:
         graph = self.space.block.graph
@@ -172,14 +172,12 @@ class _Builder:
         """A definition under its title: residual where it is a live copy, else as written."""
         if isinstance(definition, ast.GraphDef):
             copy = self.space.copies.get(title)
-            parts = tuple(
-                (name, label or None) for name, _, label in (part.partition("@") for part in title.split("."))
-            )
             made = self.live(copy) if copy is not None and copy.live else self.verbatim(definition, instance)
             assert isinstance(made, ast.GraphDef)
-            return replace(made, copy=ast.CopyName(parts))
+            return replace(made, copy=ast.CopyName.of(title))
         made = self.verbatim(definition, instance)
-        return replace(made, name=title)  # type: ignore[arg-type]
+        assert not isinstance(made, ast.GraphDef)
+        return replace(made, ident=ast.Ident(title))
 
     def verbatim(self, definition: ast.Definition, instance: Instance) -> ast.Definition:
         """A definition as written, with the names of other definitions as they are called here."""
@@ -238,7 +236,7 @@ class _Builder:
             if binding.target.name in used:
                 used |= {part.id for part in binding.value.walk() if isinstance(part, ast.Name)}
         kept = [binding for binding in kept if binding.target.name in used]
-        target = ast.Target((frame.name,)) if line.target.dims else line.target
+        target = ast.Target.of(frame.name) if line.target.dims else line.target
         gap = line.gap and not position
         return replace(
             line, target=target, value=value, where=tuple(kept), gap=gap, note=line.note if not position else None
@@ -290,7 +288,7 @@ class _Builder:
         if unit.shipped is not None:
             alias = self.library(unit, instance, unit.shipped)
             name = ast.Name(definition.name)
-            return name if alias is None else ast.Field(ast.Name(alias), definition.name)
+            return name if alias is None else ast.Field(ast.Name(alias), ast.Ident(definition.name))
         if isinstance(definition, ast.GraphDef):
             return self.want(Function(definition, instance))
         key = (id(definition), id(instance))
@@ -385,7 +383,7 @@ class _Builder:
             case Partial(function=inner, positional=positional, named=named):
                 function = self.literal(inner, span)
                 args = [ast.Arg(None, self.literal(v, span) or ast.Name("?")) for v in positional]
-                args += [ast.Arg(key, self.literal(v, span) or ast.Name("?")) for key, v in named]
+                args += [ast.Arg(ast.Ident(key), self.literal(v, span) or ast.Name("?")) for key, v in named]
                 return None if function is None else ast.Call(function, tuple(args))
             case Compose(stages=stages):
                 made = [self.literal(stage, span) for stage in stages]

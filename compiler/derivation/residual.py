@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from compiler.elaborate import Frame, Option
 from compiler.elaborate.core import flatten, is_tensors
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -178,7 +178,7 @@ class Residual:
             else:
                 parts = [self.expr(arg.value, frame)]
             same = len(parts) == 1 and parts[0] is arg.value
-            args += [arg] if same else [ast.Arg(arg.name, part) for part in parts]
+            args += [arg] if same else [ast.Arg(arg.ident, part) for part in parts]
         made = self.expr(node.func, frame)
         if (
             made is node.func

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from compiler.backend.plugins import find
 from compiler.ir.combinatorics.count_formula import Mention, Product
-from compiler.ir.graph import Block, Call, Input, Prim, Shape
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.graph import Block, Call
+from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.external import PREFIX
+from compiler.ir.primitives.parameters import ParameterError, SignatureError
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -17,7 +19,9 @@ from hdas_dsl.tree import ast
 from .core import callable_name, flatten, is_tensors, plural
 from .evaluate import Evaluating
 from .state import Copy, Fault, Frame, Silent, Text
-from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind
+from .values import Builtin, Bundle, Compose, Copies, Function, Menu, Partial, Picked, Tensor, Value, kind, shown
+
+T = TypeVar("T")
 
 
 class Applying(Evaluating):
@@ -119,7 +123,7 @@ class Applying(Evaluating):
             names = ", ".join(param.name for param in wanted)
             takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
             message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         return tuple(tensors)
 
     def bind(
@@ -132,12 +136,12 @@ class Applying(Evaluating):
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
                 raise Fault(
-                    Code.ARGUMENT, span, message, suggest(name, known), (name_span(function.definition), "defined here")
+                    Code.ARGUMENT, span, message, suggest(name, known), (function.definition.name_span, "defined here")
                 )
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
             message = f"'{function.name}' takes {plural(len(known), 'parameter')}, not {len(positional) + len(named)}"
-            raise Fault(Code.ARGUMENT, span, message, None, (name_span(function.definition), "defined here"))
+            raise Fault(Code.ARGUMENT, span, message, None, (function.definition.name_span, "defined here"))
         bound = {**dict(zip(free, positional, strict=False)), **named}
         for name, value in bound.items():
             if is_tensors(value):
@@ -196,7 +200,7 @@ class Applying(Evaluating):
         here = frame.instance.unit
         if function.instance.unit.shipped is None or here.shipped is not None:
             return fault
-        where = f"'{frame.text.copy}.{spot}': " if frame.text.copy else ""
+        where = f"'{frame.text.copy}.{spot.lstrip('.')}': " if frame.text.copy else ""
         inside = None if found.span == span else (found.span, f"in '{function.name}'")
         message = where + found.message.removeprefix(where)
         return Fault(found.code, span, message, found.hint, found.other or inside)
@@ -326,19 +330,15 @@ class Applying(Evaluating):
         definition = function.definition
         assert isinstance(definition, ast.OpDef)
         assert isinstance(definition.body, ast.External)
+        external = definition.body
+        target = self.externals.resolve(external.name)
+        if target is None:
+            hint = suggest(external.name, (PREFIX + known.name for known in self.externals.primitives))
+            raise Fault(Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint)
+        self.checked(target.check, given, function, external, span)
         text = self.inner_text(function, inputs, "", "op", frame.text.relaxed)
         params = self.complete(function, given, text, span)
-        name = definition.body.name
-        short = name.removeprefix("hsp:")
-        known, plugin = PRIMITIVES.get(short), None
-        if not name.startswith("hsp:"):
-            known = plugin = find(name, function.instance.unit.plugins)
-        spec = known
-        if name.startswith("hsp:") and spec is None:
-            hint = suggest(name, (f"hsp:{known}" for known in PRIMITIVES))
-            raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'", hint)
-        widths = spec.widths if spec else frozenset()
-        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in widths]
+        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in target.widths]
         if undecided:
             names = list(params)
 
@@ -354,18 +354,32 @@ class Applying(Evaluating):
             mixed = self.fork([params[key] for key in undecided], settle, frame.text, f"{spot}.mix", span)
             assert isinstance(mixed, Tensor)
             return mixed
+        op = self.checked(target.make, params, function, external, span)
         shape = self.shape_of(definition, text, function, inputs, span)
-        if spec is not None:
-            complaint = spec.complaint(params, [tensor.shape for tensor in inputs], shape)
-            if complaint:
-                raise Fault(Code.SHAPE, span, f"'{function.name}' {complaint}")
-        if spec is not None and not spec.any_width:
-            self.refuse_width(spec.name, inputs, span)
-        attrs = tuple((key, value) for key, value in params.items())
-        called = short if name.startswith("hsp:") else function.name
+        refusal = op.refusal([tensor.shape for tensor in inputs], shape)
+        if refusal is not None:
+            raise Fault(Code.SHAPE, span, f"'{function.name}' {refusal}")
+        if not op.any_width:
+            self.refuse_width(op.called, inputs, span)
+        called = op.called if external.name.startswith(PREFIX) else function.name
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
-        payload = Prim(short if plugin is None and spec else name, attrs, plugin)
-        return frame.text.add(label.lstrip("."), payload, shape, inputs, span)
+        return frame.text.add(label.lstrip("."), Prim(op), shape, inputs, span)
+
+    def checked(
+        self,
+        read: Callable[[Mapping[str, object]], T],
+        values: Mapping[str, Value],
+        function: Function,
+        external: ast.External,
+        span: Span,
+    ) -> T:
+        """Read parameters of an external operation; those that are wrong are errors of the program."""
+        try:
+            return read(values)
+        except SignatureError as error:
+            raise Fault(Code.PLUGIN, external.span, str(error)) from None
+        except ParameterError as error:
+            raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(error.value))) from None
 
     def shape_of(
         self, definition: ast.OpDef, text: Text, function: Function, inputs: tuple[Tensor, ...], span: Span

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compiler.ir.combinatorics.count_formula import Mention, Product
-from compiler.ir.graph import DecisionKind, Input, Shape
+from compiler.ir.decision import DecisionKind
+from compiler.ir.payloads import Input
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
-from hdas_dsl.check.checker import name_span
+from compiler.ir.verify import Stage, is_asked_for, verify
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
@@ -27,8 +30,8 @@ from .widths import fill, solve
 class Elaborator(Applying):
     """Elaborates one network of a program."""
 
-    def __init__(self, forced: frozenset[str] | None = None) -> None:
-        super().__init__(forced)
+    def __init__(self, forced: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
+        super().__init__(forced, externals)
         self.requirements: list[Requirement] = []
 
     # ------------------------------------------------------------ bodies
@@ -302,6 +305,7 @@ class Elaborator(Applying):
             tuple(self.requirements),
             tuple(self.refusals),
             params,
+            self.externals,
         )
 
     def root_text(
@@ -315,7 +319,7 @@ class Elaborator(Applying):
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (name_span(definition), "defined here"))
+                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), (definition.name_span, "defined here"))
         text = Text(definition, function.instance, path, ast.Level.NETWORK.value, relaxed, root=True)
         frame = Frame(text, function.instance, "")
         for index, param in enumerate(definition.inputs):
@@ -352,6 +356,7 @@ def elaborate(
     args: dict[str, Value] | None = None,
     forced: frozenset[str] | None = None,
     span: Span | None = None,
+    externals: Externals = NO_PLUGINS,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -361,10 +366,13 @@ def elaborate(
         args: values of its parameters, the others take their defaults; and shapes of its inputs, as tuples.
         forced: paths of the copies to elaborate in their relaxed variant; by default those with a choice of their own.
         span: where errors about the arguments point.
+        externals: the primitives and plugins that external operations may name.
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = Elaborator(forced)
+    elaborator = Elaborator(forced, externals)
     result = elaborator.network(function, dict(args or {}), span or function.definition.span)
+    if result is not None and is_asked_for():
+        verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")
     return result, elaborator.diagnostics

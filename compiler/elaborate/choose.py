@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Product
-from compiler.ir.graph import Decision, DecisionKind, Mix, Prim, Weigh
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.numbers import tidy
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.structure import Add
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -289,4 +291,4 @@ class Choosing(Core):
             raise Fault(Code.KIND, span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
         name = spot or f"{frame.name}.in"
         shape = self.shape_of_one((picked.decision,), (len(picked.items),), picked.items, span)
-        return frame.text.add(name, Prim("add"), shape, picked.items, span)
+        return frame.text.add(name, Prim(Add()), shape, picked.items, span)

@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
-from compiler.ir.graph import Block, Decision, Extent, Mix, Shape
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block
+from compiler.ir.payloads import Mix
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import MOST, Open, TooLarge, Var, lift, settle, spread
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -29,8 +33,9 @@ STEPS = 2_000_000
 class Core(ABC):
     """Decisions, copies and the formula being written, with the methods that the other parts implement."""
 
-    def __init__(self, forced: frozenset[str] | None = None) -> None:
+    def __init__(self, forced: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
         self.forced = forced
+        self.externals = externals
         self.decisions: dict[str, Decision] = {}
         self.copies: dict[str, Copy] = {}
         self.diagnostics: list[Diagnostic] = []

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compiler.ir.graph import DecisionKind, Prim, Shape, Weigh
+from compiler.ir.decision import DecisionKind
 from compiler.ir.numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.primitives.structure import Add, Concat, Mul
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, TooLarge, Var, lift
 from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -162,7 +165,7 @@ class Evaluating(Choosing):
 
     def module_frame(self, instance: Instance) -> Frame:
         """A frame outside of any text, for expressions that stand at the top of a file."""
-        nobody = ast.MenuDef("", (), ast.Number("0"))
+        nobody = ast.MenuDef(ast.Ident(""), (), ast.Number("0"))
         return Frame(Text(nobody, instance, "", "op", relaxed=False), instance, "")
 
     def family(self, family: Family) -> Value:
@@ -433,7 +436,7 @@ class Evaluating(Choosing):
         shape, gate = tensors[0].shape, tensors[1].shape
         if gate != shape and gate.dims != (shape.c,):
             raise Fault(Code.SHAPE, expr.span, f"'*' gates {shape} by the same shape or by {shape.c}, not by {gate}")
-        return frame.text.add(spot or f"{frame.name}.gate", Prim("mul"), shape, tuple(tensors), expr.span)
+        return frame.text.add(spot or f"{frame.name}.gate", Prim(Mul()), shape, tuple(tensors), expr.span)
 
     def tensors(self, value: Value, expr: ast.Expr, frame: Frame) -> list[Tensor]:
         result: list[Tensor] = []
@@ -477,7 +480,7 @@ class Evaluating(Choosing):
             raise Fault(Code.CHANNELS, term_span, message, None, (first_span, f"{here} is {shape} here"))
         if len(terms) == 1 and not isinstance(frame.text.graph.node(first.index).payload, Weigh):
             return first
-        return frame.text.add(name, Prim("add"), shape, tuple(term for term, _ in terms), span)
+        return frame.text.add(name, Prim(Add()), shape, tuple(term for term, _ in terms), span)
 
     def something(self, tensors: Sequence[Tensor], frame: Frame, what: str, span: Span) -> None:
         """Refuse a sum or concatenation that may be of nothing, unless the text says what happens then: `prune`."""
@@ -700,7 +703,7 @@ class Evaluating(Choosing):
         self.something(tensors, frame, "concatenation", expr.span)
         first = tensors[0]
         if len(tensors) > 1:
-            self.refuse_width("concat", tensors, expr.span)
+            self.refuse_width(Concat.name, tensors, expr.span)
         for tensor, span in placed[1:]:
             if tensor.shape.space != first.shape.space:
                 here, there = self.called(first, frame), self.called(tensor, frame)
@@ -720,4 +723,4 @@ class Evaluating(Choosing):
                 message = f"{self.place(frame)}this concatenation has {channels} channels, not {shown(widths[0])}"
                 raise Fault(Code.CHANNELS, expr.span, message)
             channels = widths[0]
-        return frame.text.add(name, Prim("concat"), Shape((channels, *first.shape.space)), tuple(tensors), expr.span)
+        return frame.text.add(name, Prim(Concat()), Shape((channels, *first.shape.space)), tuple(tensors), expr.span)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from compiler.ir.combinatorics.count_formula import Product
-from compiler.ir.graph import Block, Decision, Node, Payload, Shape, SpaceGraph
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block, Node, Payload, SpaceGraph
 from compiler.ir.quantities import Preference
+from compiler.ir.shape import Shape
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from compiler.ir.graph import Shape
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast

@@ -13,7 +13,7 @@ from hdas_dsl.tree.words import element_name, element_of
 from .inline import Inliner, Site
 from .menu import Operation, offered
 from .model import Matrix, Vertex, Widths
-from .space import Misfit
+from .space import IncompatibleParts
 
 # ---------------------------------------------------------------- NAS-Bench-101
 
@@ -62,12 +62,14 @@ def fill_vertices(
     """The cell of an adjacency matrix.
 
     Raises:
-        Misfit: it has more vertices than the space has nodes.
+        IncompatibleParts: it has more vertices than the space has nodes.
     """
     definition, instance = template.site.definition, template.site.instance
     if len(matrix.vertices) > template.room:
         count = len(matrix.vertices)
-        raise Misfit(f"the cell has {count} operations, and '{definition.name}' has room for {template.room}")
+        raise IncompatibleParts(
+            f"the cell has {count} operations, and '{definition.name}' has room for {template.room}"
+        )
     local = local_names(definition)
     lines: list[ast.BodyLine] = []
     gone: set[str] = set()
@@ -99,7 +101,7 @@ def _vertex(
     total = terms[0]
     for term in terms[1:]:
         total = ast.Binary("+", total, term)
-    target = ast.Target((element_name(template.family, (k,)),))
+    target = ast.Target.of(element_name(template.family, (k,)))
     return ast.Binding(target, ast.Call(operation(vertex), (ast.Arg(None, total),)))
 
 
@@ -204,22 +206,22 @@ def fill_widths(site: Site, widths: Widths, name: str) -> ast.GraphDef:
         name: how messages call the space.
 
     Raises:
-        Misfit: the network has no choice of widths.
+        IncompatibleParts: the network has no choice of widths.
         HspError: it does not offer one of them.
     """
     choice, line = next(_choices(site), (None, None))
     if choice is None or line is None:
-        raise Misfit(f"the network of {name} has no choice of widths")
+        raise IncompatibleParts(f"the network of {name} has no choice of widths")
     size = line.target.dims[0].size
     if size != ast.Number(str(len(widths.widths))):
-        raise Misfit(f"{name} does not have {len(widths.widths)} widths, as the genotype has")
+        raise IncompatibleParts(f"{name} does not have {len(widths.widths)} widths, as the genotype has")
     numbers = _numbers(choice)
     wrong = [width for width in widths.widths if width not in numbers]
     if wrong:
         message = f"{name} has no width of {wrong[0]}: it has {', '.join(map(str, numbers))}"
         raise HspError([Diagnostic(Code.RANGE, widths.span, message)])
     made = [
-        ast.Binding(ast.Target((element_name(line.target.name, (i,)),)), ast.Number(str(width)))
+        ast.Binding(ast.Target.of(element_name(line.target.name, (i,))), ast.Number(str(width)))
         for i, width in enumerate(widths.widths)
     ]
     parts = ([part] if part is not line else made for part in site.definition.body.lines)

@@ -17,7 +17,7 @@ from .benchmarks import fill_widths
 from .inline import Inliner, Site
 from .model import Genotype, Lattice, Matrix, Stages, Widths
 from .plan import CELL_SPACE, NORMAL, REDUCTION, STAGE, Plan
-from .space import Misfit, Space, read_file, read_space
+from .space import IncompatibleParts, Space, read_file, read_space
 
 USUAL = {Lattice: "nasbench201.hsp", Stages: "hdas_stages.hsp", Matrix: "nasbench101.hsp", Widths: "nats_size.hsp"}
 """The shipped space of a genotype by what it is, but for one of cells alone."""
@@ -34,7 +34,7 @@ class Surroundings:
     params: Mapping[str, ast.Expr] = field(default_factory=dict)
 
 
-def usual_space(genotype: Genotype, joined: bool) -> Path:
+def default_space(genotype: Genotype, joined: bool) -> Path:
     """The shipped space whose network and recipe surround a genotype."""
     cells = genotype.cells
     if cells is None or genotype.stages is not None or joined:
@@ -47,11 +47,11 @@ def build(genotype: Genotype, around: Surroundings) -> ast.Module:
 
     Raises:
         HspError: where an operation is unknown, or a file that takes part cannot be read.
-        Misfit: where the parts do not go together.
+        IncompatibleParts: where the parts do not go together.
     """
     _check_parts(genotype, around)
     loader = Loader()
-    space = read_space(around.space or usual_space(genotype, around.stage_file is not None), loader)
+    space = read_space(around.space or default_space(genotype, around.stage_file is not None), loader)
     aliased: frozenset[str] = frozenset()
     while True:
         plan = Plan(space, loader, Inliner(aliased), strict=around.space is not None)
@@ -67,15 +67,19 @@ def _check_parts(genotype: Genotype, around: Surroundings) -> None:
     """Refuse a genotype and files that do not go together."""
     joined = around.stage_file is not None or around.cell_file is not None
     if genotype.lattice is not None and joined:
-        raise Misfit("a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join")
+        raise IncompatibleParts("a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join")
     if genotype.cells is None and genotype.stages is None and joined:
-        raise Misfit("a genotype of a benchmark is all that its network is made of: there is nothing to join")
+        raise IncompatibleParts(
+            "a genotype of a benchmark is all that its network is made of: there is nothing to join"
+        )
     if genotype.stages is not None and around.stage_file is not None:
-        raise Misfit("the genotype has stages of its own: --stage-file is for a genotype of cells")
+        raise IncompatibleParts("the genotype has stages of its own: --stage-file is for a genotype of cells")
     if genotype.cells is not None and around.cell_file is not None:
-        raise Misfit("the genotype has cells of its own: --cell-file is for a genotype of stages")
+        raise IncompatibleParts("the genotype has cells of its own: --cell-file is for a genotype of stages")
     if genotype.stages is not None and genotype.cells is None and around.cell_file is None:
-        raise Misfit("a genotype of stages says nothing about the cells in them: name a file with --cell-file")
+        raise IncompatibleParts(
+            "a genotype of stages says nothing about the cells in them: name a file with --cell-file"
+        )
 
 
 @dataclass
@@ -120,7 +124,7 @@ class _Builder:
         titles = {role: name or (graphs[0].name if graphs else role) for role, name in titles.items()}
         for name in titles.values():
             if name not in instance.unit.names:
-                raise Misfit(f"'{path}' defines no {level.value} '{name}'")
+                raise IncompatibleParts(f"'{path}' defines no {level.value} '{name}'")
         chosen = [graph for graph in graphs if graph.name in titles.values()]
         if level is ast.Level.STAGE:
             family = self.plan.template(STAGE).family
@@ -129,9 +133,9 @@ class _Builder:
         if resolved.is_relative_to(LIBRARY):
             uses = (use for use, unit in self.space.network.instance.unit.imports if unit is not None)
             replacements = next((use.replace for use in uses if use.path == "lib/darts.hsp"), ())
-            self.joined.append(ast.Use(resolved.relative_to(LIBRARY).as_posix(), path.stem, replacements))
+            self.joined.append(ast.Use(resolved.relative_to(LIBRARY).as_posix(), ast.Ident(path.stem), replacements))
             alias = ast.Name(path.stem)
-            self.plan.references |= {role: ast.Field(alias, name) for role, name in titles.items()}
+            self.plan.references |= {role: ast.Field(alias, ast.Ident(name)) for role, name in titles.items()}
             return []
         self.plan.references |= {role: ast.Name(name) for role, name in titles.items()}
         self.plan.inliner.placed |= {id(graph): ast.Name(graph.name) for graph in chosen}
@@ -150,11 +154,11 @@ class _Builder:
         unknown = [key for key in asked if key not in params]
         if unknown:
             hint = suggest(unknown[0], params) or f"it has {', '.join(params)}"
-            raise Misfit(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
+            raise IncompatibleParts(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
         fixed = {key: ast.Number(str(count)) for key, count in self.plan.counts.items() if key in params}
         for key, value in asked.items():
             if fixed.get(key, value) != value:
-                raise Misfit(f"the genotype itself says that '{key}' is {self.plan.counts[key]}")
+                raise IncompatibleParts(f"the genotype itself says that '{key}' is {self.plan.counts[key]}")
         own = self.plan.references
         trained = {
             key: inliner.expr(value, self.space.instance)
@@ -186,7 +190,7 @@ class _Builder:
             return network
         if title in {*taken, *self.plan.references}:
             return network
-        return replace(network, copy=ast.CopyName(((title, None),)))
+        return replace(network, copy=ast.CopyName.of(title))
 
 
 def _size(stage: ast.GraphDef, family: str) -> int:

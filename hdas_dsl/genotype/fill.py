@@ -12,7 +12,7 @@ from hdas_dsl.tree import ast
 
 from .inline import Inliner
 from .model import Dag, Edge
-from .space import Misfit
+from .space import IncompatibleParts
 from .template import HOLE, Template
 
 LineT = TypeVar("LineT", bound=ast.Node)
@@ -32,7 +32,7 @@ def fill(template: Template, dag: Dag, label: int | None, operation: OperationOf
         inliner: what all else in the definition is called.
 
     Raises:
-        Misfit: the genotype joins other nodes than the space, whose output is no plain concatenation.
+        IncompatibleParts: the genotype joins other nodes than the space, whose output is no plain concatenation.
     """
     return _Filling(template, dag, operation, inliner).definition(label)
 
@@ -63,8 +63,8 @@ class _Filling:
                 lines.append(made)
         if not joined:
             message = f"the output of '{definition.name}' is no concatenation of its nodes, as that of a genotype is"
-            raise Misfit(message)
-        copy = ast.CopyName(((definition.name, None if label is None else str(label)),))
+            raise IncompatibleParts(message)
+        copy = ast.CopyName.of(definition.name if label is None else f"{definition.name}@{label}")
         head = self.inliner.line(replace(definition, body=ast.Block(())), instance, self.local)
         return replace(head, copy=copy, body=ast.Block(tuple(lines)), note=None)
 

@@ -133,7 +133,7 @@ class Inliner:
             alias = stem + (f"_{same + 1}" if same else "_ops") if same or path in self.aliased else None
             self._libraries[key] = _Library(path, instance, alias)
         alias = self._libraries[key].alias
-        return ast.Name(name) if alias is None else ast.Field(ast.Name(alias), name)
+        return ast.Name(name) if alias is None else ast.Field(ast.Name(alias), ast.Ident(name))
 
     # ------------------------------------------------------------ what the file holds
 
@@ -152,10 +152,11 @@ class Inliner:
         made = []
         for library in sorted(self._libraries.values(), key=lambda item: (item.path, item.alias or "")):
             bindings = tuple(
-                ast.Binding(ast.Target((name,)), self.expr(found.value, found.instance))
+                ast.Binding(ast.Target.of(name), self.expr(found.value, found.instance))
                 for name, found in sorted(replacements(library.instance).items())
             )
-            made.append(ast.Use(library.path, library.alias, bindings))
+            alias = None if library.alias is None else ast.Ident(library.alias)
+            made.append(ast.Use(library.path, alias, bindings))
         return made
 
     def clashes(self, titles: Collection[str]) -> frozenset[str]:
@@ -175,5 +176,6 @@ def _titled(definition: ast.Definition, title: str) -> ast.Definition:
     if definition.name == title:
         return definition
     if isinstance(definition, ast.GraphDef):
-        return replace(definition, copy=ast.CopyName(((title, definition.copy.parts[-1][1]),)))
-    return replace(definition, name=title)
+        part = replace(definition.copy.parts[-1], ident=ast.Ident(title))
+        return replace(definition, copy=ast.CopyName((part,)))
+    return replace(definition, ident=ast.Ident(title))

@@ -16,7 +16,7 @@ from .fill import fill
 from .inline import Inliner, Site, resolve
 from .menu import LATTICE_NAMES, VERTEX_NAMES, Operation, in_sight
 from .model import Cells, Dag, Edge, Genotype, Lattice, Matrix, Stages, Vertex
-from .space import Misfit, Space, read_file
+from .space import IncompatibleParts, Space, read_file
 from .template import Template, template_of
 
 NORMAL, REDUCTION, STAGE, CELL = "Normal", "Reduction", "Stage", "Cell"
@@ -79,7 +79,7 @@ class Plan:
 
         Raises:
             HspError: operations that the space does not have, all of them at once.
-            Misfit: definitions that the space does not have.
+            IncompatibleParts: definitions that the space does not have.
         """
         edges: list[_Edges] = []
         for part in genotype.parts:
@@ -110,7 +110,7 @@ class Plan:
         shipped = self._shipped(role) if role in (NORMAL, REDUCTION) and role in parameters else None
         found = None if shipped is None else template_of(shipped)
         if found is None:
-            raise Misfit(f"{self.space.name} has no searched '{role}' that a genotype could fill in")
+            raise IncompatibleParts(f"{self.space.name} has no searched '{role}' that a genotype could fill in")
         return found
 
     def _shipped(self, role: str) -> Site | None:
@@ -132,7 +132,9 @@ class Plan:
         room = template.room
         name = template.site.definition.name
         if room is not None and len(dag.nodes) > room:
-            raise Misfit(f"the genotype has {len(dag.nodes)} nodes, and '{name}' of {self.space.name} has {room}")
+            raise IncompatibleParts(
+                f"the genotype has {len(dag.nodes)} nodes, and '{name}' of {self.space.name} has {room}"
+            )
         closed = aliases is not None or (self.strict and self._owns(template))
         self.inliner.placed[id(template.site.definition)] = ast.Name(name)
         return _Edges(template, dag, label, {} if closed else in_sight(template.site.instance), aliases or {})
@@ -166,7 +168,9 @@ class Plan:
     def _matrix(self, matrix: Matrix) -> None:
         template = next(filter(None, map(vertex_template, self.space.sites(CELL))), None)
         if template is None:
-            raise Misfit(f"{self.space.name} has no '{CELL}' whose nodes are operations on sums, as in NAS-Bench-101")
+            raise IncompatibleParts(
+                f"{self.space.name} has no '{CELL}' whose nodes are operations on sums, as in NAS-Bench-101"
+            )
         operations = _named(template.operations, VERTEX_NAMES)
         unknown = [vertex for vertex in matrix.vertices if vertex.op not in operations]
         if unknown:

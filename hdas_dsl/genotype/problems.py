@@ -6,7 +6,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.text.source import Span
 
 
-class Wrong(Exception):
+class InvalidPart(Exception):
     """A part of the text that cannot be read; the parts beside it still report theirs."""
 
     def __init__(
@@ -35,9 +35,9 @@ class Report:
         """Note something that is read otherwise than it is written."""
         self.diagnostics.append(Diagnostic(Code.GENOTYPE, span, message, hint, severity=Severity.WARNING))
 
-    def caught(self, wrong: Wrong) -> None:
+    def caught(self, error: InvalidPart) -> None:
         """Note an error that ended the reading of a part."""
-        self.diagnostics.append(wrong.diagnostic)
+        self.diagnostics.append(error.diagnostic)
 
     @property
     def failed(self) -> bool:

@@ -14,8 +14,8 @@ from hdas_dsl.tree import ast
 from .inline import Site, resolve
 
 
-class Misfit(UsageError):
-    """What was asked for does not go together: one clear sentence."""
+class IncompatibleParts(UsageError):
+    """The genotype, its space, the files to join and the parameters do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_space(path: Path, loader: Loader) -> Space:
 
     Raises:
         HspError: it cannot be read.
-        Misfit: it has no network, or several.
+        IncompatibleParts: it has no network, or several.
     """
     instance = read_file(path, loader)
     lines = instance.unit.module.lines
@@ -84,7 +84,7 @@ def read_space(path: Path, loader: Loader) -> Space:
         found = resolve(ast.Name(graphs[0].name), instance) if len(graphs) == 1 else None
     network = next(_site(found), None)
     if network is None:
-        raise Misfit(f"{path.name} names no network that a genotype could stand in")
+        raise IncompatibleParts(f"{path.name} names no network that a genotype could stand in")
     return Space(path.name, instance, network, train, trained, searched)
 
 

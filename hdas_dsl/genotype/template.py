@@ -61,7 +61,7 @@ class Template:
                 return ast.Number(str(j))
             return node.mapped(change)
 
-        target = ast.Target((element_name(self.family, (j,)),))
+        target = ast.Target.of(element_name(self.family, (j,)))
         return replace(line.mapped(change), target=target, note=None)
 
     def source(self, position: int) -> str:

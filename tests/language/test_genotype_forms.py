@@ -28,7 +28,7 @@ def read(text: str, wanted: str | None = None, *warnings: str) -> Genotype:
     assert genotype is not None, "\n".join(d.render() for d in diagnostics)
     assert len(diagnostics) == len(warnings), diagnostics
     assert all(message in d.message for message, d in zip(warnings, diagnostics, strict=True))
-    assert all(d.severity is Severity.WARNING for d in diagnostics)
+    assert all((d.code, d.severity) == (Code.GENOTYPE, Severity.WARNING) for d in diagnostics)
     return genotype
 
 

@@ -54,7 +54,9 @@ S4 = S4.replace("('noise', 3)]", "('noise', 3), ('noise', 2), ('sep_conv_3x3', 4
     ],
     ids=["own cells", "own operation", "noise", "nasbench201", "nasbench101", "nats"],
 )
-def test_an_import_lies_in_its_space(text: str, space: Path, tmp_path: Path, capsys) -> None:
+def test_an_import_lies_in_its_space(
+    text: str, space: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And says its genotype again, which is imported to the same file."""
     first, second = tmp_path / "first.hsp", tmp_path / "second.hsp"
     assert import_main([text, "--space", str(space), "-o", str(first)]) == 0, capsys.readouterr().err
@@ -100,7 +102,7 @@ def test_own_operations_are_copied(capsys: pytest.CaptureFixture[str]) -> None:
         ("16:24:32:40:47", LIBRARY / "nats_size.hsp", "no width of 47: it has 8, 16, 24"),
     ],
 )
-def test_what_a_space_does_not_have(text: str, space: Path, message: str, capsys) -> None:
+def test_what_a_space_does_not_have(text: str, space: Path, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert import_main([text, "--space", str(space)]) == 1
     assert message in capsys.readouterr().err
 

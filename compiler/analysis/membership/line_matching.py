@@ -15,7 +15,10 @@ from compiler.elaborate.body import Elaborator
 from compiler.elaborate.core import flatten
 from compiler.elaborate.state import Fault, Silent, Text
 from compiler.elaborate.values import Function, Picked, Tensor
-from compiler.ir.graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import DecisionKind
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, settle, spread
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
@@ -68,7 +71,7 @@ class Matcher:
 
     def copy(self, copy: Copy, function: Function, like: Copy | None = None) -> Found:
         """Match a copy of the space with a definition, elaborated at the same shapes and numbers."""
-        elaborator = Elaborator()
+        elaborator = Elaborator(externals=self.space.externals)
         graph = copy.block.graph
         inputs = tuple(Tensor(0, i, graph.node(i).shape, None) for i in graph.inputs)
         wanted = {param.name for param in function.definition.params}
@@ -271,15 +274,15 @@ class Matcher:
             case Weigh():
                 yield from self.unify(mine, mine.sources(s)[0], theirs, a, top)
                 return
-            case Prim(name="add" | "concat" as name) if self.pruned or self.picks(mine, s):
-                yield from self.gather(mine, s, name, theirs, a, top)
+            case Prim(op=op) if op.gather is not None and (self.pruned or self.picks(mine, s)):
+                yield from self.gather(mine, s, op.gather, theirs, a, top)
                 return
         other = theirs.node(a)
         if other.line is not None and not top:
             return
         match payload, other.payload:
-            case Prim(), Prim() if payload.name == other.payload.name:
-                for found in self.attributes(payload.values, other.payload.values):
+            case Prim(op=op), Prim(op=given) if op.called == given.called:
+                for found in self.attributes(dict(op.attributes), dict(given.attributes)):
                     yield from self.sources(mine, s, theirs, a, found)
             case Call(block=block), Call(block=given):
                 for found in self.attributes(block.params, given.params):
@@ -310,15 +313,15 @@ class Matcher:
             items = " | ".join(decisions[0].items)
             self.miss(rank, decisions[0].path, f"'{expression(theirs, a)}' is none of {items}")
 
-    def gather(self, mine: SpaceGraph, s: int, name: str, theirs: SpaceGraph, a: int, top: bool) -> Iterator[Found]:
+    def gather(self, mine: SpaceGraph, s: int, how: Gather, theirs: SpaceGraph, a: int, top: bool) -> Iterator[Found]:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
         other = theirs.node(a)
-        joined = isinstance(other.payload, Prim) and other.payload.name == name and (top or other.line is None)
-        candidates = mine.sources(s)
+        joined = isinstance(other.payload, Prim) and other.payload.op.gather is how and (top or other.line is None)
+        candidates, ordered = mine.sources(s), how is Gather.CONCATENATION
         if joined:
-            yield from self.assign(mine, candidates, theirs, theirs.sources(a), False, name == "concat", {}, ())
+            yield from self.assign(mine, candidates, theirs, theirs.sources(a), False, ordered, {}, ())
         # What is picked may be a sum itself; and a sum of one is that one.
-        yield from self.assign(mine, candidates, theirs, (a,), top, name == "concat", {}, ())
+        yield from self.assign(mine, candidates, theirs, (a,), top, ordered, {}, ())
 
     def assign(
         self,
@@ -471,8 +474,8 @@ def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
         return node.line
     parts = [expression(graph, source, False) for source in graph.sources(index)]
     match node.payload:
-        case Prim(name="add"):
-            return " + ".join(parts)
+        case Prim(op=op) if op.gather is Gather.SUM:
+            return f" {op.infix} ".join(parts)
         case Prim(name=name):
             return f"{name}({', '.join(parts)})"
         case Call(block=block):
