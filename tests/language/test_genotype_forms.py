@@ -8,7 +8,7 @@ import re
 import pytest
 
 from hdas_dsl.genotype import Genotype, Matrix, Widths, read_genotype, spell
-from hdas_dsl.text.diagnostics import Diagnostic, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from tests.support.paths import FIXTURES
 
 HERE = FIXTURES / "genotypes"
