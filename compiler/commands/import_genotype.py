@@ -13,7 +13,7 @@ from compiler.util.files import atomic_write
 from hdas_dsl.text.diagnostics import HspError
 
 from .command import Command
-from .console import OK, reason
+from .console import OK, reason, show
 from .groups import standard_input
 from .option import OptionGroup, group, option, position
 from .program import run_program
@@ -88,6 +88,9 @@ class Import(Command):
     summary: ClassVar[str] = "a genotype string as a file of the language"
 
     genotype: str = position("GENOTYPE", "a genotype, a file that holds one, or - for standard input")
+    wanted: str | None = option(
+        "--name", "NAME", "which genotype, where the text assigns several to names", otherwise="the only one"
+    )
     out: Path | None = option("-o", "--out", "FILE", "write the file", read=Path, otherwise="standard output")
     network: NetworkOptions = group(NetworkOptions)
     join: JoinOptions = group(JoinOptions)
@@ -100,9 +103,10 @@ class Import(Command):
 
         text, name = self._text()
         around = self._surroundings()
-        genotype, diagnostics = read_genotype(text, name)
+        genotype, diagnostics = read_genotype(text, name, self.wanted)
         if genotype is None:
             raise HspError(diagnostics)
+        show(diagnostics)
         made = print_module(build(genotype, around))
         if self.out is None:
             sys.stdout.write(made)
@@ -112,9 +116,11 @@ class Import(Command):
 
     def _text(self) -> tuple[str, str]:
         """The text of the genotype, and what messages call it."""
+        from hdas_dsl.genotype import is_text
+
         if self.genotype == "-":
             return standard_input(), "<stdin>"
-        if any(sign in self.genotype for sign in "(|"):
+        if is_text(self.genotype):
             return self.genotype, "<genotype>"
         try:
             return Path(self.genotype).read_text(encoding="utf-8"), self.genotype

@@ -14,11 +14,11 @@ from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.names import is_element, local_names, mentions, replacements
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
 
-from .names import is_element, local_names, mentions, replacements
 from .presence import Presence, settle
 from .residual import Residual
 

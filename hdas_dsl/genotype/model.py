@@ -1,4 +1,4 @@
-"""Genotypes as plain data. The order of a node's edges carries no meaning, so they are kept sorted."""
+"""What a genotype says, as plain data. The edges of a node have no order of their own, so they are kept sorted."""
 
 from __future__ import annotations
 
@@ -20,13 +20,21 @@ class Edge:
 
 @dataclass(frozen=True)
 class Dag:
-    """Nodes, each a sum of edges, and the sources whose concatenation is the output, in that order."""
+    """Nodes, each a sum of edges, and the sources whose concatenation is the output, in that order.
+
+    A node without an edge does not exist: it keeps its number, and nothing reads it.
+    """
 
     nodes: tuple[tuple[Edge, ...], ...]
     concat: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(tuple(sorted(node)) for node in self.nodes))
+
+    @property
+    def existing(self) -> tuple[int, ...]:
+        """The numbers of the nodes that exist, from 0."""
+        return tuple(j for j, node in enumerate(self.nodes) if node)
 
 
 @dataclass(frozen=True)
@@ -47,32 +55,59 @@ class Stages:
 
 @dataclass(frozen=True)
 class Lattice:
-    """A cell of NAS-Bench-201: one input, an edge from every tensor to every later one, the last is the output."""
+    """A cell of NAS-Bench-201: one input, every node reads what is before it, the last node is the output."""
 
     dag: Dag
 
 
-Part: TypeAlias = Cells | Stages | Lattice
+@dataclass(frozen=True)
+class Vertex:
+    """An operation on the sum of its sources: 0 is the input of the cell, k is the k-th vertex."""
+
+    op: str
+    sources: tuple[int, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+    """The place of the operation's name."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A cell of NAS-Bench-101: operations sit on vertices, and the output joins ``output``, numbered as sources are."""
+
+    vertices: tuple[Vertex, ...]
+    output: tuple[int, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """A network of the size space of NATS-Bench: the channels of its five parts."""
+
+    widths: tuple[int, ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+Part: TypeAlias = Cells | Stages | Lattice | Matrix | Widths
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """A text: one part, or stages and the cells in them; ``name`` is the variable that holds the first."""
+    """A text: one part, or stages and the cells in them; ``name`` is what it assigns the first part to."""
 
     parts: tuple[Part, ...]
     name: str | None = field(default=None, compare=False)
 
     @property
     def cells(self) -> Cells | None:
-        """The cells, if the text has some."""
+        """The part that is normal and reduction cells."""
         return next((part for part in self.parts if isinstance(part, Cells)), None)
 
     @property
     def stages(self) -> Stages | None:
-        """The wiring of the stages, if the text has one."""
+        """The part that is stages."""
         return next((part for part in self.parts if isinstance(part, Stages)), None)
 
     @property
     def lattice(self) -> Lattice | None:
-        """The cell of NAS-Bench-201, if the text is one."""
+        """The part that is a cell of NAS-Bench-201."""
         return next((part for part in self.parts if isinstance(part, Lattice)), None)

@@ -69,6 +69,7 @@ class Code(Enum):
     # Warnings
     LIBRARY = "W801"
     REQUIRE = "W802"
+    GENOTYPE = "W803"
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,11 @@ def test_derived(name, seed):
     check(derived)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (SPACES / "zoo").glob("*.hsp")))
+ZOO = ("darts_v1", "darts_v2", "fairdarts_a", "pdarts", "hdas_*")
+"""Files of the zoo; those of other published cells differ in the operations of their edges alone."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for name in ZOO for path in (SPACES / "zoo").glob(f"{name}.hsp")))
 def test_the_zoo(name):
     check(space(Path("zoo") / name))
 

@@ -28,7 +28,8 @@ HERE = FIXTURES / "emit"
 GOLDEN = [("space", kind) for kind in KINDS if kind != "passes"] + [
     (name, kind) for name in ("found", "phases") for kind in ("graph", "dot")
 ]
-PROGRAMS = sorted([*HERE.glob("*.hsp"), *LIBRARY.glob("*.hsp"), *LIBRARY.glob("zoo/*.hsp")])
+PUBLISHED = (LIBRARY / "zoo" / f"{name}.hsp" for name in ("darts_v2", "fairdarts_a", "hdas_c", "hdas_s_cifar_pdarts"))
+PROGRAMS = sorted([*HERE.glob("*.hsp"), *LIBRARY.glob("*.hsp"), *PUBLISHED])
 
 
 @cache

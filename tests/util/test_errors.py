@@ -23,8 +23,8 @@ SIGNALS = {
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
-    "hdas_dsl.genotype.read.InvalidPart",
-    "hdas_dsl.genotype.template.Inexpressible",
+    "hdas_dsl.genotype.extract.Inexpressible",
+    "hdas_dsl.genotype.problems.InvalidPart",
 }
 """Exceptions that steer control flow, or that say that the program itself is wrong."""
 

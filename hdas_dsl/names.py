@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from hdas_dsl.files import Instance, Replacement, Unit
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import ELEMENT
+from .files import Instance, Replacement, Unit
+from .tree import ast
+from .tree.words import ELEMENT
 
 
 def replacements(instance: Instance) -> dict[str, Replacement]:
@@ -53,5 +53,6 @@ def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]
 
 
 def is_element(name: str, families: Mapping[str, object]) -> bool:
+    """Whether a name is that of an element, ``n0``, of one of the families."""
     match = ELEMENT.fullmatch(name)
     return match is not None and match[1] in families

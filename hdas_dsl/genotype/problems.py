@@ -1,0 +1,49 @@
+"""What is wrong with a genotype, and what is worth saying about it."""
+
+from __future__ import annotations
+
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.text.source import Span
+
+
+class InvalidPart(Exception):
+    """A part of the text that cannot be read; the parts beside it still report theirs."""
+
+    def __init__(
+        self,
+        code: Code,
+        span: Span,
+        message: str,
+        hint: str | None = None,
+        other: tuple[Span, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, span, message, hint, other)
+
+
+class Report:
+    """Diagnostics in the order in which they are found."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+
+    def wrong(self, code: Code, span: Span, message: str, hint: str | None = None) -> None:
+        """Note an error."""
+        self.diagnostics.append(Diagnostic(code, span, message, hint))
+
+    def warn(self, span: Span, message: str, hint: str | None = None) -> None:
+        """Note something that is read otherwise than it is written."""
+        self.diagnostics.append(Diagnostic(Code.GENOTYPE, span, message, hint, severity=Severity.WARNING))
+
+    def caught(self, error: InvalidPart) -> None:
+        """Note an error that ended the reading of a part."""
+        self.diagnostics.append(error.diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error among the diagnostics."""
+        return any(item.severity is Severity.ERROR for item in self.diagnostics)
+
+    def sorted(self) -> list[Diagnostic]:
+        """The diagnostics in the order of the text."""
+        return sorted(self.diagnostics, key=lambda item: item.span.start)
