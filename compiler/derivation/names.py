@@ -55,3 +55,8 @@ def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]
 def is_element(name: str, families: Mapping[str, object]) -> bool:
     match = ELEMENT.fullmatch(name)
     return match is not None and match[1] in families
+
+
+def full_name(definition: ast.Definition) -> str:
+    """The name that a definition alone has in its file: with the labels of a copy."""
+    return str(definition.copy) if isinstance(definition, ast.GraphDef) else definition.name

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from compiler.elaborate.state import Fault
+from compiler.elaborate.errors import Fault
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
 from compiler.ir.primitives import Primitive, spec_of

@@ -25,7 +25,7 @@ def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
     assert instance is not None, "a derived module parses (law 2)"
     definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
     assert isinstance(definition, ast.GraphDef)
-    found, diagnostics = elaborate(instance, Function(definition, instance))
+    found, diagnostics = elaborate(Function(definition, instance))
     if found is None:
         raise HspError(diagnostics)
     return found

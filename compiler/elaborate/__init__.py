@@ -1,6 +1,20 @@
 """Elaboration: a program of the language becomes a space graph, with its decisions and how many there are."""
 
-from .body import Elaborated, Requirement, elaborate
-from .state import Copy, Decided, Frame, Option, Text
+from .body_elaboration import BodyElaboration, Copy
+from .elaborated import Elaborated, Requirement
+from .entry import CopyAlone, NetworkCall, elaborate, elaborate_copy, is_network, read_network_call
+from .frame import Frame
 
-__all__ = ["Copy", "Decided", "Elaborated", "Frame", "Option", "Requirement", "Text", "elaborate"]
+__all__ = [
+    "BodyElaboration",
+    "Copy",
+    "CopyAlone",
+    "Elaborated",
+    "Frame",
+    "NetworkCall",
+    "Requirement",
+    "elaborate",
+    "elaborate_copy",
+    "is_network",
+    "read_network_call",
+]

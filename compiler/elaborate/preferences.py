@@ -23,10 +23,10 @@ from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import FAMILY_QUANTITIES, QUANTITIES, element_of
 
-from .state import Family, Fault, Text
-from .values import Value
+from .body_elaboration import BodyElaboration, Family
+from .errors import Fault
 
-Plain = Callable[[ast.Expr, Text], Value]
+Plain = Callable[[ast.Expr, BodyElaboration], object]
 FORMS = {
     "depth": "depth(n)",
     "length": "length(n)",
@@ -36,7 +36,9 @@ FORMS = {
 }
 
 
-def read_preference(line: ast.Preference, text: Text, decisions: dict[str, Decision], plain: Plain) -> Preference:
+def read_preference(
+    line: ast.Preference, text: BodyElaboration, decisions: dict[str, Decision], plain: Plain
+) -> Preference:
     """A preference of a text, about its own families or about the whole network."""
     weight = 1.0 if line.weight is None else plain(line.weight, text)
     if isinstance(weight, Var) or not isinstance(weight, int | float):
@@ -53,7 +55,7 @@ def _called(expr: ast.Expr) -> str:
     return "preference"
 
 
-def unused(name: str, text: Text) -> str:
+def unused(name: str, text: BodyElaboration) -> str:
     """A name that no other preference of the text has."""
     taken = {preference.name for preference in text.preferences}
     number, found = 1, name
@@ -63,7 +65,7 @@ def unused(name: str, text: Text) -> str:
     return found
 
 
-def read_total(expr: ast.Node, text: Text) -> Total | None:
+def read_total(expr: ast.Node, text: BodyElaboration) -> Total | None:
     """The quantity of a network that an expression names, if it does; `edges` and `count` are about the text alone."""
     copy = None if text.root else text.copy
     match expr:
@@ -78,7 +80,7 @@ def read_total(expr: ast.Node, text: Text) -> Total | None:
     return None
 
 
-def check_condition(condition: ast.Expr, text: Text) -> None:
+def check_condition(condition: ast.Expr, text: BodyElaboration) -> None:
     """Refuse a `require` with a quantity that lacks what it is about."""
     functions = {node.func for node in condition.walk() if isinstance(node, ast.Call)}
     for node in condition.walk():
@@ -87,7 +89,7 @@ def check_condition(condition: ast.Expr, text: Text) -> None:
             raise Fault(Code.QUANTITY, node.span, f"'{node.id}' needs something to speak of", hint)
 
 
-def read_quantity(expr: ast.Expr, text: Text, decisions: dict[str, Decision], plain: Plain) -> Quantity:
+def read_quantity(expr: ast.Expr, text: BodyElaboration, decisions: dict[str, Decision], plain: Plain) -> Quantity:
     if (total := read_total(expr, text)) is not None:
         return total
     match expr:
@@ -135,7 +137,7 @@ def _form(arg: ast.Arg) -> DepthForm:
         raise Fault(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
 
 
-def _family(arg: ast.Arg, text: Text) -> Family:
+def _family(arg: ast.Arg, text: BodyElaboration) -> Family:
     name = arg.value.id if isinstance(arg.value, ast.Name) else ""
     if name not in text.families:
         hint = suggest(name, text.families)
@@ -143,14 +145,14 @@ def _family(arg: ast.Arg, text: Text) -> Family:
     return text.families[name]
 
 
-def _length(family: Family, text: Text) -> Length:
+def _length(family: Family, text: BodyElaboration) -> Length:
     if family.size is None:
         return Length(f"{text.copy}.{family.name}", None, (len(family.elements),))
     return Length(f"{text.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
 
 
 def _depth(
-    family: Family, text: Text, decisions: dict[str, Decision], form: DepthForm, ends: bool, expr: ast.Expr
+    family: Family, text: BodyElaboration, decisions: dict[str, Decision], form: DepthForm, ends: bool, expr: ast.Expr
 ) -> Depth | Constant:
     """The edges into each element: the candidates of its pick. A family without picks has a depth already."""
     nodes: list[tuple[Edge, ...]] = []

@@ -15,7 +15,7 @@ from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
-from .state import Fault
+from .errors import Fault
 
 Widths = Mapping[Open, int]
 

@@ -22,7 +22,7 @@ from .undecided import Open, Var, largest
 if TYPE_CHECKING:
     from compiler.backend.plugins import Plugin
 
-Extent: TypeAlias = "int | Var | Open"
+Extent: TypeAlias = "int | Var[int] | Open"
 Scalar: TypeAlias = "int | float | bool | str"
 
 
@@ -101,11 +101,11 @@ class Prim:
     """
 
     name: str
-    attrs: tuple[tuple[str, Scalar | Var | Open], ...] = ()
+    attrs: tuple[tuple[str, Scalar | Var[Scalar] | Open], ...] = ()
     plugin: Plugin | None = None
 
     @cached_property
-    def values(self) -> Mapping[str, Scalar | Var | Open]:
+    def values(self) -> Mapping[str, Scalar | Var[Scalar] | Open]:
         return dict(self.attrs)
 
 

@@ -14,13 +14,18 @@ from typing import TypeVar
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
-from compiler.elaborate import Elaborated, Frame, Requirement, elaborate
-from compiler.elaborate.body import Elaborator
+from compiler.elaborate import (
+    Elaborated,
+    Frame,
+    NetworkCall,
+    Requirement,
+    elaborate,
+    is_network,
+    read_network_call,
+)
+from compiler.elaborate.errors import Fault, Silent
 from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.preferences import check_condition, read_preference
-from compiler.elaborate.state import Fault, Silent
-from compiler.elaborate.values import Function, Partial, Space
-from compiler.elaborate.values import Value as Meaning
 from compiler.searcher.settings.reader import Applied
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
 from compiler.util.errors import UsageError
@@ -101,38 +106,21 @@ class _Compiler:
 
     def target(
         self, expr: ast.Expr, phases: Mapping[str, Instance], overrides: Sequence[Override]
-    ) -> tuple[Function, dict[str, Meaning], Span] | None:
+    ) -> NetworkCall | None:
         """The network that a section names, with its arguments."""
-        elaborator = Elaborator()
-        frame = elaborator.module_frame(self.instance).sub(
-            locals={name: Space(instance) for name, instance in phases.items()}
-        )
         try:
-            value = elaborator.eval(expr, frame)
-            args: dict[str, Meaning] = {}
-            if isinstance(value, Partial):
-                function, positional, named = value.function, value.positional, dict(value.named)
-                if isinstance(function, Function):
-                    inputs = {param.name for param in function.definition.inputs}
-                    shapes = {name: named.pop(name) for name in inputs & named.keys()}
-                    args = elaborator.bind(function, positional, named, frame, expr.span) | shapes
-                value = function
-            if not isinstance(value, Function) or not is_network(value.definition):
-                raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
-            known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
-            for item in overrides:
-                if item.name in known:
-                    self.used.add(item.text)
-                    args[item.name] = elaborator.eval(item.value, frame)
+            found = read_network_call(expr, self.instance, phases, {item.name: item.value for item in overrides})
         except Fault as fault:
             self.diagnostics.append(fault.diagnostic)
             return None
         except Silent:
             return None
-        return value, args, expr.span
+        self.used |= {item.text for item in overrides if item.name in found.args}
+        return found
 
-    def elaborated(self, function: Function, args: dict[str, Meaning], span: Span) -> Elaborated | None:
-        result, diagnostics = elaborate(self.instance, function, args, span=span)
+    def elaborated(self, call: NetworkCall) -> Elaborated | None:
+        """The network of a section, elaborated."""
+        result, diagnostics = elaborate(call.function, call.args, span=call.span)
         self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
         return result
 
@@ -190,7 +178,7 @@ class _Compiler:
                 results[phase.name] = self.imagined(phase) if used else phase.network.root.instance
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
-                space = None if found is None else self.elaborated(*found)
+                space = None if found is None else self.elaborated(found)
                 if space is None:
                     return None
                 space = self.stated(space, search.settings)
@@ -214,7 +202,7 @@ class _Compiler:
         train_network: Elaborated | None = None
         if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
             found = self.target(train.target, results, self.overrides)
-            train_network = None if found is None else self.elaborated(*found)
+            train_network = None if found is None else self.elaborated(found)
         elif train is not None and train.target is not None:
             last = (required or phases)[-1]
             if wanted := self.trained(last, train, results):
@@ -258,7 +246,7 @@ class _Compiler:
         """A warning for each requirement of a `train` section that the network it trains breaks."""
         if network is None or train is None:
             return []
-        frame = Frame(network.root.text, network.root.instance, "")
+        frame = Frame.unrecorded(network.root.body)
         conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
         return unmet(network, [Requirement(condition, frame) for condition in conditions])
 
@@ -277,7 +265,7 @@ class _Compiler:
         found = self.target(line.target, results, mine)
         if found is None:
             return None
-        space = self.elaborated(*found)
+        space = self.elaborated(found)
         settings = self.search_settings({**outer, **self.values(line.settings)}, line.name)
         if space is None:
             return None
@@ -287,8 +275,8 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        text = replace(space.root.text, instance=self.instance, preferences=list(space.preferences))
-        frame = Frame(text, self.instance, "")
+        text = replace(space.root.body, instance=self.instance, preferences=list(space.preferences))
+        frame = Frame.unrecorded(text)
         requirements = list(space.requirements)
         for line in lines:
             try:
@@ -307,12 +295,12 @@ class _Compiler:
         if not conditions or train.target is None:
             return ()
         found = self.target(train.target, results, self.overrides)
-        if found is None or found[0].definition is not phase.network.root.definition:
+        if found is None or found.function.definition is not phase.network.root.definition:
             return ()
-        network = self.elaborated(found[0], {**phase.network.arguments, **found[1]}, found[2])
+        network = self.elaborated(replace(found, args={**phase.network.arguments, **found.args}))
         if network is None:
             return ()
-        frame = Frame(replace(network.root.text, instance=self.instance), self.instance, "")
+        frame = Frame.unrecorded(replace(network.root.body, instance=self.instance))
         return tuple(Requirement(condition, frame, network) for condition in conditions)
 
     def imagined(self, phase: Phase) -> Instance:
@@ -343,7 +331,7 @@ class _Compiler:
             self.diagnostics.append(Diagnostic(Code.NO_NETWORK, span, message, hint))
             return None
         found = self.target(ast.Name(networks[0].name, span=networks[0].span), {}, self.overrides)
-        return None if found is None else self.elaborated(*found)
+        return None if found is None else self.elaborated(found)
 
     def library_changes(self, unit: Unit) -> list[Diagnostic]:
         """Warn where the shipped library is not the one that a derived file was written with."""
@@ -405,10 +393,6 @@ def plain(expr: ast.Expr) -> Value:
             named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
             return Applied(word, positional, named, expr.span, spans)
     raise Fault(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
-
-
-def is_network(definition: ast.Definition) -> bool:
-    return isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
 
 
 def read_override(text: str) -> Override:

@@ -44,7 +44,7 @@ def genotype_of(space: Elaborated) -> Genotype:
     where = space.root.definition.copy.span
     if space.is_space:
         raise Unsaid(where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}")
-    copies = [copy for copy in space.copies.values() if not copy.text.root]
+    copies = [copy for copy in space.copies.values() if not copy.body.root]
     cells = [copy for copy in copies if copy.definition.level is ast.Level.CELL]
     stages = [copy for copy in copies if copy.definition.level is ast.Level.STAGE]
     names = {copy.definition.name for copy in cells}

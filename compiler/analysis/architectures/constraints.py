@@ -82,7 +82,7 @@ def _asked(program: Program) -> Iterator[tuple[Requirement, Elaborated]]:
         yield requirement, program.network
     network = program.train_network
     if network is not None and program.train is not None:
-        frame = Frame(network.root.text, network.root.instance, "")
+        frame = Frame.unrecorded(network.root.body)
         for line in program.train.settings:
             if isinstance(line, ast.Require):
                 yield Requirement(line.condition, frame), network

@@ -18,10 +18,9 @@ from typing import Any
 from compiler.backend.plugins import how_to_allow
 from compiler.derivation.presence import absent
 from compiler.derivation.strongest import Decisions
-from compiler.elaborate import Elaborated, elaborate
-from compiler.elaborate.state import Text
-from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
-from compiler.ir.graph import Block, Call, DecisionKind, Node, Prim, Shape, SpaceGraph, Weigh
+from compiler.elaborate import BodyElaboration, Elaborated, elaborate
+from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value, params_of
+from compiler.ir.graph import Block, Call, DecisionKind, Extent, Node, Prim, Shape, SpaceGraph, Weigh
 from compiler.ir.primitives import spec_of
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
@@ -123,12 +122,12 @@ class Costing:
     def prunes(self, block: Block) -> bool:
         """Whether what the output of a block does not need is left out: where its text says so and has choices."""
         copy = self.space.copies.get(block.copy) if block.copy is not None else None
-        return copy is not None and copy.text.prune and copy.live
+        return copy is not None and copy.body.prune and copy.live
 
-    def text(self, block: Block) -> Text | None:
+    def text(self, block: Block) -> BodyElaboration | None:
         """The text of the copy that a block is an instance of."""
         copy = self.discrete.copies.get(block.copy) if block.copy is not None else None
-        return None if copy is None else copy.text
+        return None if copy is None else copy.body
 
     # ------------------------------------------------------------ of one architecture
 
@@ -148,7 +147,7 @@ class Costing:
 
 def discrete(space: Elaborated) -> Elaborated:
     """The space with every operation in its discrete variant; the space itself where there is no other."""
-    consulted = any(copy.text.consulted for copy in space.copies.values())
+    consulted = any(copy.body.reads_relaxed for copy in space.copies.values())
     if not consulted and all(all(decision.derivable) for decision in space.decisions.values()):
         return space
     root = space.root
@@ -158,7 +157,7 @@ def discrete(space: Elaborated) -> Elaborated:
         for param, index in zip(root.definition.inputs, space.block.graph.inputs, strict=True)
     }
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(root.instance, function, {**shapes, **space.arguments}, frozenset())
+    found, diagnostics = elaborate(function, {**shapes, **space.arguments}, frozenset())
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -247,7 +246,7 @@ class _Pricing:
         """An operation, priced as a whole in the cases in which it can be."""
         inside = self.block(block)
         decisions = {decision for monomial in inside for decision, _ in monomial}
-        values: list[Value] = [*block.params.values(), *_dims(inputs), *output.dims]
+        values: list[Value] = [*params_of(block).values(), *_dims(inputs), *output.dims]
         for decision in decisions:
             size = len(self.costing.discrete.decisions[decision].items)
             values.append(Var((decision,), (size,), tuple(range(size))))
@@ -282,8 +281,11 @@ class Assigned:
                 return Bundle(tuple(map(self.value, items)))
         return value
 
+    def extent(self, extent: Extent) -> Extent:
+        return settle(extent, self.decisions, self.items)
+
     def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
-        return sizes([Shape(tuple(self.value(dim) for dim in shape.dims)) for shape in shapes])
+        return sizes([Shape(tuple(map(self.extent, shape.dims))) for shape in shapes])
 
 
 def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
@@ -302,7 +304,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
         yield assigned.monomial, assigned
 
 
-def undecided(value: Value) -> Iterator[Var]:
+def undecided(value: Value) -> Iterator[Var[Value]]:
     """The undecided values inside a value."""
     match value:
         case Var(values=values):
@@ -331,7 +333,7 @@ def operation(
     price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assigned, inside: Terms
 ) -> Amount:
     """The price of an operation under decisions: as a whole, else of what it is made of."""
-    attrs = {name: assigned.value(value) for name, value in block.params.items()}
+    attrs = {name: assigned.value(value) for name, value in params_of(block).items()}
     found = price.operation(Application(block.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0]))
     if found is not None:
         return found

@@ -44,7 +44,7 @@ def amount(expr: ast.Expr, copy: Copy, grades: Mapping[str, int]) -> int | float
     match expr:
         case ast.Number():
             return expr.value
-        case ast.Name(id=name) if isinstance(value := copy.text.bindings.get(name), int | float):
+        case ast.Name(id=name) if isinstance(value := copy.body.bindings.get(name), int | float):
             return value
         case ast.Unary(op="not", operand=operand):
             return not amount(operand, copy, grades)

@@ -47,13 +47,13 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
             continue
         conditions: list[ast.Expr] = []
         for requirement in space.requirements:
-            if requirement.frame.text is copy.text:
+            if requirement.frame.body is copy.body:
                 reason = None if of_cost(requirement.condition) else _beyond(space, copy, requirement.condition)
                 if of_cost(requirement.condition) or reason is not None:
                     left.append(Left(requirement, reason))
                 else:
                     conditions.append(requirement.condition)
-        if copy.text.prune or any(quantity(node) for condition in conditions for node in condition.walk()):
+        if copy.body.prune or any(quantity(node) for condition in conditions for node in condition.walk()):
             formulas[path] = reached(space, copy, conditions)
         else:
             holds = all(amount(condition, copy, {}) for condition in conditions)

@@ -10,15 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from compiler.elaborate import Copy, Elaborated
-from compiler.elaborate.body import Elaborator
-from compiler.elaborate.core import flatten
-from compiler.elaborate.state import Fault, Silent, Text
-from compiler.elaborate.values import Function, Picked, Tensor
+from compiler.elaborate import BodyElaboration, Copy, Elaborated, elaborate_copy
+from compiler.elaborate.values import Bound, Function, Picked, Tensor, Unknown, Value, flatten, params_of
 from compiler.ir.graph import Block, Call, DecisionKind, Mix, Prim, SpaceGraph, Weigh
 from compiler.ir.undecided import Open, Var, settle, spread
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import element_name
 
 Found = dict[str, tuple[int, ...]]
 
@@ -68,26 +63,20 @@ class Matcher:
 
     def copy(self, copy: Copy, function: Function, like: Copy | None = None) -> Found:
         """Match a copy of the space with a definition, elaborated at the same shapes and numbers."""
-        elaborator = Elaborator()
         graph = copy.block.graph
-        inputs = tuple(Tensor(0, i, graph.node(i).shape, None) for i in graph.inputs)
+        inputs = [graph.node(index).shape for index in graph.inputs]
         wanted = {param.name for param in function.definition.params}
-        params: dict[str, object] = {
-            n: v for n, v in copy.block.params.items() if n in wanted and isinstance(v, int | float | bool)
+        params: dict[str, Value] = {
+            n: v for n, v in params_of(copy.block).items() if n in wanted and isinstance(v, int | float)
         }
         if like is not None:
-            params = {n: params.get(n, v) for n, v in like.block.params.items() if n in wanted}
+            params = {n: params.get(n, v) for n, v in params_of(like.block).items() if n in wanted}
         if len(inputs) != len(function.definition.inputs):
             raise Leaves(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
-        path = function.label or copy.path
-        try:
-            _, _, text = elaborator.elaborate_copy(function, path, inputs, params, False, function.definition.span)
-        except Fault as fault:
-            raise Leaves(copy.path, fault.diagnostic.message) from None
-        except Silent:
-            reason = elaborator.diagnostics[0].message if elaborator.diagnostics else "its definition has an error"
-            raise Leaves(copy.path, reason) from None
-        return Matcher(self.space, elaborator.copies, self.known).texts(copy.text, text)
+        found, diagnostics = elaborate_copy(function, function.label or copy.path, inputs, params)
+        if found is None:
+            raise Leaves(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
+        return Matcher(self.space, found.copies, self.known).texts(copy.body, found.body)
 
     def instance(self, block: Block, given: Block) -> Iterator[Found]:
         """What makes the copy, or the operation, that is applied here the one that is applied there."""
@@ -97,7 +86,7 @@ class Matcher:
             return
         path, like = block.copy, self.copies[given.copy]
         function = Function(like.definition, like.instance, like.path)
-        key = path, like.path, id(like.definition)
+        key = path, like.path, like.instance, str(like.definition.copy)
         yield from self.recalled(key, 4, lambda: self.copy(self.space.copies[path], function, like))
 
     def operation(self, block: Block, given: Block) -> Iterator[Found]:
@@ -135,10 +124,10 @@ class Matcher:
 
     # ------------------------------------------------------------ texts
 
-    def texts(self, mine: Text, theirs: Text) -> Found:
+    def texts(self, mine: BodyElaboration, theirs: BodyElaboration) -> Found:
         """Match all lines of two texts."""
         found: Found = {}
-        ours, lines = _lines(mine), _lines(theirs)
+        ours, lines = mine.tensor_lines(), theirs.tensor_lines()
         bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
         extra = [name for name in lines if name not in ours and name not in bundles]
         if extra:
@@ -168,7 +157,7 @@ class Matcher:
             pairs.append(_Line(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
         return self.lines(mine.graph, theirs.graph, pairs, found)
 
-    def numbers(self, mine: Text, theirs: Text) -> Found:
+    def numbers(self, mine: BodyElaboration, theirs: BodyElaboration) -> Found:
         """Decisions on numbers that lines are bound to."""
         found: Found = {}
         for table, other in ((mine.bindings, theirs.bindings), *_families(mine, theirs)):
@@ -183,7 +172,7 @@ class Matcher:
                     found[path] = (value.values.index(given),)
         return found
 
-    def may_lack(self, mine: Text, theirs: Text, name: str) -> bool:
+    def may_lack(self, mine: BodyElaboration, theirs: BodyElaboration, name: str) -> bool:
         """Whether a line may be missing: the family ends before it, or nothing reaches it."""
         if mine.prune:
             return True
@@ -222,10 +211,12 @@ class Matcher:
         mention = theirs.node(line.theirs).line not in (None, line.name)
         yield from compare(mine, line.mine, theirs, line.theirs, not mention)
 
-    def bundle(self, mine: Text, theirs: Text, picked: Picked, given: object, path: str) -> Found:
+    def bundle(
+        self, mine: BodyElaboration, theirs: BodyElaboration, picked: Picked, given: Bound | None, path: str
+    ) -> Found:
         """The decision of a pick that is a line of its own; its candidates then mean the tensors of that line."""
         candidates = [item.index for item in picked.items]
-        terms = [item.index for item in flatten(given) if isinstance(item, Tensor)]
+        terms = [item.index for item in _items(given) if isinstance(item, Tensor)]
         self.begin()
         for found in self.assign(mine.graph, candidates, theirs.graph, terms, True, True, {}, ()):
             taken = found[picked.decision]
@@ -405,7 +396,7 @@ def _is_plain(value: object) -> bool:
     return isinstance(value.values[0] if isinstance(value, Var) else value, int | float | str | Open)
 
 
-def _settlements(value: Var, given: object) -> list[Found]:
+def _settlements(value: Var[object], given: object) -> list[Found]:
     """The decisions that settle an undecided number to the given one, which may depend on some of them itself."""
     shared = given.decisions if isinstance(given, Var) else ()
     decisions, sizes = spread((value, given))
@@ -417,6 +408,11 @@ def _settlements(value: Var, given: object) -> list[Found]:
     return [{path: (item,) for path, item in free} for free, equal in ways.items() if equal]
 
 
+def _items(value: Bound | None) -> list[Value]:
+    """The elements of what a name is bound to."""
+    return [] if value is None or isinstance(value, Unknown) else flatten(value)
+
+
 def _merge(left: Found, right: Found) -> Found | None:
     """Two sets of decisions together, unless they disagree."""
     if any(left.get(path, items) != items for path, items in right.items()):
@@ -424,20 +420,13 @@ def _merge(left: Found, right: Found) -> Found | None:
     return {**left, **right}
 
 
-def _length(text: Text, family: str) -> int:
+def _length(text: BodyElaboration, family: str) -> int:
     return len(text.families[family].elements) if family in text.families else 0
 
 
-def _lines(text: Text) -> dict[str, int]:
-    """The node of every line that is a tensor; inputs are known by their position."""
-    found = dict(text.bindings)
-    for family in text.families.values():
-        found |= {element_name(family.name, index): value for index, value in family.elements.items()}
-    inputs = {param.name for param in text.definition.inputs} if not isinstance(text.definition, ast.MenuDef) else set()
-    return {name: value.index for name, value in found.items() if isinstance(value, Tensor) and name not in inputs}
-
-
-def _families(mine: Text, theirs: Text) -> list[tuple[Mapping[str, object], Mapping[str, object]]]:
+def _families(
+    mine: BodyElaboration, theirs: BodyElaboration
+) -> list[tuple[Mapping[str, object], Mapping[str, object]]]:
     pairs: list[tuple[Mapping[str, object], Mapping[str, object]]] = []
     for name, family in mine.families.items():
         other = theirs.families.get(name)

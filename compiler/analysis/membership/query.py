@@ -89,13 +89,13 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
     try:
         for phase in phases[:-1]:
             for path, copy in phase.network.copies.items():
-                if copy.live and not copy.text.root:
+                if copy.live and not copy.body.root:
                     function = _definition(architecture.instance, path)
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
         again = _at_arguments_of(last, architecture)
-        decisions |= Matcher(last, again.copies).texts(last.root.text, again.root.text)
+        decisions |= Matcher(last, again.copies).texts(last.root.body, again.root.body)
         _heed(last, again, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
@@ -116,19 +116,19 @@ def _heed(space: Elaborated, architecture: Elaborated, decisions: Found) -> None
         return
     for requirement in (item.requirement for item in left):
         if shortfall(requirement, architecture):
-            raise Leaves(requirement.frame.text.copy, f"it does not meet `{requirement.condition.span.text}`")
+            raise Leaves(requirement.frame.body.copy, f"it does not meet `{requirement.condition.span.text}`")
     # Each instance of a cell states its requirements again; the first was counted with.
-    first = [r for r in space.requirements if r.frame.text is space.copies[r.frame.text.copy].text]
+    first = [r for r in space.requirements if r.frame.body is space.copies[r.frame.body.copy].body]
     heeded = [r for r in first if not any(r is item.requirement for item in left)]
     if heeded and way_of(circuit, decisions) is None:
         conditions = " and ".join(requirement.condition.span.text for requirement in heeded)
-        raise Leaves(heeded[0].frame.text.copy, f"it does not meet `{conditions}`")
+        raise Leaves(heeded[0].frame.body.copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
     for phase in phases[:-1]:
         for path, copy in phase.network.copies.items():
-            if copy.live and not copy.text.root and _definition(architecture.instance, path) is None:
+            if copy.live and not copy.body.root and _definition(architecture.instance, path) is None:
                 return Membership(False, {}, path, f"the architecture defines no '{path}'")
     return None
 
@@ -149,7 +149,7 @@ def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
     function = Function(own.root.definition, own.root.instance)
-    again, diagnostics = elaborate(architecture.instance, function, args)
+    again, diagnostics = elaborate(function, args)
     if again is None:
         raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
     return again

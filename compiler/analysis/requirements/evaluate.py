@@ -45,7 +45,7 @@ class Asked:
 
 def asked(node: ast.Node, requirement: Requirement) -> Asked | None:
     """The quantity that a part of a condition names, if it does."""
-    total = read_total(node, requirement.frame.text)
+    total = read_total(node, requirement.frame.body)
     return None if total is None else Asked(total, requirement.network)
 
 
@@ -270,7 +270,7 @@ def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Am
         case ast.Number():
             return node.value
         case ast.Name(id=name):
-            bound = requirement.frame.text.bindings.get(name)
+            bound = requirement.frame.body.bindings.get(name)
             return bound if isinstance(bound, int | float) else None
         case ast.Unary(op=op, operand=operand):
             inner = value(operand, requirement, amount)

@@ -165,7 +165,7 @@ class _Lowering:
                 return any(self.factors(term.weight) for total in sums for term in total.terms)
         return self.mask(node) is not None
 
-    def mask(self, node: Node) -> Var | None:
+    def mask(self, node: Node) -> Var[int] | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
             spec = spec_of(node.payload)
