@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from compiler.ir.undecided import Open, Var
@@ -54,7 +53,7 @@ class Applications:
             case Menu():
                 where = slot(function, application.inputs, frame)
                 settled = self.choices.settle_menu(function, where, frame)
-                return self.apply(replace(application, function=settled), site.at(where))
+                return self.apply(application.of(settled), site.at(where))
             case Var():
                 return self._undecided(function, application, site)
             case Function():
@@ -91,7 +90,7 @@ class Applications:
             if isinstance(chosen, Tensor):
                 return chosen
             inner = site.at(f"{where}.{callable_name(chosen)}")
-            return self.apply(replace(application, function=chosen), inner)
+            return self.apply(application.of(chosen), inner)
 
         return self.mixtures.expand([function], build, site.at(where))
 

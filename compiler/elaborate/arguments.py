@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from compiler.ir.undecided import Var
 from hdas_dsl.check.checker import name_span
@@ -32,14 +33,17 @@ from .values import (
 )
 
 
-@dataclass(frozen=True)
-class Application:
+class Application(NamedTuple):
     """Something applicable, the tensors that it is applied to, and its parameters by position and by name."""
 
     function: Value
     inputs: tuple[Value, ...]
     positional: tuple[Value, ...] = ()
-    named: Mapping[str, Value] = field(default_factory=dict)
+    named: Mapping[str, Value] = MappingProxyType({})
+
+    def of(self, function: Value) -> Application:
+        """The same application, of another function."""
+        return Application(function, self.inputs, self.positional, self.named)
 
 
 class Arguments:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hdas_dsl.files import Instance
 from hdas_dsl.text.source import Span
@@ -14,8 +13,7 @@ from .trace import Element, Position, Reading, Turns
 from .values import Mention, Value
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where in a body an expression is read.
 
     ``name`` is the dotted place that nodes and decisions are named after (``n2``, ``s3.mix``); ``relaxed`` is set where
@@ -75,7 +73,7 @@ class Frame:
     def variant(self, relaxed: bool) -> Frame:
         """The same place as it is in the relaxed, or in the discrete, network; what is read leaves no record."""
         position = Position(self.position.reading.unrecorded(), self.position.each)
-        return replace(self, position=position, relaxed=relaxed)
+        return Frame(self.body, position, self.name, relaxed)
 
     def mention(self, node: ast.Node) -> Mention:
         """The mention of a menu, or an inline choice, that stands here."""
@@ -87,8 +85,7 @@ class Frame:
         return f"'{self.body.copy}.{self.name}': " if self.body.copy else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """Where something is made: the frame, the name it is to get (None: one after its kind), and the span of errors."""
 
     frame: Frame

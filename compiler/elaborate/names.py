@@ -164,7 +164,9 @@ class Names:
 
 def _mentioned(value: Value, node: ast.Expr, frame: Frame) -> Value:
     """A menu remembers who mentions it: the decision will be made, and written, there."""
-    return replace(value, mention=frame.mention(node)) if isinstance(value, Menu) else value
+    if isinstance(value, Menu):
+        return Menu(value.definition, value.instance, value.args, frame.mention(node))
+    return value
 
 
 def _siblings(function: Function) -> tuple[ast.GraphDef, ...]:

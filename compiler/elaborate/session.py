@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
 from compiler.ir.graph import Decision
@@ -18,8 +17,6 @@ from .values import Function, Tensor
 
 DEPTH = 200
 """How deep bodies, operations and menus may be nested in each other."""
-
-ENDLESS = "definitions are nested in each other without an end"
 
 STEPS = 2_000_000
 """How many expressions and elements elaboration reads before it gives up; published spaces need ten thousand."""
@@ -46,23 +43,56 @@ class Budget:
             hint = "its sizes, or its choices inside choices, multiply"
             raise Fault(Code.LARGE, span, "this network is too large", hint)
 
-    @contextmanager
-    def nested(self, span: Span) -> Iterator[None]:
+    def nested(self, span: Span) -> _Nested:
         """Go one definition deeper, and refuse a recursion without an end before Python does.
 
         Raises:
             Fault: definitions are nested deeper than `DEPTH`.
         """
-        self.depth += 1
-        hint = "a recursion needs an end, such as the guard `if d > 0`"
-        try:
-            if self.depth > DEPTH:
-                raise Fault(Code.DEPTH, span, ENDLESS, hint)
-            yield
-        except RecursionError:
-            raise Fault(Code.DEPTH, span, ENDLESS, hint) from None
-        finally:
-            self.depth -= 1
+        return _Nested(self, span)
+
+
+# Plain classes: both are entered for every application, where those of `contextlib` would take a twentieth of the time.
+class _Nested:
+    """The context of a definition inside another."""
+
+    __slots__ = ("budget", "span")
+
+    def __init__(self, budget: Budget, span: Span) -> None:
+        self.budget = budget
+        self.span = span
+
+    def __enter__(self) -> None:
+        if self.budget.depth >= DEPTH:
+            raise _endless(self.span)
+        self.budget.depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.budget.depth -= 1
+        if kind is RecursionError:
+            raise _endless(self.span) from None
+
+
+def _endless(span: Span) -> Fault:
+    hint = "a recursion needs an end, such as the guard `if d > 0`"
+    return Fault(Code.DEPTH, span, "definitions are nested in each other without an end", hint)
+
+
+class _Part:
+    """The context of a part of the formula."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[list[Factor]]) -> None:
+        self.parts = parts
+
+    def __enter__(self) -> list[Factor]:
+        here: list[Factor] = []
+        self.parts.append(here)
+        return here
+
+    def __exit__(self, *_: object) -> None:
+        self.parts.pop()
 
 
 class FormulaWriter:
@@ -80,15 +110,9 @@ class FormulaWriter:
         """Forget all factors."""
         self._parts = [[]]
 
-    @contextmanager
-    def part(self) -> Iterator[list[Factor]]:
-        """Collect the factors of a part by themselves."""
-        here: list[Factor] = []
-        self._parts.append(here)
-        try:
-            yield here
-        finally:
-            self._parts.pop()
+    def part(self) -> _Part:
+        """Collect the factors of a part by themselves: those that are added while the context lasts."""
+        return _Part(self._parts)
 
     def add_factors(self, *factors: Factor) -> None:
         """Add factors to the innermost open part."""

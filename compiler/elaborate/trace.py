@@ -16,9 +16,8 @@ know what values are: ``V`` is `compiler.elaborate.values.Value`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
@@ -44,7 +43,13 @@ class NodeIndex:
     @cached_property
     def nodes(self) -> tuple[ast.Node, ...]:
         """All nodes of the definition, by number."""
-        return tuple(self.definition.walk())
+        found: list[ast.Node] = []
+        pending: list[ast.Node] = [self.definition]
+        while pending:
+            node = pending.pop()
+            found.append(node)
+            pending += reversed(tuple(node.children()))
+        return tuple(found)
 
     @cached_property
     def _numbers(self) -> dict[int, int]:
@@ -147,8 +152,7 @@ class Reading(Generic[V]):
             yield Occurrence(self.index.nodes[number], number, self.name, turns, value, choice)
 
 
-@dataclass(frozen=True, slots=True)
-class Position(Generic[V]):
+class Position(NamedTuple, Generic[V]):
     """Where an expression is read: in which passage, and in which turn of each enclosing `each`."""
 
     reading: Reading[V]
@@ -171,24 +175,21 @@ class Position(Generic[V]):
         return self.reading.choice(node, self.each)
 
 
-@dataclass(frozen=True, slots=True)
-class Option(Generic[V]):
+class Option(NamedTuple, Generic[V]):
     """An item of a decision as text: what derivation writes when the item wins, and where it was read."""
 
     expr: ast.Expr
     position: Position[V]
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceRecord(Generic[V]):
+class ChoiceRecord(NamedTuple, Generic[V]):
     """What a choice became: the path of its decision and what each item says; no path where one item was left."""
 
     path: str | None
     options: tuple[Option[V], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence(Generic[V]):
+class Occurrence(NamedTuple, Generic[V]):
     """An occurrence of an expression: its node and number, the line or element, the turns, and what it became."""
 
     node: ast.Node
