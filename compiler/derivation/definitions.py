@@ -16,6 +16,7 @@ from hdas_dsl.tree.words import ELEMENT
 from .literals import literal
 from .names import is_element, local_names
 from .presence import Presence
+from .recorded import Recorded
 from .references import References
 from .residual import Residual
 
@@ -146,7 +147,8 @@ class Definitions:
                 return None
             return self.references.title_of(name, reading.instance)
 
-        return Residual(self.presence, body, wheres, rename, lambda value: literal(value, self.references))
+        recorded = Recorded(self.presence, body, wheres)
+        return Residual(recorded, rename, lambda value: literal(value, self.references))
 
 
 def _shaped(param: ast.Param, shape: Shape) -> ast.Param:

@@ -103,7 +103,7 @@ class Picks:
         if len(values) == 1:
             return [Candidate(values[0], tuple(factors), Option(expr, frame.position))]
         formula.add_factors(*factors)
-        return [Candidate(value, (), Option(_name_of(value, expr), frame.position)) for value in values]
+        return [Candidate(value, (), Option(expr, frame.position, i)) for i, value in enumerate(values)]
 
     def _menu_of(self, tensor: Tensor, graph: SpaceGraph) -> str | None:
         """The decision of a candidate that is a menu's."""
@@ -124,12 +124,6 @@ def _tensors(candidates: Sequence[Candidate]) -> list[Tensor]:
             raise Fault(Code.KIND, candidate.option.expr.span, message)
         found.append(candidate.value)
     return found
-
-
-def _name_of(value: Value, expr: ast.Expr) -> ast.Name:
-    """An element of a bundle by its name."""
-    name = value.name if isinstance(value, Tensor) and value.name else "?"
-    return ast.Name(name, span=expr.span)
 
 
 def _source(tensor: Tensor, graph: SpaceGraph) -> str | None:

@@ -176,10 +176,14 @@ class Position(NamedTuple, Generic[V]):
 
 
 class Option(NamedTuple, Generic[V]):
-    """An item of a decision as text: what derivation writes when the item wins, and where it was read."""
+    """An item of a decision as text: what derivation writes when the item wins, and where it was read.
+
+    ``element`` is the position of the item in the bundle that the expression is, where it is one.
+    """
 
     expr: ast.Expr
     position: Position[V]
+    element: int | None = None
 
 
 class ChoiceRecord(NamedTuple, Generic[V]):
