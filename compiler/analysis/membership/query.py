@@ -17,7 +17,8 @@ from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .line_matching import Found, Leaves, Matcher
+from .found import Found, Leaves
+from .line_matching import Matcher
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
                     if function is not None:
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
         again = _at_arguments_of(last, architecture)
-        decisions |= Matcher(last, again.copies).texts(last.root.body, again.root.body)
+        decisions |= Matcher(last, again.copies).bodies(last.root.body, again.root.body)
         _heed(last, again, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
