@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from compiler.backend.passes import FLATTEN, Target
-from compiler.backend.passes.target import read_bytes
+from compiler.commands.values import read_bytes
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import read_override
+from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.searcher.relaxations.base import Supernet
 

@@ -20,7 +20,9 @@ from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, Length
 from compiler.program.request import Request
-from compiler.runs.run import RunConfig, search_file
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search
+from compiler.runs.search import search
 
 DEPTH_WEIGHTS = (0, 1, 10)
 CELLS_WEIGHTS = (0, 0.1, 0.4, 4)
@@ -67,7 +69,7 @@ def searched(text: str) -> tuple[Elaborated, Decisions]:
         path = Path(folder) / "small.hsp"
         path.write_text(text)
         request = Request(path)
-        report = search_file(request, RunConfig(Path(folder) / "run", device="cpu", quiet=True))
+        report = search(plan_search(request, RunConfig(Path(folder) / "run", device="cpu", quiet=True)))
         program = request.compile()
     alphas = {path: alpha.tolist() for path, alpha in report.outcomes[""].alphas.items()}
     return program.network, strongest(program.network.decisions, alphas, program.settings.derive.by)

@@ -20,10 +20,13 @@ import torch
 
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
-from compiler.program.compile_file import read_override
+from compiler.program.overrides import read_override
 from compiler.program.request import Request
-from compiler.runs.run import RunConfig, search_file, train_file
-from compiler.searcher.settings.sections import By
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search, plan_training
+from compiler.runs.search import search
+from compiler.runs.train import train
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module
 
@@ -32,7 +35,7 @@ def found(name: str, folder: Path, changes: Sequence[str]) -> Path:
     """The derived file of a shipped space."""
     request = Request(LIBRARY / name, tuple(map(read_override, changes)))
     config = RunConfig(folder / name, device="cpu", quiet=True)
-    return search_file(request, config, say=lambda _: None).derived
+    return search(plan_search(request, config), say=lambda _: None).derived
 
 
 def drawn(seed: int, folder: Path) -> Path:
@@ -53,7 +56,7 @@ def accuracies(path: Path, folder: Path, seeds: int, changes: Sequence[str]) -> 
     for seed in range(seeds):
         request = Request(path, tuple(map(read_override, [f"seed={seed}", *changes])))
         out = folder / f"train-{path.parent.name}-{path.stem}-{seed}"
-        result.append(train_file(request, RunConfig(out, device="cpu", quiet=True)).accuracy)
+        result.append(train(plan_training(request, RunConfig(out, device="cpu", quiet=True))).accuracy)
     return result
 
 

@@ -26,12 +26,14 @@ from compiler.backend.passes import OPTIMISATIONS, STRUCTURAL
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
-from compiler.program.compile_file import compile_file, plain, read_override
-from compiler.searcher.engine.bilevel import descend
+from compiler.program.compile_file import compile_file
+from compiler.program.overrides import read_override
+from compiler.searcher.engine.bilevel import Optimized, descend
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.relaxations.base import Network
-from compiler.searcher.settings.sections import SearchSettings, override
+from compiler.searcher.settings.reader import override
+from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.files import Entity, Loader
 from hdas_dsl.tree.printer import print_module
 
@@ -75,7 +77,7 @@ def step_of(forward: Callable[[], Tensor], weights: list[nn.Parameter], labels: 
     def step() -> None:
         logits = forward()
         loss = cross_entropy(logits.flatten(2).mean(2) if logits.dim() > 2 else logits, labels)
-        descend(loss, weights, optimizer, clip=5.0)
+        descend(loss, Optimized(weights, optimizer, clip=5.0))
 
     return step
 
@@ -153,7 +155,7 @@ def main(arguments: list[str]) -> int:
     if program is None:
         print("\n".join(item.render() for item in diagnostics), file=sys.stderr)
         return 1
-    settings = override(SearchSettings(), "relax", plain(read_override(f"relax={given.relax}").value))
+    settings = override(SearchSettings(), ("relax", read_override(f"relax={given.relax}").setting()))
     torch.manual_seed(0)
     supernet = relaxed(program.network, settings)
     if not isinstance(supernet, OnePath):

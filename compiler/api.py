@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.program.compile_file import Override, compile_file, read_override
+from compiler.program.compile_file import compile_file
+from compiler.program.overrides import override_of
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.diff.differ import Diff
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.runs.run import SearchReport
+    from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.relaxations.base import Network, Relaxed
 
@@ -84,10 +85,14 @@ def search(
     Returns:
         Where the derived file is, its text, and the outcome of each phase.
     """
-    from compiler.runs.run import RunConfig, search_file
+    from compiler.runs.config import RunConfig
+    from compiler.runs.plan import plan_search
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    return search_file(_request(path, settings, None, plugins), config, say=lambda _: None)
+    plan = plan_search(_request(path, settings, None, plugins), config)
+    from compiler.runs.search import search
+
+    return search(plan, say=lambda _: None)
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
@@ -115,11 +120,14 @@ def train(
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
-    from compiler.runs.run import RunConfig, train_file
+    from compiler.runs.config import RunConfig
+    from compiler.runs.plan import plan_training
 
-    return train_file(
-        _request(path, settings, None, plugins), RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    )
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    plan = plan_training(_request(path, settings, None, plugins), config)
+    from compiler.runs.train import train
+
+    return train(plan)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
@@ -210,14 +218,8 @@ def _request(
 ) -> Request:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
-    overrides = tuple(_override(name, value) for name, value in settings.items())
+    overrides = tuple(override_of(name, value) for name, value in settings.items())
     return Request(Path(path), overrides, network, plugins=tuple(map(str, plugins)))
-
-
-def _override(name: str, value: object) -> Override:
-    """A Python value as a setting; double underscores stand for dots (``weights__lr=0.1``)."""
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else str(value)
-    return read_override(f"{name.replace('__', '.')}={text}")
 
 
 __all__ = [

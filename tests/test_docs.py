@@ -8,8 +8,10 @@ from pkgutil import resolve_name
 
 import pytest
 
-from compiler.commands.compile import compile_main, diff_main
-from compiler.program.compile_file import compile_file, plain
+from compiler.commands.compile import compile_main
+from compiler.commands.diff import diff_main
+from compiler.program.compile_file import compile_file
+from compiler.program.setting_values import plain
 from compiler.reports.facts import cardinality
 from hdas_dsl.format import format_text
 from hdas_dsl.parse.parser import parse_expression

@@ -1,27 +1,75 @@
-"""What the commands have in common: how they read their line, show what is wrong, and exit.
+"""The door of every command: from words to an exit code, with everything that may go wrong on the way.
 
-Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted.
+Exit codes: 0 fine; 1 the file is wrong; 2 the command line is wrong; 3 a run failed; 130 interrupted; 141 nobody reads
+the output any more. Each exception of the package has its own (`HdasError.exit_code`).
 """
 
 from __future__ import annotations
 
-import argparse
+import gc
+import os
+import shlex
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.text.diagnostics import Diagnostic, HspError
+from hdas_dsl.text.errors import HdasError
 
-OK, WRONG_FILE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+if TYPE_CHECKING:
+    from .command import Command
+
+OK, DIFFERENT, WRONG_FILE, WRONG_USAGE, FAILED = 0, 1, 1, 2, 3
+INTERRUPTED, UNREAD = 130, 141
+"""As a shell reports a process that SIGINT or SIGPIPE ends."""
+
+WRONG_PATHS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""Errors of the operating system that say that a path on the command line is wrong; others fail a run."""
 
 
-class Parser(argparse.ArgumentParser):
-    """A command line; what is wrong with it is said in a line after the usage."""
+def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Command]) -> int:
+    """Run the command that the words ask for; whatever happens, the user gets a sentence and the shell a code.
 
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(WRONG_USAGE)
+    Args:
+        program: how messages call it.
+        words: the command line.
+        choose: from the words to a command.
+    """
+    wrong_file = WRONG_FILE
+    try:
+        try:
+            command = choose(words)
+            wrong_file = command.wrong_file
+            if command.collects_garbage:
+                gc.enable()
+            return command.run()
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:  # argparse ends so, after help or a complaint of its own
+        return end.code if isinstance(end.code, int) else OK
+    except BrokenPipeError:
+        return _unread()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except HspError as error:
+        _trace(words)
+        show(error.diagnostics)
+        return wrong_file
+    except HdasError as error:
+        _trace(words)
+        again = shlex.join([program, *words, error.retry_with])
+        say(program, f"{error}{f'; get it with: {again}' if error.retry_with else ''}")
+        return error.exit_code
+    except OSError as error:
+        _trace(words)
+        say(program, f"'{error.filename}': {error.strerror}" if error.filename else error.strerror or str(error))
+        return WRONG_USAGE if isinstance(error, WRONG_PATHS) else FAILED
+    except Exception as error:
+        _trace(words)
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        say(program, f"an error of this program, not of your input ({what}); --debug shows where it happened")
+        return FAILED
 
 
 def show(diagnostics: Sequence[Diagnostic]) -> None:
@@ -33,7 +81,25 @@ def show(diagnostics: Sequence[Diagnostic]) -> None:
         print(f"{errors} errors", file=sys.stderr)
 
 
-def trouble(program: str, message: str, code: int) -> int:
-    """Say what went wrong on standard error; the exit code."""
+def say(program: str, message: str) -> None:
+    """A sentence on standard error."""
     print(f"{program}: {message}", file=sys.stderr)
-    return code
+
+
+def _trace(words: Sequence[str]) -> None:
+    """The traceback of the error being handled, where the words ask for it."""
+    if "--debug" in words:
+        traceback.print_exc()
+
+
+def _unread() -> int:
+    """End quietly when the reader of the output is gone: what is still buffered must not be written at exit either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return UNREAD
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be read, without its name."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,118 +1,80 @@
-"""`hdas-measure`: a table of the latencies of a space's operations on this machine."""
+"""`hdas measure FILE`, or `hdas-measure FILE`: a table of the latencies of a space's operations on this machine."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from hdas_dsl.text.diagnostics import HspError
+from compiler.util.errors import UsageError
 
-from .console import INTERRUPTED, OK, WRONG_FILE, WRONG_USAGE, Parser, show, trouble
+from .command import Command
+from .console import OK
+from .groups import Source, network_option
+from .option import flag, group, option
+from .program import run_program
+from .values import at_least
 
 if TYPE_CHECKING:
     from compiler.analysis.costs.latency_table import Table
     from compiler.elaborate import Elaborated
     from compiler.program.compile_file import Program
+    from compiler.runs.measure_latency import Conditions
 
 SLOWEST = 5
 """How many of the slowest operations are shown."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of `hdas-measure`."""
-    made = Parser(
-        prog="hdas-measure",
-        description="Measure how long each operation of a space takes on this machine's CPU, in inference.",
-        allow_abbrev=False,
+@dataclass(frozen=True, kw_only=True)
+class Measure(Command):
+    """Measure how long each operation of a space takes on this machine's CPU, in inference."""
+
+    name: ClassVar[str] = "measure"
+    summary: ClassVar[str] = "a table of the latencies of a space's operations here"
+    collects_garbage: ClassVar[bool] = True
+
+    source: Source = group(Source)
+    out: Path | None = option(
+        "-o", "--out", "TABLE", "a .csv file; rows that it has are kept", read=Path, otherwise="none is written"
     )
-    made.add_argument("file", metavar="FILE", help="a .hsp file, or - for standard input")
-    made.add_argument("-o", "--out", metavar="TABLE", type=Path, help="a .csv file; rows that it has are kept")
-    made.add_argument("--force", action="store_true", help="measure everything anew")
-    made.add_argument("--network", metavar="NAME", help="which network, where the file has several")
-    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the network")
-    made.add_argument(
-        "--allow-plugin", action="append", default=[], metavar="MODULE|FILE", help="a module of your own operations"
-    )
-    made.add_argument("--batch", type=int, default=1, metavar="N", help="how many images at once (1)")
-    made.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (1)")
-    made.add_argument("--rounds", type=int, default=51, metavar="N", help="turns of each operation (51)")
-    return made
+    force: bool = flag("--force", "measure everything anew")
+    network: str | None = network_option()
+    batch: int = option("--batch", "N", "how many images at once", read=at_least(1), default=1)
+    threads: int = option("--threads", "N", "threads of torch", read=at_least(1), default=1)
+    rounds: int = option("--rounds", "N", "turns of each operation", read=at_least(1), default=51)
 
+    def run(self) -> int:
+        """Measure what the table lacks, write it, and print the range of each network by it."""
+        program = self.source.request(network=self.network).compile()
+        known = self._known()
+        from compiler.runs.measure_latency import Conditions
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`hdas-measure`."""
-    args = parser().parse_args(argv)
-    from compiler.analysis.costs.latency_table import BadTable
-    from compiler.analysis.costs.prices import Undefined
-    from compiler.util.errors import LoweringError, UsageError
+        how = Conditions(self.batch, self.threads, self.rounds)
+        spaces = networks(program)
+        measured = _measured(spaces, how, known)
+        kept = known.milliseconds if known is not None else {}
+        from compiler.analysis.costs.latency_table import Table
 
-    try:
-        return _measure(args)
-    except HspError as error:
-        show(error.diagnostics)
-        return WRONG_FILE
-    except LoweringError as error:
-        return trouble("hdas-measure", str(error), WRONG_FILE)
-    except (UsageError, Undefined, BadTable) as error:
-        return trouble("hdas-measure", str(error), WRONG_USAGE)
-    except OSError as error:
-        return trouble("hdas-measure", f"'{error.filename}' cannot be written: {error.strerror}", WRONG_USAGE)
-    except KeyboardInterrupt:
-        return trouble("hdas-measure", "interrupted", INTERRUPTED)
+        table = Table(str(self.out or "measured"), {**kept, **measured.milliseconds}, measured.facts)
+        if self.out is not None:
+            table.write(self.out)
+        _print_table(table, len(measured.milliseconds), len(kept))
+        _print_networks(spaces, table, how)
+        return OK
 
+    def _known(self) -> Table | None:
+        """The table that is there already, measured in the same way."""
+        from compiler.analysis.costs.latency_table import read_table
 
-def _measure(args: argparse.Namespace) -> int:
-    from compiler.analysis.costs.cost_polynomial import Costing
-    from compiler.analysis.costs.elimination import Variables, range_of
-    from compiler.analysis.costs.latency_table import Table, read_table
-    from compiler.analysis.costs.prices import Latency
-    from compiler.program.compile_file import read_override
-    from compiler.program.request import Request
-    from compiler.runs.measure_latency import Conditions, calibration, measure, measure_whole, operations
-    from compiler.util.errors import UsageError
-
-    for name in ("batch", "threads", "rounds"):
-        if getattr(args, name) < 1:
-            raise UsageError(f"--{name} {getattr(args, name)}: it is at least 1")
-    text = sys.stdin.read() if args.file == "-" else None
-    path = Path("<stdin>" if args.file == "-" else args.file)
-    if text is None and not path.is_file():
-        raise UsageError(f"there is no file '{path}'")
-    program = Request(
-        path, tuple(map(read_override, args.set)), args.network, text, plugins=tuple(args.allow_plugin)
-    ).compile()
-    spaces = networks(program)
-    wanted = operations(spaces)
-    how = Conditions(args.batch, args.threads, args.rounds)
-    known = read_table(args.out, str(args.out)) if args.out and args.out.is_file() and not args.force else None
-    if known is not None:
-        for fact in ("batch", "threads"):
-            if known.facts.get(fact) != how.facts[fact]:
+        if self.out is None or not self.out.is_file() or self.force:
+            return None
+        known = read_table(self.out, str(self.out))
+        for fact, wanted in (("batch", self.batch), ("threads", self.threads)):
+            if known.facts.get(fact) != str(wanted):
                 there = known.facts.get(fact, "unknown")
-                raise UsageError(f"'{args.out}' was measured with {fact} = {there}: --force measures everything anew")
-        wanted = {signature: found for signature, found in wanted.items() if signature not in known.milliseconds}
-    measured = measure(wanted, how)
-    searched = [space for space in spaces if space.is_space]
-    if known is not None:
-        measured = measured.scaled(float(known.facts.get("scale", 1)))
-    elif searched:
-        measured = measured.scaled(calibration(searched[0], measured, how))
-    kept = known.milliseconds if known is not None else {}
-    table = Table(str(args.out or "measured"), {**kept, **measured.milliseconds}, measured.facts)
-    if args.out is not None:
-        table.write(args.out)
-    _tell(table, len(measured.milliseconds), len(kept))
-    for space in spaces:
-        span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
-        low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
-        if space.is_space:
-            print(f"{space.name}: {low} to {high} by the table")
-        else:
-            print(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
-    return OK
+                raise UsageError(f"'{self.out}' was measured with {fact} = {there}: --force measures everything anew")
+        return known
 
 
 def networks(program: Program) -> list[Elaborated]:
@@ -124,10 +86,44 @@ def networks(program: Program) -> list[Elaborated]:
     return spaces
 
 
-def _tell(table: Table, measured: int, kept: int) -> None:
+def _measured(spaces: Sequence[Elaborated], how: Conditions, known: Table | None) -> Table:
+    """The operations that no table knows yet, at the scale of the table that there is."""
+    from compiler.runs.measure_latency import calibration, measure, operations
+
+    wanted = operations(spaces)
+    if known is not None:
+        wanted = {signature: found for signature, found in wanted.items() if signature not in known.milliseconds}
+        return measure(wanted, how).scaled(float(known.facts.get("scale", 1)))
+    measured = measure(wanted, how)
+    searched = [space for space in spaces if space.is_space]
+    return measured.scaled(calibration(searched[0], measured, how)) if searched else measured
+
+
+def _print_table(table: Table, measured: int, kept: int) -> None:
     """What was measured, and the slowest operations."""
     facts = ", ".join(f"{name} {value}" for name, value in table.facts.items())
     before = f", {kept} kept" if kept else ""
     print(f"{table.name}: {measured} operations measured{before} ({facts})")
     for signature, value in sorted(table.milliseconds.items(), key=lambda row: (-row[1], row[0]))[:SLOWEST]:
         print(f"  {value:10.4f} ms  {signature}")
+
+
+def _print_networks(spaces: Sequence[Elaborated], table: Table, how: Conditions) -> None:
+    """What each network takes by the table, and as a whole where it is an architecture."""
+    from compiler.analysis.costs.cost_polynomial import Costing
+    from compiler.analysis.costs.elimination import Variables, range_of
+    from compiler.analysis.costs.prices import Latency
+    from compiler.runs.measure_latency import measure_whole
+
+    for space in spaces:
+        span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
+        low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
+        if space.is_space:
+            print(f"{space.name}: {low} to {high} by the table")
+        else:
+            print(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """`hdas-measure`."""
+    return run_program("hdas-measure", Measure, words)

@@ -18,7 +18,7 @@ import numpy as np
 from compiler.elaborate import Copy, Elaborated
 from compiler.ir.graph import Block, Call, Decision, DecisionKind, Input, Mix, Node, Prim, Weigh
 from compiler.ir.undecided import Var
-from compiler.searcher.settings.sections import BestPath, By, Derivation
+from compiler.searcher.settings.derivation import BestPath, By, Derivation
 
 from .strongest import Decisions, strongest
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from compiler.elaborate.interpreter import addends
-from compiler.elaborate.numbers import BINARY, tidy
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
+from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.tree import ast
 
 from .bundles import Bundles

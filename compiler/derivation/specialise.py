@@ -13,8 +13,13 @@ from . import derive_module
 from .strongest import Decisions
 
 
-def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
+def derived(space: Elaborated, chosen: Decisions, at: Elaborated | None = None) -> Elaborated:
     """The network that decisions select.
+
+    Args:
+        space: what is chosen in.
+        chosen: the items of every decision.
+        at: the same network at the arguments that the result is to have; by default those of the space.
 
     Raises:
         HspError: there is none.
@@ -25,7 +30,11 @@ def derived(space: Elaborated, chosen: Decisions) -> Elaborated:
     assert instance is not None, "a derived module parses (law 2)"
     definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
     assert isinstance(definition, ast.GraphDef)
-    found, diagnostics = elaborate(Function(definition, instance))
+    # An operation among the arguments names definitions of the space, which still choose: the derived text has its own.
+    inputs = {param.name for param in definition.inputs}
+    given = {} if at is None else at.given
+    args = {name: value for name, value in given.items() if name in inputs or isinstance(value, int | float)}
+    found, diagnostics = elaborate(Function(definition, instance), args)
     if found is None:
         raise HspError(diagnostics)
     return found

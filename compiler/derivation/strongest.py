@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 Decisions: TypeAlias = "dict[str, tuple[int, ...]]"
 """The chosen item indices of each decision, in source order."""

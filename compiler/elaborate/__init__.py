@@ -1,9 +1,9 @@
 """Elaboration: a program of the language becomes a space graph, with its decisions and how many there are."""
 
 from .body_elaboration import BodyElaboration, Copy
-from .elaborated import Elaborated, Requirement
 from .entry import CopyAlone, NetworkCall, elaborate, elaborate_copy, is_network, read_network_call
 from .frame import Frame
+from .space import Elaborated, Origin, Requirement
 
 __all__ = [
     "BodyElaboration",
@@ -12,6 +12,7 @@ __all__ = [
     "Elaborated",
     "Frame",
     "NetworkCall",
+    "Origin",
     "Requirement",
     "elaborate",
     "elaborate_copy",

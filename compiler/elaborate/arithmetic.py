@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 
+from compiler.ir.numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from compiler.ir.undecided import Open, Var, lift
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -14,7 +15,6 @@ from hdas_dsl.tree.words import NUMERIC
 from .choices import Choices
 from .errors import Fault
 from .frame import Evaluate, Frame
-from .numbers import BINARY, COMPARISONS, COMPUTE, reason, tidy
 from .session import Session
 from .values import Bundle, Menu, Number, NumberValue, Value, callable_name, flatten, is_undecided_number, kind, shown
 

@@ -14,13 +14,13 @@ from hdas_dsl.tree.words import element_name, element_of
 from .arithmetic import Arithmetic
 from .body_elaboration import BodyElaboration, Family
 from .choices import Choices
-from .elaborated import Requirement
 from .errors import Fault, Silent
 from .families import FamilySizes
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
-from .preferences import check_condition, read_preference
+from .quantities import read_preference
 from .session import Session
+from .space import Origin, Requirement
 from .tensors import TensorExpressions
 from .trace import Element
 from .values import UNKNOWN, Bound, Bundle, Tensor, Unknown, Value, flatten, kind
@@ -90,8 +90,10 @@ class Bodies:
             case ast.Aux():
                 self._aux_line(line, body)
             case ast.Require():
-                check_condition(line.condition, body)
-                self.requirements.append(Requirement(line.condition, Frame.unrecorded(body)))
+                requirement = Requirement.read(line, body, Origin.OPERATION if body.is_operation else Origin.BODY)
+                # Another instance of the same copy mostly says the same again.
+                if requirement not in self.requirements:
+                    self.requirements.append(requirement)
             case ast.Preference():
                 body.preferences.append(read_preference(line, body, self.session.decisions, self._plain))
             case ast.Prune() | ast.Comment():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Decide, Product
 from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.numbers import tidy
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -17,7 +18,6 @@ from .body_elaboration import BodyElaboration
 from .errors import Fault
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
-from .numbers import tidy
 from .session import Session
 from .trace import ChoiceRecord, Option, Reading
 from .values import Bundle, Compose, Mention, Menu, Partial, Tensor, Value, callable_name, kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.ir.graph import Shape, SpaceGraph
@@ -12,13 +12,13 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
-from .elaborated import Elaborated
 from .errors import Fault, Silent
 from .frame import Site
 from .interpreter import Interpreter
 from .names import module_frame
 from .network import NetworkElaborator
 from .session import Session
+from .space import Elaborated
 from .values import Function, NamespaceValue, Partial, Tensor, Value
 
 
@@ -84,7 +84,10 @@ class NetworkCall:
 
 
 def read_network_call(
-    expr: ast.Expr, instance: Instance, namespaces: Mapping[str, Instance], overrides: Mapping[str, ast.Expr]
+    expr: ast.Expr,
+    instance: Instance,
+    namespaces: Mapping[str, Instance],
+    overrides: Mapping[str, Callable[[], ast.Expr]],
 ) -> NetworkCall:
     """The network that an expression at the top of a file names, with its arguments.
 
@@ -92,7 +95,7 @@ def read_network_call(
         expr: the target of a section.
         instance: the file.
         namespaces: what the names of phases stand for.
-        overrides: expressions that replace arguments, by name; those of other names are not read.
+        overrides: what gives the expressions that replace arguments, by name; those of other names are not asked for.
 
     Raises:
         Fault: it is no network, or an argument has an error.
@@ -112,7 +115,7 @@ def read_network_call(
     if not isinstance(value, Function) or not is_network(value.definition):
         raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
     known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
-    args |= {name: interpreter.evaluate(given, frame) for name, given in overrides.items() if name in known}
+    args |= {name: interpreter.evaluate(given(), frame) for name, given in overrides.items() if name in known}
     return NetworkCall(value, args, expr.span)
 
 

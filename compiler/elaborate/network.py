@@ -13,12 +13,12 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
-from .elaborated import Elaborated
 from .errors import Fault, Silent
 from .frame import Frame
 from .instances import block_of
 from .interpreter import Interpreter
 from .session import Session
+from .space import Elaborated
 from .trace import Trace
 from .values import Bundle, Function, Value
 from .widths import fill, solve

@@ -1,4 +1,6 @@
-"""What can be preferred or required: quantities of a network, as plain data.
+"""What can be preferred or required: quantities of a network and conditions over them, as plain data.
+
+`compiler.elaborate.quantities` reads them, `compiler.ir.conditions` evaluates conditions.
 
 Depth and the expected number of cells follow Liu et al., "Unchain the Search Space with Hierarchical Differentiable
 Architecture Search" (AAAI 2021); `compiler.searcher.relaxations.base` computes them from alphas.
@@ -12,7 +14,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
+from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree.ast import Sense
+from hdas_dsl.tree.words import TOTALS, QuantityArgument
+
+Number: TypeAlias = int | float
 
 
 class DepthForm(Enum):
@@ -57,12 +63,14 @@ class Length:
 
 @dataclass(frozen=True)
 class Constant:
-    value: float
+    """A plain number; a truth value counts as 0 or 1."""
+
+    value: Number
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """``left op right`` of two quantities; op is one of ``+ - * / **``."""
+    """``left op right`` of two quantities; op is one of ``+ - * / **``, in a condition also ``//`` and ``%``."""
 
     op: str
     left: Quantity
@@ -71,27 +79,54 @@ class Arithmetic:
 
 @dataclass(frozen=True)
 class Logarithm:
+    """The natural logarithm of a quantity."""
+
     operand: Quantity
 
 
 @dataclass(frozen=True)
 class Total:
-    """A quantity that adds up over a network: parameters, multiply-adds, memory, edges, latency by a table, a count of
-    an operation. ``argument`` is the table's path as written, or the operation's name.
+    """A quantity that adds up over a network: parameters, multiply-adds, bytes of memory, edges, milliseconds by a
+    table, applications of an operation. ``argument`` is the table's path as written, or the operation's name.
 
-    ``copy`` limits `edges` and `count` to the text that speaks of them. ``file`` is where the table lies; None where
-    the path leaves the folders that a text may look into.
+    ``copy`` limits a structural quantity to the text that mentions it. ``file`` is where the table lies; None where the
+    path leaves the folders that a text may look into.
     """
 
     name: str
     argument: str | None = None
     copy: str | None = None
     file: Path | None = field(default=None, repr=False)
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def structural(self) -> bool:
+        """Whether it counts what is written in a text, so that counting architectures can take part in it."""
+        return TOTALS[self.name].structural
+
+    @property
+    def by_table(self) -> bool:
+        """Whether its values stand in a table of the user's."""
+        return TOTALS[self.name].argument is QuantityArgument.TABLE
 
     def __str__(self) -> str:
         if self.argument is None:
             return self.name
-        return f'{self.name}("{self.argument}")' if self.name == "latency" else f"{self.name}({self.argument})"
+        return f'{self.name}("{self.argument}")' if self.by_table else f"{self.name}({self.argument})"
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """1 where a condition holds, 0 where it does not."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An expression of a condition that has no value of an architecture, such as the depth of a family."""
+
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,12 +134,58 @@ class Loss:
     """The validation loss."""
 
 
-Quantity: TypeAlias = "Depth | Length | Constant | Arithmetic | Logarithm | Total | Loss"
+Quantity: TypeAlias = "Depth | Length | Constant | Arithmetic | Logarithm | Total | Loss | Indicator | Unknown"
+
+
+# ---------------------------------------------------------------- conditions
+
+
+class Relation(Enum):
+    """How two quantities are compared."""
+
+    EQUAL = "=="
+    UNEQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    MORE = ">"
+    AT_LEAST = ">="
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``left relation right``."""
+
+    relation: Relation
+    left: Quantity
+    right: Quantity
+
+
+@dataclass(frozen=True)
+class And:
+    """Both conditions."""
+
+    left: Condition
+    right: Condition
+
+
+@dataclass(frozen=True)
+class Or:
+    """One condition, the other, or both."""
+
+    left: Condition
+    right: Condition
+
+
+Condition: TypeAlias = Comparison | And | Or
+"""A condition over quantities. There is no negation: `compiler.ir.conditions.negated` turns each relation around."""
+
+
+# ---------------------------------------------------------------- statements
 
 
 @dataclass(frozen=True)
 class Preference:
-    """A soft statement: ``sense`` the quantity with this weight. ``name`` is for logs: ``depth Stage@0``."""
+    """A soft statement: ``sense`` the quantity with this weight. ``name`` stands in logs: ``depth Stage@0``."""
 
     name: str
     sense: Sense
@@ -113,7 +194,7 @@ class Preference:
 
 
 def parts(quantity: Quantity) -> Iterator[Quantity]:
-    """A quantity and all that it is made of."""
+    """A quantity and all that it is made of, from left to right."""
     yield quantity
     match quantity:
         case Arithmetic(left=left, right=right):
@@ -121,3 +202,16 @@ def parts(quantity: Quantity) -> Iterator[Quantity]:
             yield from parts(right)
         case Logarithm(operand=operand):
             yield from parts(operand)
+        case Indicator(condition=condition):
+            yield from parts_of(condition)
+
+
+def parts_of(condition: Condition) -> Iterator[Quantity]:
+    """Every quantity of a condition and all that these are made of, from left to right."""
+    match condition:
+        case Comparison(left=left, right=right):
+            yield from parts(left)
+            yield from parts(right)
+        case And(left=first, right=second) | Or(left=first, right=second):
+            yield from parts_of(first)
+            yield from parts_of(second)

@@ -1,1 +1,1 @@
-"""A file compiled: targets, phases, settings, overrides, provenance."""
+"""Compiled files: targets, phases, settings, overrides, provenance."""

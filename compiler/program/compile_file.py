@@ -15,40 +15,34 @@ from compiler.analysis.requirements.evaluate import unmet
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import (
+    BodyElaboration,
     Elaborated,
-    Frame,
     NetworkCall,
+    Origin,
     Requirement,
     elaborate,
     is_network,
     read_network_call,
 )
 from compiler.elaborate.errors import Fault, Silent
-from compiler.elaborate.numbers import BINARY, tidy
-from compiler.elaborate.preferences import check_condition, read_preference
-from compiler.searcher.settings.reader import Applied
-from compiler.searcher.settings.sections import SearchSettings, TrainSettings, Value, override, read_search, read_train
+from compiler.elaborate.quantities import read_preference
+from compiler.elaborate.values import Function
+from compiler.searcher.settings.reader import OverrideError, override
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
+from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
-from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .equivalence import Equivalence, read_equivalence
+from .overrides import Override
+from .setting_values import plain
 
 S = TypeVar("S", SearchSettings, TrainSettings)
-
-
-@dataclass(frozen=True)
-class Override:
-    """``--set name=value``: a parameter of the network, or a setting, by dotted name."""
-
-    name: str
-    value: ast.Expr
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +71,16 @@ class Program:
     train_settings: TrainSettings
     warnings: tuple[Diagnostic, ...] = ()
     equivalences: tuple[Equivalence, ...] = ()
+    trained: tuple[Requirement, ...] = ()
+    """What the `train` section requires, of `train_network` or of the network that a requirement names."""
+
+    @property
+    def requirements(self) -> tuple[tuple[Requirement, Elaborated], ...]:
+        """Every requirement of the file, wherever it is written, with the network that it is about."""
+        networks = [phase.network for phase in self.phases] or [self.network]
+        stated = [(item, space) for space in networks for item in space.requirements if item.origin is not Origin.TRAIN]
+        trained = [(item, item.network or self.train_network or self.network) for item in self.trained]
+        return (*stated, *trained)
 
     @property
     def is_space(self) -> bool:
@@ -109,13 +113,13 @@ class _Compiler:
     ) -> NetworkCall | None:
         """The network that a section names, with its arguments."""
         try:
-            found = read_network_call(expr, self.instance, phases, {item.name: item.value for item in overrides})
+            found = read_network_call(expr, self.instance, phases, {item.name: item.argument for item in overrides})
         except Fault as fault:
             self.diagnostics.append(fault.diagnostic)
             return None
         except Silent:
             return None
-        self.used |= {item.text for item in overrides if item.name in found.args}
+        self.used |= {item.said for item in overrides if item.name in found.args}
         return found
 
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
@@ -140,20 +144,26 @@ class _Compiler:
     def search_settings(self, values: dict[str, tuple[Value, Span]], phase: str) -> SearchSettings:
         settings, diagnostics = read_search(values)
         self.diagnostics += diagnostics
-        return self.overridden(settings, SearchSettings, phase)
+        return self.overridden(settings, phase)
 
-    def overridden(self, settings: S, kind: type[S], phase: str) -> S:
+    def overridden(self, settings: S, phase: str) -> S:
         """The settings with those of the command line in force."""
-        for item in self.overrides:
-            name = item.name.removeprefix(f"{phase}.") if phase else item.name
-            if name.partition(".")[0] not in kind.model_fields:
-                continue
-            try:
-                settings = override(settings, name, plain(item.value))
-                self.used.add(item.text)
-            except (ValueError, Fault) as error:
-                raise UsageError(f"--set {item.text}: {error}") from None
-        return settings
+        names = [(item.name.removeprefix(f"{phase}.") if phase else item.name, item) for item in self.overrides]
+        changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
+        said = {name: item.said for name, item in changes}
+        try:
+            changed = override(settings, *((name, self.plain(item)) for name, item in changes))
+        except OverrideError as error:
+            raise UsageError(f"{said[error.path]}: {error}") from None
+        self.used |= {item.said for _, item in changes}
+        return changed
+
+    def plain(self, item: Override) -> Value:
+        """The value of an override of a setting."""
+        try:
+            return item.setting()
+        except Fault as fault:
+            raise UsageError(f"{item.said}: {fault}") from None
 
     # ------------------------------------------------------------ the whole
 
@@ -198,15 +208,18 @@ class _Compiler:
         train_values = self.values(train.settings) if train else {}
         train_settings, diagnostics = read_train(train_values)
         self.diagnostics += diagnostics
-        train_settings = self.overridden(train_settings, TrainSettings, "")
+        train_settings = self.overridden(train_settings, "")
         train_network: Elaborated | None = None
+        trained: tuple[Requirement, ...] = ()
         if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
             found = self.target(train.target, results, self.overrides)
             train_network = None if found is None else self.elaborated(found)
+            trained = self.required(train, train_network)
         elif train is not None and train.target is not None:
             last = (required or phases)[-1]
-            if wanted := self.trained(last, train, results):
-                main = replace(last.network, requirements=(*last.network.requirements, *wanted))
+            trained, is_searched = self.trained(last, train, results)
+            if trained and is_searched:
+                main = replace(last.network, requirements=(*last.network.requirements, *trained))
                 phases[phases.index(last)] = replace(last, network=main)
             self.target(train.target, results, ())
         return Program(
@@ -218,8 +231,9 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            (*self.library_changes(unit), *unmet(main), *self.unmet_by(train_network, train)),
+            (*self.library_changes(unit), *unmet(main), *(unmet(train_network, trained) if train_network else ())),
             self.equivalences(unit),
+            trained,
         )
 
     def equivalences(self, unit: Unit) -> tuple[Equivalence, ...]:
@@ -241,14 +255,6 @@ class _Compiler:
         target = trains[0].target
         made = replace(target, func=name) if isinstance(target, ast.Call) else name
         return replace(trains[0], target=made)
-
-    def unmet_by(self, network: Elaborated | None, train: ast.Train | None) -> list[Diagnostic]:
-        """A warning for each requirement of a `train` section that the network it trains breaks."""
-        if network is None or train is None:
-            return []
-        frame = Frame.unrecorded(network.root.body)
-        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
-        return unmet(network, [Requirement(condition, frame) for condition in conditions])
 
     def phase(
         self,
@@ -275,33 +281,62 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        text = replace(space.root.body, instance=self.instance, preferences=list(space.preferences))
-        frame = Frame.unrecorded(text)
-        requirements = list(space.requirements)
+        body = replace(self.section_body(space), preferences=list(space.preferences))
+        requirements = [*space.requirements, *self.requirements(lines, body, Origin.SEARCH)]
         for line in lines:
-            try:
-                if isinstance(line, ast.Require):
-                    check_condition(line.condition, text)
-                    requirements.append(Requirement(line.condition, frame))
-                elif isinstance(line, ast.Preference):
-                    text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
-            except Fault as fault:
-                self.diagnostics.append(fault.diagnostic)
-        return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
+            if isinstance(line, ast.Preference):
+                try:
+                    body.preferences.append(read_preference(line, body, space.decisions, lambda expr, _: plain(expr)))
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+        return replace(space, preferences=tuple(body.preferences), requirements=tuple(requirements))
 
-    def trained(self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]) -> tuple[Requirement, ...]:
-        """What a `train` section requires, of the network that a search will derive at the section's arguments."""
-        conditions = [line.condition for line in train.settings if isinstance(line, ast.Require)]
-        if not conditions or train.target is None:
+    def required(self, train: ast.Train | None, network: Elaborated | None) -> tuple[Requirement, ...]:
+        """What a `train` section requires of a network."""
+        if train is None or network is None:
             return ()
+        return self.requirements(train.settings, self.section_body(network), Origin.TRAIN)
+
+    def section_body(self, network: Elaborated) -> BodyElaboration:
+        """The body of a network as a section of this file sees it: with its names, beside this file's tables."""
+        return replace(network.root.body, instance=self.instance)
+
+    def requirements(
+        self, lines: Sequence[ast.SettingLine], body: BodyElaboration, origin: Origin
+    ) -> tuple[Requirement, ...]:
+        """The requirements of a section."""
+        found = []
+        for line in lines:
+            if isinstance(line, ast.Require):
+                try:
+                    found.append(Requirement.read(line, body, origin))
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+        return tuple(found)
+
+    def trained(
+        self, phase: Phase, train: ast.Train, results: Mapping[str, Instance]
+    ) -> tuple[tuple[Requirement, ...], bool]:
+        """What a `train` section requires of the network that a search will derive, at the section's arguments.
+
+        Returns:
+            The requirements, and whether the section names the network that is searched. Where it names another, they
+            are about the derived network all the same, since that is what a derived file trains.
+        """
+        if train.target is None or not any(isinstance(line, ast.Require) for line in train.settings):
+            return (), False
         found = self.target(train.target, results, self.overrides)
-        if found is None or found.function.definition is not phase.network.root.definition:
-            return ()
-        network = self.elaborated(replace(found, args={**phase.network.arguments, **found.args}))
-        if network is None:
-            return ()
-        frame = Frame.unrecorded(replace(network.root.body, instance=self.instance))
-        return tuple(Requirement(condition, frame, network) for condition in conditions)
+        if found is None:
+            return (), False
+        root = phase.network.root
+        args = {**phase.network.arguments, **found.args}
+        is_searched = found.function.definition is root.definition
+        if is_searched:
+            network = self.elaborated(replace(found, args=args))
+        else:
+            network, _ = elaborate(Function(root.definition, root.instance), args, span=found.span)
+        required = self.required(train, network)
+        return tuple(replace(requirement, network=network) for requirement in required), is_searched
 
     def imagined(self, phase: Phase) -> Instance:
         """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""
@@ -362,53 +397,6 @@ def _pairs(value: Value) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=False))
 
 
-def plain(expr: ast.Expr) -> Value:
-    """A setting's expression as a value: numbers, texts, tuples, words with or without parameters."""
-    match expr:
-        case ast.Number():
-            return expr.value
-        case ast.String(value=content):
-            return content
-        case ast.Name(id="true" | "false" as word):
-            return word == "true"
-        case ast.Name(id=word):
-            return Applied(word, (), {}, expr.span)
-        case ast.Tuple(items=items):
-            return tuple(plain(item) for item in items)
-        case ast.Unary(op="-", operand=operand):
-            value = plain(operand)
-            if isinstance(value, int | float):
-                return -value
-        case ast.Binary(op=op, left=left, right=right) if op in BINARY:
-            a, b = plain(left), plain(right)
-            if isinstance(a, int | float) and isinstance(b, int | float):
-                try:
-                    result: Value = tidy(BINARY[op](a, b))
-                except (ArithmeticError, TypeError) as error:
-                    raise Fault(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
-                return result
-        case ast.Call(func=ast.Name(id=word), args=args):
-            spans = {arg.name or position: arg.span for position, arg in enumerate(args)}
-            positional = tuple(plain(arg.value) for arg in args if arg.name is None)
-            named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
-            return Applied(word, positional, named, expr.span, spans)
-    raise Fault(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
-
-
-def read_override(text: str) -> Override:
-    """``name=value`` of the command line.
-
-    Raises:
-        UsageError: when it is not of that form.
-    """
-    name, sign, value = text.partition("=")
-    expr, diagnostics = parse_expression(value, f"--set {name.strip()}")
-    if not sign or not name.strip() or expr is None:
-        why = diagnostics[0].message if diagnostics else "the form is name=value"
-        raise UsageError(f"--set {text}: {why}")
-    return Override(name.strip(), expr, text)
-
-
 def compile_file(
     path: str | Path,
     overrides: Sequence[Override] = (),
@@ -451,11 +439,11 @@ def compile_file(
     if any(d.severity is Severity.ERROR for d in diagnostics):
         return None, in_order(diagnostics)
     if program is not None:
-        unused = [item for item in overrides if item.text not in compiler.used]
+        unused = [item for item in overrides if item.said not in compiler.used]
         if unused:
             known = [p.name for p in program.network.root.definition.params] + list(SearchSettings.model_fields)
             hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields]) or ""
-            raise UsageError(f"--set {unused[0].text}: there is no parameter or setting of that name {hint}".strip())
+            raise UsageError(f"{unused[0].said}: there is no parameter or setting of that name {hint}".strip())
         diagnostics += program.warnings
     return program, in_order(diagnostics)
 
@@ -466,14 +454,3 @@ def in_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     for item in diagnostics:
         unique.setdefault((item.span.source.name, item.span.start, item.code.value, item.message), item)
     return sorted(unique.values(), key=lambda item: (item.span.source.name, item.span.start))
-
-
-__all__ = [
-    "Override",
-    "Phase",
-    "Program",
-    "UsageError",
-    "compile_file",
-    "plain",
-    "read_override",
-]

@@ -1,7 +1,7 @@
 """When two architectures are the same: what an equivalence forgets before it compares, and how it compares.
 
 NAS benchmarks disagree on this, so it is data: three equivalences are known by name, and a file defines its own in an
-`equivalence` section. What is an identity and what is zero is read off the definitions, whatever they are called.
+`equivalence` section. Identities and zeros are recognised by their definitions, whatever they are called.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Sums(Enum):
 
 
 class Compare(Enum):
-    """What is compared: graphs, up to isomorphism; or what is written, each term in full, with sorted terms."""
+    """The objects compared: graphs, up to isomorphism; or texts, each term in full, with sorted terms."""
 
     GRAPHS = "graphs"
     TEXTS = "texts"
@@ -59,7 +59,7 @@ class Compare(Enum):
 
 @dataclass(frozen=True)
 class Equivalence:
-    """What is forgotten of architectures before they are compared; terms of a sum and names of lines always are."""
+    """The parts of architectures that a comparison ignores, besides the order of sums and the names of lines."""
 
     name: str
     identity: Identity = Identity.KEPT
@@ -103,7 +103,7 @@ def equivalence(own: Sequence[Equivalence], name: str) -> Equivalence:
 
 
 def read_equivalence(section: ast.Equivalence) -> tuple[Equivalence, list[Diagnostic]]:
-    """What an `equivalence` section says, and what is wrong with it."""
+    """The equivalence of a section, and everything that is wrong with it."""
     values: dict[str, Enum] = {}
     wrong: list[Diagnostic] = []
     for line in section.settings:

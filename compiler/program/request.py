@@ -1,4 +1,4 @@
-"""What a command was asked for: a file and what the command line overrides, to be compiled as often as needed."""
+"""A file with overrides, to be compiled as often as needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hdas_dsl.text.diagnostics import HspError
 
-from .compile_file import Override, Program, compile_file
+from .compile_file import Program, compile_file
+from .overrides import Override
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""What is shown of a program: facts, tables, diagrams, emitted forms."""
+"""Reports on a program: facts, tables, diagrams, emitted forms."""

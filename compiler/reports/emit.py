@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from compiler.backend.passes import PASSES, STRUCTURAL, Target, run_passes, weighed
+from compiler.backend.passes import PASSES, STRUCTURAL, Ran, Target, run_passes, weighed
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Block, Call, Decision, DecisionKind
 from compiler.program.compile_file import Program
@@ -32,36 +32,33 @@ def python(space: Elaborated) -> str:
 
 
 def _after(count: int) -> Callable[[Elaborated], str]:
-    """The flat graph after so many passes."""
+    """The flat graph after the first ``count`` passes."""
     return lambda space: run_passes(space.block.graph, PASSES[:count]).pretty()
 
 
 def passes(space: Elaborated) -> str:
-    """What each pass does to the cost of a step on this machine, and which of them pay."""
+    """The estimated cost of a step on this machine after each pass, and which passes pay."""
+    from .columns import columns, text_of
+
     target = Target.on("auto")
     _, ran = weighed(space.block.graph, PASSES, target)
-    rows = [("pass", "nodes", "multiply-adds", "traffic", "held", "operations", "step", "")]
-    for item in ran:
-        cost = item.after
-        rows.append(
-            (
-                item.name,
-                str(cost.nodes),
-                f"{cost.work * target.batch / 1e9:.1f} G",
-                f"{cost.traffic * target.batch / 2**20:.0f} MiB",
-                f"{cost.held * target.batch / 2**20:.0f} MiB",
-                str(cost.launches),
-                f"{cost.seconds(target):.3f} s",
-                "" if item.kept else "left out",
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        for row in rows
-    ]
-    head = f"estimated for forward and backward of {target.batch} images on: {target.machine.name}"
-    return "\n".join([head, "", *lines]) + "\n"
+    header = ("pass", "nodes", "multiply-adds", "traffic", "held", "operations", "step", "")
+    table = text_of(columns(header, [_pass_row(item, target) for item in ran]))
+    return f"estimated for forward and backward of {target.batch} images on: {target.machine.name}\n\n{table}"
+
+
+def _pass_row(ran: Ran, target: Target) -> tuple[str, ...]:
+    cost = ran.after
+    return (
+        ran.name,
+        str(cost.nodes),
+        f"{cost.work * target.batch / 1e9:.1f} G",
+        f"{cost.traffic * target.batch / 2**20:.0f} MiB",
+        f"{cost.held * target.batch / 2**20:.0f} MiB",
+        str(cost.launches),
+        f"{cost.seconds(target):.3f} s",
+        "" if ran.kept else "left out",
+    )
 
 
 SPACES: dict[str, Callable[[Elaborated], str]] = {
@@ -71,7 +68,7 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
     "code": python,
     "dot": dot,
 }
-"""What can be said of a space, in the order of the pipeline; a picture last."""
+"""The forms of a space by name, in the order of the pipeline; a picture last."""
 
 KINDS = ("ast", *SPACES)
 """The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""

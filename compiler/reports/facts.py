@@ -1,4 +1,4 @@
-"""What is in a space or an architecture: the facts that `hdas-compile FILE` prints, for people and as JSON."""
+"""The facts of a space or an architecture that `hdas-compile FILE` prints, as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs, is_auxiliary
-from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import counted
-from compiler.analysis.requirements.evaluate import amounts_of, ranges_of
+from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Call, Decision, Extent, Prim
 from compiler.ir.undecided import Open, Var
@@ -82,19 +82,21 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
 
 
 def _number(space: Elaborated) -> tuple[str | None, list[str]]:
-    """How many architectures, if that is known, and the requirements that this number does not heed."""
+    """The number of architectures, where it is known, and the requirements that it leaves out."""
     try:
-        circuit, left = counted(space)
+        circuit, uncounted = counted(space)
     except Uncountable as reason:
         return None, [reason.message]
-    return digits(circuit.number), [item.requirement.condition.span.text for item in left]
+    return digits(circuit.number), [item.requirement.span.text for item in uncounted]
 
 
 def ranges(space: Elaborated) -> dict[str, Any]:
     """Between which values each quantity of an architecture lies; what is a bound says so.
 
-    Latencies are those that the space itself speaks of, where their tables are at hand.
+    Latencies are those that the space itself mentions, where their tables can be read.
     """
+    from compiler.analysis.requirements.ranges import ranges_of  # numpy, which an architecture has no use for
+
     found = {}
     for name, span in ranges_of(space):
         bounds = [end for end, exact in (("min", span.low_exact), ("max", span.high_exact)) if not exact]
@@ -103,7 +105,7 @@ def ranges(space: Elaborated) -> dict[str, Any]:
 
 
 def latencies(space: Elaborated) -> dict[str, float]:
-    """The milliseconds of an architecture by each table that it speaks of, where that is at hand."""
+    """The milliseconds of an architecture by each table that it mentions, where that can be read."""
     return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
 
 
@@ -143,7 +145,7 @@ def extent(dim: Extent) -> int | str | None:
 
 
 def human(number: int | None) -> str:
-    """A count for people: 1,930,618."""
+    """A count with thousands apart: 1,930,618."""
     return "undefined" if number is None else f"{number:,}"
 
 
@@ -153,6 +155,6 @@ def digits(number: int) -> str:
 
 
 def power(number: int) -> str:
-    """A large count for people, with its order of magnitude."""
+    """A count with thousands apart; a very large one by its order of magnitude."""
     text = digits(number)
     return f"{number:,}" if len(text) < 23 else f"about {text[0]}.{text[1:3]}e{len(text) - 1}"

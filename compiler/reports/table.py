@@ -1,16 +1,16 @@
-"""The facts of a compiled file as a page for people."""
+"""The facts of a compiled file as a page on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from compiler.analysis.requirements.evaluate import shown as amount
 
+from .columns import columns
 from .facts import human, power
 
 
@@ -54,20 +54,17 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         console.print(f"  {name:<14} {value}")
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {message}")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name, justify in (
-        ("block", "left"),
-        ("of", "left"),
-        ("shape", "left"),
-        ("parameters", "right"),
-        ("macs", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for block in facts["blocks"]:
-        dims = "x".join("open" if dim is None else str(dim) for dim in block["shape"])
-        table.add_row(block["name"], block["definition"], dims, human(block["params"]), human(block["macs"]))
+    blocks = [
+        (block["name"], block["definition"], _dims(block["shape"]), human(block["params"]), human(block["macs"]))
+        for block in facts["blocks"]
+    ]
     console.print()
-    console.print(table)
+    console.print(columns(("block", "of", "shape", "parameters", "macs"), blocks, left=3))
+
+
+def _dims(shape: Sequence[int | str | None]) -> str:
+    """A shape; an open width has no number."""
+    return "x".join("open" if dim is None else str(dim) for dim in shape)
 
 
 def _total(facts: Mapping[str, Any]) -> str:
@@ -75,7 +72,7 @@ def _total(facts: Mapping[str, Any]) -> str:
 
 
 def _number(facts: Mapping[str, Any]) -> str:
-    """How many architectures, before the requirements that this number does not heed."""
+    """The number of architectures, before the requirements that it ignores."""
     said = " and ".join(facts["uncounted"])
     if facts["cardinality"] is None:
         return f"not counted: {said}"

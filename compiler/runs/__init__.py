@@ -1,1 +1,1 @@
-"""What a command does with torch: search, train, evaluate, export, measure."""
+"""Runs: the work of commands that need torch: search, train, evaluate, export, measure."""

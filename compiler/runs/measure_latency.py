@@ -28,7 +28,7 @@ from compiler.backend.passes.rebuild import without_dead
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 WARM_UP = 3
 """Runs before any that count."""
@@ -63,7 +63,7 @@ def operations(spaces: Iterable[Elaborated]) -> dict[str, Application]:
     """Every distinct operation that an architecture of the spaces may hold, by its signature.
 
     Raises:
-        Undefined: a width is open, or an operation unknown.
+        UndefinedQuantity: a width is open, or an operation unknown.
     """
     found: dict[str, Application] = {}
     for space in spaces:
@@ -75,7 +75,7 @@ def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = t
     """A table of these operations.
 
     Raises:
-        Undefined: one cannot be built by itself.
+        UndefinedQuantity: one cannot be built by itself.
     """
     with _quiet(how):
         runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}

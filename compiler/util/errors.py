@@ -1,9 +1,19 @@
-"""What may go wrong after a file was found right; each is told in one sentence. No torch."""
+"""Errors of compiled files and of runs, below the root of all exceptions (`hdas_dsl/text/errors.py`)."""
+
+from __future__ import annotations
+
+from hdas_dsl.text.errors import HdasError, UsageError
+
+__all__ = ["HdasError", "LoweringError", "RunError", "UsageError"]
 
 
-class UsageError(Exception):
-    """The command line, not the file, is wrong: one clear sentence."""
+class LoweringError(HdasError, ValueError):
+    """The graph cannot be lowered to torch: a width is open, or a plugin is not allowed."""
+
+    exit_code = 1
 
 
-class LoweringError(ValueError):
-    """The graph has no meaning in torch: an open width, or a plugin that is not allowed."""
+class RunError(HdasError):
+    """A run cannot start, or ends early."""
+
+    exit_code = 3

@@ -1,7 +1,7 @@
 """Pausing Python's cyclic garbage collector where graphs are built.
 
-It looks at all there is, again and again, and what a pass builds is kept: above some thousand nodes that would take
-more time than the pass, and grow faster than the graph.
+The collector rescans every container of the growing graph, which takes quadratic time, and finds nothing, since what a
+pass builds is kept.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader, Namespace
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
+from hdas_dsl.text.errors import UsageError
 from hdas_dsl.tree import ast
 
 from .model import Cells, Dag, Edge, Genotype, Stages
@@ -30,7 +31,7 @@ NORMAL, REDUCTION, STAGE, LATTICE_CELL = "Normal", "Reduction", "Stage", "Cell"
 """What the spaces call the definitions that genotypes fill in."""
 
 
-class Misfit(Exception):
+class Misfit(UsageError):
     """What was asked for does not go together: one clear sentence."""
 
 

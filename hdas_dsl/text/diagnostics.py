@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from .errors import HdasError
 from .source import Span
 
 
@@ -101,8 +102,10 @@ def excerpt(span: Span) -> str:
     return f"    {shown}\n    {' ' * (span.column - 1)}{'^' * width}"
 
 
-class HspError(Exception):
+class HspError(HdasError):
     """A file is wrong. Raised only at the edge of the library; inside, diagnostics are values."""
+
+    exit_code = 1
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -113,3 +116,27 @@ def suggest(wrong: str, known: Iterable[str]) -> str | None:
     """``did you mean 'x'?`` when something close is known."""
     close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.7)
     return f"did you mean '{close[0]}'?" if close else None
+
+
+def to_json(diagnostic: Diagnostic) -> dict[str, object]:
+    """A diagnostic as JSON values. Lines and columns count from 1; ``end_column`` is that after the last character."""
+    related = [] if diagnostic.other is None else [{"message": diagnostic.other[1], **_place(diagnostic.other[0])}]
+    return {
+        "code": diagnostic.code.value,
+        "severity": diagnostic.severity.value,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+        **_place(diagnostic.span),
+        "related": related,
+    }
+
+
+def _place(span: Span) -> dict[str, object]:
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }

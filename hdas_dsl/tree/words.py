@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 
 NUMERIC: dict[str, int | None] = {
     "min": None,
@@ -30,14 +33,48 @@ WORDS = (*CONSTANTS, "relaxed", "open")
 DIMENSIONS = ("c", "h", "w", "n", "rest", "size")
 """What a tensor has: ``x.c``."""
 
-TOTALS = ("params", "macs", "memory", "latency", "edges", "count")
-"""Quantities of a whole network."""
 
-FAMILY_QUANTITIES = ("depth", "length")
+class QuantityArgument(Enum):
+    """What stands in the parentheses of a quantity; the value is an example."""
+
+    NONE = ""
+    OPERATION = "(Op)"
+    TABLE = '("table.csv")'
+    FAMILY = "(n)"
+    QUANTITY = "(q)"
+
+
+@dataclass(frozen=True)
+class QuantityWord:
+    """How a quantity is written; a ``structural`` one counts what is written in the text that mentions it."""
+
+    argument: QuantityArgument = QuantityArgument.NONE
+    structural: bool = False
+
+
+TOTALS: Mapping[str, QuantityWord] = {
+    "params": QuantityWord(),
+    "macs": QuantityWord(),
+    "memory": QuantityWord(),
+    "latency": QuantityWord(QuantityArgument.TABLE),
+    "edges": QuantityWord(structural=True),
+    "count": QuantityWord(QuantityArgument.OPERATION, structural=True),
+}
+"""Quantities that add up over a network. What each counts is in `compiler.analysis.costs.prices`."""
+
+FAMILY_QUANTITIES: Mapping[str, QuantityWord] = {
+    "depth": QuantityWord(QuantityArgument.FAMILY),
+    "length": QuantityWord(QuantityArgument.FAMILY),
+}
 """Quantities of one family of the text they stand in."""
 
-QUANTITIES = (*TOTALS, *FAMILY_QUANTITIES, "loss", "log")
-"""What may be preferred: ``minimize params``."""
+QUANTITIES: Mapping[str, QuantityWord] = {
+    **TOTALS,
+    **FAMILY_QUANTITIES,
+    "loss": QuantityWord(),
+    "log": QuantityWord(QuantityArgument.QUANTITY),
+}
+"""What may be preferred or required: ``minimize params``, ``require params <= 1M``."""
 
 ELEMENT = re.compile(r"([A-Za-z_][A-Za-z_0-9]*?)(?<![0-9])([0-9]{1,9}(?:_[0-9]{1,9})*)")
 """``n2`` and ``h3_1``: an element of a family by its one name."""

@@ -113,7 +113,7 @@ def test_uniform(name: str):
     listing = listed(SMALL[name])
     every = [key(found.decisions) for found in enumerate_all(listing)]
     assert len(every) == len(set(every)) == count(listing).exact
-    draws = (20 if listing.limits else 60) * len(every)
+    draws = (20 if listing.uncounted else 60) * len(every)
     drawn = Counter(key(found.decisions) for found in sample(listing, draws, seed=1))
     assert set(drawn) <= set(every)
     assert is_uniform(drawn, len(every))
@@ -293,7 +293,7 @@ def test_mutants_meet_requirements(tmp_path: Path):
     parent = next(found for found in enumerate_all(listing) if found.number)
     request = written(tmp_path, "parent.hsp", parent.text)
     for seed in range(8):
-        assert not listing.limits.judge(mutate(listing, request, seed)).distance
+        assert not mutate(listing, request, seed).verdict.distance
 
 
 # ---------------------------------------------------------------- the circuit by itself

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Variables, range_of
-from compiler.analysis.requirements import constrained as choose
+from compiler.analysis.requirements import label_elimination
 from compiler.analysis.requirements import pareto_labels as labels
-from compiler.analysis.requirements.constrained import Unsatisfiable, best
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.requirements.constrained import best
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
+from compiler.analysis.requirements.problem import Unsatisfiable
 from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import Decisions, strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from tests.support.programs import SPACES, architecture, space
 from tests.support.random_spaces import spaces
 
@@ -89,7 +90,7 @@ def test_against_enumeration(text, condition, by, share, seed):
     assume(plain.decisions and next(every(plain), None) is not None)
     bounds = {}
     for name in ("params", "memory"):
-        span = range_of(Requirements(plain).formula(Asked(Total(name))), Variables(plain.decisions))
+        span = range_of(Requirements(plain).formula(QuantityRef(Total(name))), Variables(plain.decisions))
         bounds[name] = int(span.low + share * (span.high - span.low))
     searched = requiring(text, condition.format(**bounds))
     alphas = random_alphas(searched, seed)
@@ -110,7 +111,7 @@ def test_against_enumeration(text, condition, by, share, seed):
         assert answer.chosen == free
     assert answer.score <= answer.free + 1e-9
     _, derived = architecture(searched, answer.chosen)
-    assert wanted.amount(Asked(Total("memory")), answer.chosen) == Costs().block(derived.block).memory
+    assert wanted.amount(QuantityRef(Total("memory")), answer.chosen) == Costs().block(derived.block).memory
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -127,7 +128,7 @@ def test_the_derivation_rule_is_the_best_without_requirements(text, by, seed):
 def test_nasbench201_under_a_budget():
     """All 15,625 architectures by hand: 15 cells, three widths."""
     searched = space("nasbench201.hsp")
-    formula = Requirements(searched).formula(Asked(Total("params")))
+    formula = Requirements(searched).formula(QuantityRef(Total("params")))
     budget = 400_000
     wanted = Requirements(requiring_file("nasbench201.hsp", f"params <= {budget}"))
     for seed in range(3):
@@ -170,7 +171,7 @@ def test_a_gap_is_told(monkeypatch):
         alphas = random_alphas(searched, seed)
         exact = best(wanted, alphas, By.PROBABILITY)
         assert exact.gap == 0
-        for module, name, value in ((labels, "MOST", 2), (choose, "LARGEST", 0)):
+        for module, name, value in ((labels, "MOST", 2), (label_elimination, "LARGEST", 0)):
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, value)
                 answer = best(wanted, alphas, By.PROBABILITY)

@@ -13,8 +13,8 @@ from torch import Tensor, fx
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.cost_polynomial import Costing
-from compiler.analysis.costs.prices import PRICES, Undefined
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.costs.prices import PRICES, UndefinedQuantity
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.modules import gate
 from compiler.derivation.strongest import Decisions
@@ -147,12 +147,12 @@ def test_random_spaces_that_are_pruned(text):
     except HspError:
         assume(False)
     for quantity, cost in zip(QUANTITIES, expected, strict=True):
-        with suppress(Undefined):  # a concatenation has as many channels as are picked
+        with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
             formula = costing.formula(PRICES[quantity])
             assert formula.of(chosen) == cost if formula.exact else formula.of(chosen) >= cost
-        with suppress(Undefined):  # a concatenation has as many channels as are picked
+        with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
             assert costing.exact(PRICES[quantity], chosen) == cost
-        assert Requirements(searched).amount(Asked(Total(quantity)), chosen) == cost
+        assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
 
 
 def test_what_differs_while_it_is_searched():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from compiler.analysis.costs import elimination as optimum
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Range, Variables, maximum, minimum, range_of
-from compiler.analysis.costs.prices import Undefined
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.commands import compile as cli
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Total
@@ -23,7 +23,7 @@ from tests.support.random_spaces import spaces
 
 
 def ranged(searched: Elaborated, name: str) -> Range:
-    return range_of(Requirements(searched).formula(Asked(Total(name))), Variables(searched.decisions))
+    return range_of(Requirements(searched).formula(QuantityRef(Total(name))), Variables(searched.decisions))
 
 
 NATS = str(SPACES / "nats_size.hsp")
@@ -48,7 +48,7 @@ def test_published(name, quantity):
 def test_they_are_reached(name):
     """The architectures at both ends, derived."""
     searched = space(name)
-    formula = Requirements(searched).formula(Asked(Total("macs")))
+    formula = Requirements(searched).formula(QuantityRef(Total("macs")))
     variables = Variables(searched.decisions)
     terms = variables.factors(formula.terms.items())
     for find in (minimum, maximum):
@@ -63,7 +63,7 @@ def test_they_are_reached(name):
 def test_against_enumeration(text, name):
     searched = space(text)
     assume(searched.decisions and next(every(searched), None) is not None)
-    formula = Requirements(searched).formula(Asked(Total(name)))
+    formula = Requirements(searched).formula(QuantityRef(Total(name)))
     costs = [formula.of(chosen) for chosen in every(searched)]
     assert range_of(formula, Variables(searched.decisions)) == Range(min(costs), max(costs))
 
@@ -73,7 +73,7 @@ def test_against_enumeration(text, name):
 def test_with_small_tables_it_is_a_bound(text, largest):
     searched = space(text)
     assume(searched.decisions)
-    formula = Requirements(searched).formula(Asked(Total("memory")))
+    formula = Requirements(searched).formula(QuantityRef(Total("memory")))
     variables = Variables(searched.decisions)
     exact = range_of(formula, variables)
     terms = variables.factors(formula.terms.items())
@@ -91,7 +91,7 @@ def test_pruned_spaces_lie_between_their_bounds(text, name):
     assume(searched.decisions and next(every(searched), None) is not None)
     try:
         span = ranged(searched, name)
-    except Undefined:
+    except UndefinedQuantity:
         assume(False)  # a width is open
     for count, chosen in enumerate(every(searched)):
         if count % 7:

@@ -10,7 +10,7 @@ import pytest
 from compiler import api
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
-from compiler.analysis.costs.prices import Application, Latency, Undefined
+from compiler.analysis.costs.prices import Application, Latency, UndefinedQuantity
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
@@ -95,7 +95,7 @@ def test_spaces_and_derived_networks_speak_of_the_same_operations(name):
 
 def test_what_a_table_lacks_is_listed():
     table = Table("t.csv", {name: value for name, value in MILLISECONDS.items() if not name.startswith("conv")})
-    with pytest.raises(Undefined, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
+    with pytest.raises(UndefinedQuantity, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
         Costing(space(TOY)).formula(Latency(table))
 
 
@@ -244,5 +244,5 @@ def test_tables_lie_where_uses_do(tmp_path):
         path.write_text(TOY.replace("  output", f'  require latency("{place}") <= 9\n  output'))
         found = program(path)
         wanted = Requirements(found.network)
-        with pytest.raises(Undefined, match=reason):
+        with pytest.raises(UndefinedQuantity, match=reason):
             wanted.met(dict.fromkeys(found.network.decisions, (0,)))

@@ -22,7 +22,7 @@ from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.searcher.relaxations.base import Network
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY, Loader
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module

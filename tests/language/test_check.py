@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler.elaborate.numbers import COMPUTE
+from compiler.ir.numbers import COMPUTE
 from compiler.program.compile_file import compile_file
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import LIBRARY, Loader, Unit

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from compiler.analysis.membership.query import membership
 from compiler.api import describe
-from compiler.commands.compile import compile_main, import_main
+from compiler.commands.compile import compile_main
+from compiler.commands.import_genotype import import_main
 from compiler.program.compile_file import Program, compile_file
 from compiler.reports.genotype import genotype_of
 from hdas_dsl.files import LIBRARY
@@ -371,7 +372,7 @@ def test_wrong_command_lines(args: list[str], message: str, capsys, monkeypatch:
 
 def test_importing_never_loads_torch() -> None:
     program = (
-        "import sys; from compiler.commands.compile import import_main; code = import_main(); "
+        "import sys; from compiler.commands.import_genotype import import_main; code = import_main(); "
         "assert not {'torch', 'networkx', 'pydantic'} & set(sys.modules), 'heavy'; sys.exit(code)"
     )
     args = [str(HERE / "hdas_c.txt"), "--channels", "8"]

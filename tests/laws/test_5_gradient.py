@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.searcher.engine.bilevel import Bilevel, Descent, KeptBuffers, first_order, second_order
+from compiler.searcher.engine.bilevel import Bilevel, Descent, Optimized, PreservedBuffers, first_order, second_order
 from compiler.searcher.engine.gradients import Gradients, LossScale
 
 
@@ -133,16 +133,11 @@ def test_second_order_without_a_slope_is_the_direct_gradient() -> None:
     torch.testing.assert_close(found, 2 * a)
 
 
-def bilevel(net: nn.Module, alpha: nn.Parameter, **options: object) -> Bilevel:
+def bilevel(net: nn.Module, alpha: nn.Parameter, clip: float = 0.0, **options: object) -> Bilevel:
     weights = list(net.parameters())
-    return Bilevel(
-        net,
-        weights,
-        [alpha],
-        torch.optim.SGD(weights, lr=0.1, momentum=0.9, weight_decay=0.01),
-        torch.optim.Adam([alpha], lr=0.1, betas=(0.5, 0.999), weight_decay=1e-3),
-        **options,  # type: ignore[arg-type]
-    )
+    sgd = torch.optim.SGD(weights, lr=0.1, momentum=0.9, weight_decay=0.01)
+    adam = torch.optim.Adam([alpha], lr=0.1, betas=(0.5, 0.999), weight_decay=1e-3)
+    return Bilevel(net, Optimized(weights, sgd, clip), Optimized([alpha], adam), **options)  # type: ignore[arg-type]
 
 
 def snapshot(net: nn.Module) -> dict[str, Tensor]:
@@ -195,10 +190,10 @@ def test_preferences_step_with_the_same_adam_and_only_where_there_are_any() -> N
     net, alpha, _ = small_net()
     steps = bilevel(net, alpha)
     steps.preference_step({})
-    assert alpha not in steps.alpha_optimizer.state
+    assert alpha not in steps.alphas.optimizer.state
     steps.preference_step({"one": alpha.sum(), "two": 2 * alpha[0]})
     steps.preference_step({"one": alpha.sum()})
-    state = steps.alpha_optimizer.state[alpha]
+    state = steps.alphas.optimizer.state[alpha]
     assert state["step"] == 2
     twin = nn.Parameter(small_net()[1].detach().clone())
     adam = torch.optim.Adam([twin], lr=0.1, betas=(0.5, 0.999), weight_decay=1e-3)
@@ -214,7 +209,8 @@ def test_an_alpha_that_no_preference_mentions_takes_part_with_gradient_zero() ->
     net = nn.Linear(1, 1)
     for alphas in ([together], apart):
         adam = torch.optim.Adam(alphas, lr=0.1, weight_decay=0.5)
-        steps = Bilevel(net, list(net.parameters()), alphas, torch.optim.SGD(net.parameters()), adam)
+        sgd = torch.optim.SGD(net.parameters())
+        steps = Bilevel(net, Optimized(list(net.parameters()), sgd), Optimized(alphas, adam))
         steps.preference_step({"first": alphas[0].flatten()[0] * 3})
     assert torch.equal(together, torch.cat(apart))
 
@@ -232,7 +228,7 @@ def test_kept_buffers_restores_them_after_an_error() -> None:
     net = nn.BatchNorm1d(2)
 
     def fail() -> None:
-        with KeptBuffers(net):
+        with PreservedBuffers(net):
             net(torch.randn(4, 2))
             raise ZeroDivisionError
 

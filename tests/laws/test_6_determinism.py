@@ -27,7 +27,7 @@ from compiler.searcher.engine import (
     run_train,
 )
 from compiler.searcher.engine.loop import is_out_of_memory
-from compiler.searcher.settings.sections import Cosine, Order, SearchSettings, Sgd
+from compiler.searcher.settings.sections import Order, SearchSettings
 from tests.support.engine_toy import SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 from tests.support.paths import ROOT
 
@@ -340,9 +340,6 @@ def test_what_cannot_run_is_said_before_anything_is_written(tmp_path: Path) -> N
     space.alphas = {}
     with pytest.raises(EngineError, match="no choice"):
         search(tmp_path / "run", space=space)
-    nesterov = SECOND.replace("weights", Sgd(lr=Cosine(start=0.1), nesterov=True))
-    with pytest.raises(EngineError, match="plain sgd"):
-        search(tmp_path / "run", settings=nesterov)
     with pytest.raises(EngineError, match="no device 'abacus'"):
         run_search(ToySpace(), toy_data(), SEARCH, RunOptions(tmp_path / "run", device="abacus"))
     assert not (tmp_path / "run").exists()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from compiler.analysis.counting.condition_value import Uncountable
 from compiler.analysis.counting.count import architectures
+from compiler.analysis.counting.errors import Uncountable
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import ONE, either

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from compiler.searcher.data.load import halves, load_data, loader
+from compiler.searcher.data.load import halves, load_data
+from compiler.searcher.data.loader import batches_of, read_batches
 from compiler.searcher.engine import (
     EpochRecord,
     RunOptions,
@@ -29,14 +30,16 @@ from compiler.searcher.engine import (
 from compiler.searcher.engine.bilevel import Bilevel
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
-from compiler.searcher.engine.loop import drive
+from compiler.searcher.engine.loop import run_epochs
 from compiler.searcher.engine.reporting import terminal as display_module
-from compiler.searcher.engine.reporting.logs import History
+from compiler.searcher.engine.reporting.history import History
 from compiler.searcher.engine.reporting.report import Report
-from compiler.searcher.engine.reporting.sink import Plan, line
+from compiler.searcher.engine.reporting.sink import Plan, epoch_line
 from compiler.searcher.engine.reporting.terminal import LiveView, architecture
 from compiler.searcher.engine.search import _Search
-from compiler.searcher.settings.sections import Constant, Epoch, Preferences, SearchSettings, Strongest, TrainSettings
+from compiler.searcher.settings.derivation import Epoch, Strongest
+from compiler.searcher.settings.schedules import Constant
+from compiler.searcher.settings.sections import Preferences, SearchSettings, TrainSettings
 from tests.support.engine_toy import FAKE, SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 
 
@@ -116,7 +119,7 @@ def test_preferences_change_what_is_found(tmp_path: Path, preferences: Preferenc
 def test_the_best_epoch_is_the_first_with_the_highest_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(scores: list[float], epoch: Epoch) -> tuple[SearchOutcome, ToySpace]:
         given = iter(scores)
-        monkeypatch.setattr("compiler.searcher.engine.loop.measure", lambda *_: next(given))
+        monkeypatch.setattr("compiler.searcher.engine.loop.measure_accuracy", lambda *_: next(given))
         space, settings = ToySpace(), SEARCH.replace("derive", Strongest(epoch=epoch)).replace("epochs", len(scores))
         return search(tmp_path / f"{scores}{epoch}", settings, space), space
 
@@ -138,7 +141,8 @@ def test_the_score_is_the_accuracy_on_the_alpha_half(tmp_path: Path) -> None:
     _, alpha_half = halves(data, 0.5, plain.seed)
     assert outcome.score == evaluate(space.module, alpha_half, 5, "cpu")
     space.module.eval()
-    images, labels = next(iter(loader(alpha_half, 24, seed=0, epoch=0, shuffle=False)))
+    (job,) = batches_of(24, 24, seed=0, epoch=0, shuffle=False)
+    images, labels = alpha_half.finish(next(read_batches(alpha_half, [job])))
     assert outcome.score == float((space.module(images).argmax(1) == labels).double().mean())
 
 
@@ -175,7 +179,7 @@ def test_each_epoch_is_measured_alone(tmp_path: Path) -> None:
     search = _Search(ToySpace(), toy_data(), SEARCH, Compute("cpu"), None)
     end = search.end
     search.end = lambda *given: counted.append(float(search.meters["weights"].sums[2])) or end(*given)  # type: ignore[method-assign, func-returns-value]
-    drive(search, search.state, 0, run, Report([]))
+    run_epochs(search, search.state, 0, run, Report([]))
     assert counted == [24, 24, 24]
 
 
@@ -196,8 +200,8 @@ def test_records_know_what_changed() -> None:
     two = EpochRecord(2, {"score": 0.25, "loss/weights": float("nan")}, {"a": "z", "c": "y"})
     assert two.changes(one) == {"a": "x -> z", "c": "nothing -> y", "b": "y -> nothing"}
     assert not one.changes(None)
-    assert line(one, 10) == "epoch  1/10 | score 50.0% | lr weights 0.025"
-    assert line(two, 10) == "epoch  2/10 | score 25.0% | loss weights nan"
+    assert epoch_line(one, 10) == "epoch  1/10 | score 50.0% | lr weights 0.025"
+    assert epoch_line(two, 10) == "epoch  2/10 | score 25.0% | loss weights nan"
     assert two.to_json()["loss/weights"] is None
 
 

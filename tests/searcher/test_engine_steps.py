@@ -19,7 +19,9 @@ from compiler.searcher.engine.reporting.records import Meter
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.relaxations.base import Supernet
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Order, Preferences, SearchSettings, Sgd
+from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
+from compiler.searcher.settings.schedules import Constant, Cosine
+from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 from tests.support import engine_toy
 from tests.support.programs import space
 
@@ -234,7 +236,7 @@ def test_a_step_waits_for_no_value(order: Order, preferences: Preferences) -> No
     made.fetch()
     made.step(0, 1)
     with pytest.raises(RuntimeError, match="meta"):
-        made.glance()
+        made.running_means()
 
 
 def test_preferences_copy_nothing_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

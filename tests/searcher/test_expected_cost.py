@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler import api
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Decision, DecisionKind
 from compiler.ir.quantities import Total
@@ -24,7 +24,7 @@ from tests.support.random_spaces import spaces
 
 
 def expectation(searched: Elaborated, name: str, argument: str | None = None) -> Expectation:
-    formula = Requirements(searched).formula(Asked(Total(name, argument)))
+    formula = Requirements(searched).formula(QuantityRef(Total(name, argument)))
     return Expectation(formula, searched.decisions)
 
 
@@ -46,7 +46,7 @@ def test_it_is_the_mean_over_all_architectures(text, name, seed):
     picks = [d for d in searched.decisions.values() if d.kind is DecisionKind.PICK and not d.candidates and d.take > 1]
     assume(searched.decisions and not picks and next(every(searched), None) is not None)
     alphas = {path: torch.tensor(a, dtype=torch.float64) for path, a in random_alphas(searched, seed).items()}
-    formula = Requirements(searched).formula(Asked(Total(name)))
+    formula = Requirements(searched).formula(QuantityRef(Total(name)))
     mean = 0.0
     for chosen in every(searched):
         p = math.prod(probability(d, chosen[path], alphas.get(path)) for path, d in searched.decisions.items())
@@ -63,7 +63,7 @@ def test_one_hot_weights_give_the_exact_cost(file):
     weights = {path: weight.double() for path, weight in one_hot(searched.decisions, chosen).items()}
     wanted = Requirements(searched)
     for name in ("params", "macs", "memory"):
-        assert float(expectation(searched, name)(weights)) == wanted.amount(Asked(Total(name)), chosen)
+        assert float(expectation(searched, name)(weights)) == wanted.amount(QuantityRef(Total(name)), chosen)
 
 
 SPACE = """hsp 1

@@ -23,22 +23,12 @@ from compiler.searcher.relaxations import HardGumbel, Relaxed, Sampled, SoftGumb
 from compiler.searcher.relaxations.base import Supernet, mixing
 from compiler.searcher.relaxations.draws import log_probability, logits, noise
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.reader import Applied
-from compiler.searcher.settings.sections import (
-    AlphaAdam,
-    By,
-    Constant,
-    Cosine,
-    Decay,
-    Draws,
-    Gumbel,
-    Relaxation,
-    Sample,
-    SearchSettings,
-    Sgd,
-    Softmax,
-    read_search,
-)
+from compiler.searcher.settings.derivation import By
+from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
+from compiler.searcher.settings.relaxation import Draws, Gumbel, Relaxation, Sample, Softmax
+from compiler.searcher.settings.schedules import Constant, Cosine, Decay
+from compiler.searcher.settings.sections import SearchSettings, read_search
+from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.source import NOWHERE

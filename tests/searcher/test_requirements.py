@@ -9,11 +9,14 @@ from textwrap import dedent
 import pytest
 
 from compiler import api
+from compiler.analysis.architectures import Architectures, sample
 from compiler.analysis.requirements.constrained import derive_within
-from compiler.analysis.requirements.evaluate import Asked, Requirements, quantities
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements, quantities
+from compiler.elaborate import Origin
 from compiler.program.compile_file import compile_file
+from compiler.program.request import Request
 from compiler.reports.facts import facts
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
 DIGITS = """\
@@ -80,6 +83,26 @@ def test_sections_require(tmp_path, place):
     assert place == "trained" or costs(report.text)["params"] <= 200
 
 
+def test_one_list_of_requirements(tmp_path):
+    """Each is with the network that it is about, wherever it is written, before a search and after."""
+    path = written(tmp_path, "require params <= 900", "require macs <= 1M", "require memory <= 1M")
+    searched, _ = compile_file(path)
+    assert searched is not None
+    listed = [(item.origin, str(item), dict(about.block.arguments)["c"]) for item, about in searched.requirements]
+    body, stated, trained = (
+        (Origin.BODY, "params <= 900", "4"),
+        (Origin.SEARCH, "macs <= 1M", "4"),
+        (Origin.TRAIN, "memory <= 1M", "8"),
+    )
+    assert listed == [body, stated, trained]
+    assert [item.origin for item in searched.network.requirements] == [Origin.BODY, Origin.SEARCH, Origin.TRAIN]
+    derived, _ = compile_file("derived.hsp", text=next(sample(Architectures(Request(path)), 1)).text)
+    assert derived is not None
+    found = [(item.origin, str(item), dict(about.block.arguments)["c"]) for item, about in derived.requirements]
+    assert found == [body, trained]
+    assert not derived.is_space
+
+
 def test_a_train_section_is_about_the_trained_network(tmp_path):
     """The same decisions, another budget: 8 channels cost more than 4."""
     path = written(tmp_path, trained="require params <= 1000")
@@ -87,7 +110,7 @@ def test_a_train_section_is_about_the_trained_network(tmp_path):
     assert program is not None
     wanted = Requirements(program.phases[0].network)
     [trained] = quantities(wanted.requirements[0])
-    searched = Asked(trained.total)
+    searched = QuantityRef(trained.total)
     source = random.Random(3)
     alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in wanted.space.decisions.items()}
     answer = derive_within(wanted, alphas, By.PROBABILITY)

@@ -10,33 +10,24 @@ import sys
 from collections.abc import Mapping
 
 import pytest
+from pydantic import ValidationError
 
 from compiler.searcher.settings.datasets import BUILT_IN, Cifar10, Digits, Folder
-from compiler.searcher.settings.reader import Named, Setting, Word, menu_of, names_of
+from compiler.searcher.settings.derivation import BestPath, By, Epoch, Strongest
+from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
+from compiler.searcher.settings.reader import OverrideError, override
+from compiler.searcher.settings.relaxation import Gumbel, Sample
+from compiler.searcher.settings.schedules import Constant, Cosine, Decay, Ramp
 from compiler.searcher.settings.sections import (
-    AlphaAdam,
-    Applied,
-    BestPath,
-    By,
-    Constant,
-    Cosine,
-    Decay,
-    Epoch,
-    Gumbel,
     Order,
     Precision,
     Preferences,
-    Ramp,
-    Sample,
     SearchSettings,
-    Sgd,
-    Strongest,
     TrainSettings,
-    Value,
-    override,
     read_search,
     read_train,
 )
+from compiler.searcher.settings.words import Applied, Named, Setting, Value, Word, menu_of, names_of
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import NOWHERE, Source, Span
 
@@ -239,7 +230,7 @@ def test_a_drop_path_that_drops_everything_is_refused() -> None:
 
 def test_an_override_is_checked_by_what_holds_it() -> None:
     with pytest.raises(ValueError, match=r"^a drop_path of ramp\(0, 1\) reaches 1, where nothing is left$"):
-        override(TrainSettings(), "drop_path.end", 1)
+        override(TrainSettings(), ("drop_path.end", 1))
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
@@ -339,7 +330,7 @@ def test_full_text_gives_every_argument() -> None:
     ],
 )
 def test_override(path: str, value: Value, text: str) -> None:
-    assert override(SearchSettings(), path, value).describe() == text
+    assert override(SearchSettings(), (path, value)).describe() == text
 
 
 @pytest.mark.parametrize(
@@ -358,7 +349,7 @@ def test_override(path: str, value: Value, text: str) -> None:
 )
 def test_a_wrong_override_is_one_sentence(path: str, value: Value, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        override(SearchSettings(), path, value)
+        override(SearchSettings(), (path, value))
 
 
 # The vocabulary
@@ -404,3 +395,37 @@ def test_diagnostics_render() -> None:
     assert [Diagnostic.render(diagnostic).splitlines()[:2] for diagnostic in wrong] == [
         ["x.hsp:2:10: error[E701]: search has no 'epohcs'", "    epohcs = 3"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("order", "name", "other"),
+    [
+        ("second", "relax", "sample"),
+        ("2", "relax", "sample(share = true)"),
+        ("second", "weights", "adam(lr = 0.1)"),
+        ("second", "weights", "sgd(lr = 0.1, nesterov = true)"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_settings_that_do_not_go_together(order: str, name: str, other: str, turned: bool) -> None:
+    """Both places are named, and every other setting is read."""
+    lines = ["epochs = 3", f"order = {order}", f"{name} = {other}"]
+    settings, (wrong,) = read_search(parse("\n".join(lines[::-1] if turned else lines)))
+    assert (wrong.code, wrong.span.text) == (Code.VALUE, order)
+    assert wrong.other is not None
+    assert (wrong.other[0].text, wrong.other[1]) == (other, f"'{name}' is set here")
+    assert settings.epochs == 3
+
+
+def test_a_model_refuses_what_does_not_go_together() -> None:
+    with pytest.raises(ValidationError):
+        SearchSettings(order=Order.SECOND, relax=Sample())
+
+
+def test_overrides_that_only_go_together() -> None:
+    second = SearchSettings(order=Order.SECOND)
+    assert override(second, ("relax", Applied("sample")), ("order", Applied("first"))).order is Order.FIRST
+    assert override(second, ("order", Applied("first")), ("relax", Applied("sample"))).order is Order.FIRST
+    with pytest.raises(OverrideError, match="no gradient") as error:
+        override(second, ("epochs", 3), ("relax", Applied("sample")), ("batch", 8))
+    assert error.value.path == "relax"

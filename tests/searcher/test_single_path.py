@@ -23,7 +23,7 @@ from compiler.ir.graph import Prim, SpaceGraph
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from compiler.searcher.relaxations.path_fusion import Chain
-from compiler.searcher.settings.sections import Constant
+from compiler.searcher.settings.schedules import Constant
 from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces

@@ -16,7 +16,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.searcher.relaxations.base import Supernet, depth, measure, mixing, one_hot
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from tests.reference.depth import depth_raw, depth_window, expected_cells
 from tests.reference.networks import window
 from tests.support.programs import space

@@ -9,13 +9,16 @@ import torch
 
 from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
-from compiler.program.compile_file import Phase, Program, compile_file, read_override
+from compiler.program.compile_file import Phase, Program, compile_file
+from compiler.program.overrides import read_override
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.relaxations import HardGumbel, Temperature, relaxed
 from compiler.searcher.relaxations.base import Network
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.sections import Constant, Sample, SearchSettings
+from compiler.searcher.settings.relaxation import Sample
+from compiler.searcher.settings.schedules import Constant
+from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES

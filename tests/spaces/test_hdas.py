@@ -17,7 +17,8 @@ from compiler.analysis.membership.query import membership
 from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.program.compile_file import Program, compile_file, read_override
+from compiler.program.compile_file import Program, compile_file
+from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality, describe
 from compiler.searcher.relaxations.base import Network, Supernet, measure, mixing
 from hdas_dsl.tree.printer import print_module

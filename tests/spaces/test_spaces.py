@@ -15,7 +15,8 @@ from compiler.api import describe
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import compile_file, read_override
+from compiler.program.compile_file import compile_file
+from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.diagnostics import HspError

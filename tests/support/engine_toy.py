@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
 from compiler.searcher.settings.datasets import Fake
-from compiler.searcher.settings.sections import AlphaAdam, Constant, Cosine, Ramp, SearchSettings, Sgd, TrainSettings
+from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
+from compiler.searcher.settings.schedules import Constant, Cosine, Ramp
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 
 FAKE = Fake(classes=3, count=48, channels=1, size=8, crop=1, flip=True)
 SEARCH = SearchSettings(

@@ -16,7 +16,7 @@ from compiler.derivation.strongest import Decisions, default_decisions, stronges
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.graph import Prim
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast

@@ -1,4 +1,4 @@
-"""Counting a file: exactly wherever that is possible, else what is exact and an estimate of the rest."""
+"""The number of architectures of a file: exact where possible, else an exact number with an estimated share of it."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from compiler.program.equivalence import Equivalence, equivalence
 from .space_list import Architectures
 
 FEW = 1_000
-"""Up to so many architectures are asked one by one."""
+"""Spaces of at most so many architectures are checked one by one."""
 
 DRAWS = 200
-"""So many are asked of a larger space."""
+"""How many architectures of a larger space are drawn and checked."""
 
 PAIRED = 500
-"""So many are compared with each other where the number up to an equivalence is not known."""
+"""How many are drawn and compared where the number up to an equivalence is not known."""
 
 
 @dataclass(frozen=True)
 class Count:
     """How many architectures a file has.
 
-    ``number`` heeds what can be counted with, up to the equivalence ``same`` where one is named. Where ``heedless``
-    names further requirements, ``meeting`` of the ``asked`` architectures meet them too; all were asked, or a sample.
+    Args:
+        number: of those that meet the requirements that can be counted with, up to the equivalence ``same``.
+        unchecked: the requirements that ``number`` ignores, in the language.
+        meeting: how many of ``asked`` architectures, all or a sample, meet these too.
+        asked: how many were asked.
+        same: the name of an equivalence, if one was asked for.
     """
 
     number: int
-    heedless: str = ""
+    unchecked: str = ""
     meeting: int = 0
     asked: int = 0
     same: str = ""
 
     @property
     def exact(self) -> int | None:
-        """The number of architectures that meet everything, where it is known."""
-        if not self.heedless:
+        """The number of architectures that meet all requirements, where it is known."""
+        if not self.unchecked:
             return self.number
         if self.same:
             return None
@@ -47,38 +51,40 @@ class Count:
 
     @property
     def estimate(self) -> tuple[float, float]:
-        """About how many meet everything, with the standard error of that."""
+        """The estimated number of architectures that meet all requirements, and its standard error."""
         if self.exact is not None:
             return float(self.exact), 0.0
         share = self.meeting / self.asked
         return self.number * share, self.number * sqrt(share * (1 - share) / self.asked)
 
     def render(self) -> str:
-        """One line for people."""
+        """The number as one line of text."""
         if self.same:
-            before = f" before `require {self.heedless}`" if self.heedless else ""
+            before = f" before `require {self.unchecked}`" if self.unchecked else ""
             return f"{self.number:,} up to `{self.same}`{before}"
-        if not self.heedless:
+        if not self.unchecked:
             return f"{self.number:,}"
         if self.exact is not None:
-            return f"{self.exact:,} of {self.number:,}, which `require {self.heedless}` leaves"
+            return f"{self.exact:,} of {self.number:,}, which `require {self.unchecked}` leaves"
         about, error = self.estimate
         sampled = f"{self.meeting} of {self.asked} drawn meet it"
         return (
-            f"{self.number:,} before `require {self.heedless}`, about {about:.3g} +- {error:.2g} after it ({sampled})"
+            f"{self.number:,} before `require {self.unchecked}`, about {about:.3g} +- {error:.2g} after it ({sampled})"
         )
 
 
 def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
-    """The number of architectures of a file; an estimate comes from a sample of this seed.
+    """The number of architectures of a file.
 
     Args:
         listing: the architectures.
-        seed: of the sample.
-        same: the equivalence up to which they are counted, by its name.
+        seed: of the sample that an estimate comes from.
+        same: the name of the equivalence up to which they are counted.
 
     Raises:
-        UsageError: the equivalence is unknown; or the number up to it is, then the message has a lower bound for it.
+        UsageError: the equivalence is unknown, or whether an architecture meets a requirement is not known; or the
+            number up to the equivalence is not known, then the message has a lower bound of it.
+        Uncountable: the file has a structure that is not counted.
     """
     number = listing.number
     if same:
@@ -87,17 +93,17 @@ def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
             found = prod(unique(part.space, kind) for part in listing.parts)
         except Unclear as reason:
             raise Unclear(f"{reason}; {_bound(listing, kind, Random(seed))}") from None
-        return Count(found, str(listing.limits), same=same)
-    if not listing.limits or not number:
+        return Count(found, listing.uncounted, same=same)
+    if not listing.uncounted or not number:
         return Count(number)
     source = Random(seed)
     asked = range(number) if number <= FEW else [source.randrange(number) for _ in range(DRAWS)]
-    meeting = sum(not listing.limits.judge(listing.architecture(rank)).distance for rank in asked)
-    return Count(number, str(listing.limits), meeting, len(asked))
+    meeting = sum(not listing.architecture(rank).verdict.distance for rank in asked)
+    return Count(number, listing.uncounted, meeting, len(asked))
 
 
 def _bound(listing: Architectures, same: Equivalence, source: Random) -> str:
-    """What pairs of drawn architectures say: if one in m pairs is alike, there are m classes of equal size, or more."""
+    """A lower bound of the number of classes from drawn pairs: where one in m pairs is alike, there are m or more."""
     readers = [Alike(part.space, same) for part in listing.parts]
     drawn = (listing.choices(source.randrange(listing.number)) for _ in range(PAIRED))
     keys = Counter(

@@ -7,11 +7,11 @@ from random import Random
 
 from compiler.util.errors import UsageError
 
-from .constraints import Limits, Verdict
+from .constraints import Verdict
 from .space_list import Architecture, Architectures
 
 TRIES = 300
-"""How many architectures in a row may break a requirement before sampling gives up."""
+"""How many architectures in a row may miss a requirement before sampling gives up."""
 
 
 def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
@@ -20,7 +20,7 @@ def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Archit
     Requirements on structure are counted with; the others are met by drawing again.
 
     Raises:
-        UsageError: there is none, or none of many that were drawn meets the requirements.
+        UsageError: there is none, or none of many that were drawn meets the requirements, or that is not known.
     """
     listing.require_some()
     source = Random(seed)
@@ -29,7 +29,7 @@ def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Archit
 
 
 def _draw(listing: Architectures, source: Random, notes: dict[str, str]) -> Architecture:
-    nearest = Nearest(listing.limits)
+    nearest = Nearest(listing)
     for _ in range(TRIES):
         found = listing.architecture(source.randrange(listing.number), **notes)
         if nearest.meets(found):
@@ -38,37 +38,41 @@ def _draw(listing: Architectures, source: Random, notes: dict[str, str]) -> Arch
 
 
 class Nearest:
-    """The architecture that came nearest to meeting the requirements."""
+    """The architecture that came nearest to meeting the requirements of a file."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, listing: Architectures) -> None:
+        self.listing = listing
         self.tries = 0
         self.verdict: Verdict | None = None
 
     def meets(self, found: Architecture) -> bool:
         """Whether an architecture meets them."""
-        verdict = self.limits.judge(found)
+        verdict = found.verdict
         self.tries += 1
         if self.verdict is None or verdict.distance < self.verdict.distance:
             self.verdict = verdict
         return not verdict.distance
 
     def refusal(self) -> UsageError:
-        """What to say if none did."""
+        """The error to raise if none did: how far the nearest is away."""
         assert self.verdict is not None
         broken = " and ".join(self.verdict.reasons)
-        message = f"none of {self.tries} architectures meets `require {self.limits}`"
+        message = f"none of {self.tries} architectures meets `require {self.listing.uncounted}`"
         return UsageError(f"{message}: the nearest is {self.verdict.distance:.1%} away from `{broken}`")
 
 
 def enumerate_all(listing: Architectures, limit: int | None = None) -> Iterator[Architecture]:
-    """All architectures of a file that meet its requirements, by number; at most ``limit`` of them."""
+    """The architectures of a file that meet its requirements, in order of their numbers; at most ``limit`` of them.
+
+    Raises:
+        UsageError: there is none, or whether one meets a requirement is not known.
+    """
     listing.require_some()
     given = 0
     for number in range(listing.number):
         if given == limit:
             return
         found = listing.architecture(number)
-        if not listing.limits.judge(found).distance:
+        if not found.verdict.distance:
             given += 1
             yield found

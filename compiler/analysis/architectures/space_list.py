@@ -5,15 +5,16 @@ A file that is searched in phases has one part for each: an architecture is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
-from compiler.analysis.counting.count import Left, counted
+from compiler.analysis.counting.count import UncountedRequirement, counted
+from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import Decisions, default_decisions
-from compiler.elaborate import Elaborated
+from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.graph import Decision
 from compiler.program.compile_file import Program
@@ -22,7 +23,7 @@ from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 
-from .constraints import Limits
+from .constraints import Verdict, judge
 
 Choices = tuple[Decisions, ...]
 """The decisions that exist in an architecture, part by part."""
@@ -30,17 +31,50 @@ Choices = tuple[Decisions, ...]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One network that is chosen in: that of a phase, or the only one of a file."""
+    """One network that is chosen in: that of a phase, or the only one of a file, where the name is empty."""
 
     name: str
-    space: Elaborated
-    circuit: Circuit
-    left: tuple[Left, ...]
+    program: Program
+    is_last: bool = True
+
+    @cached_property
+    def space(self) -> Elaborated:
+        """The network."""
+        return next((phase.network for phase in self.program.phases if phase.name == self.name), self.program.network)
+
+    @cached_property
+    def _counted(self) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
+        return counted(self.space)
+
+    @property
+    def circuit(self) -> Circuit:
+        """Its architectures.
+
+        Raises:
+            Uncountable: it has a structure that is not counted.
+        """
+        return self._counted[0]
+
+    @cached_property
+    def uncounted(self) -> Requirements:
+        """The requirements that the circuit leaves out; those of the `train` section are with the last part."""
+        required = [item.requirement for item in self._counted[1]]
+        if self.is_last:
+            stated = self.program.requirements
+            required += [replace(item, network=about) for item, about in stated if item.origin is Origin.TRAIN]
+        return Requirements(self.space, required)
+
+    def completed(self, chosen: Decisions) -> Decisions:
+        """Decisions with some item for each that does not exist, which derivation never writes."""
+        return {**default_decisions(self.space.decisions), **chosen}
 
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """An architecture of a file: its decisions, and its number where it was found by one. ``notes`` say how."""
+    """An architecture of a file: its decisions, and its number where it was found by one.
+
+    ``notes`` are the settings of its provenance that say how it was found.
+    """
 
     listing: Architectures
     choices: Choices
@@ -53,35 +87,60 @@ class Architecture:
         return {path: items for part in self.choices for path, items in part.items()}
 
     @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the file, each as it is after what the ones before it decide here."""
+        return tuple(self.listing.parts_after(self.choices))
+
+    @cached_property
     def text(self) -> str:
-        """What it is in the language."""
-        return self.listing.text(self.choices, self.notes)
+        """What it is in the language, as a search that found it would write it, but for its provenance."""
+        last = self.parts[-1]
+        provenance = section({**origin(self.listing.program), **self.notes})
+        chosen = last.completed(self.choices[-1])
+        return print_module(derive_module(last.space, chosen, last.program.train, provenance))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """How far it is from meeting the requirements that no count takes part in.
+
+        Raises:
+            UsageError: that is not known of it.
+        """
+        if not self.listing.uncounted:
+            return Verdict()
+        verdicts = (judge(p.uncounted, p.completed(made)) for p, made in zip(self.parts, self.choices, strict=True))
+        return sum(verdicts, Verdict())
 
 
 class Architectures:
     """The architectures of a file that a command names, numbered from 0."""
 
     def __init__(self, request: Request) -> None:
-        """Compile the file and count.
+        """Compile the file.
 
         Raises:
-            HspError: the file is wrong, or it has a structure that is not counted.
+            HspError: the file is wrong.
         """
         self.request = request
         self.program = request.compile()
         phases = [phase for phase in self.program.phases if not phase.optional] or list(self.program.phases)
-        spaces = {phase.name: phase.network for phase in phases} or {"": self.program.network}
-        self.parts = tuple(Part(name, space, *counted(space)) for name, space in spaces.items())
+        names = [phase.name for phase in phases] or [""]
+        self.parts = tuple(Part(name, self.program, name == names[-1]) for name in names)
 
     @cached_property
     def number(self) -> int:
-        """How many there are, before the requirements that only an architecture can be asked for."""
+        """How many there are, before the requirements that only an architecture can be asked for.
+
+        Raises:
+            Uncountable: the file has a structure that is not counted.
+        """
         return prod(part.circuit.number for part in self.parts)
 
     @cached_property
-    def limits(self) -> Limits:
-        """Those requirements."""
-        return Limits.of(self.program, [item for part in self.parts for item in part.left])
+    def uncounted(self) -> str:
+        """Those requirements, in the language; empty where there are none."""
+        required = (str(item) for part in self.parts for item in part.uncounted.requirements)
+        return " and ".join(dict.fromkeys(required))
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -89,7 +148,11 @@ class Architectures:
         return {path: decision for part in self.parts for path, decision in part.space.decisions.items()}
 
     def choices(self, number: int) -> Choices:
-        """The decisions of an architecture by its number."""
+        """The decisions of an architecture by its number.
+
+        Raises:
+            IndexError: there are not so many.
+        """
         found = []
         for part in reversed(self.parts):
             number, own = divmod(number, part.circuit.number)
@@ -102,18 +165,14 @@ class Architectures:
         """An architecture by its number; ``notes`` go into its provenance."""
         return Architecture(self, self.choices(number), {"number": f'"{number}"', **notes}, number)
 
-    def text(self, choices: Choices, notes: Mapping[str, str]) -> str:
-        """An architecture in the language, as a search that found it would write it, but for its provenance."""
+    def parts_after(self, choices: Choices) -> Iterator[Part]:
+        """Each part as it is after what the ones before it decide: its network is made of what they found."""
         found: dict[str, str] = {}
-        program, text = self.program, ""
         for position, (part, chosen) in enumerate(zip(self.parts, choices, strict=True)):
-            program = self.request.compile(found) if position else program
-            space = _network(program, part.name)
-            last = position == len(self.parts) - 1
-            lines = section({**origin(self.program), **notes}) if last else []
-            module = derive_module(space, completed(space, chosen), program.train if last else None, lines)
-            text = found[part.name] = print_module(module)
-        return text
+            here = replace(part, program=self.request.compile(found)) if position else part
+            yield here
+            if not part.is_last:
+                found[part.name] = print_module(derive_module(here.space, here.completed(chosen)))
 
     def require_some(self) -> None:
         """Refuse a file that has no architecture, or nothing to choose.
@@ -125,12 +184,3 @@ class Architectures:
             raise UsageError(f"'{self.program.name}' is an architecture: there is nothing to choose in it")
         if not self.number:
             raise UsageError(f"'{self.program.name}' has no architecture: its requirements leave none")
-
-
-def completed(space: Elaborated, chosen: Decisions) -> Decisions:
-    """Decisions with some item for each that does not exist, which derivation never writes."""
-    return {**default_decisions(space.decisions), **chosen}
-
-
-def _network(program: Program, phase: str) -> Elaborated:
-    return next((item.network for item in program.phases if item.name == phase), program.network)

@@ -21,7 +21,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 
 from .sampling import TRIES, Nearest
-from .space_list import Architecture, Architectures, Choices, Part, completed
+from .space_list import Architecture, Architectures, Choices, Part
 
 
 def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architecture:
@@ -35,7 +35,7 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
     """
     source = Random(seed)
     choices = found_in(listing, parent)
-    nearest = Nearest(listing.limits)
+    nearest = Nearest(listing)
     for position, path, items in _changes(listing, choices, source):
         part = listing.parts[position]
         child = _changed(part, choices[position], path, items, source)
@@ -65,7 +65,7 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
     """
     source = Random(seed)
     parents = [found_in(listing, parent) for parent in (left, right)]
-    nearest = Nearest(listing.limits)
+    nearest = Nearest(listing)
     notes = {"parents": f"({_digest(left)}, {_digest(right)})", "seed": str(seed)}
     known: Architecture | None = None
     for _ in range(TRIES):
@@ -145,7 +145,7 @@ def _changed(part: Part, parent: Decisions, path: str, items: tuple[int, ...], s
         return None
     try:
         # A pick may only lose what is no longer there.
-        settled = settle(part.space, completed(part.space, {**child, **wanted})).chosen
+        settled = settle(part.space, part.completed({**child, **wanted})).chosen
     except HspError:
         return None
     return child if all(child[name] == settled[name] for name in parent if name in child) else None

@@ -56,6 +56,7 @@ class Costs:
         return self._blocks[id(block)]
 
     def node(self, graph: SpaceGraph, index: int, node: Node) -> Cost:
+        """The cost of a node of a graph."""
         match node.payload:
             case Call(block=block):
                 return self.block(block)

@@ -25,8 +25,8 @@ from compiler.ir.primitives import spec_of
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
 
-from .existence import ALWAYS, Conditions, Entangled, Monomial, holds
-from .prices import Amount, Application, Price, Undefined, sizes
+from .existence import ALWAYS, Conditions, ExistenceTooComplex, Monomial, holds
+from .prices import Amount, Application, Price, UndefinedQuantity, sizes
 
 Terms = dict[Monomial, Amount]
 
@@ -55,7 +55,7 @@ class Costing:
         space: an elaborated network, with or without choices.
 
     Raises:
-        Undefined: the discrete networks have other decisions than the relaxed one.
+        UndefinedQuantity: the discrete networks have other decisions than the relaxed one.
     """
 
     def __init__(self, space: Elaborated) -> None:
@@ -72,8 +72,8 @@ class Costing:
         """The formula of a quantity, of the network or of a block of `discrete`.
 
         Raises:
-            Undefined: the quantity has no value somewhere.
-            Entangled: a node exists in too many different ways.
+            UndefinedQuantity: the quantity has no value somewhere.
+            ExistenceTooComplex: a node exists in too many different ways.
         """
         whole = block or self.discrete.block
         terms = self.named(_Pricing(self, price).block(whole))
@@ -98,7 +98,7 @@ class Costing:
                 found = self.conditions.of(block.graph, text, prune)
                 if not self.is_exact(block.graph, prune):
                     self.inexact.add(id(block))
-            except Entangled:
+            except ExistenceTooComplex:
                 if not prune:
                     raise
                 found = self.conditions.of(block.graph, text, prune=False)
@@ -132,10 +132,10 @@ class Costing:
     # ------------------------------------------------------------ of one architecture
 
     def exact(self, price: Price, chosen: Decisions, block: Block | None = None) -> Amount:
-        """The quantity of the architecture that decisions select; `prune` is heeded.
+        """The quantity of the architecture that decisions select, without what `prune` removes from it.
 
         Raises:
-            Undefined: it has no value.
+            UndefinedQuantity: it has no value.
             HspError: the decisions leave nothing of a text with `prune`.
         """
         mine = {
@@ -152,12 +152,8 @@ def discrete(space: Elaborated) -> Elaborated:
         return space
     root = space.root
     label = root.path if root.path != root.definition.name else None
-    shapes = {
-        param.name: Bundle(space.block.graph.node(index).shape.dims)
-        for param, index in zip(root.definition.inputs, space.block.graph.inputs, strict=True)
-    }
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(function, {**shapes, **space.arguments}, frozenset())
+    found, diagnostics = elaborate(function, space.given, frozenset())
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -168,11 +164,11 @@ def _items(space: Elaborated, other: Elaborated) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for path, decision in other.decisions.items():
         if path not in space.decisions:
-            raise Undefined(f"'{path}' is decided in the discrete network only")
+            raise UndefinedQuantity(f"'{path}' is decided in the discrete network only")
         known = space.decisions[path]
         kept = tuple(index for index, derivable in enumerate(known.derivable) if derivable)
         if len(kept) != len(decision.items):
-            raise Undefined(f"'{path}' has other items in the discrete network")
+            raise UndefinedQuantity(f"'{path}' has other items in the discrete network")
         found[path] = kept
     return found
 
@@ -212,7 +208,7 @@ class _Pricing:
         match node.payload:
             case Call(block=block):
                 yield ALWAYS, self.price.applied(block.name)
-                if self.price.speaks_of(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.level == "op":
                     yield from self.operation(block, shapes, node.shape)
                 else:
                     yield from self.block(block).items()
@@ -263,9 +259,11 @@ class Assigned:
 
     @property
     def monomial(self) -> Monomial:
+        """The items that are taken."""
         return frozenset(zip(self.decisions, self.items, strict=True))
 
     def value(self, value: Value) -> Value:
+        """A value under these decisions."""
         match value:
             case Var():
                 return self.value(settle(value, self.decisions, self.items))
@@ -285,6 +283,7 @@ class Assigned:
         return settle(extent, self.decisions, self.items)
 
     def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
+        """Shapes under these decisions; raises `UndefinedQuantity` where a width is open."""
         return sizes([Shape(tuple(map(self.extent, shape.dims))) for shape in shapes])
 
 
@@ -298,7 +297,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
     for size in found.values():
         total *= size
     if total > MOST:
-        raise Undefined(f"there are too many joint cases of {', '.join(found)}")
+        raise UndefinedQuantity(f"there are too many joint cases of {', '.join(found)}")
     for items in product(*(range(size) for size in found.values())):
         assigned = Assigned(tuple(found), items)
         yield assigned.monomial, assigned
@@ -323,7 +322,7 @@ def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, 
     """The price of a primitive under decisions."""
     spec = spec_of(prim)
     if spec is None:
-        raise Undefined(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
+        raise UndefinedQuantity(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
     attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
     application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0], spec)
     return price.primitive(spec, application)
@@ -374,13 +373,13 @@ class _Walk:
         match node.payload:
             case Call(block=block):
                 inside = self.block(block)
-                if self.price.speaks_of(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.level == "op":
                     inside = operation(self.price, block, inputs, node.shape, self.assigned, {ALWAYS: inside})
                 return self.price.applied(block.name) + inside
             case Prim(name=name) if self.price.of_structure:
                 return self.price.applied(name)
             case Prim(name="concat") if len(kept) < len(graph.sources(index)):
-                raise Undefined(f"'{node.name}' joins as many channels as are picked")
+                raise UndefinedQuantity(f"'{node.name}' joins as many channels as are picked")
             case Prim():
                 total = self.price.applied(node.payload.name)
                 total += primitive(self.price, node.payload, inputs, node.shape, self.assigned)

@@ -83,7 +83,7 @@ class Variables:
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and what is constant."""
+        """Terms as tables, one per set of variables, and the sum of the constant terms."""
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:
@@ -95,6 +95,7 @@ class Variables:
         return [self.factor(scope, group) for scope, group in by_scope.items()], constant
 
     def factor(self, scope: tuple[int, ...], terms: Sequence[tuple[Monomial, Amount]]) -> Factor:
+        """The sum of terms as one table over these variables, of integers where all coefficients are."""
         whole = all(isinstance(value, int) for _, value in terms)
         lengths = [len(self.all[index].states) for index in scope]
         table: Table = np.zeros(lengths, dtype=np.int64 if whole else np.float64)
@@ -114,6 +115,7 @@ class Variables:
         }
 
     def size(self, scope: Iterable[int]) -> int:
+        """The number of joint cases of variables."""
         return math.prod(len(self.all[index].states) for index in scope)
 
 

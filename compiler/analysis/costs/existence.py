@@ -32,7 +32,7 @@ MOST_COMPARED = 1024
 """How many of them are compared with each other, which takes the square of their number."""
 
 
-class Entangled(Exception):
+class ExistenceTooComplex(Exception):
     """A node exists in too many different ways to be written down."""
 
 
@@ -56,7 +56,7 @@ class Conditions:
         With ``prune`` only what the output needs does; that picks may take nothing is not heeded.
 
         Raises:
-            Entangled: where that would be too long.
+            ExistenceTooComplex: where that would be too long.
         """
         found: dict[int, set[Monomial]] = {index: set() for index, _ in graph.order()}
         read = {source for index, _ in graph.order() for source in graph.sources(index)}
@@ -124,7 +124,7 @@ class Conditions:
     def minimal(conditions: Collection[Monomial]) -> set[Monomial]:
         """Without what others imply."""
         if len(conditions) > MOST_COMPARED:
-            raise Entangled
+            raise ExistenceTooComplex
         return {m for m in conditions if not any(other < m for other in conditions)}
 
     def signed(self, conditions: Collection[Monomial]) -> list[tuple[Monomial, int]]:
@@ -139,7 +139,7 @@ class Conditions:
             for monomial, sign in more.items():
                 total[monomial] = total.get(monomial, 0) + sign
             if len(total) > MOST:
-                raise Entangled
+                raise ExistenceTooComplex
         return [(monomial, sign) for monomial, sign in total.items() if sign]
 
     # ------------------------------------------------------------ under decisions

@@ -9,6 +9,7 @@ signature,milliseconds
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping
@@ -16,10 +17,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write
+
 COLUMNS = ("signature", "milliseconds")
 
 
-class BadTable(ValueError):
+class BadTable(UsageError):
     """A table cannot be read; the text says where and why."""
 
 
@@ -43,12 +47,13 @@ class Table:
 
     def write(self, path: Path) -> None:
         """Write it down, rows in order of their signatures."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            for name, value in self.facts.items():
-                file.write(f"# {name} = {value}\n")
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(COLUMNS)
-            rows.writerows((signature, f"{value:.6g}") for signature, value in sorted(self.milliseconds.items()))
+        text = io.StringIO()
+        for name, value in self.facts.items():
+            text.write(f"# {name} = {value}\n")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows((signature, f"{value:.6g}") for signature, value in sorted(self.milliseconds.items()))
+        atomic_write(path, text.getvalue())
 
 
 def read_table(path: Path, name: str) -> Table:

@@ -1,6 +1,8 @@
 """Prices: what each quantity counts of a node of the graph. A price knows nothing of decisions.
 
 Every quantity is additive: the cost of a network is the sum over its nodes. A sum of n tensors is n - 1 sums of two.
+
+To add a quantity: a line in `hdas_dsl.tree.words.TOTALS`, which is how it is written, and a price in `PRICES`.
 """
 
 from __future__ import annotations
@@ -15,21 +17,30 @@ from compiler.ir.graph import Shape
 from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
 from compiler.ir.quantities import Total
 from compiler.ir.undecided import Open
+from compiler.util.errors import HdasError
+from hdas_dsl.tree.words import TOTALS, QuantityArgument
 
 from .latency_table import Table
 
 Amount: TypeAlias = "int | float"
 
 
-class Undefined(Exception):
-    """A quantity has no value: a width is open, an operation unknown, a signature missing from a table."""
+class UndefinedQuantity(HdasError):
+    """A quantity has no value: a width is open, a plugin is not allowed, a table lacks a signature."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
 class Application:
-    """A primitive or an operation applied, everything decided: its name, its parameters, the shapes around it.
+    """A primitive or an operation applied, everything decided.
 
-    ``spec`` is what does a primitive.
+    Args:
+        name: of the primitive or the operation.
+        attrs: its parameters.
+        inputs: the shapes of its inputs, without the batch.
+        output: the shape of its output.
+        spec: the implementation of a primitive.
     """
 
     name: str
@@ -48,7 +59,7 @@ class Application:
 
 
 def written(value: Value) -> str:
-    """The value of a parameter, whole: operations with the parameters that they were given."""
+    """The value of a parameter in full: operations with the parameters that they were given."""
     match value:
         case bool():
             return str(value).lower()
@@ -74,17 +85,17 @@ class Price:
     """What a quantity counts of each node."""
 
     of_structure: ClassVar[bool] = False
-    """Whether it only counts what there is, whatever its parameters and shapes, of which some may be open."""
+    """Whether it counts nodes whatever their parameters and shapes, of which some may be open."""
 
     def primitive(self, spec: Primitive, application: Application) -> Amount:
-        """Of a primitive; of a sum, what it costs beyond `addend` of each of its tensors."""
+        """Of a primitive; of a sum, what it costs besides `addend` of each of its tensors."""
         return 0
 
     def addend(self, output: Ints) -> Amount:
         """Of every tensor that a sum adds up."""
         return 0
 
-    def speaks_of(self, operation: str) -> bool:
+    def prices_operation(self, operation: str) -> bool:
         """Whether it may price applications of an operation as a whole."""
         return False
 
@@ -102,61 +113,83 @@ class Price:
 
 
 class Params(Price):
+    """The number of trainable parameters."""
+
     def primitive(self, spec: Primitive, application: Application) -> Amount:
+        """Those of a primitive."""
         return spec.params(application.attrs, application.inputs, application.output)
 
 
 class Macs(Price):
+    """Multiply-adds of convolutions and linears for one image."""
+
     def primitive(self, spec: Primitive, application: Application) -> Amount:
+        """Those of a primitive."""
         return spec.macs(application.attrs, application.inputs, application.output)
 
 
 class Memory(Price):
+    """Bytes of the tensors that primitives make for one image in float32."""
+
     def primitive(self, spec: Primitive, application: Application) -> Amount:
+        """Those of a primitive; a sum of n tensors makes n - 1."""
         if spec.name == "add":
             return -self.addend(application.output)
         return spec.memory(application.attrs, application.inputs, application.output)
 
     def addend(self, output: Ints) -> Amount:
+        """One tensor for each that a sum adds up."""
         return FLOAT32 * math.prod(output)
 
 
 @dataclass(frozen=True)
 class Latency(Price):
-    """Milliseconds by a table. An operation that the table knows as a whole is not looked into.
+    """Milliseconds by a table. An operation of which the table has a row is not looked into.
 
-    With ``missing``, signatures that the table lacks are gathered there and cost nothing, instead of an error.
+    Args:
+        table: milliseconds by signature.
+        missing: where signatures that the table lacks are gathered; they then cost nothing instead of raising
+            `UndefinedQuantity`.
     """
 
     table: Table
     missing: dict[str, Application] | None = field(default=None, compare=False)
 
     def primitive(self, spec: Primitive, application: Application) -> Amount:
+        """That of a primitive; views cost nothing."""
         if spec.view:
             return 0
         return -self.of(application) if spec.name == "add" else self.of(application)
 
     def addend(self, output: Ints) -> Amount:
+        """That of adding two tensors."""
         return self.of(Application("add", {}, (output, output), output, PRIMITIVES["add"]))
 
     def of(self, application: Application) -> float:
+        """The row of an application.
+
+        Raises:
+            UndefinedQuantity: the table has none.
+        """
         signature = application.signature
         if signature in self.table.milliseconds:
             return self.table.milliseconds[signature]
         if self.missing is None:
-            raise Undefined(lacking(self.table, [signature]))
+            raise UndefinedQuantity(lacking(self.table, [signature]))
         self.missing[signature] = application
         return 0.0
 
-    def speaks_of(self, operation: str) -> bool:
+    def prices_operation(self, operation: str) -> bool:
+        """Whether the table has rows of an operation."""
         return operation in self.table.operations
 
     def operation(self, application: Application) -> Amount | None:
+        """The row of an operation as a whole, if the table has one."""
         return self.table.milliseconds.get(application.signature)
 
 
 def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
-    """What a table has no rows of, for people, and what to do about it."""
+    """Why a table is incomplete: some of the signatures that it lacks, and how to add them."""
     listed = ", ".join(f"`{signature}`" for signature in sorted(signatures)[:most])
     more = f" and {len(signatures) - most} more" if len(signatures) > most else ""
     return f"'{table.name}' has no row for {listed}{more}; `hdas-measure FILE --out {table.name}` adds what is missing"
@@ -164,42 +197,49 @@ def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Count(Price):
+    """The number of applications of an operation or primitive of this name."""
+
     of_structure = True
     name: str
 
     def applied(self, name: str) -> Amount:
+        """1 of an application of that name."""
         return int(name == self.name)
 
 
 class Edges(Price):
+    """The number of tensors that picks take."""
+
     of_structure = True
 
     def picked(self) -> Amount:
+        """1 of each."""
         return 1
 
 
 PRICES: Mapping[str, Price] = {"params": Params(), "macs": Macs(), "memory": Memory(), "edges": Edges()}
-"""The quantities that need nothing but the graph."""
+"""The prices of the quantities without an argument, by name."""
 
 
 def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
     """The price behind a quantity; tables by the argument that names them.
 
     Raises:
-        Undefined: a table is not there.
+        UndefinedQuantity: a table is not there.
     """
-    if total.name == "count":
-        return Count(total.argument or "")
-    if total.name == "latency":
-        table = tables.get(total.argument or "")
-        if table is None:
-            raise Undefined(f"the table '{total.argument}' is not there")
-        return Latency(table)
+    match TOTALS[total.name].argument:
+        case QuantityArgument.OPERATION:
+            return Count(total.argument or "")
+        case QuantityArgument.TABLE:
+            table = tables.get(total.argument or "")
+            if table is None:
+                raise UndefinedQuantity(f"the table '{total.argument}' is not there")
+            return Latency(table)
     return PRICES[total.name]
 
 
 def sizes(shapes: Sequence[Shape]) -> tuple[Ints, ...]:
     """Decided shapes as plain numbers."""
     if any(isinstance(dim, Open) for shape in shapes for dim in shape.dims):
-        raise Undefined("a width is open")
+        raise UndefinedQuantity("a width is open")
     return tuple(shape.largest for shape in shapes)

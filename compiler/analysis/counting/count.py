@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.elaborate import Copy, Elaborated, Requirement
+from compiler.elaborate import Copy, Elaborated, Origin, Requirement
 from compiler.ir.combinatorics.circuit import Circuit, either
 from compiler.ir.combinatorics.count_formula import Factor, Given, Mention, Product, Tag, Ways, ways
-from hdas_dsl.tree import ast
+from compiler.ir.conditions import evaluate, totals, unknowns
+from compiler.ir.quantities import Condition
 
-from .condition_value import Uncountable, amount, of_cost, quantity
+from .errors import Uncountable
 from .structural import Walk, steps_of
 
 
@@ -18,73 +19,88 @@ def architectures(space: Elaborated) -> Circuit:
     """The architectures of a space: their number is that of law 7, and each can be found by its own.
 
     Raises:
-        Uncountable: a `require` of the space speaks of a structure that is not counted.
+        Uncountable: the space, or a `require` of it, has a structure that is not counted.
     """
-    circuit, left = counted(space)
-    for item in left:
+    circuit, uncounted = counted(space)
+    for item in uncounted:
         if item.reason is not None:
             raise item.reason
     return circuit
 
 
-@dataclass(frozen=True, eq=False)
-class Left:
-    """A requirement that the count takes no part in, and why: it speaks of costs (None), or of something beyond it."""
+@dataclass(frozen=True)
+class UncountedRequirement:
+    """A requirement that counting takes no part in. ``reason`` is None where it is about costs."""
 
     requirement: Requirement
     reason: Uncountable | None
 
 
-def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[Left, ...]]:
+def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
     """The architectures of a space under the requirements that can be counted with, and those that cannot.
 
+    Requirements of sections and of operations are not among them: only those in the text of a copy are counted with.
     With ``only`` a copy, the ways to decide in its text alone: the copies in it are taken as given.
+
+    Raises:
+        Uncountable: a text with `prune` has a structure that is not counted.
     """
     formulas: dict[str, Product] = {}
-    left: list[Left] = []
+    uncounted: list[UncountedRequirement] = []
     for path, copy in space.copies.items():
         if only not in (None, path):
             continue
-        conditions: list[ast.Expr] = []
-        for requirement in space.requirements:
-            if requirement.frame.body is copy.body:
-                reason = None if of_cost(requirement.condition) else _beyond(space, copy, requirement.condition)
-                if of_cost(requirement.condition) or reason is not None:
-                    left.append(Left(requirement, reason))
-                else:
-                    conditions.append(requirement.condition)
-        if copy.body.prune or any(quantity(node) for condition in conditions for node in condition.walk()):
+        conditions: list[Condition] = []
+        for requirement in stated_in(space, path):
+            condition = requirement.condition
+            about_costs = not all(total.structural for total in totals(condition))
+            reason = None if about_costs else _beyond(space, copy, condition)
+            if about_costs or reason is not None:
+                uncounted.append(UncountedRequirement(requirement, reason))
+            else:
+                conditions.append(condition)
+        if copy.body.prune or any(True for condition in conditions for _ in totals(condition)):
             formulas[path] = reached(space, copy, conditions)
         else:
-            holds = all(amount(condition, copy, {}) for condition in conditions)
-            formulas[path] = copy.formula if holds else (Ways(()),)
-    return ways(space.formula if only is None else (Mention(only),), formulas), tuple(left)
+            formulas[path] = copy.formula if _all_hold(conditions, {}) else (Ways(()),)
+    return ways(space.formula if only is None else (Mention(only),), formulas), tuple(uncounted)
 
 
-def _beyond(space: Elaborated, copy: Copy, condition: ast.Expr) -> Uncountable | None:
+def stated_in(space: Elaborated, path: str) -> Iterator[Requirement]:
+    """The requirements in the text of a copy."""
+    return (item for item in space.requirements if item.copy == path and item.origin is Origin.BODY)
+
+
+def _beyond(space: Elaborated, copy: Copy, condition: Condition) -> Uncountable | None:
     """Why a condition on structure is beyond counting, if it is."""
+    for unknown in unknowns(condition):
+        return Uncountable(unknown.span, "architectures cannot be counted under this requirement")
     try:
-        walk = _walk(space, copy, [condition])
-        amount(condition, copy, dict.fromkeys(walk.quantities, 0))
+        _walk(space, copy, [condition])
     except Uncountable as found:
         return found
     return None
 
 
-def _walk(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Walk:
+def _all_hold(conditions: Sequence[Condition], grades: Mapping[str, int]) -> bool:
+    """Whether all conditions are met where quantities have these values; one without a value there is not."""
+    return all(evaluate(condition, lambda total: grades[str(total)]) for condition in conditions)
+
+
+def _walk(space: Elaborated, copy: Copy, conditions: Sequence[Condition]) -> Walk:
     others = (steps_of(other.block.graph) for other in space.copies.values() if other is not copy)
     kept = {name for steps in others for step in steps for name in step.decisions}
     kept |= {name for name, decision in space.decisions.items() if decision.copy != copy.path}
     return Walk(copy, space.decisions, frozenset(kept), conditions)
 
 
-def reached(space: Elaborated, copy: Copy, conditions: Sequence[ast.Expr]) -> Product:
+def reached(space: Elaborated, copy: Copy, conditions: Sequence[Condition]) -> Product:
     """The formula of a copy by a walk over its nodes, where its conditions on structure hold."""
     walk = _walk(space, copy, conditions)
     terms: dict[frozenset[Tag], list[Circuit]] = {}
     for state, number in walk.states().items():
         grades = dict(zip(walk.quantities, state.grades, strict=True))
-        if all(amount(condition, copy, grades) for condition in conditions):
+        if _all_hold(conditions, grades):
             terms.setdefault(state.tags, []).append(number)
     # Sorted, since sets of texts have another order in each process.
     return (Ways(tuple((either(parts), tuple(map(_factor, sorted(tags, key=str)))) for tags, parts in terms.items())),)

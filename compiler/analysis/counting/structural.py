@@ -1,13 +1,13 @@
 """Texts with `prune`: what the output does not reach does not exist, nor do its choices. Counted exactly.
 
-So are texts without it whose `require` speaks of structure: there all that is written must exist.
+So are texts without it whose `require` mentions a structural quantity: there every line must exist.
 
 A pick of any number may take nothing, and nothing comes of nothing: an operation on it does not exist either, while a
 sum or a concatenation goes without it. What is chosen must exist, and so must the output.
 
 The nodes of a text are walked from the output back. A state is what the choices so far demand of the nodes still to
-come, with the decisions that must still be agreed on, the copies that exist, and the quantities that a `require` of
-the text speaks of. States that coincide are added up.
+come, with the decisions that must still be agreed on, the copies that exist, and the values so far of the quantities
+that a `require` of the text mentions. States that coincide are added up.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
 from compiler.ir.combinatorics.count_formula import Tag
+from compiler.ir.conditions import totals
 from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
+from compiler.ir.quantities import Condition
 from compiler.ir.undecided import Var
-from hdas_dsl.tree import ast
 
-from .condition_value import Uncountable, quantity
+from .errors import Uncountable
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 
@@ -164,18 +165,18 @@ class Walk:
     """The ways to choose in a text."""
 
     def __init__(
-        self, copy: Copy, decisions: Mapping[str, Decision], kept: frozenset[str], conditions: Sequence[ast.Expr]
+        self, copy: Copy, decisions: Mapping[str, Decision], kept: frozenset[str], conditions: Sequence[Condition]
     ) -> None:
         self.copy = copy
         self.decisions = decisions
-        spoken = {name: node for condition in conditions for node in condition.walk() if (name := quantity(node))}
-        self.quantities = tuple(spoken)
+        required = {str(total): total for condition in conditions for total in totals(condition)}
+        self.quantities = tuple(required)
         self.places: dict[int, int] = {}
-        self.steps = steps_of(copy.block.graph, every=bool(spoken), places=self.places)
-        for inner in (inner for step in self.steps if spoken and step.copy for inner in _inside(step.copy)):
-            if inner.quantity in spoken:
+        self.steps = steps_of(copy.block.graph, every=bool(required), places=self.places)
+        for inner in (inner for step in self.steps if required and step.copy for inner in _inside(step.copy)):
+            if inner.quantity in required:
                 message = f"`{inner.quantity}` goes on inside the cells of this text, where it cannot be counted"
-                raise Uncountable(spoken[inner.quantity], message)
+                raise Uncountable(required[inner.quantity].span, message)
         self.reads = [self._reads(step) for step in self.steps]
         self.first = {name: index for index, names in reversed(list(enumerate(self.reads))) for name in names}
         self.over: dict[int, set[str]] = {}
@@ -184,9 +185,9 @@ class Walk:
         self.sure: list[bool] = []
         for step in self.steps:
             self.sure.append(self._sure(step))
-        if spoken and not copy.body.prune and self._unread():
+        if required and not copy.body.prune and self._unread():
             message = "a decision of this text is read by nothing in it, so that it cannot be counted under a condition"
-            raise Uncountable(next(iter(spoken.values())), message)
+            raise Uncountable(next(iter(required.values())).span, message)
 
     def _reads(self, step: _Step) -> frozenset[str]:
         """The decisions that are made where a step exists: its own, or numbers that are handed to a copy."""
@@ -271,6 +272,7 @@ class Walk:
                     yield from item.asking(step.sources)
 
     def grown(self, step: _Step, state: _State) -> _State:
+        """The state where a step exists: the required quantities that count it grow by one."""
         grades = (grade + (name == step.quantity) for grade, name in zip(state.grades, self.quantities, strict=True))
         return replace(state, grades=tuple(grades))
 
@@ -290,7 +292,7 @@ class Walk:
             return
         if not isinstance(step.payload, Mix) and len(loose) > 1:
             name = self.copy.definition.name
-            raise Uncountable(self.copy.definition, f"'{name}' joins two tensors of which either may not exist")
+            raise Uncountable(self.copy.definition.span, f"'{name}' joins two tensors of which either may not exist")
         if loose:
             yield from state.asking(loose, exist=False)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.analysis.counting.condition_value import Uncountable
-from compiler.analysis.counting.count import counted
-from compiler.analysis.requirements.evaluate import shortfall
+from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.counting.count import counted, stated_in
+from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.requirements.evaluate import Requirements
+from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
@@ -97,14 +100,14 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
         again = _at_arguments_of(last, architecture)
         decisions |= Matcher(last, again.copies).bodies(last.root.body, again.root.body)
-        _heed(last, again, decisions)
+        _check_requirements(last, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
     return Membership(True, decisions)
 
 
-def _heed(space: Elaborated, architecture: Elaborated, decisions: Found) -> None:
-    """See that an architecture meets what its space requires, as far as that is known.
+def _check_requirements(space: Elaborated, decisions: Found) -> None:
+    """See that the architecture that decisions give meets what its space requires, as far as that is known.
 
     Raises:
         Leaves: it does not.
@@ -112,18 +115,20 @@ def _heed(space: Elaborated, architecture: Elaborated, decisions: Found) -> None
     if not space.requirements:
         return
     try:
-        circuit, left = counted(space)
+        circuit, uncounted = counted(space)
     except Uncountable:
         return
-    for requirement in (item.requirement for item in left):
-        if shortfall(requirement, architecture):
-            raise Leaves(requirement.frame.body.copy, f"it does not meet `{requirement.condition.span.text}`")
-    # Each instance of a cell states its requirements again; the first was counted with.
-    first = [r for r in space.requirements if r.frame.body is space.copies[r.frame.body.copy].body]
-    heeded = [r for r in first if not any(r is item.requirement for item in left)]
-    if heeded and way_of(circuit, decisions) is None:
-        conditions = " and ".join(requirement.condition.span.text for requirement in heeded)
-        raise Leaves(heeded[0].frame.body.copy, f"it does not meet `{conditions}`")
+    wanted = Requirements(space)
+    chosen = {**default_decisions(space.decisions), **decisions}
+    for requirement in (item.requirement for item in uncounted):
+        with suppress(UndefinedQuantity):
+            if wanted.shortfall(requirement, chosen):
+                raise Leaves(requirement.copy, f"it does not meet `{requirement.span.text}`")
+    left_out = [item.requirement for item in uncounted]
+    counted_with = [item for path in space.copies for item in stated_in(space, path) if item not in left_out]
+    if counted_with and way_of(circuit, decisions) is None:
+        conditions = " and ".join(requirement.span.text for requirement in counted_with)
+        raise Leaves(counted_with[0].copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:

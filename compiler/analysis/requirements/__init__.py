@@ -1,1 +1,1 @@
-"""What a program requires: evaluated, bounded, and met by what is derived."""
+"""The requirements of a space: evaluated, bounded, and met by constrained derivation."""

@@ -1,40 +1,32 @@
-"""`require` statements: does an architecture, written down or given as the decisions of a space, satisfy them?
+"""`require` statements asked of architectures: of one that is written down, or of the decisions of a space.
 
 `edges` and `count(Op)` are about the text in which they are required, everything else about the whole network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compiler.analysis.costs.cost_polynomial import Costing, Formula
-from compiler.analysis.costs.existence import Entangled
+from compiler.analysis.costs.existence import ExistenceTooComplex
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
-from compiler.analysis.costs.prices import Amount, Application, Latency, Price, Undefined, lacking, price_of
+from compiler.analysis.costs.prices import Application, Latency, Price, UndefinedQuantity, lacking, price_of
 from compiler.derivation.specialise import derived
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, Requirement
-from compiler.elaborate.numbers import BINARY
-from compiler.elaborate.preferences import read_total
+from compiler.ir import conditions
 from compiler.ir.graph import Block
-from compiler.ir.quantities import Total, parts
+from compiler.ir.quantities import Number, Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
-from hdas_dsl.tree import ast
-
-if TYPE_CHECKING:
-    from compiler.analysis.costs.elimination import Range
-
-Truth = float | bool | None
-"""The value of a part of a condition; None where it is not known."""
+from hdas_dsl.tree.words import TOTALS, QuantityArgument
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A quantity that a requirement speaks of; ``network`` is as in `Requirement`."""
+class QuantityRef:
+    """A total of one network; ``network`` is as in `Requirement`."""
 
     total: Total
     network: Elaborated | None = None
@@ -43,83 +35,111 @@ class Asked:
         return str(self.total) if self.network is None else f"{self.total} when trained"
 
 
-def asked(node: ast.Node, requirement: Requirement) -> Asked | None:
-    """The quantity that a part of a condition names, if it does."""
-    total = read_total(node, requirement.frame.body)
-    return None if total is None else Asked(total, requirement.network)
-
-
-def quantities(requirement: Requirement) -> Iterator[Asked]:
-    """Every quantity that a requirement speaks of."""
-    for node in requirement.condition.walk():
-        if (found := asked(node, requirement)) is not None:
-            yield found
+def quantities(requirement: Requirement) -> Iterator[QuantityRef]:
+    """Every total that a requirement mentions, as often as it does."""
+    return (QuantityRef(total, requirement.network) for total in conditions.totals(requirement.condition))
 
 
 class Requirements:
-    """The requirements of a space, its own or those given.
+    """The requirements of a space, and the quantities of its architectures.
 
-    Of an architecture, ``decisions`` are empty.
+    An architecture is given by its decisions: the items of every decision of the space. Of a space that is an
+    architecture itself, these are empty.
+
+    Args:
+        space: an elaborated network, with or without choices.
+        requirements: those to ask; by default all of the space, its sections' included.
     """
 
     def __init__(self, space: Elaborated, requirements: Sequence[Requirement] | None = None) -> None:
         self.space = space
         self.requirements = tuple(space.requirements if requirements is None else requirements)
         self._costings: dict[Elaborated, Costing] = {}
-        self._formulas: dict[Asked, Formula] = {}
+        self._formulas: dict[QuantityRef, Formula] = {}
         self._tables: dict[Path, Table] = {}
 
     def __bool__(self) -> bool:
         return bool(self.requirements)
 
+    # ------------------------------------------------------------ conditions
+
     def met(self, chosen: Decisions) -> bool:
         """Whether the architecture that decisions select satisfies all requirements.
 
         Raises:
-            Undefined: a quantity of them has no value; the text says which and why.
+            UndefinedQuantity: a quantity of them has no value; the text says which and why.
         """
         return all(self.holds(requirement, chosen) for requirement in self.requirements)
 
     def holds(self, requirement: Requirement, chosen: Decisions) -> bool:
-        """Whether one requirement is satisfied; raises `Undefined` like `met`."""
-        found = value(requirement.condition, requirement, lambda item: self.amount(item, chosen))
+        """Whether one requirement is satisfied; raises `UndefinedQuantity` like `met`."""
+        network = requirement.network
+        found = conditions.evaluate(
+            requirement.condition, lambda total: self.amount(QuantityRef(total, network), chosen)
+        )
         if found is None:
-            raise Undefined(f"`{requirement.condition.span.text}` cannot be computed")
-        return bool(found)
+            raise UndefinedQuantity(f"`{requirement.span.text}` cannot be computed")
+        return found
 
-    def amount(self, item: Asked, chosen: Decisions) -> Amount:
-        """A quantity of the architecture that decisions select.
+    def shortfall(self, requirement: Requirement, chosen: Decisions) -> float:
+        """How far an architecture is from meeting a requirement, relative to what is asked for; 0 where it is met.
 
         Raises:
-            Undefined: it has no value.
+            UndefinedQuantity: that is not known. A part that is not known does not matter where the others decide.
         """
+        reasons: list[str] = []
+
+        def value(total: Total) -> Number | None:
+            try:
+                return self.amount(QuantityRef(total, requirement.network), chosen)
+            except UndefinedQuantity as reason:
+                reasons.append(str(reason))
+                return None
+
+        found = conditions.shortfall(requirement.condition, value)
+        if found is None:
+            raise UndefinedQuantity(reasons[0] if reasons else "it is not known of an architecture")
+        return found
+
+    # ------------------------------------------------------------ quantities
+
+    def amount(self, item: QuantityRef, chosen: Decisions) -> Number:
+        """A quantity of the architecture that decisions select, in the unit of its price.
+
+        Raises:
+            UndefinedQuantity: it has no value.
+        """
+        if item.total.name == "edges" and not self.space.is_space:
+            raise UndefinedQuantity("an architecture has no picks left: how many edges it has is not seen")
+        price = self.price(item)
         try:
-            found = self.by_decisions(item, chosen)
-        except Undefined:
+            found = self.by_decisions(item, price, chosen)
+        except UndefinedQuantity:
             # Widths may be open, and channels depend on how many tensors are picked, until an architecture is derived.
             if not chosen or item.total.copy is not None:
                 raise
-            network = derived(item.network or self.space, chosen)
-            found = Costing(network).exact(self.price(item), {})
+            found = Costing(derived(self.space, chosen, item.network)).exact(price, {})
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
         return found if isinstance(found, int) else round(found, 9)
 
-    def by_decisions(self, item: Asked, chosen: Decisions) -> Amount:
-        """A quantity of an architecture that is not derived; raises `Undefined` like `amount`."""
+    def by_decisions(self, item: QuantityRef, price: Price, chosen: Decisions) -> Number:
+        """A quantity of an architecture that is not derived; raises `UndefinedQuantity` like `amount`."""
+        if item.network is not None and not _same_choices(item.network, self.space):
+            raise UndefinedQuantity(f"'{item.network.name}' has other choices when it is trained")
         try:
             formula = self.formula(item)
-        except Entangled:
+        except ExistenceTooComplex:
             formula = None
         if formula is not None and formula.exact:
             return formula.of(chosen)
-        return self.costing(item).exact(self.price(item), chosen, self.block(item))
+        return self.costing(item).exact(price, chosen, self.block(item))
 
-    def formula(self, item: Asked) -> Formula:
+    def formula(self, item: QuantityRef) -> Formula:
         """A quantity as a function of decisions.
 
         Raises:
-            Undefined: it has no value.
-            Entangled: it cannot be written down.
+            UndefinedQuantity: it has no value.
+            ExistenceTooComplex: it cannot be written down.
         """
         if item not in self._formulas:
             price = self.price(item)
@@ -128,163 +148,97 @@ class Requirements:
             self._formulas[item] = self.costing(item).formula(price, self.block(item))
         return self._formulas[item]
 
-    def complete(self, item: Asked, price: Latency) -> None:
-        """See that a table has a row for every operation of a space; raises `Undefined` with those that it lacks."""
+    def complete(self, item: QuantityRef, price: Latency) -> None:
+        """See that a table has a row for every operation of a space; raises `UndefinedQuantity` with those missing."""
         missing: dict[str, Application] = {}
         self.costing(item).formula(Latency(price.table, missing), self.block(item))
         if missing:
-            raise Undefined(lacking(price.table, missing))
+            raise UndefinedQuantity(lacking(price.table, missing))
 
-    def costing(self, item: Asked) -> Costing:
+    def costing(self, item: QuantityRef) -> Costing:
         """The costs of the network that a quantity is about."""
         network = item.network or self.space
         if network not in self._costings:
             self._costings[network] = Costing(network)
         return self._costings[network]
 
-    def price(self, item: Asked) -> Price:
-        tables = {item.total.argument or "": self.table(item)} if item.total.name == "latency" else {}
+    def price(self, item: QuantityRef) -> Price:
+        """The price behind a quantity; raises `UndefinedQuantity` where its table cannot be read."""
+        tables = {item.total.argument or "": self.table(item)} if item.total.by_table else {}
         return price_of(item.total, tables)
 
-    def table(self, item: Asked) -> Table:
-        """The table of a latency, read once."""
+    def table(self, item: QuantityRef) -> Table:
+        """The table of a latency, read once; raises `UndefinedQuantity` where that is not possible."""
         name = item.total.argument or ""
         if item.total.file is None:
-            raise Undefined(f"'{name}' lies outside the folder of this file and the shipped library")
+            raise UndefinedQuantity(f"'{name}' lies outside the folder of this file and the shipped library")
         if item.total.file not in self._tables:
             try:
                 self._tables[item.total.file] = read_table(item.total.file, name)
             except BadTable as error:
-                raise Undefined(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
+                raise UndefinedQuantity(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
         return self._tables[item.total.file]
 
-    def block(self, item: Asked) -> Block | None:
+    def block(self, item: QuantityRef) -> Block | None:
         """The block that a quantity is about; None for the whole network."""
         if item.total.copy is None:
             return None
         copies = self.costing(item).discrete.copies
         if item.total.copy not in copies:
-            raise Undefined(f"there is no '{item.total.copy}' here")
+            raise UndefinedQuantity(f"there is no '{item.total.copy}' here")
         return copies[item.total.copy].block
 
 
-def spoken_of(space: Elaborated) -> list[Asked]:
-    """The quantities of every network, and those that the space itself prefers or requires."""
-    found = dict.fromkeys(Asked(Total(name)) for name in ("params", "macs", "memory"))
+def _same_choices(network: Elaborated, space: Elaborated) -> bool:
+    """Whether the decisions of a space select architectures of another network."""
+    return network.decisions.keys() <= space.decisions.keys() and all(
+        decision.items == space.decisions[path].items and decision.derivable == space.decisions[path].derivable
+        for path, decision in network.decisions.items()
+    )
+
+
+# ---------------------------------------------------------------- what is reported of a network
+
+
+def reported_quantities(space: Elaborated) -> list[QuantityRef]:
+    """The totals of every network, and those that the space itself prefers or requires, each once."""
+    plain = (name for name, word in TOTALS.items() if word.argument is QuantityArgument.NONE and not word.structural)
+    found = dict.fromkeys(QuantityRef(Total(name)) for name in plain)
     for preference in space.preferences:
-        found |= dict.fromkeys(Asked(part) for part in parts(preference.quantity) if isinstance(part, Total))
+        found |= dict.fromkeys(QuantityRef(part) for part in parts(preference.quantity) if isinstance(part, Total))
     for requirement in space.requirements:
         found |= dict.fromkeys(quantities(requirement))
     return list(found)
 
 
-def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
-    """Between which values the quantities of a space lie, where they are known."""
-    from compiler.analysis.costs.elimination import Variables, range_of  # with it comes numpy
-
-    wanted = Requirements(space)
-    variables = Variables(space.decisions)
-    for item in spoken_of(space):
-        with suppress(Undefined, Entangled):
-            yield str(item), range_of(wanted.formula(item), variables)
-
-
-def amounts_of(space: Elaborated) -> Iterator[tuple[str, Amount]]:
+def amounts_of(space: Elaborated) -> Iterator[tuple[str, Number]]:
     """The quantities of an architecture, where they are known."""
     wanted = Requirements(space)
-    for item in spoken_of(space):
-        with suppress(Undefined):
+    for item in reported_quantities(space):
+        with suppress(UndefinedQuantity):
             yield str(item), wanted.amount(item, {})
 
 
 def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) -> list[Diagnostic]:
-    """A warning for each requirement, its own or those given, that an architecture breaks; what is not known is not."""
+    """A warning for each requirement, its own or those given, that an architecture certainly breaks."""
     if space.is_space or not (space.requirements if requirements is None else requirements):
         return []
     wanted = Requirements(space, requirements)
-    return [found for requirement in wanted.requirements if (found := _check(wanted, requirement)) is not None]
+    return [found for requirement in wanted.requirements if (found := _warning(wanted, requirement)) is not None]
 
 
-def shortfall(requirement: Requirement, space: Elaborated) -> float | None:
-    """How far an architecture is from meeting a requirement, relative to what is asked for.
-
-    Returns:
-        0 where it is met; None where its quantities are not known on the graph.
-    """
-    return _shortfall(requirement.condition, requirement, _known(Requirements(space, [requirement])))
-
-
-def _shortfall(condition: ast.Expr, requirement: Requirement, amount: Callable[[Asked], Amount | None]) -> float | None:
-    holds = value(condition, requirement, amount)
-    if holds is None or holds:
-        return None if holds is None else 0.0
-    match condition:
-        case ast.Binary(op="and" | "or" as op, left=left, right=right):
-            sides = [_shortfall(side, requirement, amount) for side in (left, right)]
-            known = [side for side in sides if side]
-            return (sum if op == "and" else min)(known) if known else 1.0
-        case ast.Binary(left=left, right=right):
-            a, b = value(left, requirement, amount), value(right, requirement, amount)
-            if a is not None and b is not None:
-                return max(abs(a - b), 1e-9) / max(abs(b), 1)
-    return 1.0
-
-
-def _known(wanted: Requirements) -> Callable[[Asked], Amount | None]:
-    """The quantities of an architecture, None where one is not known."""
-
-    def amount(item: Asked) -> Amount | None:
-        # An architecture has no picks left: how many edges it has is not seen.
-        if item.total.name == "edges":
-            return None
-        try:
-            return wanted.amount(item, {})
-        except Undefined:
-            return None
-
-    return amount
-
-
-def _check(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
-    amount = _known(wanted)
-    condition = requirement.condition
-    if value(condition, requirement, amount) is not False:
+def _warning(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
+    known: dict[Total, Number] = {}
+    for item in quantities(requirement):
+        with suppress(UndefinedQuantity):
+            known[item.total] = wanted.amount(item, {})
+    if conditions.evaluate(requirement.condition, known.get) is not False:
         return None
-    known: Mapping[str, Amount | None] = {str(item): amount(item) for item in quantities(requirement)}
-    facts = ", ".join(f"{name} is {shown(amount)}" for name, amount in known.items() if amount is not None)
-    message = f"the architecture does not meet `{condition.span.text}`: {facts}"
-    return Diagnostic(Code.REQUIRE, condition.span, message, severity=Severity.WARNING)
+    facts = ", ".join(f"{QuantityRef(total, requirement.network)} is {shown(value)}" for total, value in known.items())
+    message = f"the architecture does not meet `{requirement.span.text}`: {facts}"
+    return Diagnostic(Code.REQUIRE, requirement.span, message, severity=Severity.WARNING)
 
 
-def shown(amount: Amount) -> str:
-    """A quantity for people."""
+def shown(amount: Number) -> str:
+    """A quantity in a message: digits in groups, four of a fraction."""
     return f"{amount:,}" if isinstance(amount, int) else f"{amount:,.4g}"
-
-
-def value(node: ast.Node, requirement: Requirement, amount: Callable[[Asked], Amount | None]) -> Truth:
-    """A quantity, number or comparison; None where it is not known."""
-    item = asked(node, requirement)
-    if item is not None:
-        return amount(item)
-    match node:
-        case ast.Number():
-            return node.value
-        case ast.Name(id=name):
-            bound = requirement.frame.body.bindings.get(name)
-            return bound if isinstance(bound, int | float) else None
-        case ast.Unary(op=op, operand=operand):
-            inner = value(operand, requirement, amount)
-            return None if inner is None else not inner if op == "not" else -inner
-        case ast.Binary(op="and" | "or" as op, left=left, right=right):
-            sides = [value(left, requirement, amount), value(right, requirement, amount)]
-            if any(side is not None and bool(side) is (op == "or") for side in sides):
-                return op == "or"
-            return None if None in sides else op == "and"
-        case ast.Binary(op=op, left=left, right=right) if op in BINARY and op != "in":
-            a, b = value(left, requirement, amount), value(right, requirement, amount)
-            try:
-                result: Truth = None if a is None or b is None else BINARY[op](a, b)
-            except ArithmeticError:
-                return None
-            return result
-    return None

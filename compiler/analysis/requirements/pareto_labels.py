@@ -1,7 +1,7 @@
-"""Pareto labels: what is worth knowing of the ways to decide a part of a space.
+"""Pareto labels: the ways to decide a part of a space that no other way dominates.
 
-A label is a way to decide: its score, which should be large, and its costs, which should be small. One that costs no
-less and scores no more than another can be forgotten. Labels of independent parts add up.
+A label is a way to decide: its score, to be maximised, and its costs, to be minimised. A label that costs no less and
+scores no more than another is dominated and dropped. Labels of independent parts add up.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 20_000
-"""How many labels of one cost are kept at a place; beyond it they are thinned out, and the result is not certain."""
+"""The most labels with one cost that are kept in one place; more are thinned out, and the result is not certain."""
 
 MOST_OF_MANY = 3_000
-"""The same for labels of several costs, few of which dominate each other."""
+"""The same for labels with several costs, of which few dominate each other."""
 
 CHUNK = 512
 """How many labels are compared with all others at a time."""
@@ -27,28 +27,39 @@ Numbers: TypeAlias = "NDArray[Any]"
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """``scores`` (n), ``costs`` (n, quantities), and for each label the choice it stands for: a row of ``origin``."""
+    """n labels.
+
+    Args:
+        scores: their scores, of shape (n,).
+        costs: their costs, of shape (n, number of columns), in the sense in which less is better.
+        origin: the choices that each stands for, of shape (n, number of parts).
+        certain: whether no label was thinned out on the way.
+    """
 
     scores: Numbers
     costs: Numbers
     origin: Numbers
     certain: bool = True
-    """Whether no label was thinned out on the way."""
 
     @classmethod
     def single(cls, score: float, costs: Sequence[float]) -> Labels:
-        """One way to decide, with an empty origin."""
+        """One label, with an empty origin."""
         return cls(np.array([score]), np.array([costs], dtype=float), np.zeros((1, 0), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def shifted(self, score: float, costs: Numbers) -> Labels:
-        """With something added to all."""
+        """With a score and costs, of shape (number of columns,), added to all."""
         return Labels(self.scores + score, self.costs + costs, self.origin, self.certain)
 
     def times(self, other: Labels, limits: Numbers) -> Labels:
-        """Every pair, added up; the origin of a pair is that of the left and the number of the right one."""
+        """The pruned sums of every pair; the origin of a pair is that of the left one and the number of the right one.
+
+        Args:
+            other: m labels.
+            limits: the most of each cost, of shape (number of columns,).
+        """
         left, right = np.meshgrid(np.arange(len(self)), np.arange(len(other)), indexing="ij")
         a, b = left.ravel(), right.ravel()
         pairs = Labels(
@@ -60,7 +71,7 @@ class Labels:
         return pairs.pruned(limits)
 
     def pruned(self, limits: Numbers) -> Labels:
-        """Without what is too costly or no better than another."""
+        """Without labels that exceed a limit or are dominated, and thinned out where there are too many."""
         fits = (self.costs <= limits + 1e-9 * np.abs(limits)).all(1)
         kept = self.at(np.flatnonzero(fits))
         kept = kept.at(_front(kept.scores, kept.costs))
@@ -72,11 +83,12 @@ class Labels:
         return Labels(thin.scores, thin.costs, thin.origin, certain=False)
 
     def at(self, rows: Numbers) -> Labels:
+        """The labels of these indices."""
         return Labels(self.scores[rows], self.costs[rows], self.origin[rows], self.certain)
 
 
 def joined(parts: Sequence[Labels]) -> Labels:
-    """The labels of several alternatives; the number of the alternative comes first in the origin."""
+    """The labels of several alternatives, with the number of the alternative in front of the origin."""
     width = max(part.origin.shape[1] for part in parts)
     origins = [
         np.column_stack([np.full(len(part), number), np.pad(part.origin, ((0, 0), (0, width - part.origin.shape[1])))])
@@ -91,7 +103,12 @@ def joined(parts: Sequence[Labels]) -> Labels:
 
 
 def _front(scores: Numbers, costs: Numbers) -> Numbers:
-    """The rows that no other row dominates; of equals, the first. They are in order of their costs, or scores."""
+    """The indices of the rows that no other row dominates, of equal rows the first, in order of costs or scores.
+
+    Args:
+        scores: of shape (n,).
+        costs: of shape (n, number of columns).
+    """
     number = np.arange(len(scores))
     if not len(scores):
         return number
@@ -112,7 +129,7 @@ def _front(scores: Numbers, costs: Numbers) -> Numbers:
 
 
 def _covers(some: Numbers, others: Numbers) -> Numbers:
-    """Which of some costs no more than which of the others, in everything."""
+    """Whether each of n rows of costs is at most each of m others in every column: of shape (n, m)."""
     found: Numbers = np.ones((len(some), len(others)), dtype=bool)
     for one, other in zip(some.T, others.T, strict=True):
         found &= one[:, None] <= other[None, :]

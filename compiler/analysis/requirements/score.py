@@ -1,7 +1,8 @@
-"""How well decisions score: the sum of their log-probabilities, as a formula like that of a cost.
+"""The score of decisions: the sum of their log-probabilities, as a polynomial in their items like a cost.
 
-A decision that does not exist counts as well, at its strongest item: so the derivation rule (`decide.strongest`) is the
-best there is. The candidates of a pick between menus count where they are picked, as strong as the rule measures them.
+A decision that does not exist counts as well, at its strongest item: so the derivation rule (`derivation.strongest`)
+has the highest score of all. The candidates of a pick between menus count where they are picked, with the strength that
+the rule measures.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import numpy as np
 from compiler.analysis.costs.existence import Monomial, holds
 from compiler.derivation.strongest import Decisions
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 
 def scores_of(
     decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
 ) -> dict[Monomial, float]:
-    """The score as a formula."""
+    """The coefficient of each monomial.
+
+    Args:
+        decisions: of a space.
+        alphas: raw architecture parameters of each decision that has any, one per item.
+        by: how strength is measured between the candidates of a pick.
+    """
     found: dict[Monomial, float] = {}
     candidates = {path for decision in decisions.values() for path in decision.candidates}
     for path, decision in decisions.items():
@@ -41,9 +48,11 @@ def scores_of(
 
 
 def log_softmax(values: Sequence[float]) -> list[float]:
+    """The logarithm of the softmax, in double precision."""
     total = float(np.logaddexp.reduce(np.asarray(values, dtype=float)))
     return [value - total for value in values]
 
 
 def score_of(scores: Mapping[Monomial, float], chosen: Decisions) -> float:
+    """The score of decisions: a log-probability."""
     return sum(score for items, score in scores.items() if holds(items, chosen))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from compiler.backend.export_kind import ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
 from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
@@ -24,6 +24,7 @@ from compiler.ir.graph import Input, Prim, SpaceGraph
 from compiler.ir.primitives import PRIMITIVES
 from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
+from compiler.util.files import atomic_write, replacing
 
 from .text import write
 
@@ -32,18 +33,6 @@ PREFIX = "network."
 
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
-
-
-class ExportError(Exception):
-    """The network was not exported; the message says why, and what to do, in a sentence."""
-
-
-class ExportKind(Enum):
-    """What to write."""
-
-    ONNX = "onnx"
-    TORCH = "torch"
-    PY = "py"
 
 
 TOLERANCE = {ExportKind.ONNX: 1e-3, ExportKind.TORCH: 1e-3, ExportKind.PY: 1e-9}
@@ -92,22 +81,25 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
     images = _random(BATCH, space)
     count = _count(network)
     beside: Path | None = None
-    with _seeded(), warnings.catch_warnings(), _quiet():
+    renamed: dict[str, Tensor] = {}
+    with _seeded(), warnings.catch_warnings(), _quiet(), replacing(out) as part:
         warnings.simplefilter("ignore")
         match kind:
             case ExportKind.ONNX:
-                reference, found = network(images), _onnx(network, space, out, images)
+                reference, found = network(images), _onnx(network, space, part, images)
             case ExportKind.TORCH:
-                reference, found = _result(network, images), _torch(network, space, out, images)
+                reference, found = _result(network, images), _torch(network, space, part, images)
             case ExportKind.PY:
-                beside = out.with_suffix(".pt") if weights is not None else None
-                found, count = _python(network, space, out, beside, images)
+                found, count, renamed = _python(network, space, out, part, images)
                 reference = _result(network.double(), images.double())
-    difference = float((reference - found).abs().max())
-    scale = float(reference.abs().max())
-    if not difference <= TOLERANCE[kind] * scale:
-        message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
-        raise ExportError(message)
+        difference = float((reference - found).abs().max())
+        scale = float(reference.abs().max())
+        if not difference <= TOLERANCE[kind] * scale:
+            message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
+            raise ExportError(message)
+        if kind is ExportKind.PY and weights is not None:
+            beside = out.with_suffix(".pt")
+            atomic_write(beside, _saved(renamed))
     return ExportReport(kind, out, beside, count, difference, scale)
 
 
@@ -204,15 +196,14 @@ def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedPro
 
 
 def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
-    torch.export.save(_exported(network, space), out)
+    content = io.BytesIO()  # torch writes the name of a file into it, and this one's is temporary.
+    torch.export.save(_exported(network, space), content)
+    out.write_bytes(content.getvalue())
     return _result(torch.export.load(out).module(), images)
 
 
 def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
-    needed = ("onnx", "onnxscript", "onnxruntime")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")
+    ExportKind.ONNX.check_installed()
     used = {node.payload.name for _, node in flatten(space.block.graph).order() if isinstance(node.payload, Prim)}
     if any(PRIMITIVES[name].random for name in used & PRIMITIVES.keys()):
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")
@@ -229,25 +220,30 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> T
 
 
 def _python(
-    network: nn.Module, space: Elaborated, out: Path, weights: Path | None, images: Tensor
-) -> tuple[Tensor, int]:
-    """Write the file, and its weights if they are worth it; run it at double precision."""
+    network: nn.Module, space: Elaborated, out: Path, part: Path, images: Tensor
+) -> tuple[Tensor, int, dict[str, Tensor]]:
+    """Write the file that will be ``out``, run it at double precision; its output, parameters, and weights."""
     flat = flatten(space.block.graph)
     names = [node.name for _, node in flat.order() if not isinstance(node.payload, Input)]
     unit = space.root.instance.unit
     origin = f"{Path(unit.source.name).name}, sha256 {unit.sha256}"
     source = write(space.block, names, origin, out.with_suffix(".pt").name)
-    out.write_text(source.text, encoding="utf-8")
+    part.write_text(source.text, encoding="utf-8")
     renamed = _renamed(source.modules, network.state_dict())
     made = _run(out, source.text)[source.name]().eval()
     try:
         made.load_state_dict(renamed)
     except RuntimeError as error:
         raise ExportError(f"'{out}' has other parameters than the network (a bug of the exporter): {error}") from None
-    if weights is not None:
-        torch.save(renamed, weights)
     with torch.no_grad():
-        return _result(made.double(), images.double()), _count(made)
+        return _result(made.double(), images.double()), _count(made), renamed
+
+
+def _saved(tensors: Mapping[str, Tensor]) -> bytes:
+    """A file that `torch.load` reads."""
+    content = io.BytesIO()
+    torch.save(dict(tensors), content)
+    return content.getvalue()
 
 
 def _renamed(modules: Mapping[str, str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:

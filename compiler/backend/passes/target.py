@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.util.errors import UsageError
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -56,20 +54,3 @@ class Target:
         is_gpu = device.startswith(("cuda", "mps")) or (device == "auto" and torch.cuda.is_available())
         machine = CUDA if is_gpu else CPU_WITH_KERNEL if is_available() else CPU
         return cls(machine, memory_budget=memory_budget, batch=batch)
-
-
-def read_bytes(text: str) -> int:
-    """A number of bytes: digits, and K, M, G or T for powers of 1024.
-
-    Raises:
-        UsageError: when it is none.
-    """
-    digits = text.strip().upper().removesuffix("B").removesuffix("I")
-    power = "KMGT".find(digits[-1:]) + 1 if digits[-1:] else 0
-    try:
-        value = float(digits[:-1] if power else digits) * 1024**power
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise UsageError(f"'{text}' is no size of memory: write it like 800M or 1.5G")
-    return int(value)

@@ -1,4 +1,7 @@
-"""Datasets: the words for them (`specs`, without torch), and their images a batch at a time (`load`)."""
+"""Datasets: their images, found, checked, and given a batch at a time in the shape of a network.
+
+This module imports no torch; `load.load_data` is where to start reading.
+"""
 
 from compiler.searcher.settings.datasets import DataError, DataSpec, MissingData, register_dataset
 

@@ -1,51 +1,89 @@
-"""From a `DataSpec` to images: loaded, shaped for a network, normalised and augmented a batch at a time.
+"""From a `DataSpec` to images: loaded, in the shape of a network, and a batch of them at a time as its input.
 
-The images of a batch go through, in this order: resize, random crop (padded as the dataset says), mirror, [0, 1],
-mean and standard deviation, grey repeated to the channels of the network, cutout. Test images take no random step.
+The images of a batch go through, in this order: colour jitter, random crop (padded as the dataset says), flip, scaling
+to [0, 1], mean and standard deviation, cutout, grey repeated to the channels of the network. Test images take no random
+step.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.transforms import v2
+from torch import Tensor
+from torch.utils.data import Dataset
 
-from compiler.searcher.settings.datasets import DataError, DataSpec
+from compiler.searcher.settings.datasets import DataError, DataSpec, Folder
 
-from .builtin import build
-from .source import Batch, Samples, Source
-from .transforms import Cutout, RandomMirror, RandomShift, RepeatChannels
+from .builtin import LoadOptions, build
+from .check import check_labels, check_source
+from .image_files import BrokenFile, check_classes
+from .resolution import prepared
+from .source import Batch, Pixels, Samples, Shape, Source, show
+from .subsets import limited, random_generator
+from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Put, stay
 
-Shape = tuple[int, int, int]
 
-
+@dataclass(frozen=True, eq=False)
 class Images(Dataset[Batch]):
-    """Samples as a network takes them; a loader reads a batch of them at once."""
+    """Samples, or some of them, as a network takes them; as a torch dataset, an image and its label at a time."""
 
-    def __init__(self, samples: Samples, transform: v2.Compose, positions: tuple[int, ...] = ()) -> None:
-        self.samples, self.transform, self.positions = samples, transform, positions
-
-    def everywhere(self, positions: tuple[int, ...]) -> Images:
-        """With a label at each position."""
-        return Images(self.samples, self.transform, positions)
+    name: str
+    samples: Samples
+    classes: int
+    finishing: Finish
+    indices: Tensor = field(repr=False)
+    """Which of the samples these are, ``[n]``, in their order."""
+    positions: tuple[int, ...] = ()
+    """The shape of a label: none, or where a network classifies each position, that of its output."""
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.indices)
 
     def __getitem__(self, index: int) -> Batch:
         images, labels = self.__getitems__([index])
         return images[0], labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        images, labels = self.samples.take(indices)
+        return self.finish(self.read(torch.as_tensor(indices)))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading a batch is nothing but a copy of it."""
+        return isinstance(self.samples, Pixels)
+
+    def read(self, indices: Tensor) -> Batch:
+        """The bytes of the images at ``indices`` ``[k]``, as ``[k, c, h, w]``, and their labels ``[k]``.
+
+        Raises:
+            DataError: when one cannot be read, has another shape, or has a label that is no class.
+        """
+        images, labels = self.samples.take(self.indices[indices])
+        check_labels(labels, self.classes)
+        if tuple(images.shape[1:]) != self.samples.shape:
+            shapes = f"{show(images.shape[1:])}, others {show(self.samples.shape)}"
+            raise DataError(f"some images of {self.name} are {shapes}: all have to be of one shape")
+        return images, labels.long()
+
+    def finish(self, batch: Batch, put: Put = stay) -> Batch:
+        """A batch that was read as a network takes it, on the device to which ``put`` copies.
+
+        Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``, or ``[k, *positions]``.
+        Random changes draw from torch's global generator.
+        """
+        images, labels = put(batch[0]), put(batch[1])
         labels = labels.view(-1, *(1 for _ in self.positions)).expand(-1, *self.positions)
-        return self.transform(images), labels
+        return self.finishing(images, put), labels
+
+    def subset(self, indices: Tensor) -> Images:
+        """The images at ``indices``, in that order."""
+        return replace(self, indices=self.indices[indices])
+
+    def everywhere(self, positions: tuple[int, ...]) -> Images:
+        """The same with the label of an image at each position."""
+        return replace(self, positions=positions)
 
 
 @dataclass(frozen=True)
@@ -57,100 +95,85 @@ class Data:
     test: Images
     classes: int
     shape: Shape
+    warnings: tuple[str, ...] = ()
+    """What a user should know of these data, a sentence each."""
 
     def everywhere(self, positions: tuple[int, ...]) -> Data:
         """The same for a network that classifies each position: each has the label of its image."""
         return replace(self, train=self.train.everywhere(positions), test=self.test.everywhere(positions))
 
 
-def load_data(spec: DataSpec, root: Path, *, download: bool = False, input_shape: Shape | None = None) -> Data:
-    """The images of ``spec`` in the shape that a network takes, or without one in their own.
+def load_data(
+    spec: DataSpec, root: Path, *, download: bool = False, input_shape: Shape | None = None, seed: int = 0
+) -> Data:
+    """The images of ``spec`` in the shape ``(c, h, w)`` that a network takes, or without one in their own.
 
-    Images are resized, and grey ones repeated to the channels of the network; nothing else is guessed.
+    Images are resized, and grey ones repeated to the channels of the network; nothing else is guessed. ``seed`` chooses
+    the training images where the spec limits them.
+
+    Raises:
+        MissingData: when the data are not there, or could not be fetched.
+        DataError: when they are damaged, or do not fit the network.
     """
     if input_shape is not None:
-        _, height, width = input_shape
-        if spec.size is not None and (height, width) != (spec.size, spec.size):
-            raise DataError(f"{spec.describe()} has size {spec.size}, but the network takes {height}x{width}")
-        spec = spec.replace("size", max(height, width))
-    source = build(spec, root, download)
-    own = _shape(source.train)
-    shape = input_shape or (own[0], spec.size or own[1], spec.size or own[2])
-    if own[0] not in (1, shape[0]):
-        raise DataError(f"{spec.word} has {own[0]} channels, but the network takes {shape[0]}")
-    train = v2.Compose(_steps(source, own, shape, spec))
-    test = v2.Compose(_steps(source, own, shape, None))
-    return Data(spec.word, Images(source.train, train), Images(source.test, test), source.classes, shape)
+        size = input_shape[1:]
+        if spec.size is not None and size != (spec.size, spec.size):
+            raise DataError(f"{spec.describe()} has size {spec.size}, but the network takes {size[0]}x{size[1]}")
+        spec = spec.replace("size", max(size))
+    source = build(spec, LoadOptions(root, download, input_shape))
+    check_source(spec.word, source)
+    channels = source.train.shape[0]
+    if input_shape is not None and channels not in (1, input_shape[0]):
+        raise DataError(f"{spec.word} has {channels} channels, but the network takes {input_shape[0]}")
+    train = source.train
+    if spec.images is not None:
+        train = train.subset(limited(train.labels, spec.images, seed, spec.word))
+    height, width = (spec.size, spec.size) if spec.size else train.shape[1:]
+    shape = input_shape or (channels, height, width)
+    parts = (train, source.test)
+    read = [prepared(samples, shape[1:]) for samples in parts]
+    warnings = _broken(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
+
+    def images(part: int, random: bool) -> Images:
+        samples = read[part][0]
+        check_classes(parts[part], samples)
+        finishing = _finish(source, spec, shape[0], random)
+        return Images(spec.word, samples, source.classes, finishing, torch.arange(len(samples)))
+
+    return Data(spec.word, images(0, True), images(1, False), source.classes, shape, warnings)
 
 
-def _shape(samples: Samples) -> Shape:
-    images, _ = samples.take([0])
-    return cast(Shape, tuple(images.shape[1:]))
+def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, ...]:
+    """The warning about broken files, out of ``count``, that are left out; none if there are none."""
+    if not broken:
+        return ()
+    named = "; ".join(f"{file.path} {file.reason}" for file in broken[:3])
+    more = f"; and {len(broken) - 3:,} more" if len(broken) > 3 else ""
+    sentence = f"{len(broken):,} of {count:,} images of {spec.word} cannot be used: {named}{more}"
+    if not (isinstance(spec, Folder) and spec.skip_broken):
+        raise DataError(f"{sentence}; `skip_broken = true` leaves them out")
+    return (f"{sentence}: they are left out",)
 
 
-def _steps(source: Source, own: Shape, shape: Shape, random: DataSpec | None) -> list[Any]:
-    """What is done to a batch, in order; the random steps are those of the spec ``random``."""
-    steps: list[Any] = []
-    if own[1:] != shape[1:]:
-        steps.append(v2.Resize(shape[1:]))
-    if random and random.crop:
-        steps.append(RandomShift(random.crop, source.fill))
-    if random and random.flip:
-        steps.append(RandomMirror())
-    steps.append(v2.ToDtype(torch.float32, scale=True))
-    if source.mean:
-        steps.append(v2.Normalize(source.mean, source.std))
-    if own[0] != shape[0]:
-        steps.append(RepeatChannels(shape[0]))
-    if random and random.cutout:
-        steps.append(Cutout(random.cutout))
-    return steps
+def _finish(source: Source, spec: DataSpec, channels: int, random: bool) -> Finish:
+    """What is done to a batch, with the random changes of ``spec`` if ``random``."""
+    augmentations: list[Augmentation] = []
+    if random and isinstance(spec, Folder) and spec.jitter:
+        augmentations.append(ColourJitter(spec.jitter))
+    if random and (spec.crop or spec.flip):
+        augmentations.append(CropAndFlip(spec.crop, source.fill, spec.flip))
+    cutout = Cutout(spec.cutout) if random and spec.cutout else None
+    return Finish(channels, source.mean, source.std, tuple(augmentations), cutout)
 
 
-def halves(data: Data, split: float, seed: int) -> tuple[Subset[Batch], Subset[Batch]]:
-    """The training images divided at random: the share ``split`` for the weights, the others for the alphas."""
-    order = torch.randperm(len(data.train), generator=_generator(seed, "halves")).tolist()
+def halves(data: Data, split: float, seed: int) -> tuple[Images, Images]:
+    """The training images divided at random: the share ``split`` for the weights, the others for the alphas.
+
+    Raises:
+        DataError: when one part would be empty.
+    """
+    order = torch.randperm(len(data.train), generator=random_generator(seed, "halves"))
     cut = int(split * len(order))
     if not 0 < cut < len(order):
         raise DataError(f"{data.name} has {len(order)} training images: a split of {split:g} leaves one part empty")
-    return Subset(data.train, order[:cut]), Subset(data.train, order[cut:])
-
-
-def loader(
-    dataset: Dataset[Batch],
-    batch: int,
-    *,
-    seed: int,
-    epoch: int,
-    workers: int = 0,
-    shuffle: bool = True,
-    drop_last: bool = False,
-) -> DataLoader[Batch]:
-    """The batches of one epoch: their order is a function of the seed and the epoch and of nothing else.
-
-    Without workers the random changes are drawn from torch's global generator, which the caller seeds; workers are
-    seeded from the seed and the epoch.
-    """
-    generator = _generator(seed, epoch)
-    count = len(dataset)  # type: ignore[arg-type]  # datasets with an index have a length
-    order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
-    return DataLoader(
-        dataset,
-        batch,
-        sampler=order.tolist(),
-        num_workers=workers,
-        collate_fn=_together,
-        drop_last=drop_last,
-        generator=generator,
-    )
-
-
-def _together(batch: Any) -> Any:
-    """Instead of collating: `Images` gives whole batches."""
-    return batch
-
-
-def _generator(*of: object) -> torch.Generator:
-    # Hashed, because neighbouring seeds and epochs are not to share orders and torch uses only 32 bits of a seed.
-    digest = hashlib.sha256(repr(of).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
+    return data.train.subset(order[:cut]), data.train.subset(order[cut:])

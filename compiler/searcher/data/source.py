@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 from torchvision.transforms.v2.functional import to_image
+
+from compiler.searcher.settings.datasets import DataError
 
 Batch = tuple[Tensor, Tensor]
 """Images ``[n, c, h, w]`` and their labels ``[n]``."""
 
+Shape = tuple[int, int, int]
+"""Channels, height and width of an image."""
+
 
 class Samples(Protocol):
-    """Images that are read many at a time."""
+    """Images of one shape with their labels, read many at a time."""
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: Sequence[int]) -> Batch: ...
+    @property
+    def shape(self) -> Shape:
+        """The shape ``(c, h, w)`` of every image."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The class of every image, ``[n]``."""
+
+    def take(self, indices: Tensor) -> Batch:
+        """The images ``[k, c, h, w]`` and labels ``[k]`` at ``indices`` ``[k]``.
+
+        Raises:
+            DataError: when one of them cannot be read.
+        """
+
+    def subset(self, indices: Tensor) -> Samples:
+        """The samples at ``indices``, in that order."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """All images in memory, as bytes ``[n, c, h, w]``."""
+    """All images in memory, as bytes ``[n, c, h, w]``, with labels ``[n]``."""
 
     images: Tensor = field(repr=False)
     labels: Tensor = field(repr=False)
@@ -33,27 +56,87 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: Sequence[int]) -> Batch:
-        chosen = torch.as_tensor(indices)
-        return self.images[chosen], self.labels[chosen]
+    @property
+    def shape(self) -> Shape:
+        """The shape ``(c, h, w)`` of every image."""
+        return cast(Shape, tuple(self.images.shape[1:]))
+
+    def take(self, indices: Tensor) -> Batch:
+        """A copy of the images and labels at ``indices``."""
+        return self.images.index_select(0, indices), self.labels.index_select(0, indices)
+
+    def subset(self, indices: Tensor) -> Pixels:
+        """A copy of the samples at ``indices``."""
+        return Pixels(*self.take(indices))
 
 
 @dataclass(frozen=True)
 class Items:
-    """A dataset of pairs: an image (PIL, or a tensor ``[c, h, w]``), all of one size, and the number of its class."""
+    """A dataset of pairs: an image (PIL, or a tensor ``[c, h, w]``), all of one size, and the number of its class.
+
+    It is read anew whenever an image is used, so that it may change its images at random.
+    """
 
     dataset: Dataset[tuple[Any, int]]
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]  # datasets with an index have a length
 
-    def take(self, indices: Sequence[int]) -> Batch:
-        images, labels = zip(*(self.dataset[index] for index in indices), strict=True)
-        return torch.stack([_tensor(image) for image in images]), torch.tensor(labels)
+    @cached_property
+    def shape(self) -> Shape:
+        """The shape ``(c, h, w)`` of the first image."""
+        return cast(Shape, tuple(self.take(torch.tensor([0]))[0].shape[1:]))
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """The class of every image, ``[n]``: the dataset's ``targets`` if it has them, else by reading every pair."""
+        labels: Sequence[Any] | None = getattr(self.dataset, "targets", None)
+        if labels is None or len(labels) != len(self):
+            labels = [self.dataset[index][1] for index in range(len(self))]
+        return torch.tensor([_class(label, index) for index, label in enumerate(labels)])
+
+    def take(self, indices: Tensor) -> Batch:
+        """Read the pairs at ``indices``.
+
+        Raises:
+            DataError: when their images differ in shape, or a label is not one number.
+        """
+        images, labels = [], []
+        for index in indices.tolist():
+            image, label = self.dataset[index]
+            images.append(image if isinstance(image, Tensor) else to_image(image).as_subclass(Tensor))
+            labels.append(_class(label, index))
+            if images[-1].shape != images[0].shape:
+                sizes = f"{show(images[-1].shape)}, another of the same dataset {show(images[0].shape)}"
+                raise DataError(f"image {index} is {sizes}: all images have to be of one shape")
+        return torch.stack(images), torch.tensor(labels)
+
+    def subset(self, indices: Tensor) -> Items:
+        """A view of the pairs at ``indices``."""
+        return Items(Subset(self.dataset, indices.tolist()))
 
 
-def _tensor(image: Any) -> Tensor:
-    return image if isinstance(image, Tensor) else to_image(image).as_subclass(Tensor)
+def _class(label: Any, index: int) -> int:
+    """A label as a number; several numbers are a mask, or a soft label, which no loss here takes."""
+    if (shape := getattr(label, "shape", ())) and not (isinstance(label, Tensor) and label.numel() == 1):
+        raise DataError(masks(tuple(shape)))
+    try:
+        return operator.index(label)
+    except TypeError:
+        raise DataError(f"image {index} has the label {label!r}, which is no number of a class") from None
+
+
+def masks(shape: Sequence[int]) -> str:
+    """The sentence that refuses labels of the shape ``shape`` for each image."""
+    return (
+        f"each image has a label of shape {show(shape)}, such as a mask, but only one class an image is supported: "
+        "a network that classifies each position is trained to give the class of the image at each"
+    )
+
+
+def show(shape: Sequence[int]) -> str:
+    """A shape as it is written in messages, ``3x32x32``."""
+    return "x".join(map(str, shape))
 
 
 @dataclass(frozen=True)

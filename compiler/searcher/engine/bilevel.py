@@ -8,8 +8,8 @@ Running statistics of batch norms are moved by the forward pass of the weight st
 see other data, or displaced weights, and compute with batch statistics anyway; they leave every buffer as it was. So
 the statistics, like the weights, depend on the weight half only, and the accuracy on the alpha half stays a fair score.
 
-Each pass is told whose gradient it is for: the others are not only not returned, autograd does not record what they
-alone would take. Of the passes of a second-order step one is for both.
+Each pass takes the gradient of the weights or of the alphas: autograd does not record what only the other would need.
+Of the passes of a second-order step one is for both.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Descent:
     def ahead(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
         """The weights after the step along ``gradients``."""
         direction = list(torch._foreach_add(list(gradients), list(weights), alpha=self.decay))
-        for way, buffer in zip(direction, self.buffers, strict=False):
+        for step, buffer in zip(direction, self.buffers, strict=False):
             if buffer is not None:
-                way.add_(buffer, alpha=self.momentum)
+                step.add_(buffer, alpha=self.momentum)
         return list(torch._foreach_add(list(weights), direction, alpha=-self.rate))
 
 
@@ -85,27 +85,27 @@ def second_order(
     try:
         with frozen(alphas):
             slopes = gradient(weight_loss(), weights)
-        _place(weights, descent.ahead(present, slopes))
+        _assign(weights, descent.ahead(present, slopes))
         both = gradient(alpha_loss(), [*alphas, *weights])
         direct, v = both[: len(alphas)], both[len(alphas) :]
         norm = torch.stack(torch._foreach_norm(v)).norm()
         eps = radius / norm.clamp_min(torch.finfo(norm.dtype).tiny)
         sides = []
         for side in (eps, -eps):
-            _place(weights, torch._foreach_add(present, torch._foreach_mul(v, side)))
+            _assign(weights, torch._foreach_add(present, torch._foreach_mul(v, side)))
             draw.again(device)
             sides.append(first_order(weight_loss, alphas, gradient, weights))
     finally:
-        _place(weights, present)
+        _assign(weights, present)
     return [g - descent.rate * (p - m) / (2 * eps) for g, p, m in zip(direct, *sides, strict=True)]
 
 
 @torch.no_grad()
-def _place(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+def _assign(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     torch._foreach_copy_(list(targets), list(values))
 
 
-class KeptBuffers:
+class PreservedBuffers:
     """Whatever happens to a module's buffers inside this context, they are afterwards as they were.
 
     They are copied type by type, each in one kernel, since a supernet has thousands of them.
@@ -119,42 +119,56 @@ class KeptBuffers:
 
     def __enter__(self) -> None:
         for buffers, saved in self.groups:
-            _place(saved, buffers)
+            _assign(saved, buffers)
 
     def __exit__(self, *error: object) -> None:
         for buffers, saved in self.groups:
-            _place(buffers, saved)
+            _assign(buffers, saved)
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """Parameters and the optimizer that moves them; ``clip`` is the norm that gradients are clipped to, 0 for none."""
+
+    parameters: Sequence[nn.Parameter]
+    optimizer: Optimizer
+    clip: float = 0.0
 
 
 class Bilevel:
-    """The steps on weights and alphas, each with its own optimizer, which never sees the other's parameters."""
+    """The steps on weights and alphas, each with its own optimizer, which never sees the other's parameters.
+
+    Args:
+        module: the network; its buffers change in weight steps only.
+        weights: moved by `weight_step`.
+        alphas: moved by `alpha_step` and `preference_step`.
+        second: whether alpha steps take the second-order gradient.
+        gradient: how gradients are taken.
+    """
 
     def __init__(
         self,
         module: nn.Module,
-        weights: Sequence[nn.Parameter],
-        alphas: Sequence[nn.Parameter],
-        weight_optimizer: Optimizer,
-        alpha_optimizer: Optimizer,
+        weights: Optimized,
+        alphas: Optimized,
         *,
         second: bool = False,
-        clip: float = 0.0,
         gradient: Gradients = PLAIN,
     ) -> None:
-        self.kept = KeptBuffers(module)
-        self.weights, self.alphas = list(weights), list(alphas)
-        self.weight_optimizer, self.alpha_optimizer = weight_optimizer, alpha_optimizer
-        self.second, self.clip, self.gradient = second, clip, gradient
+        self.kept = PreservedBuffers(module)
+        self.weights, self.alphas = weights, alphas
+        self.second, self.gradient = second, gradient
 
     def alpha_step(self, alpha_loss: Loss, weight_loss: Loss) -> None:
         """Move the alphas down the alpha loss; ``weight_loss``, of the iteration's other batch, is for second order."""
+        alphas, weights = self.alphas.parameters, self.weights.parameters
         with self.kept:
             if self.second:
-                descent = Descent.of(self.weight_optimizer, self.weights)
-                found = second_order(alpha_loss, weight_loss, self.alphas, self.weights, descent, self.gradient)
+                descent = Descent.of(self.weights.optimizer, weights)
+                found = second_order(alpha_loss, weight_loss, alphas, weights, descent, self.gradient)
             else:
-                found = first_order(alpha_loss, self.alphas, self.gradient, self.weights)
-        self._move_alphas(found)
+                found = first_order(alpha_loss, alphas, self.gradient, weights)
+        move(self.alphas, found, self.gradient)
 
     def preference_step(self, preferences: Mapping[str, Tensor]) -> None:
         """Move the alphas down the sum of the preferences; without any, do nothing, for Adam moves on zeros too.
@@ -162,15 +176,12 @@ class Bilevel:
         It is a step of the whole optimizer: an alpha that no preference mentions takes it with gradient zero.
         """
         if preferences:
-            self._move_alphas(self.gradient(total(preferences), self.alphas))
+            move(self.alphas, self.gradient(total(preferences), self.alphas.parameters), self.gradient)
 
     def weight_step(self, weight_loss: Loss) -> None:
         """Move the weights down the weight loss; no gradient is taken in the alphas."""
-        with frozen(self.alphas):
-            descend(weight_loss(), self.weights, self.weight_optimizer, self.clip, self.gradient)
-
-    def _move_alphas(self, gradients: Sequence[Tensor]) -> None:
-        move(self.alphas, gradients, self.alpha_optimizer, 0.0, self.gradient)
+        with frozen(self.alphas.parameters):
+            descend(weight_loss(), self.weights, self.gradient)
 
 
 def total(preferences: Mapping[str, Tensor]) -> Tensor:
@@ -178,26 +189,18 @@ def total(preferences: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([term.reshape(()) for term in preferences.values()]).sum()
 
 
-def descend(
-    loss: Tensor, weights: Sequence[nn.Parameter], optimizer: Optimizer, clip: float, gradient: Gradients = PLAIN
-) -> None:
+def descend(loss: Tensor, weights: Optimized, gradient: Gradients = PLAIN) -> None:
     """One step of an optimizer down a loss; a weight that the loss does not use is left alone, by decay too."""
-    move(weights, gradient.used(loss, weights), optimizer, clip, gradient)
+    move(weights, gradient.used(loss, weights.parameters), gradient)
 
 
-def move(
-    parameters: Sequence[nn.Parameter],
-    gradients: Sequence[Tensor | None],
-    optimizer: Optimizer,
-    clip: float,
-    gradient: Gradients,
-) -> None:
-    """One step of an optimizer along given gradients, clipped to a total norm of ``clip`` (0: not clipped)."""
+def move(moved: Optimized, gradients: Sequence[Tensor | None], gradient: Gradients) -> None:
+    """One step of an optimizer along given gradients, clipped to a total norm where that is asked for."""
     if not gradient.scale.usable(gradients):
         return
-    for parameter, found in zip(parameters, gradients, strict=True):
+    for parameter, found in zip(moved.parameters, gradients, strict=True):
         parameter.grad = found
-    if clip:
-        clip_grad_norm_(parameters, clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    if moved.clip:
+        clip_grad_norm_(moved.parameters, moved.clip)
+    moved.optimizer.step()
+    moved.optimizer.zero_grad(set_to_none=True)

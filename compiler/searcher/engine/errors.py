@@ -1,18 +1,24 @@
-"""The ways a run ends early. Each message is one sentence for a person; the command line prints it as it is."""
+"""The ways a run ends early. Each message is one sentence; the command line prints it as it is. No torch."""
 
 from __future__ import annotations
 
+from compiler.util.errors import RunError
 
-class EngineError(RuntimeError):
+
+class EngineError(RunError):
     """A run that cannot start or go on."""
 
 
 class NoDevice(EngineError):
     """A device that is unknown, or that this machine does not have."""
 
+    exit_code = 2
+
 
 class Interrupted(EngineError):
     """Stopped by SIGINT or SIGTERM, with a checkpoint from which to go on."""
+
+    exit_code = 130
 
 
 class Diverged(EngineError):

@@ -33,20 +33,20 @@ class LossScale:
     def __init__(self, value: float = 1.0, *, patience: int = 2000) -> None:
         self.value = value
         self.patience = patience
-        self.calm = 0
+        self.finite_steps = 0
         """How many steps in a row had finite gradients."""
 
     def usable(self, gradients: Sequence[Tensor | None]) -> bool:
         """Whether a step may use these gradients; without scaling, any may. With it, this waits for the device."""
         if self.value == 1.0:
             return True
-        sound = finite([gradient for gradient in gradients if gradient is not None])
-        self.calm = self.calm + 1 if sound else 0
-        if not sound:
+        is_finite = finite([gradient for gradient in gradients if gradient is not None])
+        self.finite_steps = self.finite_steps + 1 if is_finite else 0
+        if not is_finite:
             self.value = max(self.value / 2, 1.0)
-        elif self.calm == self.patience:
-            self.value, self.calm = self.value * 2, 0
-        return sound
+        elif self.finite_steps == self.patience:
+            self.value, self.finite_steps = self.value * 2, 0
+        return is_finite
 
 
 class Gradients:

@@ -1,15 +1,15 @@
-"""What search and retraining share: epochs of steps, from a checkpoint to the next, stopped and resumed anywhere."""
+"""The loop that search and retraining share: epochs of steps, between checkpoints, stopped and resumed anywhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute, deterministic
@@ -19,19 +19,23 @@ from compiler.searcher.engine.reporting.sink import Plan
 from compiler.searcher.engine.state.run_state import State
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.run_files import CHECKPOINT
 
+from .accuracy import measure_accuracy
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
 from .gradients import finite
 from .protocol import RunOptions
 
-CHECKPOINT = "checkpoint.safetensors"
+STEPS_BETWEEN_WAITS = 25
+"""Steps between two looks at the losses, on a GPU or with several processes: each look waits for the device."""
 
 
 class Job(Protocol):
-    """What is particular to a search or a training."""
+    """The part of a run that differs between a search and a training."""
 
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int:
+        """How many epochs the run has."""
 
     @property
     def steps(self) -> int:
@@ -46,127 +50,157 @@ class Job(Protocol):
     def step(self, epoch: int, step: int) -> None:
         """One iteration, on what was fetched last."""
 
-    def glance(self) -> dict[str, float]:
+    def running_means(self) -> dict[str, float]:
         """The running means of this epoch, for the display."""
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
         """Judge the epoch; ``accuracy`` evaluates the network and may be interrupted."""
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
-        """Do what comes after the last epoch, and say how it went."""
+        """End the run after its last epoch; returns a sentence on the result."""
 
 
-class _Stopped(Exception):
+class _StopSignal(Exception):
     """Asked to stop where no state is half changed."""
 
 
-def drive(job: Job, state: State, seed: int, run: RunOptions, report: Report) -> None:
-    """Run every epoch that is left, so that neither a kill nor an interruption changes what comes out."""
-    path = run.out / CHECKPOINT
-    compute = state.compute
-    stop = Stop()
+def run_epochs(job: Job, state: State, seed: int, run: RunOptions, report: Report) -> None:
+    """Run every epoch that is left, so that neither a kill nor an interruption changes what comes out.
 
-    def accuracy(batches: Batches) -> float:
-        return measure(state.module, batches, compute, lambda: _check(stop, compute))
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged, in the way, or of another run.
+        Diverged: a loss or a parameter is no longer finite.
+        Interrupted: SIGINT or SIGTERM asked to stop; the checkpoint is written.
+        OutOfMemory: the device has too little memory.
+    """
+    loop = _Loop(job, state, seed, run, report)
+    with deterministic(), report, _memory_errors_explained(loop.path), loop.stop.listening():
+        loop.run_all()
 
-    def save() -> None:
-        _sound(finite(state.parameters()), state, path)
-        state.save(path, run.fingerprint)
 
-    with deterministic(), report, _explained(path), stop.listening():
-        _open(state, path, run)
-        report.start(Plan(state.kind, job.epochs, job.steps, state.epoch, state.step), state.history)
+@dataclass
+class _Loop:
+    """The epochs of one run."""
+
+    job: Job
+    state: State
+    seed: int
+    run: RunOptions
+    report: Report
+    stop: Stop = field(default_factory=Stop)
+
+    @property
+    def path(self) -> Path:
+        return self.run.out / CHECKPOINT
+
+    @property
+    def compute(self) -> Compute:
+        return self.state.compute
+
+    def run_all(self) -> None:
+        """All epochs, from the checkpoint or from the first."""
+        job, state = self.job, self.state
+        self._load_or_create()
+        self.report.start(Plan(state.kind, job.epochs, job.steps, state.epoch, state.step), state.history)
         try:
             while state.epoch < job.epochs:
-                _epoch(job, state, seed, run, report, stop, save)
-                _sound(finite(state.parameters()), state, path)
-                seed_all(mix(seed, "judge", state.epoch, compute.rank), compute.device)
-                record = job.end(state.epoch, accuracy)
-                before = state.history[-1] if state.history else None
-                state.next_epoch(record)
-                state.save(path, run.fingerprint)
-                report.epoch(record, before)
-                if state.epoch < job.epochs:
-                    _check(stop, compute)
-            seed_all(mix(seed, "finish", compute.rank), compute.device)
-            report.note(job.finish(accuracy))
-        except _Stopped:
-            save()
+                self._run_steps()
+                self._close_epoch()
+            self._seed("finish")
+            self.report.note(job.finish(self._accuracy))
+        except _StopSignal:
+            self._save()
             where = f"after {state.epoch} of {job.epochs} epochs" + (f" and {state.step} steps" if state.step else "")
-            raise Interrupted(f"Stopped {where}; to go on from {path}, {run.resume_with}.") from None
+            raise Interrupted(f"Stopped {where}; to go on from {self.path}, {self.run.resume_with}.") from None
 
+    def _run_steps(self) -> None:
+        """The steps of an epoch that are left.
 
-def _epoch(
-    job: Job, state: State, seed: int, run: RunOptions, report: Report, stop: Stop, save: Callable[[], None]
-) -> None:
-    """The steps of an epoch that are left.
+        The data of the next step are taken as soon as a step is under way: before anything waits for the device, which
+        computes meanwhile. They are drawn with the seed of the step they are for, and nothing else is drawn before it.
+        """
+        job, state, world = self.job, self.state, self.compute.world
+        every = 1 if self.compute.device.type == "cpu" and world == 1 else STEPS_BETWEEN_WAITS
+        state.module.train()
+        self._seed("epoch", state.epoch)
+        job.begin(state.epoch, state.step)
+        if state.step < job.steps:
+            self._fetch()
+        while state.step < job.steps:
+            job.step(state.epoch, state.step)
+            state.step += 1
+            if state.step < job.steps:
+                self._fetch()
+            shown = state.step % every == 0 or state.step in (1, job.steps)
+            means = job.running_means() if shown else None
+            self._check_finite(means is None or all(map(math.isfinite, means.values())))
+            self.report.step(state.epoch, state.step, means)
+            if shown or world == 1:  # Several processes have to agree, which waits for each other's devices.
+                self._raise_if_stopped()
+            if self.run.checkpoint_every and state.step % self.run.checkpoint_every == 0 and state.step < job.steps:
+                self._save()
 
-    The data of the next step are taken as soon as a step is under way: before anything waits for the device, which
-    computes meanwhile. They are drawn with the seed of the step they are for, and nothing else is drawn before it.
-    """
-    compute = state.compute
-    every = 1 if compute.device.type == "cpu" and compute.world == 1 else 25
-
-    def fetch() -> None:
-        seed_all(mix(seed, "step", state.epoch, state.step, compute.rank), compute.device)
+    def _fetch(self) -> None:
+        self._seed("step", self.state.epoch, self.state.step)
         try:
-            job.fetch()
+            self.job.fetch()
         except RuntimeError as error:  # Ctrl-C may reach the loader's workers first; no step is half done then.
-            if stop.requested and "DataLoader worker" in str(error):
-                raise _Stopped from error
+            if self.stop.requested and "DataLoader worker" in str(error):
+                raise _StopSignal from error
             raise
 
-    state.module.train()
-    seed_all(mix(seed, "epoch", state.epoch, compute.rank), compute.device)
-    job.begin(state.epoch, state.step)
-    if state.step < job.steps:
-        fetch()
-    while state.step < job.steps:
-        job.step(state.epoch, state.step)
-        state.step += 1
-        if state.step < job.steps:
-            fetch()
-        shown = state.step % every == 0 or state.step in (1, job.steps)
-        if shown:
-            seen = job.glance()
-            _sound(all(map(math.isfinite, seen.values())), state, run.out / CHECKPOINT)
-            report.step(state.epoch, state.step, seen)
-        else:
-            report.step(state.epoch, state.step, None)
-        if shown or compute.world == 1:  # Several processes have to agree, which waits for each other's devices.
-            _check(stop, compute)
-        if run.checkpoint_every and state.step % run.checkpoint_every == 0 and state.step < job.steps:
-            save()
+    def _close_epoch(self) -> None:
+        """Judge an epoch and write its checkpoint."""
+        state = self.state
+        self._check_finite(finite(state.parameters()))
+        self._seed("judge", state.epoch)
+        record = self.job.end(state.epoch, self._accuracy)
+        before = state.history[-1] if state.history else None
+        state.next_epoch(record)
+        state.save(self.path, self.run.fingerprint)
+        self.report.epoch(record, before)
+        if state.epoch < self.job.epochs:
+            self._raise_if_stopped()
 
+    def _accuracy(self, batches: Batches) -> float:
+        return measure_accuracy(self.state.module, batches, self.compute, self._raise_if_stopped)
 
-def _open(state: State, path: Path, run: RunOptions) -> None:
-    """Load the checkpoint or write the first one."""
-    if run.resume:
-        state.load(path, run.fingerprint)
-    elif path.exists() and not run.overwrite:
-        raise CheckpointError(f"{run.out} holds a run already: resume it, overwrite it, or name another directory.")
-    state.compute.wait()
-    state.broadcast()
-    if not run.resume:
-        run.out.mkdir(parents=True, exist_ok=True)
-        state.save(path, run.fingerprint)
+    def _seed(self, *what: int | str) -> None:
+        """Seed what follows, in each process differently."""
+        seed_all(mix(self.seed, *what, self.compute.rank), self.compute.device)
 
+    def _load_or_create(self) -> None:
+        """Load the checkpoint or write the first one."""
+        state, run = self.state, self.run
+        if run.resume:
+            state.load(self.path, run.fingerprint)
+        elif self.path.exists() and not run.overwrite:
+            raise CheckpointError(f"{run.out} holds a run already: resume it, overwrite it, or name another directory.")
+        self.compute.wait()
+        state.broadcast()
+        if not run.resume:
+            run.out.mkdir(parents=True, exist_ok=True)
+            state.save(self.path, run.fingerprint)
 
-def _check(stop: Stop, compute: Compute) -> None:
-    if compute.any(stop.requested):
-        raise _Stopped
+    def _save(self) -> None:
+        self._check_finite(finite(self.state.parameters()))
+        self.state.save(self.path, self.run.fingerprint)
 
+    def _raise_if_stopped(self) -> None:
+        if self.compute.any(self.stop.requested):
+            raise _StopSignal
 
-def _sound(finite: bool, state: State, path: Path) -> None:
-    if not finite:
-        raise Diverged(
-            f"The {state.kind} diverged in epoch {state.epoch + 1}: a loss or a parameter is not finite; the last good "
-            f"checkpoint is {path}, but to go on from it repeats this, so start anew with a lower learning rate."
-        )
+    def _check_finite(self, is_finite: bool) -> None:
+        if not is_finite:
+            raise Diverged(
+                f"The {self.state.kind} diverged in epoch {self.state.epoch + 1}: a loss or a parameter is not finite; "
+                f"the last good checkpoint is {self.path}, but to go on from it repeats this, so start anew with a "
+                "lower learning rate."
+            )
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _memory_errors_explained(path: Path) -> Iterator[None]:
     """Say what running out of memory means for the user."""
     try:
         yield
@@ -186,23 +220,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
     )
-
-
-@torch.no_grad()
-def measure(module: nn.Module, batches: Batches, compute: Compute, between: Callable[[], None] = lambda: None) -> float:
-    """The accuracy of a network in eval mode; the mode it was in is restored."""
-    training = module.training
-    compute.share(list(module.buffers()))
-    counts = torch.zeros(2, dtype=torch.int64, device=compute.device)
-    module.eval()
-    try:
-        for images, labels in batches.once():
-            with compute.autocast():
-                logits = module(images)
-            counts[0] += (logits.argmax(dim=1) == labels).sum()
-            counts[1] += labels.numel()
-            between()
-    finally:
-        module.train(training)
-    correct, count = compute.sum(counts).tolist()
-    return correct / count if count else 0.0

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from compiler.searcher.settings.sections import Adam, AdamW, AlphaAdam, Sgd
+from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaAdam, Sgd
 
-Words = Sgd | Adam | AdamW | AlphaAdam
+OptimizerSettings = Sgd | Adam | AdamW | AlphaAdam
 
 
-def optimizer(word: Words, parameters: Sequence[nn.Parameter]) -> Optimizer:
+def build_optimizer(word: OptimizerSettings, parameters: Sequence[nn.Parameter]) -> Optimizer:
     """The optimizer that a word of the language names."""
     lr = word.lr.at(0, 1)
     match word:
@@ -27,7 +27,7 @@ def optimizer(word: Words, parameters: Sequence[nn.Parameter]) -> Optimizer:
             return torch.optim.Adam(parameters, lr=lr, betas=word.betas, weight_decay=word.decay)
 
 
-def set_rate(target: Optimizer, word: Words, epoch: float, epochs: int) -> float:
+def set_learning_rate(target: Optimizer, word: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Give an optimizer the learning rate of a moment, and say which it is."""
     rate = word.lr.at(epoch, epochs)
     for group in target.param_groups:

@@ -8,33 +8,31 @@ from pathlib import Path
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Dataset
 
-from compiler.searcher.data.load import Data
-from compiler.searcher.data.source import Batch
+from compiler.searcher.data.load import Data, Images
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
-from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 
-from .bilevel import descend
-from .loop import drive, measure
-from .optimizers import optimizer, set_rate
+from .accuracy import measure_accuracy
+from .bilevel import Optimized, descend
+from .loop import run_epochs
+from .optimizers import build_optimizer, set_learning_rate
 from .protocol import RunOptions, Trainable
 from .state import checkpoint
-
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """What a training gave."""
+    """The result of a training."""
 
     accuracy: float
-    """On the test part, which nothing before this has seen."""
+    """On the test part, which nothing before this has seen, from 0 to 1."""
     weights: Path
     """The state dictionary, as safetensors."""
     history: tuple[EpochRecord, ...]
@@ -44,15 +42,17 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     """Train on the whole training part, save the weights, and then evaluate once on the test part."""
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
-    drive(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
+    run_epochs(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
     return TrainOutcome(training.accuracy, training.path, tuple(training.state.history))
 
 
-def evaluate(module: nn.Module, dataset: Dataset[Batch], batch: int, device: str = "auto", workers: int = 0) -> float:
-    """The accuracy of a network in eval mode on a dataset."""
+def evaluate(module: nn.Module, images: Images, batch: int, device: str = "auto", workers: int = 0) -> float:
+    """The accuracy of a network in eval mode on the images of a dataset."""
     compute = Compute(device)
     with deterministic():
-        return measure(module.to(compute.device), Batches("data", dataset, batch, compute, workers=workers), compute)
+        return measure_accuracy(
+            module.to(compute.device), Batches("data", images, batch, compute, workers=workers), compute
+        )
 
 
 class _Training:
@@ -62,12 +62,13 @@ class _Training:
         self.trainable, self.settings, self.compute = trainable, settings, compute
         self.module = trainable.module.to(compute.device)
         self.weights = list(self.module.parameters())
-        self.optimizer = optimizer(settings.weights, self.weights)
+        self.optimizer = build_optimizer(settings.weights, self.weights)
+        self.optimized = Optimized(self.weights, self.optimizer, settings.weights.clip)
         self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
         self.test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
         self.path, self.accuracy = path, 0.0
         self.meter = Meter(compute.device)
-        optimizers = {"weights": (self.optimizer, named(self.module, self.weights))}
+        optimizers = {"weights": (self.optimizer, parameter_names(self.module, self.weights))}
         self.state = State("train", self.module, {}, optimizers, {"train": self.meter}, compute)
 
     @property
@@ -87,14 +88,17 @@ class _Training:
     def step(self, epoch: int, step: int) -> None:
         self._schedule(epoch, step)
         loss = self._loss(*self.batch)
-        descend(loss, self.weights, self.optimizer, self.settings.weights.clip, self.compute.gradient)
+        descend(loss, self.optimized, self.compute.gradient)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what it is."""
         now = epoch + step / self.steps
         rate = self.settings.drop_path.at(now, self.epochs)
         self.trainable.set_drop_path(rate)
-        return {"lr/weights": set_rate(self.optimizer, self.settings.weights, now, self.epochs), "drop_path": rate}
+        return {
+            "lr/weights": set_learning_rate(self.optimizer, self.settings.weights, now, self.epochs),
+            "drop_path": rate,
+        }
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing
@@ -107,12 +111,12 @@ class _Training:
                 loss = loss + self.settings.aux_weight * cross_entropy(auxiliary, labels, label_smoothing=smoothing)
         return loss
 
-    def glance(self) -> dict[str, float]:
+    def running_means(self) -> dict[str, float]:
         means = self.meter.means(self.compute)
         return dict(zip(("loss/train", "accuracy/train"), means, strict=True)) if means else {}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
-        return EpochRecord(epoch + 1, self.glance() | self._schedule(epoch, self.steps - 1), {})
+        return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
         if self.compute.main:

@@ -1,4 +1,4 @@
-"""Differentiable search: a supernet and data in, the alphas and decisions of the last or the best epoch out."""
+"""Differentiable search: from a supernet and data to the alphas and decisions of the last or the best epoch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
-from compiler.searcher.engine.state.run_state import State, named
+from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
-from compiler.searcher.settings.sections import Epoch, Order, Preferences, SearchSettings, Sgd
+from compiler.searcher.settings.derivation import Epoch
+from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 
-from .bilevel import Bilevel, total
+from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
-from .loop import drive
-from .optimizers import optimizer, set_rate
+from .loop import run_epochs
+from .optimizers import build_optimizer, set_learning_rate
 from .protocol import RunOptions, Searchable
 
 Batch = tuple[Tensor, Tensor]
@@ -30,7 +31,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What a search found."""
+    """The result of a search."""
 
     decisions: dict[str, str]
     alphas: dict[str, Tensor]
@@ -52,13 +53,9 @@ def run_search(
     anneal: Callable[[float], None] | None = None,
 ) -> SearchOutcome:
     """Search; ``anneal`` is called before each step with the epochs done, a fraction, to follow a schedule."""
-    if settings.order is Order.SECOND and not (isinstance(settings.weights, Sgd) and not settings.weights.nesterov):
-        raise EngineError(
-            "Second order looks ahead by a step of plain sgd: choose weights = sgd(...), or order = first."
-        )
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     search = _Search(searchable, data, settings, compute, anneal)
-    drive(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
+    run_epochs(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
 
@@ -84,16 +81,13 @@ class _Search:
         weights = list(searchable.weights())
         if any(id(weight) in hidden for weight in weights):
             raise ValueError("an alpha is among the weights")
-        self.weight_optimizer = optimizer(settings.weights, weights)
-        self.alpha_optimizer = optimizer(settings.alphas, list(alphas.values()))
+        self.weight_optimizer = build_optimizer(settings.weights, weights)
+        self.alpha_optimizer = build_optimizer(settings.alphas, list(alphas.values()))
         self.bilevel = Bilevel(
             self.module,
-            weights,
-            list(alphas.values()),
-            self.weight_optimizer,
-            self.alpha_optimizer,
+            Optimized(weights, self.weight_optimizer, settings.weights.clip),
+            Optimized(list(alphas.values()), self.alpha_optimizer),
             second=settings.order is Order.SECOND,
-            clip=settings.weights.clip,
             gradient=compute.gradient,
         )
         of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
@@ -106,7 +100,7 @@ class _Search:
             self.module,
             alphas,
             {
-                "weights": (self.weight_optimizer, named(self.module, weights)),
+                "weights": (self.weight_optimizer, parameter_names(self.module, weights)),
                 "alphas": (self.alpha_optimizer, list(alphas)),
             },
             self.meters,
@@ -145,8 +139,8 @@ class _Search:
         if self.anneal:
             self.anneal(now)
         return {
-            "lr/weights": set_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
-            "lr/alphas": set_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
+            "lr/weights": set_learning_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
+            "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
 
     def _loss(self, batch: Batch, meter: Meter | None = None) -> Tensor:
@@ -164,14 +158,14 @@ class _Search:
             return loss + total(terms)
         return loss
 
-    def glance(self) -> dict[str, float]:
+    def running_means(self) -> dict[str, float]:
         seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
         rates = self._schedule(epoch, self.steps - 1)
-        scalars = self.glance()
+        scalars = self.running_means()
         scalars["score"] = accuracy(self.alpha_half)
         with torch.no_grad():
             scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}
@@ -179,16 +173,16 @@ class _Search:
             scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
             decisions = dict(self.searchable.decisions())
         record = EpochRecord(epoch + 1, scalars | rates, decisions)
-        self._keep_if_best(record)
+        self._remember_if_best(record)
         return record
 
-    def _keep_if_best(self, record: EpochRecord) -> None:
+    def _remember_if_best(self, record: EpochRecord) -> None:
         """Remember the alphas of the best epoch: the first with the highest score, once the alphas move."""
         state = self.state
         if record.epoch <= min(self.settings.alphas_from, self.epochs - 1):
             return
         if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
-            state.best_epoch, state.best = record.epoch, _copy(state)
+            state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
         found = self.outcome()
@@ -201,7 +195,7 @@ class _Search:
         record = state.history[epoch - 1]
         return SearchOutcome(
             decisions=record.decisions,
-            alphas=dict(state.best) if best else _copy(state),
+            alphas=dict(state.best) if best else _alphas_on_cpu(state),
             epoch=epoch,
             score=record.scalars["score"],
             best_epoch=state.best_epoch,
@@ -209,5 +203,5 @@ class _Search:
         )
 
 
-def _copy(state: State) -> dict[str, Tensor]:
+def _alphas_on_cpu(state: State) -> dict[str, Tensor]:
     return {path: alpha.detach().to("cpu", copy=True) for path, alpha in state.alphas.items()}

@@ -9,7 +9,8 @@ from typing import assert_never
 
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Gumbel, Sample, SearchSettings, Softmax
+from compiler.searcher.settings.relaxation import Gumbel, Sample, Softmax
+from compiler.searcher.settings.sections import SearchSettings
 
 from .base import Relaxed, Supernet
 from .gumbel import HardGumbel, SoftGumbel, Temperature

@@ -14,10 +14,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx, nn, special
 
-from compiler.analysis.costs.existence import Entangled
-from compiler.analysis.costs.prices import Undefined
+from compiler.analysis.costs.existence import ExistenceTooComplex
+from compiler.analysis.costs.prices import UndefinedQuantity
 from compiler.analysis.requirements.constrained import Answer, derive_within
-from compiler.analysis.requirements.evaluate import Asked, Requirements
+from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.fx import hold, lower
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import held_bytes
@@ -31,15 +31,17 @@ from compiler.ir.quantities import (
     Constant,
     Depth,
     DepthForm,
+    Indicator,
     Length,
     Logarithm,
     Loss,
     Preference,
     Quantity,
     Total,
+    Unknown,
     parts,
 )
-from compiler.searcher.settings.sections import Derivation, Strongest
+from compiler.searcher.settings.derivation import Derivation, Strongest
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.ast import Sense
@@ -355,7 +357,7 @@ def measure(
     """A quantity of a relaxed network as a differentiable scalar; costs are their expectations (``totals``)."""
     match quantity:
         case Constant(value=value):
-            return torch.tensor(value)
+            return torch.tensor(float(value))
         case Depth():
             return depth(quantity, alphas, weights, decisions)
         case Length(decision=None, sizes=sizes):
@@ -373,7 +375,7 @@ def measure(
             return totals[quantity](weights)
         case Loss() if loss is not None:
             return loss
-        case Total() | Loss():
+        case Total() | Loss() | Indicator() | Unknown():
             raise ValueError(f"'{quantity}' of a relaxed network is not at hand here")
 
 
@@ -388,8 +390,8 @@ def totals_of(space: Elaborated) -> dict[Total, Expectation]:
     found = {}
     for total in sorted(wanted, key=str):
         try:
-            found[total] = Expectation(costs.formula(Asked(total)), space.decisions)
-        except (Undefined, Entangled) as error:
+            found[total] = Expectation(costs.formula(QuantityRef(total)), space.decisions)
+        except (UndefinedQuantity, ExistenceTooComplex) as error:
             why = str(error) or "its parts exist in too many different ways"
             raise UsageError(f"what '{space.name}' prefers, `{total}`, has no expectation: {why}") from None
     return found

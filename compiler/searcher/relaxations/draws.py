@@ -16,7 +16,7 @@ from torch.nn.functional import logsigmoid
 
 from compiler.derivation.strongest import Decisions, strongest
 from compiler.ir.graph import Decision, DecisionKind
-from compiler.searcher.settings.sections import By
+from compiler.searcher.settings.derivation import By
 
 Logits = dict[str, Tensor]
 """One number for each item of every decision with alphas, by path."""

@@ -22,7 +22,8 @@ from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Mix, Weigh
 from compiler.ir.undecided import Var
-from compiler.searcher.settings.sections import Derivation, Schedule
+from compiler.searcher.settings.derivation import Derivation
+from compiler.searcher.settings.schedules import Schedule
 
 from .base import Supernet, mixing, one_hot
 from .draws import Logits, noise

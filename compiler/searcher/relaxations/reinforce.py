@@ -15,7 +15,8 @@ from torch import Tensor, distributed, nn
 
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Derivation, Draws
+from compiler.searcher.settings.derivation import Derivation
+from compiler.searcher.settings.relaxation import Draws
 
 from .draws import Logits
 from .single_path import Draw, OnePath

@@ -17,7 +17,7 @@ from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import Nothing
 from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.sections import Derivation
+from compiler.searcher.settings.derivation import Derivation
 from compiler.util.errors import UsageError
 
 from .base import Relaxed

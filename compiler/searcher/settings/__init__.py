@@ -1,1 +1,1 @@
-"""What the sections of a program say, as pydantic models. No torch."""
+"""The settings of the `search` and `train` sections, as pydantic models. No torch."""

@@ -11,19 +11,27 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from .reader import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+from pydantic import Field
+
+from compiler.util.errors import UsageError
+
+from .words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
 
 Builder = Callable[["DataSpec", Path, bool], object]
 """``build(spec, root, download)``: the `Source` of the data that ``spec`` names, kept under ``root``; fetched first
 if ``download``. That it is one is checked when the data are loaded."""
 
+ImageLimit = Annotated[
+    Count | Share | None, Field(description="a whole number of images, at least 1, or a share between 0 and 1")
+]
+
 ENTRY_POINTS = "hdas_dsl.datasets"
 _registered: dict[str, Builder] = {}
 
 
-class DataError(Exception):
+class DataError(UsageError):
     """The data cannot be used as asked; one sentence for the user."""
 
 
@@ -33,10 +41,11 @@ class MissingData(DataError):
     def __init__(self, message: str, can_download: bool = False) -> None:
         super().__init__(message)
         self.can_download = can_download
+        self.retry_with = "--download" if can_download else ""
 
 
 class DataSpec(Word):
-    """A dataset and how it is shown to a network."""
+    """A dataset, and how its images are changed before a network sees them."""
 
     split: Share = 0.5
     """In a search: the share of the training images that train weights; the others train alphas."""
@@ -48,9 +57,13 @@ class DataSpec(Word):
     """Whether half of the training images are mirrored."""
     size: Size = None
     """Height and width the images are resized to; without it, what the network takes, or their own."""
+    images: ImageLimit = None
+    """How many of the training images a search or a training uses, as a number or a share of them; each class keeps
+    its share. Without it, all of them. The test images are never limited."""
 
     @classmethod
     def words(cls) -> Mapping[str, type[Word]]:
+        """The classes of all datasets by word: those that users registered, and the built-in ones."""
         if cls is not DataSpec:
             return super().words()
         return {name: user_data(name) for name in user_names()} | {model.word: model for model in BUILT_IN}
@@ -63,33 +76,43 @@ class Digits(DataSpec):
 
 
 class Cifar10(DataSpec):
+    """CIFAR-10: 50,000 training and 10,000 test images of 3x32x32 in 10 classes."""
+
     word = "cifar10"
     crop: Amount = 4
     flip: Flag = True
 
 
 class Cifar100(Cifar10):
+    """CIFAR-100: 50,000 training and 10,000 test images of 3x32x32 in 100 classes."""
+
     word = "cifar100"
 
 
 class Mnist(DataSpec):
+    """MNIST: 60,000 training and 10,000 test images of 1x28x28 in 10 classes."""
+
     word = "mnist"
     crop: Amount = 2
 
 
 class FashionMnist(DataSpec):
+    """Fashion-MNIST: the sizes of MNIST, with clothes for digits."""
+
     word = "fashion_mnist"
     crop: Amount = 2
     flip: Flag = True
 
 
 class Svhn(DataSpec):
+    """SVHN, the cropped digits: 73,257 training and 26,032 test images of 3x32x32 in 10 classes."""
+
     word = "svhn"
     crop: Amount = 4
 
 
 class Folder(DataSpec):
-    """Images in ``train/CLASS/`` and ``val/CLASS/`` below ``path``, which starts at the data root.
+    """Image files in a folder for each class below ``path``, which starts at the data root.
 
     With ``crop = 0`` a training image is a random resized crop, as is usual for ImageNet; otherwise it is cut as a test
     image is, and shifted.
@@ -100,6 +123,8 @@ class Folder(DataSpec):
     flip: Flag = True
     jitter: Fraction = 0.4
     """Strength of the colour jitter; 0: none."""
+    skip_broken: Flag = False
+    """Whether files that cannot be read as images are left out; otherwise they are an error."""
 
 
 class Fake(DataSpec):
@@ -122,7 +147,11 @@ BUILT_IN: tuple[type[DataSpec], ...] = (Digits, Cifar10, Cifar100, Mnist, Fashio
 
 
 def register_dataset(name: str, builder: Builder) -> None:
-    """Makes ``name`` a word for data: ``builder`` is called when they are loaded."""
+    """Makes ``name`` a word for data: ``builder`` is called when they are loaded.
+
+    Raises:
+        ValueError: when ``name`` is no identifier, or a built-in dataset has it.
+    """
     if not name.isidentifier():
         raise ValueError(f"'{name}' cannot be a word for data: use letters, digits and _")
     if name in {model.word for model in BUILT_IN}:

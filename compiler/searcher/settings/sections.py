@@ -1,254 +1,21 @@
-"""What a ``search`` and a ``train`` section may say, with the settings of DARTS as defaults. No torch.
-
-To add a word (a schedule, an optimizer, a relaxation), write its class and add it to the union of its kind.
-"""
+"""The settings of a `search` and a `train` section, with those of DARTS as defaults. No torch."""
 
 from __future__ import annotations
 
-import math
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
 from .datasets import Cifar10, DataSpec
-from .reader import (
-    Amount,
-    Applied,
-    Count,
-    Flag,
-    Fraction,
-    Given,
-    Named,
-    NonNegative,
-    Positive,
-    Reader,
-    Setting,
-    Value,
-    Word,
-    override,
-)
-
-__all__ = ["Applied", "SearchSettings", "TrainSettings", "Value", "override", "read_search", "read_train"]
-
-
-# Schedules: a number that changes over the epochs
-
-
-class Per(Named):
-    """When a schedule takes its next value."""
-
-    EPOCH = "epoch"
-    STEP = "step"
-
-
-class _Schedule(Word):
-    """A number over the epochs; in the first ``warmup`` of them it rises to its start, a line that begins above 0."""
-
-    warmup: Amount = 0
-    per: Per = Per.EPOCH
-
-    def at(self, epoch: float, epochs: int) -> float:
-        """The value at ``epoch`` of ``epochs``, 0 being the start; between two epochs, ``epoch`` is fractional."""
-        if self.per is Per.EPOCH:
-            epoch = math.floor(epoch)
-        if epoch < self.warmup:
-            return self.curve(0, 1) * (epoch + 1) / (self.warmup + 1)
-        return self.curve(epoch - self.warmup, max(epochs - self.warmup, 1))
-
-    @abstractmethod
-    def curve(self, epoch: float, epochs: int) -> float:
-        """The value after the warm-up, which ``epoch`` and ``epochs`` leave out."""
-
-
-class Constant(_Schedule):
-    """The same number all the time; written as that number."""
-
-    word = "constant"
-    positional = ("value",)
-    by_number = True
-    value: NonNegative
-
-    def curve(self, epoch: float, epochs: int) -> float:
-        return self.value
-
-
-class Cosine(_Schedule):
-    """Half a wave of a cosine from ``start`` down to ``end``."""
-
-    word = "cosine"
-    positional = ("start", "end")
-    start: NonNegative
-    end: NonNegative = 0.0
-
-    def curve(self, epoch: float, epochs: int) -> float:
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
-
-
-class Ramp(_Schedule):
-    """A straight line from ``start`` to ``end``."""
-
-    word = "ramp"
-    positional = ("start", "end")
-    start: NonNegative
-    end: NonNegative
-
-    def curve(self, epoch: float, epochs: int) -> float:
-        return self.start + (self.end - self.start) * epoch / epochs
-
-
-class Decay(_Schedule):
-    """``start``, multiplied by ``factor`` every epoch."""
-
-    word = "decay"
-    positional = ("start", "factor")
-    start: NonNegative
-    factor: Positive
-
-    def curve(self, epoch: float, epochs: int) -> float:
-        return self.start * math.pow(self.factor, epoch)
-
-
-Schedule = Constant | Cosine | Ramp | Decay
-
-
-# Optimizers
-
-Betas = Annotated[tuple[Fraction, Fraction], Field(description="two numbers from 0 to below 1")]
-
-
-class Sgd(Word):
-    word = "sgd"
-    lr: Schedule
-    momentum: Fraction = 0.9
-    decay: NonNegative = 3e-4
-    clip: NonNegative = 5.0
-    """The norm that gradients are clipped to; 0: they are not."""
-    nesterov: Flag = False
-
-
-class Adam(Word):
-    """Adam; its decay is added to the gradient."""
-
-    word = "adam"
-    lr: Schedule
-    betas: Betas = (0.9, 0.999)
-    decay: NonNegative = 3e-4
-    clip: NonNegative = 5.0
-    """The norm that gradients are clipped to; 0: they are not."""
-
-
-class AdamW(Adam):
-    """Adam; its decay is apart from the gradient."""
-
-    word = "adamw"
-
-
-Weights = Sgd | Adam | AdamW
-
-
-class AlphaAdam(Word):
-    """Adam for the alphas, which start as ``init`` times a normal random number."""
-
-    word = "adam"
-    lr: Schedule = Constant(value=3e-4)
-    betas: Betas = (0.5, 0.999)
-    decay: NonNegative = 1e-3
-    init: NonNegative = 1e-3
-
-
-Alphas = AlphaAdam
-
-
-# Relaxation and derivation
-
-
-class Softmax(Word):
-    """Every choice is the sum of its items, weighted by a softmax of its alphas."""
-
-    word = "softmax"
-
-    @property
-    def mixes(self) -> bool:
-        """Whether alternatives are added up, so that they must have one shape."""
-        return True
-
-
-def _warm(schedule: Schedule) -> Schedule:
-    if min(schedule.curve(0, 1), schedule.curve(1, 1)) <= 0:
-        raise ValueError(f"a temperature of {schedule.describe()} reaches 0, by which nothing can be divided")
-    return schedule
-
-
-class Gumbel(Word):
-    """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only one architecture runs."""
-
-    word = "gumbel"
-    temperature: Annotated[Schedule, AfterValidator(_warm)] = Constant(value=1.0)
-    hard: Flag = False
-
-    @property
-    def mixes(self) -> bool:
-        return not self.hard
-
-
-class Draws(Named):
-    """Which architectures the weights learn on: any, or those that the alphas make probable."""
-
-    UNIFORM = "uniform"
-    POLICY = "policy"
-
-
-class Sample(Word):
-    """One architecture a step; ``share``: the widths and kernels of a choice are slices of one weight."""
-
-    word = "sample"
-    share: Flag = False
-    weights: Draws = Draws.UNIFORM
-
-    @property
-    def mixes(self) -> bool:
-        return False
-
-
-Relaxation = Softmax | Gumbel | Sample
-
-
-class By(Named):
-    """How strong an item is: its raw alpha, or its probability, which the share of `none` lowers (DARTS)."""
-
-    PROBABILITY = "probability"
-    LOGIT = "logit"
-
-
-class Epoch(Named):
-    """Which architecture is reported: of the last epoch, or of the one with the best supernet accuracy."""
-
-    LAST = "last"
-    BEST = "best"
-
-
-class Strongest(Word):
-    """The strongest item of each choice, the strongest inputs of each pick."""
-
-    word = "strongest"
-    by: By = By.PROBABILITY
-    epoch: Epoch = Epoch.LAST
-
-
-class BestPath(Strongest):
-    """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""
-
-    word = "best_path"
-
-
-Derivation = Strongest | BestPath
-
-
-# The sections
+from .derivation import Derivation, Strongest
+from .optimizers import AlphaAdam, Alphas, Sgd, Weights
+from .reader import ConflictError, Given, Reader
+from .relaxation import Relaxation, Sample, Softmax
+from .schedules import Cosine, Ramp, Schedule
+from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
 
 class Order(Named):
@@ -259,6 +26,7 @@ class Order(Named):
 
     @classmethod
     def aliases(cls) -> Mapping[str, str]:
+        """The numbers of the orders."""
         return {"1": "first", "2": "second"}
 
 
@@ -270,12 +38,15 @@ class Preferences(Named):
 
 
 class Precision(Named):
+    """The type of numbers that forward and backward passes compute with; weights stay in float32."""
+
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
 
     @classmethod
     def aliases(cls) -> Mapping[str, str]:
+        """The usual short names."""
         return {"32": "float32", "bf16": "bfloat16", "16": "float16"}
 
 
@@ -305,6 +76,19 @@ class SearchSettings(_Section):
     seed: Amount = 0
     precision: Precision = Precision.FLOAT32
     workers: Amount = 0
+
+    @model_validator(mode="after")
+    def _second_order_is_possible(self) -> Self:
+        """Second order looks ahead by a step of the weights down a gradient (DARTS, equation 7)."""
+        if self.order is Order.SECOND and isinstance(self.relax, Sample):
+            message = "`relax = sample` has no gradient that `order = second` could look ahead by: use `first`"
+            raise ConflictError(message, "order", "relax")
+        if self.order is Order.SECOND and not (isinstance(self.weights, Sgd) and not self.weights.nesterov):
+            message = (
+                "`order = second` looks ahead by a step of plain sgd: use `weights = sgd(...)`, or `order = first`"
+            )
+            raise ConflictError(message, "order", "weights")
+        return self
 
 
 def _a_rate(schedule: Schedule) -> Schedule:

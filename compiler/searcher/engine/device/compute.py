@@ -31,7 +31,7 @@ class Compute:
     def __init__(self, device: str = "auto", devices: int = 1, precision: str = "32-true") -> None:
         from lightning_fabric import Fabric
 
-        kind, index = _available(device, devices)
+        kind, index = _check_available(device, devices)
         self.fabric = Fabric(
             accelerator=kind,
             devices=devices if index is None else [index],
@@ -68,7 +68,7 @@ class Compute:
         return flag if self.world == 1 else bool(self.sum(torch.tensor(int(flag), device=self.device)))
 
     @torch.no_grad()
-    def share(self, tensors: Sequence[Tensor]) -> None:
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Give every process the main one's values."""
         if self.world > 1:
             for tensor in tensors:
@@ -88,7 +88,7 @@ class Compute:
             tensor.copy_(part.view_as(tensor))
 
 
-def _available(device: str, devices: int) -> tuple[str, int | None]:
+def _check_available(device: str, devices: int) -> tuple[str, int | None]:
     """The kind and the index of a device, if this machine has it."""
     kind, _, index = device.partition(":")
     have = {

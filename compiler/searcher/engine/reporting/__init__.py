@@ -1,1 +1,1 @@
-"""Progress on the terminal, logs for people and machines."""
+"""Reports of a run: progress on the terminal, a log, a history for programs, TensorBoard."""

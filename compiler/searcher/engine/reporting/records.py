@@ -1,4 +1,4 @@
-"""What is measured: running means within an epoch, and one record for each epoch."""
+"""Measurements: running means within an epoch, and one record for each epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EpochRecord:
     """One epoch: numbers by name, with ``/`` between a kind and what it is of, and what deriving would decide."""
 
     epoch: int
-    """Counted from 1, as people do."""
+    """Counted from 1."""
     scalars: dict[str, float]
     decisions: dict[str, str]
 
@@ -44,6 +44,7 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> EpochRecord:
+        """The record that `to_json` wrote; null is not a number."""
         scalars = {
             name: math.nan if value is None else float(value)
             for name, value in values.items()
@@ -69,6 +70,7 @@ class Meter:
         self.sums[2] += count
 
     def reset(self) -> None:
+        """Begin anew."""
         self.sums.zero_()
 
     def means(self, compute: Compute) -> tuple[float, float] | None:

@@ -1,4 +1,4 @@
-"""Reports of a run to people and machines. None of them is read back, and none can change what a run computes."""
+"""All reports of a run. None of them is read back, and none can change what a run computes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Self
 
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.run_files import EVENTS, HISTORY, LOG
 
-from .logs import Events, History, Log
+from .history import History
+from .log import Log
 from .records import EpochRecord
 from .sink import Plan, Sink
+from .tensorboard import Events
 from .terminal import display
 
 
@@ -29,26 +32,30 @@ class Report:
         """The sinks that a run asks for: log, history, events, and a display unless it is to be quiet."""
         if not compute.main:
             return cls([])
-        files: list[Sink] = [Log(run.out / "log.txt", run.title), History(run.out / "history.jsonl")]
+        files: list[Sink] = [Log(run.out / LOG, run.title), History(run.out / HISTORY)]
         shown: list[Sink] = [] if run.quiet else [display(run.title)]
-        return cls([*files, Events(run.out / "events"), *shown])
+        return cls([*files, Events(run.out / EVENTS), *shown])
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """The run starts, or goes on."""
         self._since = time.monotonic()
         for sink in self.sinks:
             sink.start(plan, history)
 
     def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
+        """A step is done."""
         for sink in self.sinks:
             sink.step(epoch, step, means)
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None) -> None:
+        """An epoch is done; its time is that since the last one, or since the start."""
         now = time.monotonic()
         seconds, self._since = now - self._since, now
         for sink in self.sinks:
             sink.epoch(record, before, seconds)
 
     def note(self, text: str) -> None:
+        """A sentence about the run as a whole."""
         for sink in self.sinks:
             sink.note(text)
 

@@ -1,18 +1,17 @@
-"""What every way to report a run implements, and how it writes numbers."""
+"""The events that every report of a run may handle, and the form of its numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from .records import EpochRecord
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do, and how much of it is done."""
+    """The size of a run, and how much of it is done: ``step`` steps of epoch ``epoch``, both from 0."""
 
     kind: str
     epochs: int
@@ -26,8 +25,8 @@ class Plan:
         return self.epoch == self.step == 0
 
 
-class Sink(Protocol):
-    """One way to report."""
+class Sink:
+    """One way to report; a subclass overrides the events that it reports."""
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
         """The run starts, or goes on after the epochs of ``history``."""
@@ -45,18 +44,18 @@ class Sink(Protocol):
         """The run ends, well or by an error."""
 
 
-def line(record: EpochRecord, epochs: int) -> str:
+def epoch_line(record: EpochRecord, epochs: int) -> str:
     """An epoch's numbers in one line: ``epoch 3/50 | loss weights 1.2345 alphas 1.3456 | score 61.0%``."""
     kinds: dict[str, list[str]] = {}
     for name, value in record.scalars.items():
         kind, _, of = name.partition("/")
-        kinds.setdefault(kind, []).append(f"{of} {number(kind, value)}".strip())
+        kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     parts = [f"{kind} {' '.join(values)}" for kind, values in kinds.items()]
     return " | ".join([f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}", *parts])
 
 
-def number(kind: str, value: float) -> str:
-    """A number as people read it."""
+def format_number(kind: str, value: float) -> str:
+    """A number with the digits that its kind deserves: shares in per cent, rates short."""
     if not math.isfinite(value):
         return str(value)
     if kind in ("accuracy", "score"):

@@ -11,16 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from .records import EpochRecord
-from .sink import Plan, Sink, line, number
+from .sink import Plan, Sink, epoch_line, format_number
 
 
 def display(title: str, console: Console | None = None) -> Sink:
     """The live view on a terminal, lines elsewhere."""
     console = console or Console()
-    return LiveView(title, console) if console.is_terminal else Lines(title, console)
+    return LiveView(title, console) if console.is_terminal else EpochLines(title, console)
 
 
-class Lines:
+class EpochLines(Sink):
     """A line for each epoch."""
 
     def __init__(self, title: str, console: Console) -> None:
@@ -28,25 +28,22 @@ class Lines:
         self.epochs = 0
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """Say where a run that is resumed goes on."""
         self.epochs = plan.epochs
         if not plan.fresh:
             self.note(f"going on after {plan.epoch} epochs and {plan.step} steps")
 
-    def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
-        pass
-
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
+        """Write the line of an epoch."""
         changed = f" | {len(record.changes(before))} decisions changed" if before and record.decisions else ""
-        self.note(f"{line(record, self.epochs)}{changed} | {seconds:.1f} s")
+        self.note(f"{epoch_line(record, self.epochs)}{changed} | {seconds:.1f} s")
 
     def note(self, text: str) -> None:
+        """Write a sentence, without styles."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def close(self, error: BaseException | None) -> None:
-        pass
 
-
-class LiveView:
+class LiveView(Sink):
     """Bars for epochs and steps, the numbers so far, and the architecture that leads, with what changed marked."""
 
     def __init__(self, title: str, console: Console) -> None:
@@ -67,6 +64,7 @@ class LiveView:
         self.live = Live(self, console=console, refresh_per_second=4, transient=False)
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """Begin the bars where the run stands."""
         self.record = history[-1] if history else None
         if len(history) > 1:
             self.changed = history[-1].changes(history[-2])
@@ -77,6 +75,7 @@ class LiveView:
         self.live.start()
 
     def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
+        """Move the bars."""
         if step == 1:
             self.bars.reset(self.one, description=f"epoch {epoch + 1}/{self.plan.epochs}")
         self.bars.update(self.all, completed=epoch * self.plan.steps + step)
@@ -84,13 +83,16 @@ class LiveView:
         self.means = means or self.means
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
+        """Show the numbers and the architecture of an epoch."""
         self.changed = record.changes(before)
         self.record = record
 
     def note(self, text: str) -> None:
+        """Write a sentence above the bars."""
         self.console.print(text, markup=False, highlight=False)
 
     def close(self, error: BaseException | None) -> None:
+        """Leave the last view on the screen."""
         if self.live.is_started:
             self.live.stop()
 
@@ -108,7 +110,7 @@ def _numbers(head: str, scalars: dict[str, float]) -> Text:
     kinds: dict[str, list[str]] = {}
     for name, value in scalars.items():
         kind, _, of = name.partition("/")
-        kinds.setdefault(kind, []).append(f"{of} {number(kind, value)}".strip())
+        kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     for i, (kind, values) in enumerate(kinds.items()):
         text.append("  " * bool(i) + kind + " ", style="cyan")
         text.append(" ".join(values), style="default")

@@ -1,1 +1,1 @@
-"""What a run remembers: tensors and counters, checkpoints, seeds, signals."""
+"""The memory of a run: tensors and counters, checkpoints, seeds, signals."""

@@ -7,7 +7,6 @@ either complete and intact or refused. The same content always gives the same by
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from compiler.searcher.engine.errors import CheckpointError
+from compiler.util.files import atomic_write
 
 FACTS = "hsp"
 """The one key of the safetensors metadata: with several, their order in the file would vary."""
@@ -29,13 +29,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
     """Write ``path`` so that it holds the old content or the new one, never a part of it."""
     owned = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"crc32": _crc32(owned), **facts}, sort_keys=True, separators=(",", ":"))
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(save(owned, {FACTS: header}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    _sync_directory(path.parent)
+    atomic_write(path, save(owned, {FACTS: header}))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -129,14 +123,3 @@ def _crc32(tensors: Mapping[str, Tensor]) -> int:
         crc = zlib.crc32(name.encode(), crc)
         crc = zlib.crc32(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
     return crc
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename in a directory durable, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

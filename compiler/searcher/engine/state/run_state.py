@@ -1,4 +1,4 @@
-"""All that a run must remember, and its one file: enough to go on at any step as if nothing had happened."""
+"""The state of a run and its one file: enough to go on at any step as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class State:
             "best_epoch": self.best_epoch,
             "history": [record.to_json() for record in self.history],
             "optimizers": plain,
-            "loss_scale": [self.compute.gradient.scale.value, self.compute.gradient.scale.calm],
+            "loss_scale": [self.compute.gradient.scale.value, self.compute.gradient.scale.finite_steps],
         }
         checkpoint.write(path, tensors, facts)
 
@@ -89,7 +89,7 @@ class State:
             checkpoint.load_optimizer_state(optimizer, names, saved, facts["optimizers"][name])
         for name, sums in checkpoint.unpack("meter", tensors).items():
             self.meters[name].sums.copy_(sums if self.compute.main else torch.zeros_like(sums))
-        self.compute.gradient.scale.value, self.compute.gradient.scale.calm = facts["loss_scale"]
+        self.compute.gradient.scale.value, self.compute.gradient.scale.finite_steps = facts["loss_scale"]
         self.epoch, self.step = facts["epoch"], facts["step"]
         self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts["best_epoch"]
         self.history = [EpochRecord.from_json(values) for values in facts["history"]]
@@ -107,10 +107,10 @@ class State:
 
     def broadcast(self) -> None:
         """Give every process the main one's tensors."""
-        self.compute.share([*_tensors(self.module).values(), *self.alphas.values()])
+        self.compute.broadcast([*_tensors(self.module).values(), *self.alphas.values()])
 
 
-def named(module: nn.Module, parameters: list[nn.Parameter]) -> list[str]:
+def parameter_names(module: nn.Module, parameters: list[nn.Parameter]) -> list[str]:
     """The names that parameters have in a module; one from elsewhere goes by its place in the list."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     return [names.get(id(parameter), f"#{i}") for i, parameter in enumerate(parameters)]

@@ -39,9 +39,11 @@ class Randomness:
 
     @classmethod
     def now(cls, device: torch.device) -> Randomness:
+        """The state of the generators at this moment."""
         return cls(torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
 
     def again(self, device: torch.device) -> None:
+        """Put the generators back to this state."""
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, device)

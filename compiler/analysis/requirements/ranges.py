@@ -1,0 +1,22 @@
+"""Between which values the quantities of a space lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from compiler.analysis.costs.elimination import Range, Variables, range_of
+from compiler.analysis.costs.existence import ExistenceTooComplex
+from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.elaborate import Elaborated
+
+from .evaluate import Requirements, reported_quantities
+
+
+def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
+    """The smallest and the largest value of each quantity of a space over all its architectures, where known."""
+    wanted = Requirements(space)
+    variables = Variables(space.decisions)
+    for item in reported_quantities(space):
+        with suppress(UndefinedQuantity, ExistenceTooComplex):
+            yield str(item), range_of(wanted.formula(item), variables)

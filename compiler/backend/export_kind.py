@@ -1,0 +1,36 @@
+"""What an export writes, beside the exporter, which needs torch: a command refuses without it."""
+
+from __future__ import annotations
+
+import importlib.util
+from enum import Enum
+
+from compiler.util.errors import UsageError
+
+
+class ExportError(UsageError):
+    """The network was not exported; the message says why, and what to do, in a sentence."""
+
+
+class ExportKind(Enum):
+    """What to write: a file of ONNX, an ExportedProgram of torch, a Python file that needs nothing but torch."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+    PY = "py"
+
+    @property
+    def suffix(self) -> str:
+        """The usual end of a file's name."""
+        return {ExportKind.ONNX: ".onnx", ExportKind.TORCH: ".pt2", ExportKind.PY: ".py"}[self]
+
+    def check_installed(self) -> None:
+        """See that the packages are there that this kind needs.
+
+        Raises:
+            ExportError: one is missing.
+        """
+        needed = ("onnx", "onnxscript", "onnxruntime") if self is ExportKind.ONNX else ()
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")

@@ -1,0 +1,43 @@
+"""Where the architectures go that commands draw, list and change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write
+
+from .option import OptionGroup, flag, option
+
+if TYPE_CHECKING:
+    from compiler.analysis.architectures import Architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureFiles(OptionGroup):
+    """A file in a folder for each architecture, or the text of one on standard output."""
+
+    title: ClassVar[str] = "output"
+
+    folder: Path | None = option("--out", "DIR", "a folder for the files", read=Path, otherwise="standard output")
+    force: bool = flag("--force", "overwrite files in --out")
+
+    def write(self, found: Iterable[tuple[str, Architecture]]) -> None:
+        """Write architectures under their names.
+
+        Raises:
+            UsageError: a file is there already, and is not to be overwritten.
+        """
+        for name, architecture in found:
+            if self.folder is None:
+                sys.stdout.write(architecture.text)
+                continue
+            path = self.folder / f"{name}.hsp"
+            if path.exists() and not self.force:
+                raise UsageError(f"'{path}' exists: choose another --out, or --force to overwrite it")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, architecture.text)

@@ -1,0 +1,51 @@
+"""`hdas diff LEFT RIGHT`, or `hdas-diff LEFT RIGHT`: what differs between two files, by choice path."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.util.errors import UsageError
+
+from .command import Command
+from .console import DIFFERENT, OK, WRONG_USAGE, reason
+from .option import flag, position
+from .program import run_program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff(Command):
+    """Say what differs between two .hsp files, by choice path. Exits as diff does: 0 same, 1 different, 2 trouble."""
+
+    name: ClassVar[str] = "diff"
+    summary: ClassVar[str] = "what differs between two files, by choice path"
+    wrong_file: ClassVar[int] = WRONG_USAGE
+
+    left: Path = position("LEFT", "a .hsp file", read=Path)
+    right: Path = position("RIGHT", "another", read=Path)
+    json: bool = flag("--json", "print one JSON object")
+
+    def run(self) -> int:
+        """Print the differences."""
+        from hdas_dsl.diff.differ import diff
+        from hdas_dsl.parse.parser import parse_text
+
+        texts = [(_text(path), str(path)) for path in (self.left, self.right)]
+        found = diff(*(parse_text(text, name) for text, name in texts))
+        sys.stdout.write(found.to_json() + "\n" if self.json else found.render(colour=sys.stdout.isatty()))
+        return OK if found.same else DIFFERENT
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"'{path}' cannot be read: {reason(error)}") from None
+
+
+def diff_main(words: Sequence[str] | None = None) -> int:
+    """`hdas-diff`."""
+    return run_program("hdas-diff", Diff, words)

@@ -1,0 +1,46 @@
+"""`hdas search FILE`, or `hdas-compile FILE --search`: from a space to an architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .command import Command
+from .console import OK
+from .groups import DataOptions, MachineOptions, RunOptions, SettingOptions, Source, phases_option, run_config
+from .option import group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Command):
+    """Search the space of a file as its search section says, and write derived.hsp."""
+
+    name: ClassVar[str] = "search"
+    action: ClassVar[str | None] = "--search"
+    summary: ClassVar[str] = "search the space and write derived.hsp"
+    idle: ClassVar[dict[str, str]] = {
+        "--network": "the search section names its networks",
+        "--recipe": "a recipe is how a network is trained after a search",
+    }
+    collects_garbage: ClassVar[bool] = True
+
+    source: Source = group(Source)
+    data: DataOptions = group(DataOptions)
+    settings: SettingOptions = group(SettingOptions)
+    machine: MachineOptions = group(MachineOptions)
+    run_options: RunOptions = group(RunOptions)
+    phases: tuple[str, ...] = phases_option()
+
+    def run(self) -> int:
+        """Search; the plan is made, and refused where it has to be, before torch is loaded."""
+        from compiler.runs.plan import plan_search
+
+        request = self.source.request(overrides=(*self.data.overrides(), *self.settings.overrides()))
+        plan = plan_search(request, run_config(self.source, self.data, self.machine, self.run_options, self.phases))
+        from compiler.runs.search import search
+        from compiler.searcher.engine.device.compute import is_main_process
+
+        report = search(plan)
+        if is_main_process():
+            print(f"derived architecture: {report.derived}")
+        return OK

@@ -1,0 +1,42 @@
+"""All commands, in the order of help. To add one, write its file and name its class here."""
+
+from __future__ import annotations
+
+from .check import Check
+from .command import Command
+from .contains import Contains
+from .count import CountArchitectures
+from .crossover import Crossover
+from .diff import Diff
+from .dry_run import DryRun
+from .emit import Emit
+from .enumerate import Enumerate
+from .evaluate import Evaluate
+from .export import Export
+from .fmt import Format
+from .import_genotype import Import
+from .measure import Measure
+from .mutate import Mutate
+from .sample import Sample
+from .search import Search
+from .train import Train
+
+COMMANDS: tuple[type[Command], ...] = (
+    Check,
+    Emit,
+    Search,
+    Train,
+    Evaluate,
+    DryRun,
+    Export,
+    Contains,
+    CountArchitectures,
+    Sample,
+    Enumerate,
+    Mutate,
+    Crossover,
+    Diff,
+    Format,
+    Import,
+    Measure,
+)

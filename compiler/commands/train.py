@@ -1,0 +1,57 @@
+"""`hdas train FILE`, or `hdas-compile FILE --train`: an architecture trained from scratch."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from .command import Command
+from .console import OK
+from .groups import (
+    DataOptions,
+    MachineOptions,
+    RunOptions,
+    SettingOptions,
+    Source,
+    network_option,
+    recipe_option,
+    run_config,
+)
+from .option import group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Command):
+    """Train a discrete network from scratch as its train section says, test it once, and save its weights."""
+
+    name: ClassVar[str] = "train"
+    action: ClassVar[str | None] = "--train"
+    summary: ClassVar[str] = "train the discrete network from scratch and test it"
+    idle: ClassVar[dict[str, str]] = {"--phases": "a training has no phases"}
+    collects_garbage: ClassVar[bool] = True
+
+    source: Source = group(Source)
+    data: DataOptions = group(DataOptions)
+    settings: SettingOptions = group(SettingOptions)
+    machine: MachineOptions = group(MachineOptions)
+    run_options: RunOptions = group(RunOptions)
+    network: str | None = network_option()
+    recipe: Path | None = recipe_option()
+
+    def run(self) -> int:
+        """Train; the plan is made, and refused where it has to be, before torch is loaded."""
+        from compiler.runs.plan import plan_training
+
+        overrides = (*self.data.overrides(), *self.settings.overrides())
+        request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
+        plan = plan_training(request, run_config(self.source, self.data, self.machine, self.run_options, kind="train"))
+        from compiler.runs.train import train
+        from compiler.searcher.engine.device.compute import is_main_process
+
+        outcome = train(plan, warn=lambda text: print(text, file=sys.stderr))
+        if is_main_process():
+            print(f"test accuracy: {outcome.accuracy:.2%}")
+            print(f"weights: {outcome.weights}")
+        return OK

@@ -1,0 +1,258 @@
+"""`require`, `minimize` and `maximize`: from syntax to quantities and conditions as plain data.
+
+One reader serves all three. Plain numbers, names that a body binds to one, and arithmetic on these are folded while it
+reads; `not` turns the relations below it around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from compiler.ir.conditions import negated
+from compiler.ir.graph import Decision
+from compiler.ir.numbers import BINARY, reason, tidy
+from compiler.ir.quantities import (
+    And,
+    Arithmetic,
+    Comparison,
+    Condition,
+    Constant,
+    DepthForm,
+    Indicator,
+    Logarithm,
+    Loss,
+    Or,
+    Preference,
+    Quantity,
+    Relation,
+    Total,
+    Unknown,
+)
+from compiler.ir.undecided import Var
+from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import CONSTANTS, FAMILY_QUANTITIES, QUANTITIES, TOTALS, QuantityArgument
+
+from .body_elaboration import BodyElaboration
+from .errors import Fault
+from .family_quantities import depth_of, family_of, form_of, length_of, only
+
+Plain = Callable[[ast.Expr, BodyElaboration], object]
+"""The value of an expression that holds no quantity, such as a weight."""
+
+RELATIONS = {relation.value: relation for relation in Relation}
+
+SMOOTH = ("+", "-", "*", "/", "**")
+"""The arithmetic of preferences, which are differentiated."""
+
+WHOLE = ("//", "%")
+"""What conditions compute with besides."""
+
+DIVISIONS = ("/", "//", "%")
+
+
+def read_preference(
+    line: ast.Preference, body: BodyElaboration, decisions: Mapping[str, Decision], plain: Plain
+) -> Preference:
+    """A preference of a body, about its own families or about the whole network.
+
+    Raises:
+        Fault: its weight is no plain number, or it prefers something that is no quantity.
+    """
+    weight = 1.0 if line.weight is None else plain(line.weight, body)
+    if isinstance(weight, Var) or not isinstance(weight, int | float):
+        span = line.span if line.weight is None else line.weight.span
+        raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
+    quantity = _PreferenceReader(body, decisions, plain).quantity(line.quantity)
+    return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, float(weight))
+
+
+def read_condition(expr: ast.Expr, body: BodyElaboration) -> Condition:
+    """The condition of a `require` that stands in a body.
+
+    What is no quantity and no number, such as the width of a tensor, is an `Unknown`.
+
+    Raises:
+        Fault: a quantity lacks its argument, or arithmetic on plain numbers has no value.
+    """
+    return _ConditionReader(body).condition(expr)
+
+
+def _called(expr: ast.Expr) -> str:
+    match expr:
+        case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
+            return name
+    return "preference"
+
+
+def _unused(name: str, body: BodyElaboration) -> str:
+    """A name that no other preference of the body has."""
+    taken = {preference.name for preference in body.preferences}
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} {number}"
+    return found
+
+
+# ---------------------------------------------------------------- the reader
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What preferences and conditions have in common: totals, numbers, arithmetic on both.
+
+    Args:
+        body: where the statement stands: its names and its copy.
+    """
+
+    body: BodyElaboration
+
+    def quantity(self, expr: ast.Expr) -> Quantity:
+        """The quantity that an expression states."""
+        match expr:
+            case ast.Number():
+                return Constant(expr.value)
+            case ast.Name(id=name):
+                return self.named(expr, name)
+            case ast.Unary(op="-", operand=operand):
+                return _computed("-", Constant(0), self.quantity(operand), expr.span)
+            case ast.Binary(op=op, left=left, right=right) if op in SMOOTH:
+                return _computed(op, self.quantity(left), self.quantity(right), expr.span)
+            case ast.Call(func=ast.Name(id=name), args=args) if name in QUANTITIES:
+                return self.called(expr, name, args)
+        return self.other(expr)
+
+    def named(self, expr: ast.Name, name: str) -> Quantity:
+        """A bare name: one that the body binds, a constant of the language, or a quantity without an argument."""
+        if name in self.body.bindings:
+            value = self.body.bindings[name]
+            return Constant(value) if isinstance(value, int | float) else self.other(expr)
+        if name in CONSTANTS:
+            return Constant(CONSTANTS[name])
+        if name not in QUANTITIES:
+            return self.other(expr)
+        if QUANTITIES[name].argument is not QuantityArgument.NONE:
+            raise _lacks_argument(name, expr.span)
+        return self.total(name, None, expr.span) if name in TOTALS else self.beyond_totals(expr, name, ())
+
+    def called(self, expr: ast.Call, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
+        """A quantity with an argument."""
+        match QUANTITIES[name].argument, args:
+            case QuantityArgument.OPERATION, (ast.Arg(name=None, value=ast.Name(id=argument)),):
+                return self.total(name, argument, expr.span)
+            case QuantityArgument.TABLE, (ast.Arg(name=None, value=ast.String(value=argument)),):
+                return self.total(name, argument, expr.span)
+            case QuantityArgument.QUANTITY, (ast.Arg(name=None, value=inner),):
+                return Logarithm(self.quantity(inner))
+            case QuantityArgument.FAMILY, (_, *_):
+                return self.beyond_totals(expr, name, args)
+            case QuantityArgument.NONE, _:
+                return self.other(expr)
+        raise _lacks_argument(name, expr.span)
+
+    def total(self, name: str, argument: str | None, span: Span) -> Total:
+        """A total of the network, or of this body where it is structural."""
+        found = Total(name, argument, span=span)
+        if found.structural:
+            return replace(found, copy=None if self.body.root else self.body.copy)
+        if found.by_table and argument is not None:
+            return replace(found, file=self.body.instance.unit.beside(argument))
+        return found
+
+    def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
+        """A quantity of a supernet: of a family, or the loss."""
+        return self.other(expr)
+
+    def other(self, expr: ast.Expr) -> Quantity:
+        """What is none of these."""
+        return Unknown(expr.span)
+
+
+class _ConditionReader(_Reader):
+    """Reads what is asked of an architecture, which has neither a loss nor depths."""
+
+    def condition(self, expr: ast.Expr) -> Condition:
+        """The condition that an expression states; a number holds unless it is 0."""
+        match expr:
+            case ast.Unary(op="not", operand=operand):
+                return negated(self.condition(operand))
+            case ast.Binary(op="and", left=left, right=right):
+                return And(self.condition(left), self.condition(right))
+            case ast.Binary(op="or", left=left, right=right):
+                return Or(self.condition(left), self.condition(right))
+            case ast.Binary(op=op, left=left, right=right) if op in RELATIONS:
+                return Comparison(RELATIONS[op], self.quantity(left), self.quantity(right))
+        return Comparison(Relation.UNEQUAL, self.quantity(expr), Constant(0))
+
+    def other(self, expr: ast.Expr) -> Quantity:
+        """A condition as a number, whole division, or something that is not known of an architecture."""
+        match expr:
+            case ast.Binary(op=op, left=left, right=right) if op in WHOLE:
+                return _computed(op, self.quantity(left), self.quantity(right), expr.span)
+            case ast.Unary(op="not") | ast.Binary(op="and" | "or" | "==" | "!=" | "<" | "<=" | ">" | ">="):
+                return Indicator(self.condition(expr))
+        functions = {node.func for node in expr.walk() if isinstance(node, ast.Call)}
+        for node in expr.walk():
+            if isinstance(node, ast.Name) and node not in functions and node.id not in self.body.bindings:
+                word = QUANTITIES.get(node.id)
+                if word is not None and word.argument is not QuantityArgument.NONE:
+                    raise _lacks_argument(node.id, node.span)
+        return Unknown(expr.span)
+
+
+@dataclass(frozen=True)
+class _PreferenceReader(_Reader):
+    """Reads what is preferred of a supernet.
+
+    Args:
+        body: where the statement stands.
+        decisions: those made so far, of which some are the edges of its families.
+        plain: how a plain value is read.
+    """
+
+    decisions: Mapping[str, Decision]
+    plain: Plain
+
+    def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
+        """The loss, or the depth or expected length of a family."""
+        if name not in FAMILY_QUANTITIES:
+            return Loss()
+        family = family_of(args[0], self.body)
+        options = {arg.name: arg for arg in args[1:]}
+        if name == "length":
+            only(options, ())
+            return length_of(family, self.body)
+        only(options, ("ends", "form"))
+        ends = bool(self.plain(options["ends"].value, self.body)) if "ends" in options else False
+        form = form_of(options["form"]) if "form" in options else DepthForm.WINDOW
+        return depth_of(family, self.body, self.decisions, form, ends, expr)
+
+    def other(self, expr: ast.Expr) -> Quantity:
+        """Nothing else is a quantity."""
+        name = expr.id if isinstance(expr, ast.Name) else expr.span.text
+        if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name):
+            name = expr.func.id
+        hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
+        shown = expr.span.text if name in QUANTITIES else name
+        raise Fault(Code.QUANTITY, expr.span, f"'{shown}' is no quantity", hint)
+
+
+def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
+    """Arithmetic, folded where both sides are plain numbers; refused where it divides by zero."""
+    try:
+        match left, right:
+            case Constant(value=a), Constant(value=b):
+                return Constant(tidy(BINARY[op](a, b)))
+            case _, Constant(value=0) if op in DIVISIONS:
+                raise ZeroDivisionError
+        return Arithmetic(op, left, right)
+    except ArithmeticError as error:
+        raise Fault(Code.RANGE, span, f"'{op}' has no value here: {reason(error)}") from None
+
+
+def _lacks_argument(name: str, span: Span) -> Fault:
+    form = f"{name}{QUANTITIES[name].argument.value}"
+    return Fault(Code.QUANTITY, span, f"'{name}' needs an argument", f"write `{form}`")

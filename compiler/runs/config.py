@@ -1,0 +1,57 @@
+"""Where and how a run happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from compiler.backend.passes import Target
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where and how a run happens; nothing here changes what it computes, except the device.
+
+    Attributes:
+        out: the folder of the run.
+        data_root: where data lie.
+        download: fetch missing data.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        devices: how many processes, one device each.
+        resume: go on with the run in ``out``.
+        force: overwrite the run in ``out``.
+        quiet: show no progress.
+        phases: the phases to search, by name; empty: all that are not optional.
+        checkpoint_every: also write a checkpoint after every so many steps; 0: once an epoch.
+        memory_budget: bytes that the activations of a step may take; None: no limit.
+        passes: the names of the passes to run; None: those that pay on the device.
+        compiled: compile the network with ``torch.compile``.
+    """
+
+    out: Path
+    data_root: Path = Path("data")
+    download: bool = False
+    device: str = "auto"
+    devices: int = 1
+    resume: bool = False
+    force: bool = False
+    quiet: bool = False
+    phases: tuple[str, ...] = ()
+    checkpoint_every: int = 0
+    memory_budget: int | None = None
+    passes: tuple[str, ...] | None = None
+    compiled: bool = False
+
+    def target(self, batch: int) -> Target:
+        """What networks are lowered for, at batches of ``batch`` images."""
+        here = Target.on(self.device, self.memory_budget, batch)
+        return replace(here, passes=self.passes, compiled=self.compiled)
+
+    def lowering_options(self) -> tuple[str, ...]:
+        """The options given that only matter to a network that is lowered as a whole."""
+        given = {
+            "--memory-budget": self.memory_budget is not None,
+            "--passes": self.passes is not None,
+            "--compile": self.compiled,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)

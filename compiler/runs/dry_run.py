@@ -1,0 +1,101 @@
+"""Dry runs: the size of a search or a training, with time and memory estimated from two measured steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from compiler.reports.facts import cardinality, human, power
+from compiler.searcher.data.load import Data
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations.base import Network
+from compiler.searcher.settings.sections import Order
+
+from .data import matching_data
+from .plan import SearchPlan, TrainPlan
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StepEstimate:
+    """The measured cost of one step here: seconds, and bytes of memory at the peak."""
+
+    seconds: float
+    memory: int
+
+
+def dry_search(plan: SearchPlan, say: Say = print) -> None:
+    """Say what a search would do; nothing is written."""
+    for phase in plan.phases:
+        space, settings = phase.network, phase.settings
+        data = matching_data(settings, space, plan.config)
+        supernet = relaxed(space, settings, plan.config.target(settings.batch))
+        half = int(len(data.train) * settings.data.split)
+        steps = max(1, half // settings.batch)
+        say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")
+        say(f"  {power(cardinality(space))} architectures, {space.alphas} alphas")
+        say(f"  {human(sum(p.numel() for p in supernet.weights()))} weights")
+        say(f"  {settings.epochs} epochs of {steps} steps of {settings.batch} images from each half")
+        passes = 5 if settings.order is Order.SECOND else 2
+        estimate = measure_step(supernet, data, settings.batch, plan.config.device, passes)
+        _say_estimate(estimate, settings.epochs * steps, plan.config.out / phase.name, say)
+
+
+def dry_training(plan: TrainPlan, say: Say = print) -> None:
+    """Say what a training would do; nothing is written."""
+    space, settings, config = plan.network, plan.settings, plan.config
+    data = matching_data(settings, space, config)
+    network = Network(space, target=config.target(settings.batch))
+    estimate = measure_step(network, data, settings.batch, config.device, passes=1)
+    steps = -(-len(data.train) // settings.batch)
+    say(f"train {space.name} on {data.name}: {settings.epochs} epochs of {steps} steps of {settings.batch} images")
+    _say_estimate(estimate, settings.epochs * steps, config.out, say)
+
+
+def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes: int) -> StepEstimate:
+    """Time and memory of a step of ``passes`` forward and backward passes of a batch."""
+    where = torch.device(
+        "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
+    )
+    module = module.to(where)
+    images = torch.randn(batch, *data.shape, device=where)
+    labels = torch.zeros(batch, dtype=torch.long, device=where)
+    seconds = 0.0
+    for turn in range(2):
+        started = time.perf_counter()
+        output = module(images)
+        logits = output[0] if isinstance(output, tuple) else output
+        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+        if where.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - started if turn else 0.0
+    memory = torch.cuda.max_memory_allocated() if where.type == "cuda" else _peak_memory()
+    return StepEstimate(seconds * passes, memory)
+
+
+def _say_estimate(estimate: StepEstimate, steps: int, out: Path, say: Say) -> None:
+    duration, memory = _duration(estimate.seconds * steps), estimate.memory / 2**20
+    say(f"  about {duration} ({estimate.seconds:.2f} s a step), about {memory:,.0f} MiB of memory")
+    say(f"  would write {out}")
+
+
+def _peak_memory() -> int:
+    """The largest memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,26 @@
+"""Testing saved weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compiler.searcher.engine.retrain import evaluate
+from compiler.searcher.relaxations.base import Network
+
+from .data import matching_data
+from .plan import TrainPlan
+from .weights import load_weights
+
+
+def accuracy_of(plan: TrainPlan, weights: Path) -> float:
+    """The accuracy of saved weights on the test part of the data, from 0 to 1.
+
+    Raises:
+        UsageError: the weights belong to another network.
+        DataError: the data are missing or do not fit.
+    """
+    settings, config = plan.settings, plan.config
+    data = matching_data(settings, plan.network, config)
+    network = Network(plan.network, target=config.target(settings.batch))
+    load_weights(network, weights)
+    return evaluate(network, data.test, settings.batch, config.device, settings.workers)

@@ -1,0 +1,30 @@
+"""The identity of a run, by which a checkpoint of another run is refused."""
+
+from __future__ import annotations
+
+import hashlib
+
+from compiler.analysis.requirements.evaluate import reported_quantities
+from compiler.backend.plugins import file_of
+from compiler.elaborate import Elaborated
+from compiler.program.compile_file import Program
+from compiler.program.provenance import units
+from compiler.searcher.data.load import Data
+
+
+def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) -> str:
+    """A digest of all that a run depends on, in hexadecimal digits: a checkpoint with another one is refused.
+
+    It covers the texts, the tables and the plugins, the network's arguments and choices, the settings, the data.
+    """
+    digest = hashlib.sha256()
+    for unit in units(program):
+        digest.update(unit.sha256.encode())
+    tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
+    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
+    for path in (*tables, *plugins):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()

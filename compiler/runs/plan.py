@@ -1,0 +1,182 @@
+"""Plans of runs as plain data, and every reason to refuse a run that can be seen without torch.
+
+A command makes its plan first, and loads torch only to carry it out: what is refused is refused at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.analysis.requirements.constrained import check_feasible
+from compiler.analysis.requirements.evaluate import Requirements
+from compiler.backend.export_kind import ExportKind
+from compiler.elaborate import Elaborated
+from compiler.program.compile_file import Phase, Program
+from compiler.program.request import Request
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT
+from compiler.searcher.settings.sections import TrainSettings
+from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import suggest
+
+from .config import RunConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SearchPlan:
+    """The phases of a program to be searched, in order."""
+
+    request: Request
+    config: RunConfig
+    program: Program
+    phases: tuple[Phase, ...]
+
+    def folder(self, phase: Phase) -> Path:
+        """Where a phase keeps its files."""
+        return self.config.out / phase.name if phase.name else self.config.out
+
+
+@dataclass(frozen=True, eq=False)
+class TrainPlan:
+    """A discrete network to be trained, or tested, or exported."""
+
+    config: RunConfig
+    program: Program
+    network: Elaborated
+
+    @property
+    def settings(self) -> TrainSettings:
+        """Those of the `train` section."""
+        return self.program.train_settings
+
+
+@dataclass(frozen=True, eq=False)
+class ExportPlan:
+    """A discrete network to be written for another tool, to ``out``, with the weights of a file where one is given."""
+
+    program: Program
+    network: Elaborated
+    kind: ExportKind
+    out: Path
+    weights: Path | None
+
+
+def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> SearchPlan:
+    """The plan of a search; one that ``writes`` needs a folder that holds no other run.
+
+    Raises:
+        HspError: the file is wrong, or cannot be relaxed.
+        UsageError: it has nothing to search, no architecture satisfies what it requires, the run's folder is in use,
+            or an option has no effect.
+    """
+    program = request.compile()
+    plan = SearchPlan(request, config, program, _wanted(program, config.phases))
+    if writes:
+        started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
+        _guard(config, config.out / DERIVED, started)
+    idle = config.lowering_options()
+    if idle and not any(phase.settings.relax.mixes for phase in plan.phases):
+        raise UsageError(no_effect(idle[0], plan.phases[0]))
+    for phase in plan.phases:
+        _image_shape(phase.network)
+        if not phase.after:
+            check_feasible(Requirements(phase.network))
+    return plan
+
+
+def no_effect(option: str, phase: Phase) -> str:
+    """Why an option about lowering does nothing in a phase whose relaxation draws architectures."""
+    where = f" in phase '{phase.name}'" if phase.name else ""
+    relax = phase.settings.relax.describe()
+    return f"{option} does nothing{where} with `relax = {relax}`: a step runs one architecture, operation by operation"
+
+
+def plan_training(request: Request, config: RunConfig, *, writes: bool = True) -> TrainPlan:
+    """The plan of a training; one that ``writes`` needs a folder that holds no other run.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: it still has choices, or the run's folder is in use.
+    """
+    program = request.compile()
+    network = _discrete(program)
+    _image_shape(network)
+    if writes:
+        _guard(config, config.out / RESULT, (config.out / CHECKPOINT).is_file())
+    return TrainPlan(config, program, network)
+
+
+def plan_evaluation(request: Request, weights: Path, config: RunConfig) -> TrainPlan:
+    """The plan of a test of saved weights.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: it still has choices, or there is no file of weights.
+    """
+    _existing(weights)
+    return plan_training(request, config, writes=False)
+
+
+def plan_export(request: Request, kind: str, out: Path | None, weights: Path | None) -> ExportPlan:
+    """The plan of an export; without ``out`` the file is called as the program is.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: there is no such kind, the file still has choices, or there is no file of weights.
+    """
+    known = [item.value for item in ExportKind]
+    if kind not in known:
+        hint = suggest(kind, known)
+        raise UsageError(f"--export {kind}: the kinds are {', '.join(known)}{f'; {hint}' if hint else ''}")
+    if weights is not None:
+        _existing(weights)
+    wanted = ExportKind(kind)
+    wanted.check_installed()
+    program = request.compile()
+    network = _discrete(program)
+    stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
+    return ExportPlan(program, network, wanted, out or Path(stem + wanted.suffix), weights)
+
+
+def _wanted(program: Program, names: tuple[str, ...]) -> tuple[Phase, ...]:
+    """The phases to run: those named, or all that are not optional."""
+    if not program.phases:
+        raise UsageError(f"'{program.name}' has no `search` section: nothing says how to search it")
+    known = [phase.name for phase in program.phases if phase.name]
+    for name in names:
+        if name not in known:
+            hint = suggest(name, known)
+            listed = f"the phases of this file are {', '.join(known)}" if known else "this file has no phases"
+            raise UsageError(f"--phases {name}: {listed}{f'; {hint}' if hint else ''}")
+    return tuple(phase for phase in program.phases if (phase.name in names if names else not phase.optional))
+
+
+def _discrete(program: Program) -> Elaborated:
+    """The network that a file trains: that of its `train` section, else its own."""
+    network = program.train_network or program.network
+    if network.is_space or program.is_space:
+        hint = "search it first, or give a derived file"
+        raise UsageError(f"'{program.name}' still has choices in it: {hint}")
+    return network
+
+
+def _guard(config: RunConfig, result: Path, started: bool) -> None:
+    """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
+    if config.force:
+        return
+    if config.resume and not started and not result.exists():
+        raise UsageError(f"'{config.out}' holds no run to resume")
+    if result.exists() and not config.resume:
+        raise UsageError(f"'{config.out}' holds a finished run: choose another --out, or --force to overwrite it")
+    if started and not config.resume:
+        raise UsageError(f"'{config.out}' holds an unfinished run: --resume goes on with it, --force starts anew")
+
+
+def _image_shape(space: Elaborated) -> None:
+    if len(space.input.dims) != 3:
+        raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
+
+
+def _existing(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"there is no file '{path}'")

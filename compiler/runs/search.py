@@ -1,0 +1,149 @@
+"""Searching a program phase by phase, to a derived file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from compiler.analysis.requirements.constrained import Answer, check_feasible
+from compiler.analysis.requirements.evaluate import Requirements, quantities
+from compiler.derivation import derive_module
+from compiler.program.compile_file import Phase, Program
+from compiler.program.provenance import origin, section
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.search import SearchOutcome, run_search
+from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations.base import Supernet, complaints
+from compiler.searcher.run_files import CHECKPOINT, DERIVED
+from compiler.searcher.settings.sections import Order
+from compiler.util.files import atomic_write
+from compiler.util.version import package_version
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_module
+
+from .data import matching_data
+from .fingerprint import fingerprint
+from .plan import SearchPlan, no_effect
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """The result of a search: the derived file, its text, and each phase's outcome by name."""
+
+    derived: Path
+    text: str
+    outcomes: Mapping[str, SearchOutcome]
+
+
+def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport:
+    """Run the phases of a plan in order and write ``derived.hsp``; ``say`` gets one sentence at a time.
+
+    A phase that is finished is not run again when the run is resumed; one that is not goes on from its checkpoint.
+
+    Raises:
+        HspError: the network of a later phase cannot be built from what an earlier one found.
+        UsageError: no architecture satisfies what a later phase requires; the data do not fit.
+        EngineError: the run ends early.
+    """
+    config, last = plan.config, plan.phases[-1]
+    program = plan.program
+    found: dict[str, str] = {}
+    outcomes: dict[str, SearchOutcome] = {}
+    for planned in plan.phases:
+        folder = plan.folder(planned)
+        finished = folder / DERIVED
+        if planned.name and config.resume and finished.is_file():
+            found[planned.name] = finished.read_text(encoding="utf-8")
+            say(f"phase {planned.name}: finished before, {finished}")
+            continue
+        if found:
+            program = plan.request.compile(found)
+        phase = next(item for item in program.phases if item.name == planned.name)
+        outcome, text = search_phase(plan, program, phase, is_last=phase.name == last.name, say=say)
+        outcomes[phase.name] = outcome
+        found[phase.name] = text
+    target = config.out / DERIVED
+    config.out.mkdir(parents=True, exist_ok=True)
+    atomic_write(target, found[last.name])
+    carry_tables(program.phases, config.out)
+    return SearchReport(target, found[last.name], outcomes)
+
+
+def search_phase(
+    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
+) -> tuple[SearchOutcome, str]:
+    """Search one network and write its derived file, which satisfies what the network requires.
+
+    Raises:
+        UsageError: no architecture does, or that cannot be seen to; before the search.
+    """
+    space, settings, config, folder = phase.network, phase.settings, plan.config, plan.folder(phase)
+    if phase.after:
+        check_feasible(Requirements(space))
+    data = matching_data(settings, space, config)
+    for warning in data.warnings:
+        say(f"warning: {warning}")
+    torch.manual_seed(mix(settings.seed, "init", phase.name))
+    target = config.target(settings.batch)
+    supernet = relaxed(space, settings, target)
+    if isinstance(supernet, Supernet):
+        for complaint in complaints(space, target):
+            say(f"warning: {complaint}")
+    for option in config.lowering_options() if not settings.relax.mixes else ():
+        say(f"warning: {no_effect(option, phase)}")
+    options = RunOptions(
+        out=folder,
+        device=config.device,
+        devices=config.devices,
+        resume=config.resume and (folder / CHECKPOINT).is_file(),
+        overwrite=config.force,
+        quiet=config.quiet,
+        fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data),
+        title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
+        checkpoint_every=config.checkpoint_every,
+    )
+    outcome = run_search(supernet, data, settings, options, anneal=supernet.anneal)
+    answer = supernet.answer(outcome.alphas)
+    if answer.summary:
+        say(f"requirements: {answer.summary}")
+    provenance = provenance_of(program, phase, outcome, answer)
+    module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
+    text = print_module(module)
+    atomic_write(folder / DERIVED, text)
+    carry_tables([phase], folder)
+    return outcome, text
+
+
+def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
+    """Copy the tables that derived files name beside them, so that they can still be checked there."""
+    for phase in phases:
+        for requirement in phase.network.requirements:
+            for asked in quantities(requirement):
+                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
+                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    atomic_write(target, file.read_bytes())
+
+
+def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
+    """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
+    settings = phase.settings
+    order = "second" if settings.order is Order.SECOND else "first"
+    lines = {
+        **origin(program),
+        "of_phase": f'"{phase.name}"' if phase.name else "",
+        "seed": str(settings.seed),
+        "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
+        "derive": settings.derive.describe(full=True),
+        "data": settings.data.describe(),
+        "epochs": str(settings.epochs),
+        "epoch": str(outcome.epoch),
+        "score": f"{outcome.score:.4f}",
+        "requirements": f'"{answer.summary}"' if answer.summary else "",
+        "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
+    }
+    return section(lines)

@@ -1,0 +1,55 @@
+"""Training a discrete network from scratch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.retrain import TrainOutcome, run_train
+from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.relaxations.base import Network, complaints
+from compiler.searcher.run_files import RESULT
+from compiler.util.files import atomic_write
+
+from .data import matching_data
+from .fingerprint import fingerprint
+from .plan import TrainPlan
+
+
+def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> TrainOutcome:
+    """Train a network from scratch and test it once; ``warn`` gets what the file requires and the network breaks.
+
+    Raises:
+        DataError: the data are missing or do not fit.
+        EngineError: the run ends early.
+    """
+    program, space, settings, config = plan.program, plan.network, plan.settings, plan.config
+    for warning in program.warnings:
+        warn(warning.render())
+    data = matching_data(settings, space, config)
+    for note in data.warnings:
+        warn(f"warning: {note}")
+    torch.manual_seed(mix(settings.seed, "init"))
+    target = config.target(settings.batch)
+    network = Network(space, target=target)
+    for complaint in complaints(space, replace(target, drop_path=True)):
+        warn(f"warning: {complaint}")
+    options = RunOptions(
+        out=config.out,
+        device=config.device,
+        devices=config.devices,
+        resume=config.resume,
+        overwrite=config.force,
+        quiet=config.quiet,
+        fingerprint=fingerprint(program, space, settings.describe(full=True), data),
+        title=f"train {program.name}",
+        checkpoint_every=config.checkpoint_every,
+    )
+    outcome = run_train(network, data, settings, options)
+    facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
+    atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")
+    return outcome

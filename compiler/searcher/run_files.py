@@ -1,0 +1,18 @@
+"""The names of the files in a run's folder. No torch, so that a command can look at a folder before it loads torch."""
+
+from __future__ import annotations
+
+CHECKPOINT = "checkpoint.safetensors"
+"""All that a run remembers; it goes on from there."""
+
+WEIGHTS = "weights.safetensors"
+"""The state dictionary of a trained network."""
+
+LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
+"""A log to read, a JSON object for each epoch, and a folder of TensorBoard's events."""
+
+DERIVED = "derived.hsp"
+"""The architecture that a search found."""
+
+RESULT = "result.json"
+"""The test accuracy of a trained network."""

@@ -1,0 +1,36 @@
+"""Rules of derivation: which architecture the alphas of a search select."""
+
+from __future__ import annotations
+
+from .words import Named, Word
+
+
+class By(Named):
+    """How strong an item is: its raw alpha, or its probability, which the share of `none` lowers (DARTS)."""
+
+    PROBABILITY = "probability"
+    LOGIT = "logit"
+
+
+class Epoch(Named):
+    """Which architecture is reported: of the last epoch, or of the one with the best supernet accuracy."""
+
+    LAST = "last"
+    BEST = "best"
+
+
+class Strongest(Word):
+    """The strongest item of each choice, the strongest inputs of each pick."""
+
+    word = "strongest"
+    by: By = By.PROBABILITY
+    epoch: Epoch = Epoch.LAST
+
+
+class BestPath(Strongest):
+    """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""
+
+    word = "best_path"
+
+
+Derivation = Strongest | BestPath

@@ -1,0 +1,48 @@
+"""What the README of the data says of words, names and limits is what the code does."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.searcher.data.class_folders import ENDINGS, HELD_OUT, HELD_OUT_SHARE, TRAINING
+from compiler.searcher.data.idx import FILES
+from compiler.searcher.data.image_files import ZOOM
+from compiler.searcher.data.resolution import IN_MEMORY
+from compiler.searcher.settings.datasets import BUILT_IN, DataSpec, Folder
+from tests.support.paths import ROOT
+
+README = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
+
+
+def test_each_word_has_a_row_with_what_changes_its_images() -> None:
+    table = README[README.index("| word |") : README.index("Every word takes")]
+    rows = [row.split("|")[1:4] for row in table.splitlines()[2:] if row]
+    changes = {word: row[2] for row in rows for word in re.findall(r"`(\w+)", row[0])}
+    assert changes.keys() == {model.word for model in BUILT_IN}
+    for model in BUILT_IN:
+        spec = model()
+        said = dict(re.findall(r"`(\w+) = ([\w.]+)`", changes[spec.word]))
+        expected = {"crop": spec.crop, "flip": spec.flip, "jitter": getattr(spec, "jitter", 0)}
+        assert said == {name: str(value).lower() for name, value in expected.items() if value}
+
+
+def test_each_setting_is_explained() -> None:
+    listed = README[README.index("Every word takes") : README.index("## Layouts")]
+    settings = {*DataSpec.model_fields, *Folder.model_fields} - {"path"}
+    assert all(re.search(rf"`{name}( = \w+)?`", listed) for name in settings)
+
+
+def test_names_and_limits_are_those_of_the_code() -> None:
+    layouts = README[README.index("## Layouts") : README.index("## From a file")]
+    assert all(f"`{name}`" in layouts for name in (*TRAINING, *HELD_OUT))
+    assert all(name in layouts for name in FILES)
+    assert f"`{' '.join(ENDINGS)}`" in layouts
+    assert (HELD_OUT_SHARE, "a fifth of each class" in layouts) == (1 / 5, True)
+    assert (IN_MEMORY, "2 GiB" in README) == (2 * 2**30, True)
+    assert (ZOOM, "8/7" in README) == (8 / 7, True)
+
+
+def test_each_file_of_the_room_is_listed() -> None:
+    room = ROOT / "compiler" / "searcher" / "data"
+    listed = README[: README.index("## Words")]
+    assert {path.name for path in room.glob("*.py")} - {"__init__.py"} == {*re.findall(r"`(\w+\.py)`", listed)}

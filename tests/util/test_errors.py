@@ -1,0 +1,60 @@
+"""Exceptions: those that a user may meet have one root and an exit code; the others never leave their package."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+
+from hdas_dsl.text.errors import HdasError
+from tests.support.paths import ROOT
+
+SIGNALS = {
+    "compiler.analysis.architectures.equivalence.canonical.Symmetric",
+    "compiler.analysis.costs.existence.ExistenceTooComplex",
+    "compiler.analysis.membership.line_matching.Leaves",
+    "compiler.derivation.selected_steps.Nothing",
+    "compiler.elaborate.errors.Fault",
+    "compiler.elaborate.errors.Silent",
+    "compiler.ir.undecided.TooLarge",
+    "compiler.searcher.engine.loop._StopSignal",
+    "compiler.searcher.settings.reader.ConflictError",
+    "compiler.searcher.settings.reader.OverrideError",
+    "hdas_dsl.genotype.read.Wrong",
+    "hdas_dsl.genotype.template.Unsaid",
+}
+"""Exceptions that steer control flow."""
+
+
+def exceptions() -> dict[str, type[BaseException]]:
+    """The exception classes of the packages by their full names."""
+    found = {}
+    for path in [*(ROOT / "compiler").rglob("*.py"), *(ROOT / "hdas_dsl").rglob("*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and node.bases:
+                name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+                made = getattr(importlib.import_module(name), node.name)
+                if isinstance(made, type) and issubclass(made, BaseException):
+                    found[f"{name}.{node.name}"] = made
+    return found
+
+
+def test_one_root() -> None:
+    found = exceptions()
+    outside = {name for name, made in found.items() if not issubclass(made, HdasError)}
+    assert outside == SIGNALS
+    assert len(found) > 25
+
+
+def test_exit_codes() -> None:
+    codes = {
+        name.rpartition(".")[2]: made.exit_code for name, made in exceptions().items() if issubclass(made, HdasError)
+    }
+    assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
+        1: {"HspError", "LoweringError", "Uncountable"},
+        2: {
+            "BadTable", "DataError", "ExportError", "Misfit", "MissingData", "NoDevice", "Unclear", "UndefinedQuantity",
+            "Unsatisfiable", "UsageError",
+        },
+        3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "OutOfMemory", "RunError"},
+        130: {"Interrupted"},
+    }  # fmt: skip
