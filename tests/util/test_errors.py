@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.Symmetric",
     "compiler.analysis.costs.existence.ExistenceTooComplex",
-    "compiler.analysis.membership.line_matching.Leaves",
+    "compiler.analysis.membership.found.Leaves",
     "compiler.derivation.selected_steps.Nothing",
     "compiler.elaborate.errors.Fault",
     "compiler.elaborate.errors.Silent",
