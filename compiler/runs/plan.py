@@ -14,7 +14,7 @@ from compiler.backend.export_kind import ExportKind
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Phase, Program
 from compiler.program.request import Request
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -73,7 +73,8 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     plan = SearchPlan(request, config, program, _wanted(program, config.phases))
     if writes:
         started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
-        _guard(config, config.out / DERIVED, started)
+        named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
+        _guard(config, config.out / DERIVED, started or named)
     idle = config.lowering_options()
     if idle and not any(phase.settings.relax.mixes for phase in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
@@ -102,7 +103,11 @@ def plan_training(request: Request, config: RunConfig, *, writes: bool = True) -
     network = _discrete(program)
     _image_shape(network)
     if writes:
-        _guard(config, config.out / RESULT, (config.out / CHECKPOINT).is_file())
+        started = (config.out / CHECKPOINT).is_file()
+        _guard(config, config.out / RESULT, started)
+        weights = config.out / WEIGHTS
+        if weights.exists() and not started and not config.force:
+            raise UsageError(f"'{weights}' would be overwritten: choose another --out, or --force")
     return TrainPlan(config, program, network)
 
 
@@ -164,8 +169,9 @@ def _guard(config: RunConfig, result: Path, started: bool) -> None:
     """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
     if config.force:
         return
-    if config.resume and not started and not result.exists():
-        raise UsageError(f"'{config.out}' holds no run to resume")
+    if config.resume and not started:
+        lost = " but the result of one, whose checkpoint is gone" if result.exists() else ""
+        raise UsageError(f"'{config.out}' holds no run to resume{lost}; --force starts anew")
     if result.exists() and not config.resume:
         raise UsageError(f"'{config.out}' holds a finished run: choose another --out, or --force to overwrite it")
     if started and not config.resume:

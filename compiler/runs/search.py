@@ -27,6 +27,7 @@ from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
 from .fingerprint import fingerprint
+from .folder import held
 from .plan import SearchPlan, no_effect
 
 
@@ -49,6 +50,11 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
         UsageError: no architecture satisfies what a later phase requires; the data do not fit.
         EngineError: the run ends early.
     """
+    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
+        return _search(plan, say)
+
+
+def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
     config, last = plan.config, plan.phases[-1]
     program = plan.program
     found: dict[str, str] = {}
@@ -67,7 +73,6 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
-    config.out.mkdir(parents=True, exist_ok=True)
     atomic_write(target, found[last.name])
     carry_tables(program.phases, config.out)
     return SearchReport(target, found[last.name], outcomes)

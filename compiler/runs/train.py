@@ -17,6 +17,7 @@ from compiler.util.files import atomic_write
 
 from .data import matching_data
 from .fingerprint import fingerprint
+from .folder import held
 from .plan import TrainPlan
 
 
@@ -27,6 +28,11 @@ def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> Trai
         DataError: the data are missing or do not fit.
         EngineError: the run ends early.
     """
+    with held(plan.config.out):
+        return _train(plan, warn)
+
+
+def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     program, space, settings, config = plan.program, plan.network, plan.settings, plan.config
     for warning in program.warnings:
         warn(warning.render())

@@ -16,3 +16,6 @@ DERIVED = "derived.hsp"
 
 RESULT = "result.json"
 """The test accuracy of a trained network."""
+
+LOCK = ".lock"
+"""Held by the run that writes to the folder."""

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+UNFINISHED = ".writing-"
+"""The start of the names of files that are being written."""
+
 
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Write a file as a whole: afterwards, and after any failure, ``path`` holds the old content or the new one.
@@ -54,7 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path
         return
     target = Path(os.path.realpath(path))
-    part = target.with_name(f".{secrets.token_hex(8)}{target.suffix[:64]}")
+    part = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{target.suffix[:64]}")
     try:
         yield part
         _sync(part)
@@ -69,6 +72,17 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` that killed processes left. No other process may write there.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for path in folder.glob(f"{UNFINISHED}*"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def _mode_of(path: Path) -> int | None:

@@ -195,6 +195,19 @@ def test_history_that_a_kill_cut_short_is_completed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "line", ["7", "{}", '{"epoch": 1, "seconds": -3}', '{"epoch": 1, "seconds": 1e999}', "\xff\x00"]
+)
+def test_a_damaged_line_of_the_history_is_written_anew(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(line.encode("latin-1") + b'\n{"epoch": 2, "score": "high", "decisions": 4, "seconds": 2.5}\n')
+    History(path).start(Plan("search", 3, 5, epoch=2), [EpochRecord(i, {"score": i / 8}, {}) for i in (1, 2)])
+    assert [json.loads(text) for text in path.read_text().splitlines()] == [
+        {"epoch": 1, "score": 0.125, "decisions": {}},
+        {"epoch": 2, "score": 0.25, "decisions": {}, "seconds": 2.5},
+    ]
+
+
 def test_records_know_what_changed() -> None:
     one = EpochRecord(1, {"score": 0.5, "lr/weights": 0.025}, {"a": "x", "b": "y"})
     two = EpochRecord(2, {"score": 0.25, "loss/weights": float("nan")}, {"a": "z", "c": "y"})

@@ -16,6 +16,7 @@ SIGNALS = {
     "compiler.elaborate.errors.Fault",
     "compiler.elaborate.errors.Silent",
     "compiler.ir.undecided.TooLarge",
+    "compiler.searcher.data.image_files.BrokenImage",
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",

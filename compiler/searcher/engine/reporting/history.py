@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 
 from compiler.util.files import atomic_write
 
@@ -20,9 +22,9 @@ class History(Sink):
         self.path = path
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
-        """Write the epochs that are done: as they stood there, or else from their records."""
-        kept = {} if plan.fresh else self._read()
-        lines = [kept.get(record.epoch) or record.to_json() for record in history]
+        """Write the epochs that are done, from their records; only how long each took is read from the file."""
+        seconds = {} if plan.fresh else self._read()
+        lines = [record.to_json() | seconds.get(record.epoch, {}) for record in history]
         atomic_write(self.path, "".join(map(_json, lines)))
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
@@ -30,16 +32,23 @@ class History(Sink):
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_json({**record.to_json(), "seconds": round(seconds, 3)}))
 
-    def _read(self) -> dict[int, dict[str, Any]]:
-        """The lines of the file, by epoch; one that a kill cut short is left out."""
-        found: dict[int, dict[str, Any]] = {}
-        for text in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []:
+    def _read(self) -> dict[int, dict[str, float]]:
+        """The seconds of each epoch in the file; a line that a kill cut short, or that is damaged, has none."""
+        found: dict[int, dict[str, float]] = {}
+        for text in self.path.read_bytes().splitlines() if self.path.exists() else []:
             try:
-                values = json.loads(text)
-                found[int(values["epoch"])] = values
-            except (ValueError, KeyError, TypeError):
+                line = _Line.model_validate_json(text)
+            except ValidationError:
                 continue
+            found[line.epoch] = {"seconds": line.seconds}
         return found
+
+
+class _Line(BaseModel):
+    """The part of a line that is read back."""
+
+    epoch: PositiveInt
+    seconds: Annotated[FiniteFloat, Field(ge=0)]
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -43,14 +43,25 @@ class EpochRecord:
         return {"epoch": self.epoch, **scalars, "decisions": self.decisions}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> EpochRecord:
-        """The record that `to_json` wrote; null is not a number."""
-        scalars = {
-            name: math.nan if value is None else float(value)
-            for name, value in values.items()
-            if name not in ("epoch", "decisions", "seconds")
-        }
-        return cls(int(values["epoch"]), scalars, dict(values["decisions"]))
+    def from_json(cls, values: object) -> EpochRecord:
+        """The record that `to_json` wrote; null is not a number.
+
+        Raises:
+            ValueError: it wrote no such thing.
+        """
+        if isinstance(values, EpochRecord):
+            return values
+        try:
+            entries = dict(values)  # type: ignore[call-overload]
+            epoch, decisions = entries.pop("epoch"), dict(entries.pop("decisions"))
+            entries.pop("seconds", None)  # `history.jsonl` says also how long an epoch took.
+        except (KeyError, TypeError, ValueError):
+            raise ValueError("this is no record of an epoch") from None
+        numbers = all(value is None or type(value) in (int, float) for value in entries.values())
+        if type(epoch) is not int or not numbers or not all(isinstance(text, str) for text in decisions.values()):
+            raise ValueError("this is no record of an epoch")
+        scalars = {name: math.nan if value is None else float(value) for name, value in entries.items()}
+        return cls(epoch, scalars, decisions)
 
 
 class Meter:

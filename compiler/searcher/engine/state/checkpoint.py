@@ -1,7 +1,8 @@
 """Checkpoints: named tensors and JSON facts in one safetensors file, written atomically. No pickle anywhere.
 
-The facts travel in the metadata of the safetensors header, with a CRC-32 of the tensors' bytes, so that a file is
-either complete and intact or refused. The same content always gives the same bytes.
+The facts travel in the metadata of the safetensors header, with one CRC-32 of the facts and of the tensors with their
+names, types and shapes, so that a file is either complete and intact or refused. The same content, facts in the same
+order, always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from torch.optim import Optimizer
 from compiler.searcher.engine.errors import CheckpointError
 from compiler.util.files import atomic_write
 
+Plain = bool | int | float | None
+OptimizerFacts = dict[str, Plain]
+"""The entries of an optimizer's state that are no tensors, as ``parameter/entry``."""
+
 FACTS = "hsp"
 """The one key of the safetensors metadata: with several, their order in the file would vary."""
 
@@ -28,7 +33,8 @@ FACTS = "hsp"
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write ``path`` so that it holds the old content or the new one, never a part of it."""
     owned = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    header = json.dumps({"crc32": _crc32(owned), **facts}, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(facts, separators=(",", ":"))
+    header = json.dumps({"crc32": _crc32(text, owned), "facts": text}, separators=(",", ":"))
     atomic_write(path, save(owned, {FACTS: header}))
 
 
@@ -38,9 +44,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"There is no checkpoint at {path}.")
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[FACTS])
+            header = json.loads((file.metadata() or {})[FACTS])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        intact = facts.pop("crc32") == _crc32(tensors)
+        facts = json.loads(header["facts"])
+        intact = header["crc32"] == _crc32(header["facts"], tensors)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         raise CheckpointError(f"The checkpoint {path} is damaged, or is not one of this program.") from error
     if not intact:
@@ -75,13 +82,13 @@ def assign(kind: str, targets: Mapping[str, Tensor], saved: Mapping[str, Tensor]
         target.copy_(saved[name])
 
 
-def optimizer_state(optimizer: Optimizer, names: list[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def optimizer_state(optimizer: Optimizer, names: list[str]) -> tuple[dict[str, Tensor], OptimizerFacts]:
     """An optimizer's state as tensors ``parameter/entry``, and as facts what of it is no tensor.
 
     ``names`` are those of the parameters in the order of the optimizer's groups.
     """
     tensors: dict[str, Tensor] = {}
-    plain: dict[str, Any] = {}
+    plain: OptimizerFacts = {}
     state = optimizer.state_dict()
     for index, entries in state["state"].items():
         for key, value in entries.items():
@@ -90,17 +97,17 @@ def optimizer_state(optimizer: Optimizer, names: list[str]) -> tuple[dict[str, T
                 tensors[name] = value
             else:
                 plain[name] = value
-    return tensors, {"state": plain}
+    return tensors, plain
 
 
 def load_optimizer_state(
-    optimizer: Optimizer, names: list[str], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+    optimizer: Optimizer, names: list[str], tensors: Mapping[str, Tensor], facts: Mapping[str, Plain]
 ) -> None:
     """Give an optimizer the state that ``optimizer_state`` returned; its options stay those it was made with."""
     index = {name: i for i, name in enumerate(names)}
     shapes = {name: p.shape for name, p in zip(names, parameters_of(optimizer), strict=True)}
     state: dict[int, dict[str, Any]] = {}
-    for full, value in [*tensors.items(), *facts["state"].items()]:
+    for full, value in [*tensors.items(), *facts.items()]:
         name, _, key = full.rpartition("/")
         if name not in index or (isinstance(value, Tensor) and value.dim() and value.shape != shapes[name]):
             raise CheckpointError(f"The checkpoint is of another network: its optimizer state {full!r} does not fit.")
@@ -117,9 +124,9 @@ def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
 
 
-def _crc32(tensors: Mapping[str, Tensor]) -> int:
-    crc = 0
+def _crc32(facts: str, tensors: Mapping[str, Tensor]) -> int:
+    crc = zlib.crc32(facts.encode())
     for name in sorted(tensors):
-        crc = zlib.crc32(name.encode(), crc)
+        crc = zlib.crc32(f"{name} {_kind(tensors[name])}".encode(), crc)
         crc = zlib.crc32(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
     return crc

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Final, Literal, Self
 
-import torch
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -17,15 +26,40 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 
 from . import checkpoint
 
-FORMAT = 1
+FORMAT: Final = 2
+
+Kind = Literal["search", "train"]
+Record = Annotated[EpochRecord, BeforeValidator(EpochRecord.from_json), PlainSerializer(EpochRecord.to_json)]
+
+
+class Facts(BaseModel):
+    """What a checkpoint says besides its tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Kind
+    fingerprint: str
+    epoch: NonNegativeInt
+    step: NonNegativeInt
+    best_epoch: NonNegativeInt
+    history: list[Record]
+    optimizers: dict[str, checkpoint.OptimizerFacts]
+    loss_scale: PositiveFloat
+    finite_steps: NonNegativeInt
+    format: Literal[2] = FORMAT
+
+    @model_validator(mode="after")
+    def _epochs_agree(self) -> Self:
+        if [record.epoch for record in self.history] != list(range(1, self.epoch + 1)) or self.best_epoch > self.epoch:
+            raise ValueError("the epochs of the history are not those that are done")
+        return self
 
 
 @dataclass
 class State:
     """The tensors of a run, live, and where the run is: ``step`` steps of epoch ``epoch`` are done, both from 0."""
 
-    kind: str
-    """``search`` or ``train``."""
+    kind: Kind
     module: nn.Module
     alphas: Mapping[str, nn.Parameter]
     optimizers: dict[str, tuple[Optimizer, list[str]]]
@@ -54,45 +88,60 @@ class State:
             **checkpoint.pack("best", self.best),
             **checkpoint.pack("meter", sums),
         }
-        plain: dict[str, Any] = {}
+        plain: dict[str, checkpoint.OptimizerFacts] = {}
         for name, (optimizer, names) in self.optimizers.items():
             found, plain[name] = checkpoint.optimizer_state(optimizer, names)
             tensors |= checkpoint.pack(f"optimizer/{name}", found)
-        facts = {
-            "format": FORMAT,
-            "kind": self.kind,
-            "fingerprint": fingerprint,
-            "epoch": self.epoch,
-            "step": self.step,
-            "best_epoch": self.best_epoch,
-            "history": [record.to_json() for record in self.history],
-            "optimizers": plain,
-            "loss_scale": [self.compute.gradient.scale.value, self.compute.gradient.scale.finite_steps],
-        }
-        checkpoint.write(path, tensors, facts)
+        facts = Facts(
+            kind=self.kind,
+            fingerprint=fingerprint,
+            epoch=self.epoch,
+            step=self.step,
+            best_epoch=self.best_epoch,
+            history=self.history,
+            optimizers=plain,
+            loss_scale=self.compute.gradient.scale.value,
+            finite_steps=self.compute.gradient.scale.finite_steps,
+        )
+        checkpoint.write(path, tensors, facts.model_dump())
 
     def load(self, path: Path, fingerprint: str) -> None:
-        """Go to where a checkpoint was written, if it is one of this run."""
-        tensors, facts = checkpoint.read(path)
-        if facts.get("format") != FORMAT:
+        """Go to where a checkpoint was written, if it is one of this run.
+
+        Raises:
+            CheckpointError: it is missing, damaged, or of another run.
+        """
+        tensors, plain = checkpoint.read(path)
+        if plain.get("format") != FORMAT:
             raise CheckpointError(f"The checkpoint {path} was written by another version of this program.")
-        if facts["kind"] != self.kind:
-            raise CheckpointError(f"The checkpoint {path} is of a {facts['kind']}, not of a {self.kind}.")
-        if facts["fingerprint"] != fingerprint:
+        try:
+            facts = Facts.model_validate(plain)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"])) or "history"
+            raise CheckpointError(f"The checkpoint {path} is damaged: its '{place}' cannot be.") from None
+        if facts.kind != self.kind:
+            raise CheckpointError(f"The checkpoint {path} is of a {facts.kind}, not of a {self.kind}.")
+        if facts.fingerprint != fingerprint:
             raise CheckpointError(
                 f"The checkpoint {path} is of another space, or of other settings: it cannot go on here."
             )
+        if facts.optimizers.keys() != self.optimizers.keys():
+            raise CheckpointError(f"The checkpoint {path} is of other optimizers: it cannot go on here.")
         checkpoint.assign("tensor", _tensors(self.module), checkpoint.unpack("module", tensors))
         checkpoint.assign("alpha", self.alphas, checkpoint.unpack("alphas", tensors))
         for name, (optimizer, names) in self.optimizers.items():
             saved = checkpoint.unpack(f"optimizer/{name}", tensors)
-            checkpoint.load_optimizer_state(optimizer, names, saved, facts["optimizers"][name])
-        for name, sums in checkpoint.unpack("meter", tensors).items():
-            self.meters[name].sums.copy_(sums if self.compute.main else torch.zeros_like(sums))
-        self.compute.gradient.scale.value, self.compute.gradient.scale.finite_steps = facts["loss_scale"]
-        self.epoch, self.step = facts["epoch"], facts["step"]
-        self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts["best_epoch"]
-        self.history = [EpochRecord.from_json(values) for values in facts["history"]]
+            checkpoint.load_optimizer_state(optimizer, names, saved, facts.optimizers[name])
+        sums = checkpoint.unpack("meter", tensors)
+        checkpoint.assign("running mean", {name: meter.sums for name, meter in self.meters.items()}, sums)
+        if not self.compute.main:  # The sums are those of all processes.
+            for meter in self.meters.values():
+                meter.reset()
+        self.compute.gradient.scale.value = facts.loss_scale
+        self.compute.gradient.scale.finite_steps = facts.finite_steps
+        self.epoch, self.step = facts.epoch, facts.step
+        self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts.best_epoch
+        self.history = list(facts.history)
 
     def next_epoch(self, record: EpochRecord) -> None:
         """Close an epoch with its record."""

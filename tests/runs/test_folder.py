@@ -1,0 +1,122 @@
+"""The folder of a run: one run at a time, nothing of another is overwritten, nothing half written stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler.commands.compile import compile_main
+from compiler.runs.folder import held
+from compiler.util.errors import UsageError
+from compiler.util.files import UNFINISHED, replacing
+from tests.support.paths import ROOT
+
+TEXT = """hsp 1
+use "lib/prim.hsp"
+op skip(x) = x
+network N(image: [1, 8, 8]) { output (relu | skip)(image) -> classifier(10) }
+search N {
+  data = fake(classes = 10, count = 16, channels = 1)
+  epochs = 1
+  batch = 8
+}
+"""
+
+NETWORK = """hsp 1
+use "lib/prim.hsp"
+network N(image: [1, 8, 8]) { output image -> classifier(10) }
+train N {
+  data = fake(classes = 10, count = 16, channels = 1)
+  epochs = 1
+  batch = 8
+  drop_path = 0
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "space.hsp").write_text(TEXT)
+    (tmp_path / "network.hsp").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def search(*options: str) -> int:
+    return compile_main(["space.hsp", "--search", "--out", "run", "--quiet", *options])
+
+
+def train(*options: str) -> int:
+    return compile_main(["network.hsp", "--train", "--out", "run", "--quiet", *options])
+
+
+def test_one_run_at_a_time(folder: Path) -> None:
+    with held(folder / "run"), pytest.raises(UsageError, match="another run is writing to"), held(folder / "run"):
+        pass
+    with held(folder / "run"):
+        pass
+
+
+@pytest.mark.parametrize("command", [search, train])
+def test_a_run_beside_another_is_refused_in_one_sentence(
+    folder: Path, command: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with held(folder / "run"):
+        assert command() == 2  # type: ignore[operator]
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("another run is writing to 'run': wait for it, or choose another --out")
+    )
+    assert command() == 0  # type: ignore[operator]
+
+
+def test_the_lock_of_a_killed_process_holds_nothing(folder: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path; from compiler.runs.folder import held\n"
+        "with held(Path('run')): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert killed.returncode < 0
+    with held(folder / "run"):
+        pass
+
+
+def test_what_a_killed_run_left_half_written_is_removed(folder: Path) -> None:
+    run = folder / "run"
+    names = [run, run / "phase", run / "train"]
+    for path in names:
+        path.mkdir()
+        with replacing(path / "derived.hsp") as part:
+            part.write_text("whole")
+        part.write_text("half")
+        assert part.name.startswith(UNFINISHED)
+    with held(run, [run / "phase"]):
+        left = [[file.name for file in path.iterdir() if file.name.startswith(UNFINISHED)] for path in names]
+        assert [len(files) for files in left] == [0, 0, 1]
+        assert all((path / "derived.hsp").read_text() == "whole" for path in names)
+
+
+@pytest.mark.parametrize("command", [search, train])
+def test_a_finished_run_without_its_checkpoint_is_not_resumed(
+    folder: Path, command: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command() == 0  # type: ignore[operator]
+    (folder / "run" / "checkpoint.safetensors").unlink()
+    before = {path: path.read_bytes() for path in (folder / "run").iterdir() if path.is_file()}
+    assert command("--resume") == 2  # type: ignore[operator]
+    assert "'run' holds no run to resume but the result of one" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (folder / "run").iterdir() if path.is_file()} == before
+
+
+def test_foreign_weights_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = folder / "run" / "weights.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"another's")
+    assert train() == 2
+    assert "'run/weights.safetensors' would be overwritten" in capsys.readouterr().err
+    assert weights.read_bytes() == b"another's"
+    assert train("--force") == 0
