@@ -65,7 +65,7 @@ def test_every_occurrence_of_a_line():
 
 
 def test_numbers_are_those_of_the_text():
-    """The number of a node depends on the text alone; equal expressions at different places are different nodes."""
+    """A node's number depends on the text alone; equal expressions at different places are different nodes."""
     first, second = (load(net("a = relu(image) + relu(image)", "output a")).unit for _ in range(2))
     indexes = [NodeIndex(unit.names["Net"][0]) for unit in (first, second)]
     assert [type(node) for node in indexes[0].nodes] == [type(node) for node in indexes[1].nodes]
@@ -73,7 +73,8 @@ def test_numbers_are_those_of_the_text():
     assert calls[0][0] == calls[0][1] == calls[1][0]
     numbers = [[index.number(call) for call in found] for index, found in zip(indexes, calls, strict=True)]
     assert numbers[0] == numbers[1]
-    assert numbers[0][0] != numbers[0][1]
+    assert 0 < numbers[0][0] < numbers[0][1], "source order, after the definition itself"
+    assert indexes[0].number(indexes[0].definition) == 0
     assert indexes[0].number(calls[1][0]) is None
     assert [indexes[0].nodes[number or 0] for number in numbers[0]] == calls[0]
 
