@@ -69,7 +69,9 @@ def test_numbers_are_those_of_the_text():
     first, second = (load(net("a = relu(image) + relu(image)", "output a")).unit for _ in range(2))
     indexes = [NodeIndex(unit.names["Net"][0]) for unit in (first, second)]
     assert [type(node) for node in indexes[0].nodes] == [type(node) for node in indexes[1].nodes]
-    calls = [[n for n in index.nodes if isinstance(n, ast.Call)] for index in indexes]
+    calls = [[n for n in index.definition.walk() if isinstance(n, ast.Call)] for index in indexes]
+    for found in calls:
+        found.sort(key=lambda call: call.span.start)
     assert calls[0][0] == calls[0][1] == calls[1][0]
     numbers = [[index.number(call) for call in found] for index, found in zip(indexes, calls, strict=True)]
     assert numbers[0] == numbers[1]
