@@ -122,7 +122,7 @@ def compiled(program: str, name: str, lowers: bool) -> Stages:
     """Every stage of a program's text, one after the other."""
     from compiler.analysis.costs.block_totals import Costs
     from compiler.backend.passes import PASSES
-    from compiler.ir.graph import Mix
+    from compiler.ir.payloads import Mix
     from compiler.program.compile_file import compile_file
     from compiler.reports.facts import describe
     from hdas_dsl.check.checker import check

@@ -16,8 +16,9 @@ from statistics import mean
 
 import torch
 
-from compiler.derivation.strongest import Decisions, strongest
+from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.ir.quantities import Depth, Length
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
@@ -63,7 +64,7 @@ search Net {{
 """
 
 
-def searched(text: str) -> tuple[Elaborated, Decisions]:
+def searched(text: str) -> tuple[Elaborated, Selection]:
     """Search a program: its space and what was found."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.hsp"
@@ -75,7 +76,7 @@ def searched(text: str) -> tuple[Elaborated, Decisions]:
     return program.network, strongest(program.network.decisions, alphas, program.settings.derive.by)
 
 
-def depths(space: Elaborated, chosen: Decisions) -> Iterator[float]:
+def depths(space: Elaborated, chosen: Selection) -> Iterator[float]:
     """The depth of each derived stage."""
     picks = {tuple(d.candidates): d.path for d in space.decisions.values() if d.candidates}
     for preference in space.preferences:
@@ -87,13 +88,13 @@ def depths(space: Elaborated, chosen: Decisions) -> Iterator[float]:
             yield mean(found)
 
 
-def cells(length: Length | None, chosen: Decisions) -> int:
+def cells(length: Length | None, chosen: Selection) -> int:
     """The number of cells of a derived stage."""
     assert length is not None
     return length.sizes[chosen[length.decision][0] if length.decision else 0]
 
 
-def lengths(space: Elaborated, chosen: Decisions) -> Iterator[int]:
+def lengths(space: Elaborated, chosen: Selection) -> Iterator[int]:
     for preference in space.preferences:
         if isinstance(preference.quantity, Length):
             yield cells(preference.quantity, chosen)

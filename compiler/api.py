@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.backend.plugins import allow
 from compiler.program.compile_file import compile_file
 from compiler.program.overrides import override_of
 from compiler.program.request import Request
@@ -219,7 +220,7 @@ def _request(
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
     overrides = tuple(override_of(name, value) for name, value in settings.items())
-    return Request(Path(path), overrides, network, plugins=tuple(map(str, plugins)))
+    return Request(Path(path), overrides, network, externals=allow(plugins))
 
 
 __all__ = [

@@ -1,13 +1,14 @@
-"""Files and what they see of each other: loading, `use`, replacement (`use F with D = E`).
+"""Files and their names: loading, `use`, replacement (`use F with D = E`).
 
 A `Unit` is a file, read once. An `Instance` is a unit with replacements in force: the same file used with different
-replacements is two instances. Names are looked up in an instance, and the answer says in which instance to go on.
+replacements is two instances. A name is looked up in an instance; the result carries the
+instance in which its definition is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -29,8 +30,7 @@ PRELUDE = LIBRARY / "lib" / "prim.hsp"
 class Unit:
     """A parsed file. ``imports`` are the units of its uses, in order; a use that could not be read has None.
 
-    ``root`` is the folder that it and its uses do not leave, except for the shipped library. ``plugins`` are the
-    modules and files that the user allows its external operations to name.
+    ``root`` is the folder that it and its uses do not leave, except for the shipped library.
     """
 
     path: Path | None
@@ -40,7 +40,6 @@ class Unit:
     names: dict[str, list[ast.Definition]] = field(default_factory=dict)
     prelude: Unit | None = None
     root: Path | None = None
-    plugins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for definition in self.module.definitions:
@@ -48,6 +47,7 @@ class Unit:
 
     @property
     def sha256(self) -> str:
+        """The SHA-256 of the text, in hexadecimal digits."""
         return hashlib.sha256(self.source.text.encode()).hexdigest()
 
     @property
@@ -58,7 +58,7 @@ class Unit:
         return self.path.relative_to(LIBRARY).as_posix()
 
     def beside(self, path: str) -> Path | None:
-        """The file that a text calls by this path, there or not; None where it would lie outside of the root."""
+        """The file of a path that the text names, whether it exists or not; None where it lies outside of the root."""
         if self.root is None or Path(path).is_absolute():
             return None
         folder = self.path.parent if self.path is not None else self.root
@@ -78,7 +78,7 @@ class Unit:
         return list(unique.values())
 
     def visible(self) -> Iterator[str]:
-        """Every bare name that means something here."""
+        """Every bare name that refers to a definition or a used file here."""
         yield from self.names
         for use, unit in self.imports:
             if use.alias is not None:
@@ -95,7 +95,7 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Replacement:
-    """``D = E`` of a `use`: E is read in the instance that says so. ``key`` tells equal replacements."""
+    """``D = E`` of a `use`. E is read in ``instance``; equal replacements have equal keys."""
 
     value: ast.Expr
     instance: Instance
@@ -104,7 +104,7 @@ class Replacement:
 
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """What a bare name stands for: definitions of one name (copies beside the plain one), in their instance."""
+    """The definitions of one name, that of a copy beside the plain one, in their instance."""
 
     name: str
     definitions: tuple[ast.Definition, ...]
@@ -114,9 +114,7 @@ class Entity:
     def plain(self) -> ast.Definition | None:
         """The definition without a label, if there is one."""
         for definition in self.definitions:
-            if not isinstance(definition, ast.GraphDef) or len(definition.copy.parts) == 1 == (
-                definition.copy.parts[0][1] is None
-            ):
+            if not isinstance(definition, ast.GraphDef) or str(definition.copy) == definition.name:
                 return definition
         return None
 
@@ -130,7 +128,7 @@ class Entity:
 
 @dataclass(frozen=True, eq=False)
 class Namespace:
-    """What the alias of a `use` stands for."""
+    """The used file that an alias names."""
 
     instance: Instance
 
@@ -150,7 +148,7 @@ class Instance:
         pool[self.key] = self
 
     def lookup(self, name: str) -> Found | None:
-        """What ``name`` means in this file; None when nothing."""
+        """The definitions, the used file or the replacement of a name in this file; None if there is none."""
         if name not in self._found:
             self._found[name] = self._look(name)
         return self._found[name]
@@ -189,18 +187,21 @@ class Instance:
 
 
 class Loader:
-    """Reads files and what they use, each once, never outside the entry file's folder and the shipped library."""
+    """Reads files and the files that they use, each once, within the entry file's folder and the shipped library."""
 
-    def __init__(self, library: Path = LIBRARY, plugins: Iterable[str] = ()) -> None:
+    def __init__(self, library: Path = LIBRARY) -> None:
         self.library = library
-        self.plugins = frozenset(plugins)
         self.units: dict[Path, Unit] = {}
         self.diagnostics: list[Diagnostic] = []
         self._open: list[Path] = []
         self._pool: dict[object, Instance] = {}
 
     def load(self, path: Path, name: str | None = None) -> Instance | None:
-        """Read the entry file; None when it cannot be parsed. ``name`` is how messages call it."""
+        """Reads the entry file under the name that messages show; errors are added to ``diagnostics``.
+
+        Returns:
+            None where the file cannot be read or parsed.
+        """
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -211,7 +212,11 @@ class Loader:
         return None if unit is None else Instance(unit, {}, self._pool)
 
     def load_text(self, text: str, name: str, folder: Path | None = None) -> Instance | None:
-        """Read a text that is no file (standard input, a derived phase); ``folder`` is where its uses look first."""
+        """Reads a text that is no file (standard input, a derived phase); ``folder`` is where its uses look first.
+
+        Returns:
+            None where the text cannot be parsed.
+        """
         unit = self._unit(None, Source(name, text), (folder or Path.cwd()).resolve())
         return None if unit is None else Instance(unit, {}, self._pool)
 
@@ -231,7 +236,7 @@ class Loader:
             return None
         key = path or Path(source.name)
         self._open.append(key)
-        unit = Unit(path, source, module, root=root, plugins=self.plugins)
+        unit = Unit(path, source, module, root=root)
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()
@@ -280,7 +285,7 @@ class Loader:
 
 
 def unreadable(name: str, error: Exception, span: Span | None = None) -> Diagnostic:
-    """A file that is not there or is no text."""
+    """The diagnostic of a file that does not exist or is no text."""
     why = (
         "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or str(error)
     )

@@ -12,13 +12,15 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from compiler.ir.primitives import Ints, Primitive
+from compiler.ir.primitives.external import External, Externals, Plugins
+from compiler.ir.primitives.parameters import Attribute
+from compiler.ir.shape import Ints
 from compiler.util.errors import LoweringError
 
 if TYPE_CHECKING:
@@ -28,53 +30,47 @@ BATCH = 2
 """How many images a module is tried with, on the meta device."""
 
 
-@dataclass(frozen=True)
-class Plugin(Primitive):
+@dataclass(frozen=True, kw_only=True)
+class Plugin(External):
     """A class of a module, or of a file, that is allowed.
 
     Its parameters are counted on the module itself, its multiply-adds by its own ``macs`` or as products of matrices
     and convolutions, on torch's meta device: nothing is computed.
     """
 
-    name: str  # type: ignore[misc]
-    """As declared: ``package.module:Class`` or ``file.py:Class``."""
-    file: Path | None = None
-
-    pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True
     any_width: ClassVar[bool] = False
 
+    file: Path | None = None
+
     @property
-    def of(self) -> str:
+    def class_name(self) -> str:
         """The name of the class."""
-        return self.name.rpartition(":")[2]
+        return self.declared.rpartition(":")[2]
 
-    def complaint(self, attrs: Mapping[str, Any], inputs: Sequence[Any], output: Any) -> str | None:
-        return None
+    def params(self, inputs: Sequence[Ints], output: Ints) -> int:
+        return sum(p.numel() for p in self.on_meta(inputs).parameters() if p.requires_grad)
 
-    def params(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
-        return sum(p.numel() for p in self.on_meta(attrs, inputs).parameters() if p.requires_grad)
-
-    def macs(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> int:
+    def macs(self, inputs: Sequence[Ints], output: Ints) -> int:
         own = getattr(self.load(), "macs", None)
         if own is not None:
-            return int(own(*inputs, **attrs))
+            return int(own(*inputs, **dict(self.given)))
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
-        module = self.on_meta(attrs, inputs)
+        module = self.on_meta(inputs)
         with FlopCounterMode(display=False) as counted, torch.no_grad():
-            self.tried(module, inputs, output)
+            self.check_output(module, inputs, output)
         return int(counted.get_total_flops()) // (2 * BATCH)
 
-    def build(self, attrs: Mapping[str, Any], inputs: Sequence[Ints], output: Ints) -> nn.Module:
+    def build(self, inputs: Sequence[Ints], output: Ints) -> nn.Module:
         """The module, whose output has the declared shape.
 
         Raises:
             LoweringError: it cannot be made, is no module, or its output has another shape.
         """
-        self.tried(self.on_meta(attrs, inputs), inputs, output)
-        return self.made(attrs, inputs)
+        self.check_output(self.on_meta(inputs), inputs, output)
+        return self.make(inputs)
 
     # ------------------------------------------------------------ the module
 
@@ -82,36 +78,36 @@ class Plugin(Primitive):
         """The class; importing it runs the code of its module."""
         from torch import nn
 
-        where = self.name.rpartition(":")[0]
+        where = self.declared.rpartition(":")[0]
         try:
             module = importlib.import_module(where) if self.file is None else _of_file(self.file)
-            found = getattr(module, self.of)
+            found = getattr(module, self.class_name)
         except Exception as error:
-            raise LoweringError(f"the plugin '{self.name}' cannot be imported: {_said(error)}") from error
+            raise LoweringError(f"the plugin '{self.declared}' cannot be imported: {_said(error)}") from error
         if not isinstance(found, type) or not issubclass(found, nn.Module):
-            raise LoweringError(f"the plugin '{self.name}' is no torch module")
+            raise LoweringError(f"the plugin '{self.declared}' is no torch module")
         return found
 
-    def made(self, attrs: Mapping[str, Any], inputs: Sequence[Ints]) -> nn.Module:
+    def make(self, inputs: Sequence[Ints]) -> nn.Module:
+        """The module, as its class makes it of the shapes of its inputs and the parameters."""
         try:
-            return self.load()(*inputs, **attrs)
+            return self.load()(*inputs, **dict(self.given))
         except LoweringError:
             raise
         except Exception as error:
-            given = ", ".join([*map(str, inputs), *(f"{name}={value}" for name, value in attrs.items())])
-            raise LoweringError(
-                f"the plugin '{self.name}' cannot be made as {self.of}({given}): {_said(error)}"
-            ) from error
+            given = ", ".join([*map(str, inputs), *(f"{name}={value}" for name, value in self.given)])
+            message = f"the plugin '{self.declared}' cannot be made as {self.class_name}({given}): {_said(error)}"
+            raise LoweringError(message) from error
 
-    def on_meta(self, attrs: Mapping[str, Any], inputs: Sequence[Ints]) -> nn.Module:
+    def on_meta(self, inputs: Sequence[Ints]) -> nn.Module:
         """The module without its numbers."""
         import torch
 
         with torch.device("meta"):
-            return self.made(attrs, inputs).eval()
+            return self.make(inputs).eval()
 
-    def tried(self, module: nn.Module, inputs: Sequence[Ints], output: Ints) -> None:
-        """Run the module on the meta device and see that it gives what its signature says."""
+    def check_output(self, module: nn.Module, inputs: Sequence[Ints], output: Ints) -> None:
+        """Run the module on the meta device, and compare the shape of its output with the declared one."""
         import torch
 
         images = [torch.empty(BATCH, *shape, device="meta") for shape in inputs]
@@ -120,45 +116,52 @@ class Plugin(Primitive):
                 found = module(*images)
         except Exception as error:
             shapes = " and ".join("x".join(map(str, shape)) for shape in inputs)
-            raise LoweringError(f"the plugin '{self.name}' cannot take {shapes}: {_said(error)}") from error
+            raise LoweringError(f"the plugin '{self.declared}' cannot take {shapes}: {_said(error)}") from error
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else None
         if shape != (BATCH, *output):
             wanted = "x".join(map(str, output))
             got = type(found).__name__ if shape is None else "x".join(map(str, shape[1:]))
-            raise LoweringError(f"the plugin '{self.name}' gives {got} where its signature says {wanted}")
+            raise LoweringError(f"the plugin '{self.declared}' gives {got} where its signature says {wanted}")
 
 
-def find(declared: str, allowed: Collection[str]) -> Plugin | None:
-    """The plugin that an `external` declares, if it is allowed.
+@dataclass(frozen=True)
+class AllowedPlugins(Plugins):
+    """The plugins that a user allows.
 
-    Args:
-        declared: ``package.module:Class`` or ``path/file.py:Class``.
-        allowed: what the user allows: modules (``package.module``) and files by their paths, all or one class of each.
+    ``allowed`` are modules (``package.module``) and files by their paths, all or one class (``:Class``) of each.
     """
-    where, colon, name = declared.rpartition(":")
-    if not colon or not name.isidentifier():
+
+    allowed: frozenset[str] = frozenset()
+
+    def resolve(self, declared: str, given: tuple[tuple[str, Attribute], ...]) -> Plugin | None:
+        where, colon, name = declared.rpartition(":")
+        if not colon or not name.isidentifier():
+            return None
+        for item in sorted(self.allowed):
+            if _is_class(item) and item.rpartition(":")[2] != name:
+                continue
+            file = file_of(item)
+            if not where.endswith(".py"):
+                if file is None and item in (where, declared):
+                    return Plugin(declared=declared, given=given)
+            elif file is not None and _ends_with(file, PurePosixPath(where)):
+                return Plugin(declared=declared, given=given, file=file)
         return None
-    for item in sorted(allowed):
-        if _is_class(item) and item.rpartition(":")[2] != name:
-            continue
-        file = file_of(item)
-        if not where.endswith(".py"):
-            if file is None and item in (where, declared):
-                return Plugin(declared)
-        elif file is not None and _ends_with(file, PurePosixPath(where)):
-            return Plugin(declared, file)
-    return None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(file for item in sorted(self.allowed) if (file := file_of(item)) is not None)
+
+
+def allow(items: Iterable[str | Path]) -> Externals:
+    """The primitives, and the plugins of modules and files: all or one class of each."""
+    return Externals(AllowedPlugins(frozenset(map(str, items))))
 
 
 def file_of(item: str) -> Path | None:
     """The file that is allowed; None for a module."""
     place = item.rpartition(":")[0] if _is_class(item) else item
     return Path(place).resolve() if place.endswith(".py") else None
-
-
-def how_to_allow(declared: str) -> str:
-    """What to write on the command line."""
-    return f"--allow-plugin {declared.rpartition(':')[0] or declared}"
 
 
 def _is_class(item: str) -> bool:

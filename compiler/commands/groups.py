@@ -87,6 +87,7 @@ class Source(OptionGroup):
         Raises:
             UsageError: a file is not there, or a ``--set`` is not of the form name=value.
         """
+        from compiler.backend.plugins import allow
         from compiler.program.overrides import read_override
         from compiler.program.request import Request
 
@@ -96,7 +97,7 @@ class Source(OptionGroup):
             existing(self.path)
         if recipe is not None:
             existing(recipe)
-        return Request(self.path, made, network, text, recipe, self.plugins)
+        return Request(self.path, made, network, text, recipe, allow(self.plugins))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,16 +16,17 @@ from itertools import combinations, product
 import numpy as np
 
 from compiler.elaborate import Copy, Elaborated
-from compiler.ir.graph import Block, Call, Decision, DecisionKind, Input, Mix, Node, Prim, Weigh
-from compiler.ir.undecided import Var
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Block, Call, Node
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.searcher.settings.derivation import BestPath, By, Derivation
 
-from .strongest import Decisions, strongest
+from .strongest import strongest
 
 Alphas = Mapping[str, Sequence[float]]
 
 
-def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Decisions:
+def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Selection:
     """What a derivation rule decides.
 
     Args:
@@ -38,7 +39,7 @@ def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Decisions:
     return strongest(space.decisions, alphas, rule.by)
 
 
-def best_path(space: Elaborated, alphas: Alphas, by: By) -> Decisions:
+def best_path(space: Elaborated, alphas: Alphas, by: By) -> Selection:
     """The strongest items, and in texts with `prune` the decisions of the most probable way to reach the output.
 
     Where there is no way, the strongest items stay.
@@ -76,7 +77,7 @@ Move = tuple[_State, tuple[tuple[str, tuple[int, ...]], ...]]
 class _Path:
     """The ways to decide in a text, from its output back."""
 
-    def __init__(self, space: Elaborated, copy: Copy, alphas: Alphas, by: By, chosen: Decisions) -> None:
+    def __init__(self, space: Elaborated, copy: Copy, alphas: Alphas, by: By, chosen: Selection) -> None:
         self.decisions, self.alphas, self.by, self.chosen = space.decisions, alphas, by, chosen
         self.own = {path for path in copy.body.decisions if path in space.decisions}
         self.graph = copy.block.graph
@@ -92,13 +93,13 @@ class _Path:
         match payload:
             case Mix(decisions=names):
                 found = set(names)
-            case Prim(name="add" | "concat"):
+            case Prim(op=op) if op.gather is not None:
                 weighed = (self.nodes[source].payload for source in self.graph.sources(index))
                 found = {part.decision for part in weighed if isinstance(part, Weigh)}
             case Call(block=block):
                 found = set(_inside(block))
-            case Prim(attrs=attrs):
-                found = {name for _, value in attrs if isinstance(value, Var) for name in value.decisions}
+            case Prim(op=op):
+                found = set(op.decisions)
             case _:
                 found = set()
         return frozenset(found & self.own)
@@ -110,7 +111,7 @@ class _Path:
             return self.decisions[payload.decision].take > 0 and self.sure[sources[0]]
         return (any if _gathers(self.nodes[index]) else all)(self.sure[source] for source in sources)
 
-    def best(self) -> Decisions:
+    def best(self) -> Selection:
         assert self.graph.output is not None
         states: dict[_State, tuple[float, Trail | None]] = {
             _State(frozenset([(self.graph.output, True)]), frozenset()): (0.0, None)
@@ -129,7 +130,7 @@ class _Path:
                     if total > after.get(moved, (-math.inf, None))[0]:
                         after[moved] = total, way
             states = after
-        found: Decisions = {}
+        found: Selection = {}
         _, trail = max(states.values(), key=lambda state: state[0], default=(0.0, None))
         while trail is not None:
             name, items, trail = trail
@@ -216,7 +217,7 @@ class _Path:
 
 
 def _gathers(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name in ("add", "concat")
+    return isinstance(node.payload, Prim) and node.payload.op.gather is not None
 
 
 def _inside(block: Block) -> Iterator[str]:
@@ -227,7 +228,5 @@ def _inside(block: Block) -> Iterator[str]:
                 yield from _inside(inner)
             case Mix(decisions=names):
                 yield from names
-            case Prim(attrs=attrs):
-                for _, value in attrs:
-                    if isinstance(value, Var):
-                        yield from value.decisions
+            case Prim(op=op):
+                yield from op.decisions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from compiler.elaborate import BodyElaboration, Copy, Elaborated
 from compiler.elaborate.trace import Position, Reading
 from compiler.elaborate.values import Tensor, Unknown, Value
-from compiler.ir.graph import Shape
+from compiler.ir.shape import Shape
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
@@ -38,7 +38,7 @@ class Definitions:
         assert isinstance(made, ast.GraphDef)
         shapes = [graph.node(index).shape for index in graph.inputs]
         inputs = tuple(_shaped(param, shape) for param, shape in zip(definition.inputs, shapes, strict=True))
-        return replace(made, copy=ast.CopyName(((definition.name, None),)), inputs=inputs, params=params)
+        return replace(made, copy=ast.CopyName.of(definition.name), inputs=inputs, params=params)
 
     def _with_value(self, param: ast.Param) -> ast.Param:
         value = literal(self.space.arguments[param.name], self.references)
@@ -49,12 +49,11 @@ class Definitions:
         if not isinstance(definition, ast.GraphDef):
             written = self.verbatim(definition, instance)
             assert not isinstance(written, ast.GraphDef)
-            return replace(written, name=title)
+            return replace(written, ident=ast.Ident(title))
         copy = self.space.copies.get(title)
-        parts = (part.partition("@") for part in title.split("."))
         made = self.derived(copy) if copy is not None and copy.live else self.verbatim(definition, instance)
         assert isinstance(made, ast.GraphDef)
-        return replace(made, copy=ast.CopyName(tuple((name, label or None) for name, _, label in parts)))
+        return replace(made, copy=ast.CopyName.of(title))
 
     def verbatim(self, definition: ast.Definition, instance: Instance) -> ast.Definition:
         """A definition as written, with the names of other definitions as they are called here."""
@@ -130,7 +129,7 @@ class Definitions:
                 used |= _names_in(binding.value)
         return replace(
             line,
-            target=ast.Target((reading.name,)) if line.target.dims else line.target,
+            target=ast.Target.of(reading.name) if line.target.dims else line.target,
             value=value,
             where=tuple(binding for binding in kept if binding.target.name in used),
             gap=line.gap and first,

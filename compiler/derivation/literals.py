@@ -73,7 +73,7 @@ def _partial(partial: Partial, references: References) -> ast.Expr | None:
     """``f(k = 3)``; a parameter without a literal stands as ``?``."""
     function = literal(partial.function, references)
     args = [ast.Arg(None, literal(value, references) or ast.Name("?")) for value in partial.positional]
-    args += [ast.Arg(key, literal(value, references) or ast.Name("?")) for key, value in partial.named]
+    args += [ast.Arg(ast.Ident(key), literal(value, references) or ast.Name("?")) for key, value in partial.named]
     return None if function is None else ast.Call(function, tuple(args))
 
 

@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from hdas_dsl.tree import ast
 
 from .definitions import Definitions
 from .names import local_names, mentions
 from .presence import Presence, settle
 from .references import References
-from .strongest import Decisions
 
 
 def derive_module(
     space: Elaborated,
-    chosen: Decisions,
+    chosen: Selection,
     train: ast.Train | None = None,
     provenance: Iterable[ast.Setting] = (),
 ) -> ast.Module:

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Picked, Tensor, Value, flatten
-from compiler.ir.graph import Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
-
-from .strongest import Decisions
 
 
 @dataclass(frozen=True)
 class Presence:
     """Decisions that take only what exists; the picks that take nothing; the nodes that do not exist, by graph."""
 
-    chosen: Decisions
+    chosen: Selection
     empty: frozenset[str]
     absent: frozenset[tuple[SpaceGraph, int]]
 
@@ -39,7 +39,7 @@ class Presence:
         return bool(self.empty or self.absent) and not all(self.exists(part) for part in flatten(value))
 
 
-def settle(space: Elaborated, chosen: Decisions) -> Presence:
+def settle(space: Elaborated, chosen: Selection) -> Presence:
     """What exists under decisions, and those decisions without what does not.
 
     Raises:
@@ -58,7 +58,7 @@ def settle(space: Elaborated, chosen: Decisions) -> Presence:
     return Presence(settled, empty, frozenset(nothing))
 
 
-def absent(graph: SpaceGraph, chosen: Decisions) -> set[int]:
+def absent(graph: SpaceGraph, chosen: Selection) -> set[int]:
     """The nodes of a text with `prune` of which nothing came; picks of them are taken back in ``chosen``."""
     gone: set[int] = set()
     for index, node in graph.order():
@@ -71,7 +71,7 @@ def absent(graph: SpaceGraph, chosen: Decisions) -> set[int]:
             case Mix(decisions=paths, rows=rows):
                 taken = tuple(chosen[path][0] for path in paths)
                 exists = any(taken in row and s not in gone for s, row in zip(sources, rows, strict=True))
-            case Prim(name="add" | "concat"):
+            case Prim(op=op) if op.gather is not None:
                 exists = any(source not in gone for source in sources)
             case _:
                 exists = not any(source in gone for source in sources)

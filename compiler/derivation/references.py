@@ -98,7 +98,7 @@ class References:
         if unit.shipped is not None:
             alias = self._alias(unit, instance, unit.shipped)
             name = ast.Name(definition.name)
-            return name if alias is None else ast.Field(ast.Name(alias), definition.name)
+            return name if alias is None else ast.Field(ast.Name(alias), ast.Ident(definition.name))
         if isinstance(definition, ast.GraphDef):
             return self.copies_of(Function(definition, instance))
         key = instance, full_name(definition)
@@ -155,8 +155,9 @@ class References:
             bindings = []
             for name, found in sorted(replacements(library.instance).items()):
                 value = self.renamed(found.value, found.instance, frozenset())
-                bindings.append(ast.Binding(ast.Target((name,)), value))
-            result.append(ast.Use(library.path, library.alias, tuple(bindings)))
+                bindings.append(ast.Binding(ast.Target.of(name), value))
+            alias = None if library.alias is None else ast.Ident(library.alias)
+            result.append(ast.Use(library.path, alias, tuple(bindings)))
         return result
 
     def clashes(self, titles: set[str]) -> frozenset[str]:

@@ -158,7 +158,7 @@ class Residual:
             parts = self.argument(arg, isinstance(function, Builtin), at)
             same = len(parts) == 1 and parts[0] is arg.value
             feeds = arg.name is None and self.recorded.is_tensors(arg.value, at)
-            (inputs if feeds else params).extend([arg] if same else [ast.Arg(arg.name, part) for part in parts])
+            (inputs if feeds else params).extend([arg] if same else [ast.Arg(arg.ident, part) for part in parts])
         made = self.expr(node.func, at)
         if made is node.func and _same([*inputs, *params], node.args):
             return node

@@ -16,11 +16,14 @@ from typing import Any
 
 from compiler.elaborate.errors import Fault
 from compiler.elaborate.widths import Widths, solve
-from compiler.ir.graph import Block, Decision, DecisionKind, Extent, Input, Mix, Node, Prim, Shape, SpaceGraph, Weigh
-from compiler.ir.primitives import Primitive, spec_of
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Block, Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.parameters import Attribute
+from compiler.ir.primitives.structure import Add
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open, Var, largest, settle
-
-from .strongest import Decisions
 
 Dims = tuple[int, ...]
 
@@ -57,12 +60,12 @@ class Path:
     @cached_property
     def params(self) -> int:
         """Trainable parameters (law 8)."""
-        return sum(_spec(p).params(p.values, s.inputs, s.shape) for s, p in self.primitives)
+        return sum(prim.op.params(step.inputs, step.shape) for step, prim in self.primitives)
 
     @cached_property
     def macs(self) -> int:
         """Multiply-adds of one image (law 8)."""
-        return sum(_spec(p).macs(p.values, s.inputs, s.shape) for s, p in self.primitives)
+        return sum(prim.op.macs(step.inputs, step.shape) for step, prim in self.primitives)
 
     @property
     def primitives(self) -> list[tuple[Step, Prim]]:
@@ -72,12 +75,6 @@ class Path:
         """How many tensors the picks of a copy take, where they take part in the architecture."""
         taken = {(s.payload.decision, s.payload.index) for s in self.steps if isinstance(s.payload, Weigh)}
         return sum(decisions[path].copy == copy for path, _ in taken)
-
-
-def _spec(prim: Prim) -> Primitive:
-    spec = spec_of(prim)
-    assert spec is not None
-    return spec
 
 
 class Paths:
@@ -108,12 +105,11 @@ class Paths:
     def _is_undecided(self, index: int) -> bool:
         node = self.nodes[index]
         dims = [dim for at in (index, *self.sources[index]) for dim in self.nodes[at].shape.dims]
-        values = node.payload.values.values() if isinstance(node.payload, Prim) else ()
-        return any(isinstance(value, Var | Open) for value in (*dims, *values))
+        return any(isinstance(value, Var | Open) for value in (*dims, *_parameters(node)))
 
     # ------------------------------------------------------------ what runs
 
-    def path(self, chosen: Decisions) -> Path:
+    def path(self, chosen: Selection) -> Path:
         """The architecture of some decisions.
 
         Raises:
@@ -129,7 +125,7 @@ class Paths:
             steps.append(self._step(index, taken[index], chosen, widths))
         return Path(tuple(steps), frozenset(used))
 
-    def _taken(self, chosen: Decisions) -> dict[int, tuple[int, ...]]:
+    def _taken(self, chosen: Selection) -> dict[int, tuple[int, ...]]:
         """What the output reaches through what was chosen, each with the sources that it reads."""
         taken: dict[int, tuple[int, ...]] = {}
         needed = bytearray(len(self.nodes))
@@ -141,17 +137,17 @@ class Paths:
                     needed[source] = 1
         return taken
 
-    def _chosen(self, index: int, chosen: Decisions) -> tuple[int, ...]:
+    def _chosen(self, index: int, chosen: Selection) -> tuple[int, ...]:
         """The sources of a node that decisions leave it."""
         payload, sources = self.nodes[index].payload, self.sources[index]
         match payload:
             case Mix(decisions=names):
                 return (sources[self._row(index)[tuple(chosen[name][0] for name in names)]],)
-            case Prim(name="add" | "concat"):
+            case Prim(op=op) if op.gather is not None:
                 return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
 
-    def _is_taken(self, index: int, chosen: Decisions) -> bool:
+    def _is_taken(self, index: int, chosen: Selection) -> bool:
         payload = self.nodes[index].payload
         return not isinstance(payload, Weigh) or payload.index in chosen[payload.decision]
 
@@ -170,13 +166,14 @@ class Paths:
         changed = False
         for index in sorted(taken):
             payload, sources = self.nodes[index].payload, taken[index]
-            gathers = isinstance(payload, Prim) and payload.name in ("add", "concat")
+            op = payload.op if isinstance(payload, Prim) else None
+            gather = None if op is None else op.gather
             there = tuple(source for source in sources if source not in gone)
-            if (gathers and not there) or (not gathers and len(there) < len(sources)):
+            if (gather and not there) or (not gather and len(there) < len(sources)):
                 gone.add(index)
-            elif isinstance(payload, Prim) and payload.name == "zero":
+            elif op is not None and op.zero:
                 zero.add(index)
-            elif zero and (isinstance(payload, Mix | Weigh) or (gathers and payload.name == "add")):  # type: ignore[union-attr]
+            elif zero and (isinstance(payload, Mix | Weigh) or gather is Gather.SUM):
                 there = tuple(source for source in there if source not in zero) or there[:1]
                 if there[0] in zero:
                     zero.add(index)
@@ -199,17 +196,17 @@ class Paths:
         match node.payload:
             case Mix(decisions=names):
                 found = names
-            case Prim(name=name) if name in ("add", "concat"):
+            case Prim(op=op) if op.gather is not None:
                 payloads = (self.nodes[source].payload for source in self.sources[index])
                 found = tuple(payload.decision for payload in payloads if isinstance(payload, Weigh))
         if self.undecided[index]:
-            values = node.payload.values.values() if isinstance(node.payload, Prim) else ()
-            found += tuple(name for v in (*node.shape.dims, *values) if isinstance(v, Var) for name in v.decisions)
+            values = (*node.shape.dims, *_parameters(node))
+            found += tuple(name for value in values if isinstance(value, Var) for name in value.decisions)
         return found
 
     # ------------------------------------------------------------ parameters and shapes
 
-    def _step(self, index: int, sources: tuple[int, ...], chosen: Decisions, widths: Widths) -> Step:
+    def _step(self, index: int, sources: tuple[int, ...], chosen: Selection, widths: Widths) -> Step:
         known = self._steps.get(index)
         if known is not None and known.sources == sources:
             return known
@@ -220,25 +217,25 @@ class Paths:
         shape = self._dims(index, chosen, widths)
         undecided = self.undecided[index]
         if isinstance(payload, Prim) and undecided:
-            payload = replace(payload, attrs=tuple((key, _settled(v, chosen, widths)) for key, v in payload.attrs))
+            payload = Prim(payload.op.map(lambda value: _settled(value, chosen, widths)))
         step = Step(index, node.name, payload, sources, inputs, shape, undecided)
         if not undecided:
             self._steps[index] = step
         return step
 
-    def _dims(self, index: int, chosen: Decisions, widths: Widths) -> Dims:
+    def _dims(self, index: int, chosen: Selection, widths: Widths) -> Dims:
         shape: Shape = self.nodes[index].shape
         if not self.undecided[index]:
             return shape.dims  # type: ignore[return-value]
         return tuple(_settled(dim, chosen, widths) for dim in shape.dims)
 
-    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Decisions) -> Widths:
+    def _widths(self, taken: Mapping[int, tuple[int, ...]], chosen: Selection) -> Widths:
         """The open widths of an architecture; what stands for a choice is as wide as what was chosen, like a sum."""
         graph = SpaceGraph()
         place: dict[int, int] = {}
         for index in sorted(taken):
             node = self.nodes[index]
-            payload = node.payload if isinstance(node.payload, Input | Prim) else Prim("add")
+            payload = node.payload if isinstance(node.payload, Input | Prim) else Prim(Add())
             shape = Shape(tuple(_settled(dim, chosen) for dim in node.shape.dims))
             sources = tuple(place[source] for source in taken[index])
             place[index] = graph.add(replace(node, payload=payload, shape=shape), sources)
@@ -249,7 +246,7 @@ class Paths:
             raise Nothing(fault.diagnostic.message) from None
 
 
-def _settled(value: Any, chosen: Decisions, widths: Widths | None = None) -> Any:
+def _settled(value: Any, chosen: Selection, widths: Widths | None = None) -> Any:
     """A value under decisions, and with open widths where they are known."""
     if isinstance(value, Var):
         value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))
@@ -271,7 +268,7 @@ def bounds(graph: SpaceGraph) -> dict[Open, int]:
 
     nodes = [(node, [graph.node(source).shape.c for source in graph.sources(index)]) for index, node in graph.order()]
     bounding = [(node.shape.c, widths) for node, widths in reversed(nodes) if _bounds(node)]
-    joins = [(node.shape.c, widths) for node, widths in nodes if _is(node, "concat")]
+    joins = [(node.shape.c, widths) for node, widths in nodes if _gather(node) is Gather.CONCATENATION]
     changed = True
     while changed:
         changes = [raised(width, known(whole)) for whole, widths in bounding for width in widths]
@@ -285,8 +282,16 @@ def bounds(graph: SpaceGraph) -> dict[Open, int]:
 
 def _bounds(node: Node) -> bool:
     """Whether what a node reads is not wider than itself, where that is open."""
-    return isinstance(node.payload, Mix | Weigh) or _is(node, "add", "concat", "cut")
+    if isinstance(node.payload, Prim):
+        return node.payload.op.gather is not None or node.payload.op.slices_channels
+    return isinstance(node.payload, Mix | Weigh)
 
 
-def _is(node: Node, *names: str) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name in names
+def _gather(node: Node) -> Gather | None:
+    """How a node combines any number of inputs."""
+    return node.payload.op.gather if isinstance(node.payload, Prim) else None
+
+
+def _parameters(node: Node) -> tuple[Attribute, ...]:
+    """The values of the parameters of a primitive."""
+    return tuple(value for _, value in node.payload.op.attributes) if isinstance(node.payload, Prim) else ()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
+from compiler.ir.decision import Selection
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from . import derive_module
-from .strongest import Decisions
 
 
-def derived(space: Elaborated, chosen: Decisions, at: Elaborated | None = None) -> Elaborated:
+def derived(space: Elaborated, chosen: Selection, at: Elaborated | None = None) -> Elaborated:
     """The network that decisions select.
 
     Args:
@@ -26,7 +26,7 @@ def derived(space: Elaborated, chosen: Decisions, at: Elaborated | None = None) 
     """
     unit = space.root.instance.unit
     text = print_module(derive_module(space, chosen))
-    instance = Loader(plugins=unit.plugins).load_text(text, "derived.hsp", unit.root)
+    instance = Loader().load_text(text, "derived.hsp", unit.root)
     assert instance is not None, "a derived module parses (law 2)"
     definition = next(d for d in instance.unit.module.definitions if d.name == space.name)
     assert isinstance(definition, ast.GraphDef)
@@ -34,7 +34,7 @@ def derived(space: Elaborated, chosen: Decisions, at: Elaborated | None = None) 
     inputs = {param.name for param in definition.inputs}
     given = {} if at is None else at.given
     args = {name: value for name, value in given.items() if name in inputs or isinstance(value, int | float)}
-    found, diagnostics = elaborate(Function(definition, instance), args)
+    found, diagnostics = elaborate(Function(definition, instance), args, externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
 
-Decisions: TypeAlias = "dict[str, tuple[int, ...]]"
-"""The chosen item indices of each decision, in source order."""
 
-
-def strongest(decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By) -> Decisions:
+def strongest(decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By) -> Selection:
     """The strongest items; ties go to the first in source order.
 
     Args:
@@ -60,12 +56,12 @@ def _largest(values: Sequence[float], count: int) -> list[int]:
     return sorted(range(len(values)), key=lambda index: (-values[index], index))[:count]
 
 
-def readable(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, str]:
+def readable(decisions: Mapping[str, Decision], chosen: Selection) -> dict[str, str]:
     """Decisions as a person reads them: item labels by path."""
     return {path: " + ".join(decisions[path].items[i] for i in items) or "nothing" for path, items in chosen.items()}
 
 
-def default_decisions(decisions: Mapping[str, Decision]) -> Decisions:
+def default_decisions(decisions: Mapping[str, Decision]) -> Selection:
     """The first architecture in source order: what the derivation rule gives for alphas that are all equal."""
     alphas = {path: [0.0] * len(decision.items) for path, decision in decisions.items()}
     return strongest(decisions, alphas, By.LOGIT)

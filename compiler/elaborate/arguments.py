@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from compiler.ir.undecided import Var
-from hdas_dsl.check.checker import name_span
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -123,4 +122,4 @@ class Arguments:
 
 
 def _defined_here(function: Function) -> tuple[Span, str]:
-    return name_span(function.definition), "defined here"
+    return function.definition.name_span, "defined here"

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir.combinatorics.count_formula import Product
-from compiler.ir.graph import Block, Decision, Input, Node, Payload, Shape, SpaceGraph
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block, Node, Payload, SpaceGraph
+from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
+from compiler.ir.shape import Shape
 from hdas_dsl.files import Instance
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast

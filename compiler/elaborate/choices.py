@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Decide, Product
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.numbers import tidy
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code

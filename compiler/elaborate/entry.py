@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.ir.graph import Shape, SpaceGraph
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.shape import Shape
+from compiler.ir.verify import Stage, is_asked_for, verify
 from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -27,6 +30,7 @@ def elaborate(
     args: Mapping[str, Value] | None = None,
     relaxed_copies: frozenset[str] | None = None,
     span: Span | None = None,
+    externals: Externals = NO_PLUGINS,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -36,12 +40,15 @@ def elaborate(
         relaxed_copies: paths of the copies to elaborate in their relaxed variant; by default those with a choice of
             their own.
         span: where errors about the arguments point.
+        externals: the primitives and plugins that external operations may name.
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = NetworkElaborator(relaxed_copies)
+    elaborator = NetworkElaborator(relaxed_copies, externals)
     result = elaborator.elaborate(function, dict(args or {}), span or function.definition.span)
+    if result is not None and is_asked_for():
+        verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")
     return result, elaborator.session.diagnostics
 
 
@@ -54,14 +61,18 @@ class CopyAlone:
 
 
 def elaborate_copy(
-    function: Function, path: str, inputs: Sequence[Shape], params: Mapping[str, Value]
+    function: Function,
+    path: str,
+    inputs: Sequence[Shape],
+    params: Mapping[str, Value],
+    externals: Externals = NO_PLUGINS,
 ) -> tuple[CopyAlone | None, list[Diagnostic]]:
     """Elaborate the discrete variant of a cell, stage or network at given shapes and parameters, under a path.
 
     Returns:
         The copy, or None where an error leaves it without an output, and all diagnostics, that error first.
     """
-    session = Session()
+    session = Session(externals=externals)
     graph = SpaceGraph()
     tensors = tuple(Tensor(graph, index, shape) for index, shape in enumerate(inputs))
     span = function.definition.span
@@ -88,6 +99,7 @@ def read_network_call(
     instance: Instance,
     namespaces: Mapping[str, Instance],
     overrides: Mapping[str, Callable[[], ast.Expr]],
+    externals: Externals = NO_PLUGINS,
 ) -> NetworkCall:
     """The network that an expression at the top of a file names, with its arguments.
 
@@ -96,12 +108,13 @@ def read_network_call(
         instance: the file.
         namespaces: what the names of phases stand for.
         overrides: what gives the expressions that replace arguments, by name; those of other names are not asked for.
+        externals: the primitives and plugins that external operations may name.
 
     Raises:
         Fault: it is no network, or an argument has an error.
         Silent: it depends on something with an error that is reported elsewhere.
     """
-    interpreter = Interpreter(Session())
+    interpreter = Interpreter(Session(externals=externals))
     frame = module_frame(instance, {name: NamespaceValue(found) for name, found in namespaces.items()})
     value = interpreter.evaluate(expr, frame)
     args: dict[str, Value] = {}

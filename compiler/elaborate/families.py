@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.ir.undecided import MOST, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.quantities import Constant, Depth, DepthForm, Edge, Length
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast

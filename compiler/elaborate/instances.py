@@ -225,7 +225,7 @@ def _anchored(fault: Fault, function: Function, site: Site) -> Fault:
     found, body = fault.diagnostic, site.frame.body
     if function.instance.unit.shipped is None or site.frame.instance.unit.shipped is not None:
         return fault
-    where = Frame(body, site.frame.position, site.name(function.name)).place
+    where = Frame(body, site.frame.position, site.name(function.name).lstrip(".")).place
     inside = None if found.span == site.span else (found.span, f"in '{function.name}'")
     message = where + found.message.removeprefix(where)
     return Fault(found.code, site.span, message, found.hint, found.other or inside)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from compiler.ir.combinatorics.count_formula import Product
-from compiler.ir.graph import Extent, Mix, Shape
+from compiler.ir.payloads import Mix
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open, Var, assignments, lift, settle, spread
 from hdas_dsl.text.source import Span
 

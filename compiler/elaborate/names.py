@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Shape
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Var, lift
 from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -33,7 +33,7 @@ from .values import (
 
 def module_frame(instance: Instance, namespaces: dict[str, Value] | None = None) -> Frame:
     """A frame outside of any body, for expressions that stand at the top of a file."""
-    nobody = ast.MenuDef("", (), ast.Number("0"))
+    nobody = ast.MenuDef(ast.Ident(""), (), ast.Number("0"))
     return Frame.unrecorded(BodyElaboration(nobody, instance, "", "op", relaxed=False), locals=namespaces)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Mention
-from compiler.ir.graph import Shape
-from hdas_dsl.check.checker import name_span
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.shape import Shape
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -35,8 +35,8 @@ class _Root:
 class NetworkElaborator:
     """Elaborates one network of a program."""
 
-    def __init__(self, relaxed_copies: frozenset[str] | None = None) -> None:
-        self.session = Session(relaxed_copies)
+    def __init__(self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
+        self.session = Session(relaxed_copies, externals)
         self.interpreter = Interpreter(self.session)
 
     def elaborate(self, function: Function, args: Mapping[str, Value], span: Span) -> Elaborated | None:
@@ -75,7 +75,7 @@ class NetworkElaborator:
         for name in args:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
-                here = name_span(definition), "defined here"
+                here = definition.name_span, "defined here"
                 raise Fault(Code.ARGUMENT, span, message, suggest(name, known), here)
         trace: Trace[Value] = Trace(session.index(function))
         level = ast.Level.NETWORK.value
@@ -118,6 +118,7 @@ class NetworkElaborator:
             tuple(self.interpreter.bodies.requirements),
             tuple(session.refusals),
             root.params,
+            session.externals,
         )
 
 

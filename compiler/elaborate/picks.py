@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Choose, Product
-from compiler.ir.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Mix, Weigh
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 

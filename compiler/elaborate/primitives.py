@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
 
-from compiler.backend.plugins import find
-from compiler.ir.graph import Prim, Shape
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.external import PREFIX
+from compiler.ir.primitives.parameters import ParameterError, SignatureError
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
@@ -19,7 +21,9 @@ from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .session import Session
 from .trace import Trace
-from .values import Function, Tensor, Value, flatten
+from .values import Function, Tensor, Value, flatten, shown
+
+T = TypeVar("T")
 
 
 class Primitives:
@@ -36,19 +40,15 @@ class Primitives:
         definition, span = function.definition, site.span
         assert isinstance(definition, ast.OpDef)
         assert isinstance(definition.body, ast.External)
+        external = definition.body
+        target = self.session.externals.resolve(external.name)
+        if target is None:
+            hint = suggest(external.name, (PREFIX + known.name for known in self.session.externals.primitives))
+            raise Fault(Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint)
+        _checked(target.check, given, function, external, span)
         body = body_of(function, inputs, "", "op", site.frame.body.relaxed, Trace())
         params = self.arguments.complete(function, given, body, span)
-        name = definition.body.name
-        short = name.removeprefix("hsp:")
-        known, plugin = PRIMITIVES.get(short), None
-        if not name.startswith("hsp:"):
-            known = plugin = find(name, function.instance.unit.plugins)
-        spec = known
-        if name.startswith("hsp:") and spec is None:
-            hint = suggest(name, (f"hsp:{known}" for known in PRIMITIVES))
-            raise Fault(Code.PLUGIN, definition.body.span, f"the compiler knows no primitive '{name}'", hint)
-        widths = spec.widths if spec else frozenset()
-        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in widths]
+        undecided = [key for key, value in params.items() if isinstance(value, Var) and key not in target.widths]
         if undecided:
 
             def settled(values: Sequence[Value]) -> Value:
@@ -59,19 +59,17 @@ class Primitives:
             mixed = self.mixtures.expand(values, settled, site.at(f"{site.name_hint}.mix"))
             assert isinstance(mixed, Tensor)
             return mixed
+        op = _checked(target.make, params, function, external, span)
         shape = self._shape(definition, body, function, inputs, span)
-        if spec is not None:
-            complaint = spec.complaint(params, [tensor.shape for tensor in inputs], shape)
-            if complaint:
-                raise Fault(Code.SHAPE, span, f"'{function.name}' {complaint}")
-        if spec is not None and not spec.any_width:
-            self.session.refuse_width(spec.name, inputs, span)
-        attrs = tuple((key, value) for key, value in params.items())
-        called = short if name.startswith("hsp:") else function.name
+        refusal = op.refusal([tensor.shape for tensor in inputs], shape)
+        if refusal is not None:
+            raise Fault(Code.SHAPE, span, f"'{function.name}' {refusal}")
+        if not op.any_width:
+            self.session.refuse_width(op.called, inputs, span)
+        called = op.called if external.name.startswith(PREFIX) else function.name
         spot = site.name(called)
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
-        payload = Prim(short if plugin is None and spec else name, attrs, plugin)  # type: ignore[arg-type]
-        return site.frame.body.add(label.lstrip("."), payload, shape, inputs, span)
+        return site.frame.body.add(label.lstrip("."), Prim(op), shape, inputs, span)
 
     def _shape(
         self,
@@ -101,3 +99,20 @@ class Primitives:
                 result = "x".join(str(d) for d in dims)
                 raise Fault(Code.SHAPE, span, f"'{function.name}' would make {result} of {shapes}")
         return Shape(tuple(dims))  # type: ignore[arg-type]
+
+
+def _checked(
+    read: Callable[[Mapping[str, object]], T],
+    values: Mapping[str, Value],
+    function: Function,
+    external: ast.External,
+    span: Span,
+) -> T:
+    """Read parameters of an external operation; those that are wrong are errors of the program."""
+    try:
+        return read(values)
+    except SignatureError as error:
+        raise Fault(Code.PLUGIN, external.span, str(error)) from None
+    except ParameterError as error:
+        wrong = cast("Value", error.value)  # one of `values`, or of the cases of one
+        raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(wrong))) from None

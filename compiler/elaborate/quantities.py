@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from compiler.ir.conditions import negated
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision
 from compiler.ir.numbers import BINARY, reason, tidy
 from compiler.ir.quantities import (
     And,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -128,13 +129,15 @@ class Session:
 
     Attributes:
         relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
+        externals: the primitives and plugins that external operations may name.
         decisions, copies: by path, in order of first mention.
         diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
         open_widths: how many widths were left open.
     """
 
-    def __init__(self, relaxed_copies: frozenset[str] | None = None) -> None:
+    def __init__(self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
         self.relaxed_copies = relaxed_copies
+        self.externals = externals
         self.decisions: dict[str, Decision] = {}
         self.copies: dict[str, Copy] = {}
         self.diagnostics: list[Diagnostic] = []

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from compiler.ir.combinatorics.count_formula import Product
-from compiler.ir.graph import Block, Decision, Shape
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.quantities import Condition, Preference
+from compiler.ir.shape import Shape
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
@@ -70,6 +73,7 @@ class Elaborated:
     """A network with its choices: the graph, the decisions in order of first mention, the copies that own them.
 
     ``refusals`` say why it cannot be relaxed by mixing, if it cannot. ``formula`` counts its architectures.
+    ``externals`` are the external operations that it may name, also where it is elaborated again.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Elaborated:
     requirements: tuple[Requirement, ...]
     refusals: tuple[Diagnostic, ...]
     arguments: dict[str, Value]
+    externals: Externals = NO_PLUGINS
 
     @property
     def root(self) -> Copy:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.graph import DecisionKind, Extent, Prim, Shape, Weigh
+from compiler.ir.decision import DecisionKind
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.primitives.structure import Add, Concat, Mul
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open, Var, lift
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -51,7 +54,7 @@ class TensorExpressions:
             many = "any number" if picked.take is None else str(picked.take)
             raise Fault(Code.KIND, site.span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
         shape = self.mixtures.shape_of_one((picked.decision,), (len(picked.items),), picked.items, site.span)
-        return site.frame.body.add(site.name("in"), Prim("add"), shape, picked.items, site.span)
+        return site.frame.body.add(site.name("in"), Prim(Add()), shape, picked.items, site.span)
 
     # ------------------------------------------------------------ what is made of tensors
 
@@ -65,7 +68,7 @@ class TensorExpressions:
         first = terms[0][0]
         if len(terms) == 1 and not isinstance(body.graph.node(first.index).payload, Weigh):
             return first
-        return body.add(site.name("sum"), Prim("add"), shape, tuple(term for term, _ in terms), site.span)
+        return body.add(site.name("sum"), Prim(Add()), shape, tuple(term for term, _ in terms), site.span)
 
     def _common_shape(self, terms: Sequence[Term], frame: Frame) -> Shape:
         """The one shape that all terms of a sum have; an open width gives way to a known one."""
@@ -102,7 +105,7 @@ class TensorExpressions:
         if not terms:
             raise Fault(Code.FEW, span, "there is nothing to concatenate")
         if len(tensors) > 1:
-            self.session.refuse_width("concat", tensors, span)
+            self.session.refuse_width(Concat.name, tensors, span)
         _check_one_resolution(terms, frame)
         channels = self._joint_width(tensors)
         if is_pick and not widths:
@@ -112,7 +115,7 @@ class TensorExpressions:
                 message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"
                 raise Fault(Code.CHANNELS, span, message)
             channels = extent(widths[0], span)
-        return frame.body.add(name, Prim("concat"), Shape((channels, *tensors[0].shape.space)), tensors, span)
+        return frame.body.add(name, Prim(Concat()), Shape((channels, *tensors[0].shape.space)), tensors, span)
 
     def _joint_width(self, tensors: Sequence[Tensor]) -> Extent:
         """The sum of the widths; open where one of them is."""
@@ -131,7 +134,7 @@ class TensorExpressions:
         shape, gate = tensors[0].shape, tensors[1].shape
         if gate != shape and gate.dims != (shape.c,):
             raise Fault(Code.SHAPE, expr.span, f"'*' gates {shape} by the same shape or by {shape.c}, not by {gate}")
-        return site.frame.body.add(site.name("gate"), Prim("mul"), shape, tensors, expr.span)
+        return site.frame.body.add(site.name("gate"), Prim(Mul()), shape, tensors, expr.span)
 
     def _check_existence(self, tensors: Sequence[Tensor], frame: Frame, noun: str, span: Span) -> None:
         """Refuse a sum or concatenation that may be of nothing, unless the body says what happens then: `prune`."""

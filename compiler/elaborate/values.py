@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard, assert_never, cast
 
-from compiler.ir.graph import Block, Shape, SpaceGraph
+from compiler.ir.graph import Block, SpaceGraph
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Open, TooLarge, Var
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from compiler.ir.graph import Block, Call, Extent, Node, Prim, Shape, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -18,6 +22,8 @@ from hdas_dsl.text.source import Span
 from .errors import Fault
 
 Widths = Mapping[Open, int]
+
+T = TypeVar("T")
 
 
 def solve(block: Block) -> Widths:
@@ -72,12 +78,12 @@ class _Solver:
             match node.payload:
                 case Call(block=inner):
                     self.read(inner)
-                case Prim(name="add"):
+                case Prim(op=op) if op.gather is Gather.SUM:
                     for shape in shapes:
                         self.unify(shape.c, node.shape.c, node.span)
-                case Prim(name="concat"):
+                case Prim(op=op) if op.gather is Gather.CONCATENATION:
                     self.joins.append(_Join(tuple(shape.c for shape in shapes), node.shape.c, node.span))
-                case Prim(name="cut"):
+                case Prim(op=op) if op.slices_channels:
                     self.cuts.append(_Cut(node.shape.c, shapes[0].c, node.span))
 
     # ------------------------------------------------------------ what is known
@@ -179,7 +185,8 @@ class _Filler:
     widths: Widths
     made: dict[Block, Block] = field(default_factory=dict)
 
-    def value(self, value: object) -> object:
+    def value(self, value: T) -> T | int:
+        """The number of an open width that is known; any other value as it is."""
         return self.widths.get(value, value) if isinstance(value, Open) else value
 
     def block(self, block: Block) -> Block:
@@ -191,14 +198,14 @@ class _Filler:
 
     def node(self, node: Node) -> Node:
         dims = tuple(self.value(dim) for dim in node.shape.dims)
-        shape = node.shape if dims == node.shape.dims else Shape(dims)  # type: ignore[arg-type]
+        shape = node.shape if dims == node.shape.dims else Shape(dims)
         payload = node.payload
         if isinstance(payload, Call):
             inner = self.block(payload.block)
             payload = payload if inner is payload.block else Call(inner)
         elif isinstance(payload, Prim):
-            attrs = tuple((name, self.value(value)) for name, value in payload.attrs)
-            payload = payload if attrs == payload.attrs else Prim(payload.name, attrs)  # type: ignore[arg-type]
+            op = payload.op.map(self.value)
+            payload = payload if op is payload.op else Prim(op)
         return node if shape is node.shape and payload is node.payload else replace(node, shape=shape, payload=payload)
 
     def copied(self, block: Block, nodes: list[tuple[Node, tuple[int, ...]]]) -> Block:

@@ -6,7 +6,7 @@ it as diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from compiler.elaborate import (
 from compiler.elaborate.errors import Fault, Silent
 from compiler.elaborate.quantities import read_preference
 from compiler.elaborate.values import Function
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Value
@@ -103,6 +104,7 @@ class _Compiler:
     overrides: Sequence[Override]
     found: Mapping[str, str] = field(default_factory=dict)
     recipe: Path | None = None
+    externals: Externals = NO_PLUGINS
     used: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -113,7 +115,9 @@ class _Compiler:
     ) -> NetworkCall | None:
         """The network that a section names, with its arguments."""
         try:
-            found = read_network_call(expr, self.instance, phases, {item.name: item.argument for item in overrides})
+            found = read_network_call(
+                expr, self.instance, phases, {item.name: item.argument for item in overrides}, self.externals
+            )
         except Fault as fault:
             self.diagnostics.append(fault.diagnostic)
             return None
@@ -124,7 +128,7 @@ class _Compiler:
 
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
         """The network of a section, elaborated."""
-        result, diagnostics = elaborate(call.function, call.args, span=call.span)
+        result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
         self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
         return result
 
@@ -404,7 +408,7 @@ def compile_file(
     text: str | None = None,
     found: Mapping[str, str] | None = None,
     recipe: Path | None = None,
-    plugins: Iterable[str] = (),
+    externals: Externals = NO_PLUGINS,
 ) -> tuple[Program | None, list[Diagnostic]]:
     """Load, check and elaborate a file.
 
@@ -415,7 +419,7 @@ def compile_file(
         text: the content, when it comes from elsewhere (standard input).
         found: derived files of phases that have run, by name; the others are stood in for.
         recipe: another file, whose `train` section holds instead of this file's.
-        plugins: modules and files that external operations may name (`compiler.backend.plugins`).
+        externals: the primitives and plugins that external operations may name.
 
     Returns:
         The program, or None where there are errors, and all diagnostics, warnings included.
@@ -423,7 +427,7 @@ def compile_file(
     Raises:
         UsageError: when an override names nothing.
     """
-    loader = Loader(plugins=plugins)
+    loader = Loader()
     name = str(path)
     instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
     diagnostics = list(loader.diagnostics)
@@ -433,7 +437,7 @@ def compile_file(
             diagnostics += check(unit)
     if instance is None or any(d.severity is Severity.ERROR for d in diagnostics):
         return None, in_order(diagnostics)
-    compiler = _Compiler(loader, instance, overrides, found or {}, recipe)
+    compiler = _Compiler(loader, instance, overrides, found or {}, recipe, externals)
     program = compiler.program(Path(name).stem, network)
     diagnostics += compiler.diagnostics
     if any(d.severity is Severity.ERROR for d in diagnostics):

@@ -29,7 +29,7 @@ def section(lines: Mapping[str, str]) -> list[ast.Setting]:
     for name, text in lines.items():
         expr, _ = parse_expression(text) if text else (None, [])
         if expr is not None:
-            made.append(ast.Setting(name, expr))
+            made.append(ast.Setting(ast.Ident(name), expr))
     return made
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from hdas_dsl.text.diagnostics import HspError
 
 from .compile_file import Program, compile_file
@@ -21,12 +22,12 @@ class Request:
     network: str | None = None
     text: str | None = None
     recipe: Path | None = None
-    plugins: tuple[str, ...] = ()
+    externals: Externals = NO_PLUGINS
 
     def compile(self, found: Mapping[str, str] | None = None) -> Program:
         """The program; raises `HspError` where the file is wrong."""
         program, diagnostics = compile_file(
-            self.path, self.overrides, self.network, self.text, found, self.recipe, self.plugins
+            self.path, self.overrides, self.network, self.text, found, self.recipe, self.externals
         )
         if program is None:
             raise HspError(diagnostics)

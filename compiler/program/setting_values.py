@@ -63,7 +63,7 @@ def expression(value: Value) -> ast.Expr:
         case tuple():
             return ast.Tuple(tuple(expression(item) for item in value))
         case Applied():
-            named = [ast.Arg(name, expression(item)) for name, item in value.kwargs.items()]
+            named = [ast.Arg(ast.Ident(name), expression(item)) for name, item in value.kwargs.items()]
             args = (*(ast.Arg(None, expression(item)) for item in value.args), *named)
             return ast.Call(ast.Name(value.name), args) if args else ast.Name(value.name)
     raise ValueError(f"nothing in the language says {value}")

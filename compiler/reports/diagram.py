@@ -12,20 +12,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import (
-    Block,
-    Call,
-    Decision,
-    DecisionKind,
-    Extent,
-    Input,
-    Mix,
-    Node,
-    Payload,
-    Prim,
-    Shape,
-    SpaceGraph,
-)
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block, Call, Node, Payload, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Var
 from hdas_dsl.tree.words import element_of
 
@@ -358,7 +349,7 @@ class _Drawing:
         payload = self.graph.node(index).payload
         if isinstance(payload, Mix):
             return ", ".join(self.menu(self.decisions[path], index) for path in payload.decisions)
-        kernel = payload.values.get("k") if isinstance(payload, Prim) else None
+        kernel = payload.op.kernel if isinstance(payload, Prim) else None
         return f"{_name(payload)} {kernel}x{kernel}" if isinstance(kernel, int) else _name(payload)
 
     def menu(self, decision: Decision, index: int) -> str:
@@ -390,7 +381,7 @@ def _name(payload: Payload) -> str:
     """What is done at a node; nothing where it only carries or adds."""
     if isinstance(payload, Call):
         return payload.block.name
-    return payload.name if isinstance(payload, Prim) and payload.name != "add" else ""
+    return payload.name if isinstance(payload, Prim) and payload.op.gather is not Gather.SUM else ""
 
 
 def _is_instance(node: Node) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from compiler.backend.passes import PASSES, STRUCTURAL, Ran, Target, run_passes, weighed
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Block, Call, Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block, Call
 from compiler.program.compile_file import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -81,7 +82,7 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
 
     Raises:
         UsageError: when there is no such kind.
-        HspError: when no genotype says the architecture.
+        HspError: no genotype expresses the architecture.
     """
     if kind == "ast":
         return dump(program.unit.module)

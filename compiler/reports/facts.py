@@ -11,7 +11,10 @@ from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import Uncountable
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Call, Decision, Extent, Prim
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Call
+from compiler.ir.payloads import Prim
+from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
 from compiler.program.compile_file import Program
 

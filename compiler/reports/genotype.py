@@ -18,7 +18,7 @@ from hdas_dsl.genotype.build import (
     frame_in,
     read_file,
 )
-from hdas_dsl.genotype.template import Unsaid, dag_of
+from hdas_dsl.genotype.template import Inexpressible, dag_of
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
@@ -27,23 +27,23 @@ def genotype_text(space: Elaborated) -> str:
     """The genotype string of an architecture.
 
     Raises:
-        HspError: where no genotype says it; its text names the place.
+        HspError: no genotype expresses it; the diagnostic names the place.
     """
     try:
         return spell(genotype_of(space))
-    except Unsaid as unsaid:
-        raise HspError([unsaid.diagnostic]) from None
+    except Inexpressible as error:
+        raise HspError([error.diagnostic]) from None
 
 
 def genotype_of(space: Elaborated) -> Genotype:
     """The genotype of an architecture.
 
     Raises:
-        Unsaid: where no genotype says it.
+        Inexpressible: no genotype expresses it.
     """
     where = space.root.definition.copy.span
     if space.is_space:
-        raise Unsaid(where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}")
+        raise Inexpressible(where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}")
     copies = [copy for copy in space.copies.values() if not copy.body.root]
     cells = [copy for copy in copies if copy.definition.level is ast.Level.CELL]
     stages = [copy for copy in copies if copy.definition.level is ast.Level.STAGE]
@@ -54,7 +54,7 @@ def genotype_of(space: Elaborated) -> Genotype:
     if other is not None or not cells:
         found = "has no cells" if other is None else f"has a cell '{other.definition.name}'"
         place = where if other is None else other.definition.copy.span
-        raise Unsaid(place, f"'{space.name}' {found}, where genotypes have '{NORMAL}' and '{REDUCTION}'")
+        raise Inexpressible(place, f"'{space.name}' {found}, where genotypes have '{NORMAL}' and '{REDUCTION}'")
     parts: list[Part] = [_stages(stages)] if stages else []
     return Genotype((*parts, _cells(cells, space)))
 
@@ -65,7 +65,7 @@ def _lattice(copy: Copy) -> Lattice:
     for j, node in enumerate(dag.nodes):
         if [edge.source for edge in node] != list(range(j + 1)):
             message = f"node {j} of '{copy.path}' does not read everything before it once, as in NAS-Bench-201"
-            raise Unsaid(copy.definition.copy.span, message)
+            raise Inexpressible(copy.definition.copy.span, message)
     return Lattice(dag)
 
 
@@ -83,7 +83,7 @@ def _cells(copies: Iterable[Copy], space: Elaborated) -> Cells:
     if set(normals) != set(range(count)) or set(reductions) != set(range(1, count)):
         there = ", ".join(str(copy.definition.copy) for copy in copies)
         wanted = f"'{NORMAL}' and '{REDUCTION}', or '{NORMAL}@0', '{REDUCTION}@1', '{NORMAL}@1' and so on"
-        raise Unsaid(space.root.definition.copy.span, f"the cells of '{space.name}' are {there}, not {wanted}")
+        raise Inexpressible(space.root.definition.copy.span, f"the cells of '{space.name}' are {there}, not {wanted}")
     return Cells(tuple(normals[k] for k in range(count)), tuple(reductions[k] for k in range(1, count)), per_stage=True)
 
 
@@ -94,14 +94,14 @@ def _stages(copies: list[Copy]) -> Stages:
     name = copies[0].definition.name
     for copy in copies:
         if copy.definition.name != name:
-            raise Unsaid(
+            raise Inexpressible(
                 copy.definition.copy.span, f"the stages '{name}' and '{copy.definition.name}' are of two kinds"
             )
     for definition in _definitions(copies, name):
         dags[_label(definition)] = dag_of(frame, definition, edge_operations(instance))
     if set(dags) != set(range(len(dags))):
         message = f"the stages are not '{name}@0', '{name}@1' and so on, one definition for each"
-        raise Unsaid(copies[0].definition.copy.span, message)
+        raise Inexpressible(copies[0].definition.copy.span, message)
     return Stages(tuple(dags[k] for k in range(len(dags))))
 
 
@@ -115,10 +115,10 @@ def _definitions(copies: Iterable[Copy], name: str) -> list[ast.GraphDef]:
 
 def _label(definition: ast.GraphDef) -> int | None:
     """The number of a labelled copy; None for a definition that serves every label."""
-    label = definition.copy.parts[-1][1]
-    if len(definition.copy.parts) > 1 or (label is not None and not label.isdigit()):
-        raise Unsaid(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
-    return None if label is None else int(label)
+    label = definition.copy.parts[-1].label
+    if len(definition.copy.parts) > 1 or (label is not None and not label.name.isdigit()):
+        raise Inexpressible(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
+    return None if label is None else int(label.name)
 
 
 def _space(name: str) -> Instance:

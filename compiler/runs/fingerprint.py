@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from compiler.analysis.requirements.evaluate import reported_quantities
-from compiler.backend.plugins import file_of
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Program
 from compiler.program.provenance import units
@@ -21,8 +20,7 @@ def fingerprint(program: Program, space: Elaborated, settings: str, data: Data) 
     for unit in units(program):
         digest.update(unit.sha256.encode())
     tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
-    plugins = [path for item in sorted(program.unit.plugins) if (path := file_of(item)) is not None]
-    for path in (*tables, *plugins):
+    for path in (*tables, *space.externals.plugins.files):
         digest.update(path.read_bytes() if path.is_file() else b"")
     parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
     for part in parts:

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from torch import fx, nn
 
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.elimination import Variables, minimum
 from compiler.analysis.costs.latency_table import Table
 from compiler.analysis.costs.prices import Application, Latency
 from compiler.backend.lowering.fx import lower
+from compiler.backend.lowering.operators import standalone
 from compiler.backend.passes import FLATTEN, run_passes
 from compiler.backend.passes.rebuild import without_dead
 from compiler.derivation.specialise import derived
@@ -137,15 +137,7 @@ def _in_turns(runs: Mapping[str, Callable[[], object]], how: Conditions, clock: 
 
 def runner(application: Application, batch: int) -> Callable[[], object]:
     """A run of one operation on random numbers."""
-    spec = application.spec
-    assert spec is not None, "only what is known has a price"
+    assert application.op is not None, "only what is known has a price"
     inputs = [torch.randn(batch, *shape) for shape in application.inputs]
-    graph = fx.Graph()
-    emitted = spec.emit(graph, [graph.placeholder(f"x{index}") for index in range(len(inputs))])
-    if emitted is None:
-        module = spec.build(application.attrs, application.inputs, application.output)
-    else:
-        graph.output(emitted)
-        module = fx.GraphModule(nn.Module(), graph)
-    module.eval()
+    module = standalone(application.op, application.inputs, application.output).eval()
     return lambda: module(*inputs)

@@ -1,1 +1,1 @@
-"""Checks of a syntax tree that need no values: names, calls, order of lines, settings."""
+"""Checks of a syntax tree without elaboration: names, calls, order of lines, settings."""

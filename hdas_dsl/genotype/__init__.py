@@ -3,9 +3,9 @@
     text -> `read` -> frozen dataclasses (`model`) -> `frame` -> syntax tree -> printer -> .hsp
     .hsp -> syntax tree -> `extract` -> frozen dataclasses -> `spell` -> text
 
-A genotype says which operations join which tensors and nothing about the network around them. That network, its
-parameters and its recipe are those of the space that the genotype comes from, read from the shipped file of that space:
-what is imported is the space with its decisions made, as if a search had derived it.
+A genotype names the operations between tensors, not the network around them. That network, its parameters and its
+recipe come from the shipped file of the genotype's space, so an imported text is that space with its decisions made, as
+if a search had derived it.
 """
 
 from .model import Cells, Dag, Edge, Genotype, Lattice, Part, Stages

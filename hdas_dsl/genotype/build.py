@@ -22,22 +22,30 @@ LATTICE_NAMES = {
     "nor_conv_3x3": "conv3",
     "avg_pool_3x3": "pool",
 }
-"""The operations of NAS-Bench-201 strings, and what `spaces/nasbench201.hsp` calls them."""
+"""The operations of NAS-Bench-201 strings, and their names in `spaces/nasbench201.hsp`."""
 
 CELL_SPACE = "darts.hsp"
-"""Whose cells a genotype of cells fills in."""
+"""The space whose cells a genotype of cells fills in."""
 
 NORMAL, REDUCTION, STAGE, LATTICE_CELL = "Normal", "Reduction", "Stage", "Cell"
-"""What the spaces call the definitions that genotypes fill in."""
+"""The names of the definitions that genotypes fill in."""
 
 
-class Misfit(UsageError):
-    """What was asked for does not go together: one clear sentence."""
+class IncompatibleParts(UsageError):
+    """The genotype, the files to join and the parameters do not fit together."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The network around a genotype: a space instead of the usual one, files to join with, parameters by name."""
+    """The network around a genotype.
+
+    Attributes:
+        space: A space instead of the default one of the genotype's form.
+        cell_file: A file whose cells join a genotype of stages.
+        stage_file: A file whose stages join a genotype of cells.
+        image: The shape (channels, height, width) of the input.
+        params: Parameters of the network, by name.
+    """
 
     space: Path | None = None
     cell_file: Path | None = None
@@ -46,7 +54,7 @@ class Surroundings:
     params: Mapping[str, ast.Expr] = field(default_factory=dict)
 
 
-def usual_space(genotype: Genotype, joined: bool) -> Path:
+def default_space(genotype: Genotype, joined: bool) -> Path:
     """The shipped space whose network and recipe surround a genotype."""
     cells = genotype.cells
     if genotype.lattice is not None:
@@ -57,7 +65,7 @@ def usual_space(genotype: Genotype, joined: bool) -> Path:
 
 
 def edge_operations(instance: Instance) -> dict[str, str]:
-    """The operations that an edge may be: those of the libraries in sight whose one parameter is a stride."""
+    """The operations that an edge may apply: those of the used shipped libraries whose one parameter is a stride."""
     units = {id(unit): unit for _, unit in instance.unit.imports if unit is not None and unit.shipped}
     found = (line for unit in units.values() for line in unit.module.definitions if isinstance(line, ast.OpDef))
     return {
@@ -69,24 +77,32 @@ def build(genotype: Genotype, around: Surroundings) -> ast.Module:
     """The module of a genotype.
 
     Raises:
-        HspError: where an operation is unknown, or a file that takes part cannot be read.
-        Misfit: where the parts do not go together.
+        HspError: an operation is unknown, or a file cannot be read.
+        IncompatibleParts: the parts do not fit together.
     """
     return _Builder(genotype, around).module()
 
 
 def frame_in(instance: Instance, name: str, space: str) -> Frame:
-    """The definition of a space that a genotype fills in."""
+    """The definition of a space that a genotype fills in.
+
+    Raises:
+        IncompatibleParts: the space has no such definition with a line of nodes.
+    """
     found = instance.lookup(name)
     plain = found.plain if isinstance(found, Entity) else None
     frame = frame_of(plain) if isinstance(plain, ast.GraphDef) else None
     if frame is None:
-        raise Misfit(f"{space} has no searched '{name}' that a genotype could fill in")
+        raise IncompatibleParts(f"{space} has no searched '{name}' that a genotype could fill in")
     return frame
 
 
 def read_file(path: Path, loader: Loader) -> Instance:
-    """A file of the language, with all that it uses."""
+    """A file of the language, with the files that it uses.
+
+    Raises:
+        HspError: one of the files cannot be read.
+    """
     before = len(loader.diagnostics)
     instance = loader.load(path)
     if instance is None or len(loader.diagnostics) > before:
@@ -103,9 +119,9 @@ class _Builder:
     inlined: dict[str, ast.Definition] = field(default_factory=dict)
     graphs: list[ast.GraphDef] = field(default_factory=list)
     references: dict[str, ast.Expr] = field(default_factory=dict)
-    """What the network's parameters for cells and stages stand for."""
+    """The values of the network's parameters for cells and stages."""
     counts: dict[str, int] = field(default_factory=dict)
-    """What the genotype itself says of the network's parameters."""
+    """The values of the network's parameters that the genotype determines."""
 
     # ------------------------------------------------------------ the file
 
@@ -113,14 +129,18 @@ class _Builder:
         genotype, around = self.genotype, self.around
         joined = around.stage_file is not None
         if genotype.stages is not None and joined:
-            raise Misfit("the genotype has stages of its own: --stage-file is for a genotype of cells")
+            raise IncompatibleParts("the genotype has stages of its own: --stage-file is for a genotype of cells")
         if genotype.cells is not None and around.cell_file is not None:
-            raise Misfit("the genotype has cells of its own: --cell-file is for a genotype of stages")
+            raise IncompatibleParts("the genotype has cells of its own: --cell-file is for a genotype of stages")
         if genotype.lattice is not None and (joined or around.cell_file is not None):
-            raise Misfit("a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join")
+            raise IncompatibleParts(
+                "a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join"
+            )
         if genotype.stages is not None and genotype.cells is None and around.cell_file is None:
-            raise Misfit("a genotype of stages says nothing about the cells in them: name a file with --cell-file")
-        path = around.space or usual_space(genotype, joined)
+            raise IncompatibleParts(
+                "a genotype of stages says nothing about the cells in them: name a file with --cell-file"
+            )
+        path = around.space or default_space(genotype, joined)
         space = read_file(path, self.loader)
         network, train, settings = self.network_of(space, path.name)
         self.uses += [replace(use, note=None, gap=False) for use, unit in space.unit.imports if unit and unit.shipped]
@@ -153,7 +173,7 @@ class _Builder:
         found = space.lookup(target.id) if isinstance(target, ast.Name) else None
         plain = found.plain if isinstance(found, Entity) else None
         if not isinstance(plain, ast.GraphDef):
-            raise Misfit(f"{name} names no network that a genotype could stand in")
+            raise IncompatibleParts(f"{name} names no network that a genotype could stand in")
         return plain, train, arguments
 
     # ------------------------------------------------------------ cells and stages
@@ -231,15 +251,15 @@ class _Builder:
             titles = {STAGE: graphs[0].name}
         for name in titles.values():
             if name not in instance.unit.names:
-                raise Misfit(f"'{path}' defines no {level.value} '{name}'")
+                raise IncompatibleParts(f"'{path}' defines no {level.value} '{name}'")
         chosen = [graph for graph in graphs if graph.name in titles.values()]
         resolved = path.resolve()
         if resolved.is_relative_to(LIBRARY):
             alias = path.stem
             replacements = next((use.replace for use in self.uses if use.path == "lib/darts.hsp"), ())
             inside = resolved.relative_to(LIBRARY).as_posix()
-            self.uses.append(ast.Use(inside, alias, replacements))
-            self.references |= {role: ast.Field(ast.Name(alias), name) for role, name in titles.items()}
+            self.uses.append(ast.Use(inside, ast.Ident(alias), replacements))
+            self.references |= {role: ast.Field(ast.Name(alias), ast.Ident(name)) for role, name in titles.items()}
             return chosen
         known = {use.path for use in self.uses}
         for use, unit in instance.unit.imports:
@@ -253,18 +273,18 @@ class _Builder:
     # ------------------------------------------------------------ the network
 
     def adjusted(self, network: ast.GraphDef, trained: Mapping[str, ast.Expr], name: str) -> ast.GraphDef:
-        """The network with its values as defaults: asked for, else said by the genotype, else of the retraining."""
+        """The network with its values as defaults: given by the user, else by the genotype, else by the retraining."""
         params = {param.name: param for param in network.params}
         images = {param.name for param in network.inputs}
         asked = self.around.params
         unknown = [key for key in asked if key not in params]
         if unknown:
             hint = suggest(unknown[0], params) or f"it has {', '.join(params)}"
-            raise Misfit(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
+            raise IncompatibleParts(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
         fixed = {key: ast.Number(str(count)) for key, count in self.counts.items() if key in params}
         for key, value in asked.items():
             if fixed.get(key, value) != value:
-                raise Misfit(f"the genotype itself says that '{key}' is {self.counts[key]}")
+                raise IncompatibleParts(f"the genotype itself says that '{key}' is {self.counts[key]}")
         values = {**trained, **fixed, **asked, **self.references}
         changed = tuple(replace(p, default=values.get(p.name, p.default)) for p in network.params)
         shape = next((value for key, value in trained.items() if key in images), None)
@@ -285,10 +305,10 @@ class _Builder:
             or not (self.genotype.name or "").isascii()
         ):
             return network
-        return replace(network, copy=ast.CopyName(((title, None),)))
+        return replace(network, copy=ast.CopyName.of(title))
 
     def inline(self, definitions: Sequence[ast.Definition], instance: Instance) -> None:
-        """Copy what definitions mention and no library defines, until nothing new comes up."""
+        """Copies the definitions that others mention and no library has, transitively."""
         made = {graph.name for graph in self.graphs} | set(self.references)
         pending = list(definitions)
         while pending:
@@ -299,7 +319,7 @@ class _Builder:
                     continue
                 found = instance.lookup(node.id)
                 if isinstance(found, Namespace):
-                    raise Misfit(
+                    raise IncompatibleParts(
                         f"'{instance.unit.source.name}' uses '{node.id}', which a file of its own cannot take over"
                     )
                 if not isinstance(found, Entity) or found.instance.unit.shipped or found.instance.unit.prelude is None:

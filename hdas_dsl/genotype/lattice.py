@@ -13,7 +13,7 @@ _EDGE = re.compile(r"\s*(?P<op>[^~|+\s]+)~(?P<source>[0-9]{1,9})\s*")
 
 
 def read_lattice(span: Span, diagnostics: list[Diagnostic]) -> Lattice:
-    """The cell in a span of text; what is wrong with it is added to the diagnostics."""
+    """The cell in a span of text; its errors are added to the diagnostics."""
     nodes: list[tuple[Edge, ...]] = []
     start = span.start
     for text in span.text.split("+"):

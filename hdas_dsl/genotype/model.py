@@ -1,4 +1,4 @@
-"""What a genotype string says, as plain data. Edges of a node have no order of their own, so they are kept sorted."""
+"""Genotypes as plain data. The order of a node's edges carries no meaning, so they are kept sorted."""
 
 from __future__ import annotations
 
@@ -57,19 +57,22 @@ Part: TypeAlias = Cells | Stages | Lattice
 
 @dataclass(frozen=True)
 class Genotype:
-    """A text: one part, or stages and the cells in them; ``name`` is what it assigns the first part to."""
+    """A text: one part, or stages and the cells in them; ``name`` is the variable that holds the first."""
 
     parts: tuple[Part, ...]
     name: str | None = field(default=None, compare=False)
 
     @property
     def cells(self) -> Cells | None:
+        """The cells, if the text has some."""
         return next((part for part in self.parts if isinstance(part, Cells)), None)
 
     @property
     def stages(self) -> Stages | None:
+        """The wiring of the stages, if the text has one."""
         return next((part for part in self.parts if isinstance(part, Stages)), None)
 
     @property
     def lattice(self) -> Lattice | None:
+        """The cell of NAS-Bench-201, if the text is one."""
         return next((part for part in self.parts if isinstance(part, Lattice)), None)

@@ -26,8 +26,8 @@ _CONSTRUCTORS = ("Genotype", "Genotype2", "Genotype3")
 _FIELD = re.compile(r"(normal|reduce|DAG)([1-9][0-9]{0,8})?(_concat)?")
 
 
-class Wrong(Exception):
-    """A part of the text that cannot be read; the parts beside it still report theirs."""
+class InvalidPart(Exception):
+    """A part of the text that is no genotype; errors of the other parts are still reported."""
 
     def __init__(self, code: Code, span: Span, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -35,12 +35,20 @@ class Wrong(Exception):
 
 
 def read_genotype(text: str, name: str) -> tuple[Genotype | None, list[Diagnostic]]:
-    """The genotype in a text, or everything that is wrong with it. ``name`` is how messages call the text."""
+    """The genotype in a text, or all errors in it.
+
+    Args:
+        text: The text of the genotype.
+        name: The name that messages show for it, such as a path.
+
+    Returns:
+        The genotype, None where there are errors; and the errors in the order of the text.
+    """
     source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"))
     reader = _Reader(source)
     try:
         genotype = reader.genotype()
-    except Wrong as wrong:
+    except InvalidPart as wrong:
         reader.diagnostics.append(wrong.diagnostic)
         genotype = None
     found = sorted(reader.diagnostics, key=lambda item: item.span.start)
@@ -81,9 +89,9 @@ class _Reader:
         text = self.source.text.strip()
         whole = Span(self.source, self.skipped, self.skipped + len(text))
         if not text:
-            raise Wrong(Code.MISSING, whole, "there is no genotype in an empty text")
+            raise InvalidPart(Code.MISSING, whole, "there is no genotype in an empty text")
         if len(text) > LONGEST:
-            raise Wrong(Code.LARGE, Span(self.source, 0, 0), f"a genotype of more than {LONGEST:,} characters")
+            raise InvalidPart(Code.LARGE, Span(self.source, 0, 0), f"a genotype of more than {LONGEST:,} characters")
         if text.startswith("|"):
             return Genotype((read_lattice(whole, self.diagnostics),))
         parts: list[Part] = []
@@ -96,7 +104,7 @@ class _Reader:
             kinds = {type(part), *map(type, parts)}
             if len(kinds) == len(parts) or (parts and kinds != {Cells, Stages}):
                 hint = "stages and the cells in them may stand in one text"
-                raise Wrong(Code.DUPLICATE, self.span(statement), "one genotype at a time", hint)
+                raise InvalidPart(Code.DUPLICATE, self.span(statement), "one genotype at a time", hint)
             parts.append(part)
             title = title or name
         return Genotype(tuple(sorted(parts, key=lambda part: isinstance(part, Cells))), title)
@@ -109,10 +117,14 @@ class _Reader:
         except SyntaxError as error:
             start = self.offset(error.lineno or 1, 0) + max((error.offset or 1) - 1, 0)
             start = min(start, len(self.source.text.rstrip()))
-            raise Wrong(Code.SYNTAX, Span(self.source, start, start + 1), f"this cannot be read: {error.msg}") from None
+            raise InvalidPart(
+                Code.SYNTAX, Span(self.source, start, start + 1), f"this cannot be read: {error.msg}"
+            ) from None
         except (ValueError, RecursionError, MemoryError):
             where = Span(self.source, self.skipped, self.skipped + 1)
-            raise Wrong(Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is no text") from None
+            raise InvalidPart(
+                Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is no text"
+            ) from None
 
     def statement(self, statement: python.stmt) -> tuple[str | None, python.expr]:
         match statement:
@@ -121,7 +133,7 @@ class _Reader:
             case python.Assign(targets=[python.Name(id=name)], value=value):
                 return name, value
         message = "a genotype is `Genotype(...)`, `NAME = Genotype(...)` or a string of NAS-Bench-201"
-        raise Wrong(Code.KIND, self.span(statement), message)
+        raise InvalidPart(Code.KIND, self.span(statement), message)
 
     def part(self, value: python.expr) -> Part | None:
         if isinstance(value, python.Constant) and isinstance(value.value, str):
@@ -129,12 +141,12 @@ class _Reader:
             if span.text[1:-1] == value.value:
                 return read_lattice(Span(self.source, span.start + 1, span.end - 1), self.diagnostics)
         if not isinstance(value, python.Call):
-            raise Wrong(Code.KIND, self.span(value), "a genotype is `Genotype(...)` or a string of NAS-Bench-201")
+            raise InvalidPart(Code.KIND, self.span(value), "a genotype is `Genotype(...)` or a string of NAS-Bench-201")
         called = self.span(value.func)
         word = called.text.rpartition(".")[2]
         if word not in _CONSTRUCTORS:
             hint = suggest(word, _CONSTRUCTORS) or f"known: {', '.join(_CONSTRUCTORS)}"
-            raise Wrong(Code.UNKNOWN_NAME, called, f"unknown kind of genotype '{called.text}'", hint)
+            raise InvalidPart(Code.UNKNOWN_NAME, called, f"unknown kind of genotype '{called.text}'", hint)
         return self.fields(value, called)
 
     # ------------------------------------------------------------ named parts
@@ -175,7 +187,7 @@ class _Reader:
         known = {name: match for name in given if (match := _FIELD.fullmatch(name))}
         if not known:
             hint = "parts are normal and reduce, or DAG1, DAG2, ..., or normal1, reduce1, normal2, ..."
-            raise Wrong(Code.MISSING, called, "none of the parts of a genotype is given", hint)
+            raise InvalidPart(Code.MISSING, called, "none of the parts of a genotype is given", hint)
         first = next(iter(known.values()))
         if first[1] != "DAG" and first[2] is None:
             names = ["normal", "reduce"]
@@ -188,21 +200,21 @@ class _Reader:
                 if match[1] in kinds and match[2] is not None
             }
             last = max(counts, key=lambda name: counts[name])
-            # One stage alone has no border, so that its network would have no reduction cell to speak of.
+            # One stage alone has no border, so its network has no reduction cell.
             stages = max(counts[last], 1 if first[1] == "DAG" else 2)
             if stages > len(given) + 1:
                 message = f"stages are numbered from 1, without gaps: '{last}' is too far"
-                raise Wrong(Code.ARGUMENT, given[last].span, message)
+                raise InvalidPart(Code.ARGUMENT, given[last].span, message)
             names = [f"{kind}{k}" for k in range(1, stages + 1) for kind in kinds if (kind, k) != ("reduce", stages)]
         return [part for name in names for part in (name, f"{name}_concat")]
 
     # ------------------------------------------------------------ nodes
 
     def dag(self, name: str, given: dict[str, _Given]) -> Dag | None:
-        """The nodes and the output of one cell or stage; what is wrong with either is noted."""
+        """The nodes and the output of one cell or stage; the errors of both are reported."""
         try:
             nodes = tuple(tuple(node) for node in self.nodes(given[name].value))
-        except Wrong as wrong:
+        except InvalidPart as wrong:
             self.diagnostics.append(wrong.diagnostic)
             return None
         output = given.get(f"{name}_concat")
@@ -210,31 +222,31 @@ class _Reader:
             return None
         try:
             return Dag(nodes, self.concat(output.value, len(nodes), first=2 if name.startswith("reduce") else 0))
-        except Wrong as wrong:
+        except InvalidPart as wrong:
             self.diagnostics.append(wrong.diagnostic)
             return None
 
     def nodes(self, value: python.expr) -> list[list[Edge]]:
         items = self.items(value, "the nodes of a cell are a list of (operation, source)")
         if not items:
-            raise Wrong(Code.FEW, self.span(value), "a cell has at least one node")
+            raise InvalidPart(Code.FEW, self.span(value), "a cell has at least one node")
         flat = [self.is_edge(item) for item in items]
         if any(flat) and not all(flat):
             odd = items[flat.index(not flat[0])]
-            raise Wrong(Code.KIND, self.span(odd), "a list of edges, or a list for each node: not both")
+            raise InvalidPart(Code.KIND, self.span(odd), "a list of edges, or a list for each node: not both")
         if not flat[0]:
             return [self.node(item, j) for j, item in enumerate(items)]
         triples = [len(self.items(item)) == 3 for item in items]
         if any(triples):
             return self.triples(items)
         if len(items) % 2:
-            raise Wrong(Code.FEW, self.span(items[-1]), "a node has two edges: this one has no partner")
+            raise InvalidPart(Code.FEW, self.span(items[-1]), "a node has two edges: this one has no partner")
         return [[self.edge(items[i], i // 2), self.edge(items[i + 1], i // 2)] for i in range(0, len(items), 2)]
 
     def node(self, value: python.expr, j: int) -> list[Edge]:
         items = self.items(value, "a node is a list of (operation, source)")
         if not items:
-            raise Wrong(Code.FEW, self.span(value), f"node {j} has no edge")
+            raise InvalidPart(Code.FEW, self.span(value), f"node {j} has no edge")
         return [self.edge(item, j) for item in items]
 
     def triples(self, items: Sequence[python.expr]) -> list[list[Edge]]:
@@ -243,29 +255,29 @@ class _Reader:
         for item in items:
             parts = self.items(item)
             if len(parts) != 3:
-                raise Wrong(Code.KIND, self.span(item), "an edge is (operation, from, to), like those before it")
+                raise InvalidPart(Code.KIND, self.span(item), "an edge is (operation, from, to), like those before it")
             target = self.number(parts[2], "a target")
             if not 2 <= target < len(items) + 2:
                 message = f"{target} is no node here: the first is 2, and every node up to the last has an edge"
-                raise Wrong(Code.RANGE, self.span(parts[2]), message)
+                raise InvalidPart(Code.RANGE, self.span(parts[2]), message)
             found.setdefault(target - 2, []).append(self.edge(item, target - 2))
         for j in range(max(found)):
             if j not in found:
-                raise Wrong(Code.FEW, self.span(items[0]).to(self.span(items[-1])), f"node {j} has no edge")
+                raise InvalidPart(Code.FEW, self.span(items[0]).to(self.span(items[-1])), f"node {j} has no edge")
         return [found[j] for j in range(len(found))]
 
     def edge(self, value: python.expr, j: int) -> Edge:
         parts = self.items(value)
         if len(parts) not in (2, 3):
-            raise Wrong(Code.KIND, self.span(value), "an edge is (operation, source)")
+            raise InvalidPart(Code.KIND, self.span(value), "an edge is (operation, source)")
         op = parts[0]
         if not isinstance(op, python.Constant) or not isinstance(op.value, str):
-            raise Wrong(Code.KIND, self.span(op), "an operation is its name between quotes")
+            raise InvalidPart(Code.KIND, self.span(op), "an operation is its name between quotes")
         source = self.number(parts[1], "a source")
         if source >= j + 2:
             hint = "0 and 1 are the inputs, 2 is node 0"
             message = f"node {j} reads from 0 to {j + 1}, not {source}"
-            raise Wrong(Code.RANGE, self.span(parts[1]), message, hint)
+            raise InvalidPart(Code.RANGE, self.span(parts[1]), message, hint)
         span = self.span(op)
         return Edge(source, op.value, Span(self.source, span.start + 1, max(span.end - 1, span.start + 1)))
 
@@ -283,10 +295,10 @@ class _Reader:
             if source not in known:
                 hint = "a reduction cell halves the resolution of its inputs" if source < first else None
                 message = f"the output joins sources from {first} to {nodes + 1}, not {source}"
-                raise Wrong(Code.RANGE, span, message, hint)
+                raise InvalidPart(Code.RANGE, span, message, hint)
             found.append(source)
         if not found:
-            raise Wrong(Code.FEW, self.span(value), "the output joins at least one node")
+            raise InvalidPart(Code.FEW, self.span(value), "the output joins at least one node")
         return tuple(found)
 
     def sources(self, value: python.expr, nodes: int) -> Iterator[tuple[int, Span]]:
@@ -295,11 +307,11 @@ class _Reader:
                 numbers = [self.number(arg, "an end of a range") for arg in args]
                 for number, arg in zip(numbers, args, strict=True):
                     if number > nodes + 2:
-                        raise Wrong(
+                        raise InvalidPart(
                             Code.RANGE, self.span(arg), f"the last source is {nodes + 1}, so {number} is too far"
                         )
                 if len(numbers) == 3 and not numbers[2]:
-                    raise Wrong(Code.RANGE, self.span(args[2]), "a range has no step of 0")
+                    raise InvalidPart(Code.RANGE, self.span(args[2]), "a range has no step of 0")
                 yield from ((source, self.span(value)) for source in range(*numbers))
             case _:
                 items = self.items(value, "what the output joins is a list of sources or a range: `range(2, 6)`")
@@ -310,16 +322,16 @@ class _Reader:
     def items(self, value: python.expr, otherwise: str = "an edge is (operation, source)") -> list[python.expr]:
         if isinstance(value, python.Tuple | python.List):
             return value.elts
-        raise Wrong(Code.KIND, self.span(value), otherwise)
+        raise InvalidPart(Code.KIND, self.span(value), otherwise)
 
-    def number(self, value: python.expr, what: str) -> int:
+    def number(self, value: python.expr, noun: str) -> int:
         if isinstance(value, python.Constant) and type(value.value) is int:
             if value.value >= LONGEST:
-                raise Wrong(
-                    Code.RANGE, self.span(value), f"{what} is the number of an input or a node: this is too far"
+                raise InvalidPart(
+                    Code.RANGE, self.span(value), f"{noun} is the number of an input or a node: this is too far"
                 )
             return value.value
-        raise Wrong(Code.KIND, self.span(value), f"{what} is a whole number from 0 on")
+        raise InvalidPart(Code.KIND, self.span(value), f"{noun} is a whole number from 0 on")
 
     def wrong(self, code: Code, span: Span, message: str, hint: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(code, span, message, hint))

@@ -1,8 +1,8 @@
-"""The text of a space with room for a genotype: which line holds the nodes, and what it says about their sources.
+"""Frames: definitions of a space with a line of nodes that a genotype replaces.
 
 In ``n[i < 4] = sum(pick 2 of Micro(each (x, y, earlier n)))`` a node is the sum of operations on x, y and earlier n. A
-genotype puts lines of its own there (`fill`); read the other way (`dag_of`), such lines give the genotype. All else in
-the definition is the space's, so that what is imported lies in the space, and what a genotype cannot say is noticed.
+genotype puts lines of its own there (`fill`); `dag_of` reads the genotype from such lines. All other lines of the
+definition are those of the space, so that an imported text lies in the space, and any other change is an error.
 """
 
 from __future__ import annotations
@@ -24,16 +24,23 @@ _HOLE = ast.Name("...")
 
 @dataclass(frozen=True)
 class Frame:
-    """A definition of a space and its line of nodes. ``sources`` are the inputs, each with what else its edges say."""
+    """A definition of a space and its line of nodes.
+
+    Attributes:
+        definition: The cell or stage.
+        line: Its line of nodes.
+        sources: The names of the inputs, each with the other arguments of its edges.
+        inner: The other arguments of an edge from another node.
+    """
 
     definition: ast.GraphDef
     line: ast.Binding
     sources: tuple[tuple[str, tuple[ast.Arg, ...]], ...]
     inner: tuple[ast.Arg, ...]
-    """What else an edge from another node says."""
 
     @property
     def family(self) -> str:
+        """The name of the nodes, ``n`` in ``n[i < 4]``."""
         return self.line.target.name
 
     def source(self, position: int) -> str:
@@ -42,17 +49,17 @@ class Frame:
             return self.sources[position][0]
         return element_name(self.family, (position - len(self.sources),))
 
-    def more(self, position: int) -> tuple[ast.Arg, ...]:
-        """What an edge from a source says besides its operation: `stride = 2`."""
+    def other_args(self, position: int) -> tuple[ast.Arg, ...]:
+        """The arguments of an edge from a source besides the source itself: ``stride = 2``."""
         return self.sources[position][1] if position < len(self.sources) else self.inner
 
 
-class Unsaid(Exception):
-    """No genotype says this; the diagnostic names the place."""
+class Inexpressible(Exception):
+    """A piece of a text that no genotype expresses; ``diagnostic`` names its place."""
 
     def __init__(self, span: Span, message: str) -> None:
         super().__init__(message)
-        self.diagnostic = Diagnostic(Code.KIND, span, f"no genotype says this: {message}")
+        self.diagnostic = Diagnostic(Code.KIND, span, f"no genotype expresses this: {message}")
 
 
 def frame_of(definition: ast.GraphDef) -> Frame | None:
@@ -98,7 +105,8 @@ def fill(frame: Frame, dag: Dag, label: int | None, names: Mapping[str, str]) ->
             lines.append(replace(line, value=_output(frame, line.value, dag)))
         elif not isinstance(line, ast.Preference | ast.Comment):
             lines.append(line)
-    copy = ast.CopyName(((frame.definition.name, None if label is None else str(label)),))
+    name = frame.definition.name
+    copy = ast.CopyName.of(name if label is None else f"{name}@{label}")
     return replace(frame.definition, copy=copy, body=ast.Block(tuple(lines)), note=None)
 
 
@@ -112,7 +120,7 @@ def _node(frame: Frame, j: int, node: tuple[Edge, ...], names: Mapping[str, str]
 
 def _term(frame: Frame, edge: Edge, names: Mapping[str, str]) -> ast.Expr:
     source = ast.Arg(None, ast.Name(frame.source(edge.source)))
-    return ast.Call(ast.Name(names[edge.op]), (source, *frame.more(edge.source)))
+    return ast.Call(ast.Name(names[edge.op]), (source, *frame.other_args(edge.source)))
 
 
 def _with(frame: Frame, j: int, total: ast.Expr) -> ast.Binding:
@@ -124,7 +132,7 @@ def _with(frame: Frame, j: int, total: ast.Expr) -> ast.Binding:
             return total
         return ast.Number(str(j)) if node == ast.Name(index) else node.mapped(change)
 
-    target = ast.Target((element_name(frame.family, (j,)),))
+    target = ast.Target.of(element_name(frame.family, (j,)))
     return replace(frame.line.mapped(change), target=target, note=None)
 
 
@@ -156,7 +164,7 @@ def dag_of(frame: Frame, definition: ast.GraphDef, names: Mapping[str, str]) -> 
     """The genotype of a definition, which is the frame but for its nodes and its output.
 
     Raises:
-        Unsaid: where it is anything else.
+        Inexpressible: a line of the definition is neither a node nor a line of the frame.
     """
     ours = [line for line in definition.body.lines if not isinstance(line, ast.Comment | ast.Preference)]
     rest = [line for line in frame.definition.body.lines if not isinstance(line, ast.Comment | ast.Preference)]
@@ -169,9 +177,9 @@ def dag_of(frame: Frame, definition: ast.GraphDef, names: Mapping[str, str]) -> 
             continue
         if line is None or expected is None or replace(line, note=None) != replace(expected, note=None):
             where = definition.copy.span if line is None else line.span
-            raise Unsaid(where, f"this line of '{title}' is not one of '{frame.definition.name}' in the space")
+            raise Inexpressible(where, f"this line of '{title}' is not one of '{frame.definition.name}' in the space")
     if not nodes:
-        raise Unsaid(definition.copy.span, f"'{title}' has no nodes of its own")
+        raise Inexpressible(definition.copy.span, f"'{title}' has no nodes of its own")
     read = tuple(tuple(_edges(frame, j, line, title, names)) for j, line in enumerate(nodes))
     output = next(line for line in ordered if isinstance(line, ast.Output))
     expected = next(line for line in before if isinstance(line, ast.Output))
@@ -189,18 +197,20 @@ def is_node(frame: Frame, line: ast.BodyLine) -> bool:
 def _edges(frame: Frame, j: int, line: ast.BodyLine, title: str, names: Mapping[str, str]) -> Iterator[Edge]:
     assert isinstance(line, ast.Binding)
     name = element_name(frame.family, (j,))
-    if line.target != ast.Target((name,)):
-        raise Unsaid(line.span, f"'{title}' has {frame.family}0, {frame.family}1, ... one after the other, not this")
+    if line.target != ast.Target.of(name):
+        raise Inexpressible(
+            line.span, f"'{title}' has {frame.family}0, {frame.family}1, ... one after the other, not this"
+        )
     hole = _with(frame, j, _HOLE)
     total = _at_hole(hole, replace(line, note=None))
     if total is None:
-        raise Unsaid(line.span, f"'{title}.{name}' is not a sum of operations as in the space")
+        raise Inexpressible(line.span, f"'{title}.{name}' is not a sum of operations as in the space")
     for term in _terms(total):
         yield _edge(frame, j, term, f"{title}.{name}", names)
 
 
 def _at_hole(pattern: ast.Node, node: ast.Node) -> ast.Node | None:
-    """What stands in a node where the pattern has its hole; None where they differ elsewhere."""
+    """The part of a node that is at the place of the pattern's hole; None where the two differ elsewhere."""
     if pattern == _HOLE:
         return node
     inside = [(a, b) for a, b in zip(pattern.children(), node.children(), strict=False) if a != b]
@@ -226,13 +236,13 @@ def _edge(frame: Frame, j: int, term: ast.Node, place: str, names: Mapping[str, 
     match term:
         case ast.Call(func=ast.Name(id=word), args=(ast.Arg(name=None, value=ast.Name(id=source)), *more)):
             if source not in known:
-                raise Unsaid(term.span, f"'{place}' reads '{source}', which is no input and no earlier node")
+                raise Inexpressible(term.span, f"'{place}' reads '{source}', which is no input and no earlier node")
             if word not in names:
-                raise Unsaid(term.span, f"'{place}' applies '{word}', which is no operation of the space")
-            if tuple(more) != frame.more(known[source]):
-                raise Unsaid(term.span, f"'{place}' gives '{word}' other parameters than the space does")
+                raise Inexpressible(term.span, f"'{place}' applies '{word}', which is no operation of the space")
+            if tuple(more) != frame.other_args(known[source]):
+                raise Inexpressible(term.span, f"'{place}' gives '{word}' other parameters than the space does")
             return Edge(known[source], names[word], term.func.span)
-    raise Unsaid(term.span, f"'{place}' adds something other than an operation on one input or node")
+    raise Inexpressible(term.span, f"'{place}' adds something other than an operation on one input or node")
 
 
 def _joined(frame: Frame, value: ast.Expr, expected: ast.Output, nodes: int, title: str) -> Iterator[int]:
@@ -245,7 +255,9 @@ def _joined(frame: Frame, value: ast.Expr, expected: ast.Output, nodes: int, tit
         case ast.Call(func=ast.Name(id="concat"), args=args):
             for arg in args:
                 if not isinstance(arg.value, ast.Name) or arg.value.id not in known:
-                    raise Unsaid(arg.span, f"the output of '{title}' joins something other than inputs and nodes")
+                    raise Inexpressible(
+                        arg.span, f"the output of '{title}' joins something other than inputs and nodes"
+                    )
                 yield known[arg.value.id]
             return
-    raise Unsaid(value.span, f"the output of '{title}' is no concatenation")
+    raise Inexpressible(value.span, f"the output of '{title}' is no concatenation")

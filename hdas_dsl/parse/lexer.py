@@ -1,9 +1,9 @@
-"""The layout of a text: where a line starts and ends, what its comments belong to, which brackets are open.
+"""The layout of a text: starts and ends of lines, the lines that comments belong to, open brackets.
 
 Lark splits the text into raw tokens, newlines and comments among them. `lay_out` turns these into the stream that the
 grammar is written for: ``LINE`` before every line, ``COMMENT`` for a comment that is a line of its own, ``NOTE`` for
-one behind a line. What is wrong with characters, numbers and brackets is reported here, so that the parser only ever
-sees balanced brackets; a ``BROKEN`` token then tells it that the line is not worth a second error.
+one behind a line. Errors of characters, numbers and brackets are reported here, so that the parser only ever
+sees balanced brackets; a ``BROKEN`` token then marks a line that gets no second error.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ _MEANT: Final = {
 
 
 def span_of(source: Source, token: Token) -> Span:
+    """The place of a token."""
     return Span(source, token.start_pos or 0, token.end_pos or 0)
 
 
@@ -150,7 +151,7 @@ class _Layout:
         yield Token("COMMENT", comment.rstrip(), comment.start_pos, end_pos=comment.end_pos)
 
     def _start(self, token: Token, gap: bool) -> Token:
-        """The mark before a line; its text says whether a blank line stands there."""
+        """The mark before a line; its text is a newline if a blank line comes before."""
         return Token(LINE, "\n" if gap else "", token.start_pos, end_pos=token.start_pos)
 
     def _goes_on(self, i: int) -> bool:
@@ -183,7 +184,7 @@ class _Layout:
     # ------------------------------------------------------------ tokens and brackets
 
     def _take(self, i: int, token: Token) -> None:
-        """Adds a token to the line, or what is wrong with it to the report."""
+        """Adds a token to the line, or its error to the report."""
         if token.type == "OTHER":
             some = "characters" if len(token) > 1 else "character"
             self._wrong(Code.CHARACTER, self._span(token), f"unexpected {some} '{token}'", _MEANT.get(token[0]))
@@ -264,7 +265,7 @@ class _Layout:
             self._wrong(Code.SYNTAX, self._span(token), "only '\\\"' and '\\\\' may follow a '\\' in a text")
         else:
             self._wrong(Code.UNCLOSED, self._span(token), "this text has no closing '\"'")
-            self.brackets.clear()  # what would have closed them is inside the text
+            self.brackets.clear()  # the brackets that close them are inside the text
 
     def _unclosed(self, opened: Token, span: Span) -> Diagnostic:
         closer = _CLOSERS.get(opened.value, "}")

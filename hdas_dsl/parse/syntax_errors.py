@@ -1,4 +1,4 @@
-"""What to say about a token that the grammar does not take, in the words of the language."""
+"""Messages about tokens that the grammar does not accept, in the words of the language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .lexer import BODY_WORDS, END, LINE, NOTE, OPERATORS, SETTING_WORDS, TOP_WO
 _COMPARISONS: Final = words("== != < <= > >= in")
 _EXPRESSION: Final = frozenset({"NAME", "NUMBER", "STRING", "LPAR"})
 _LINE_ENDS: Final = frozenset({LINE, NOTE, END, "RBRACE"})
-# What may have to follow, in the order in which it is named. Anything else only continues an expression.
+# Tokens that may be required next, in the order of the message. All others only continue an expression.
 _NAMED: Final = {
     "OF": "'of'",
     "THEN": "'then'",
@@ -110,7 +110,7 @@ class _Error:
             yield self.tokens[i]
 
     def _level(self) -> Iterator[Token]:
-        """The tokens before this one in the same expression, backwards, without what brackets hold."""
+        """The tokens before this one in the same expression, backwards, without the contents of brackets."""
         depth = 0
         for token in self._backwards():
             depth += (token.value in (")", "]")) - (token.value in ("(", "["))
@@ -167,7 +167,7 @@ class _Error:
         return f" after '{_short(self._span(start).to(self._span(self.last)).text)}'"
 
     def _hint(self) -> str | None:
-        """What a typical mistake was meant to be."""
+        """The correct form of a typical mistake."""
         if self.i > 1 and self.tokens[self.i - 2].type == LINE and self.last.type == "NAME":
             return suggest(self.last.value, BODY_WORDS if "LSQB" in self.accepts else SETTING_WORDS)
         if self.token.value == "=" and "COMPARE" in self.accepts:

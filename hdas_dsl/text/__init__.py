@@ -1,1 +1,1 @@
-"""Sources, spans and diagnostics: what every other room of the language speaks of."""
+"""Sources, spans and diagnostics, which all other rooms of the language share."""

@@ -1,4 +1,4 @@
-"""Errors as values: a code, a place, what is wrong, a hint, and the other place where two things conflict."""
+"""Errors as values: a code, a place, a message, a hint, and the second place of a conflict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from .source import Span
 
 
 class Severity(Enum):
+    """Whether a diagnostic stops the compilation."""
+
     ERROR = "error"
     WARNING = "warning"
 
@@ -71,7 +73,16 @@ class Code(Enum):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing wrong with a text; ``other`` is the second place of a conflict."""
+    """An error or a warning about a text.
+
+    Attributes:
+        code: The kind of error.
+        span: Its place.
+        message: One sentence without a full stop.
+        hint: How to mend it, if that is known.
+        other: The second place of a conflict and a label for it.
+        severity: Whether it is an error.
+    """
 
     code: Code
     span: Span
@@ -103,7 +114,7 @@ def excerpt(span: Span) -> str:
 
 
 class HspError(HdasError):
-    """A file is wrong. Raised only at the edge of the library; inside, diagnostics are values."""
+    """The errors of a file. Raised only by the public functions; inside the library, diagnostics are values."""
 
     exit_code = 1
 
@@ -113,7 +124,7 @@ class HspError(HdasError):
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'x'?`` when something close is known."""
+    """``did you mean 'x'?`` if one of the known names is close to the wrong one, else None."""
     close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.7)
     return f"did you mean '{close[0]}'?" if close else None
 

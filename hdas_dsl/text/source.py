@@ -1,4 +1,4 @@
-"""Texts and places in them: what every AST node and every diagnostic points at."""
+"""Texts and places in them; every node of the tree and every diagnostic has one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A text and the name it is reported under (a path as the user wrote it, or ``<stdin>``)."""
+    """A text and the name that messages show for it: a path as the user wrote it, or ``<stdin>``."""
 
     name: str
     text: str = field(repr=False)
@@ -24,7 +24,11 @@ class Source:
         return line, offset - self._starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a 1-based line, without its newline."""
+        """The text of a 1-based line, without its newline.
+
+        Raises:
+            IndexError: there is no such line.
+        """
         start = self._starts[number - 1]
         end = self._starts[number] - 1 if number < len(self._starts) else len(self.text)
         return self.text[start:end]
@@ -40,15 +44,22 @@ class Span:
 
     @property
     def line(self) -> int:
+        """The 1-based line of the start."""
         return self.source.position(self.start)[0]
 
     @property
     def column(self) -> int:
+        """The 1-based column of the start, in characters."""
         return self.source.position(self.start)[1]
 
     @property
     def text(self) -> str:
+        """The characters of the span."""
         return self.source.text[self.start : self.end]
+
+    def head(self, length: int) -> Span:
+        """The first characters of the span, such as the keyword that its line starts with."""
+        return Span(self.source, self.start, self.start + length)
 
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of ``other``."""

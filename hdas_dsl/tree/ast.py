@@ -17,6 +17,8 @@ from hdas_dsl.text.source import NOWHERE, Span
 
 @dataclass(frozen=True)
 class Node:
+    """A node of the syntax tree; ``span`` is the text that it was read from, `NOWHERE` if it was built."""
+
     span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
     def children(self) -> Iterator[Node]:
@@ -51,6 +53,31 @@ class Node:
             yield from child.walk()
 
 
+# ---------------------------------------------------------------- identifiers
+
+
+@dataclass(frozen=True)
+class Ident(Node):
+    """An identifier outside of expressions: where a name is defined, or refers to something that is no value."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Named(Node):
+    """A node that defines, or refers to, one identifier."""
+
+    ident: Ident
+
+    @property
+    def name(self) -> str:
+        """The text of the identifier."""
+        return self.ident.name
+
+
 # ---------------------------------------------------------------- expressions
 
 
@@ -62,6 +89,7 @@ class Number(Node):
 
     @property
     def value(self) -> int | float:
+        """The number; K, M and G are powers of 1000."""
         scale = {"K": 10**3, "M": 10**6, "G": 10**9}.get(self.text[-1], 1)
         digits = self.text[:-1] if scale > 1 else self.text
         if not any(char in digits for char in ".eE"):
@@ -72,7 +100,7 @@ class Number(Node):
 
 @dataclass(frozen=True)
 class String(Node):
-    """Text between double quotes; ``value`` is what stands between them, unescaped."""
+    """Text between double quotes; ``value`` is the text without them, unescaped."""
 
     value: str
 
@@ -96,7 +124,12 @@ class Field(Node):
     """``base.name``: a dimension of a tensor, a definition of a module, a name inside an element."""
 
     base: Expr
-    name: str
+    ident: Ident
+
+    @property
+    def name(self) -> str:
+        """The text of the identifier behind the dot."""
+        return self.ident.name
 
 
 @dataclass(frozen=True)
@@ -127,12 +160,19 @@ class Copy(Node):
 class Arg(Node):
     """One argument of a call, named or positional."""
 
-    name: str | None
+    ident: Ident | None
     value: Expr
+
+    @property
+    def name(self) -> str | None:
+        """The name of the parameter; None for a positional argument."""
+        return None if self.ident is None else self.ident.name
 
 
 @dataclass(frozen=True)
 class Call(Node):
+    """``func(args)``."""
+
     func: Expr
     args: tuple[Arg, ...]
 
@@ -145,13 +185,18 @@ class Each(Node):
 
 
 @dataclass(frozen=True)
-class Earlier(Node):
+class Earlier(Named):
     """``earlier n``: the elements of family n before this one."""
 
-    family: str
+    @property
+    def family(self) -> str:
+        """The name of the family."""
+        return self.ident.name
 
 
 class End(Enum):
+    """The end of a bundle that a `Take` starts from."""
+
     FIRST = "first"
     LAST = "last"
 
@@ -250,23 +295,43 @@ class Comment(Line):
 
 
 @dataclass(frozen=True)
-class Dim(Node):
+class Dim(Named):
     """``i < size``: one index of a family."""
 
-    index: str
     size: Expr
+
+    @property
+    def index(self) -> str:
+        """The name of the index."""
+        return self.ident.name
 
 
 @dataclass(frozen=True)
 class Target(Node):
-    """What a binding defines: a name, a family, or several names at once (in a `where`)."""
+    """The left side of a binding: a name, a family, or several names at once (in a `where`)."""
 
-    names: tuple[str, ...]
+    idents: tuple[Ident, ...]
     dims: tuple[Dim, ...] = ()
+
+    @classmethod
+    def of(cls, *names: str) -> Target:
+        """The target of a line that no text holds."""
+        return cls(tuple(map(Ident, names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The defined names, in order."""
+        return tuple(ident.name for ident in self.idents)
+
+    @property
+    def ident(self) -> Ident:
+        """The first defined name; the only one outside of a `where`."""
+        return self.idents[0]
 
     @property
     def name(self) -> str:
-        return self.names[0]
+        """The text of the first defined name."""
+        return self.idents[0].name
 
 
 @dataclass(frozen=True)
@@ -280,6 +345,8 @@ class Binding(Line):
 
 @dataclass(frozen=True)
 class Output(Line):
+    """``output e``."""
+
     value: Expr
 
 
@@ -292,10 +359,14 @@ class Aux(Line):
 
 @dataclass(frozen=True)
 class Require(Line):
+    """``require c``: an architecture that does not meet the condition is not part of the space."""
+
     condition: Expr
 
 
 class Sense(Enum):
+    """Whether a preference asks for little or much of its quantity."""
+
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
@@ -311,7 +382,7 @@ class Preference(Line):
 
 @dataclass(frozen=True)
 class Prune(Line):
-    """What the output does not reach does not exist."""
+    """``prune``: lines that the output does not reach are removed."""
 
 
 BodyLine: TypeAlias = Comment | Binding | Output | Aux | Require | Preference | Prune
@@ -320,10 +391,9 @@ BodyLine: TypeAlias = Comment | Binding | Output | Aux | Require | Preference | 
 
 
 @dataclass(frozen=True)
-class Param(Node):
+class Param(Named):
     """An input or a parameter; a network's inputs have a shape, ``image: [3, 32, 32]``."""
 
-    name: str
     shape: tuple[Expr, ...] | None = None
     default: Expr | None = None
 
@@ -333,8 +403,13 @@ class Use(Line):
     """``use "path" as alias with D = E, ...``."""
 
     path: str
-    alias: str | None = None
+    ident: Ident | None = None
     replace: tuple[Binding, ...] = ()
+
+    @property
+    def alias(self) -> str | None:
+        """The name that the file is used under, if it has one."""
+        return None if self.ident is None else self.ident.name
 
 
 @dataclass(frozen=True)
@@ -352,10 +427,24 @@ class Block(Node):
 
 
 @dataclass(frozen=True)
-class OpDef(Line):
+class NamedLine(Named, Line):
+    """A line that defines one identifier."""
+
+    @property
+    def title(self) -> str:
+        """How messages call the definition."""
+        return self.ident.name
+
+    @property
+    def name_span(self) -> Span:
+        """The place of the title."""
+        return self.ident.span
+
+
+@dataclass(frozen=True)
+class OpDef(NamedLine):
     """``op f(x; k, c = x.c) = ...``; ``shape`` only on an external op."""
 
-    name: str
     inputs: tuple[Param, ...]
     params: tuple[Param, ...]
     body: Expr | Block | External
@@ -363,28 +452,45 @@ class OpDef(Line):
 
 
 @dataclass(frozen=True)
-class MenuDef(Line):
+class MenuDef(NamedLine):
     """``choice Micro = a | b``, ``choice Tree(d) = ...``."""
 
-    name: str
     params: tuple[Param, ...]
     value: Expr
 
 
 class Level(Enum):
+    """The word that a graph definition starts with."""
+
     CELL = "cell"
     STAGE = "stage"
     NETWORK = "network"
 
 
 @dataclass(frozen=True)
-class CopyName(Node):
-    """``Normal@0``, and inside a copy ``Stage@1.Cell@0``: the last part is the definition, the others who own it."""
+class CopyPart(Named):
+    """``Normal`` or ``Normal@0``; the label is a number or a name."""
 
-    parts: tuple[tuple[str, str | None], ...]
+    label: Ident | None = None
 
     def __str__(self) -> str:
-        return ".".join(name if label is None else f"{name}@{label}" for name, label in self.parts)
+        return self.name if self.label is None else f"{self.name}@{self.label}"
+
+
+@dataclass(frozen=True)
+class CopyName(Node):
+    """``Normal@0``, and inside a copy ``Stage@1.Cell@0``: the last part is the definition, the others its owners."""
+
+    parts: tuple[CopyPart, ...]
+
+    @classmethod
+    def of(cls, title: str) -> CopyName:
+        """The name that is printed as ``title``."""
+        split = (part.partition("@") for part in title.split("."))
+        return cls(tuple(CopyPart(Ident(name), Ident(label) if label else None) for name, _, label in split))
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.parts))
 
 
 @dataclass(frozen=True)
@@ -398,26 +504,40 @@ class GraphDef(Line):
     body: Block
 
     @property
+    def ident(self) -> Ident:
+        """The name of the definition itself, without label and owners."""
+        return self.copy.parts[-1].ident
+
+    @property
     def name(self) -> str:
-        return self.copy.parts[-1][0]
+        """The text of the definition's own name."""
+        return self.ident.name
+
+    @property
+    def title(self) -> str:
+        """The name with its label and owners, ``Stage@1.Cell@0``."""
+        return str(self.copy)
+
+    @property
+    def name_span(self) -> Span:
+        """The place of the title."""
+        return self.copy.span
 
 
 # ---------------------------------------------------------------- settings
 
 
 @dataclass(frozen=True)
-class Setting(Line):
+class Setting(NamedLine):
     """``name = expression`` in a search, train or provenance section."""
 
-    name: str
     value: Expr
 
 
 @dataclass(frozen=True)
-class Phase(Line):
+class Phase(NamedLine):
     """``phase micro = Net(args) { settings }``."""
 
-    name: str
     target: Expr
     settings: tuple[SettingLine, ...] = ()
 
@@ -435,20 +555,23 @@ class Search(Line):
 
 @dataclass(frozen=True)
 class Train(Line):
+    """``train Net(args) { ... }``: how the derived network is trained."""
+
     target: Expr | None
     settings: tuple[SettingLine, ...]
 
 
 @dataclass(frozen=True)
-class Equivalence(Line):
+class Equivalence(NamedLine):
     """``equivalence name { ... }``: when two architectures are the same."""
 
-    name: str
     settings: tuple[SettingLine, ...]
 
 
 @dataclass(frozen=True)
 class Provenance(Line):
+    """``provenance { ... }``: what a derived file was made of."""
+
     settings: tuple[SettingLine, ...]
 
 
@@ -465,8 +588,10 @@ class Module(Node):
 
     @cached_property
     def uses(self) -> tuple[Use, ...]:
+        """The `use` lines, in order."""
         return tuple(line for line in self.lines if isinstance(line, Use))
 
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
+        """The definitions, in order."""
         return tuple(line for line in self.lines if isinstance(line, OpDef | MenuDef | GraphDef))

@@ -24,4 +24,5 @@ def check_depth(root: Node) -> Diagnostic | None:
 
 
 def nested_too_deeply(span: Span) -> Diagnostic:
+    """The error of a nesting beyond `MAX_DEPTH`."""
     return Diagnostic(Code.DEPTH, span, "nested too deeply", hint="give a part of it a name on a line of its own")

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import fields
 from enum import Enum
 
-from .ast import CopyName, Node
+from .ast import CopyName, Dim, Earlier, Ident, Node, Use
 
 LAYOUT = ("span", "gap")
-"""Fields that say where a node stands, not what it is."""
+"""Fields of the place of a node."""
+
+_ROLES: dict[type[Node], str] = {Dim: "index", Earlier: "family", Use: "alias"}
+"""The label of a node's identifier where it is not ``name``."""
 
 
 def dump(tree: Node) -> str:
@@ -27,6 +30,10 @@ def _lines(node: Node, role: str, level: int) -> Iterator[str]:
             continue
         if isinstance(value, CopyName):
             plain.append(f"{item.name}={value}")
+        elif isinstance(value, Ident):
+            plain.append(f"{_ROLES.get(type(node), 'name')}={_plain(value.name)}")
+        elif isinstance(value, tuple) and isinstance(value[0], Ident):
+            plain.append(f"names={_plain(tuple(ident.name for ident in value))}")
         elif isinstance(value, Node):
             below.append((item.name, value))
         elif isinstance(value, tuple) and isinstance(value[0], Node):

@@ -1,4 +1,4 @@
-"""A small pretty printer after Wadler: text that says where it may break, and a width that decides where it does."""
+"""A small pretty printer after Wadler: a document marks where it may break, and a width decides where it does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Break:
-    """A place where a line may end; ``flat`` is what stands there if it does not."""
+    """A place where a line may end; ``flat`` is the text of a break that is not taken."""
 
     flat: str = " "
 
@@ -37,7 +37,7 @@ class Hang:
 
 
 Doc: TypeAlias = str | Break | Group | Nest | Hang | tuple["Doc", ...]
-_Task: TypeAlias = tuple[int, bool, Doc]  # the indentation, whether breaks are flat, what to print
+_Task: TypeAlias = tuple[int, bool, Doc]  # the indentation, whether breaks are flat, the document
 
 SPACE = Break()
 SOFT = Break("")
@@ -45,6 +45,7 @@ _STEP = 2
 
 
 def join(separator: Doc, docs: Iterable[Doc]) -> Doc:
+    """The documents with the separator between them."""
     parts = [part for doc in docs for part in (separator, doc)]
     return tuple(parts[1:])
 
@@ -81,7 +82,7 @@ def render(doc: Doc, indent: int, width: int) -> str:
 
 
 def _fits(space: int, doc: Doc, rest: list[_Task]) -> bool:
-    """Whether ``doc`` without breaks, and what follows up to the first place that may break, fits."""
+    """Whether ``doc`` without breaks fits, with the text behind it up to the first place that may break."""
     tasks: list[tuple[bool, Doc]] = [(True, doc)]
     after = len(rest)
     while space >= 0:

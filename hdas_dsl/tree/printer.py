@@ -21,20 +21,59 @@ WIDTH: Final = 120
 
 
 def print_module(module: ast.Module) -> str:
+    """The canonical text of a file.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+    """
     _refuse_depth(module)
     return "\n".join([f"hsp {module.version}", *_top_lines(module.lines)]) + "\n"
 
 
 def print_expression(expr: ast.Expr) -> str:
-    """An expression, on one line however long it is."""
+    """An expression, on one line however long it is.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+    """
     _refuse_depth(expr)
     return render(_expr(expr), 0, sys.maxsize)
+
+
+def print_line(node: ast.Node) -> str:
+    """An expression, or a line or part of one that has a text of its own, on one line; without block and note.
+
+    Raises:
+        HspError: the tree is nested too deeply.
+        TypeError: the node has no text of its own.
+    """
+    _refuse_depth(node)
+    return render(_part(node), 0, sys.maxsize)
 
 
 def _refuse_depth(node: ast.Node) -> None:
     deep = check_depth(node)
     if deep is not None:
         raise HspError([deep])
+
+
+def _part(node: ast.Node) -> Doc:
+    match node:
+        case ast.Item() | ast.Dots():
+            return _item(node if isinstance(node, ast.Item) else ast.Item(node))
+        case ast.Arg():
+            return _arg(node)
+        case ast.Param():
+            return _param(node)
+        case ast.Dim():
+            return _dim(node)
+        case ast.External():
+            return _external(node)
+        case ast.Line():
+            return _statement(node)
+        case _ if isinstance(node, ast.Expr):
+            return _expr(node)
+    raise TypeError(f"no text of its own: {node!r}")
 
 
 # ---------------------------------------------------------------- lines
@@ -78,7 +117,7 @@ def _line(line: ast.Line, indent: int) -> Iterator[str]:
 
 
 def _block(line: ast.Line) -> Sequence[ast.Line] | None:
-    """What stands between the braces of a line that has some."""
+    """The lines between the braces; None where a line has no braces."""
     match line:
         case ast.GraphDef(body=ast.Block(lines)) | ast.OpDef(body=ast.Block(lines)):
             return lines
@@ -108,10 +147,10 @@ def _statement(line: ast.Line) -> Doc:
             return Group((sense.value, " ", _expr(quantity), _clause("weight ", weight)))
         case ast.Prune():
             return "prune"
-        case ast.Setting(name, value):
-            return name, " = ", _value(value)
-        case ast.Phase(name, target):
-            return "phase ", name, " = ", _expr(target, Level.POSTFIX)
+        case ast.Setting(ident, value):
+            return ident.name, " = ", _value(value)
+        case ast.Phase(ident, target):
+            return "phase ", ident.name, " = ", _expr(target, Level.POSTFIX)
         case _:
             return _definition(line)
 
@@ -119,28 +158,28 @@ def _statement(line: ast.Line) -> Doc:
 def _definition(line: ast.Line) -> Doc:
     match line:
         case ast.Use(path, alias, replacements):
-            named: Doc = "" if alias is None else f" as {alias}"
+            named: Doc = "" if alias is None else f" as {alias.name}"
             return Group((f"use {_quoted(path)}", named, _bindings("with ", replacements)))
-        case ast.OpDef(name, inputs, params, ast.Block()):
-            return "op ", name, _signature(inputs, params)
-        case ast.OpDef(name, inputs, params, ast.External(external), shape):
+        case ast.OpDef(ident, inputs, params, ast.Block()):
+            return "op ", ident.name, _signature(inputs, params)
+        case ast.OpDef(ident, inputs, params, ast.External() as external, shape):
             shaped: Doc = () if shape is None else (SPACE, ": ", _shape(shape))
-            body = Nest((shaped, SPACE, f"= external {_quoted(external)}"))
-            return Group(("op ", name, _signature(inputs, params), body))
-        case ast.OpDef(name, inputs, params, body):
+            body = Nest((shaped, SPACE, "= ", _external(external)))
+            return Group(("op ", ident.name, _signature(inputs, params), body))
+        case ast.OpDef(ident, inputs, params, body):
             assert not isinstance(body, ast.Block | ast.External)
-            return "op ", name, _signature(inputs, params), " = ", _value(body)
-        case ast.MenuDef(name, params, value):
+            return "op ", ident.name, _signature(inputs, params), " = ", _value(body)
+        case ast.MenuDef(ident, params, value):
             signature = brackets("(", map(_param, params), ")") if params else ""
-            return "choice ", name, signature, " = ", _value(value)
+            return "choice ", ident.name, signature, " = ", _value(value)
         case ast.GraphDef(level, copy, inputs, params):
             return level.value, " ", str(copy), _signature(inputs, params)
         case ast.Search(target):
             return "search", _run(target)
         case ast.Train(target):
             return "train", _run(target)
-        case ast.Equivalence(name):
-            return "equivalence ", name
+        case ast.Equivalence(ident):
+            return "equivalence ", ident.name
         case ast.Provenance():
             return "provenance"
     raise TypeError(f"not a line: {line!r}")
@@ -161,7 +200,15 @@ def _target(target: ast.Target) -> Doc:
         return f"({', '.join(target.names)})"
     if not target.dims:
         return target.name
-    return target.name, brackets("[", ((dim.index, " < ", _expr(dim.size)) for dim in target.dims), "]")
+    return target.name, brackets("[", map(_dim, target.dims), "]")
+
+
+def _dim(dim: ast.Dim) -> Doc:
+    return dim.index, " < ", _expr(dim.size)
+
+
+def _external(external: ast.External) -> Doc:
+    return "external ", _quoted(external.name)
 
 
 def _clause(word: str, value: ast.Expr | None) -> Doc:
@@ -262,8 +309,8 @@ def _bare(expr: ast.Expr) -> Doc:
             return name
         case ast.Tuple(items):
             return brackets("(", map(_expr, items), ")")
-        case ast.Field(base, name):
-            return _expr(base, Level.POSTFIX), ".", name
+        case ast.Field(base, ident):
+            return _expr(base, Level.POSTFIX), ".", ident.name
         case ast.Index(base, indices):
             return _expr(base, Level.POSTFIX), brackets("[", map(_index, indices), "]")
         case ast.Copy(base, label):
@@ -274,7 +321,7 @@ def _bare(expr: ast.Expr) -> Doc:
         case ast.Each(bundle):
             return "each ", _expr(bundle, Level.PREFIX)
         case ast.Earlier(family):
-            return "earlier ", family
+            return "earlier ", family.name
         case ast.Take(end, count, bundle):
             return end.value, " ", _count(count), "of ", _expr(bundle, Level.PREFIX)
         case ast.Pick(count, bundle):

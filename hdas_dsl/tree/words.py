@@ -31,11 +31,11 @@ WORDS = (*CONSTANTS, "relaxed", "open")
 """Values of the language itself."""
 
 DIMENSIONS = ("c", "h", "w", "n", "rest", "size")
-"""What a tensor has: ``x.c``."""
+"""The fields of a tensor: ``x.c``."""
 
 
 class QuantityArgument(Enum):
-    """What stands in the parentheses of a quantity; the value is an example."""
+    """The kind of argument that a quantity takes; the value is an example."""
 
     NONE = ""
     OPERATION = "(Op)"
@@ -46,7 +46,7 @@ class QuantityArgument(Enum):
 
 @dataclass(frozen=True)
 class QuantityWord:
-    """How a quantity is written; a ``structural`` one counts what is written in the text that mentions it."""
+    """The syntax of a quantity; a ``structural`` one counts pieces of the text that mentions it."""
 
     argument: QuantityArgument = QuantityArgument.NONE
     structural: bool = False
@@ -60,7 +60,7 @@ TOTALS: Mapping[str, QuantityWord] = {
     "edges": QuantityWord(structural=True),
     "count": QuantityWord(QuantityArgument.OPERATION, structural=True),
 }
-"""Quantities that add up over a network. What each counts is in `compiler.analysis.costs.prices`."""
+"""Quantities that add up over a network. Their definitions are in `compiler.analysis.costs.prices`."""
 
 FAMILY_QUANTITIES: Mapping[str, QuantityWord] = {
     "depth": QuantityWord(QuantityArgument.FAMILY),
@@ -74,17 +74,18 @@ QUANTITIES: Mapping[str, QuantityWord] = {
     "loss": QuantityWord(),
     "log": QuantityWord(QuantityArgument.QUANTITY),
 }
-"""What may be preferred or required: ``minimize params``, ``require params <= 1M``."""
+"""All quantities of preferences and requirements: ``minimize params``, ``require params <= 1M``."""
 
 ELEMENT = re.compile(r"([A-Za-z_][A-Za-z_0-9]*?)(?<![0-9])([0-9]{1,9}(?:_[0-9]{1,9})*)")
 """``n2`` and ``h3_1``: an element of a family by its one name."""
 
 
 def element_of(name: str) -> tuple[str, tuple[int, ...]] | None:
-    """The family and the indices of a name such as ``n2`` or ``h3_1``."""
+    """The family and the indices of a name such as ``n2`` or ``h3_1``; None for the name of no element."""
     match = ELEMENT.fullmatch(name)
     return (match[1], tuple(map(int, match[2].split("_")))) if match else None
 
 
 def element_name(family: str, index: tuple[int, ...]) -> str:
+    """The name of an element of a family, ``n2``, ``h3_1``; the inverse of `element_of`."""
     return family + "_".join(map(str, index))

@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 from compiler.analysis.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.analysis.membership.query import membership_of
 from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.format import format_text

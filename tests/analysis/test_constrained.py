@@ -21,9 +21,9 @@ from compiler.analysis.requirements.constrained import best
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.analysis.requirements.problem import Unsatisfiable
 from compiler.analysis.requirements.score import score_of, scores_of
-from compiler.derivation.strongest import Decisions, strongest
+from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.quantities import Total
 from compiler.searcher.settings.derivation import By
 from tests.support.programs import SPACES, architecture, space
@@ -41,7 +41,7 @@ def ways(decision: Decision) -> list[tuple[int, ...]]:
     return [(item,) for item in items if decision.derivable[item]]
 
 
-def every(searched: Elaborated) -> Iterator[Decisions]:
+def every(searched: Elaborated) -> Iterator[Selection]:
     """All decisions, those that do not matter included; nothing where there are too many."""
     options = [ways(decision) for decision in searched.decisions.values()]
     if prod(map(len, options)) <= MOST:

@@ -16,10 +16,10 @@ from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.prices import PRICES, UndefinedQuantity
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.passes import FLATTEN
-from compiler.backend.torch_modules.modules import gate
-from compiler.derivation.strongest import Decisions
+from compiler.backend.torch_modules.mixing import gate
 from compiler.elaborate import Elaborated
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.decision import Selection
+from compiler.ir.primitives.registry import PRIMITIVES
 from compiler.ir.quantities import Total
 from compiler.searcher.relaxations.base import Network
 from hdas_dsl.text.diagnostics import HspError
@@ -29,7 +29,7 @@ from tests.support.random_spaces import spaces
 QUANTITIES = ("params", "macs", "memory")
 
 
-def derived_costs(searched: Elaborated, chosen: Decisions) -> tuple[int | None, ...]:
+def derived_costs(searched: Elaborated, chosen: Selection) -> tuple[int | None, ...]:
     cost = Costs().block(architecture(searched, chosen)[1].block)
     return cost.params, cost.macs, cost.memory
 
@@ -80,7 +80,7 @@ def test_memory_is_what_the_network_makes(name):
 
 def test_views_make_nothing():
     """What the primitives say of themselves is what torch does."""
-    views = {name for name, spec in PRIMITIVES.items() if spec.view}
+    views = {op.name for op in PRIMITIVES if op.view}
     assert views == {"identity", "drop_path", "flatten", "crop", "cut", "first_token"}
 
 

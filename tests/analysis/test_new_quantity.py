@@ -12,7 +12,7 @@ from compiler.analysis.costs.latency_table import Table
 from compiler.analysis.costs.prices import PRICES, Application, Price, price_of
 from compiler.analysis.requirements.constrained import best
 from compiler.analysis.requirements.evaluate import Requirements
-from compiler.ir.primitives import Primitive
+from compiler.ir.primitives.base import Operator
 from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
@@ -40,7 +40,7 @@ search Net {
 class Taps(Price):
     """The sum of the kernel sizes of all primitives, in pixels."""
 
-    def primitive(self, spec: Primitive, application: Application) -> int:
+    def primitive(self, op: Operator, application: Application) -> int:
         return int(application.attrs.get("k", 0)) ** 2
 
 

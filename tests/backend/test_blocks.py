@@ -11,7 +11,7 @@ from torch import nn
 
 from compiler.backend.export import ExportError, ExportKind, export
 from compiler.backend.passes import FLATTEN
-from compiler.backend.torch_modules.modules import Noise
+from compiler.backend.torch_modules.images import Noise
 from compiler.elaborate import Elaborated
 from compiler.searcher.relaxations.base import Network
 from tests.laws.test_8_cost import check

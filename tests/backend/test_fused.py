@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 import torch
+from compiler.backend.torch_modules.modules import Crop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -22,9 +23,8 @@ from compiler.backend.fused.program import Program, Step
 from compiler.backend.passes import CPU, CPU_WITH_KERNEL, CUDA, FLATTEN, PASSES, Target, named, run_passes, weighed
 from compiler.backend.passes.estimate import estimate, held_bytes
 from compiler.backend.torch_modules.batch_norm import BatchNorm
-from compiler.backend.torch_modules.modules import Crop
 from compiler.commands.values import read_bytes
-from compiler.ir.graph import Columns
+from compiler.ir.sums import Columns
 from compiler.searcher.relaxations.base import Supernet, complaints, one_hot, over_budget
 from compiler.util.errors import UsageError
 from tests.support.programs import assert_same, random_decisions, randomize, space

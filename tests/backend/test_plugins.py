@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compiler import api
-from compiler.backend.plugins import find
+from compiler.backend.plugins import AllowedPlugins
 from compiler.commands import compile as cli
 from compiler.commands import measure as command
 from compiler.util.errors import LoweringError
@@ -80,6 +80,26 @@ def test_its_latency_is_measured(net, capsys):
     assert "--allow-plugin blocks.py" in capsys.readouterr().err
 
 
+OPEN = """\
+hsp 1
+op shuffle(x; groups, c = open) : [c, x.rest] = external "blocks.py:Shuffle"
+
+network Net(image: [8, 8, 8]) {
+  a = shuffle(image, groups = 2)
+  output concat(a, image, 12)
+}
+"""
+
+
+def test_an_open_width_is_solved(net, capsys):
+    """Four channels are left for the plugin, which stays what it is."""
+    net.write_text(OPEN)
+    found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
+    assert found["params"] == 4 * 8 // 2
+    network = api.load(net, plugins=[net.parent / "blocks.py"])
+    assert network.eval()(torch.zeros(2, 8, 8, 8)).shape == (2, 12, 8, 8)
+
+
 # ---------------------------------------------------------------- permission
 
 
@@ -130,8 +150,8 @@ def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_allowed(declared, allowed, found):
-    assert (find(declared, [allowed]) is not None) is found
-    assert find(declared, []) is None
+    assert (AllowedPlugins(frozenset([allowed])).resolve(declared, ()) is not None) is found
+    assert AllowedPlugins().resolve(declared, ()) is None
 
 
 # ---------------------------------------------------------------- wrong plugins

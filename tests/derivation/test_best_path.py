@@ -12,7 +12,7 @@ from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.searcher.settings.derivation import BestPath, By, Strongest
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.programs import space

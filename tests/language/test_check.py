@@ -106,6 +106,25 @@ def test_a_file_that_cannot_be_read_hides_no_further_errors() -> None:
     assert codes(loader.diagnostics + check(instance.unit)) == [Code.NO_FILE, Code.DUPLICATE]
 
 
+# ---------------------------------------------------------------- where it is wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("cell C(image) {\n  output relu(( image.z ))\n}", ["2:23:z"]),
+        ("op\tf(x; k = (1, 2).f) = x\nop f(x) = x", ["2:4:f", "1:4:f"]),
+        ("cell  C@1 (x) {\n  output x\n}\ncell C @ 1(x) {\n  output x\n}", ["4:6:C @ 1", "1:7:C@1"]),
+        ("op g(x; x = 1) = conv(x, k = 1,  k\t= 2)", ["1:9:x", "1:6:x", "1:34:k", "1:26:k"]),
+        ("cell C(x) {\n  y = a where (a,  a) = (x, x)\n  output y\n}", ["2:20:a", "2:16:a"]),
+    ],
+)  # fmt: skip
+def test_a_caret_marks_the_name_itself(text: str, places: list[str]) -> None:
+    """The place of every error, and of the other place that it names, as line below the heading, column and text."""
+    spans = [span for d in checked(text) for span in (d.span, *([] if d.other is None else [d.other[0]]))]
+    assert [f"{span.line - 1}:{span.column}:{span.text}" for span in spans] == places
+
+
 # ---------------------------------------------------------------- the rest of the promise
 
 

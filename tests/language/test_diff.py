@@ -6,16 +6,18 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdas_dsl.diff.differ import Change, Diff, Kind, diff
+from hdas_dsl.diff.differ import Diff, diff
+from hdas_dsl.diff.model import Change, Kind
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.ast import Binary, Call, Comment, Module, Node, Number, Provenance, Unary
 from hdas_dsl.tree.printer import print_module
@@ -293,13 +295,18 @@ def test_laws_on_random_modules(tree: Module, other: Module, rng: random.Random)
             assert len(diff(tree, mutant).changes) == len(diff(mutant, tree).changes)
 
 
+def with_fields(node: Node, changes: Mapping[str, Any]) -> Node:
+    """A copy of a node with other values of fields that only their names tell."""
+    return replace(node, **changes)
+
+
 def shuffled(value: object, rng: random.Random) -> object:
     """The same tree with its sums and definitions in another order and without comments."""
     if isinstance(value, tuple):
         return tuple(shuffled(item, rng) for item in value if not isinstance(item, Comment | Provenance))
     if not isinstance(value, Node):
         return value
-    node = replace(value, **{item.name: shuffled(getattr(value, item.name), rng) for item in fields(value)})
+    node = with_fields(value, {item.name: shuffled(getattr(value, item.name), rng) for item in fields(value)})
     if isinstance(node, Binary) and node.op == "+" and rng.random() < 0.5:
         return replace(node, left=node.right, right=node.left)
     if isinstance(node, Call) and any(arg.name for arg in node.args):
@@ -342,7 +349,7 @@ def _mutants(node: Node) -> Iterator[Node]:
             continue
         value = getattr(node, item.name)
         for mutant in _values(node, item.name, value):
-            yield replace(node, **{item.name: mutant})
+            yield with_fields(node, {item.name: mutant})
 
 
 def _values(owner: Node, name: str, value: object) -> Iterator[object]:

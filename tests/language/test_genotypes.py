@@ -273,7 +273,9 @@ def test_the_zoo_says_its_genotype(name: str, capsys: pytest.CaptureFixture[str]
         ("  n0 = max_pool_3x3(x, stride = 2)", "  n0 = max_pool_3x3(x -> crop(1, 1), stride = 2)", "'Reduction.n0'"),
     ],
 )
-def test_what_no_genotype_says(line: str, instead: str, message: str, tmp_path: Path, capsys) -> None:
+def test_what_no_genotype_says(
+    line: str, instead: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (ZOO / "darts_v2.hsp").read_text()
     assert line in text
     text = text.replace(line, instead, 1)
@@ -314,7 +316,9 @@ def test_parameters_of_the_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert "network DartsV1(image: [1, 16, 16]; c = 8, cells = 5, classes = 7) {" in text
 
 
-def test_standard_input_and_spaces(capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_standard_input_and_spaces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A space's own arguments for retraining are what the network gets, the shape of its images included."""
     space = tmp_path / "wide.hsp"
     space.write_text(
@@ -362,7 +366,9 @@ def test_joining(shipped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ([NB201, "--space", str(LIBRARY / "fbnet.hsp")], "no searched 'Cell'"),
     ],
 )
-def test_wrong_command_lines(args: list[str], message: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_command_lines(
+    args: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(HERE)
     code = import_main(args)
     error = capsys.readouterr().err

@@ -144,4 +144,4 @@ def test_a_tree_that_is_too_deep_is_an_error() -> None:
         print_expression(tree)
     assert caught.value.diagnostics[0].code == Code.DEPTH
     with pytest.raises(HspError):
-        print_module(ast.Module((ast.MenuDef("A", (), tree),)))
+        print_module(ast.Module((ast.MenuDef(ast.Ident("A"), (), tree),)))

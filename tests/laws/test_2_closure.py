@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from compiler.analysis.membership.query import membership, membership_of
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import DecisionKind, describe
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.graph import describe
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
@@ -33,7 +33,7 @@ def compiled(path: str | Path, text: str | None = None) -> Program:
     return program
 
 
-def check_closure(program: Program, chosen: Decisions) -> None:
+def check_closure(program: Program, chosen: Selection) -> None:
     space = program.phases[-1].network if program.phases else program.network
     text = print_module(derive_module(space, chosen))
     assert format_text(text, "derived.hsp") == text
@@ -117,7 +117,7 @@ SMALL = {
 }
 
 
-def every_choice(program: Program) -> Iterator[Decisions]:
+def every_choice(program: Program) -> Iterator[Selection]:
     """All decisions of a small space, whether anything hangs on them or not."""
     ways: list[list[tuple[int, ...]]] = []
     for decision in program.network.decisions.values():

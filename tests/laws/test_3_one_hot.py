@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from compiler.backend.passes.flatten import flatten
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Input, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces
@@ -26,7 +27,7 @@ from tests.support.random_spaces import spaces
 class Decided:
     """A flat graph with its decisions made: what weighs zero is not there, what weighs one stands for itself."""
 
-    def __init__(self, graph: SpaceGraph, chosen: Decisions) -> None:
+    def __init__(self, graph: SpaceGraph, chosen: Selection) -> None:
         self.graph = flatten(graph)
         self.chosen = chosen
 
@@ -141,6 +142,28 @@ network Net(x: [3, 8, 8]) {
 @pytest.mark.parametrize("seed", range(6))
 def test_widths_kernels_and_sizes(seed):
     check(space(WIDTHS), seed, plain=True)
+
+
+SIGMOIDS = """\
+hsp 1
+cell Cell(x; c) {
+  w = 2 | 5
+  a = x -> conv(1, w) -> ACTIVATION -> conv(3, c)
+  output a + x
+}
+
+network Net(x: [3, 8, 8]) {
+  stem = conv(x, 3, 4)
+  output Cell(stem, c = 4)
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "hard_sigmoid"])
+def test_activations_that_fill_zeros(name):
+    """Channels beyond the width are zero before the activation, not after it: they are masked again."""
+    texts = [check(space(SIGMOIDS.replace("ACTIVATION", name)), seed, plain=True) for seed in range(4)]
+    assert {"w = 2" in text for text in texts} == {True, False}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -15,7 +15,8 @@ from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.fused.kernel import no_kernel
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Prim, SpaceGraph
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations.base import Supernet
 from tests.support import golden
 from tests.support.paths import FIXTURES

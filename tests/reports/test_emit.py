@@ -19,7 +19,7 @@ from compiler.reports.emit import KINDS, emit, emit_program
 from compiler.reports.graphviz import dot
 from compiler.util.errors import UsageError
 from hdas_dsl.files import LIBRARY
-from hdas_dsl.tree.ast import CopyName
+from hdas_dsl.tree.ast import CopyName, CopyPart, Ident
 from hdas_dsl.tree.dump import dump
 from tests.support.golden import check
 from tests.support.paths import FIXTURES, ROOT
@@ -99,7 +99,7 @@ def test_only_code_and_what_passes_pay_here_need_torch() -> None:
 
 def test_each_node_is_a_line_where_it_stands() -> None:
     module = small("space").unit.module
-    nodes = [node for node in module.walk() if not isinstance(node, CopyName)]
+    nodes = [node for node in module.walk() if not isinstance(node, CopyName | CopyPart | Ident)]
     lines = dump(module).splitlines()
     assert len(lines) == len(nodes)
     for node, line in zip(nodes, lines, strict=True):

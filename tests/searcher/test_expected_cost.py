@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from compiler import api
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
 from compiler.searcher.relaxations.base import Supernet, mixing, one_hot

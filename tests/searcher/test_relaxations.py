@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.searcher.engine.gradients import frozen
@@ -85,7 +85,7 @@ def test_probabilities_of_a_pick_of_menus_add_up(by):
     total = 0.0
     for first, second in permutations(range(len(pick.candidates)), 2):
         for items in product((1, 2, 3), repeat=2):
-            chosen: Decisions = dict.fromkeys(decisions, (1,))
+            chosen: Selection = dict.fromkeys(decisions, (1,))
             noisy = {p: torch.zeros(4) for p in alphas}
             for strength, edge, item in zip((2.0, 1.0), (first, second), items, strict=True):
                 chosen[pick.candidates[edge]] = (item,)

@@ -17,9 +17,10 @@ from compiler.backend.fused.kernel import is_available, no_kernel
 from compiler.backend.lowering.fx import attribute
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS
 from compiler.derivation.presence import settle
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Prim, SpaceGraph
+from compiler.ir.decision import Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.searcher.relaxations.base import Network, Supernet, one_hot
 from compiler.searcher.relaxations.path_fusion import Chain
@@ -249,7 +250,7 @@ def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
 class Present(Decided):
     """Under `prune`, nothing comes of nothing."""
 
-    def __init__(self, graph: SpaceGraph, chosen: Decisions) -> None:
+    def __init__(self, graph: SpaceGraph, chosen: Selection) -> None:
         super().__init__(graph, chosen)
         self.known: dict[int, list[int]] = {}
         self.every = self.graph.sources

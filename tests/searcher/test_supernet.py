@@ -13,7 +13,7 @@ from torch import Tensor
 
 from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.searcher.relaxations.base import Supernet, depth, measure, mixing, one_hot
 from compiler.searcher.settings.derivation import By

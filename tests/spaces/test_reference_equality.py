@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from compiler.backend.passes import FLATTEN, PASSES, Pass
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import DecisionKind
+from compiler.ir.decision import DecisionKind
 from compiler.searcher.relaxations.base import Network, Supernet
 from tests.reference import genotypes as g
 from tests.reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageSupernet, window

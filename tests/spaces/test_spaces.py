@@ -13,8 +13,8 @@ import pytest
 from compiler.analysis.costs.block_totals import Cost, Costs
 from compiler.api import describe
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.program.compile_file import compile_file
 from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality
@@ -107,19 +107,19 @@ def test_grammar_with_fresh_cells() -> None:
 # ---------------------------------------------------------------- published figures
 
 
-def cost(found: Elaborated, chosen: Decisions) -> Cost:
+def cost(found: Elaborated, chosen: Selection) -> Cost:
     return Costs().block(architecture(found, chosen)[1].block)
 
 
-def cell_201(*items: int) -> Decisions:
+def cell_201(*items: int) -> Selection:
     """The items of the six edges of NAS-Bench-201, in source order."""
     edges = ("n0.from_x", "n1.from_x", "n1.from_n0", "n2.from_x", "n2.from_n0", "n2.from_n1")
     return {f"Cell.{edge}": (item,) for edge, item in zip(edges, items, strict=True)}
 
 
-def cell_101(graph: Graph) -> Decisions:
+def cell_101(graph: Graph) -> Selection:
     """A cell of NAS-Bench-101; vertex v is node n[v - 1]."""
-    chosen: Decisions = {}
+    chosen: Selection = {}
     for i in range(5):
         inner = i < len(graph.ops)
         into = graph.into(i + 1) if inner else []

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions, default_decisions, strongest
+from compiler.derivation.strongest import default_decisions, strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
-from compiler.ir.graph import Prim
+from compiler.ir.decision import Selection
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.derivation import By
 from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
 from hdas_dsl.text.diagnostics import HspError
@@ -68,35 +70,36 @@ def space(
     *,
     size: int | None = None,
     relaxed_copies: frozenset[str] | None = None,
+    externals: Externals = NO_PLUGINS,
     **args: Value,
 ) -> Elaborated:
     """Elaborate a network of a program; a text among ``args`` names a definition. Errors are raised."""
     instance = program if isinstance(program, Instance) else load(program)
     values = {key: definition(instance, value) if isinstance(value, str) else value for key, value in args.items()}
-    found, diagnostics = elaborate(network(instance, name, size), values, relaxed_copies)
+    found, diagnostics = elaborate(network(instance, name, size), values, relaxed_copies, externals=externals)
     if diagnostics:
         raise HspError(diagnostics)
     assert found is not None
     return found
 
 
-def architecture(space_: Elaborated, chosen: Decisions, *, relaxed: bool = False) -> tuple[str, Elaborated]:
+def architecture(space_: Elaborated, chosen: Selection, *, relaxed: bool = False) -> tuple[str, Elaborated]:
     """The derived text of an architecture, and what it elaborates to.
 
     ``relaxed`` elaborates it in the variants that its operations have while searching (law 3).
     """
     text = print_module(derive_module(space_, chosen))
-    return text, space(text, relaxed_copies=space_.live if relaxed else None)
+    return text, space(text, relaxed_copies=space_.live if relaxed else None, externals=space_.externals)
 
 
-def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Decisions:
+def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Selection:
     """What a derivation from random alphas decides."""
     source = random.Random(seed)
     alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space_.decisions.items()}
     return strongest(space_.decisions, alphas, by)
 
 
-def published(space_: Elaborated, dags: Mapping[str, Dag]) -> Decisions:
+def published(space_: Elaborated, dags: Mapping[str, Dag]) -> Selection:
     """The decisions of published cells or stages, by copy."""
     result = default_decisions(space_.decisions)
     for copy, dag in dags.items():

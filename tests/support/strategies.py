@@ -11,10 +11,11 @@ from hdas_dsl.tree import ast
 T = TypeVar("T")
 
 NAMES = st.sampled_from(["a", "b", "x", "n2", "Cell", "from_", "_", "relaxed", "stem", "K"])
+IDENTS = NAMES.map(ast.Ident)
 NUMBERS = st.sampled_from(["0", "1", "16", "0.5", "3e-4", "1E+2", "4M", "1.5M", "2K"]).map(ast.Number)
 TEXTS = st.text(st.sampled_from('ab/.# "\\é{}'), max_size=6)
 COMMENTS = st.sampled_from(["#", "# a note", "#x = {", '# "'])
-LABELS = st.none() | st.sampled_from(["0", "12", "fresh"])
+LABELS = st.none() | st.sampled_from(["0", "12", "fresh"]).map(ast.Ident)
 COMPARISONS = ["==", "!=", "<", "<=", ">", ">=", "in"]
 OPERATORS = ["or", "and", *COMPARISONS, "+", "-", "*", "/", "//", "%", "**"]
 
@@ -22,7 +23,7 @@ LEAVES = st.one_of(
     NAMES.map(ast.Name),
     NUMBERS,
     TEXTS.map(ast.String),
-    NAMES.map(ast.Earlier),
+    IDENTS.map(ast.Earlier),
     st.just(ast.Tuple(())),
 )
 
@@ -41,10 +42,10 @@ def choices(expr: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Choice]:
 
 
 def compound(expr: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Expr]:
-    arg = st.builds(ast.Arg, st.none() | NAMES, expr | st.builds(ast.Each, expr))
+    arg = st.builds(ast.Arg, st.none() | IDENTS, expr | st.builds(ast.Each, expr))
     return st.one_of(
         st.builds(ast.Tuple, tuples(expr, 2)),
-        st.builds(ast.Field, expr, NAMES),
+        st.builds(ast.Field, expr, IDENTS),
         st.builds(ast.Index, expr, tuples(expr | st.builds(ast.Range, expr, expr), 1, 2)),
         st.builds(ast.Copy, expr, expr),
         st.builds(ast.Call, expr, tuples(arg)),
@@ -69,12 +70,12 @@ COMMENT_LINES = st.builds(ast.Comment, COMMENTS, gap=st.booleans())
 
 def bindings(names: int) -> st.SearchStrategy[ast.Binding]:
     """Bindings in a list: no line of their own, hence no note."""
-    target = st.builds(ast.Target, tuples(NAMES, 1, names))
+    target = st.builds(ast.Target, tuples(IDENTS, 1, names))
     return st.builds(ast.Binding, target, SMALL)
 
 
 def body_lines() -> st.SearchStrategy[ast.BodyLine]:
-    target = st.builds(ast.Target, tuples(NAMES, 1, 1), tuples(st.builds(ast.Dim, NAMES, SMALL), 0, 2))
+    target = st.builds(ast.Target, tuples(IDENTS, 1, 1), tuples(st.builds(ast.Dim, IDENTS, SMALL), 0, 2))
     return st.one_of(
         COMMENT_LINES,
         st.builds(ast.Binding, target, expressions(), tuples(bindings(3), 0, 2), **LAID_OUT),
@@ -91,29 +92,29 @@ def statements() -> st.SearchStrategy[ast.Require | ast.Preference]:
 
 
 def setting_lines() -> st.SearchStrategy[tuple[ast.SettingLine, ...]]:
-    plain = COMMENT_LINES | st.builds(ast.Setting, NAMES, SMALL, **LAID_OUT) | statements()
-    phase = st.builds(ast.Phase, NAMES, SMALL, tuples(plain, 0, 2), **LAID_OUT)
+    plain = COMMENT_LINES | st.builds(ast.Setting, IDENTS, SMALL, **LAID_OUT) | statements()
+    phase = st.builds(ast.Phase, IDENTS, SMALL, tuples(plain, 0, 2), **LAID_OUT)
     return tuples(plain | phase)
 
 
 def top_lines() -> st.SearchStrategy[ast.TopLine]:
     shape = tuples(SMALL, 1, 3)
-    params = tuples(st.builds(ast.Param, NAMES, st.none() | shape, st.none() | SMALL))
+    params = tuples(st.builds(ast.Param, IDENTS, st.none() | shape, st.none() | SMALL))
     block = st.builds(ast.Block, tuples(body_lines()))
     external = st.builds(ast.External, TEXTS)
-    copy = st.builds(ast.CopyName, tuples(st.tuples(NAMES, LABELS), 1, 2))
+    copy = st.builds(ast.CopyName, tuples(st.builds(ast.CopyPart, IDENTS, LABELS), 1, 2))
     graph = st.builds(ast.GraphDef, st.sampled_from(ast.Level), copy, params, params, block, **LAID_OUT)
     return st.one_of(
         COMMENT_LINES,
-        st.builds(ast.Use, TEXTS, st.none() | NAMES, tuples(bindings(1), 0, 2), **LAID_OUT),
-        st.builds(ast.OpDef, NAMES, params, params, expressions() | block, **LAID_OUT),
-        st.builds(ast.OpDef, NAMES, params, params, external, st.none() | shape, **LAID_OUT),
-        st.builds(ast.MenuDef, NAMES, params, expressions(), **LAID_OUT),
+        st.builds(ast.Use, TEXTS, st.none() | IDENTS, tuples(bindings(1), 0, 2), **LAID_OUT),
+        st.builds(ast.OpDef, IDENTS, params, params, expressions() | block, **LAID_OUT),
+        st.builds(ast.OpDef, IDENTS, params, params, external, st.none() | shape, **LAID_OUT),
+        st.builds(ast.MenuDef, IDENTS, params, expressions(), **LAID_OUT),
         graph,
         graph,
         st.builds(ast.Search, st.none() | SMALL, setting_lines(), **LAID_OUT),
         st.builds(ast.Train, st.none() | SMALL, setting_lines(), **LAID_OUT),
-        st.builds(ast.Equivalence, NAMES, setting_lines(), **LAID_OUT),
+        st.builds(ast.Equivalence, IDENTS, setting_lines(), **LAID_OUT),
         st.builds(ast.Provenance, setting_lines(), **LAID_OUT),
     )
 

@@ -15,15 +15,18 @@ SIGNALS = {
     "compiler.derivation.selected_steps.Nothing",
     "compiler.elaborate.errors.Fault",
     "compiler.elaborate.errors.Silent",
+    "compiler.ir.primitives.parameters.ParameterError",
+    "compiler.ir.primitives.parameters.SignatureError",
     "compiler.ir.undecided.TooLarge",
+    "compiler.ir.verify.verifier.MalformedGraphError",
     "compiler.searcher.data.image_files.BrokenImage",
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
-    "hdas_dsl.genotype.read.Wrong",
-    "hdas_dsl.genotype.template.Unsaid",
+    "hdas_dsl.genotype.read.InvalidPart",
+    "hdas_dsl.genotype.template.Inexpressible",
 }
-"""Exceptions that steer control flow."""
+"""Exceptions that steer control flow, or that say that the program itself is wrong."""
 
 
 def exceptions() -> dict[str, type[BaseException]]:
@@ -53,8 +56,8 @@ def test_exit_codes() -> None:
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
         1: {"HspError", "LoweringError", "Uncountable"},
         2: {
-            "BadTable", "DataError", "ExportError", "Misfit", "MissingData", "NoDevice", "Unclear", "UndefinedQuantity",
-            "Unsatisfiable", "UsageError",
+            "BadTable", "DataError", "ExportError", "IncompatibleParts", "MissingData", "NoDevice", "Unclear",
+            "UndefinedQuantity", "Unsatisfiable", "UsageError",
         },
         3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "OutOfMemory", "RunError"},
         130: {"Interrupted"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from compiler.analysis.costs.prices import UndefinedQuantity
 from compiler.analysis.requirements.evaluate import Requirements
-from compiler.derivation.strongest import Decisions
+from compiler.ir.decision import Selection
 from compiler.util.errors import UsageError
 
 
@@ -29,7 +29,7 @@ class Verdict:
         return Verdict(self.distance + other.distance, self.reasons + other.reasons)
 
 
-def judge(wanted: Requirements, chosen: Decisions) -> Verdict:
+def judge(wanted: Requirements, chosen: Selection) -> Verdict:
     """Ask an architecture of a space, given by its decisions, for requirements.
 
     Raises:

@@ -13,10 +13,10 @@ from math import prod
 from compiler.analysis.counting.count import UncountedRequirement, counted
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import Decisions, default_decisions
+from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision, Selection
 from compiler.program.compile_file import Program
 from compiler.program.provenance import origin, section
 from compiler.program.request import Request
@@ -25,7 +25,7 @@ from hdas_dsl.tree.printer import print_module
 
 from .constraints import Verdict, judge
 
-Choices = tuple[Decisions, ...]
+Choices = tuple[Selection, ...]
 """The decisions that exist in an architecture, part by part."""
 
 
@@ -64,7 +64,7 @@ class Part:
             required += [replace(item, network=about) for item, about in stated if item.origin is Origin.TRAIN]
         return Requirements(self.space, required)
 
-    def completed(self, chosen: Decisions) -> Decisions:
+    def completed(self, chosen: Selection) -> Selection:
         """Decisions with some item for each that does not exist, which derivation never writes."""
         return {**default_decisions(self.space.decisions), **chosen}
 
@@ -82,7 +82,7 @@ class Architecture:
     number: int | None = None
 
     @property
-    def decisions(self) -> Decisions:
+    def decisions(self) -> Selection:
         """The items of every decision that exists, by path."""
         return {path: items for part in self.choices for path, items in part.items()}
 

@@ -13,9 +13,8 @@ from random import Random
 
 from compiler.analysis.membership.query import located
 from compiler.derivation.presence import settle
-from compiler.derivation.strongest import Decisions
 from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -131,7 +130,7 @@ def _others(decision: Decision, items: tuple[int, ...]) -> Iterator[tuple[int, .
             yield from ((item,) for item in every if decision.derivable[item] and (item,) != items)
 
 
-def _changed(part: Part, parent: Decisions, path: str, items: tuple[int, ...], source: Random) -> Decisions | None:
+def _changed(part: Part, parent: Selection, path: str, items: tuple[int, ...], source: Random) -> Selection | None:
     """The parent with one choice decided otherwise; None where the space has no such architecture."""
     wanted: Mapping[str, tuple[int, ...]] = {**parent, path: items}
 
@@ -167,7 +166,7 @@ class _Mix:
         return agreement(self.wanted, path, item) if item in self.allowed[path] else None
 
 
-def _crossed(part: Part, left: Decisions, right: Decisions, source: Random) -> Decisions:
+def _crossed(part: Part, left: Selection, right: Selection, source: Random) -> Selection:
     coins = {path: source.random() < 0.5 for path in sorted({**left, **right})}
     first = {path: (left if coins[path] else right) for path in coins}
     wanted = {path: made.get(path, left.get(path, right.get(path, ()))) for path, made in first.items()}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.ir.graph import Block, Call, Node, Prim, Shape, SpaceGraph
-from compiler.ir.primitives import decided, spec_of
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Operator
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open
 
 
@@ -60,18 +62,16 @@ class Costs:
         match node.payload:
             case Call(block=block):
                 return self.block(block)
-            case Prim():
-                return primitive_cost(node.payload, [graph.node(s).shape for s in graph.sources(index)], node.shape)
+            case Prim(op=op):
+                return primitive_cost(op, [graph.node(s).shape for s in graph.sources(index)], node.shape)
         return NOTHING
 
 
-def primitive_cost(prim: Prim, inputs: list[Shape], output: Shape) -> Cost:
+def primitive_cost(op: Operator, inputs: list[Shape], output: Shape) -> Cost:
     """The cost of one primitive; undecided widths at their largest."""
-    spec = spec_of(prim)
-    if spec is None:
+    if not op.available:
         return UNDEFINED
     if any(isinstance(dim, Open) for shape in (*inputs, output) for dim in shape.dims):
-        return Cost(0, 0, None) if spec.pure else UNDEFINED
-    attrs, shapes = decided(prim.values), [shape.largest for shape in inputs]
-    made = output.largest
-    return Cost(spec.params(attrs, shapes, made), spec.macs(attrs, shapes, made), spec.memory(attrs, shapes, made))
+        return Cost(0, 0, None) if op.pure else UNDEFINED
+    shapes, made = [shape.largest for shape in inputs], output.largest
+    return Cost(op.params(shapes, made), op.macs(shapes, made), op.memory(shapes, made))

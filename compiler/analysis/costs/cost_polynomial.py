@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
-from compiler.backend.plugins import how_to_allow
 from compiler.derivation.presence import absent
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import BodyElaboration, Elaborated, elaborate
 from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value, params_of
-from compiler.ir.graph import Block, Call, DecisionKind, Extent, Node, Prim, Shape, SpaceGraph, Weigh
-from compiler.ir.primitives import spec_of
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.primitives.base import Gather, Operator
+from compiler.ir.primitives.external import Unavailable
+from compiler.ir.primitives.parameters import Attribute
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
 
@@ -43,7 +45,7 @@ class Formula:
     least: Mapping[Monomial, Amount]
     exact: bool = True
 
-    def of(self, chosen: Decisions) -> Amount:
+    def of(self, chosen: Selection) -> Amount:
         """The quantity under decisions."""
         return sum(value for monomial, value in self.terms.items() if holds(monomial, chosen))
 
@@ -113,7 +115,7 @@ class Costing:
             match node.payload:
                 case Weigh(decision=decision) if prune and self.discrete.decisions[decision].kind is DecisionKind.ANY:
                     return False
-                case Prim(name="concat") if any(
+                case Prim(op=op) if op.gather is Gather.CONCATENATION and any(
                     isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)
                 ):
                     return False
@@ -131,7 +133,7 @@ class Costing:
 
     # ------------------------------------------------------------ of one architecture
 
-    def exact(self, price: Price, chosen: Decisions, block: Block | None = None) -> Amount:
+    def exact(self, price: Price, chosen: Selection, block: Block | None = None) -> Amount:
         """The quantity of the architecture that decisions select, without what `prune` removes from it.
 
         Raises:
@@ -153,7 +155,7 @@ def discrete(space: Elaborated) -> Elaborated:
     root = space.root
     label = root.path if root.path != root.definition.name else None
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(function, space.given, frozenset())
+    found, diagnostics = elaborate(function, space.given, frozenset(), externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -214,17 +216,18 @@ class _Pricing:
                     yield from self.block(block).items()
             case Prim(name=name) if self.price.of_structure:
                 yield ALWAYS, self.price.applied(name)
-            case Prim():
-                yield ALWAYS, self.price.applied(node.payload.name)
-                yield from self.primitive(node.payload, shapes, node.shape)
-                if node.payload.name == "add":
+            case Prim(op=op):
+                yield ALWAYS, self.price.applied(op.called)
+                yield from self.primitive(op, shapes, node.shape)
+                if op.gather is Gather.SUM:
                     yield from self.addends(graph.sources(index), node.shape, conditions)
             case Weigh():
                 yield ALWAYS, self.price.picked()
 
-    def primitive(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
-        for monomial, assigned in cases([*prim.values.values(), *_dims(inputs), *output.dims]):
-            yield monomial, primitive(self.price, prim, inputs, output, assigned)
+    def primitive(self, op: Operator, inputs: Sequence[Shape], output: Shape) -> Iterator[tuple[Monomial, Amount]]:
+        values = [value for _, value in op.attributes]
+        for monomial, assigned in cases([*values, *_dims(inputs), *output.dims]):
+            yield monomial, primitive(self.price, op, inputs, output, assigned)
 
     def addends(
         self, sources: Sequence[int], shape: Shape, conditions: Mapping[int, list[tuple[Monomial, int]]]
@@ -279,7 +282,12 @@ class Assigned:
                 return Bundle(tuple(map(self.value, items)))
         return value
 
+    def attribute(self, value: Attribute) -> Attribute:
+        """A parameter of a primitive under these decisions."""
+        return settle(value, self.decisions, self.items)
+
     def extent(self, extent: Extent) -> Extent:
+        """An extent of a shape under these decisions."""
         return settle(extent, self.decisions, self.items)
 
     def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
@@ -318,14 +326,12 @@ def undecided(value: Value) -> Iterator[Var[Value]]:
                 yield from undecided(item)
 
 
-def primitive(price: Price, prim: Prim, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
+def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
     """The price of a primitive under decisions."""
-    spec = spec_of(prim)
-    if spec is None:
-        raise UndefinedQuantity(f"what the plugin '{prim.name}' costs is not known: {how_to_allow(prim.name)}")
-    attrs: dict[str, Any] = {name: assigned.value(value) for name, value in prim.attrs}
-    application = Application(prim.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0], spec)
-    return price.primitive(spec, application)
+    if isinstance(op, Unavailable):
+        raise UndefinedQuantity(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
+    decided = op.map(assigned.attribute)
+    return price.primitive(decided, Application.of(decided, assigned.sizes(inputs), assigned.sizes([output])[0]))
 
 
 def operation(
@@ -347,7 +353,7 @@ def _dims(shapes: Sequence[Shape]) -> list[Value]:
 class _Walk:
     """One quantity of one architecture, node by node."""
 
-    def __init__(self, costing: Costing, price: Price, chosen: Decisions) -> None:
+    def __init__(self, costing: Costing, price: Price, chosen: Selection) -> None:
         self.costing, self.price, self.chosen = costing, price, chosen
         paths = [path for path in chosen if len(chosen[path]) == 1]
         self.assigned = Assigned(tuple(paths), tuple(chosen[path][0] for path in paths))
@@ -378,12 +384,12 @@ class _Walk:
                 return self.price.applied(block.name) + inside
             case Prim(name=name) if self.price.of_structure:
                 return self.price.applied(name)
-            case Prim(name="concat") if len(kept) < len(graph.sources(index)):
+            case Prim(op=op) if op.gather is Gather.CONCATENATION and len(kept) < len(graph.sources(index)):
                 raise UndefinedQuantity(f"'{node.name}' joins as many channels as are picked")
-            case Prim():
-                total = self.price.applied(node.payload.name)
-                total += primitive(self.price, node.payload, inputs, node.shape, self.assigned)
-                if node.payload.name == "add":
+            case Prim(op=op):
+                total = self.price.applied(op.called)
+                total += primitive(self.price, op, inputs, node.shape, self.assigned)
+                if op.gather is Gather.SUM:
                     total += len(kept) * self.price.addend(self.assigned.sizes([node.shape])[0])
                 return total
             case Weigh():

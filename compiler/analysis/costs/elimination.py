@@ -19,8 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 
 from .cost_polynomial import Formula
 from .existence import Literal, Monomial
@@ -107,7 +106,7 @@ class Variables:
             table[np.ix_(*ways)] += value
         return Factor(scope, table)
 
-    def decisions(self, states: Mapping[int, int]) -> Decisions:
+    def decisions(self, states: Mapping[int, int]) -> Selection:
         """What the states of all variables decide."""
         return {
             path: tuple(sorted(item for index in several for item in self.all[index].states[states[index]]))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import BodyElaboration
-from compiler.ir.graph import Decision, DecisionKind, Mix, SpaceGraph, Weigh
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Mix, Weigh
 from hdas_dsl.tree.words import element_of
 
 from .block_totals import is_auxiliary
@@ -145,7 +146,7 @@ class Conditions:
     # ------------------------------------------------------------ under decisions
 
     def existing(
-        self, graph: SpaceGraph, text: BodyElaboration | None, chosen: Decisions, gone: Collection[int], prune: bool
+        self, graph: SpaceGraph, text: BodyElaboration | None, chosen: Selection, gone: Collection[int], prune: bool
     ) -> set[int]:
         """The nodes that exist under decisions; ``gone`` are those of a text with ``prune`` of which nothing came."""
         read = {source for index, _ in graph.order() for source in graph.sources(index)}
@@ -163,6 +164,6 @@ class Conditions:
         return found
 
 
-def holds(monomial: Monomial, chosen: Decisions) -> bool:
+def holds(monomial: Monomial, chosen: Selection) -> bool:
     """Whether decisions take all items of a monomial."""
     return all(item in chosen[decision] for decision, item in monomial)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
-from compiler.ir.graph import Shape
-from compiler.ir.primitives import FLOAT32, PRIMITIVES, Ints, Primitive
+from compiler.ir.primitives.base import FLOAT32, Gather, Operator
+from compiler.ir.primitives.structure import Add
 from compiler.ir.quantities import Total
+from compiler.ir.shape import Ints, Shape
 from compiler.ir.undecided import Open
 from compiler.util.errors import HdasError
 from hdas_dsl.tree.words import TOTALS, QuantityArgument
@@ -40,20 +41,25 @@ class Application:
         attrs: its parameters.
         inputs: the shapes of its inputs, without the batch.
         output: the shape of its output.
-        spec: the implementation of a primitive.
+        op: the primitive, where it is one.
     """
 
     name: str
-    attrs: Mapping[str, Any]
+    attrs: Mapping[str, Value]
     inputs: tuple[Ints, ...]
     output: Ints
-    spec: Primitive | None = None
+    op: Operator | None = None
+
+    @classmethod
+    def of(cls, op: Operator, inputs: tuple[Ints, ...], output: Ints) -> Application:
+        """A primitive applied."""
+        return cls(op.called, dict(op.attributes), inputs, output, op)
 
     @property
     def signature(self) -> str:
         """Readable and stable: ``conv(k=3, c=16, ...) 3x32x32``. A sum is one of two tensors."""
         attrs = ", ".join(f"{name}={written(value)}" for name, value in self.attrs.items())
-        inputs = self.inputs[:1] if self.name == "add" else self.inputs
+        inputs = self.inputs[:1] if self.op is not None and self.op.gather is Gather.SUM else self.inputs
         shapes = " + ".join("x".join(map(str, shape)) for shape in inputs)
         return f"{self.name}{f'({attrs})' if attrs else ''} {shapes}"
 
@@ -87,7 +93,7 @@ class Price:
     of_structure: ClassVar[bool] = False
     """Whether it counts nodes whatever their parameters and shapes, of which some may be open."""
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """Of a primitive; of a sum, what it costs besides `addend` of each of its tensors."""
         return 0
 
@@ -115,27 +121,27 @@ class Price:
 class Params(Price):
     """The number of trainable parameters."""
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """Those of a primitive."""
-        return spec.params(application.attrs, application.inputs, application.output)
+        return op.params(application.inputs, application.output)
 
 
 class Macs(Price):
     """Multiply-adds of convolutions and linears for one image."""
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """Those of a primitive."""
-        return spec.macs(application.attrs, application.inputs, application.output)
+        return op.macs(application.inputs, application.output)
 
 
 class Memory(Price):
     """Bytes of the tensors that primitives make for one image in float32."""
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """Those of a primitive; a sum of n tensors makes n - 1."""
-        if spec.name == "add":
+        if op.gather is Gather.SUM:
             return -self.addend(application.output)
-        return spec.memory(application.attrs, application.inputs, application.output)
+        return op.memory(application.inputs, application.output)
 
     def addend(self, output: Ints) -> Amount:
         """One tensor for each that a sum adds up."""
@@ -155,15 +161,15 @@ class Latency(Price):
     table: Table
     missing: dict[str, Application] | None = field(default=None, compare=False)
 
-    def primitive(self, spec: Primitive, application: Application) -> Amount:
+    def primitive(self, op: Operator, application: Application) -> Amount:
         """That of a primitive; views cost nothing."""
-        if spec.view:
+        if op.view:
             return 0
-        return -self.of(application) if spec.name == "add" else self.of(application)
+        return -self.of(application) if op.gather is Gather.SUM else self.of(application)
 
     def addend(self, output: Ints) -> Amount:
         """That of adding two tensors."""
-        return self.of(Application("add", {}, (output, output), output, PRIMITIVES["add"]))
+        return self.of(Application.of(Add(), (output, output), output))
 
     def of(self, application: Application) -> float:
         """The row of an application.

@@ -22,15 +22,23 @@ from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
 from compiler.ir.combinatorics.count_formula import Tag
 from compiler.ir.conditions import totals
-from compiler.ir.graph import Block, Call, Decision, Input, Item, Mix, Prim, SpaceGraph, Sum, Sums, Weigh
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.quantities import Condition
-from compiler.ir.undecided import Var
+from compiler.ir.sums import Item, Sum, Sums
 
 from .errors import Uncountable
 
 # ---------------------------------------------------------------- the nodes of a text in one list
 
-Payload: TypeAlias = "Input | Prim | Mix | Weigh | Sum | Sums | Item | Block"
+
+@dataclass(frozen=True)
+class Output:
+    """The output of a text, after all its nodes."""
+
+
+Payload: TypeAlias = "Input | Prim | Mix | Weigh | Sum | Sums | Item | Block | Output"
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,8 @@ class _Step:
     def decisions(self) -> frozenset[str]:
         """The decisions that it reads itself."""
         match self.payload:
-            case Prim(attrs=attrs):
-                return frozenset(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
+            case Prim(op=op):
+                return op.decisions
             case Mix(decisions=decisions):
                 return frozenset(decisions)
             case Weigh(decision=decision):
@@ -60,7 +68,7 @@ class _Step:
     @property
     def gathers(self) -> bool:
         """Whether it makes do with those of its sources that exist."""
-        return isinstance(self.payload, Prim) and self.payload.name in ("add", "concat")
+        return isinstance(self.payload, Prim) and self.payload.op.gather is not None
 
     @property
     def quantity(self) -> str | None:
@@ -111,7 +119,7 @@ def steps_of(graph: SpaceGraph, every: bool = False, places: dict[int, int] | No
         assert graph.output is not None
         return at[graph.output]
 
-    add(Prim("output"), (visit(graph, None),))
+    add(Output(), (visit(graph, None),))
     return steps
 
 

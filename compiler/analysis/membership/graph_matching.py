@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from compiler.ir.graph import Block, Call, Decision, DecisionKind, Mix, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, settle, spread
 
 from .found import Found, Misses, merge
@@ -63,19 +66,19 @@ class GraphMatcher:
             case Weigh():
                 yield from self.unify(self.mine.sources(s)[0], a, top)
                 return
-            case Prim(name="add" | "concat" as name) if self.pruned or self.picks(s):
-                yield from self.gather(s, name, a, top)
+            case Prim(op=op) if op.gather is not None and (self.pruned or self.picks(s)):
+                yield from self.gather(s, op.gather, a, top)
                 return
         other = self.theirs.node(a)
         if other.line is not None and not top:
             return
         match payload, other.payload:
-            case Prim(), Prim() if payload.name == other.payload.name:
-                for found in self.attributes(payload.values, other.payload.values):
+            case Prim(op=op), Prim(op=given) if op.called == given.called:
+                for found in self.attributes(dict(op.attributes), dict(given.attributes)):
                     yield from self.sources(s, a, found)
-            case Call(block=block), Call(block=given):
-                for found in self.attributes(block.params, given.params):
-                    for inside in self.instances(block, given, self.misses):
+            case Call(block=block), Call(block=like):
+                for found in self.attributes(block.params, like.params):
+                    for inside in self.instances(block, like, self.misses):
                         if (merged := merge(found, inside)) is not None:
                             yield from self.sources(s, a, merged)
 
@@ -103,15 +106,15 @@ class GraphMatcher:
             items = " | ".join(decisions[0].items)
             self.misses.note(rank, decisions[0].path, f"'{expression(self.theirs, a)}' is none of {items}")
 
-    def gather(self, s: int, name: str, a: int, top: bool) -> Iterator[Found]:
+    def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Found]:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
         other = self.theirs.node(a)
-        joined = isinstance(other.payload, Prim) and other.payload.name == name and (top or other.line is None)
-        candidates = self.mine.sources(s)
+        joined = isinstance(other.payload, Prim) and other.payload.op.gather is how and (top or other.line is None)
+        candidates, ordered = self.mine.sources(s), how is Gather.CONCATENATION
         if joined:
-            yield from self.assign(candidates, self.theirs.sources(a), False, name == "concat", {}, ())
+            yield from self.assign(candidates, self.theirs.sources(a), False, ordered, {}, ())
         # What is picked may be a sum itself; and a sum of one is that one.
-        yield from self.assign(candidates, (a,), top, name == "concat", {}, ())
+        yield from self.assign(candidates, (a,), top, ordered, {}, ())
 
     def assign(
         self,
@@ -225,8 +228,8 @@ def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
         return node.line
     parts = [expression(graph, source, False) for source in graph.sources(index)]
     match node.payload:
-        case Prim(name="add"):
-            return " + ".join(parts)
+        case Prim(op=op) if op.gather is Gather.SUM:
+            return f" {op.infix} ".join(parts)
         case Prim(name=name):
             return f"{name}({', '.join(parts)})"
         case Call(block=block):

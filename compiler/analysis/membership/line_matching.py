@@ -62,7 +62,7 @@ class Matcher:
             params = {n: params.get(n, v) for n, v in params_of(like.block).items() if n in wanted}
         if len(inputs) != len(function.definition.inputs):
             raise Leaves(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
-        found, diagnostics = elaborate_copy(function, function.label or copy.path, inputs, params)
+        found, diagnostics = elaborate_copy(function, function.label or copy.path, inputs, params, self.space.externals)
         if found is None:
             raise Leaves(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
         return Matcher(self.space, found.copies, self.known).bodies(copy.body, found.body)

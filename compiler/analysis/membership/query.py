@@ -46,7 +46,7 @@ def membership_of(request: Request, space: Path) -> Membership:
     Raises:
         HspError: when one of the files is wrong.
     """
-    architecture, within = request.compile(), Request(space, plugins=request.plugins)
+    architecture, within = request.compile(), Request(space, externals=request.externals)
     program = within.compile()
     answers = [_of_run(program, phases, within, architecture) for phases in _runs(program)]
     return next((answer for answer in answers if answer.inside), answers[0])
@@ -155,7 +155,7 @@ def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
     function = Function(own.root.definition, own.root.instance)
-    again, diagnostics = elaborate(function, args)
+    again, diagnostics = elaborate(function, args, externals=own.externals)
     if again is None:
         raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
     return again

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from compiler.analysis.costs.existence import ExistenceTooComplex, Monomial
 from compiler.analysis.costs.prices import UndefinedQuantity
-from compiler.derivation.strongest import Decisions, default_decisions, strongest
-from compiler.ir.graph import Decision
+from compiler.derivation.strongest import default_decisions, strongest
+from compiler.ir.decision import Decision, Selection
 from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
@@ -32,13 +32,13 @@ class Answer:
     Scores are log-probabilities. ``free`` is the score of the strongest architecture, requirements left aside.
     """
 
-    chosen: Decisions
+    chosen: Selection
     score: float
     bound: float
     free: float
 
     @classmethod
-    def of(cls, chosen: Decisions) -> Answer:
+    def of(cls, chosen: Selection) -> Answer:
         """The decisions of the derivation rule, where these meet the requirements: their score does not matter."""
         return cls(chosen, 0.0, 0.0, 0.0)
 
@@ -79,7 +79,7 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
     return _answer(Problem(wanted, scores), scores, chosen)
 
 
-def _answer(problem: Problem, scores: Mapping[Monomial, float], unconstrained: Decisions) -> Answer:
+def _answer(problem: Problem, scores: Mapping[Monomial, float], unconstrained: Selection) -> Answer:
     """The best decisions that labels or multipliers find, given those of the derivation rule."""
     problem.refuse_impossible()
     space, free = problem.wanted.space, score_of(scores, unconstrained)
@@ -98,7 +98,7 @@ def _answer(problem: Problem, scores: Mapping[Monomial, float], unconstrained: D
     return Answer(_with_unpicked(top, unconstrained, space.decisions), score, bound, free)
 
 
-def _with_unpicked(chosen: Decisions, unconstrained: Decisions, decisions: Mapping[str, Decision]) -> Decisions:
+def _with_unpicked(chosen: Selection, unconstrained: Selection, decisions: Mapping[str, Decision]) -> Selection:
     """Decisions, with the candidates that are not picked as the derivation rule decides them."""
     result = dict(chosen)
     for path, decision in decisions.items():

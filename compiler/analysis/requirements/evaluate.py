@@ -15,9 +15,9 @@ from compiler.analysis.costs.existence import ExistenceTooComplex
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
 from compiler.analysis.costs.prices import Application, Latency, Price, UndefinedQuantity, lacking, price_of
 from compiler.derivation.specialise import derived
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated, Requirement
 from compiler.ir import conditions
+from compiler.ir.decision import Selection
 from compiler.ir.graph import Block
 from compiler.ir.quantities import Number, Total, parts
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
@@ -63,7 +63,7 @@ class Requirements:
 
     # ------------------------------------------------------------ conditions
 
-    def met(self, chosen: Decisions) -> bool:
+    def met(self, chosen: Selection) -> bool:
         """Whether the architecture that decisions select satisfies all requirements.
 
         Raises:
@@ -71,7 +71,7 @@ class Requirements:
         """
         return all(self.holds(requirement, chosen) for requirement in self.requirements)
 
-    def holds(self, requirement: Requirement, chosen: Decisions) -> bool:
+    def holds(self, requirement: Requirement, chosen: Selection) -> bool:
         """Whether one requirement is satisfied; raises `UndefinedQuantity` like `met`."""
         network = requirement.network
         found = conditions.evaluate(
@@ -81,7 +81,7 @@ class Requirements:
             raise UndefinedQuantity(f"`{requirement.span.text}` cannot be computed")
         return found
 
-    def shortfall(self, requirement: Requirement, chosen: Decisions) -> float:
+    def shortfall(self, requirement: Requirement, chosen: Selection) -> float:
         """How far an architecture is from meeting a requirement, relative to what is asked for; 0 where it is met.
 
         Raises:
@@ -103,7 +103,7 @@ class Requirements:
 
     # ------------------------------------------------------------ quantities
 
-    def amount(self, item: QuantityRef, chosen: Decisions) -> Number:
+    def amount(self, item: QuantityRef, chosen: Selection) -> Number:
         """A quantity of the architecture that decisions select, in the unit of its price.
 
         Raises:
@@ -122,7 +122,7 @@ class Requirements:
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
         return found if isinstance(found, int) else round(found, 9)
 
-    def by_decisions(self, item: QuantityRef, price: Price, chosen: Decisions) -> Number:
+    def by_decisions(self, item: QuantityRef, price: Price, chosen: Selection) -> Number:
         """A quantity of an architecture that is not derived; raises `UndefinedQuantity` like `amount`."""
         if item.network is not None and not _same_choices(item.network, self.space):
             raise UndefinedQuantity(f"'{item.network.name}' has other choices when it is trained")

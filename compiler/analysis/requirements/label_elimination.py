@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from compiler.analysis.costs.elimination import Factor, order
-from compiler.derivation.strongest import Decisions
+from compiler.ir.decision import Selection
 
 from .pareto_labels import Labels, Numbers, joined
 from .problem import Problem
@@ -35,7 +35,7 @@ class _Message:
     feeds: tuple[int, ...]
 
 
-def by_labels(problem: Problem) -> tuple[Decisions | None, bool]:
+def by_labels(problem: Problem) -> tuple[Selection | None, bool]:
     """The best decisions that meet the requirements, if any, and whether all ways to decide were considered."""
     tables = [(factor, None) for factor in problem.score_factors]
     costs = [(factor, k) for k, factors in enumerate(problem.cost_factors) for factor in factors]

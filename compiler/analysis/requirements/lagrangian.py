@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from compiler.analysis.costs.elimination import maximum, minimum
 from compiler.analysis.costs.prices import Amount
-from compiler.derivation.strongest import Decisions
+from compiler.ir.decision import Selection
 
 from .problem import Problem
 
@@ -18,7 +18,7 @@ STEPS = 60
 """How many multipliers of each limit are tried."""
 
 
-def by_multipliers(problem: Problem) -> Iterator[tuple[Decisions | None, float]]:
+def by_multipliers(problem: Problem) -> Iterator[tuple[Selection | None, float]]:
     """For each limit, decisions that are optimal under some multiplier of it, where they meet all requirements,
     and the Lagrangian bound of that multiplier."""
     for k, column in enumerate(problem.columns):
@@ -41,13 +41,13 @@ def by_multipliers(problem: Problem) -> Iterator[tuple[Decisions | None, float]]
             yield (chosen if problem.wanted.met(chosen) else None), math.inf
 
 
-def _cost(problem: Problem, k: int, chosen: Decisions) -> Amount:
+def _cost(problem: Problem, k: int, chosen: Selection) -> Amount:
     formula, column = problem.formulas[k], problem.columns[k]
     terms = formula.terms if column.sign > 0 else formula.least
     return column.sign * sum(v for m, v in terms.items() if all(item in chosen[path] for path, item in m))
 
 
-def _priced(problem: Problem, k: int, multiplier: float) -> tuple[Decisions | None, float]:
+def _priced(problem: Problem, k: int, multiplier: float) -> tuple[Selection | None, float]:
     """The decisions that maximise the score less a multiple of the excess of a cost over its limit, where they are
     found, and that maximum: an upper bound of the score of all decisions that keep the limit."""
     column, formula = problem.columns[k], problem.formulas[k]

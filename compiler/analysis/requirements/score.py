@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from compiler.analysis.costs.existence import Monomial, holds
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
 
 
@@ -53,6 +52,6 @@ def log_softmax(values: Sequence[float]) -> list[float]:
     return [value - total for value in values]
 
 
-def score_of(scores: Mapping[Monomial, float], chosen: Decisions) -> float:
+def score_of(scores: Mapping[Monomial, float], chosen: Selection) -> float:
     """The score of decisions: a log-probability."""
     return sum(score for items, score in scores.items() if holds(items, chosen))

@@ -8,217 +8,30 @@ expression gives the number of every block it was made from.
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from torch import nn
+from compiler.ir.primitives.torch_form import Expression, Role
 
+from .classes import KINDS, Class, Param, name_classes
+from .names import identifier, unique
 from .outline import Outline, Step
-from .torch_source import HELPERS, Arg, Form, New, Ref, Term, form, modules
+from .plans import Plan, Unit, plan
+from .terms import Arg, New, Ref, Term
+from .torch_source import form, modules
+from .torch_source import numbers as numbers_of
 
-_WIDTHS = {"in_channels", "out_channels", "num_features", "in_features", "out_features", "inputs", "c"}
-"""Arguments that are a number of channels."""
-
-_COMING = {"in_channels", "num_features", "in_features", "inputs", "c_in"}
-"""Those of them that a module must have from what it reads."""
-
-_NAMED = _WIDTHS | {"c_in", "classes"}
-"""Those that are parameters of an operation even where all its blocks agree."""
-
-_SHORT = {"kernel_size": "k", "padding": "pad", **dict.fromkeys(_WIDTHS, "c")}
-"""What the language calls arguments of torch."""
-
-_TAKEN = {*HELPERS, *dir(builtins), "Tensor", "F", "Path", "Network"}
-"""Names that no class may have."""
+_NAMED = {"c", "c_in", "classes"}
+"""Widths of classes that are parameters of an operation even where all its blocks agree."""
 
 _MOST_MODULES = 2
 """How many modules a class takes as parameters before it is split instead."""
 
 
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """A step computed by an expression (no ``attr``), or a chain of steps that are the module ``self.attr``."""
-
-    attr: str | None
-    steps: tuple[Step, ...]
-    value: int
-
-    @property
-    def sources(self) -> tuple[int, ...]:
-        return self.steps[0].sources
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """How an outline is written: as a Sequential, or as units."""
-
-    outline: Outline
-    units: tuple[Unit, ...]
-    sequential: bool
-
-    @cached_property
-    def structure(self) -> object:
-        """Equal for outlines that one class can stand for."""
-        whole = self.outline
-        units = []
-        for unit in self.units:
-            step = unit.steps[-1]
-            expression = form(step) if unit.attr is None and not isinstance(step.what, Outline) else None
-            counts = tuple(1 if isinstance(s.what, Outline) else len(modules(s) or ()) for s in unit.steps)
-            spelt = (expression.template, step.name) if expression else (unit.attr, counts)
-            units.append((spelt, step.line, unit.sources, unit.value))
-        names = tuple(name for name, _ in whole.inputs)
-        block = whole.block
-        return block.name, whole.level, whole.height, names, self.sequential, tuple(units), whole.output
-
-
-def plan(whole: Outline, attrs_of_root: bool = False) -> Plan:
-    """Group the steps of an outline into units."""
-    if not attrs_of_root and _is_chain(whole):
-        units = [Unit(str(n), (step,), value) for n, (value, step) in enumerate(whole.numbered())]
-        return Plan(whole, tuple(units), True)
-    chains: list[list[tuple[int, Step]]] = []
-    for value, step in whole.numbered():
-        last_value, last = chains[-1][-1] if chains else (-1, None)
-        follows = step.sources == (last_value,) and whole.readers[last_value] == 1
-        if last and last.line is None and follows and _as_module(last) and _as_module(step):
-            chains[-1].append((value, step))
-        else:
-            chains.append([(value, step)])
-    units = []
-    taken: set[str] = set(_ATTRIBUTES)
-    for chain in chains:
-        steps = tuple(step for _, step in chain)
-        if any(_has_state(step) for step in steps):
-            attr = unique(_attr(steps, attrs_of_root), taken)
-            units.append(Unit(attr, steps, chain[-1][0]))
-        else:
-            units += [Unit(None, (step,), value) for value, step in chain]
-    return Plan(whole, tuple(units), False)
-
-
-def _is_chain(whole: Outline) -> bool:
-    """Whether it is an operation of modules, one after the other."""
-    if whole.level != "op" or any(step.line for step in whole.steps) or not whole.steps:
-        return False
-    start = whole.steps[0].sources
-    if len(start) != 1 or start[0] >= len(whole.inputs):
-        return False
-    first = len(whole.inputs)
-    in_line = all(step.sources == (first + n - 1,) for n, step in enumerate(whole.steps) if n)
-    return in_line and whole.output == first + len(whole.steps) - 1 and all(map(_as_module, whole.steps))
-
-
-def _as_module(step: Step) -> bool:
-    if isinstance(step.what, Outline):
-        return len(step.sources) == 1
-    return modules(step) is not None
-
-
-def _has_state(step: Step) -> bool:
-    return isinstance(step.what, Outline) or form(step) is None
-
-
-_ATTRIBUTES = frozenset(dir(nn.Module()))
-"""What `nn.Module` already has."""
-
-
-def _attr(steps: Sequence[Step], root: bool) -> str:
-    """What a module is called: its line and place in it, without the operation where it says nothing more."""
-    parts = [step.name.split(".") for step in steps]
-    common = parts[0]
-    for other in parts[1:]:
-        common = [a for a, b in zip(common, other, strict=False) if a == b]
-    step = steps[0]
-    if (
-        len(steps) == 1
-        and len(common) > 1
-        and _bare(common[-1]) in (_bare(step.called), "conv")
-        and common[0] != "output"
-    ):
-        common = common[:-1]
-    if common[:1] == ["output"] and len(common) > 1:
-        common = common[1:]
-    if common in ([], ["output"]):
-        common = ["head"] if root else [step.called] if len(steps) == 1 else ["branch"]
-    return identifier("_".join(common))
-
-
-def _bare(name: str) -> str:
-    return name.rstrip("_0123456789")
-
-
-def identifier(name: str) -> str:
-    """A name as a Python identifier."""
-    word = re.sub(r"\W", "_", name)
-    return f"_{word}" if word[0].isdigit() else word
-
-
-def unique(name: str, taken: set[str], joint: str = "_") -> str:
-    """A name that is not taken, and no keyword; numbered if need be."""
-    found, number = name, 2
-    while found in taken or keyword.iskeyword(found):
-        found, number = f"{name}{joint}{number}", number + 1
-    taken.add(found)
-    return found
-
-
-# ---------------------------------------------------------------- generalisation
-
-
-_KINDS = ("width", "number", "module")
-
-
-@dataclass(eq=False)
-class Param:
-    """A parameter of a class: its value in each of the blocks."""
-
-    name: str
-    values: tuple[Any, ...]
-    kind: str
-    """One of `_KINDS`."""
-
-    @property
-    def default(self) -> int | None:
-        """What it is where nothing is said."""
-        return 1 if self.name in ("stride", "dilation", "groups") and 1 in self.values else None
-
-    @property
-    def annotation(self) -> str:
-        if self.kind == "module":
-            return "nn.Module"
-        kinds = {type(value) for value in self.values}
-        if kinds == {Ref}:
-            return "tuple[int, int]"
-        return "bool" if kinds == {bool} else "int" if kinds <= {int, bool} else "float"
-
-
-@dataclass(eq=False)
-class Class:
-    """A class of the file."""
-
-    plan: Plan
-    params: list[Param] = field(default_factory=list)
-    slots: list[tuple[Unit, tuple[Term, ...]]] = field(default_factory=list)
-    """The modules of each unit that has any, as terms over the parameters."""
-    numbers: dict[Unit, tuple[Form, dict[str, Term]]] = field(default_factory=dict)
-    """The expression of every other unit, and its numbers."""
-    names: set[str] = field(default_factory=set)
-    """What the program calls it where it is used."""
-    name: str = ""
-    title: str | None = None
-    """The copy that its blocks are of, if they are of one."""
-    constants: dict[str, str] = field(default_factory=dict)
-    """Parameters of the program that have one value in all its blocks."""
-
-    @property
-    def level(self) -> str:
-        return self.plan.outline.level
+Known: TypeAlias = "tuple[Role, tuple[Any, ...], Term]"
+"""An argument that is generalised already: its meaning, its values, and the term that they became."""
 
 
 class Writer:
@@ -239,7 +52,7 @@ class Writer:
             for step in whole.steps:
                 if isinstance(step.what, Outline):
                     self.class_of(step.what).names.add(step.called)
-        _name(self.classes)
+        name_classes(self.classes)
 
     def class_of(self, whole: Outline) -> Class:
         kind = self.made[whole].kind
@@ -263,7 +76,7 @@ class Writer:
                 self.group(part)
             return
         for index, planned in enumerate(plans):
-            args = [Arg(p.name, p.values[index], p.kind == "width", p.default) for p in merged.result.params]
+            args = [_argument(param, param.values[index]) for param in merged.result.params]
             self.made[planned.outline] = New(merged.result, tuple(args))
 
     def terms(self, planned: Plan) -> Iterator[tuple[Unit, list[New]]]:
@@ -274,6 +87,14 @@ class Writer:
 
     def step_terms(self, step: Step) -> tuple[New, ...]:
         return (self.made[step.what],) if isinstance(step.what, Outline) else modules(step) or ()
+
+
+def _argument(param: Param, value: Term) -> Arg:
+    """A parameter of a class as an argument of its constructor; its meaning is that of its name."""
+    is_width = param.kind == "width"
+    role = Role.CHANNELS if is_width else Role.GROUPS if param.name == "groups" else Role.NUMBER
+    role = Role.CHANNELS_READ if param.name == "c_in" else role
+    return Arg(param.name, value, is_width, param.default, role, param.name, param.name in _NAMED)
 
 
 def _all(root: Outline) -> list[Outline]:
@@ -325,20 +146,22 @@ class _Merge:
         inputs = list(self.widths.values())
         return (
             param.default is not None,
-            _KINDS.index(param.kind),
+            KINDS.index(param.kind),
             inputs.index(param) if param in inputs else len(inputs),
         )
 
-    def expression(self, units: Sequence[Unit]) -> tuple[Form, dict[str, Term]]:
+    def expression(self, units: Sequence[Unit]) -> tuple[Expression, dict[str, Term]]:
         forms = [form(unit.steps[0]) for unit in units]
         first = forms[0]
         assert first is not None
         numbers: dict[str, Term] = {}
-        known: dict[str, tuple[tuple[Any, ...], Term]] = {}
-        for position, (name, _) in enumerate(first.numbers):
-            values = tuple(f.numbers[position][1] for f in forms if f is not None)
-            numbers[name] = self.number(values, name, name in _WIDTHS, units[0], known)
-            known[name] = values, numbers[name]
+        known: list[Known] = []
+        columns = zip(*(numbers_of(each) for each in forms if each is not None), strict=True)
+        for column in columns:
+            values = tuple(arg.value for arg in column)
+            arg = column[0]
+            numbers[arg.name] = self.number(values, arg, arg.role.is_width, units[0], known)
+            known.append((arg.role, values, numbers[arg.name]))
         return first, numbers
 
     # ------------------------------------------------------------ what parameters may be called
@@ -374,16 +197,16 @@ class _Merge:
         if any(new.kind != first.kind for new in news):
             return self.module(tuple(news), unit)
         args = []
-        known: dict[str, tuple[tuple[Any, ...], Term]] = {}
+        known: list[Known] = []
         for position, arg in enumerate(first.args):
             values = tuple(new.args[position].value for new in news)
             merged: Term
             if all(isinstance(value, New) for value in values):
                 merged = self.term(values, unit)
             else:
-                width = arg.positional if isinstance(first.kind, Class) else arg.name in _WIDTHS
-                merged = self.number(values, arg.name, width, unit, known)
-            known[arg.name] = values, merged
+                width = arg.positional if isinstance(first.kind, Class) else arg.role.is_width
+                merged = self.number(values, arg, width, unit, known)
+            known.append((arg.role, values, merged))
             args.append(replace(arg, value=merged))
         return New(first.kind, tuple(args))
 
@@ -400,22 +223,22 @@ class _Merge:
     def number(
         self,
         values: tuple[Any, ...],
-        role: str,
+        arg: Arg,
         width: bool,
         unit: Unit,
-        known: dict[str, tuple[tuple[Any, ...], Term]],
+        known: Sequence[Known],
     ) -> Term:
         """A number as a literal, a parameter or an expression of parameters."""
         constant = len(set(values)) == 1
-        if role == "groups" and max(values) > 1:
-            for others, merged in known.values():
+        if arg.role is Role.GROUPS and max(values) > 1:
+            for _, others, merged in known:
                 if values == others:
                     return merged
-        if constant and not (self.op and role in _NAMED):
+        if constant and not (self.op and arg.named):
             return values[0]  # type: ignore[no-any-return]
-        short = _SHORT.get(role, role)
+        short = arg.short
         if width:
-            for param in self.near(role, unit):
+            for param in self.near(arg.role, unit):
                 if param.values == values and param.kind == "width":
                     return self.use(param)
         else:
@@ -427,7 +250,7 @@ class _Merge:
         for param in self.params:
             if param.values == values and param.kind == ("width" if width else "number"):
                 return Ref(param.name)
-        found = self.scaled(values) if width else self.padding(values, known) if short == "pad" else None
+        found = self.scaled(values) if width else self.padding(values, known) if arg.role is Role.PADDING else None
         if found is not None:
             return found
         for param in self.candidates:
@@ -437,10 +260,10 @@ class _Merge:
         name = short if free or self.first.sequential else f"{unit.attr or unit.steps[0].called}_{short}"
         return self.add(identifier(name), values, "width" if width else "number")
 
-    def near(self, role: str, unit: Unit) -> list[Param]:
+    def near(self, role: Role, unit: Unit) -> list[Param]:
         """The widths that may be meant, the likeliest first: the one read, where it is what comes in."""
         source = unit.sources[0]
-        if role in _COMING and source < len(self.first.outline.inputs):
+        if role is Role.CHANNELS_READ and source < len(self.first.outline.inputs):
             return sorted(self.candidates, key=lambda param: param is not self.widths.get(source))
         return self.candidates
 
@@ -464,9 +287,11 @@ class _Merge:
                     return Ref(f"{other.name} * {param.name}")
         return None
 
-    def padding(self, values: tuple[int, ...], known: dict[str, tuple[tuple[Any, ...], Term]]) -> Ref | None:
+    def padding(self, values: tuple[int, ...], known: Sequence[Known]) -> Ref | None:
         """A padding as half the kernel."""
-        kernels, kernel = known["kernel_size"]
+        kernels, kernel = next(((others, term) for role, others, term in known if role is Role.KERNEL), ((), None))
+        if not all(isinstance(number, int) for number in kernels):
+            return None
         forms: list[tuple[str, Callable[[int], int]]] = [("{} // 2", lambda k: k // 2), ("{} - 1", lambda k: k - 1)]
         for text, rule in forms:
             if isinstance(kernel, Ref) and re.fullmatch(r"\w+", kernel.text) and values == tuple(map(rule, kernels)):
@@ -497,36 +322,3 @@ def _parsed(text: str) -> int | float | bool | None:
         return float(text)
     except ValueError:
         return None
-
-
-# ---------------------------------------------------------------- names of classes
-
-
-def _name(classes: Sequence[Class]) -> None:
-    """Give every class a name: that of its block, and what sets it apart where several share that."""
-    by_name: dict[str, list[Class]] = {}
-    for item in classes:
-        name = item.title or item.plan.outline.block.name
-        if len(item.names) == 1 and item.level == "op" and next(iter(item.names)).startswith(name):
-            name = next(iter(item.names))
-        by_name.setdefault(_pascal(name), []).append(item)
-    taken = set(_TAKEN)
-    for name, group in sorted(by_name.items(), key=lambda pair: classes[-1] not in pair[1]):
-        marks = [_marks(item.plan.outline) for item in group]
-        for item, mark in zip(group, marks, strict=True):
-            common = set.intersection(*map(set, marks))
-            item.name = unique(name + "".join(m for m in mark if m not in common), taken, "")
-
-
-def _marks(whole: Outline) -> list[str]:
-    """What a reader would say of a variant of an operation."""
-    marks = [_pascal(name) for name, value in whole.arguments.items() if value == "True"]
-    last = next((step for value, step in whole.numbered() if value == whole.output), None)
-    if last and last.called == "add" and any(source < len(whole.inputs) for source in last.sources):
-        marks.append("Residual")
-    return marks
-
-
-def _pascal(name: str) -> str:
-    words = re.split(r"[\W_]+", name)
-    return identifier("".join(word[:1].upper() + word[1:] for word in words))

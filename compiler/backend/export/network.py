@@ -20,8 +20,7 @@ from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.rebuild import without_dead
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Input, Prim, SpaceGraph
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.payloads import Input, Prim
 from compiler.searcher.relaxations.base import Network
 from compiler.util.errors import LoweringError
 from compiler.util.files import atomic_write, replacing
@@ -109,9 +108,8 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
 def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.GraphModule:
     """The network for inference, in evaluation mode, on the CPU."""
     with _seeded():
-        graph = SpaceGraph()
-        graph.nx, graph.inputs, graph.output = space.block.graph.nx, space.block.graph.inputs, space.block.graph.output
-        network = lower(without_dead(run_passes(graph, STRUCTURAL), set()), {})
+        graph = run_passes(space.block.graph.without_aux(), STRUCTURAL)
+        network = lower(without_dead(graph, set()), {})
         if weights is None:
             _settle(network, _random(4, space))
         else:
@@ -204,8 +202,8 @@ def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> 
 
 def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
     ExportKind.ONNX.check_installed()
-    used = {node.payload.name for _, node in flatten(space.block.graph).order() if isinstance(node.payload, Prim)}
-    if any(PRIMITIVES[name].random for name in used & PRIMITIVES.keys()):
+    payloads = [node.payload for _, node in flatten(space.block.graph).order()]
+    if any(payload.op.random for payload in payloads if isinstance(payload, Prim)):
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")
     import onnxruntime
 

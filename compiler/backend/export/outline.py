@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.ir.graph import Block, Call, Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.structure import Zero
+from compiler.ir.shape import Ints
 
-Ints: TypeAlias = tuple[int, ...]
 Path: TypeAlias = tuple[int, ...]
 """Where a node is in the hierarchy: its index in each graph on the way down."""
 
-_NOTHING = ("identity", "drop_path")
-ZERO = Prim("zero")
+ZERO = Prim(Zero(c=1))
+"""What every zero becomes: its shape is the step's, and it reads nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Step:
 
     @property
     def is_zero(self) -> bool:
-        return isinstance(self.what, Prim) and self.what.name == "zero"
+        return isinstance(self.what, Prim) and self.what.op.zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,7 @@ class _Outliner:
             if isinstance(step, int):
                 values[index] = alias(step, node)
                 continue
-            if isinstance(step.what, Prim) and step.what.name == "add":
+            if isinstance(step.what, Prim) and step.what.op.gather is Gather.SUM:
                 kept = [n for n, source in enumerate(sources) if not ((s := step_of(source)) and s.is_zero)]
                 if len(kept) == 1:
                     values[index] = alias(sources[kept[0]], node)
@@ -144,10 +147,10 @@ class _Outliner:
         """The step that a node becomes, or the value that it only passes on."""
         shape, path = node.shape.largest, (index,)
         match node.payload:
-            case Prim(name=name) if name in _NOTHING:
+            case Prim(op=op) if op.identity:
                 return sources[0]
-            case Prim(name=name):
-                return Step(node.name, node.line, name, node.payload, sources, shapes, shape, path)
+            case Prim(op=op):
+                return Step(node.name, node.line, op.called, node.payload, sources, shapes, shape, path)
             case Call(block=block):
                 inner = self.block(block)
                 if inner.output < len(inner.inputs):

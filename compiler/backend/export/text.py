@@ -8,12 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from compiler.backend.torch_modules import modules as helpers
+from compiler.backend.torch_modules.table import COPIED
 from compiler.ir.graph import Block
+from compiler.ir.primitives.torch_form import Tightness
 
-from .generalise import Class, Param, Plan, Unit, Writer, identifier, unique
+from .classes import Class, Param
+from .generalise import Writer
+from .names import identifier, unique
 from .outline import Outline, leaves, outline
-from .torch_source import ATOM, HELPERS, SUM, Arg, Figure, New, Ref, Term
+from .plans import Plan, Unit
+from .terms import Arg, Figure, New, Ref, Term
 
 WIDTH = 120
 RESERVED = {"self", "torch", "nn", "F", "Tensor", "len"}
@@ -56,8 +60,8 @@ def write(block: Block, flat_names: Sequence[str], origin: str, weights: str) ->
     root = outline(block)
     writer = Writer(root)
     bodies = [_class(item) for item in writer.classes]
-    used = [name for name in HELPERS if any(re.search(rf"\b{name}\(", body) for body in bodies)]
-    copies = [inspect.getsource(getattr(helpers, name)).strip() for name in used]
+    used = [kind for kind in COPIED if any(re.search(rf"\b{kind.__name__}\(", body) for body in bodies)]
+    copies = [inspect.getsource(kind).strip() for kind in used]
     main = _main(root, writer.root.name)
     code = "\n\n\n".join([*copies, *bodies, main]) + "\n"
     functional = "from torch.nn import functional as F\n" if re.search(r"\bF\.", code) else ""
@@ -235,7 +239,7 @@ class _Value:
     """An expression that is not written yet; ``name`` is for when it is too long to stand in another."""
 
     text: str
-    tight: int = ATOM
+    tight: int = Tightness.ATOM
     name: str | None = None
     code: Tree | None = None
 
@@ -288,18 +292,21 @@ class _Forward:
     def value(self, unit: Unit, operands: Sequence[_Value], name: str) -> _Value:
         if unit.attr is not None:
             args = tuple(operand.text for operand in operands)
-            return _Value(f"self.{unit.attr}({', '.join(args)})", ATOM, name, Tree(f"self.{unit.attr}(", args))
+            return _Value(
+                f"self.{unit.attr}({', '.join(args)})", Tightness.ATOM, name, Tree(f"self.{unit.attr}(", args)
+            )
         form, numbers = self.item.numbers[unit]
         texts = []
         for n, operand in enumerate(operands):
-            need = form.needs[n] if n < len(form.needs) else SUM
+            need = form.needs[n] if n < len(form.needs) else Tightness.SUM
             texts.append(operand.text if operand.tight >= need else f"({operand.text})")
         filled = {key: Figure(self.stored(term)) for key, term in numbers.items()}
         text = form.template.format(*texts, **filled)
         code = None
-        if text.startswith("torch.cat(["):
-            code = Tree("torch.cat(", (Tree("[", tuple(texts), "]"), "dim=1"))
-        elif form.tight == SUM:
+        if form.listed:
+            head, _, tail = form.template.partition("[")
+            code = Tree(head, (Tree("[", tuple(texts), "]"), tail.partition("], ")[2].removesuffix(")")))
+        elif form.tight == Tightness.SUM:
             code = Tree("(", tuple(texts), is_sum=True)
         return _Value(text, form.tight, name, code)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.ir.graph import Columns
+from compiler.ir.sums import Columns
 
 from . import kernel
 from .algebra_kernel import KernelTerms

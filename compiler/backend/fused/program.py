@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from compiler.ir.graph import Columns, Decision, Part, Share, Sum, Term, Weigh
-from compiler.ir.primitives import decided
+from compiler.ir.decision import Decision
+from compiler.ir.payloads import Weigh
+from compiler.ir.primitives.roles import Corner, Pointwise, Reduction, Window
+from compiler.ir.sums import Columns, Part, Share, Sum, Term
 
 from .kernel import Filter, Kind
 
@@ -77,20 +79,26 @@ class Program:
         return any(step.norm is not None for step in self.steps)
 
 
+KINDS = {
+    Reduction.WEIGHTS: Kind.CONVOLUTION,
+    Reduction.MAX: Kind.MAX_POOL,
+    Reduction.MEAN: Kind.AVG_POOL,
+    Reduction.MEAN_COUNTING_PADDING: Kind.AVG_POOL_COUNTING_PAD,
+}
+
+
 def geometry_of(part: Part | None, projection: Part | None) -> Filter | None:
     """The geometry of a depthwise convolution, a pool or a crop, and of the strides of the projection behind it."""
-    stride = 1 if projection is None else decided(projection.prim.values)["stride"]
+    behind = None if projection is None else projection.op.role
+    stride = behind.stride if isinstance(behind, Pointwise) else 1
     if part is None:
         return None if stride == 1 else Filter(1, stride)
-    values = decided(part.prim.values)
-    if part.prim.name == "crop":
-        return Filter(1, stride, 1, -values["top"])
-    kind = Kind.CONVOLUTION
-    if part.prim.name == "max_pool":
-        kind = Kind.MAX_POOL
-    elif part.prim.name == "avg_pool":
-        kind = Kind.AVG_POOL_COUNTING_PAD if values["count_pad"] else Kind.AVG_POOL
-    return Filter(values["k"], values["stride"], values.get("dilation", 1), values["pad"], kind)
+    match part.op.role:
+        case Corner(top=top):
+            return Filter(1, stride, 1, -top)
+        case Window() as window:
+            return Filter(window.k, window.stride, window.dilation, window.pad, KINDS[window.reduction])
+    raise ValueError(f"'{part.name}' is no filter")
 
 
 def program_of(total: Sum, sources: Sequence[int], distinct: Sequence[int], before: Sequence[Term] = ()) -> Program:

@@ -17,13 +17,20 @@ from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.program import Program, place_of, program_of, weight_plan
-from compiler.backend.plugins import how_to_allow
-from compiler.backend.torch_modules.modules import joint, masked, row_sums, weighted_sum
-from compiler.ir.graph import Decision, Input, Item, Mix, Node, Prim, Shape, Share, SpaceGraph, Sum, Sums, Term, Weigh
-from compiler.ir.primitives import decided, spec_of
+from compiler.backend.torch_modules.masks import masked
+from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.external import Unavailable
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Item, Part, Share, Sum, Sums, Term
 from compiler.ir.undecided import Open, Var
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
+
+from .operators import call, standalone
 
 WEIGHTS = "weights"
 """The name of the argument that holds the weights of the choices."""
@@ -97,13 +104,12 @@ def hold(graph: SpaceGraph) -> dict[str, nn.Module]:
     """
     holders: dict[str, nn.Module] = {}
     for index, node in graph.order():
-        prim = node.payload
-        spec = spec_of(prim) if isinstance(prim, Prim) else None
-        if isinstance(prim, Prim) and spec is not None and not spec.pure:
+        op = node.payload.op if isinstance(node.payload, Prim) else None
+        if op is not None and op.available and not op.pure:
             shapes = [graph.node(source).shape for source in graph.sources(index)]
             for shape in (*shapes, node.shape):
                 _closed(shape, node)
-            holders[node.name] = spec.build(decided(prim.values), [s.largest for s in shapes], node.shape.largest)
+            holders[node.name] = standalone(op, [shape.largest for shape in shapes], node.shape.largest)
     return holders
 
 
@@ -135,10 +141,6 @@ class _Lowering:
         self.holders = holders
         self.decisions = decisions
         self.drop_path = drop_path
-        self.readers: dict[int, set[int]] = {}
-        for index, _ in graph.order():
-            for source in graph.sources(index):
-                self.readers.setdefault(source, set()).add(index)
 
     # ------------------------------------------------------------ what crosses a border
 
@@ -148,7 +150,7 @@ class _Lowering:
 
     def outputs(self, members: set[int]) -> list[int]:
         ends = set(self.graph.outputs)
-        return sorted(m for m in members if m in ends or not self.readers.get(m, set()) <= members)
+        return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
 
     def chooses(self, members: set[int]) -> bool:
         return any(self.needs_weights(self.graph.node(member)) for member in members)
@@ -168,8 +170,7 @@ class _Lowering:
     def mask(self, node: Node) -> Var[int] | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            spec = spec_of(node.payload)
-            return node.shape.c if spec is not None and spec.fills else None
+            return node.shape.c if node.payload.op.fills else None
         return None
 
     # ------------------------------------------------------------ modules
@@ -262,10 +263,10 @@ class _Lowering:
             case Item(index=position):
                 item = graph.call_function(operator.getitem, (sources[0], position))
                 return self.called(item, node, region)
-            case Prim(name="drop_path") if not self.drop_path:
+            case Prim(op=op) if op.drops_paths and not self.drop_path:
                 return sources[0]
-            case Prim():
-                made = self.primitive(index, node, node.payload, graph, modules, sources, region)
+            case Prim(op=op):
+                made = self.operator(index, node, op, graph, modules, sources, region)
                 width = self.mask(node)
                 if width is None:
                     return made
@@ -274,29 +275,28 @@ class _Lowering:
                 return graph.call_function(masked, (made, share, tuple(int(v) for v in width.values)))
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
 
-    def primitive(
+    def operator(
         self,
         index: int,
         node: Node,
-        prim: Prim,
+        op: Operator,
         graph: fx.Graph,
         modules: dict[str, nn.Module],
         sources: Sequence[fx.Node],
         region: Region,
     ) -> fx.Node:
-        spec = spec_of(prim)
-        if spec is None:
-            hint = f"allow it with `{how_to_allow(prim.name)}`"
-            raise LoweringError(f"'{node.name}': the plugin '{prim.name}' is not allowed here; {hint}")
-        emitted = spec.emit(graph, sources)
-        if emitted is not None:
-            return emitted if emitted in sources else self.called(emitted, node, region)
+        if isinstance(op, Unavailable):
+            hint = f"allow it with `{op.remedy}`"
+            raise LoweringError(f"'{node.name}': the plugin '{op.called}' is not allowed here; {hint}")
         shapes = [self.graph.node(source).shape for source in self.graph.sources(index)]
+        if op.torch_call is not None:
+            made = call(op.torch_call, graph, sources)
+            return made if made in sources else self.called(made, node, region)
         for shape in (*shapes, node.shape):
             _closed(shape, node)
         target = attribute(node.name.removeprefix(region.inner))
-        modules[target] = self.holders.get(node.name) or spec.build(
-            decided(prim.values), [shape.largest for shape in shapes], node.shape.largest
+        modules[target] = self.holders.get(node.name) or standalone(
+            op, [shape.largest for shape in shapes], node.shape.largest
         )
         return self.called(graph.call_module(target, tuple(sources)), node, region)
 
@@ -330,7 +330,7 @@ class _Lowering:
                 vectors[decisions] = self.all_weights(graph, weights, decisions)
         for part in (part for term in terms for part in term.parts):
             target = path_from(region.scope, part.scope, part.name)
-            modules[target] = self.holders.get(part.name) or self.built(part.prim, part.inputs, part.shape)
+            modules[target] = self.holders.get(part.name) or self.built(part)
             parts.append(graph.get_attr(target))
         name = attribute(node.name.removeprefix(region.inner))
         while name in modules:
@@ -340,10 +340,8 @@ class _Lowering:
         read = [values[source] for source in distinct]
         return self.called(graph.call_module(name, (list(vectors.values()), read, parts)), node, region)
 
-    def built(self, prim: Prim, inputs: Sequence[Shape], output: Shape) -> nn.Module:
-        spec = spec_of(prim)
-        assert spec is not None, "parts are primitives of the prelude"
-        return spec.build(decided(prim.values), [shape.largest for shape in inputs], output.largest)
+    def built(self, part: Part) -> nn.Module:
+        return standalone(part.op, [shape.largest for shape in part.inputs], part.shape.largest)
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
         """Without those that are 1: a menu weighs its items itself."""

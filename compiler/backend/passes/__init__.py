@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from compiler.ir.graph import SpaceGraph
+from compiler.ir.verify import is_asked_for, verify
 from compiler.util.errors import UsageError
 from compiler.util.gc_pause import uncollected
 from hdas_dsl.text.diagnostics import suggest
@@ -65,7 +66,10 @@ class Pass:
     def run(self, graph: SpaceGraph, target: Target = Target()) -> SpaceGraph:  # noqa: B008 (it is frozen)
         """The graph that the pass makes of another."""
         with uncollected():
-            return self.rewrite(graph, target)
+            made = self.rewrite(graph, target)
+        if is_asked_for():
+            verify(made, when=f"the pass '{self.name}'")
+        return made
 
 
 def _anywhere(name: str, rewrite: Callable[[SpaceGraph], SpaceGraph], prepares: bool = False) -> Pass:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.primitives.roles import Pointwise
+from compiler.ir.sums import Sum, Term
 
-from .rebuild import is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
+from .rebuild import is_convolution, is_crop, is_filter, is_norm, is_pool, is_projection, is_relu, part_of, rebuild
 from .sums import Deeper, take_in, taker
 from .target import Target
 
@@ -31,7 +33,7 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
             if term.relu or term.before is not None:
                 return None
             below = result.sources(index)
-            reads_relu = term.projection is not None or (term.filter is not None and term.filter.prim.name == "conv")
+            reads_relu = term.projection is not None or (term.filter is not None and is_convolution(term.filter))
             if reads_relu and is_relu(source):
                 norm = result.node(below[0])
                 if is_norm(norm) and may_take(source, node) and may_take(norm, node):
@@ -63,4 +65,4 @@ def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Callable[[Node, Node
 
 def _is_dense(term: Term) -> bool:
     """Whether a term has a projection, and that reads every pixel."""
-    return term.projection is not None and term.projection.prim.values["stride"] == 1
+    return term.projection is not None and term.projection.op.role == Pointwise(stride=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, SpaceGraph, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Weigh
+from compiler.ir.sums import Term
 
 from .rebuild import is_image, rebuild
 from .sums import Deeper, inlined, take_in, taker, terms_of

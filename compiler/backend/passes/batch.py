@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Item, Node, SpaceGraph, Sum, Sums
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.sums import Item, Sum, Sums
 
 from .rebuild import rebuild
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Mix, Node, Prim, SpaceGraph, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
 
 from .rebuild import rebuild
 
@@ -21,7 +23,7 @@ def drop_none(graph: SpaceGraph) -> SpaceGraph:
             case Mix(decisions=decisions, rows=rows):
                 left = tuple(row for row, gone in zip(rows, zero, strict=True) if not gone)
                 return result.add(replace(node, payload=Mix(decisions, left)), kept) if kept else sources[0]
-            case Prim(name="add"):
+            case Prim(op=op) if op.gather is Gather.SUM:
                 return result.add(node, kept) if kept else sources[0]
             case Weigh():
                 return sources[0]
@@ -31,4 +33,4 @@ def drop_none(graph: SpaceGraph) -> SpaceGraph:
 
 
 def _is_zero(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name == "zero"
+    return isinstance(node.payload, Prim) and node.payload.op.zero

@@ -9,19 +9,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compiler.ir.graph import Input, Item, Mix, Node, Part, Prim, SpaceGraph, Sum, Sums, Term, Weigh
-from compiler.ir.primitives import decided, spec_of
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Saved
+from compiler.ir.primitives.roles import Window
+from compiler.ir.sums import Item, Part, Sum, Sums, Term
 
 from .target import Machine, Target
 
 BYTES = 4
 """Of a number."""
-
-READS_OUTPUT = {"relu", "relu6", "sigmoid", "hard_sigmoid"}
-"""Primitives whose gradient reads what they gave."""
-
-HOLDS_NOTHING = {"add", "concat", "zero", "identity", "crop", "cut", "flatten", "global_pool", "channels_last"}
-"""Primitives whose gradient needs none of their tensors."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Estimate:
 def estimate(graph: SpaceGraph, machine: Machine) -> Estimate:
     """The estimate of a flat graph."""
     work = traffic = launches = 0
-    is_last = any(isinstance(node.payload, Prim) and node.payload.name == "channels_last" for _, node in graph.order())
+    is_last = any(isinstance(node.payload, Prim) and node.payload.op.channels_last for _, node in graph.order())
     for index, node in graph.order():
         costs = _costs(node, [graph.node(source) for source in graph.sources(index)], machine)
         slower = 1.0 if is_last or not isinstance(node.payload, Prim) else machine.channels_first
@@ -73,14 +70,13 @@ def _costs(node: Node, sources: list[Node], machine: Machine) -> Costs:
 
 
 def _primitive(prim: Prim, node: Node, sources: list[Node]) -> Costs:
-    if prim.name in ("identity", "drop_path"):
+    op = prim.op
+    if op.identity:
         return 0, 0, 0
-    spec = spec_of(prim)
-    attrs = decided(prim.values)
-    macs = 0 if spec is None else spec.macs(attrs, [source.shape.largest for source in sources], node.shape.largest)
+    macs = op.macs([source.shape.largest for source in sources], node.shape.largest) if op.available else 0
     around = size(node) + sum(size(source) for source in sources)
-    passes = {"batch_norm": 4, "add": 2}.get(prim.name, 2)
-    return 3 * macs or 2 * numbers(node), (3 if macs else passes) * around, 3 * max(1, len(sources) - 1)
+    passes = 3 if macs else op.passes_over_memory
+    return 3 * macs or 2 * numbers(node), passes * around, 3 * max(1, len(sources) - 1)
 
 
 def _sums(sums: tuple[Sum, ...], node: Node, machine: Machine) -> Costs:
@@ -127,13 +123,13 @@ def held_bytes(graph: SpaceGraph) -> int:
     for index, node in graph.order():
         payload, sources = node.payload, graph.sources(index)
         match payload:
-            case Prim(name=name):
-                if name == "max_pool":
-                    extra += 2 * size(node)  # its indices have 64 bits
-                if name in READS_OUTPUT:
-                    held.add(index)
-                elif name not in HOLDS_NOTHING and name != "drop_path":
-                    held.update(sources)
+            case Prim(op=op):
+                extra += op.saves_indices * numbers(node)
+                match op.saves:
+                    case Saved.OUTPUT:
+                        held.add(index)
+                    case Saved.INPUTS:
+                        held.update(sources)
             case Mix() | Weigh():
                 held.update(sources)
             case Sum() | Sums():
@@ -156,12 +152,7 @@ def filter_work(node: Node) -> int:
 
 def filter_work_of(part: Part) -> int:
     """Multiply-adds of a filter, once."""
-    return int(math.prod(part.shape.largest) * decided(part.prim.values)["k"] ** 2) if reads_window(part) else 0
-
-
-def reads_window(part: Part) -> bool:
-    """Whether a filter is more than a crop."""
-    return part.prim.name != "crop"
+    return math.prod(part.shape.largest) * part.op.role.k**2 if isinstance(part.op.role, Window) else 0
 
 
 def _filters(node: Node) -> list[tuple[Part, bool]]:
@@ -169,7 +160,7 @@ def _filters(node: Node) -> list[tuple[Part, bool]]:
     payload = node.payload
     sums = payload.sums if isinstance(payload, Sums) else (payload,) if isinstance(payload, Sum) else ()
     terms = [(term.filter, total.keep) for total in sums for term in total.terms]
-    return [(part, keep) for part, keep in terms if part is not None and reads_window(part)]
+    return [(part, keep) for part, keep in terms if part is not None and isinstance(part.op.role, Window)]
 
 
 def numbers(node: Node) -> int:

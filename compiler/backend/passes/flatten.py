@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Block, Call, Input, Node, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.payloads import Input
 
 
 def flatten(graph: SpaceGraph) -> SpaceGraph:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Columns, Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.sums import Columns, Sum, Term
 
 from .rebuild import is_norm, is_projection, is_relu, part_of, reader_counts, rebuild
 from .sums import Deeper, MayTake, inlined, take_in, taker
@@ -63,7 +66,8 @@ def _projected(
         if not (target.machine.kernel or pays(source, result.node(below[0]))):
             return None
         return (replace(term, projection=part_of(result, index)),), below
-    is_joined = isinstance(source.payload, Prim) and source.payload.name == "concat" and target.machine.kernel
+    gather = source.payload.op.gather if isinstance(source.payload, Prim) else None
+    is_joined = gather is Gather.CONCATENATION and target.machine.kernel
     nodes = [result.node(each) for each in below]
     if not is_joined or not all(is_projection(node, target) and may_take(node, reader) for node in nodes):
         return None
@@ -77,15 +81,12 @@ def _projected(
 
 def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
     """The nodes that one ReLU reads and nothing else: what filters that may compute them on the way (`absorb`)."""
-    readers: dict[int, list[int]] = {}
-    for index, _ in graph.order():
-        for source in graph.sources(index):
-            readers.setdefault(source, []).append(index)
     counts = reader_counts(graph)
     return {
-        graph.node(source).name
-        for source, found in readers.items()
-        if counts[source] == 1 and is_relu(graph.node(found[0])) and counts[found[0]] == 1
+        node.name
+        for index, node in graph.order()
+        if counts[index] == 1
+        and any(is_relu(graph.node(reader)) and counts[reader] == 1 for reader in graph.readers(index))
     }
 
 

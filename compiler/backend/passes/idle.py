@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
 
 from .rebuild import rebuild
 from .target import Target
@@ -10,9 +11,10 @@ from .target import Target
 
 def idle(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Let readers of identities, and without a training of `drop_path`, read what those read."""
-    names = {"identity"} if target.drop_path else {"identity", "drop_path"}
 
     def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
-        return sources[0] if isinstance(node.payload, Prim) and node.payload.name in names else None
+        op = node.payload.op if isinstance(node.payload, Prim) else None
+        is_idle = op is not None and op.identity and not (op.drops_paths and target.drop_path)
+        return sources[0] if is_idle else None
 
     return rebuild(graph, visit)

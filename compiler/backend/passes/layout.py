@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Input, Node, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.structure import ChannelsLast
 
 from .rebuild import is_image, rebuild
 
@@ -17,7 +19,7 @@ def layout(graph: SpaceGraph) -> SpaceGraph:
             below = result.node(source)
             if isinstance(below.payload, Input) and is_image(below):
                 if source not in inputs:
-                    made = Node(f"{below.name}.channels_last", Prim("channels_last"), below.shape)
+                    made = Node(f"{below.name}.channels_last", Prim(ChannelsLast()), below.shape)
                     inputs[source] = result.add(made, (source,))
                 source = inputs[source]
             moved.append(source)

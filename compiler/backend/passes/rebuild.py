@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.graph import Node, Part, Prim, SpaceGraph
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.roles import (
+    BatchNormalisation,
+    Corner,
+    Pointwise,
+    Rectifier,
+    Reduction,
+    Role,
+    Window,
+)
+from compiler.ir.sums import Part
 
 from .target import Target
 
@@ -19,14 +30,14 @@ def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
     """
     result = SpaceGraph()
     moved: dict[int, int] = {}
-    read = {source for index, _ in graph.order() for source in graph.sources(index)} | set(graph.outputs)
+    ends = [index for index, _ in graph.order() if not graph.readers(index) and index not in graph.outputs]
     for index, node in graph.order():
         sources = tuple(moved[source] for source in graph.sources(index))
         made = visit(node, sources, result)
         moved[index] = result.add(node, sources) if made is None else made
     result.output = None if graph.output is None else moved[graph.output]
     result.aux = None if graph.aux is None else moved[graph.aux]
-    return without_dead(result, {moved[index] for index, _ in graph.order() if index not in read})
+    return without_dead(result, {moved[index] for index in ends})
 
 
 def without_dead(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
@@ -53,15 +64,12 @@ def part_of(graph: SpaceGraph, index: int) -> Part:
     node = graph.node(index)
     assert isinstance(node.payload, Prim)
     shapes = tuple(graph.node(source).shape for source in graph.sources(index))
-    return Part(node.name, node.scope, node.payload, shapes, node.shape)
+    return Part(node.name, node.scope, node.payload.op, shapes, node.shape)
 
 
 def reader_counts(graph: SpaceGraph) -> dict[int, int]:
     """How often each node is read, an output of the graph counting as once more."""
-    counts = dict.fromkeys(graph.nx.nodes, 0)
-    for index, _ in graph.order():
-        for source in graph.sources(index):
-            counts[source] += 1
+    counts = {index: len(graph.readers(index)) for index, _ in graph.order()}
     for index in graph.outputs:
         counts[index] += 1
     return counts
@@ -72,43 +80,48 @@ def is_image(node: Node) -> bool:
     return len(node.shape.dims) == 3 and all(isinstance(dim, int) for dim in node.shape.dims)
 
 
+def role_of(node: Node) -> Role | None:
+    """What sums can compute of an image."""
+    return node.payload.op.role if isinstance(node.payload, Prim) and is_image(node) else None
+
+
 def is_norm(node: Node) -> bool:
     """Whether a node is a batch norm."""
-    return isinstance(node.payload, Prim) and node.payload.name == "batch_norm" and is_image(node)
+    return isinstance(role_of(node), BatchNormalisation)
 
 
 def is_relu(node: Node) -> bool:
     """Whether a node is a ReLU of an image."""
-    return isinstance(node.payload, Prim) and node.payload.name == "relu" and is_image(node)
+    return isinstance(role_of(node), Rectifier)
 
 
 def is_projection(node: Node, target: Target) -> bool:
     """Whether a node is a pointwise convolution: a matrix on the channels of all pixels, or of some for the kernel."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
-        return False
-    values = node.payload.values
-    is_pointwise = (values["k"], values["groups"], values["bias"], values["pad"]) == (1, 1, False, 0)
-    return is_pointwise and values["stride"] in ((1, 2) if target.machine.kernel else (1,))
+    role = role_of(node)
+    return isinstance(role, Pointwise) and role.stride in ((1, 2) if target.machine.kernel else (1,))
 
 
 def is_crop(node: Node) -> bool:
     """Whether a node leaves out as many rows at the top of an image as columns at the left."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "crop" or not is_image(node):
-        return False
-    return bool(node.payload.values["top"] == node.payload.values["left"])
+    role = role_of(node)
+    return isinstance(role, Corner) and role.top == role.left
 
 
 def is_filter(node: Node, source: Node) -> bool:
     """Whether a node is a depthwise convolution: an image filtered channel by channel."""
-    if not isinstance(node.payload, Prim) or node.payload.name != "conv" or not is_image(node):
-        return False
-    values, width = node.payload.values, source.shape.c
-    return values["groups"] == values["c"] == width and not values["bias"] and values["k"] != 1
+    role = role_of(node)
+    return isinstance(role, Window) and role.reduction is Reduction.WEIGHTS and role.channels == source.shape.c
 
 
 def is_pool(node: Node) -> bool:
     """Whether a node is a 3x3 pool of an image, as the kernel has them."""
-    if not isinstance(node.payload, Prim) or node.payload.name not in ("max_pool", "avg_pool") or not is_image(node):
+    role = role_of(node)
+    if not isinstance(role, Window) or role.reduction is Reduction.WEIGHTS:
         return False
-    values = node.payload.values
-    return values["k"] == 3 and values["stride"] in (1, 2) and values["pad"] == 1
+    return role.k == 3 and role.stride in (1, 2) and role.pad == 1
+
+
+def is_convolution(part: Part) -> bool:
+    """Whether a filter is a depthwise convolution."""
+    role = part.op.role
+    return isinstance(role, Window) and role.reduction is Reduction.WEIGHTS

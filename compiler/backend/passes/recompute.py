@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, SpaceGraph, Sum, Sums
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.sums import Sum, Sums
 
 from .estimate import filter_work, filtered_bytes, held_bytes
 from .rebuild import rebuild

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Prim, SpaceGraph
-from compiler.ir.primitives import PRIMITIVES
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
 
 from .rebuild import rebuild
 
@@ -61,8 +61,7 @@ def equals(graph: SpaceGraph, may_merge: Callable[[Node], bool]) -> tuple[dict[i
 
 
 def _is_pure(node: Node) -> bool:
-    payload = node.payload
-    return isinstance(payload, Prim) and payload.name in PRIMITIVES and PRIMITIVES[payload.name].pure
+    return isinstance(node.payload, Prim) and node.payload.op.pure
 
 
 def common(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:

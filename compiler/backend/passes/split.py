@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Share, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.sums import Share, Sum, Term
 
 from .rebuild import rebuild
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.ir.graph import Mix, Node, Prim, Share, SpaceGraph, Sum, Term, Weigh
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
+from compiler.ir.sums import Share, Sum, Term
 
 from .rebuild import reader_counts
 
@@ -28,7 +31,7 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
     match node.payload:
         case Mix(decisions=decisions, rows=rows):
             return tuple(Term((Share(decisions, row),)) for row in rows)
-        case Prim(name="add"):
+        case Prim(op=op) if op.gather is Gather.SUM:
             return (Term(),) * count
         case Weigh() as factor:
             return (Term((factor,)),)

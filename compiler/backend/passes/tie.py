@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Node, Prim, SpaceGraph, Sum, Term
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.roles import BatchNormalisation
+from compiler.ir.sums import Sum, Term
 
 from .rebuild import part_of, rebuild
 from .share import equals
@@ -39,5 +42,4 @@ def tie(graph: SpaceGraph) -> SpaceGraph:
 
 def is_plain_norm(node: Node) -> bool:
     """Whether a node is a batch norm without parameters."""
-    payload = node.payload
-    return isinstance(payload, Prim) and payload.name == "batch_norm" and payload.values["affine"] is False
+    return isinstance(node.payload, Prim) and node.payload.op.role == BatchNormalisation(affine=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compiler.ir.graph import Columns
+from compiler.ir.sums import Columns
 
 
 class ColumnsOfNorm:

@@ -21,11 +21,11 @@ from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.fx import hold, lower
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import held_bytes
-from compiler.backend.torch_modules.modules import DropPath
+from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.derivation.best_path import decided
-from compiler.derivation.strongest import Decisions, readable
+from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.quantities import (
     Arithmetic,
     Constant,
@@ -159,7 +159,7 @@ class Relaxed(nn.Module):
                 copies.setdefault(decision.copy, []).append(value)
         return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
 
-    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
         """What deriving now, or from the given alphas, decides."""
         return decided(self.space, self.raw(alphas), self.derive)
 
@@ -174,7 +174,7 @@ class Relaxed(nn.Module):
             Answer.of(chosen) if self.meets(chosen) else derive_within(self.required, self.raw(alphas), self.derive.by)
         )
 
-    def meets(self, chosen: Decisions) -> bool:
+    def meets(self, chosen: Selection) -> bool:
         """Whether decisions select an architecture that satisfies what the space requires."""
         return not self.required or self.required.met(chosen)
 
@@ -305,7 +305,7 @@ def mixing(decision: Decision, alpha: Tensor) -> Tensor:
     return alpha.softmax(0)
 
 
-def one_hot(decisions: Mapping[str, Decision], chosen: Decisions) -> dict[str, Tensor]:
+def one_hot(decisions: Mapping[str, Decision], chosen: Selection) -> dict[str, Tensor]:
     """Mixing weights that select an architecture: one for what is chosen, zero elsewhere and on edges not picked."""
     weights: dict[str, Tensor] = {}
     for path, decision in decisions.items():

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from compiler.derivation.strongest import Decisions, strongest
-from compiler.ir.graph import Decision, DecisionKind
+from compiler.derivation.strongest import strongest
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
 
 Logits = dict[str, Tensor]
@@ -56,7 +56,7 @@ def together(tensors: Mapping[str, Tensor], function: Callable[[Tensor], Tensor]
     return found
 
 
-def drawn(decisions: Mapping[str, Decision], noisy: Mapping[str, Tensor]) -> Decisions:
+def drawn(decisions: Mapping[str, Decision], noisy: Mapping[str, Tensor]) -> Selection:
     """The architecture that noisy logits select."""
     return strongest(decisions, lists(noisy), By.LOGIT)
 
@@ -78,7 +78,7 @@ def log_probability(
     decisions: Mapping[str, Decision],
     clean: Mapping[str, Tensor],
     noisy: Mapping[str, Tensor],
-    chosen: Decisions,
+    chosen: Selection,
     used: Iterable[str],
 ) -> Tensor:
     """The logarithm of the probability with which these decisions are drawn; differentiable in ``clean``.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from compiler.analysis.costs.cost_polynomial import Formula
-from compiler.ir.graph import Decision
+from compiler.ir.decision import Decision
 
 
 class Expectation:

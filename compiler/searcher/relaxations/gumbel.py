@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from compiler.backend.passes import Target
-from compiler.backend.torch_modules.modules import joint
+from compiler.backend.torch_modules.mixing import joint
 from compiler.derivation.selected_steps import Step
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Mix, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.schedules import Schedule
@@ -98,7 +98,7 @@ class HardGumbel(OnePath):
     def anneal(self, epoch: float) -> None:
         self.temperature.epoch = epoch
 
-    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
         draw = self.draw(self.logits())
@@ -108,7 +108,7 @@ class HardGumbel(OnePath):
         soft = {path: mixing(self.space.decisions[path], values / heat) for path, values in draw.noisy.items()}
         return self.straight(images, draw.chosen, soft)
 
-    def straight(self, images: Tensor, chosen: Decisions, soft: Mapping[str, Tensor]) -> Tensor:
+    def straight(self, images: Tensor, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
         weights = {path: hard.to(images) for path, hard in one_hot(self.space.decisions, chosen).items()}
         for path, values in soft.items():

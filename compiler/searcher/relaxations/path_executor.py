@@ -11,18 +11,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from compiler.backend.lowering.fx import attribute, tree
+from compiler.backend.lowering.operators import slice_of, standalone
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
 from compiler.derivation.selected_steps import Dims, Path, Paths, Step, bounds
-from compiler.derivation.strongest import Decisions
-from compiler.ir.graph import Decision, DecisionKind, Input, Mix, Node, Prim, SpaceGraph, Weigh
-from compiler.ir.primitives import Primitive, spec_of
+from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.parameters import Attribute, Scalar
 from compiler.ir.undecided import Open, Var, largest
 from compiler.util.errors import LoweringError
 
@@ -39,9 +41,8 @@ Weighed = Callable[[Step, Tensor], Tensor]
 class Built:
     """A primitive as it was built: at its largest."""
 
-    spec: Primitive
+    op: Operator
     module: nn.Module
-    attrs: Mapping[str, Any]
     inputs: tuple[Dims, ...]
     shape: Dims
 
@@ -67,8 +68,8 @@ class Operations:
         widths = bounds(flat) if self.paths.is_open else {}
         self.built: dict[int, Built] = {}
         for index, node in enumerate(nodes):
-            if isinstance(node.payload, Prim) and node.payload.name != "drop_path":
-                built = self._build(node, node.payload, index, widths)
+            if isinstance(node.payload, Prim) and not node.payload.op.drops_paths:
+                built = self._build(node, node.payload.op, index, widths)
                 if built is not None:
                     self.built[index] = built
         names = {index: module_name(nodes[index]) for index in self.built}
@@ -81,28 +82,29 @@ class Operations:
         self.modules = {index: built.module for index, built in self.built.items()}
         self.cached: OrderedDict[object, tuple[Path, tuple[Call, ...]]] = OrderedDict()
 
-    def _build(self, node: Node, prim: Prim, index: int, widths: Mapping[Open, int]) -> Built | None:
-        spec = spec_of(prim)
-        if spec is None:
-            raise LoweringError(f"'{node.name}': the external operation '{prim.name}' is not allowed here")
-        if emitted(spec, len(self.paths.sources[index])) is not None:
+    def _build(self, node: Node, op: Operator, index: int, widths: Mapping[Open, int]) -> Built | None:
+        if not op.available:
+            raise LoweringError(f"'{node.name}': the external operation '{op.called}' is not allowed here")
+        if op.torch_call is not None:
             return None
 
-        def most(value: Any) -> Any:
-            if isinstance(value, Open) and value not in widths:
+        def most(value: Attribute) -> Scalar:
+            if not isinstance(value, Open):
+                return largest(value) if isinstance(value, Var) else value
+            if value not in widths:
                 raise LoweringError(f"'{node.name}' has an open width that nothing bounds")
-            return widths[value] if isinstance(value, Open) else largest(value)
+            return widths[value]
 
         def dims(at: int) -> Dims:
             return tuple(int(most(dim)) for dim in self.paths.nodes[at].shape.dims)
 
         inputs, shape = tuple(dims(source) for source in self.paths.sources[index]), dims(index)
-        attrs = {key: most(value) for key, value in prim.attrs}
-        return Built(spec, spec.build(attrs, inputs, shape), attrs, inputs, shape)
+        largest_op = op.map(most)
+        return Built(largest_op, standalone(largest_op, inputs, shape), inputs, shape)
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Tensor, chosen: Decisions, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Tensor, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
         """The output of an architecture; with ``weighed``, every choice's tensor is passed through it.
 
         Raises:
@@ -123,7 +125,7 @@ class Operations:
             values[call.at] = made
         return values[calls[-1].at] if calls else images
 
-    def calls(self, chosen: Decisions, weighed: bool = False) -> tuple[Path, tuple[Call, ...]]:
+    def calls(self, chosen: Selection, weighed: bool = False) -> tuple[Path, tuple[Call, ...]]:
         """An architecture, and the calls that compute it."""
         key = (weighed, *chosen.values())
         found = self.cached.get(key)
@@ -148,31 +150,30 @@ class Operations:
                     pass
                 case Mix() | Weigh() if weighed:
                     yield Call(step.index, step, None, sources)
-                case Mix() | Weigh() | Prim(name="drop_path"):
+                case Mix() | Weigh():
                     slot[step.index] = sources[0]
-                case Prim() as prim:
-                    spec = spec_of(prim)
-                    assert spec is not None
-                    run = self._operation(step) if step.index in self.built else emitted(spec, len(sources))
+                case Prim(op=op) if op.drops_paths:
+                    slot[step.index] = sources[0]
+                case Prim(op=op):
+                    run = emitted(op, len(sources)) if step.index not in self.built else self._operation(step, op)
                     yield Call(step.index, step, run, sources)
-                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and spec.fills:
+                    if weighed and isinstance(self.paths.nodes[step.index].shape.c, Var) and op.fills:
                         yield Call(step.index, step, None, (step.index,))
 
-    def _operation(self, step: Step) -> Callable[..., Tensor]:
+    def _operation(self, step: Step, op: Operator) -> Callable[..., Tensor]:
         """The module of a primitive, or a slice of it."""
         built = self.built[step.index]
-        assert isinstance(step.payload, Prim)
-        if (built.attrs, built.inputs, built.shape) == (step.payload.values, step.inputs, step.shape):
+        if (built.op, built.inputs, built.shape) == (op, step.inputs, step.shape):
             return built.module
-        return _Slice(built, step.payload, step.inputs, step.shape)
+        return _Slice(built, op, step.inputs, step.shape)
 
 
 class _Slice:
     """A smaller application of an operation: its module without tensors, given the parts of the large ones it uses."""
 
-    def __init__(self, built: Built, prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> None:
-        self.built, self.attrs = built, prim.values
-        self.module, self.places = bare(prim, inputs, shape)
+    def __init__(self, built: Built, op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> None:
+        self.built, self.op = built, op
+        self.module, self.places = bare(op, inputs, shape)
         self.large = [built.module.get_submodule(place.name.rpartition(".")[0]) for place in self.places]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -180,8 +181,9 @@ class _Slice:
         if module.training is not built.module.training:
             module.train(built.module.training)
         for place, large in zip(self.places, self.large, strict=True):
-            part = built.spec.part(getattr(large, place.leaf), place.shape, place.name, built.attrs, self.attrs)
-            place.owner.__dict__[place.leaf] = part
+            tensor = getattr(large, place.leaf)
+            part = built.op.part(place.name, tuple(tensor.shape), place.shape, self.op)
+            place.owner.__dict__[place.leaf] = slice_of(tensor, part)
         try:
             made: Tensor = module(*inputs)
         finally:
@@ -201,12 +203,10 @@ class Place:
 
 
 @lru_cache(maxsize=4096)
-def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, tuple[Place, ...]]:
+def bare(op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, tuple[Place, ...]]:
     """The module of a primitive without its parameters and buffers, and where it wants them."""
-    spec = spec_of(prim)
-    assert spec is not None
     with torch.device("meta"):
-        module = spec.build(prim.values, inputs, shape)
+        module = standalone(op, inputs, shape)
     places = []
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         path, _, leaf = name.rpartition(".")
@@ -217,15 +217,9 @@ def bare(prim: Prim, inputs: tuple[Dims, ...], shape: Dims) -> tuple[nn.Module, 
 
 
 @lru_cache(maxsize=256)
-def emitted(spec: Primitive, arity: int) -> fx.GraphModule | None:
-    """What a primitive is as code on so many inputs, for one that is no module."""
-    graph = fx.Graph()
-    inputs = [graph.placeholder(f"x{index}") for index in range(arity)]
-    made = spec.emit(graph, inputs)
-    if made is None:
-        return None
-    graph.output(made)
-    return fx.GraphModule(nn.Module(), graph)
+def emitted(op: Operator, arity: int) -> nn.Module:
+    """A call of a function on so many inputs, which does not depend on their shapes."""
+    return standalone(op, ((),) * arity, ())
 
 
 def _with_ends(calls: list[Call]) -> tuple[Call, ...]:

@@ -23,7 +23,12 @@ from compiler.backend.passes.rebuild import is_crop, is_filter, is_image, is_nor
 from compiler.backend.passes.target import CPU_WITH_KERNEL, Target
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.derivation.selected_steps import Step
-from compiler.ir.graph import Columns, Node, Part, Prim, Shape, Sum, Term
+from compiler.ir.graph import Node
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.roles import Pointwise
+from compiler.ir.shape import Shape
+from compiler.ir.sums import Columns, Part, Sum, Term
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,9 @@ class _Finder:
         projected = self.before(slot, lambda node: is_projection(node, TARGET))
         if projected is None:
             return None
-        term, slot = replace(term, projection=_part(projected)), projected.sources[0]
-        assert isinstance(projected.step.payload, Prim)
-        is_dense = projected.step.payload.values["stride"] == 1
+        part = _part(projected)
+        is_dense = part.op.role == Pointwise(stride=1)
+        term, slot = replace(term, projection=part), projected.sources[0]
         filtered = self.made.get(slot)
         if filtered is not None and self.before(slot, is_crop, True):
             term, slot = replace(term, filter=_part(filtered)), filtered.sources[0]
@@ -165,11 +170,11 @@ class _Finder:
 
 
 def _is_sum(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name == "add" and is_image(node)
+    return isinstance(node.payload, Prim) and node.payload.op.gather is Gather.SUM and is_image(node)
 
 
 def _is_joined(node: Node) -> bool:
-    return isinstance(node.payload, Prim) and node.payload.name == "concat" and is_image(node)
+    return isinstance(node.payload, Prim) and node.payload.op.gather is Gather.CONCATENATION and is_image(node)
 
 
 def _is(call: Call, nodes: Sequence[Node], test: Callable[[Node], bool]) -> bool:
@@ -181,4 +186,4 @@ def _part(call: Call) -> Part:
     """The operation of a call, named by its index."""
     step = call.step
     assert isinstance(step.payload, Prim)
-    return Part(str(step.index), (), step.payload, tuple(map(Shape, step.inputs)), Shape(step.shape))
+    return Part(str(step.index), (), step.payload.op, tuple(map(Shape, step.inputs)), Shape(step.shape))

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import Draws
 
@@ -50,7 +50,7 @@ class Sampled(OnePath):
         # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
-    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
         if chosen is None and self.training:
             chosen = self.draw_for_alphas() if self.is_for_alphas else self.draw_for_weights()
         return super().forward(images, chosen)
@@ -61,12 +61,12 @@ class Sampled(OnePath):
         asked = any(alpha.requires_grad for alpha in self.architecture.values())
         return asked and torch.is_grad_enabled() and not any(weight.requires_grad for weight in self.weights())
 
-    def draw_for_weights(self) -> Decisions:
+    def draw_for_weights(self) -> Selection:
         if self.draws is Draws.POLICY:
             return self.draw(self.logits()).chosen
         return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
 
-    def draw_for_alphas(self) -> Decisions:
+    def draw_for_alphas(self) -> Selection:
         """An architecture that the alphas will be judged by."""
         clean = self.logits()
         draw = self.draw({path: values.detach() for path, values in clean.items()})

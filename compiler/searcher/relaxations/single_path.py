@@ -15,8 +15,8 @@ from torch import Tensor
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import Nothing
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.util.errors import UsageError
 
@@ -35,7 +35,7 @@ CANDIDATES = 256
 class Draw:
     """A drawn architecture, and the noisy logits that select it."""
 
-    chosen: Decisions
+    chosen: Selection
     noisy: Logits
 
 
@@ -57,7 +57,7 @@ class OnePath(Relaxed):
         self.operations = operations
         self.last: tuple[dict[str, list[float]], Answer] | None = None
 
-    def forward(self, images: Tensor, chosen: Decisions | None = None) -> Tensor:
+    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
         """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
         if chosen is None:
             chosen = self.draw(self.logits()).chosen if self.training else self.chosen()
@@ -81,7 +81,7 @@ class OnePath(Relaxed):
                 return Draw(chosen, noisy)
         raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
 
-    def meets(self, chosen: Decisions) -> bool:
+    def meets(self, chosen: Selection) -> bool:
         try:
             self.operations.calls(chosen)
         except Nothing:
@@ -93,7 +93,7 @@ class OnePath(Relaxed):
         path, _ = self.operations.calls(draw.chosen)
         return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, path.used)
 
-    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Decisions:
+    def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
         """What deriving decides; where that is no architecture, or misses a requirement, the best that is one."""
         return self.answer(alphas).chosen
 

@@ -14,17 +14,18 @@ from itertools import product
 from typing import TypeAlias
 
 from compiler.analysis.counting.count import counted
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
-from compiler.ir.graph import Block, Call, DecisionKind, Mix, Payload, Prim
+from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.graph import Block, Call, Payload
+from compiler.ir.payloads import Mix, Prim
 from compiler.ir.undecided import Var
 from compiler.program.equivalence import Compare, Equivalence, Identity, Zero
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .expression_text import written
-from .terms import SYMMETRIC, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
+from .terms import Constant, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
 
 Params: TypeAlias = Mapping[str, object]
 
@@ -54,7 +55,7 @@ class Alike:
         self.reader = Reader(space, {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}, same)
         self.labels: dict[Label, int] = {}
 
-    def key(self, chosen: Decisions) -> object:
+    def key(self, chosen: Selection) -> object:
         """What equivalent architectures share, and only they: an instance is labelled by the form of its cell.
 
         Raises:
@@ -177,7 +178,7 @@ class _Text:
             message = f"'{self.copy.path}' has {circuit.number:,} graphs, and {MOST:,} are compared at most"
             raise self.whole.unclear(message)
         for rank in range(circuit.number):
-            chosen: Decisions = way(circuit, rank)
+            chosen: Selection = way(circuit, rank)
             labels = {path: item.variable for path, item in free.items() if chosen.get(path) == (item.first,)}
             yield self.reader.terms(self.copy, chosen, labels)
 
@@ -245,8 +246,8 @@ class _Text:
                     mixes.setdefault(path, []).append(index)
                 case Mix(decisions=paths):
                     bound.update(paths)
-                case Prim(attrs=attrs):
-                    self._numbers(dict(attrs), numbers, bound)
+                case Prim(op=op):
+                    self._numbers(dict(op.attributes), numbers, bound)
                 case Call(block=block) if self.reader.is_plain(block):
                     self._numbers(block.params, numbers, bound)
                 case Call(block=block):
@@ -300,8 +301,8 @@ class _Text:
         """The label of an operation that is nothing special to the equivalence."""
         params: Params
         match payload:
-            case Prim(name=name) if name not in SYMMETRIC:
-                params = payload.values
+            case Prim(op=op) if not op.commutative:
+                params, name = dict(op.attributes), op.called
             case Call(block=block) if not self.reader.is_copy(block) and self.reader.is_plain(block):
                 params, name = block.params, self.reader.name(block)
             case _:
@@ -309,7 +310,7 @@ class _Text:
         role = self.reader.role(payload)
         if any(isinstance(value, Var) for value in params.values()):
             return None
-        if role == "zero" and self.whole.same.zero is not Zero.KEPT:
+        if role is Constant.ZERO and self.whole.same.zero is not Zero.KEPT:
             return None
         if isinstance(role, int) and self.whole.same.identity is Identity.TRANSPARENT:
             return None

@@ -21,13 +21,10 @@ def written(terms: Sequence[Term]) -> str:
             texts.append("#")
         elif term.label[0] == "input":
             texts.append(f"x{term.label[1]}")
-        elif term.symmetric:
-            texts.append(f" {_SIGNS[str(term.label[0])]} ".join(sorted(sources)))
+        elif (op := term.combines) is not None:
+            texts.append(f" {op.infix or op.called} ".join(sorted(sources)))
         elif term.label[0] == "output":
             texts.append("".join(sources))
         else:
             texts.append(f"({', '.join(sources)}) -> {' '.join(map(str, term.label))}")
     return texts[-1]
-
-
-_SIGNS = {"add": "+", "mul": "*", "concat": ","}

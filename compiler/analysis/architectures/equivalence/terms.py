@@ -9,25 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import cached_property
+from typing import TypeAlias
 
-from compiler.derivation.strongest import Decisions
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
-from compiler.ir.graph import Block, Call, Input, Mix, Payload, Prim, SpaceGraph, Weigh
+from compiler.ir.decision import Selection
+from compiler.ir.graph import Block, Call, Payload, SpaceGraph
+from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.undecided import Open, Var, settle
 from compiler.program.equivalence import Dead, Equivalence, Identity, Sums, Zero
 
 Label = tuple[object, ...]
 
-ZERO: Label = ("zero",)
-SYMMETRIC = frozenset({"add", "mul", "concat"})
-"""Primitives whose inputs may come in any order; concatenated, that orders the channels another way."""
 
-LIKE_IDENTITY = frozenset({"identity", "drop_path"})
-KEEP_ZERO = LIKE_IDENTITY | {"add", "mul", "concat", "max_pool", "avg_pool", "global_pool", "zero", "crop", "resize"}
-KEEP_ZERO |= {"flatten", "cut", "relu", "relu6", "gelu", "swish", "hard_swish"}
-"""Primitives that make zeros of zeros."""
+class Constant(Enum):
+    """A tensor that no weight or input changes."""
+
+    ZERO = auto()
+
+
+ZERO: Label = (Constant.ZERO,)
+
+Role: TypeAlias = "Constant | int | None"
+"""What an operation is to an equivalence: a constant, the input of this slot unchanged, or (None) itself."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,15 @@ class Term:
     sources: tuple[int, ...] = ()
 
     @property
+    def combines(self) -> Operator | None:
+        """The operator whose inputs it combines in any order; concatenated, that orders the channels another way."""
+        head = self.label[0]
+        return head if isinstance(head, Operator) and head.commutative else None
+
+    @property
     def symmetric(self) -> bool:
-        return self.label[0] in SYMMETRIC
+        """Whether its sources have no order."""
+        return self.combines is not None
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -62,7 +76,7 @@ class Step:
     sources: tuple[int, ...]
     what: object = None
     params: Mapping[str, object] = field(default_factory=dict)
-    role: str | int | None = None
+    role: Role = None
     keeps_zero: bool = False
 
     @cached_property
@@ -92,7 +106,7 @@ class Reader:
     def terms(
         self,
         copy: Copy,
-        chosen: Decisions,
+        chosen: Selection,
         labels: Mapping[str, Variable] | None = None,
         copies: Mapping[str, Variable] | None = None,
     ) -> list[Term]:
@@ -114,10 +128,10 @@ class Reader:
         copy = self.space.copies.get(block.copy or "")
         return block.name if copy is None else f"{copy.definition.copy} of {copy.instance.unit.source.name}"
 
-    def role(self, payload: Payload) -> str | int | None:
-        """``zero``, or the input that an operation gives unchanged; None for any other."""
+    def role(self, payload: Payload) -> Role:
+        """The role of an operation as a whole."""
         if not isinstance(payload, Call):
-            return role_of(payload) if isinstance(payload, Prim) else None
+            return role_of(payload.op) if isinstance(payload, Prim) else None
         graph = payload.block.graph
         assert graph.output is not None
         return None if self.is_copy(payload.block) or decisions_in(graph) else _role(graph, graph.output)
@@ -140,8 +154,8 @@ class Reader:
 
     def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
         match payload:
-            case Prim(name=name) as prim if name not in SYMMETRIC:
-                return Step(payload, sources, name, prim.values, self.role(payload), keeps_zero(payload))
+            case Prim(op=op) if not op.commutative:
+                return Step(payload, sources, op.called, dict(op.attributes), self.role(payload), keeps_zero(payload))
             case Call(block=block) if self.is_copy(block) or self.is_plain(block):
                 what = self.copies.get(block.copy or "", self.name(block))
                 return Step(payload, sources, what, block.params, self.role(payload), keeps_zero(payload))
@@ -178,8 +192,8 @@ def decisions_in(graph: SpaceGraph, closed: Callable[[Block], bool] = lambda _: 
                 found.update(names)
             case Weigh(decision=name):
                 found.add(name)
-            case Prim(attrs=attrs):
-                found.update(name for _, value in attrs if isinstance(value, Var) for name in value.decisions)
+            case Prim(op=op):
+                found |= op.decisions
             case Call(block=block):
                 found |= set() if closed(block) else decisions_in(block.graph, closed)
                 found.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
@@ -189,7 +203,7 @@ def decisions_in(graph: SpaceGraph, closed: Callable[[Block], bool] = lambda _: 
 @dataclass(eq=False)
 class _Reading:
     reader: Reader
-    chosen: Decisions
+    chosen: Selection
     labels: Mapping[str, Variable]
     copies: Mapping[str, Variable]
     made: list[Term] = field(default_factory=list)
@@ -257,8 +271,8 @@ class _Reading:
                 taken = tuple(self.chosen[path][0] for path in paths)
                 source = next(source for source, row in zip(sources, rows, strict=True) if taken in row)
                 return value(source, self.labels.get(paths[0]) if len(paths) == 1 else None)
-            case Prim(name=name):
-                return self.joined(name, [found for s in sources if (found := value(s)) is not None])
+            case Prim(op=op):
+                return self.joined(op, [found for s in sources if (found := value(s)) is not None])
             case Call(block=block):
                 fed = [value(source) for source in sources]
                 if any(source is None for source in fed):
@@ -290,7 +304,7 @@ class _Reading:
         fed = tuple(source for source in sources if source is not None)
         if len(fed) < len(sources):
             return None
-        if step.role == "zero" and same.zero is not Zero.KEPT:
+        if step.role is Constant.ZERO and same.zero is not Zero.KEPT:
             return self.add(ZERO)
         if isinstance(step.role, int) and same.identity is Identity.TRANSPARENT:
             return fed[step.role]
@@ -300,36 +314,37 @@ class _Reading:
                 return self.add(ZERO)
         return self.add(self.label(step) if variable is None else (variable,), fed)
 
-    def joined(self, name: str, terms: list[int]) -> int | None:
+    def joined(self, op: Operator, terms: list[int]) -> int | None:
         """A sum, a product or a concatenation of what is there."""
         same = self.reader.same
         if not terms:
             return None
-        drops = name == "add" or (name == "concat" and same.dead is Dead.UNCONNECTED)
+        is_sum = op.gather is Gather.SUM
+        drops = is_sum or (op.gather is Gather.CONCATENATION and same.dead is Dead.UNCONNECTED)
         if drops and same.zero in (Zero.ABSENT, Zero.VANISHING):
             terms = [term for term in terms if self.made[term].label != ZERO]
             if not terms:
                 return self.add(ZERO)
-        if name == "add" and same.sums is Sums.FLAT:
-            nested = [self.made[term].sources if self.made[term].label == ("add",) else (term,) for term in terms]
+        if is_sum and same.sums is Sums.FLAT:
+            nested = [self.made[term].sources if self.made[term].label == (op,) else (term,) for term in terms]
             terms = [term for part in nested for term in part]
-        return terms[0] if len(terms) == 1 else self.add((name,), tuple(terms))
+        return terms[0] if len(terms) == 1 else self.add((op,), tuple(terms))
 
 
-def role_of(prim: Prim) -> str | int | None:
-    """The same of a primitive."""
-    return "zero" if prim.name == "zero" else 0 if prim.name in LIKE_IDENTITY else None
+def role_of(op: Operator) -> Role:
+    """The role of a primitive."""
+    return Constant.ZERO if op.zero else 0 if op.identity else None
 
 
-def _role(graph: SpaceGraph, index: int) -> str | int | None:
+def _role(graph: SpaceGraph, index: int) -> Role:
     node, sources = graph.node(index), graph.sources(index)
     match node.payload:
         case Input(index=slot):
             return slot
-        case Prim(name="cut") if node.shape == graph.node(sources[0]).shape:
+        case Prim(op=op) if op.slices_channels and node.shape == graph.node(sources[0]).shape:
             return _role(graph, sources[0])
-        case Prim() as prim:
-            role = role_of(prim)
+        case Prim(op=op):
+            role = role_of(op)
             return _role(graph, sources[role]) if isinstance(role, int) else role
         case Call(block=block):
             assert block.graph.output is not None
@@ -341,8 +356,8 @@ def _role(graph: SpaceGraph, index: int) -> str | int | None:
 def keeps_zero(payload: Payload) -> bool:
     """Whether an operation makes zeros of zeros."""
     match payload:
-        case Prim(name=name):
-            return name in KEEP_ZERO
+        case Prim(op=op):
+            return op.preserves_zero
         case Call(block=block):
             return all(keeps_zero(node.payload) for _, node in block.graph.order())
     return isinstance(payload, Input)

@@ -1,0 +1,28 @@
+"""Channels taken out and put in another order. Batches come first: (n, c, ...)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Cut(nn.Module):
+    """``c`` channels, from ``start`` on."""
+
+    def __init__(self, c: int, start: int = 0) -> None:
+        super().__init__()
+        self.c, self.start = c, start
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.start + self.c]
+
+
+class Shuffle(nn.Module):
+    """The channels of ``groups`` groups in turn: the first of each, the second of each, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.unflatten(x, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)

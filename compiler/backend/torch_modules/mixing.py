@@ -1,0 +1,34 @@
+"""Functions of tensors and mixing weights, called by the code of supernets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def gate(x: Tensor, g: Tensor) -> Tensor:
+    """``x * g``; a g of (n, c) gates every position of its channel."""
+    return x * g.view(*g.shape, *(1,) * (x.dim() - g.dim()))
+
+
+def weighted_sum(weights: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of ``weights[i] * tensors[i]``, one candidate after the other."""
+    total = weights[0] * tensors[0]
+    for index in range(1, len(tensors)):
+        total = total + weights[index] * tensors[index]
+    return total
+
+
+def joint(weights: Sequence[Tensor]) -> Tensor:
+    """The products of the weights of several decisions, one entry per joint assignment, in lexicographic order."""
+    product = weights[0]
+    for weight in weights[1:]:
+        product = (product.unsqueeze(-1) * weight).flatten()
+    return product
+
+
+def row_sums(weights: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
+    """The total weight of each row of assignments."""
+    return torch.stack([weights[list(row)].sum() for row in rows])

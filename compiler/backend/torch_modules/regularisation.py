@@ -1,0 +1,27 @@
+"""Regularisation while a discrete network is trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class DropPath(nn.Module):
+    """Drop the whole tensor of an image with probability ``rate`` and scale the others, only in training.
+
+    Larsson et al., FractalNet (ICLR 2017), per sample as the DARTS family retrains.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        mask = torch.empty((x.shape[0],) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(keep)
+        return x / keep * mask
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"

@@ -1,0 +1,42 @@
+"""The modules and functions that primitives name as their torch forms (`compiler.ir.primitives.torch_form`)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from .attention import Attention
+from .batch_norm import BatchNorm
+from .channels import Cut, Shuffle
+from .images import ChannelsLast, Crop, GlobalPool, Noise, Resize, Zero
+from .mixing import gate
+from .regularisation import DropPath
+from .tokens import ClassToken, FirstToken, Patches, Positions, TokenLayerNorm, TokenLinear
+
+COPIED: tuple[type[nn.Module], ...] = (TokenLinear, TokenLayerNorm, Attention, Patches, ClassToken, Positions)
+"""Modules whose text stands by itself, with ``torch``, ``nn``, ``F`` and ``Tensor``: exported files copy it."""
+
+_OWN = (*COPIED, BatchNorm, ChannelsLast, Crop, Cut, DropPath, FirstToken, GlobalPool, Noise, Resize, Shuffle, Zero)
+
+MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
+"""Modules of this package by name."""
+
+FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {"operator.add": operator.add, "torch.cat": torch.cat, "gate": gate}
+"""Functions of tensors by name."""
+
+
+def module_class(kind: str) -> type[nn.Module]:
+    """The class of a module: ``nn.NAME`` of torch, or one of `MODULES`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if not kind.startswith("nn."):
+        return MODULES[kind]
+    found = getattr(nn, kind.removeprefix("nn."), None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise KeyError(kind)
+    return found

@@ -1,0 +1,48 @@
+"""Decisions: the choices of a space, each with its path and items; and selections of their items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from hdas_dsl.text.source import NOWHERE, Span
+
+Selection: TypeAlias = "dict[str, tuple[int, ...]]"
+"""The selected items of each decision, by its path: indices into its items, in source order."""
+
+
+class DecisionKind(Enum):
+    """The subject of a decision: one of several operations, k (or any) of several tensors, a number, a size."""
+
+    OPERATION = "operation"
+    PICK = "pick"
+    ANY = "any"
+    NUMBER = "number"
+    SIZE = "size"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice of the space.
+
+    ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have. A
+    pick of menus has no alphas of its own: ``candidates`` then holds the path of each candidate's own decision, and
+    ``sources`` the line or input that each candidate reads, where it is one.
+    """
+
+    path: str
+    kind: DecisionKind
+    items: tuple[str, ...]
+    derivable: tuple[bool, ...]
+    copy: str
+    take: int = 1
+    candidates: tuple[str | None, ...] = ()
+    sources: tuple[str | None, ...] = ()
+    numbers: tuple[int | float, ...] = ()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+    @property
+    def alphas(self) -> int:
+        """The number of architecture parameters."""
+        return 0 if self.candidates else len(self.items)

@@ -1,0 +1,1 @@
+"""The operators of the space graph; see README.md. `.registry` has all of them, `.base` what they declare."""

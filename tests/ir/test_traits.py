@@ -1,0 +1,211 @@
+"""Every trait of every primitive, compared with what torch does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from compiler.backend.lowering.operators import standalone
+from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
+from compiler.ir.primitives.base import Gather, Operator, Saved
+from compiler.ir.primitives.convolution import Conv, Linear, RectConv
+from compiler.ir.primitives.normalisation import BatchNorm, LayerNorm
+from compiler.ir.primitives.pooling import AvgPool, Crop, GlobalPool, MaxPool, Resize
+from compiler.ir.primitives.registry import PRIMITIVES
+from compiler.ir.primitives.structure import (
+    Add,
+    ChannelsLast,
+    Concat,
+    Cut,
+    DropPath,
+    Flatten,
+    Identity,
+    Mul,
+    Noise,
+    Shuffle,
+    Zero,
+)
+from compiler.ir.primitives.tokens import Attention, ClassToken, FirstToken, Patches, Positions
+from compiler.ir.shape import Ints, Shape
+
+IMAGE, TOKENS, VECTOR = (8, 6, 6), (8, 5), (8,)
+BATCH = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An operator with the shapes of its inputs."""
+
+    op: Operator
+    inputs: tuple[Ints, ...] = (IMAGE,)
+
+    @property
+    def output(self) -> Ints:
+        found = self.op.result([Shape(shape) for shape in self.inputs])
+        assert found is not None
+        assert all(isinstance(size, int) for size in found)
+        return tuple(int(size) for size in found if isinstance(size, int))
+
+    def module(self) -> nn.Module:
+        """The module, with weights that are nowhere zero."""
+        torch.manual_seed(0)
+        module = standalone(self.op, self.inputs, self.output).double()
+        for tensor in module.parameters():
+            nn.init.uniform_(tensor, 0.5, 1.5)
+        return module
+
+    def images(self, seed: int = 1) -> list[Tensor]:
+        torch.manual_seed(seed)
+        return [torch.randn(BATCH, *shape, dtype=torch.float64) for shape in self.inputs]
+
+
+SAMPLES = [
+    Sample(Conv(k=3, c=4, pad=1)),
+    Sample(Conv(k=3, c=8, pad=1, groups=8, stride=2, bias=True)),
+    Sample(Conv(k=1, c=4, pad=0)),
+    Sample(RectConv(kh=1, kw=7, c=4, sw=2, bias=True)),
+    Sample(Linear(c=4), (VECTOR,)),
+    Sample(Linear(c=4, bias=False), (TOKENS,)),
+    Sample(BatchNorm()),
+    Sample(BatchNorm(affine=False)),
+    Sample(LayerNorm(), (VECTOR,)),
+    Sample(LayerNorm(), (TOKENS,)),
+    Sample(MaxPool(k=3, pad=1)),
+    Sample(AvgPool(k=3, pad=1, stride=2)),
+    Sample(AvgPool(k=3, pad=1, count_pad=False)),
+    Sample(GlobalPool()),
+    Sample(GlobalPool(), (TOKENS,)),
+    Sample(Crop(top=1, left=2)),
+    Sample(Resize(h=3, w=9)),
+    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid)),
+    Sample(Attention(heads=2, width=3), (TOKENS,)),
+    Sample(Patches(k=2, c=4)),
+    Sample(ClassToken(), (TOKENS,)),
+    Sample(Positions(), (TOKENS,)),
+    Sample(FirstToken(), (TOKENS,)),
+    Sample(Identity()),
+    Sample(DropPath()),
+    Sample(Zero(c=8, stride=2)),
+    Sample(Zero(c=4)),
+    Sample(Noise()),
+    Sample(Add(), (IMAGE, IMAGE, IMAGE)),
+    Sample(Concat(), (IMAGE, (2, 6, 6))),
+    Sample(Mul(), (IMAGE, IMAGE)),
+    Sample(Mul(), (IMAGE, VECTOR)),
+    Sample(Cut(c=3, start=2)),
+    Sample(Shuffle(groups=2)),
+    Sample(Flatten()),
+    Sample(ChannelsLast()),
+]
+IDS = [f"{sample.op.name}-{len(sample.inputs[0])}-{index}" for index, sample in enumerate(SAMPLES)]
+
+each = pytest.mark.parametrize("sample", SAMPLES, ids=IDS)
+
+
+def test_every_primitive_has_a_sample():
+    assert {sample.op.name for sample in SAMPLES} == {op.name for op in PRIMITIVES}
+
+
+@each
+def test_shapes_and_parameters(sample):
+    module = sample.module()
+    assert module(*sample.images()).shape[1:] == sample.output
+    assert sample.op.params(sample.inputs, sample.output) == sum(p.numel() for p in module.parameters())
+    assert sample.op.refusal([Shape(shape) for shape in sample.inputs], Shape(sample.output)) is None
+    assert len(sample.inputs[0]) in sample.op.ranks
+
+
+@each
+def test_purity(sample):
+    module, op = sample.module().eval(), sample.op
+    images = sample.images()
+    assert op.random == (not torch.equal(module(*images), module(*images)))
+    has_state = bool([*module.parameters(), *module.buffers()])
+    assert op.pure == (not has_state and not op.random and not op.drops_paths)
+    if op.drops_paths:
+        module.train()
+        module.rate = 0.9
+        assert not torch.equal(module(*images), images[0])
+
+
+@each
+def test_identities_and_zeros(sample):
+    module, op, images = sample.module().eval(), sample.op, sample.images()
+    output = module(*images)
+    assert op.identity == (output.shape == images[0].shape and torch.equal(output, images[0]) and not op.channels_last)
+    assert op.zero == (not output.any())
+    preserves = not module(*map(torch.zeros_like, images)).any()
+    if op.pure:
+        assert op.preserves_zero == preserves
+    else:  # with other weights it may be otherwise
+        assert preserves or not op.preserves_zero
+
+
+@each
+def test_masks(sample):
+    """Channels that are zero stay so where the operator says that it does not fill them."""
+    module, op, images = sample.module().eval(), sample.op, sample.images()
+    if not op.any_width or len(images) > 1 or op.slices_channels:
+        return
+    images[0][:, 5:] = 0
+    output = module(*images)
+    if not op.fills:
+        assert output.shape[1] != images[0].shape[1] or not output[:, 5:].any()
+
+
+@each
+def test_orders(sample):
+    module, op, images = sample.module().eval(), sample.op, sample.images()
+    if len(images) == 1 or (len({image.shape for image in images}) > 1 and op.gather is None):
+        return
+    turned, output = module(*images[::-1]), module(*images)
+    if op.gather is Gather.CONCATENATION:
+        turned, output = (tensor.sum(1) for tensor in (turned, output))
+    assert op.commutative == torch.allclose(turned, output)
+    if op.gather is Gather.SUM:
+        assert torch.allclose(output, sum(images))
+    if op.gather is not None:
+        assert torch.equal(standalone(op, sample.inputs[:1], sample.inputs[0])(images[0]), images[0])
+
+
+@each
+def test_views(sample):
+    module, images = sample.module().eval(), sample.images()
+    assert sample.op.view == (storage(module(*images)) in map(storage, images))
+
+
+@each
+def test_what_the_backward_pass_keeps(sample):
+    module, op = sample.module().train(), sample.op
+    images = [image.requires_grad_() for image in sample.images()]
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        output = module(*images)
+    found = Saved.NONE
+    if any(same(image, tensor) for tensor in kept for image in images):
+        found = Saved.INPUTS
+    elif any(storage(tensor) == storage(output) for tensor in kept) and not op.view:
+        found = Saved.OUTPUT
+    assert op.saves is found
+    indices = [tensor for tensor in kept if tensor.dtype is torch.int64 and tensor.shape == output.shape]
+    assert op.saves_indices == sum(tensor.element_size() for tensor in indices)
+
+
+def same(image: Tensor, kept: Tensor) -> bool:
+    """Whether what is kept is an input, or a copy of it in another order."""
+    if image.dtype is not kept.dtype or image.numel() != kept.numel():
+        return False
+    return storage(image) == storage(kept) or torch.equal(*(t.detach().flatten().sort()[0] for t in (image, kept)))
+
+
+def storage(tensor: Tensor) -> int:
+    """Where the numbers of a tensor lie."""
+    return tensor.untyped_storage().data_ptr()
+
+
+def test_infix_signs():
+    """Those that commute are written as one expression with a sign."""
+    assert all(op.infix for op in PRIMITIVES if op.commutative)
