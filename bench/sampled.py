@@ -65,7 +65,7 @@ def discrete(space: Elaborated, chosen: dict[str, tuple[int, ...]]) -> Elaborate
     found = instance.lookup(space.name)
     assert isinstance(found, Entity)
     assert found.plain is not None
-    network, diagnostics = elaborate(instance, Function(found.plain, found.instance), forced=space.live)
+    network, diagnostics = elaborate(Function(found.plain, found.instance), relaxed_copies=space.live)
     assert network is not None, diagnostics
     return network
 

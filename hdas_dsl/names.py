@@ -56,3 +56,8 @@ def is_element(name: str, families: Mapping[str, object]) -> bool:
     """Whether a name is that of an element, ``n0``, of one of the families."""
     match = ELEMENT.fullmatch(name)
     return match is not None and match[1] in families
+
+
+def full_name(definition: ast.Definition) -> str:
+    """The name that a definition alone has in its file: with the labels of a copy."""
+    return str(definition.copy) if isinstance(definition, ast.GraphDef) else definition.name

@@ -46,7 +46,7 @@ def best_path(space: Elaborated, alphas: Alphas, by: By) -> Selection:
     """
     chosen = strongest(space.decisions, alphas, by)
     for copy in space.copies.values():
-        if copy.text.prune:
+        if copy.body.prune:
             chosen |= _Path(space, copy, alphas, by, chosen).best()
     return chosen
 
@@ -79,7 +79,7 @@ class _Path:
 
     def __init__(self, space: Elaborated, copy: Copy, alphas: Alphas, by: By, chosen: Selection) -> None:
         self.decisions, self.alphas, self.by, self.chosen = space.decisions, alphas, by, chosen
-        self.own = {path for path in copy.text.decisions if path in space.decisions}
+        self.own = {path for path in copy.body.decisions if path in space.decisions}
         self.graph = copy.block.graph
         self.nodes: dict[int, Node] = dict(self.graph.order())
         self.reads = {index: self._reads(index) for index in self.nodes}

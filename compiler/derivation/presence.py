@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated
-from compiler.elaborate.core import flatten
-from compiler.elaborate.values import Picked, Tensor, Value
+from compiler.elaborate.values import Picked, Tensor, Value, flatten
 from compiler.ir.decision import Selection
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
@@ -20,17 +19,17 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
 @dataclass(frozen=True)
 class Presence:
-    """Decisions that take only what exists; the picks that take nothing; the nodes that do not exist, by text."""
+    """Decisions that take only what exists; the picks that take nothing; the nodes that do not exist, by graph."""
 
     chosen: Selection
     empty: frozenset[str]
-    absent: frozenset[tuple[int, int]]
+    absent: frozenset[tuple[SpaceGraph, int]]
 
     def exists(self, value: Value) -> bool:
         """Whether anything is there of what an expression stood for."""
         match value:
-            case Tensor(owner=owner, index=index):
-                return (owner, index) not in self.absent
+            case Tensor(graph=graph, index=index):
+                return (graph, index) not in self.absent
             case Picked(decision=decision):
                 return decision not in self.empty
         return True
@@ -47,14 +46,14 @@ def settle(space: Elaborated, chosen: Selection) -> Presence:
         HspError: nothing is left of a text that has an output.
     """
     settled = dict(chosen)
-    nothing: set[tuple[int, int]] = set()
+    nothing: set[tuple[SpaceGraph, int]] = set()
     for copy in space.copies.values():
-        if copy.text.prune:
-            gone = absent(copy.text.graph, settled)
-            if copy.text.graph.output in gone:
+        if copy.body.prune:
+            gone = absent(copy.body.graph, settled)
+            if copy.body.graph.output in gone:
                 message = f"these decisions leave nothing of '{copy.path}': its output takes none of what it could"
                 raise HspError([Diagnostic(Code.UNDERIVABLE, copy.definition.span, message)])
-            nothing |= {(id(copy.text), index) for index in gone}
+            nothing |= {(copy.body.graph, index) for index in gone}
     empty = frozenset(path for path, items in settled.items() if not items)
     return Presence(settled, empty, frozenset(nothing))
 

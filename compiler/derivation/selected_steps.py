@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from compiler.elaborate.state import Fault
+from compiler.elaborate.errors import Fault
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Block, Node, SpaceGraph

@@ -34,7 +34,7 @@ def derived(space: Elaborated, chosen: Selection, at: Elaborated | None = None) 
     inputs = {param.name for param in definition.inputs}
     given = {} if at is None else at.given
     args = {name: value for name, value in given.items() if name in inputs or isinstance(value, int | float)}
-    found, diagnostics = elaborate(instance, Function(definition, instance), args, externals=space.externals)
+    found, diagnostics = elaborate(Function(definition, instance), args, externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found

@@ -1,7 +1,21 @@
 """Elaboration: a program of the language becomes a space graph, with its decisions and how many there are."""
 
-from .body import elaborate
+from .body_elaboration import BodyElaboration, Copy
+from .entry import CopyAlone, NetworkCall, elaborate, elaborate_copy, is_network, read_network_call
+from .frame import Frame
 from .space import Elaborated, Origin, Requirement
-from .state import Copy, Decided, Frame, Option, Text
 
-__all__ = ["Copy", "Decided", "Elaborated", "Frame", "Option", "Origin", "Requirement", "Text", "elaborate"]
+__all__ = [
+    "BodyElaboration",
+    "Copy",
+    "CopyAlone",
+    "Elaborated",
+    "Frame",
+    "NetworkCall",
+    "Origin",
+    "Requirement",
+    "elaborate",
+    "elaborate_copy",
+    "is_network",
+    "read_network_call",
+]

@@ -10,7 +10,8 @@ from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_of
 
-from .state import Family, Fault, Text
+from .body_elaboration import BodyElaboration, Family
+from .errors import Fault
 
 
 def only(options: dict[str | None, ast.Arg], known: tuple[str, ...]) -> None:
@@ -30,40 +31,45 @@ def form_of(arg: ast.Arg) -> DepthForm:
         raise Fault(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
 
 
-def family_of(arg: ast.Arg, text: Text) -> Family:
-    """The family of a text that an argument names; raises `Fault` where it names none."""
+def family_of(arg: ast.Arg, body: BodyElaboration) -> Family:
+    """The family of a body that an argument names; raises `Fault` where it names none."""
     name = arg.value.id if isinstance(arg.value, ast.Name) else ""
-    if name not in text.families:
-        hint = suggest(name, text.families)
+    if name not in body.families:
+        hint = suggest(name, body.families)
         raise Fault(Code.QUANTITY, arg.span, "a family of this text is needed here", hint)
-    return text.families[name]
+    return body.families[name]
 
 
-def length_of(family: Family, text: Text) -> Length:
+def length_of(family: Family, body: BodyElaboration) -> Length:
     """The number of elements that a family may have."""
     if family.size is None:
-        return Length(f"{text.copy}.{family.name}", None, (len(family.elements),))
-    return Length(f"{text.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
+        return Length(f"{body.copy}.{family.name}", None, (len(family.elements),))
+    return Length(f"{body.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
 
 
 def depth_of(
-    family: Family, text: Text, decisions: Mapping[str, Decision], form: DepthForm, ends: bool, expr: ast.Expr
+    family: Family,
+    body: BodyElaboration,
+    decisions: Mapping[str, Decision],
+    form: DepthForm,
+    ends: bool,
+    expr: ast.Expr,
 ) -> Depth | Constant:
-    """The edges into each element: the candidates of its pick. A text without decisions has the depth 0.
+    """The edges into each element: the candidates of its pick. A body without decisions has the depth 0.
 
     Raises:
         Fault: an element of the family has no pick between menus, or more than one.
     """
     nodes: list[tuple[Edge, ...]] = []
     for index in family.elements:
-        prefix = f"{text.copy}.{family.name}{'_'.join(map(str, index))}."
+        prefix = f"{body.copy}.{family.name}{'_'.join(map(str, index))}."
         picks = [
             decisions[path]
-            for path in text.decisions
+            for path in body.decisions
             if path.startswith(prefix) and decisions[path].kind is DecisionKind.PICK
         ]
         if len(picks) != 1 or not picks[0].candidates:
-            if not text.decisions:
+            if not body.decisions:
                 return Constant(0.0)
             message = f"depth needs one `pick` between menus in every element of '{family.name}'"
             raise Fault(Code.QUANTITY, expr.span, message)
@@ -73,4 +79,4 @@ def depth_of(
             inside = element is not None and element[0] == family.name and element[1] in family.elements
             edges.append(Edge(decision or "", element[1][0] if element and inside else None))
         nodes.append(tuple(edges))
-    return Depth(f"{text.copy}.{family.name}", tuple(nodes), form, ends, length_of(family, text))
+    return Depth(f"{body.copy}.{family.name}", tuple(nodes), form, ends, length_of(family, body))

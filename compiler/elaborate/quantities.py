@@ -1,6 +1,6 @@
 """`require`, `minimize` and `maximize`: from syntax to quantities and conditions as plain data.
 
-One reader serves all three. Plain numbers, names that a text binds to one, and arithmetic on these are folded while it
+One reader serves all three. Plain numbers, names that a body binds to one, and arithmetic on these are folded while it
 reads; `not` turns the relations below it around.
 """
 
@@ -35,11 +35,11 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import CONSTANTS, FAMILY_QUANTITIES, QUANTITIES, TOTALS, QuantityArgument
 
+from .body_elaboration import BodyElaboration
+from .errors import Fault
 from .family_quantities import depth_of, family_of, form_of, length_of, only
-from .state import Fault, Text
-from .values import Value
 
-Plain = Callable[[ast.Expr, Text], Value]
+Plain = Callable[[ast.Expr, BodyElaboration], object]
 """The value of an expression that holds no quantity, such as a weight."""
 
 RELATIONS = {relation.value: relation for relation in Relation}
@@ -53,29 +53,31 @@ WHOLE = ("//", "%")
 DIVISIONS = ("/", "//", "%")
 
 
-def read_preference(line: ast.Preference, text: Text, decisions: Mapping[str, Decision], plain: Plain) -> Preference:
-    """A preference of a text, about its own families or about the whole network.
+def read_preference(
+    line: ast.Preference, body: BodyElaboration, decisions: Mapping[str, Decision], plain: Plain
+) -> Preference:
+    """A preference of a body, about its own families or about the whole network.
 
     Raises:
         Fault: its weight is no plain number, or it prefers something that is no quantity.
     """
-    weight = 1.0 if line.weight is None else plain(line.weight, text)
+    weight = 1.0 if line.weight is None else plain(line.weight, body)
     if isinstance(weight, Var) or not isinstance(weight, int | float):
         span = line.span if line.weight is None else line.weight.span
         raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
-    quantity = _PreferenceReader(text, decisions, plain).quantity(line.quantity)
-    return Preference(_unused(f"{_called(line.quantity)} {text.copy}", text), line.sense, quantity, float(weight))
+    quantity = _PreferenceReader(body, decisions, plain).quantity(line.quantity)
+    return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, float(weight))
 
 
-def read_condition(expr: ast.Expr, text: Text) -> Condition:
-    """The condition of a `require` that stands in a text.
+def read_condition(expr: ast.Expr, body: BodyElaboration) -> Condition:
+    """The condition of a `require` that stands in a body.
 
     What is no quantity and no number, such as the width of a tensor, is an `Unknown`.
 
     Raises:
         Fault: a quantity lacks its argument, or arithmetic on plain numbers has no value.
     """
-    return _ConditionReader(text).condition(expr)
+    return _ConditionReader(body).condition(expr)
 
 
 def _called(expr: ast.Expr) -> str:
@@ -85,9 +87,9 @@ def _called(expr: ast.Expr) -> str:
     return "preference"
 
 
-def _unused(name: str, text: Text) -> str:
-    """A name that no other preference of the text has."""
-    taken = {preference.name for preference in text.preferences}
+def _unused(name: str, body: BodyElaboration) -> str:
+    """A name that no other preference of the body has."""
+    taken = {preference.name for preference in body.preferences}
     number, found = 1, name
     while found in taken:
         number += 1
@@ -103,10 +105,10 @@ class _Reader:
     """What preferences and conditions have in common: totals, numbers, arithmetic on both.
 
     Args:
-        text: where the statement stands: its names and its copy.
+        body: where the statement stands: its names and its copy.
     """
 
-    text: Text
+    body: BodyElaboration
 
     def quantity(self, expr: ast.Expr) -> Quantity:
         """The quantity that an expression states."""
@@ -124,9 +126,9 @@ class _Reader:
         return self.other(expr)
 
     def named(self, expr: ast.Name, name: str) -> Quantity:
-        """A bare name: one that the text binds, a constant of the language, or a quantity without an argument."""
-        if name in self.text.bindings:
-            value = self.text.bindings[name]
+        """A bare name: one that the body binds, a constant of the language, or a quantity without an argument."""
+        if name in self.body.bindings:
+            value = self.body.bindings[name]
             return Constant(value) if isinstance(value, int | float) else self.other(expr)
         if name in CONSTANTS:
             return Constant(CONSTANTS[name])
@@ -152,12 +154,12 @@ class _Reader:
         raise _lacks_argument(name, expr.span)
 
     def total(self, name: str, argument: str | None, span: Span) -> Total:
-        """A total of the network, or of this text where it is structural."""
+        """A total of the network, or of this body where it is structural."""
         found = Total(name, argument, span=span)
         if found.structural:
-            return replace(found, copy=None if self.text.root else self.text.copy)
+            return replace(found, copy=None if self.body.root else self.body.copy)
         if found.by_table and argument is not None:
-            return replace(found, file=self.text.instance.unit.beside(argument))
+            return replace(found, file=self.body.instance.unit.beside(argument))
         return found
 
     def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
@@ -194,7 +196,7 @@ class _ConditionReader(_Reader):
                 return Indicator(self.condition(expr))
         functions = {node.func for node in expr.walk() if isinstance(node, ast.Call)}
         for node in expr.walk():
-            if isinstance(node, ast.Name) and node not in functions and node.id not in self.text.bindings:
+            if isinstance(node, ast.Name) and node not in functions and node.id not in self.body.bindings:
                 word = QUANTITIES.get(node.id)
                 if word is not None and word.argument is not QuantityArgument.NONE:
                     raise _lacks_argument(node.id, node.span)
@@ -206,7 +208,7 @@ class _PreferenceReader(_Reader):
     """Reads what is preferred of a supernet.
 
     Args:
-        text: where the statement stands.
+        body: where the statement stands.
         decisions: those made so far, of which some are the edges of its families.
         plain: how a plain value is read.
     """
@@ -218,15 +220,15 @@ class _PreferenceReader(_Reader):
         """The loss, or the depth or expected length of a family."""
         if name not in FAMILY_QUANTITIES:
             return Loss()
-        family = family_of(args[0], self.text)
+        family = family_of(args[0], self.body)
         options = {arg.name: arg for arg in args[1:]}
         if name == "length":
             only(options, ())
-            return length_of(family, self.text)
+            return length_of(family, self.body)
         only(options, ("ends", "form"))
-        ends = bool(self.plain(options["ends"].value, self.text)) if "ends" in options else False
+        ends = bool(self.plain(options["ends"].value, self.body)) if "ends" in options else False
         form = form_of(options["form"]) if "form" in options else DepthForm.WINDOW
-        return depth_of(family, self.text, self.decisions, form, ends, expr)
+        return depth_of(family, self.body, self.decisions, form, ends, expr)
 
     def other(self, expr: ast.Expr) -> Quantity:
         """Nothing else is a quantity."""

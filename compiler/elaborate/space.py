@@ -1,4 +1,4 @@
-"""What elaboration makes of a network: a space with its decisions, and what its texts state of it."""
+"""What elaboration makes of a network: a space with its decisions, and what its bodies state of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
+from .body_elaboration import BodyElaboration, Copy
 from .quantities import read_condition
-from .state import Copy, Text
 from .values import Bundle, Value
 
 
@@ -36,10 +36,10 @@ class Requirement:
 
     Args:
         condition: what it asks of an architecture.
-        copy: the path of the copy in whose text it stands; that of the network for one of a section.
+        copy: the path of the copy in whose body it stands; that of the network for one of a section.
         text: the condition in the language, on one line.
         span: the condition in its file.
-        origin: the kind of text that it stands in.
+        origin: the kind of body that it stands in.
         network: what it is about where that is not the space itself: the same space at other arguments, as which the
             architecture will be trained.
     """
@@ -53,16 +53,16 @@ class Requirement:
 
     @classmethod
     def read(
-        cls, line: ast.Require, text: Text, origin: Origin = Origin.BODY, network: Elaborated | None = None
+        cls, line: ast.Require, body: BodyElaboration, origin: Origin = Origin.BODY, network: Elaborated | None = None
     ) -> Requirement:
-        """The statement of a line that stands in a text.
+        """The statement of a line that stands in a body.
 
         Raises:
             Fault: the condition has no meaning.
         """
-        condition = read_condition(line.condition, text)
+        condition = read_condition(line.condition, body)
         written = print_expression(line.condition)
-        return cls(condition, text.copy, written, line.condition.span, origin, network)
+        return cls(condition, body.copy, written, line.condition.span, origin, network)
 
     def __str__(self) -> str:
         return self.text
@@ -90,7 +90,7 @@ class Elaborated:
     @property
     def root(self) -> Copy:
         """The network's own copy."""
-        return next(copy for copy in self.copies.values() if copy.text.root)
+        return next(copy for copy in self.copies.values() if copy.body.root)
 
     @property
     def given(self) -> dict[str, Value]:

@@ -1,25 +1,25 @@
-"""What an expression of the language stands for while a program is elaborated."""
+"""What an expression of the language stands for while a program is elaborated: a closed set of kinds of values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeGuard, assert_never, cast
 
+from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
-from compiler.ir.undecided import Open, Var
+from compiler.ir.undecided import MOST, Open, TooLarge, Var
 from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
 
-Value: TypeAlias = Any
-"""An int, float, bool, str, `Var`, `Open`, or one of the classes below."""
+from .trace import Position
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A node of the graph being built. ``name`` is the line, input or where-name that it was bound to."""
+    """Node ``index`` of a graph that is being built. ``name`` is the line, input or where-name it was bound to."""
 
-    owner: int
+    graph: SpaceGraph = field(repr=False)
     index: int
     shape: Shape
     name: str | None = field(default=None, compare=False)
@@ -52,8 +52,12 @@ class Function:
     instance: Instance = field(repr=False)
     label: str | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.instance, self.definition.name, self.label))  # that of a definition reads all of it
+
     @property
     def name(self) -> str:
+        """The name of the definition, without any label."""
         return self.definition.name
 
 
@@ -67,14 +71,22 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class Mention:
+    """Where a text mentions a menu: the decision is made, and written, there; ``line`` is the dotted place."""
+
+    node: ast.Node
+    position: Position[Value]
+    line: str
+
+
+@dataclass(frozen=True)
 class Menu:
-    """A `choice` definition that nobody has decided yet."""
+    """A `choice` definition that is still to be decided, once for each mention."""
 
     definition: ast.MenuDef
     instance: Instance = field(repr=False)
     args: tuple[Value, ...] = ()
-    mention: tuple[ast.Node, Any] | None = field(default=None, compare=False, repr=False)
-    """The node and the frame of the text that mention it: derivation writes the decision there."""
+    mention: Mention | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,23 +113,82 @@ class Builtin:
 
 
 @dataclass(frozen=True)
-class Space:
+class NamespaceValue:
     """A namespace: the alias of a `use`, or the definitions that a phase will have found."""
 
     instance: Instance
 
 
 class Unknown:
-    """The value of a line that has an error: whatever uses it stays silent."""
+    """What a name is bound to whose line has an error: whatever uses the name stays silent."""
 
 
 UNKNOWN = Unknown()
 
 Callables = Function | Copies | Menu | Partial | Compose | Builtin
 
+Number: TypeAlias = "int | float"
+
+Value: TypeAlias = "Number | str | Var[Value] | Open | Tensor | Bundle | Picked | Callables | NamespaceValue"
+"""What an expression stands for. Truth values are `int`s, as in Python."""
+
+NumberValue: TypeAlias = "Number | str | Open | Var[Number]"
+"""What arithmetic works on: a number, maybe undecided or open, or a text that is compared."""
+
+Bound: TypeAlias = "Value | Unknown"
+"""What a name is bound to."""
+
+
+def params_of(block: Block) -> Mapping[str, Value]:
+    """The parameters of a block that elaboration made; the graph does not say what they may be."""
+    return cast("Mapping[str, Value]", block.params)
+
+
+def is_undecided_number(value: object) -> TypeGuard[Var[Number]]:
+    """Whether a value is a number or truth value that a decision has not settled: items of a choice are of one kind."""
+    return isinstance(value, Var) and isinstance(value.values[0], int | float)
+
+
+def is_tensors(value: Value) -> bool:
+    """Whether a value feeds inputs: a tensor, a pick, or a bundle with any."""
+    match value:
+        case Tensor() | Picked():
+            return True
+        case Bundle(items):
+            return any(is_tensors(item) for item in items)
+        case Var(values=values):
+            return any(is_tensors(item) for item in values)
+    return False
+
+
+def flatten(value: Value) -> list[Value]:
+    """The elements of a bundle, nested ones included; anything else is a bundle of one.
+
+    Raises:
+        TooLarge: there are more than `MOST` of them.
+    """
+    if not isinstance(value, Bundle):
+        return [value]
+    found: list[Value] = []
+    pending: list[Value] = [value]
+    visited = 0
+    while pending:
+        item = pending.pop()
+        visited += 1
+        if visited > MOST:
+            raise TooLarge(f"this bundle has more than {MOST} elements")
+        if isinstance(item, Bundle):
+            pending += reversed(item.items)
+        else:
+            found.append(item)
+    return found
+
+
+# ---------------------------------------------------------------- values in words
+
 
 def shown(value: Value) -> str:
-    """A plain value as the language writes it; what any other value is."""
+    """A plain value as the language writes it; the kind of any other value."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -131,7 +202,7 @@ def shown(value: Value) -> str:
 
 
 def kind(value: Value) -> str:
-    """What a value is, in the language's words."""
+    """The kind of a value, in the language's words."""
     match value:
         case bool():
             return "a truth value"
@@ -149,8 +220,44 @@ def kind(value: Value) -> str:
             return "a set of copies"
         case Menu():
             return "a menu"
-        case Space():
+        case NamespaceValue():
             return "a file"
         case Open():
             return "an open width"
-    return "an undecided value"
+        case Var():
+            return "an undecided value"
+        case _:
+            assert_never(value)
+
+
+def callable_name(function: Value) -> str:
+    """The name of an application of this in paths and node names."""
+    match function:
+        case Function() | Menu():
+            return function.definition.name
+        case Copies(name=name):
+            return name
+        case Partial(function=inner):
+            return callable_name(inner)
+        case Compose(stages=stages):
+            return callable_name(stages[-1])
+        case Var(decisions=decisions):
+            return decisions[0].rpartition(".")[2]
+    return "value"
+
+
+def source_name(inputs: Sequence[Value]) -> str | None:
+    """The name of the first tensor among inputs that has one."""
+    return next((item.name for item in inputs if isinstance(item, Tensor) and item.name), None)
+
+
+def describe(value: Value) -> str:
+    """The value of a parameter, for reports."""
+    match value:
+        case Function(label=label):
+            return label or value.name
+        case Bundle(items=items):
+            return f"({', '.join(describe(item) for item in items)})"
+        case Partial() | Compose() | Menu() | Copies():
+            return callable_name(value)
+    return str(value)

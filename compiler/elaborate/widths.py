@@ -19,7 +19,7 @@ from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
-from .state import Fault
+from .errors import Fault
 
 Widths = Mapping[Open, int]
 
@@ -64,13 +64,13 @@ class _Solver:
     cuts: list[_Cut] = field(default_factory=list)
     places: dict[Open, Span] = field(default_factory=dict)
     """Where each open width is met first."""
-    seen: set[int] = field(default_factory=set)
+    seen: set[Block] = field(default_factory=set)
 
     def read(self, block: Block) -> None:
         """Collect what the nodes of a block say of widths."""
-        if id(block) in self.seen:
+        if block in self.seen:
             return
-        self.seen.add(id(block))
+        self.seen.add(block)
         for index, node in block.graph.order():
             if isinstance(node.shape.c, Open):
                 self.places.setdefault(node.shape.c, node.span)
@@ -183,18 +183,18 @@ def fill(block: Block, widths: Widths) -> Block:
 @dataclass
 class _Filler:
     widths: Widths
-    made: dict[int, Block] = field(default_factory=dict)
+    made: dict[Block, Block] = field(default_factory=dict)
 
     def value(self, value: T) -> T | int:
         """The number of an open width that is known; any other value as it is."""
         return self.widths.get(value, value) if isinstance(value, Open) else value
 
     def block(self, block: Block) -> Block:
-        if id(block) not in self.made:
+        if block not in self.made:
             nodes = [(node, self.node(node), block.graph.sources(index)) for index, node in block.graph.order()]
             same = all(made is node for node, made, _ in nodes)
-            self.made[id(block)] = block if same else self.copied(block, [(made, s) for _, made, s in nodes])
-        return self.made[id(block)]
+            self.made[block] = block if same else self.copied(block, [(made, s) for _, made, s in nodes])
+        return self.made[block]
 
     def node(self, node: Node) -> Node:
         dims = tuple(self.value(dim) for dim in node.shape.dims)

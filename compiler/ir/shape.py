@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .undecided import Open, Var, largest
 
-Extent: TypeAlias = int | Var | Open
+Extent: TypeAlias = int | Var[int] | Open
 """The size of one dimension: a number, a number for each choice, or one that its readers determine."""
 
 Ints: TypeAlias = tuple[int, ...]

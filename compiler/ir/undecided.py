@@ -8,32 +8,33 @@ be undecided, so that one mechanism carries every kind of choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Generic, TypeVar, overload
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+N = TypeVar("N", bound=float)
 
 MOST = 10_000
 """How many of anything there may be in one place: elements, items, joint cases of choices."""
 
 
 class TooLarge(Exception):
-    """Something would grow beyond all measure."""
+    """A value would have more than `MOST` elements or joint cases."""
 
 
 @dataclass(frozen=True)
-class Var:
-    """One value per joint assignment, in lexicographic order of the assignments.
+class Var(Generic[T_co]):
+    """One value per joint assignment of ``decisions``, in lexicographic order of the assignments.
 
     ``sizes`` gives the number of items of each decision; ``values`` has their product many entries.
     """
 
     decisions: tuple[str, ...]
     sizes: tuple[int, ...]
-    values: tuple[Any, ...]
-
-    def assignments(self) -> Iterable[tuple[int, ...]]:
-        return product(*(range(size) for size in self.sizes))
+    values: tuple[T_co, ...]
 
     def __str__(self) -> str:
         distinct = {str(value).lower() if isinstance(value, bool) else str(value): None for value in self.values}
@@ -47,8 +48,17 @@ class Open:
         return "open"
 
 
-def spread(values: Iterable[Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The decisions that any of the values depends on, in order of first mention, and their sizes."""
+def assignments(sizes: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    """All joint assignments of decisions with so many items each, in lexicographic order."""
+    return product(*map(range, sizes))
+
+
+def spread(values: Iterable[object]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The decisions that any of the values depends on, in order of first mention, and their sizes.
+
+    Raises:
+        TooLarge: they have more than `MOST` joint assignments.
+    """
     found: dict[str, int] = {}
     for value in values:
         if isinstance(value, Var):
@@ -58,7 +68,11 @@ def spread(values: Iterable[Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(found), tuple(found.values())
 
 
-def settle(value: Any, decisions: tuple[str, ...], assignment: tuple[int, ...]) -> Any:
+@overload
+def settle(value: Var[T], decisions: tuple[str, ...], assignment: tuple[int, ...]) -> T: ...
+@overload
+def settle(value: T, decisions: tuple[str, ...], assignment: tuple[int, ...]) -> T: ...
+def settle(value: Var[T] | T, decisions: tuple[str, ...], assignment: tuple[int, ...]) -> T:
     """The value under an assignment of ``decisions`` (which include all that it depends on)."""
     if not isinstance(value, Var):
         return value
@@ -66,17 +80,21 @@ def settle(value: Any, decisions: tuple[str, ...], assignment: tuple[int, ...]) 
     index = 0
     for decision, size in zip(value.decisions, value.sizes, strict=True):
         index = index * size + chosen[decision]
-    return value.values[index]
+    found: T = value.values[index]
+    return found
 
 
-def lift(function: Callable[..., Any], *values: Any) -> Any:
-    """Apply a function of plain values to values of which some may be undecided."""
+def lift(function: Callable[..., T], *values: object) -> T | Var[T]:
+    """Apply a function of plain values to values of which some may be undecided.
+
+    Raises:
+        TooLarge: the values depend on decisions with more than `MOST` joint assignments.
+    """
     decisions, sizes = spread(values)
     if not decisions:
         return function(*values)
     table = tuple(
-        function(*(settle(value, decisions, assignment) for value in values))
-        for assignment in product(*(range(size) for size in sizes))
+        function(*(settle(value, decisions, assignment) for value in values)) for assignment in assignments(sizes)
     )
     first = table[0]
     if all(type(entry) is type(first) and entry == first for entry in table):
@@ -84,6 +102,6 @@ def lift(function: Callable[..., Any], *values: Any) -> Any:
     return Var(decisions, sizes, table)
 
 
-def largest(value: Any) -> Any:
+def largest(value: Var[N] | N) -> N:
     """The largest of the values that a number may take."""
     return max(value.values) if isinstance(value, Var) else value

@@ -14,12 +14,19 @@ from typing import TypeVar
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
-from compiler.elaborate import Elaborated, Origin, Requirement, Text, elaborate
-from compiler.elaborate.body import Elaborator
+from compiler.elaborate import (
+    BodyElaboration,
+    Elaborated,
+    NetworkCall,
+    Origin,
+    Requirement,
+    elaborate,
+    is_network,
+    read_network_call,
+)
+from compiler.elaborate.errors import Fault, Silent
 from compiler.elaborate.quantities import read_preference
-from compiler.elaborate.state import Fault, Silent
-from compiler.elaborate.values import Function, Partial, Space
-from compiler.elaborate.values import Value as Meaning
+from compiler.elaborate.values import Function
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
@@ -105,38 +112,23 @@ class _Compiler:
 
     def target(
         self, expr: ast.Expr, phases: Mapping[str, Instance], overrides: Sequence[Override]
-    ) -> tuple[Function, dict[str, Meaning], Span] | None:
+    ) -> NetworkCall | None:
         """The network that a section names, with its arguments."""
-        elaborator = Elaborator(externals=self.externals)
-        frame = elaborator.module_frame(self.instance).sub(
-            locals={name: Space(instance) for name, instance in phases.items()}
-        )
         try:
-            value = elaborator.eval(expr, frame)
-            args: dict[str, Meaning] = {}
-            if isinstance(value, Partial):
-                function, positional, named = value.function, value.positional, dict(value.named)
-                if isinstance(function, Function):
-                    inputs = {param.name for param in function.definition.inputs}
-                    shapes = {name: named.pop(name) for name in inputs & named.keys()}
-                    args = elaborator.bind(function, positional, named, frame, expr.span) | shapes
-                value = function
-            if not isinstance(value, Function) or not is_network(value.definition):
-                raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
-            known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
-            for item in overrides:
-                if item.name in known:
-                    self.used.add(item.said)
-                    args[item.name] = elaborator.eval(item.argument(), frame)
+            found = read_network_call(
+                expr, self.instance, phases, {item.name: item.argument for item in overrides}, self.externals
+            )
         except Fault as fault:
             self.diagnostics.append(fault.diagnostic)
             return None
         except Silent:
             return None
-        return value, args, expr.span
+        self.used |= {item.said for item in overrides if item.name in found.args}
+        return found
 
-    def elaborated(self, function: Function, args: dict[str, Meaning], span: Span) -> Elaborated | None:
-        result, diagnostics = elaborate(self.instance, function, args, span=span, externals=self.externals)
+    def elaborated(self, call: NetworkCall) -> Elaborated | None:
+        """The network of a section, elaborated."""
+        result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
         self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
         return result
 
@@ -200,7 +192,7 @@ class _Compiler:
                 results[phase.name] = self.imagined(phase) if used else phase.network.root.instance
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
-                space = None if found is None else self.elaborated(*found)
+                space = None if found is None else self.elaborated(found)
                 if space is None:
                     return None
                 space = self.stated(space, search.settings)
@@ -225,7 +217,7 @@ class _Compiler:
         trained: tuple[Requirement, ...] = ()
         if train is not None and train.target is not None and not any(p.network.is_space for p in phases):
             found = self.target(train.target, results, self.overrides)
-            train_network = None if found is None else self.elaborated(*found)
+            train_network = None if found is None else self.elaborated(found)
             trained = self.required(train, train_network)
         elif train is not None and train.target is not None:
             last = (required or phases)[-1]
@@ -283,7 +275,7 @@ class _Compiler:
         found = self.target(line.target, results, mine)
         if found is None:
             return None
-        space = self.elaborated(*found)
+        space = self.elaborated(found)
         settings = self.search_settings({**outer, **self.values(line.settings)}, line.name)
         if space is None:
             return None
@@ -293,33 +285,35 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        text = replace(self.section_text(space), preferences=list(space.preferences))
-        requirements = [*space.requirements, *self.requirements(lines, text, Origin.SEARCH)]
+        body = replace(self.section_body(space), preferences=list(space.preferences))
+        requirements = [*space.requirements, *self.requirements(lines, body, Origin.SEARCH)]
         for line in lines:
             if isinstance(line, ast.Preference):
                 try:
-                    text.preferences.append(read_preference(line, text, space.decisions, lambda expr, _: plain(expr)))
+                    body.preferences.append(read_preference(line, body, space.decisions, lambda expr, _: plain(expr)))
                 except Fault as fault:
                     self.diagnostics.append(fault.diagnostic)
-        return replace(space, preferences=tuple(text.preferences), requirements=tuple(requirements))
+        return replace(space, preferences=tuple(body.preferences), requirements=tuple(requirements))
 
     def required(self, train: ast.Train | None, network: Elaborated | None) -> tuple[Requirement, ...]:
         """What a `train` section requires of a network."""
         if train is None or network is None:
             return ()
-        return self.requirements(train.settings, self.section_text(network), Origin.TRAIN)
+        return self.requirements(train.settings, self.section_body(network), Origin.TRAIN)
 
-    def section_text(self, network: Elaborated) -> Text:
-        """The text of a network as a section of this file sees it: with its names, beside this file's tables."""
-        return replace(network.root.text, instance=self.instance)
+    def section_body(self, network: Elaborated) -> BodyElaboration:
+        """The body of a network as a section of this file sees it: with its names, beside this file's tables."""
+        return replace(network.root.body, instance=self.instance)
 
-    def requirements(self, lines: Sequence[ast.SettingLine], text: Text, origin: Origin) -> tuple[Requirement, ...]:
+    def requirements(
+        self, lines: Sequence[ast.SettingLine], body: BodyElaboration, origin: Origin
+    ) -> tuple[Requirement, ...]:
         """The requirements of a section."""
         found = []
         for line in lines:
             if isinstance(line, ast.Require):
                 try:
-                    found.append(Requirement.read(line, text, origin))
+                    found.append(Requirement.read(line, body, origin))
                 except Fault as fault:
                     self.diagnostics.append(fault.diagnostic)
         return tuple(found)
@@ -338,14 +332,14 @@ class _Compiler:
         found = self.target(train.target, results, self.overrides)
         if found is None:
             return (), False
-        function, args, span = found
         root = phase.network.root
-        is_searched = function.definition is root.definition
+        args = {**phase.network.arguments, **found.args}
+        is_searched = found.function.definition is root.definition
         if is_searched:
-            network = self.elaborated(function, {**phase.network.arguments, **args}, span)
+            network = self.elaborated(replace(found, args=args))
         else:
             function = Function(root.definition, root.instance)
-            network, _ = elaborate(self.instance, function, {**phase.network.arguments, **args}, span=span)
+            network, _ = elaborate(function, args, span=found.span, externals=self.externals)
         required = self.required(train, network)
         return tuple(replace(requirement, network=network) for requirement in required), is_searched
 
@@ -377,7 +371,7 @@ class _Compiler:
             self.diagnostics.append(Diagnostic(Code.NO_NETWORK, span, message, hint))
             return None
         found = self.target(ast.Name(networks[0].name, span=networks[0].span), {}, self.overrides)
-        return None if found is None else self.elaborated(*found)
+        return None if found is None else self.elaborated(found)
 
     def library_changes(self, unit: Unit) -> list[Diagnostic]:
         """Warn where the shipped library is not the one that a derived file was written with."""
@@ -406,10 +400,6 @@ def _pairs(value: Value) -> list[tuple[str, str]]:
     items = value if isinstance(value, tuple) else ()
     texts = [str(item) for item in items]
     return list(zip(texts[::2], texts[1::2], strict=False))
-
-
-def is_network(definition: ast.Definition) -> bool:
-    return isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
 
 
 def compile_file(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.elaborate.state import Fault
+from compiler.elaborate.errors import Fault
 from compiler.ir.numbers import BINARY, tidy
 from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code

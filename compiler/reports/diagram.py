@@ -144,7 +144,7 @@ class _Drawing:
         self.graph = block.graph
         self.decisions = space.decisions
         self.copy = block.copy or block.name
-        text = space.copies[self.copy].text if self.copy in space.copies else None
+        text = space.copies[self.copy].body if self.copy in space.copies else None
         self.open = dict.fromkeys(text.decisions if text else ())  # decisions that no arrow shows yet
         self.recurrence = recurrence
         self.facts: dict[int, tuple[str, ...]] = {}

@@ -80,7 +80,7 @@ class _Writer:
     # ------------------------------------------------------------ parts
 
     def parts(self) -> Sequence[Part]:
-        copies = [copy for copy in self.space.copies.values() if not copy.text.root]
+        copies = [copy for copy in self.space.copies.values() if not copy.body.root]
         cells = [copy for copy in copies if copy.definition.level is ast.Level.CELL]
         stages = [copy for copy in copies if copy.definition.level is ast.Level.STAGE]
         names = {copy.definition.name for copy in cells}
@@ -170,7 +170,7 @@ class _Writer:
             name = func.name if isinstance(func, ast.Field) else entity.name
             return words.get(name, name)
 
-        tensors = {name for name, value in copy.text.bindings.items() if isinstance(value, Tensor)}
+        tensors = {name for name, value in copy.body.bindings.items() if isinstance(value, Tensor)}
         tensors |= {param.name for param in definition.inputs}
         found = extract(definition, tensors, word)
         wrong = difference(found, definition, template) or self.foreign(found.dag, definition, copy, template, words)

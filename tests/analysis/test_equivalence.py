@@ -98,8 +98,8 @@ def by_force(space: Elaborated, circuit_choices: list[dict], same: Equivalence) 
     for chosen in circuit_choices:
         numbers: dict[str, Variable] = {}
         for path, copy in space.copies.items():
-            if copy.live or copy.text.root:
-                if not copy.text.root and not any(name in chosen for name in copy.text.decisions):
+            if copy.live or copy.body.root:
+                if not copy.body.root and not any(name in chosen for name in copy.body.decisions):
                     continue
                 reader = Reader(space, numbers, same)
                 kind = str(copy.definition.name)

@@ -41,7 +41,7 @@ def elaborated(text: str, **args: int) -> Elaborated:
         for definition in instance.unit.module.definitions
         if isinstance(definition, ast.GraphDef) and definition.level is ast.Level.NETWORK
     ][-1]
-    space, diagnostics = elaborate(instance, Function(network, instance), dict(args))
+    space, diagnostics = elaborate(Function(network, instance), dict(args))
     assert space is not None, [d.render() for d in diagnostics]
     return space
 
@@ -53,7 +53,7 @@ def derived(name: str, seed: int, **args: int) -> Elaborated:
     instance = loader.load(path, name)
     assert instance is not None
     network = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef)][-1]
-    space, _ = elaborate(instance, Function(network, instance))
+    space, _ = elaborate(Function(network, instance))
     assert space is not None
     rng = random.Random(seed)
     alphas = {path: [rng.gauss(0, 1) for _ in d.items] for path, d in space.decisions.items()}

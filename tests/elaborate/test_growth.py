@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from compiler.backend.passes import PASSES, Pass
-from compiler.elaborate.body import Elaborator
+from compiler.elaborate.network import NetworkElaborator
 from compiler.ir.graph import SpaceGraph
 from compiler.program.compile_file import compile_file
 from compiler.reports.facts import describe, digits, power
@@ -110,10 +110,10 @@ def test_steps_of_a_long_family():
     """Reading the end of what came before does not read all of it."""
 
     def steps(size: int) -> int:
-        elaborator = Elaborator()
+        elaborator = NetworkElaborator()
         instance = load(family(size))
-        assert elaborator.network(network(instance), {}, instance.unit.module.definitions[-1].span) is not None
-        return elaborator.steps
+        assert elaborator.elaborate(network(instance), {}, instance.unit.module.definitions[-1].span) is not None
+        return elaborator.session.budget.steps
 
     assert steps(400) < 10.5 * steps(40)
 

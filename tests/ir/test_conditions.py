@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from compiler.elaborate import BodyElaboration
+from compiler.elaborate.errors import Fault
 from compiler.elaborate.quantities import read_condition
-from compiler.elaborate.state import Fault, Text
 from compiler.ir.conditions import (
     evaluate,
     monotone_in,
@@ -33,11 +34,11 @@ BOUND: dict[str, object] = {"most": 7, "half": 0.5, "wide": True, "narrow": Fals
 NAMES = ("params", "macs", "edges", "count(Op)")
 
 
-def text() -> Text:
+def text() -> BodyElaboration:
     """The text of a network that binds some names."""
     program, diagnostics = compile_file("n.hsp", text="hsp 1\nnetwork N(x: [1, 8, 8]) {\n  output relu(x)\n}\n")
     assert program is not None, diagnostics
-    root = program.network.root.text
+    root = program.network.root.body
     return replace(root, bindings={**root.bindings, **BOUND})
 
 

@@ -21,9 +21,11 @@ OTHER_MEANINGS = {
     ("compiler/ir/sums.py", "relu"): "the ReLU of a term, which is no primitive any more",
     ("compiler/program/equivalence.py", "identity"): "a setting of an `equivalence`",
     ("compiler/program/equivalence.py", "zero"): "a setting of an `equivalence`",
+    ("compiler/elaborate/tensors.py", "concat"): "the place of a concatenation in names",
     ("hdas_dsl/diff/edges.py", "concat"): "a function of the language",
     ("hdas_dsl/diff/expressions.py", "concat"): "a function of the language",
-    ("hdas_dsl/genotype/template.py", "concat"): "a function of the language",
+    ("hdas_dsl/genotype/extract.py", "concat"): "a function of the language",
+    ("hdas_dsl/genotype/fill.py", "concat"): "a function of the language",
     ("hdas_dsl/tree/words.py", "concat"): "a function of the language",
 }
 """Words that are the name of a primitive and of something else."""
@@ -56,8 +58,7 @@ MADE = {
     "compiler/backend/export/outline.py": {"Zero"},
     "compiler/backend/passes/layout.py": {"ChannelsLast"},
     "compiler/derivation/selected_steps.py": {"Add"},
-    "compiler/elaborate/choose.py": {"Add"},
-    "compiler/elaborate/evaluate.py": {"Add", "Concat", "Mul"},
+    "compiler/elaborate/tensors.py": {"Add", "Concat", "Mul"},
 }
 """The primitives that the compiler itself adds to graphs: no other code knows a class of theirs."""
 

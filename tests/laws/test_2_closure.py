@@ -1,6 +1,8 @@
 """Law 2: a derived file parses, has exactly one architecture, and lies in the space that it came from."""
 
 import re
+from collections.abc import Iterator
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,89 @@ def test_random_spaces(text: str, seed: int):
     program = compiled(Path("space.hsp"), text)
     if program.network.is_space:
         check_closure(program, random_decisions(program.network, seed))
+
+
+CHOOSE = "op f(x) = relu(x)\nop g(x) = gelu(x)\nchoice Op = f | g\n"
+
+SMALL = {
+    "a condition on a choice and an index": (
+        "k = 0 | 1",
+        "n[i < 2] = (relu | sigmoid)(image) + (if k == i then relu(image) else gelu(image))",
+        "output n0 + n1",
+    ),
+    "numbers under each": (
+        "ks = (1, 3)",
+        "output sum(pick 1 of conv(each (image, relu(image)), each ks, 4))",
+    ),
+    "widths under each": (
+        "cs = (4, 6)",
+        "output sum(pick 1 of conv(each (image, relu(image)), 1, each cs)) -> conv(1, 4)",
+    ),
+    "tensors of a line under each": ("t = (image, sigmoid(image))", "output sum(pick 1 of Op(each t))"),
+    "elements without a name": ("output sum(pick 1 of last 2 of f(each (image, relu(image), gelu(image))))",),
+    "elements of a line": ("t = (relu(image), gelu(image))", "output sum(pick 1 of t)"),
+    "earlier numbers": (
+        "k[i < 3] = max(1, 2, earlier k) + (0 | 2)",
+        "output conv(image, 1, k2)",
+    ),
+    "a bundle and an operation with parameters": (
+        "m = (add_up(3) | add_up(1))(t) where t = (image, relu(image))",
+        "output m",
+    ),
+    "earlier elements that may not exist": (
+        "prune",
+        "n[i < 3] = relu(sum(pick any of (image, earlier n))) * sum(image, earlier n)",
+        "output sum(n)",
+    ),
+    "elements under each that may not exist": (
+        "prune",
+        "p = relu(sum(pick any of (image)))",
+        "output sum(pick any of Op(each (p, image)))",
+    ),
+    "the last of what may not exist": (
+        "prune",
+        "p = relu(sum(pick any of (image)))",
+        "n[i < 2] = (f | g)(sum(last 2 of (image, p, earlier n)))",
+        "output sum(n)",
+    ),
+}
+
+
+def every_choice(program: Program) -> Iterator[Selection]:
+    """All decisions of a small space, whether anything hangs on them or not."""
+    ways: list[list[tuple[int, ...]]] = []
+    for decision in program.network.decisions.values():
+        items = range(len(decision.items))
+        match decision.kind:
+            case DecisionKind.PICK:
+                ways.append(list(combinations(items, decision.take)))
+            case DecisionKind.ANY:
+                ways.append([taken for size in range(len(items) + 1) for taken in combinations(items, size)])
+            case _:
+                ways.append([(item,) for item in items if decision.derivable[item]])
+    for chosen in product(*ways):
+        yield dict(zip(program.network.decisions, chosen, strict=True))
+
+
+@pytest.mark.parametrize("lines", SMALL.values(), ids=SMALL)
+def test_every_architecture(lines: tuple[str, ...]):
+    ops = CHOOSE + "op add_up(x, y; k) = conv(x, k, 4) + conv(y, k, 4)\n"
+    program = compiled(Path("space.hsp"), f"hsp 1\n{ops}{net(*lines)}")
+    derived = 0
+    for chosen in every_choice(program):
+        try:
+            derive_module(program.network, chosen)
+        except HspError:
+            continue  # they leave nothing
+        check_closure(program, chosen)
+        derived += 1
+    assert derived > 1
+
+
+def test_the_branch_that_a_choice_takes():
+    space = compiled(Path("space.hsp"), "hsp 1\n" + net("output if (0 | 1) == 1 then relu(image) else gelu(image)"))
+    texts = [print_module(derive_module(space.network, {"Net.output.choice": (item,)})) for item in (0, 1)]
+    assert ["output gelu(image)" in texts[0], "output relu(image)" in texts[1]] == [True, True]
 
 
 def darts_with(**lines: str) -> Program:

@@ -30,7 +30,7 @@ def space(instance: Instance, network: Function | None = None, **args: object) -
     if network is None:
         definitions = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef)]
         network = Function(definitions[-1], instance)
-    found, diagnostics = elaborate(network.instance, network, dict(args))
+    found, diagnostics = elaborate(network, dict(args))
     assert found is not None, [d.render() for d in diagnostics]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.elaborate.state import Fault
+from compiler.elaborate.errors import Fault
 from compiler.ir.graph import Call
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.overrides import Override, override_of, read_override

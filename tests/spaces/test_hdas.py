@@ -376,4 +376,4 @@ def test_the_distribution_file_gives_stages_of_unequal_length():
     text = print_module(derive_module(program.network, chosen, program.train))
     derived = compiled("derived.hsp", text=text)
     assert membership(program, derived).decisions["Open@1.s"] == (4,)
-    assert [len(derived.network.copies[f"Open@{k}"].text.families["s"].elements) for k in range(3)] == [4, 8, 5]
+    assert [len(derived.network.copies[f"Open@{k}"].body.families["s"].elements) for k in range(3)] == [4, 8, 5]

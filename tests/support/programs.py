@@ -69,14 +69,14 @@ def space(
     name: str | None = None,
     *,
     size: int | None = None,
-    forced: frozenset[str] | None = None,
+    relaxed_copies: frozenset[str] | None = None,
     externals: Externals = NO_PLUGINS,
     **args: Value,
 ) -> Elaborated:
     """Elaborate a network of a program; a text among ``args`` names a definition. Errors are raised."""
     instance = program if isinstance(program, Instance) else load(program)
     values = {key: definition(instance, value) if isinstance(value, str) else value for key, value in args.items()}
-    found, diagnostics = elaborate(instance, network(instance, name, size), values, forced, externals=externals)
+    found, diagnostics = elaborate(network(instance, name, size), values, relaxed_copies, externals=externals)
     if diagnostics:
         raise HspError(diagnostics)
     assert found is not None
@@ -89,7 +89,7 @@ def architecture(space_: Elaborated, chosen: Selection, *, relaxed: bool = False
     ``relaxed`` elaborates it in the variants that its operations have while searching (law 3).
     """
     text = print_module(derive_module(space_, chosen))
-    return text, space(text, forced=space_.live if relaxed else None, externals=space_.externals)
+    return text, space(text, relaxed_copies=space_.live if relaxed else None, externals=space_.externals)
 
 
 def random_decisions(space_: Elaborated, seed: int, by: By = By.LOGIT) -> Selection:

@@ -11,10 +11,10 @@ from tests.support.paths import ROOT
 SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.Symmetric",
     "compiler.analysis.costs.existence.ExistenceTooComplex",
-    "compiler.analysis.membership.line_matching.Leaves",
+    "compiler.analysis.membership.found.Leaves",
     "compiler.derivation.selected_steps.NothingSelectedError",
-    "compiler.elaborate.state.Fault",
-    "compiler.elaborate.state.Silent",
+    "compiler.elaborate.errors.Fault",
+    "compiler.elaborate.errors.Silent",
     "compiler.ir.primitives.parameters.ParameterError",
     "compiler.ir.primitives.parameters.SignatureError",
     "compiler.ir.undecided.TooLarge",

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from itertools import product
 
 from compiler.derivation.presence import absent
-from compiler.elaborate import Elaborated, elaborate
-from compiler.elaborate.state import Text
-from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value
+from compiler.elaborate import BodyElaboration, Elaborated, elaborate
+from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value, params_of
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.primitives.external import Unavailable
-from compiler.ir.shape import Shape
+from compiler.ir.primitives.parameters import Attribute
+from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import MOST, Var, settle
 from hdas_dsl.text.diagnostics import HspError
 
@@ -124,12 +124,12 @@ class Costing:
     def prunes(self, block: Block) -> bool:
         """Whether what the output of a block does not need is left out: where its text says so and has choices."""
         copy = self.space.copies.get(block.copy) if block.copy is not None else None
-        return copy is not None and copy.text.prune and copy.live
+        return copy is not None and copy.body.prune and copy.live
 
-    def text(self, block: Block) -> Text | None:
+    def text(self, block: Block) -> BodyElaboration | None:
         """The text of the copy that a block is an instance of."""
         copy = self.discrete.copies.get(block.copy) if block.copy is not None else None
-        return None if copy is None else copy.text
+        return None if copy is None else copy.body
 
     # ------------------------------------------------------------ of one architecture
 
@@ -149,13 +149,13 @@ class Costing:
 
 def discrete(space: Elaborated) -> Elaborated:
     """The space with every operation in its discrete variant; the space itself where there is no other."""
-    consulted = any(copy.text.consulted for copy in space.copies.values())
+    consulted = any(copy.body.reads_relaxed for copy in space.copies.values())
     if not consulted and all(all(decision.derivable) for decision in space.decisions.values()):
         return space
     root = space.root
     label = root.path if root.path != root.definition.name else None
     function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(root.instance, function, space.given, frozenset(), externals=space.externals)
+    found, diagnostics = elaborate(function, space.given, frozenset(), externals=space.externals)
     if found is None:
         raise HspError(diagnostics)
     return found
@@ -245,7 +245,7 @@ class _Pricing:
         """An operation, priced as a whole in the cases in which it can be."""
         inside = self.block(block)
         decisions = {decision for monomial in inside for decision, _ in monomial}
-        values: list[Value] = [*block.params.values(), *_dims(inputs), *output.dims]
+        values: list[Value] = [*params_of(block).values(), *_dims(inputs), *output.dims]
         for decision in decisions:
             size = len(self.costing.discrete.decisions[decision].items)
             values.append(Var((decision,), (size,), tuple(range(size))))
@@ -282,9 +282,17 @@ class Assigned:
                 return Bundle(tuple(map(self.value, items)))
         return value
 
+    def attribute(self, value: Attribute) -> Attribute:
+        """A parameter of a primitive under these decisions."""
+        return settle(value, self.decisions, self.items)
+
+    def extent(self, extent: Extent) -> Extent:
+        """An extent of a shape under these decisions."""
+        return settle(extent, self.decisions, self.items)
+
     def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
         """Shapes under these decisions; raises `UndefinedQuantity` where a width is open."""
-        return sizes([Shape(tuple(self.value(dim) for dim in shape.dims)) for shape in shapes])
+        return sizes([Shape(tuple(map(self.extent, shape.dims))) for shape in shapes])
 
 
 def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
@@ -303,7 +311,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
         yield assigned.monomial, assigned
 
 
-def undecided(value: Value) -> Iterator[Var]:
+def undecided(value: Value) -> Iterator[Var[Value]]:
     """The undecided values inside a value."""
     match value:
         case Var(values=values):
@@ -322,7 +330,7 @@ def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape
     """The price of a primitive under decisions."""
     if isinstance(op, Unavailable):
         raise UndefinedQuantity(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
-    decided = op.map(assigned.value)
+    decided = op.map(assigned.attribute)
     return price.primitive(decided, Application.of(decided, assigned.sizes(inputs), assigned.sizes([output])[0]))
 
 
@@ -330,7 +338,7 @@ def operation(
     price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assigned, inside: Terms
 ) -> Amount:
     """The price of an operation under decisions: as a whole, else of what it is made of."""
-    attrs = {name: assigned.value(value) for name, value in block.params.items()}
+    attrs = {name: assigned.value(value) for name, value in params_of(block).items()}
     found = price.operation(Application(block.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0]))
     if found is not None:
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from compiler.elaborate.state import Text
+from compiler.elaborate import BodyElaboration
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Mix, Weigh
@@ -51,7 +51,7 @@ class Conditions:
 
     # ------------------------------------------------------------ as monomials
 
-    def of(self, graph: SpaceGraph, text: Text | None, prune: bool) -> dict[int, list[tuple[Monomial, int]]]:
+    def of(self, graph: SpaceGraph, text: BodyElaboration | None, prune: bool) -> dict[int, list[tuple[Monomial, int]]]:
         """Per node, signed monomials whose sum is 1 where it exists and 0 elsewhere.
 
         With ``prune`` only what the output needs does; that picks may take nothing is not heeded.
@@ -78,7 +78,7 @@ class Conditions:
         """Whether a node stays although nothing may need it: the output, lines, and what no node reads."""
         return index == graph.output or (not prune and (graph.node(index).line is not None or index not in read))
 
-    def stays(self, line: str | None, text: Text | None) -> set[Monomial]:
+    def stays(self, line: str | None, text: BodyElaboration | None) -> set[Monomial]:
         """When a line exists: elements of a family whose size is a choice do where it does not end before."""
         element = element_of(line or "")
         if element is None or text is None or element[0] not in text.families:
@@ -146,7 +146,7 @@ class Conditions:
     # ------------------------------------------------------------ under decisions
 
     def existing(
-        self, graph: SpaceGraph, text: Text | None, chosen: Selection, gone: Collection[int], prune: bool
+        self, graph: SpaceGraph, text: BodyElaboration | None, chosen: Selection, gone: Collection[int], prune: bool
     ) -> set[int]:
         """The nodes that exist under decisions; ``gone`` are those of a text with ``prune`` of which nothing came."""
         read = {source for index, _ in graph.order() for source in graph.sources(index)}

@@ -59,7 +59,7 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
                 uncounted.append(UncountedRequirement(requirement, reason))
             else:
                 conditions.append(condition)
-        if copy.text.prune or any(True for condition in conditions for _ in totals(condition)):
+        if copy.body.prune or any(True for condition in conditions for _ in totals(condition)):
             formulas[path] = reached(space, copy, conditions)
         else:
             formulas[path] = copy.formula if _all_hold(conditions, {}) else (Ways(()),)

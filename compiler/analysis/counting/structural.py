@@ -193,7 +193,7 @@ class Walk:
         self.sure: list[bool] = []
         for step in self.steps:
             self.sure.append(self._sure(step))
-        if required and not copy.text.prune and self._unread():
+        if required and not copy.body.prune and self._unread():
             message = "a decision of this text is read by nothing in it, so that it cannot be counted under a condition"
             raise Uncountable(next(iter(required.values())).span, message)
 
@@ -210,8 +210,8 @@ class Walk:
         picks = [
             index for index, step in enumerate(self.steps) if isinstance(step.payload, Weigh) and index not in read
         ]
-        sizes = {family.size.path for family in self.copy.text.families.values() if family.size is not None}
-        loose = set(self.copy.text.decisions) - (self.first.keys() | sizes)
+        sizes = {family.size.path for family in self.copy.body.families.values() if family.size is not None}
+        loose = set(self.copy.body.decisions) - (self.first.keys() | sizes)
         return loose.union(*(self.steps[index].decisions for index in picks))
 
     def _sure(self, step: _Step) -> bool:
@@ -237,7 +237,7 @@ class Walk:
 
     def begin(self, last: int) -> Iterator[tuple[_State, Circuit]]:
         """What must exist: the output; without `prune` all that is written, up to where each family ends."""
-        text, grades = self.copy.text, (0,) * len(self.quantities)
+        text, grades = self.copy.body, (0,) * len(self.quantities)
         if text.prune:
             yield _State(frozenset([(last, True)]), frozenset(), grades), ONE
             return

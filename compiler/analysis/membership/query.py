@@ -20,7 +20,8 @@ from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .line_matching import Found, Leaves, Matcher
+from .found import Found, Leaves
+from .line_matching import Matcher
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,13 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
     try:
         for phase in phases[:-1]:
             for path, copy in phase.network.copies.items():
-                if copy.live and not copy.text.root:
+                if copy.live and not copy.body.root:
                     function = _definition(architecture.instance, path)
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
                         decisions |= Matcher(phase.network, {}).copy(copy, function)
         again = _at_arguments_of(last, architecture)
-        decisions |= Matcher(last, again.copies).texts(last.root.text, again.root.text)
+        decisions |= Matcher(last, again.copies).bodies(last.root.body, again.root.body)
         _check_requirements(last, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
@@ -133,7 +134,7 @@ def _check_requirements(space: Elaborated, decisions: Found) -> None:
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
     for phase in phases[:-1]:
         for path, copy in phase.network.copies.items():
-            if copy.live and not copy.text.root and _definition(architecture.instance, path) is None:
+            if copy.live and not copy.body.root and _definition(architecture.instance, path) is None:
                 return Membership(False, {}, path, f"the architecture defines no '{path}'")
     return None
 
@@ -154,7 +155,7 @@ def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
     function = Function(own.root.definition, own.root.instance)
-    again, diagnostics = elaborate(architecture.instance, function, args, externals=own.externals)
+    again, diagnostics = elaborate(function, args, externals=own.externals)
     if again is None:
         raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
     return again

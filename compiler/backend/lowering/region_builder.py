@@ -64,7 +64,7 @@ class Lowering:
                 return any(self.factors(term.weight) for total in sums for term in total.terms)
         return self.masking_width(node) is not None
 
-    def masking_width(self, node: Node) -> Var | None:
+    def masking_width(self, node: Node) -> Var[int] | None:
         """The undecided width that masks a node's output."""
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
             return node.shape.c if node.payload.op.fills else None

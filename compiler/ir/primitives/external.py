@@ -113,7 +113,7 @@ class Externals:
         return None if found is None else Kind(found.check, found.of, found.widths())
 
     def _plugin(self, declared: str, values: Mapping[str, object]) -> External:
-        given = tuple((name, value) for name, value in values.items() if isinstance(value, Attribute))
+        given = tuple((name, value) for name, value in values.items() if isinstance(value, Scalar | Var | Open))
         remedy = self.plugins.how_to_allow(declared)
         return self.plugins.resolve(declared, given) or Unavailable(declared=declared, given=given, remedy=remedy)
 

@@ -110,7 +110,7 @@ class Relaxed(nn.Module, ABC):
         for path, alpha in self.alphas.items():
             decision = self.space.decisions[path]
             value = entropy(decision, alpha)
-            levels.setdefault(self.space.copies[decision.copy].text.level, []).append(value)
+            levels.setdefault(self.space.copies[decision.copy].body.level, []).append(value)
             copies.setdefault(decision.copy, []).append(value)
         return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
 

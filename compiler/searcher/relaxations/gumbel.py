@@ -148,7 +148,7 @@ class _Weights:
             self.known[key] = torch.stack(shares).sum()
         return self.known[key]
 
-    def width(self, width: Var, channels: int) -> Tensor:
+    def width(self, width: Var[int], channels: int) -> Tensor:
         """The weights of channels: the share of the widths that reach each."""
         key = (width, channels)
         if key not in self.known:

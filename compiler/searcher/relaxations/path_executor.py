@@ -115,8 +115,7 @@ class Operations:
 
         def most(value: Attribute) -> Scalar:
             if not isinstance(value, Open):
-                most_of: Scalar = largest(value)
-                return most_of
+                return largest(value) if isinstance(value, Var) else value
             if value not in widths:
                 raise LoweringError(f"'{node.name}' has an open width that nothing bounds")
             return widths[value]

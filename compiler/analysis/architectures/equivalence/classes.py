@@ -51,7 +51,7 @@ class Alike:
 
     def __init__(self, space: Elaborated, same: Equivalence) -> None:
         # Copies are met innermost first.
-        self.copies = [copy for copy in space.copies.values() if copy.live and not copy.text.root] + [space.root]
+        self.copies = [copy for copy in space.copies.values() if copy.live and not copy.body.root] + [space.root]
         self.reader = Reader(space, {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}, same)
         self.labels: dict[Label, int] = {}
 
@@ -64,7 +64,7 @@ class Alike:
         form: object = None
         forms: dict[str, Variable] = {}
         for copy in self.copies:
-            if copy.text.root or any(name in chosen for name in copy.text.decisions):
+            if copy.body.root or any(name in chosen for name in copy.body.decisions):
                 form = self._form(self.reader.terms(copy, chosen, copies=forms))
                 forms[copy.path] = Variable(copy.path, frozenset([(id(copy.definition), id(copy.instance), form)]))
         return form
@@ -87,7 +87,7 @@ class _Unique:
     """How many there are of each copy."""
 
     def number(self) -> int:
-        live = [copy for copy in self.space.copies.values() if copy.live and not copy.text.root]
+        live = [copy for copy in self.space.copies.values() if copy.live and not copy.body.root]
         inside = {copy.path: self.inside(copy) for copy in (*live, self.space.root)}
         owners: dict[str, list[str]] = {}
         for path, copies in inside.items():
@@ -135,11 +135,11 @@ class _Text:
         self.copy = copy
         self.reader = Reader(whole.space, {path: whole.variable(path) for path in inside}, whole.same)
         self.labels: dict[Label, int] = {}
-        foreign = self._decisions() - set(copy.text.decisions)
+        foreign = self._decisions() - set(copy.body.decisions)
         if foreign:
             raise whole.unclear(f"'{copy.path}' depends on '{min(foreign)}', which is decided elsewhere")
         for path in inside:
-            handed = set(copy.text.decisions) & decisions_in(whole.space.copies[path].block.graph)
+            handed = set(copy.body.decisions) & decisions_in(whole.space.copies[path].block.graph)
             if handed:
                 raise whole.unclear(f"'{path}' depends on '{min(handed)}', which is decided in '{copy.path}'")
 
@@ -149,7 +149,7 @@ class _Text:
 
     def number(self) -> int:
         """How many there are of it."""
-        texts = self.whole.same.compare is Compare.TEXTS and bool(self.copy.text.decisions)
+        texts = self.whole.same.compare is Compare.TEXTS and bool(self.copy.body.decisions)
         if texts and self.reader.copies:
             raise self.whole.unclear(f"'{self.copy.path}' has cells with choices of their own, which have no one text")
         circuit = self.own()
@@ -233,7 +233,7 @@ class _Text:
 
     def free(self) -> dict[str, _Free]:
         """The decisions that change nothing but the label of one vertex, at least for some of their items."""
-        graph = self.copy.text.graph
+        graph = self.copy.body.graph
         mixes: dict[str, list[int]] = {}
         numbers: dict[str, list[Params]] = {}
         bound: set[str] = set()
@@ -253,9 +253,9 @@ class _Text:
                 case Call(block=block):
                     bound |= decisions_in(block.graph)
                     bound.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
-        sizes = {family.size.path for family in self.copy.text.families.values() if family.size is not None}
+        sizes = {family.size.path for family in self.copy.body.families.values() if family.size is not None}
         result: dict[str, _Free] = {}
-        for path in self.copy.text.decisions:
+        for path in self.copy.body.decisions:
             decision = self.whole.space.decisions[path]
             if path in bound | sizes or decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
                 continue
@@ -280,7 +280,7 @@ class _Text:
 
     def _labels(self, path: str, mix: int, items: tuple[int, ...], readers: Mapping[int, int]) -> _Free | None:
         """The largest set of items that are operations of the same tensors, and treat zeros alike if that matters."""
-        graph = self.copy.text.graph
+        graph = self.copy.body.graph
         payload = graph.node(mix).payload
         assert isinstance(payload, Mix)
         groups: dict[tuple[bool, tuple[int, ...]], dict[int, Label]] = {}

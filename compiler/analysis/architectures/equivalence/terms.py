@@ -209,25 +209,25 @@ class _Reading:
     made: list[Term] = field(default_factory=list)
 
     def text(self, copy: Copy) -> list[Term]:
-        graph = copy.text.graph
+        graph = copy.body.graph
         inputs = [self.add(("input", slot)) for slot, _ in enumerate(graph.inputs)]
         value = self.values(graph, inputs)
         assert graph.output is not None
         output = value(graph.output)
         roots = [self.add(("output",), () if output is None else (output,))]
-        if self.reader.same.dead is Dead.KEPT and not copy.text.prune:
+        if self.reader.same.dead is Dead.KEPT and not copy.body.prune:
             roots += [found for index in self.lines(copy) if (found := value(index)) is not None]
         return self.finished(roots)
 
     def lines(self, copy: Copy) -> Iterator[int]:
         """The nodes of a text that exist whether or not they are read: its lines, up to where each family ends."""
         beyond: set[int] = set()
-        for family in copy.text.families.values():
+        for family in copy.body.families.values():
             if family.size is not None:
                 end = family.size.numbers[self.chosen[family.size.path][0]]
                 late = [value for (first, *_), value in family.elements.items() if first >= end]
                 beyond |= {value.index for value in late if isinstance(value, Tensor)}
-        for index in self.reader.named(copy.text.graph):
+        for index in self.reader.named(copy.body.graph):
             if index not in beyond:
                 yield index
 

@@ -1,0 +1,241 @@
+"""Which decisions make an expression of a space the expression of an architecture: two graphs, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Block, Call, SpaceGraph
+from compiler.ir.payloads import Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
+from compiler.ir.undecided import Open, Var, settle, spread
+
+from .found import Found, Misses, merge
+
+MatchInstances = Callable[[Block, Block, Misses], Iterator[Found]]
+"""All ways in which an applied block of the space can be one of the architecture."""
+
+
+@dataclass
+class GraphMatcher:
+    """Compares nodes of a graph of the space with nodes of a graph of the architecture.
+
+    Attributes:
+        mine, theirs: the graphs.
+        decisions: those of the space, by path.
+        instances: compares the blocks of two instances.
+        pruned: whether what is not there is no error, since what does not exist is not written.
+        meant: the node of the architecture that stands for an input or a line of the space, by its node there.
+        failed: pairs of nodes that are known not to match, so that no two ways to the same pair look at it again.
+    """
+
+    mine: SpaceGraph
+    theirs: SpaceGraph
+    decisions: Mapping[str, Decision]
+    instances: MatchInstances
+    pruned: bool = False
+    meant: dict[int, int] = field(default_factory=dict)
+    failed: set[tuple[int, int, bool]] = field(default_factory=set)
+    misses: Misses = field(default_factory=Misses)
+
+    def unify(self, s: int, a: int, top: bool = False) -> Iterator[Found]:
+        """All ways in which node ``s`` of the space can be node ``a``; at the top, ``a`` is what a line is bound to.
+
+        Below the top a line of the space is a mention of it, and only a mention of the same line matches it.
+        """
+        if s in self.meant or self.mine.node(s).line is not None:
+            if self.meant.get(s) == a:
+                yield {}
+        elif (s, a, top) not in self.failed:
+            matched = False
+            for found in self.expand(s, a, top):
+                matched = True
+                yield found
+            if not matched:
+                self.failed.add((s, a, top))
+
+    def expand(self, s: int, a: int, top: bool) -> Iterator[Found]:
+        """All ways in which the expression of node ``s`` can be the one of node ``a``."""
+        payload = self.mine.node(s).payload
+        match payload:
+            case Mix():
+                yield from self.mix(s, payload, a, top)
+                return
+            case Weigh():
+                yield from self.unify(self.mine.sources(s)[0], a, top)
+                return
+            case Prim(op=op) if op.gather is not None and (self.pruned or self.picks(s)):
+                yield from self.gather(s, op.gather, a, top)
+                return
+        other = self.theirs.node(a)
+        if other.line is not None and not top:
+            return
+        match payload, other.payload:
+            case Prim(op=op), Prim(op=given) if op.called == given.called:
+                for found in self.attributes(dict(op.attributes), dict(given.attributes)):
+                    yield from self.sources(s, a, found)
+            case Call(block=block), Call(block=like):
+                for found in self.attributes(block.params, like.params):
+                    for inside in self.instances(block, like, self.misses):
+                        if (merged := merge(found, inside)) is not None:
+                            yield from self.sources(s, a, merged)
+
+    def picks(self, s: int) -> bool:
+        """Whether a sum or concatenation has candidates of a pick among its terms."""
+        return any(isinstance(self.mine.node(i).payload, Weigh) for i in self.mine.sources(s))
+
+    def mix(self, s: int, payload: Mix, a: int, top: bool) -> Iterator[Found]:
+        """All ways in which an item of a choice can be node ``a``, with the decision that takes it."""
+        decisions = [self.decisions[path] for path in payload.decisions]
+        matched = False
+        for source, row in zip(self.mine.sources(s), payload.rows, strict=True):
+            for found in self.unify(source, a, top):
+                for assignment in row:
+                    choice: Found = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
+                    if not all(d.derivable[item] for d, item in zip(decisions, assignment, strict=True)):
+                        self.misses.note(
+                            3, decisions[0].path, f"'{expression(self.theirs, a)}' can be searched over but not derived"
+                        )
+                    elif (merged := merge(found, choice)) is not None:
+                        matched = True
+                        yield merged
+        if not matched:
+            rank = 2 if feeds(self.mine, s) & feeds(self.theirs, a) else 1
+            items = " | ".join(decisions[0].items)
+            self.misses.note(rank, decisions[0].path, f"'{expression(self.theirs, a)}' is none of {items}")
+
+    def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Found]:
+        """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
+        other = self.theirs.node(a)
+        joined = isinstance(other.payload, Prim) and other.payload.op.gather is how and (top or other.line is None)
+        candidates, ordered = self.mine.sources(s), how is Gather.CONCATENATION
+        if joined:
+            yield from self.assign(candidates, self.theirs.sources(a), False, ordered, {}, ())
+        # What is picked may be a sum itself; and a sum of one is that one.
+        yield from self.assign(candidates, (a,), top, ordered, {}, ())
+
+    def assign(
+        self,
+        candidates: Sequence[int],
+        terms: Sequence[int],
+        top: bool,
+        ordered: bool,
+        found: Found,
+        taken: tuple[int, ...],
+    ) -> Iterator[Found]:
+        """All ways to give the terms, from the first on, to candidates that no other has; some keep their order."""
+        if not terms:
+            yield from self.picked(candidates, found, taken)
+            return
+        for position, candidate in enumerate(candidates):
+            if position in taken or (ordered and taken and position < taken[-1]):
+                continue
+            for more in self.unify(candidate, terms[0], top):
+                merged = merge(found, more)
+                if merged is not None:
+                    grown = (*taken, position)
+                    yield from self.assign(candidates, terms[1:], top, ordered, merged, grown)
+
+    def picked(self, candidates: Sequence[int], found: Found, taken: Sequence[int]) -> Iterator[Found]:
+        """What the picks among the candidates took, if that is what they have to take."""
+        picks: dict[str, list[int]] = {}
+        for position, candidate in enumerate(candidates):
+            payload = self.mine.node(candidate).payload
+            if isinstance(payload, Weigh):
+                picks.setdefault(payload.decision, [])
+                if position in taken:
+                    picks[payload.decision].append(payload.index)
+            elif position not in taken and not self.pruned:
+                return
+        for path, items in picks.items():
+            decision = self.decisions[path]
+            if decision.kind is DecisionKind.PICK and len(items) != decision.take:
+                self.misses.note(3, path, f"it takes {len(items)} inputs, not {decision.take}")
+                return
+        merged = merge(found, {path: tuple(sorted(items)) for path, items in picks.items()})
+        if merged is not None:
+            yield merged
+
+    def sources(self, s: int, a: int, found: Found) -> Iterator[Found]:
+        """Match the sources of two nodes in order."""
+        left, right = self.mine.sources(s), self.theirs.sources(a)
+        if len(left) != len(right):
+            return
+        ways: list[Found] = [found]
+        for i, j in zip(left, right, strict=True):
+            grown = []
+            for way in ways:
+                for more in self.unify(i, j):
+                    if (merged := merge(way, more)) is not None:
+                        grown.append(merged)
+            ways = grown
+        yield from ways
+
+    def attributes(self, mine: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Found]:
+        """Match parameters: equal, or one value of an undecided number; definitions are compared where used."""
+        ways: list[Found] = [{}]
+        for name, value in mine.items():
+            given = theirs.get(name)
+            if value == given:
+                continue
+            if isinstance(value, Var) and isinstance(value.values[0], int | float):
+                settled = _settlements(value, given)
+                if not settled:
+                    distinct = dict.fromkeys(map(str, value.values))
+                    self.misses.note(3, value.decisions[-1], f"{given} is not one of {', '.join(distinct)}")
+                    return
+                ways = [merged for way in ways for more in settled if (merged := merge(way, more)) is not None]
+            elif isinstance(value, int | float | bool | str) or isinstance(value, Open) != isinstance(given, Open):
+                return
+        yield from ways
+
+
+def _settlements(value: Var[object], given: object) -> list[Found]:
+    """The decisions that settle an undecided number to the given one, which may depend on some of them itself."""
+    shared = given.decisions if isinstance(given, Var) else ()
+    decisions, sizes = spread((value, given))
+    ways: dict[tuple[tuple[str, int], ...], bool] = {}
+    for assignment in product(*map(range, sizes)):
+        free = tuple((d, i) for d, i in zip(decisions, assignment, strict=True) if d not in shared)
+        equal = settle(value, decisions, assignment) == settle(given, decisions, assignment)
+        ways[free] = ways.get(free, True) and equal
+    return [{path: (item,) for path, item in free} for free, equal in ways.items() if equal]
+
+
+def feeds(graph: SpaceGraph, index: int) -> set[str]:
+    """The lines and inputs that an expression reads."""
+    found: set[str] = set()
+    seen = set(graph.sources(index))
+    pending = list(seen)
+    while pending:
+        source = pending.pop()
+        line = graph.node(source).line
+        if line is not None:
+            found.add(line)
+            continue
+        more = set(graph.sources(source)) - seen
+        seen |= more
+        pending += more
+    return found
+
+
+def expression(graph: SpaceGraph, index: int, top: bool = True) -> str:
+    """A node as a short expression over lines."""
+    node = graph.node(index)
+    if node.line is not None and not top:
+        return node.line
+    parts = [expression(graph, source, False) for source in graph.sources(index)]
+    match node.payload:
+        case Prim(op=op) if op.gather is Gather.SUM:
+            return f" {op.infix} ".join(parts)
+        case Prim(name=name):
+            return f"{name}({', '.join(parts)})"
+        case Call(block=block):
+            return f"{block.copy or block.name}({', '.join(parts)})"
+        case Mix(decisions=decisions):
+            return f"{decisions[0]}({', '.join(sorted(feeds(graph, index)))})"
+        case Weigh():
+            return parts[0]
+    return node.line or node.name

@@ -1,0 +1,180 @@
+"""Definitions as an architecture has them: with decisions made where a copy has any, else as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from compiler.elaborate import BodyElaboration, Copy, Elaborated
+from compiler.elaborate.trace import Position, Reading
+from compiler.elaborate.values import Tensor, Unknown, Value
+from compiler.ir.shape import Shape
+from hdas_dsl.files import Instance
+from hdas_dsl.names import is_element, local_names
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import ELEMENT
+
+from .literals import literal
+from .presence import Presence
+from .recorded import Recorded
+from .references import References
+from .residual import Residual
+
+
+@dataclass(frozen=True, eq=False)
+class Definitions:
+    """Writes definitions of a space down for an architecture."""
+
+    space: Elaborated
+    presence: Presence
+    references: References
+
+    def network(self) -> ast.GraphDef:
+        """The network, with the values that it was elaborated with as defaults, and the shapes of its inputs."""
+        root, graph = self.space.root, self.space.block.graph
+        definition = root.definition
+        params = tuple(self._with_value(param) for param in definition.params)
+        made = self.derived(root) if root.live else self.verbatim(definition, root.instance)
+        assert isinstance(made, ast.GraphDef)
+        shapes = [graph.node(index).shape for index in graph.inputs]
+        inputs = tuple(_shaped(param, shape) for param, shape in zip(definition.inputs, shapes, strict=True))
+        return replace(made, copy=ast.CopyName.of(definition.name), inputs=inputs, params=params)
+
+    def _with_value(self, param: ast.Param) -> ast.Param:
+        value = literal(self.space.arguments[param.name], self.references)
+        return param if value is None else replace(param, default=value)
+
+    def titled(self, title: str, definition: ast.Definition, instance: Instance) -> ast.Definition:
+        """A definition under its title: derived where it is a live copy, else as written."""
+        if not isinstance(definition, ast.GraphDef):
+            written = self.verbatim(definition, instance)
+            assert not isinstance(written, ast.GraphDef)
+            return replace(written, ident=ast.Ident(title))
+        copy = self.space.copies.get(title)
+        made = self.derived(copy) if copy is not None and copy.live else self.verbatim(definition, instance)
+        assert isinstance(made, ast.GraphDef)
+        return replace(made, copy=ast.CopyName.of(title))
+
+    def verbatim(self, definition: ast.Definition, instance: Instance) -> ast.Definition:
+        """A definition as written, with the names of other definitions as they are called here."""
+        renamed = self.references.renamed_node(definition, instance, local_names(definition))
+        assert isinstance(renamed, ast.OpDef | ast.MenuDef | ast.GraphDef)
+        return renamed
+
+    def derived(self, copy: Copy) -> ast.GraphDef:
+        """A copy with its decisions made."""
+        lines: list[ast.BodyLine] = []
+        names = local_names(copy.definition)
+        for line in copy.definition.body.lines:
+            lines += self._lines(line, copy, names)
+        if copy.body.prune:
+            lines = reachable([line for line in lines if not isinstance(line, ast.Prune)])
+        body = replace(copy.definition.body, lines=tuple(lines))
+        head = self.references.renamed_node(replace(copy.definition, body=ast.Block(())), copy.instance, names)
+        assert isinstance(head, ast.GraphDef)
+        return replace(head, body=body)
+
+    # ------------------------------------------------------------ lines
+
+    def _lines(self, line: ast.BodyLine, copy: Copy, names: frozenset[str]) -> list[ast.BodyLine]:
+        """What a line of a copy becomes: a line for each element, itself with what was decided, or nothing."""
+        body = copy.body
+        readings = body.trace.readings(line)
+        match line:
+            case ast.Preference():
+                return []
+            case ast.Binding(target=ast.Target(dims=dims)) if dims:
+                elements = self._elements(line, body)
+                if elements is not None:
+                    return [self._element(line, reading, body, i == 0) for i, reading in enumerate(elements)]
+            case ast.Binding() if not self._exists(body.bindings[line.target.name]):
+                return []
+            case ast.Binding() if any(map(self._is_touched, readings)):
+                return [self._element(line, readings[0], body, True)]
+            case ast.Output() if any(map(self._is_touched, readings)):
+                return [replace(line, value=self._residual({}, body).expr(line.value, Position(readings[0])))]
+        made = self.references.renamed_node(line, copy.instance, names)
+        return [made]  # type: ignore[list-item]
+
+    def _elements(self, line: ast.Binding, body: BodyElaboration) -> list[Reading[Value]] | None:
+        """The elements of a family that the architecture has; None where the line can stand as it is written."""
+        family = body.families[line.target.name]
+        readings = body.trace.readings(line)
+        if family.size is not None:
+            readings = readings[: int(family.size.numbers[self.presence.chosen[family.size.path][0]])]
+        elif not body.prune and not any(reading.has_choices for reading in readings):
+            return None
+        return [r for r in readings if r.element is not None and self._exists(family.elements[r.element[1]])]
+
+    def _is_touched(self, reading: Reading[Value]) -> bool:
+        """Whether anything was decided in a line, or part of what it reads does not exist."""
+        return reading.has_choices or any(map(self.presence.lacks, reading.values))
+
+    def _exists(self, value: Value | Unknown) -> bool:
+        return isinstance(value, Unknown) or self.presence.exists(value)
+
+    def _element(self, line: ast.Binding, reading: Reading[Value], body: BodyElaboration, first: bool) -> ast.Binding:
+        """A line of a family for one element, or a line of its own; what stands around it goes to the first."""
+        wheres = {name: binding for binding in line.where for name in binding.target.names}
+        residual, position = self._residual(wheres, body), Position(reading)
+        value = residual.expr(line.value, position)
+        kept = [
+            replace(binding, value=residual.expr(binding.value, position))
+            for binding in line.where
+            if isinstance(reading.locals.get(binding.target.name), Tensor)
+        ]
+        used = _names_in(value)
+        for binding in reversed(kept):
+            if binding.target.name in used:
+                used |= _names_in(binding.value)
+        return replace(
+            line,
+            target=ast.Target.of(reading.name) if line.target.dims else line.target,
+            value=value,
+            where=tuple(binding for binding in kept if binding.target.name in used),
+            gap=line.gap and first,
+            note=line.note if first else None,
+        )
+
+    def _residual(self, wheres: Mapping[str, ast.Binding], body: BodyElaboration) -> Residual:
+        def rename(name: str, position: Position[Value]) -> ast.Expr | None:
+            """What a name is called in the derived file, if it is one of a module and not of the body."""
+            first, reading = name.partition(".")[0], position.reading
+            if first in reading.locals:
+                return None
+            if not reading.in_menu and (first in body.bindings or is_element(first, body.families)):
+                return None
+            return self.references.title_of(name, reading.instance)
+
+        recorded = Recorded(self.presence, body, wheres)
+        return Residual(recorded, rename, lambda value: literal(value, self.references))
+
+
+def _shaped(param: ast.Param, shape: Shape) -> ast.Param:
+    return replace(param, shape=tuple(ast.Number(str(dim)) for dim in shape.dims))
+
+
+def _names_in(expr: ast.Expr) -> set[str]:
+    return {part.id for part in expr.walk() if isinstance(part, ast.Name)}
+
+
+def reachable(lines: list[ast.BodyLine]) -> list[ast.BodyLine]:
+    """The lines that the output needs."""
+    needed: set[str] = set()
+    kept: list[ast.BodyLine] = []
+    for line in reversed(lines):
+        if isinstance(line, ast.Binding) and not needed & _defined(line):
+            continue
+        kept.append(line)
+        needed |= {node.id for node in line.walk() if isinstance(node, ast.Name)}
+        needed |= {node.family for node in line.walk() if isinstance(node, ast.Earlier)}
+    return kept[::-1]
+
+
+def _defined(line: ast.Binding) -> set[str]:
+    """The names that a line binds, families of elements included."""
+    names = set(line.target.names)
+    for name in line.target.names:
+        if match := ELEMENT.fullmatch(name):
+            names.add(match[1])
+    return names

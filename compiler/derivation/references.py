@@ -1,0 +1,174 @@
+"""What the definitions that an architecture needs are called in its file, which uses or inlines them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from compiler.elaborate import Elaborated
+from compiler.elaborate.values import Function
+from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.names import full_name, replacements
+from hdas_dsl.tree import ast
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """A file of the shipped library that the derived file uses, under an alias where it needs one."""
+
+    path: str
+    instance: Instance
+    alias: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Inlined:
+    """A definition that the derived file writes down itself, under a title."""
+
+    title: str
+    definition: ast.Definition
+    instance: Instance
+
+
+class References:
+    """Names definitions as the derived file does, and notes which of them it has to use or to inline.
+
+    Args:
+        space: the space that the architecture is of.
+        aliased: library files whose names clash with inlined definitions, so that they need an alias.
+    """
+
+    def __init__(self, space: Elaborated, aliased: frozenset[str]) -> None:
+        self.space = space
+        self.aliased = aliased
+        self.libraries: dict[Hashable, Library] = {}
+        self.inlined: dict[Hashable, Inlined] = {}
+
+    # ------------------------------------------------------------ names of the text
+
+    def title_of(self, name: str, instance: Instance) -> ast.Expr | None:
+        """What a module-level name (``norm``, ``nb.Cell``) is called here; None where it keeps its name."""
+        head, _, tail = name.partition(".")
+        found = instance.lookup(head)
+        if isinstance(found, Namespace):
+            if not tail:
+                return None
+            found = found.instance.lookup(tail)
+        elif tail:
+            return None
+        if isinstance(found, Replacement):
+            return self.renamed(found.value, found.instance, frozenset())
+        if not isinstance(found, Entity):
+            return None
+        definition = found.plain
+        if definition is None:
+            graphs = tuple(d for d in found.definitions if isinstance(d, ast.GraphDef))
+            for graph in graphs:
+                self.copies_of(Function(graph, found.instance, str(graph.copy)))
+            return ast.Name(found.name)
+        return self.reference(definition, found.instance)
+
+    def renamed(self, expr: ast.Expr, instance: Instance, names: frozenset[str]) -> ast.Expr:
+        """An expression with module-level names as they are called here; ``names`` are local."""
+        return self.renamed_node(expr, instance, names)  # type: ignore[return-value]
+
+    def renamed_node(self, node: ast.Node, instance: Instance, names: frozenset[str]) -> ast.Node:
+        """A node with module-level names as they are called here; ``names`` are local."""
+        match node:
+            case ast.Name():
+                return node if node.id in names else self.title_of(node.id, instance) or node
+            case ast.Field(base=ast.Name(id=base)) if base not in names:
+                made = self.title_of(f"{base}.{node.name}", instance)
+                if made is not None:
+                    return made
+            case ast.Copy():
+                name = self.renamed(node.base, instance, names)
+                label = node.label if isinstance(node.label, ast.Name) else self.renamed(node.label, instance, names)
+                return node if name is node.base and label is node.label else replace(node, base=name, label=label)
+        return node.mapped(lambda child: self.renamed_node(child, instance, names))
+
+    # ------------------------------------------------------------ definitions
+
+    def reference(self, definition: ast.Definition, instance: Instance) -> ast.Expr:
+        """The name of a definition in the derived file, which will use or inline it."""
+        unit = instance.unit
+        if unit.path is not None and unit.prelude is None:
+            return ast.Name(definition.name)
+        if unit.shipped is not None:
+            alias = self._alias(unit, instance, unit.shipped)
+            name = ast.Name(definition.name)
+            return name if alias is None else ast.Field(ast.Name(alias), ast.Ident(definition.name))
+        if isinstance(definition, ast.GraphDef):
+            return self.copies_of(Function(definition, instance))
+        key = instance, full_name(definition)
+        if key not in self.inlined:
+            taken = {inlined.title for inlined in self.inlined.values()}
+            title, number = definition.name, 2
+            while title in taken:
+                title, number = f"{definition.name}_{number}", number + 1
+            self.inlined[key] = Inlined(title, definition, instance)
+        return ast.Name(self.inlined[key].title)
+
+    def copies_of(self, function: Function) -> ast.Expr:
+        """A cell, stage or network by its title; every copy that has choices is inlined, or else the definition."""
+        name = self._title(function)
+        live = [
+            copy
+            for copy in self.space.copies.values()
+            if copy.definition is function.definition
+            and copy.instance is function.instance
+            and not copy.body.root
+            and copy.live
+        ]
+        for copy in live:
+            self.inlined.setdefault(copy, Inlined(copy.path, copy.definition, copy.instance))
+        if not live:
+            full = full_name(function.definition)
+            inlined = Inlined(full if "@" in full else name, function.definition, function.instance)
+            self.inlined.setdefault((function.instance, full), inlined)
+        return ast.Name(name)
+
+    def _title(self, function: Function) -> str:
+        """The bare name of a definition in the paths of the space."""
+        for copy in self.space.copies.values():
+            if copy.definition is function.definition and copy.instance is function.instance:
+                return copy.path.rpartition(".")[2].partition("@")[0]
+        return function.name
+
+    def _alias(self, unit: Unit, instance: Instance, path: str) -> str | None:
+        """Note the use of a library file; the alias it needs, if any."""
+        key = path, tuple(sorted((name, found.key) for name, found in replacements(instance).items()))
+        if key not in self.libraries:
+            same = [library for library in self.libraries.values() if library.path == path]
+            stem = path.rpartition("/")[2].removesuffix(".hsp")
+            alias = None if not same and path not in self.aliased else stem + (f"_{len(same) + 1}" if same else "_ops")
+            self.libraries[key] = Library(path, instance, alias)
+        return self.libraries[key].alias
+
+    # ------------------------------------------------------------ what the file uses
+
+    def uses(self) -> list[ast.Use]:
+        """The `use` lines, with the replacements in force."""
+        result = []
+        for library in sorted(self.libraries.values(), key=lambda library: (library.path, library.alias or "")):
+            bindings = []
+            for name, found in sorted(replacements(library.instance).items()):
+                value = self.renamed(found.value, found.instance, frozenset())
+                bindings.append(ast.Binding(ast.Target.of(name), value))
+            alias = None if library.alias is None else ast.Ident(library.alias)
+            result.append(ast.Use(library.path, alias, tuple(bindings)))
+        return result
+
+    def clashes(self, titles: set[str]) -> frozenset[str]:
+        """Library files that define a name which the derived file defines too, or another file that it uses."""
+        own = {title.partition("@")[0] for title in titles}
+        found: set[str] = set()
+        seen: dict[str, Hashable] = {}
+        for key, library in self.libraries.items():
+            names = set(library.instance.unit.names)
+            if names & own:
+                found.add(library.path)
+            for name in names:
+                if seen.setdefault(name, key) != key:
+                    found.add(library.path)
+        return frozenset(found)

@@ -1,0 +1,157 @@
+"""Bodies of definitions while they are elaborated, and the copies that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from compiler.ir.combinatorics.count_formula import Product
+from compiler.ir.decision import Decision
+from compiler.ir.graph import Block, Node, Payload, SpaceGraph
+from compiler.ir.payloads import Input
+from compiler.ir.quantities import Preference
+from compiler.ir.shape import Shape
+from hdas_dsl.files import Instance
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import element_name
+
+from .errors import Silent
+from .trace import Trace
+from .values import Bound, Bundle, Function, Tensor, Unknown, Value
+
+
+@dataclass
+class Family:
+    """The elements that share a name. ``size`` is the decision on where the family ends, if it is one."""
+
+    name: str
+    elements: dict[tuple[int, ...], Bound] = field(default_factory=dict)
+    size: Decision | None = None
+
+    def values(self) -> tuple[Value, ...]:
+        """All elements.
+
+        Raises:
+            Silent: the line of one has an error.
+        """
+        return self.last(len(self.elements))
+
+    def last(self, count: int) -> tuple[Value, ...]:
+        """As many elements from the end as hold ``count`` values; a bundle may hold none.
+
+        Raises:
+            Silent: the line of one has an error.
+        """
+        found: list[Value] = []
+        for value in reversed(self.elements.values()):
+            if count <= 0:
+                break
+            if isinstance(value, Unknown):
+                raise Silent
+            found.append(value)
+            count -= not isinstance(value, Bundle)
+        return tuple(reversed(found))
+
+
+@dataclass(eq=False)
+class BodyElaboration:
+    """One elaboration of the body of a definition: an activation record, and afterwards the account of it.
+
+    Attributes:
+        definition: what is elaborated, in the file ``instance``.
+        copy: the path of the copy that decisions belong to; inside an operation, that of the caller.
+        level: ``op``, ``cell``, ``stage`` or ``network``.
+        relaxed: whether this is the relaxed variant; ``reads_relaxed``: whether anything in it asked.
+        root: whether it is the network's own body, or an operation right inside of it.
+        bindings: inputs, parameters and lines, by name; ``families``: the elements that share a name.
+        fields: the where-names of each element, by the element's name.
+        decisions: the paths of its decisions, in order.
+        prune: whether the body says so.
+        graph: the nodes made so far.
+        trace: what each expression was.
+    """
+
+    definition: ast.Definition
+    instance: Instance
+    copy: str
+    level: str
+    relaxed: bool
+    root: bool = False
+    trace: Trace[Value] = field(default_factory=Trace)
+    reads_relaxed: bool = False
+    bindings: dict[str, Bound] = field(default_factory=dict)
+    families: dict[str, Family] = field(default_factory=dict)
+    fields: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+    """How often each path and label was wanted: the second gets a number."""
+    names: dict[str, int] = field(default_factory=dict)
+    """How often each name of a node was wanted."""
+    graph: SpaceGraph = field(default_factory=SpaceGraph)
+    mentions: dict[tuple[str, str], ast.Node] = field(default_factory=dict)
+    """The first mention of each menu by name, by line and name."""
+    decisions: list[str] = field(default_factory=list)
+    preferences: list[Preference] = field(default_factory=list)
+    prune: bool = False
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether this is the body of an operation, which holds no decision."""
+        return self.level == "op"
+
+    def unique(self, name: str, table: dict[str, int]) -> str:
+        """The name, numbered where it was wanted before."""
+        table[name] = table.get(name, 0) + 1
+        return name if table[name] == 1 else self.unique(f"{name}_{table[name]}", table)
+
+    def add(
+        self, name: str, payload: Payload, shape: Shape, sources: Sequence[Tensor], span: Span, line: str | None = None
+    ) -> Tensor:
+        """A new node of the graph."""
+        node = Node(self.unique(name.strip("."), self.names), payload, shape, line, span=span)
+        index = self.graph.add(node, tuple(source.index for source in sources))
+        return Tensor(self.graph, index, shape)
+
+    def add_input(self, index: int, param: ast.Param, shape: Shape) -> None:
+        """A node for an input, which its name is bound to."""
+        made = self.add(param.name, Input(index), shape, (), param.span, line=param.name)
+        self.bindings[param.name] = Tensor(self.graph, made.index, shape, param.name)
+
+    def tensor_lines(self) -> dict[str, int]:
+        """The node of every line and element that is a tensor, by name; inputs are none."""
+        found = dict(self.bindings)
+        for family in self.families.values():
+            found |= {element_name(family.name, index): value for index, value in family.elements.items()}
+        inputs = () if isinstance(self.definition, ast.MenuDef) else self.definition.inputs
+        for param in inputs:
+            found.pop(param.name, None)
+        return {name: value.index for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def body_of(
+    function: Function, inputs: Sequence[Tensor], copy: str, level: str, relaxed: bool, trace: Trace[Value]
+) -> BodyElaboration:
+    """A new body whose inputs have the shapes of the given tensors."""
+    body = BodyElaboration(function.definition, function.instance, copy, level, relaxed, trace=trace)
+    for index, (param, tensor) in enumerate(zip(function.definition.inputs, inputs, strict=True)):
+        body.add_input(index, param, tensor.shape)
+    return body
+
+
+@dataclass(eq=False)
+class Copy:
+    """A copy of a definition: its decisions, once, and the first body that was elaborated of it."""
+
+    path: str
+    definition: ast.GraphDef
+    instance: Instance
+    body: BodyElaboration
+    formula: Product
+    block: Block
+    span: Span
+    owner: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it still has a choice of its own."""
+        return bool(self.body.decisions)

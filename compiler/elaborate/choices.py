@@ -1,0 +1,253 @@
+"""Decisions between items: inline choices and menus. Each gets a path, a place in the formula and maybe a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler.ir.combinatorics.count_formula import Decide, Product
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.numbers import tidy
+from compiler.ir.undecided import MOST, Var
+from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_expression
+
+from .body_elaboration import BodyElaboration
+from .errors import Fault
+from .frame import Evaluate, Frame, Site
+from .mixtures import Mixtures
+from .session import Session
+from .trace import ChoiceRecord, Option, Reading
+from .values import Bundle, Compose, Mention, Menu, Partial, Tensor, Value, callable_name, kind
+
+
+@dataclass(frozen=True)
+class PresentItem:
+    """An item of a choice whose guard holds here; a derived architecture may have it where ``derivable``."""
+
+    expr: ast.Expr
+    derivable: bool
+
+
+def is_numeric(definition: ast.MenuDef) -> bool:
+    """Whether a menu is one of numbers, as far as its text shows."""
+    value = definition.value
+    items = [item.value for item in value.items] if isinstance(value, ast.Choice) else [value]
+    return any(isinstance(item, ast.Number) for item in items)
+
+
+def new_path(body: BodyElaboration, name: str) -> str:
+    """A fresh decision path for a dotted place in a body."""
+    return body.unique(f"{body.copy}.{name}", body.used)
+
+
+def check_may_choose(body: BodyElaboration, span: Span, hint: str | None = None) -> None:
+    """Refuse a choice inside of an operation."""
+    if body.is_operation:
+        raise Fault(Code.KIND, span, f"operation '{body.definition.name}' cannot hold a choice", hint)
+
+
+class Choices:
+    """Turns choices of the text into decisions."""
+
+    def __init__(self, session: Session, mixtures: Mixtures, evaluate: Evaluate) -> None:
+        self.session = session
+        self.mixtures = mixtures
+        self.evaluate = evaluate
+
+    def declare(self, decision: Decision, body: BodyElaboration) -> None:
+        """Register a decision, or see that another instance of the same copy made the same."""
+        known = self.session.decisions.setdefault(decision.path, decision)
+        if known != decision:
+            hint = f"give the instances copies of their own: `{body.definition.name}@label`"
+            message = f"two instances of '{body.copy}' choose differently at '{decision.path}'"
+            raise Fault(Code.INSTANCES, decision.span, message, hint, (known.span, "the other instance"))
+        body.decisions.append(decision.path)
+
+    # ------------------------------------------------------------ decisions between items
+
+    def decide(
+        self,
+        items: Sequence[ast.Item],
+        frame: Frame,
+        name: str,
+        mention: Mention,
+        number_kind: DecisionKind = DecisionKind.NUMBER,
+    ) -> Value:
+        """Decide between items.
+
+        Args:
+            items: those of the choice, guards and ``..`` included.
+            frame: where the items are read.
+            name: the dotted place that the decision is named after.
+            mention: the choice, or the mention of the menu, in the body that decides.
+            number_kind: the kind of decision that this is where all items are numbers.
+
+        Returns:
+            The value itself where only one item is present, else an undecided value, or a mixture of tensors.
+        """
+        body, span = frame.body, mention.node.span
+        check_may_choose(body, span, "decide outside and hand the decision over as a parameter")
+        present = self._present(items, frame)
+        if not present:
+            raise Fault(Code.FEW, span, "no item of this choice is present here")
+        if len(present) == 1:
+            self._record(mention, None, present, frame)
+            return self.settled(self.evaluate(present[0].expr, frame), frame, name)
+        if not any(item.derivable for item in present):
+            raise Fault(Code.UNDERIVABLE, span, "no item of this choice can be derived")
+        path = new_path(body, name)
+        inner = frame.named(path.removeprefix(f"{body.copy}."))
+        self._record(mention, path, present, inner)
+        values = self._alternatives(path, present, inner)
+        numbers = _numbers(values, present)
+        self.declare(
+            Decision(
+                path,
+                number_kind if numbers else DecisionKind.OPERATION,
+                tuple(print_expression(item.expr) for item in present),
+                tuple(item.derivable for item in present),
+                body.copy,
+                numbers=numbers,
+                span=span,
+            ),
+            body,
+        )
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        if len(tensors) == len(values):
+            cases: dict[tuple[int, ...], Tensor] = {(index,): tensor for index, tensor in enumerate(tensors)}
+            return self.mixtures.weighted_sum((path,), cases, Site(inner, inner.name, span))
+        return Var((path,), (len(values),), tuple(values))
+
+    def _present(self, items: Sequence[ast.Item], frame: Frame) -> list[PresentItem]:
+        """The items that are there in the variant of the network that is elaborated."""
+        found = []
+        for item in self._spell_out(items, frame):
+            if self._guard(item, frame, frame.body.relaxed):
+                assert not isinstance(item.value, ast.Dots), "spelled out"
+                found.append(PresentItem(item.value, self._guard(item, frame, relaxed=False)))
+        return found
+
+    def _alternatives(self, path: str, present: Sequence[PresentItem], frame: Frame) -> list[Value]:
+        """The value of every item; what each of them brings stands below it in the formula."""
+        values: list[Value] = []
+        factors: list[Product | None] = []
+        for item in present:
+            with self.session.formula.part() as part, self.session.budget.nested(item.expr.span):
+                values.append(self.settled(self.evaluate(item.expr, frame), frame, frame.name))
+            factors.append(tuple(part) if item.derivable else None)
+        self.session.formula.add_factors(Decide(path, tuple(factors)))
+        return values
+
+    def _record(self, mention: Mention, path: str | None, present: Sequence[PresentItem], frame: Frame) -> None:
+        """Record what a choice became, where the body that decides mentions it."""
+        options = tuple(Option(item.expr, frame.position) for item in present)
+        mention.position.reading.record_choice(mention.node, mention.position.each, ChoiceRecord(path, options))
+
+    def _guard(self, item: ast.Item, frame: Frame, relaxed: bool) -> bool:
+        """Whether an item is present in the relaxed, or in the discrete, network."""
+        if item.guard is None:
+            return True
+        value = self.evaluate(item.guard, frame.variant(relaxed))
+        if isinstance(value, Var):
+            raise Fault(Code.UNDECIDED, item.guard.span, f"a guard cannot depend on an undecided number: {value}")
+        return bool(value)
+
+    def _spell_out(self, items: Sequence[ast.Item], frame: Frame) -> list[ast.Item]:
+        """The items with ``..`` replaced by the numbers in between."""
+        result: list[ast.Item] = []
+        for position, item in enumerate(items):
+            if not isinstance(item.value, ast.Dots):
+                result.append(item)
+                continue
+            ends = [self._plain_number(other, frame) for other in (*result[-2:], *items[position + 1 : position + 2])]
+            if len(ends) < 2 or position + 1 == len(items):
+                raise Fault(Code.FEW, item.span, "'..' needs a number before it and one after it")
+            step = ends[1] - ends[0] if len(ends) == 3 else 1
+            value = ends[-2] + step
+            if step <= 0 or (ends[-1] - ends[-2]) % step:
+                raise Fault(Code.RANGE, item.span, f"'..' does not lead to {ends[-1]} in steps of {step}")
+            if (ends[-1] - value) / step > MOST:
+                raise Fault(Code.LARGE, item.span, f"'..' stands for more than {MOST} numbers")
+            while value < ends[-1]:
+                result.append(ast.Item(ast.Number(str(tidy(value)), span=item.span), span=item.span))
+                value += step
+        return result
+
+    def _plain_number(self, item: ast.Item, frame: Frame) -> int | float:
+        value = None if isinstance(item.value, ast.Dots) else self.evaluate(item.value, frame)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Fault(Code.KIND, item.span, "'..' stands between numbers")
+        return value
+
+    # ------------------------------------------------------------ menus
+
+    def settled(self, value: Value, frame: Frame, name: str) -> Value:
+        """The value with every menu in it decided, each mention by itself."""
+        match value:
+            case Menu():
+                return self.settle_menu(value, f"{name}.{callable_name(value)}", frame)
+            case Partial(function=function, positional=positional, named=named):
+                return Partial(
+                    self.settled(function, frame, name),
+                    tuple(self.settled(item, frame, name) for item in positional),
+                    tuple((key, self.settled(item, frame, name)) for key, item in named),
+                )
+            case Compose(stages=stages):
+                return Compose(tuple(self.settled(stage, frame, name) for stage in stages))
+        return value
+
+    def settle_menu(self, menu: Menu, name: str, frame: Frame) -> Value:
+        """Decide a menu where it is mentioned, in the body of ``frame``."""
+        mention, definition, body = menu.mention, menu.definition, frame.body
+        assert mention is not None, "a menu is always mentioned by some text"
+        node = mention.node
+        if isinstance(node, ast.Name) and is_numeric(definition):
+            _check_mentioned_once(node, mention, body)
+        index = None if body.trace.index is None else self.session.indexes.of(definition)
+        inner = Frame.of(body, Reading(menu.instance, index, name=name, in_menu=True))
+        if len(menu.args) > len(definition.params):
+            raise Fault(Code.ARGUMENT, node.span, f"menu '{definition.name}' takes {len(definition.params)} parameters")
+        for position, param in enumerate(definition.params):
+            if position < len(menu.args):
+                inner.locals[param.name] = menu.args[position]
+            elif param.default is not None:
+                inner.locals[param.name] = self.evaluate(param.default, inner)
+            else:
+                raise Fault(Code.MISSING, node.span, f"menu '{definition.name}' needs its parameter '{param.name}'")
+        value = definition.value
+        items = value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
+        return self.decide(items, inner, name, mention)
+
+    def settle_number(self, value: Value, name: str, frame: Frame) -> Value:
+        """Decide a menu of numbers that gets a name, once for all who use the name."""
+        if isinstance(value, Menu) and is_numeric(value.definition):
+            return self.settle_menu(value, name, frame)
+        return value
+
+
+def _numbers(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple[int | float, ...]:
+    """The values of a choice between numbers; none for one between operations or tensors, which may hold no number."""
+    numbers = tuple(value for value in values if isinstance(value, int | float))
+    if len(numbers) == len(values):
+        return numbers
+    for value, item in zip(values, present, strict=True):
+        if isinstance(value, int | float | str | Bundle):
+            raise Fault(Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice")
+    return ()
+
+
+def _check_mentioned_once(node: ast.Name, mention: Mention, body: BodyElaboration) -> None:
+    """Refuse a second mention of a parameter in a line: it would silently decide a second time."""
+    reading = mention.position.reading
+    if reading.in_menu or not (node.id in reading.locals or node.id in body.bindings):
+        return
+    line = mention.line.partition(".")[0]
+    first = body.mentions.setdefault((line, node.id), node)
+    if first is not node:
+        hint = f"bind it first, in a line `decided = {node.id}`"
+        message = f"'{node.id}' is a menu, and each mention of it decides anew"
+        before, again = sorted((first.span, node.span), key=lambda span: span.start)
+        raise Fault(Code.BIND, again, message, hint, (before, "it decides here already"))

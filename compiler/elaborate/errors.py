@@ -1,0 +1,30 @@
+"""How elaboration stops: at an error of the program, or silently behind one that is reported already."""
+
+from __future__ import annotations
+
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
+
+
+class Fault(Exception):
+    """An error in the program; caught where a line ends, so that the other lines still report theirs."""
+
+    def __init__(
+        self,
+        code: Code,
+        span: Span,
+        message: str,
+        hint: str | None = None,
+        other: tuple[Span, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, span, message, hint, other)
+
+
+class Silent(Exception):
+    """Something depends on a line that already has an error."""
+
+
+def plural(number: int, word: str, words: str | None = None) -> str:
+    """``3 inputs``, ``1 input``, ``no inputs``."""
+    return f"{number or 'no'} {word if number == 1 else words or f'{word}s'}"

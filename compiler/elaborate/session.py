@@ -1,0 +1,186 @@
+"""What one elaboration has found so far, whichever part of the interpreter found it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from compiler.ir.combinatorics.count_formula import Factor, Product, given
+from compiler.ir.decision import Decision
+from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.undecided import Open, Var
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
+
+from .body_elaboration import Copy
+from .errors import Fault, Silent
+from .trace import NodeIndex, NodeIndexes
+from .values import Function, Tensor
+
+DEPTH = 200
+"""How deep bodies, operations and menus may be nested in each other."""
+
+STEPS = 2_000_000
+"""How many expressions and elements elaboration reads before it gives up; published spaces need ten thousand."""
+
+
+class Budget:
+    """Bounds the work: how much is read, and how deep definitions are nested."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.depth = 0
+
+    def step(self, span: Span, steps: int = 1) -> None:
+        """Count expressions or elements that are read.
+
+        Raises:
+            Fault: they become more than `STEPS`, for the first time.
+            Silent: they were more before.
+        """
+        if self.steps > STEPS:
+            raise Silent
+        self.steps += steps
+        if self.steps > STEPS:
+            hint = "its sizes, or its choices inside choices, multiply"
+            raise Fault(Code.LARGE, span, "this network is too large", hint)
+
+    def nested(self, span: Span) -> _Nested:
+        """Go one definition deeper, and refuse a recursion without an end before Python does.
+
+        Raises:
+            Fault: definitions are nested deeper than `DEPTH`.
+        """
+        return _Nested(self, span)
+
+
+# Plain classes: both are entered for every application, where those of `contextlib` would take a twentieth of the time.
+class _Nested:
+    """The context of a definition inside another."""
+
+    __slots__ = ("budget", "span")
+
+    def __init__(self, budget: Budget, span: Span) -> None:
+        self.budget = budget
+        self.span = span
+
+    def __enter__(self) -> None:
+        if self.budget.depth >= DEPTH:
+            raise _endless(self.span)
+        self.budget.depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.budget.depth -= 1
+        if kind is RecursionError:
+            raise _endless(self.span) from None
+
+
+def _endless(span: Span) -> Fault:
+    hint = "a recursion needs an end, such as the guard `if d > 0`"
+    return Fault(Code.DEPTH, span, "definitions are nested in each other without an end", hint)
+
+
+class _Part:
+    """The context of a part of the formula."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[list[Factor]]) -> None:
+        self.parts = parts
+
+    def __enter__(self) -> list[Factor]:
+        here: list[Factor] = []
+        self.parts.append(here)
+        return here
+
+    def __exit__(self, *_: object) -> None:
+        self.parts.pop()
+
+
+class FormulaWriter:
+    """Writes the formula that counts the architectures (`compiler.ir.combinatorics.count_formula`)."""
+
+    def __init__(self) -> None:
+        self._parts: list[list[Factor]] = [[]]
+
+    @property
+    def factors(self) -> Product:
+        """The factors of the innermost open part."""
+        return tuple(self._parts[-1])
+
+    def restart(self) -> None:
+        """Forget all factors."""
+        self._parts = [[]]
+
+    def part(self) -> _Part:
+        """Collect the factors of a part by themselves: those that are added while the context lasts."""
+        return _Part(self._parts)
+
+    def add_factors(self, *factors: Factor) -> None:
+        """Add factors to the innermost open part."""
+        self._parts[-1].extend(factors)
+
+    def add_cases(self, decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) -> None:
+        """Add factors that depend on decisions, drawing out what all cases share."""
+        self.add_factors(*given(decisions, cases))
+
+
+class Session:
+    """Decisions, copies and errors of one elaboration, with the formula and the budget.
+
+    Attributes:
+        relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
+        externals: the primitives and plugins that external operations may name.
+        decisions, copies: by path, in order of first mention.
+        diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
+        open_widths: how many widths were left open.
+    """
+
+    def __init__(self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
+        self.relaxed_copies = relaxed_copies
+        self.externals = externals
+        self.decisions: dict[str, Decision] = {}
+        self.copies: dict[str, Copy] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.refusals: list[Diagnostic] = []
+        self.formula = FormulaWriter()
+        self.budget = Budget()
+        self.open_widths = 0
+        self.indexes = NodeIndexes()
+        self._titles: dict[tuple[NodeIndex, object], str] = {}
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Note an error once, however many instances and elements show it."""
+        if not any(known.code is diagnostic.code and known.span == diagnostic.span for known in self.diagnostics):
+            self.diagnostics.append(diagnostic)
+
+    def refuse(self, span: Span, message: str, hint: str | None = "use `relax = sample`") -> None:
+        """Note why the space cannot be relaxed by mixing; it can still be checked, counted and sampled."""
+        diagnostic = Diagnostic(Code.UNMIXABLE, span, message, hint)
+        if diagnostic not in self.refusals:
+            self.refusals.append(diagnostic)
+
+    def refuse_width(self, name: str, inputs: Sequence[Tensor], span: Span) -> None:
+        """Note that a primitive needs to know how many channels it gets, where they are undecided."""
+        for tensor in inputs:
+            if isinstance(tensor.shape.c, Var):
+                self.refuse(span, f"cannot be mixed: `{name}` over an undecided width, {tensor.shape.c}")
+
+    def open(self) -> Open:
+        """A width that nothing is known of yet."""
+        self.open_widths += 1
+        return Open()
+
+    def index(self, function: Function) -> NodeIndex:
+        """The nodes of a function's definition."""
+        return self.indexes.of(function.definition)
+
+    def title(self, function: Function) -> str:
+        """The name of a definition in paths: its own, numbered where another definition of that name came first."""
+        key = self.index(function), function.instance
+        if key not in self._titles:
+            taken = set(self._titles.values())
+            name, number = function.name, 2
+            while name in taken:
+                name, number = f"{function.name}_{number}", number + 1
+            self._titles[key] = name
+        return self._titles[key]
