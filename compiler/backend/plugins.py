@@ -49,9 +49,11 @@ class Plugin(External):
         return self.declared.rpartition(":")[2]
 
     def params(self, inputs: Sequence[Ints], output: Ints) -> int:
+        """The trainable parameters of the module."""
         return sum(p.numel() for p in self.on_meta(inputs).parameters() if p.requires_grad)
 
     def macs(self, inputs: Sequence[Ints], output: Ints) -> int:
+        """The multiply-adds of the module for one image: its own ``macs``, else those that torch counts."""
         own = getattr(self.load(), "macs", None)
         if own is not None:
             return int(own(*inputs, **dict(self.given)))
@@ -134,6 +136,7 @@ class AllowedPlugins(Plugins):
     allowed: frozenset[str] = frozenset()
 
     def resolve(self, declared: str, given: tuple[tuple[str, Attribute], ...]) -> Plugin | None:
+        """The plugin of a declaration, if it is allowed."""
         where, colon, name = declared.rpartition(":")
         if not colon or not name.isidentifier():
             return None
@@ -150,6 +153,7 @@ class AllowedPlugins(Plugins):
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """The files that are allowed."""
         return tuple(file for item in sorted(self.allowed) if (file := file_of(item)) is not None)
 
 

@@ -104,6 +104,5 @@ class Site(NamedTuple):
 class Evaluate(Protocol):
     """The value of an expression in a frame: `Interpreter.evaluate`, as the other parts know it."""
 
-    def __call__(
-        self, expr: ast.Expr, frame: Frame, name_hint: str | None = None, last: int | None = None
-    ) -> Value: ...
+    def __call__(self, expr: ast.Expr, frame: Frame, name_hint: str | None = None, last: int | None = None) -> Value:
+        """The value of an expression in a frame."""

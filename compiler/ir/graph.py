@@ -142,6 +142,7 @@ class SpaceGraph(TensorGraph):
         self.nx = nx.MultiDiGraph()
 
     def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
+        """Add a node that reads ``sources``, which are there already; returns its index."""
         index = super().add(node, sources)
         self.nx.add_node(index, node=node)
         for slot, source in enumerate(sources):

@@ -98,6 +98,7 @@ class Item:
 
 
 def describe_sum(total: Sum) -> str:
+    """A sum in one line, as `--emit` shows it."""
     again = "" if total.keep else "; filters again in backward"
     return " + ".join(map(_described, total.terms)) + again
 

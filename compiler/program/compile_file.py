@@ -85,6 +85,7 @@ class Program:
 
     @property
     def is_space(self) -> bool:
+        """Whether something of it is still to be chosen."""
         return any(phase.network.is_space for phase in self.phases) or self.network.is_space
 
     @property
@@ -94,6 +95,7 @@ class Program:
 
     @property
     def unit(self) -> Unit:
+        """The file."""
         return self.instance.unit
 
 

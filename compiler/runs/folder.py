@@ -28,6 +28,7 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
     if not is_main_process():
         yield
         return
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(folder / LOCK).acquire(blocking=False)
@@ -36,4 +37,9 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
     with lock:
         for path in (folder, *parts):
             remove_unfinished(path)
-        yield
+        try:
+            yield
+        finally:
+            if made and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
+                (folder / LOCK).unlink(missing_ok=True)
+                folder.rmdir()

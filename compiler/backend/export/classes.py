@@ -39,6 +39,7 @@ class Param:
 
     @property
     def annotation(self) -> str:
+        """The type of the parameter in the generated file."""
         if self.kind == "module":
             return "nn.Module"
         kinds = {type(value) for value in self.values}
@@ -67,6 +68,7 @@ class Class(Named):
 
     @property
     def level(self) -> str:
+        """The level of its definitions: op, cell, stage or network."""
         return self.plan.outline.level
 
 

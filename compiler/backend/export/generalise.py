@@ -55,6 +55,7 @@ class Writer:
         name_classes(self.classes)
 
     def class_of(self, whole: Outline) -> Class:
+        """The class of an outline, made once."""
         kind = self.made[whole].kind
         assert isinstance(kind, Class)
         return kind
@@ -86,6 +87,7 @@ class Writer:
                 yield unit, [term for step in unit.steps for term in self.step_terms(step)]
 
     def step_terms(self, step: Step) -> tuple[New, ...]:
+        """The terms that make the modules of a step."""
         return (self.made[step.what],) if isinstance(step.what, Outline) else modules(step) or ()
 
 

@@ -39,6 +39,7 @@ class Step:
 
     @property
     def is_zero(self) -> bool:
+        """Whether it gives nothing but zeros."""
         return isinstance(self.what, Prim) and self.what.op.zero
 
 
@@ -53,10 +54,12 @@ class Outline:
 
     @property
     def level(self) -> str:
+        """The level of its definition: op, cell, stage or network."""
         return self.block.level
 
     @cached_property
     def arguments(self) -> dict[str, str]:
+        """Its parameters by name, as they are written."""
         return dict(self.block.arguments)
 
     @cached_property

@@ -25,6 +25,7 @@ class Unit:
 
     @property
     def sources(self) -> tuple[int, ...]:
+        """The values that it reads."""
         return self.steps[0].sources
 
 

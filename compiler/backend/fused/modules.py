@@ -67,9 +67,11 @@ class WeightedSums(nn.Module):
     def forward(
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
     ) -> tuple[Tensor, ...]:
+        """The sums of the weighted terms."""
         return self.sums(vectors, sources, parts)
 
     def extra_repr(self) -> str:
+        """How many terms there are."""
         return ", ".join(f"{len(plan.terms)} terms" for plan in self.plans)
 
 
@@ -79,6 +81,7 @@ class WeightedSum(WeightedSums):
     def forward(  # type: ignore[override]
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
     ) -> Tensor:
+        """The sums of the weighted terms."""
         (result,) = self.sums(vectors, sources, parts)
         return result
 

@@ -35,6 +35,7 @@ class Either:
 
     @property
     def number(self) -> int:
+        """How many there are."""
         return self.ends[-1] if self.ends else 0
 
 

@@ -30,17 +30,20 @@ EVERY: Mapping[str, Rule] = {"undecided values are of decisions": _undecided}
 
 
 def no_sources(context: Context, payload: Input) -> Iterator[str]:
+    """An input reads nothing."""
     if context.sources:
         yield f"it has {len(context.sources)}"
 
 
 def arity(context: Context, payload: Prim) -> Iterator[str]:
+    """A primitive reads as many tensors as its operator takes."""
     count, wanted = len(context.sources), payload.op.arity
     if count < 1 or (wanted is not None and count != wanted):
         yield f"'{payload.name}' takes {wanted or 'at least 1'}, not {count}"
 
 
 def parameters(context: Context, payload: Prim) -> Iterator[str]:
+    """Only widths of a primitive are undecided or open."""
     op = payload.op
     for name, value in op.attributes:
         if isinstance(value, Var | Open) and op.parameters() and name not in op.widths():
@@ -48,6 +51,7 @@ def parameters(context: Context, payload: Prim) -> Iterator[str]:
 
 
 def result(context: Context, payload: Prim) -> Iterator[str]:
+    """The shape of a primitive is that of its operator's rule."""
     op, shapes = payload.op, [source.shape for source in context.sources]
     if not shapes or (op.arity is not None and len(shapes) != op.arity):
         return
@@ -68,6 +72,7 @@ def _fits(rule: tuple[Extent | None, ...], dims: tuple[Extent, ...]) -> bool:
 
 
 def mix_rows(context: Context, payload: Mix) -> Iterator[str]:
+    """A mix has a row of joint assignments for each source."""
     if len(payload.rows) != len(context.sources):
         yield f"{len(payload.rows)} rows, {len(context.sources)} sources"
     yield from wrong_assignments(context, payload.decisions, [joint for row in payload.rows for joint in row])
@@ -76,6 +81,7 @@ def mix_rows(context: Context, payload: Mix) -> Iterator[str]:
 
 
 def mix_shapes(context: Context, payload: Mix) -> Iterator[str]:
+    """The sources of a mix have its shape, up to undecided widths."""
     dims = context.node.shape.dims
     ranks = {len(source.shape.dims) for source in context.sources}
     if ranks != {len(dims)}:  # the first stands for all; it cannot be mixed, and the space says so
@@ -89,6 +95,7 @@ def mix_shapes(context: Context, payload: Mix) -> Iterator[str]:
 
 
 def weigh(context: Context, payload: Weigh) -> Iterator[str]:
+    """A candidate of a pick reads one tensor of its shape."""
     if len(context.sources) != 1:
         yield f"it has {len(context.sources)} sources"
         return
@@ -99,6 +106,7 @@ def weigh(context: Context, payload: Weigh) -> Iterator[str]:
 
 
 def call(context: Context, payload: Call) -> Iterator[str]:
+    """A call reads and gives the shapes of its block."""
     inner = payload.block.graph
     shapes = [inner.node(index).shape for index in inner.inputs]
     given = [source.shape for source in context.sources]

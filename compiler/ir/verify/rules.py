@@ -84,4 +84,5 @@ def wrong_candidate(context: Context, factor: Weigh) -> Iterator[str]:
 
 
 def shown(shapes: list[Shape]) -> str:
+    """Shapes in a sentence."""
     return " and ".join(map(str, shapes)) or "nothing"

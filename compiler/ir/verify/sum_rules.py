@@ -77,12 +77,14 @@ def _reads(part: Part, shape: Shape) -> Iterator[str]:
 
 
 def sums_readers(context: Context, payload: Sums) -> Iterator[str]:
+    """Only items read several sums."""
     for reader in context.graph.readers(context.index):
         if not isinstance(context.graph.node(reader).payload, Item):
             yield f"'{context.graph.node(reader).name}' reads all of them"
 
 
 def item(context: Context, payload: Item) -> Iterator[str]:
+    """An item is one of the sums that it reads."""
     if len(context.sources) != 1 or not isinstance(context.sources[0].payload, Sums):
         yield "it reads no sums"
         return

@@ -38,6 +38,7 @@ class Temperature:
         self.schedule, self.epochs, self.epoch = schedule, epochs, 0.0
 
     def __call__(self) -> float:
+        """The temperature of now."""
         return self.schedule.at(self.epoch, self.epochs)
 
 
@@ -67,9 +68,11 @@ class SoftGumbel(Supernet):
         self.temperature = temperature
 
     def anneal(self, epoch: float) -> None:
+        """Set the temperature to that of an epoch."""
         self.temperature.epoch = epoch
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
         if weights is None and self.training:
             alphas, decisions = self.alphas, self.space.decisions
             shift, heat = noise(decisions, alphas), self.temperature()
@@ -97,9 +100,11 @@ class HardGumbel(OnePath):
         self.temperature = temperature
 
     def anneal(self, epoch: float) -> None:
+        """Set the temperature to that of an epoch."""
         self.temperature.epoch = epoch
 
     def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
+        """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
         draw = self.draw(self.logits())
@@ -125,6 +130,7 @@ class _Weights:
         self.known: dict[object, Tensor] = {}
 
     def __call__(self, step: SelectedStep, tensor: Tensor) -> Tensor:
+        """The temperature of now."""
         match step.payload:
             case Weigh(decision=path) if self.paths.decisions[path].candidates:
                 return tensor
@@ -164,6 +170,7 @@ class _Passed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, weight: Tensor) -> Tensor:
+        """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
         ctx.save_for_backward(tensor)
         ctx.shape = weight.shape
         return tensor.view_as(tensor)

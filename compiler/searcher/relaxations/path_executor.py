@@ -234,6 +234,7 @@ class Slice:
         return cls(built, op, module, tuple(tensors))
 
     def __call__(self, *inputs: Tensor) -> Tensor:
+        """Apply the operation."""
         built, module = self.built, self.module
         if module.training is not built.module.training:
             module.train(built.module.training)

@@ -72,6 +72,7 @@ class FusedSum:
     parts: tuple[nn.Module, ...]
 
     def __call__(self, *sources: Tensor) -> Tensor:
+        """The sum of the terms."""
         modules = modules_of((self.plan,), self.parts)
         parameters = parameters_of(modules)
         runs = kernel.can_run(sources[0]) and all(

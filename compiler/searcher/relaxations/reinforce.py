@@ -51,6 +51,7 @@ class Sampled(OnePath):
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
     def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
+        """Logits ``[n, classes]`` of images under an architecture that is drawn, or given."""
         if chosen is None and self.training:
             chosen = self.draw_for_alphas() if self.is_for_alphas else self.draw_for_weights()
         return super().forward(images, chosen)
@@ -62,6 +63,7 @@ class Sampled(OnePath):
         return asked and torch.is_grad_enabled() and not any(weight.requires_grad for weight in self.weights())
 
     def draw_for_weights(self) -> Selection:
+        """An architecture to train weights of."""
         if self.draws is Draws.POLICY:
             return self.draw(self.logits()).chosen
         return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen

@@ -82,6 +82,7 @@ class OnePath(Relaxed):
         raise UsageError(f"of {TRIES} architectures drawn from '{self.space.name}', none meets what it requires")
 
     def meets(self, chosen: Selection) -> bool:
+        """Whether an architecture meets what the space requires."""
         try:
             self.operations.path(chosen)
         except NothingSelectedError:
@@ -98,6 +99,7 @@ class OnePath(Relaxed):
         return self.answer(alphas).chosen
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
+        """The decisions that alphas select; they meet the requirements."""
         raw = self.raw(alphas)
         if self.last is None or self.last[0] != raw:
             self.last = raw, self._answer(raw)

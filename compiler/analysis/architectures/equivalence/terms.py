@@ -65,6 +65,7 @@ class Term:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
+        """The variables in its labels."""
         return tuple(part for part in self.label if isinstance(part, Variable))
 
 
@@ -153,6 +154,7 @@ class Reader:
         return self.lines[id(graph)]
 
     def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
+        """What a node does to its sources."""
         match payload:
             case Prim(op=op) if not op.commutative:
                 return Step(payload, sources, op.called, dict(op.attributes), self.role(payload), keeps_zero(payload))
@@ -162,6 +164,7 @@ class Reader:
         return Step(payload, sources)
 
     def is_copy(self, block: Block) -> bool:
+        """Whether a block is a copy with choices of its own."""
         return block.copy is not None and block.copy in self.copies
 
 
