@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from compiler.elaborate import BodyElaboration
@@ -144,8 +144,10 @@ def meaning(node: ast.Expr, known: dict[str, Number]) -> Number | None:
 
 
 def plain_errors(node: ast.Expr) -> bool:
-    """Whether some part of plain numbers alone has no value, or a huge one."""
+    """Whether some part of plain numbers alone has no value, or a huge one, or something is divided by zero."""
     for part in node.walk():
+        if isinstance(part, ast.Binary) and part.op in ("/", "//", "%") and meaning(part.right, {}) == 0:
+            return True
         if isinstance(part, ast.Binary | ast.Unary) and not any(name in print_expression(part) for name in NAMES):
             found = meaning(part, {})
             if found is None or abs(found) >= 2**63:
@@ -158,6 +160,7 @@ QUICK = settings(max_examples=150, deadline=None)
 
 @QUICK
 @given(EXPRESSIONS, VALUES)
+@example("(params / 0)", {})
 def test_a_condition_means_what_it_says(written: str, known: dict[str, Number]):
     expr = parsed(written)
     expected = meaning(expr, known)

@@ -1,8 +1,8 @@
 """Which nodes a term of a sum may compute along, as data: patterns of nodes, and the rules by which terms take them in.
 
 A term is built from its end: ``norm``, the ``projection`` before it, the ``filter`` before that, then ReLU and
-``before``. A `Rule` says which nodes a term may take in next. `fold` and `absorb` apply the rules, to the supernet and
-to each architecture that is drawn from it alike.
+``before``. A `Rule` says which nodes a term may take in next. `fold` and `absorb` apply the rules to the supernet,
+`chain` those that pay there to each architecture that is drawn from it.
 """
 
 from __future__ import annotations
