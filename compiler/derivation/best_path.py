@@ -139,7 +139,7 @@ class _Path:
 
     # ------------------------------------------------------------ moves
 
-    def moves(self, index: int, state: _State) -> Iterator[Move]:
+    def moves(self, index: int, state: _State) -> Iterator[Move]:  # noqa: C901
         """What a node leads to that must, or must not, exist."""
         exists = (index, True) in state.demands
         if not exists and (index, False) not in state.demands:

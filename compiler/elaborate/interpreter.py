@@ -79,7 +79,7 @@ class Interpreter:
         frame.position.reading.record_value(expr, frame.position.each, value)
         return value
 
-    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:
+    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:  # noqa: C901
         match expr:
             case ast.Number() | ast.String():
                 return expr.value

@@ -45,7 +45,7 @@ class Names:
         self.bundles = bundles
         self.evaluate = evaluate
 
-    def name(self, expr: ast.Name, frame: Frame) -> Value:
+    def name(self, expr: ast.Name, frame: Frame) -> Value:  # noqa: C901
         """What a name means."""
         word, body, locals_ = expr.id, frame.body, frame.locals
         if word in locals_:

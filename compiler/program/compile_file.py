@@ -173,7 +173,7 @@ class _Compiler:
 
     # ------------------------------------------------------------ the whole
 
-    def program(self, name: str, network: str | None) -> Program | None:
+    def program(self, name: str, network: str | None) -> Program | None:  # noqa: C901
         unit = self.instance.unit
         searches = [line for line in unit.module.lines if isinstance(line, ast.Search)]
         trains = [line for line in unit.module.lines if isinstance(line, ast.Train)]

@@ -298,7 +298,7 @@ def _value(expr: ast.Expr) -> Doc:
     return _choice(expr, -len("= ")) if isinstance(expr, ast.Choice) else _expr(expr)
 
 
-def _bare(expr: ast.Expr) -> Doc:
+def _bare(expr: ast.Expr) -> Doc:  # noqa: C901
     """An expression without parentheses around it."""
     match expr:
         case ast.Number(text):

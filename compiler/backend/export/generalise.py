@@ -222,7 +222,7 @@ class _Merge:
         named = (name for name, words in self.choices if [words.index(word) for word in words] == cases)
         return self.add(next(named, "inner" if self.first.sequential else str(unit.attr)), values, "module")
 
-    def number(
+    def number(  # noqa: C901
         self,
         values: tuple[Any, ...],
         arg: Arg,

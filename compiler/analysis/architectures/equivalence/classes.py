@@ -231,7 +231,7 @@ class _Text:
 
     # ------------------------------------------------------------ decisions that only label a vertex
 
-    def free(self) -> dict[str, _Free]:
+    def free(self) -> dict[str, _Free]:  # noqa: C901
         """The decisions that change nothing but the label of one vertex, at least for some of their items."""
         graph = self.copy.body.graph
         mixes: dict[str, list[int]] = {}

@@ -80,7 +80,7 @@ def filter_forward(
     )
 
 
-def filter_backward(
+def filter_backward(  # noqa: PLR0913
     x: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,
@@ -138,7 +138,7 @@ def terms_forward(
     )
 
 
-def terms_backward(
+def terms_backward(  # noqa: PLR0913
     dtype: torch.dtype,
     terms: bytes,
     inputs: Addresses,
