@@ -1,0 +1,261 @@
+"""The tables of truth: every architecture of a small space, trained alike on Fashion-MNIST.
+
+    python bench/truth.py spaces/truth/cells.hsp [--processes 2] [--seeds 2] [--minutes 60]
+
+Writes the table beside the space (`spaces/truth/cells.csv`), a row for each architecture, after every training: a run
+that ends early goes on where it was. Architectures are trained in a random order, all with one seed before the next, so
+that a table that is not complete is a random sample of the space. See docs/truth.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import multiprocessing
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import mean, pstdev
+
+import torch
+from scipy.stats import spearmanr
+
+from compiler.analysis.architectures import Architectures
+from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.requirements.evaluate import amounts_of
+from compiler.derivation import derive_module
+from compiler.program.equivalence import equivalence
+from compiler.program.request import Request
+from compiler.searcher.data.load import Data, Images, load_data
+from compiler.searcher.data.subsets import limited
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.retrain import evaluate, run_train
+from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.relaxations.base import Network
+from compiler.util.files import atomic_write
+from hdas_dsl.tree.printer import print_module
+
+EQUIVALENCE = "table"
+"""Architectures that this equivalence of the file calls alike are one row."""
+VALIDATION = 5_000
+"""How many training images, beside those that train, the validation accuracy is taken on."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a table says of an architecture, apart from its trainings.
+
+    ``text`` are the first 16 digits of the SHA-256 of its text in the language, without provenance.
+    """
+
+    number: int
+    text: str
+    params: int
+    macs: int
+    decisions: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training: accuracies from 0 to 1, and its seconds on one thread."""
+
+    validation: float
+    test: float
+    seconds: float
+
+
+@dataclass
+class Row:
+    """An architecture and its trainings by seed."""
+
+    architecture: Architecture
+    results: dict[int, Result] = field(default_factory=dict)
+
+
+class Table:
+    """The rows of a space by the number of the architecture, in a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[int, Row] = {}
+        if path.is_file():
+            with path.open(newline="") as file:
+                for line in csv.DictReader(file):
+                    self._read(line)
+
+    def _read(self, line: dict[str, str]) -> None:
+        number = int(line["number"])
+        found = Architecture(number, line["text"], int(line["params"]), int(line["macs"]), line["decisions"])
+        seeds = (int(name.removeprefix("test")) for name, cell in line.items() if name.startswith("test") and cell)
+        names = ("validation", "test", "seconds")
+        self.rows[number] = Row(found, {seed: Result(*(float(line[f"{n}{seed}"]) for n in names)) for seed in seeds})
+
+    def add(self, found: Architecture, seed: int, result: Result) -> None:
+        """Note a training and write the table.
+
+        Raises:
+            SystemExit: the table has another architecture by that number.
+        """
+        row = self.rows.setdefault(found.number, Row(found))
+        if row.architecture != found:
+            raise SystemExit(f"{self.path} is of another space: architecture {found.number} differs")
+        row.results[seed] = result
+        atomic_write(self.path, self.render())
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the trainings."""
+        return sorted({seed for row in self.rows.values() for seed in row.results})
+
+    def render(self) -> str:
+        """The table as CSV, in the order of the numbers."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        seeds = self.seeds
+        each = [f"{name}{seed}" for seed in seeds for name in ("validation", "test", "seconds")]
+        writer.writerow(["number", "text", "params", "macs", *each, "decisions"])
+        for number, row in sorted(self.rows.items()):
+            cells: list[str] = []
+            for seed in seeds:
+                got = row.results.get(seed)
+                cells += [f"{got.validation:.4f}", f"{got.test:.4f}", f"{got.seconds:.1f}"] if got else ["", "", ""]
+            of = row.architecture
+            writer.writerow([number, of.text, of.params, of.macs, *cells, of.decisions])
+        return out.getvalue()
+
+    def report(self) -> Iterator[str]:
+        """How far the table is, what it holds, and how well two seeds agree."""
+        for seed in self.seeds:
+            done = [row.results[seed] for row in self.rows.values() if seed in row.results]
+            tests = [result.test for result in done]
+            yield (
+                f"seed {seed}: {len(done):,} architectures, test accuracy {min(tests):.2%} to {max(tests):.2%}, "
+                f"mean {mean(tests):.2%}, deviation {pstdev(tests):.2%}, {mean(r.seconds for r in done):.1f} s each"
+            )
+        for left, right in zip(self.seeds, self.seeds[1:], strict=False):
+            both = [row.results for row in self.rows.values() if {left, right} <= row.results.keys()]
+            if len(both) > 2:
+                for name in ("validation", "test"):
+                    first, second = ([getattr(found[seed], name) for found in both] for seed in (left, right))
+                    value = spearmanr(first, second).statistic
+                    yield f"seeds {left}, {right}: rank correlation of the {name} accuracy {value:.3f} ({len(both):,})"
+
+
+class Space:
+    """A space whose architectures are trained."""
+
+    def __init__(self, path: Path, data_root: Path) -> None:
+        self.listing = Architectures(Request(path))
+        self.data_root = data_root
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The lowest number of each class of architectures that are alike."""
+        program, parts = self.listing.program, self.listing.parts
+        if not any(item.name == EQUIVALENCE for item in program.equivalences):
+            return list(range(self.listing.number))
+        readers = [Alike(part.space, equivalence(program.equivalences, EQUIVALENCE)) for part in parts]
+        first: dict[tuple[object, ...], int] = {}
+        for number in range(self.listing.number):
+            pairs = zip(readers, self.listing.choices(number), strict=True)
+            first.setdefault(tuple(reader.key(chosen) for reader, chosen in pairs), number)
+        return list(first.values())
+
+    @cached_property
+    def data(self) -> tuple[Data, Images]:
+        """The images of every training, the same for all seeds, and the validation images, which are others."""
+        settings = self.listing.program.train_settings
+        channels, height, width = self.listing.program.network.input.largest
+        shape = (channels, height, width)
+        everything = load_data(settings.data.replace("images", None), self.data_root, input_shape=shape)
+        labels = everything.train.samples.labels
+        count = settings.data.images or 1.0
+        used = limited(labels, count, 0, settings.data.word)
+        rest = torch.ones(len(labels), dtype=torch.bool)
+        rest[used] = False
+        others = rest.nonzero().flatten()
+        held_out = others[limited(labels[others], VALIDATION, 0, settings.data.word)]
+        validation = replace(everything.test, samples=everything.train.samples, indices=held_out)
+        return replace(everything, train=everything.train.subset(used)), validation
+
+    def train(self, number: int, seed: int) -> tuple[Architecture, Result]:
+        """Train an architecture from scratch, as `hdas-compile --train` would, on one thread."""
+        found = self.listing.architecture(number)
+        part = found.parts[-1]
+        plain = print_module(derive_module(part.space, part.completed(found.choices[-1])))
+        names = self.listing.decisions
+        decisions = {path: [names[path].items[item] for item in items] for path, items in found.decisions.items()}
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "architecture.hsp").write_text(found.text)
+            program = Request(folder / "architecture.hsp").compile()
+            space, settings = program.network, program.train_settings.model_copy(update={"seed": seed})
+            amounts = dict(amounts_of(space))
+            data, validation = self.data
+            torch.manual_seed(mix(seed, "init"))
+            network = Network(space)
+            started = time.perf_counter()
+            outcome = run_train(network, data, settings, RunOptions(folder / "run", device="cpu", quiet=True))
+            seconds = time.perf_counter() - started
+            accuracy = evaluate(network.module, validation, settings.batch, "cpu")
+        text = hashlib.sha256(plain.encode()).hexdigest()[:16]
+        facts = json.dumps(decisions, separators=(",", ":"))
+        architecture = Architecture(number, text, int(amounts["params"]), int(amounts["macs"]), facts)
+        return architecture, Result(accuracy, outcome.accuracy, seconds)
+
+
+class Worker:
+    """One process: a space that it has read, and trainings on one thread."""
+
+    space: Space
+
+    @classmethod
+    def start(cls, path: Path, data_root: Path) -> None:
+        """Make this process ready."""
+        torch.set_num_threads(1)
+        cls.space = Space(path, data_root)
+
+    @classmethod
+    def train(cls, task: tuple[int, int]) -> tuple[int, Architecture, Result]:
+        """A training by number and seed."""
+        number, seed = task
+        return seed, *cls.space.train(number, seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=Path)
+    parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count(), help="each trains on one thread")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings of each architecture")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no training after so many")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where data lie")
+    args = parser.parse_args()
+    began = time.monotonic()
+    table = Table(args.space.with_suffix(".csv"))
+    numbers = Space(args.space, args.data).numbers
+    random.Random(0).shuffle(numbers)
+    every = [(number, seed) for seed in range(args.seeds) for number in numbers]
+    tasks = [(n, seed) for n, seed in every if n not in table.rows or seed not in table.rows[n].results]
+    print(f"{args.space}: {len(numbers):,} architectures, {len(every) - len(tasks):,} of {len(every):,} trained")
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(args.processes, Worker.start, (args.space, args.data)) as pool:
+        for done, (seed, found, result) in enumerate(pool.imap_unordered(Worker.train, tasks), start=1):
+            table.add(found, seed, result)
+            minutes = (time.monotonic() - began) / 60
+            if done % 20 == 0:
+                print(f"{done:,} of {len(tasks):,} after {minutes:.0f} minutes", flush=True)
+            if minutes > args.minutes:
+                pool.terminate()
+                break
+    print("\n".join(table.report()))
+
+
+if __name__ == "__main__":
+    main()
