@@ -30,6 +30,7 @@ from scipy.stats import spearmanr
 from compiler.analysis.architectures import Architectures
 from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.analysis.requirements.evaluate import amounts_of
+from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.program.equivalence import equivalence
 from compiler.program.request import Request
@@ -38,7 +39,6 @@ from compiler.searcher.data.subsets import limited
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import evaluate, run_train
 from compiler.searcher.engine.state.seeds import mix
-from compiler.searcher.relaxations.base import Network
 from compiler.util.files import atomic_write
 from hdas_dsl.tree.printer import print_module
 
