@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -55,12 +57,12 @@ def key(decisions: dict[str, tuple[int, ...]]) -> tuple[object, ...]:
 
 # ---------------------------------------------------------------- every architecture, once
 
-QUICK = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+quick = partial(settings, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(plans())
-@settings(max_examples=30, **QUICK)
-def test_every_number_is_an_architecture_of_its_own(plan: Plan):
+@quick(max_examples=30)
+def test_every_number_is_an_architecture_of_its_own(plan: Plan) -> None:
     listing = listed(plan.text)
     assume(1 < listing.number <= 300)
     made = [listing.architecture(number) for number in range(listing.number)]
@@ -70,8 +72,8 @@ def test_every_number_is_an_architecture_of_its_own(plan: Plan):
 
 
 @given(plans(), st.integers(0, 1000))
-@settings(max_examples=20, **QUICK)
-def test_what_is_drawn_lies_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int):
+@quick(max_examples=20)
+def test_what_is_drawn_lies_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int) -> None:
     listing = listed(plan.text)
     assume(listing.number > 1)
     folder = tmp_path_factory.mktemp("drawn")
@@ -102,14 +104,14 @@ SMALL = {
 }
 
 
-def is_uniform(drawn: Counter, number: int) -> bool:
+def is_uniform(drawn: Counter[Any], number: int) -> bool:
     assert len(drawn) <= number
     seen = [*drawn.values(), *(0 for _ in range(number - len(drawn)))]
     return bool(chisquare(seen).pvalue > 1e-3)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_uniform(name: str):
+def test_uniform(name: str) -> None:
     listing = listed(SMALL[name])
     every = [key(found.decisions) for found in enumerate_all(listing)]
     assert len(every) == len(set(every)) == count(listing).exact
@@ -128,7 +130,7 @@ def walked(circuit: Either | All | Made, source: Random) -> list[Made]:
 
 
 @pytest.mark.parametrize("name", ["a size", "inside an item", "tied", "any"])
-def test_the_test_tells_paths_from_architectures(name: str):
+def test_the_test_tells_paths_from_architectures(name: str) -> None:
     listing = listed(SMALL[name])
     circuit, source = listing.parts[0].circuit, Random(1)
     drawn = Counter(
@@ -139,7 +141,7 @@ def test_the_test_tells_paths_from_architectures(name: str):
 
 
 @pytest.mark.parametrize(("name", "path"), [("hdas_cells", "Normal@1.n3.in"), ("hdas_stages", "Stage@2.s3.mix.in")])
-def test_uniform_however_large(name: str, path: str):
+def test_uniform_however_large(name: str, path: str) -> None:
     """A choice that is alike in all of 10**45 architectures is drawn alike."""
     circuit = shipped(name).parts[0].circuit
     source = Random(0)
@@ -147,7 +149,7 @@ def test_uniform_however_large(name: str, path: str):
     assert is_uniform(drawn, {"hdas_cells": 10, "hdas_stages": 3}[name])
 
 
-def test_the_seed_decides_in_every_process():
+def test_the_seed_decides_in_every_process() -> None:
     program = (
         "from pathlib import Path\n"
         "from compiler.analysis.architectures import *; from compiler.program.request import Request\n"
@@ -176,7 +178,7 @@ def test_the_seed_decides_in_every_process():
 FAR = net("n[i < 2] = prev(x) -> conv(k = 1 | 3)", "output last of n", "require params <= 10")
 
 
-def test_a_requirement_that_nothing_meets(monkeypatch: pytest.MonkeyPatch):
+def test_a_requirement_that_nothing_meets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compiler.analysis.architectures.sampling.TRIES", 40)
     with pytest.raises(UsageError, match=r"none of 40 architectures meets `require params <= 10`.*220.0% away"):
         list(sample(listed(FAR), 1))
@@ -184,18 +186,18 @@ def test_a_requirement_that_nothing_meets(monkeypatch: pytest.MonkeyPatch):
     assert count(listed(FAR)).exact == 0
 
 
-def test_a_requirement_that_leaves_nothing():
+def test_a_requirement_that_leaves_nothing() -> None:
     text = net("output (a | b)(x)", "require count(a) > 1")
     with pytest.raises(UsageError, match="has no architecture"):
         list(sample(listed(text), 1))
 
 
-def test_an_architecture_has_nothing_to_choose():
+def test_an_architecture_has_nothing_to_choose() -> None:
     with pytest.raises(UsageError, match="nothing to choose"):
         list(sample(listed(net("output a(x)")), 1))
 
 
-def test_a_requirement_of_the_trained_network():
+def test_a_requirement_of_the_trained_network() -> None:
     """The network is trained wider than it is searched, and must meet its requirement there."""
     text = net("n[i < 3] = prev(x) -> conv(k = 1 | 3)", "output last of n").replace("[4, 8, 8])", "[4, 8, 8]; c = 4)")
     text += "\ntrain N(x = (8, 8, 8)) {\n  require params <= 1000\n}\n"
@@ -205,7 +207,7 @@ def test_a_requirement_of_the_trained_network():
     assert all(sum(items == (1,) for items in found.decisions.values()) <= 1 for found in enumerate_all(listing))
 
 
-def test_an_estimate():
+def test_an_estimate() -> None:
     lines = [f"u{i} = {f'u{i - 1}' if i else 'x'} -> conv(k = 1 | 3)" for i in range(11)]
     found = count(listed(net(*lines, "output u10", "require params <= 900")))
     # 16 parameters for a kernel of one, 144 for one of nine: at most five of those.
@@ -225,21 +227,21 @@ def written(folder: Path, name: str, text: str) -> Request:
 
 
 @given(plans(), st.integers(0, 1000))
-@settings(max_examples=15, **QUICK)
-def test_children_lie_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int):
+@quick(max_examples=15)
+def test_children_lie_in_the_space(tmp_path_factory: pytest.TempPathFactory, plan: Plan, seed: int) -> None:
     listing = listed(plan.text)
     assume(listing.number > 1)
     folder = tmp_path_factory.mktemp("children")
     (folder / "space.hsp").write_text(plan.text)
-    parents = [written(folder, f"{i}.hsp", found.text) for i, found in enumerate(sample(listing, 2, seed))]
-    child = crossover(listing, *parents, seed)
+    left, right = (written(folder, f"{i}.hsp", found.text) for i, found in enumerate(sample(listing, 2, seed)))
+    child = crossover(listing, left, right, seed)
     check_member(folder, child.text)
     with suppress(UsageError):  # where no choice can be changed alone
-        check_member(folder, mutate(listing, parents[0], seed).text)
+        check_member(folder, mutate(listing, left, seed).text)
 
 
 @pytest.mark.parametrize("name", ["darts", "nasbench101", "hdas_dist", "autoformer_tiny", "hdas_digits"])
-def test_a_mutation_changes_one_choice(name: str, tmp_path: Path):
+def test_a_mutation_changes_one_choice(name: str, tmp_path: Path) -> None:
     listing = shipped(name)
     parent = next(sample(listing, 1, 4))
     request = written(tmp_path, "parent.hsp", parent.text)
@@ -259,7 +261,7 @@ def test_a_mutation_changes_one_choice(name: str, tmp_path: Path):
     assert len(kinds) > 1
 
 
-def test_mutations_reach_all_neighbours(tmp_path: Path):
+def test_mutations_reach_all_neighbours(tmp_path: Path) -> None:
     listing = listed(net("n[i < 2 | 3] = prev(x) -> (a | b)", "output last of n"))
     parent = next(found for found in enumerate_all(listing) if len(found.decisions) == 3)
     request = written(tmp_path, "parent.hsp", parent.text)
@@ -268,27 +270,27 @@ def test_mutations_reach_all_neighbours(tmp_path: Path):
     assert len(drawn) == 4
 
 
-def test_a_child_takes_after_its_parents(tmp_path: Path):
+def test_a_child_takes_after_its_parents(tmp_path: Path) -> None:
     listing = shipped("darts")
     a, b = (found.decisions for found in sample(listing, 2, 9))
-    parents = [written(tmp_path, f"{i}.hsp", found.text) for i, found in enumerate(sample(listing, 2, 9))]
-    child = crossover(listing, *parents, 3).decisions
+    left, right = (written(tmp_path, f"{i}.hsp", found.text) for i, found in enumerate(sample(listing, 2, 9)))
+    child = crossover(listing, left, right, 3).decisions
     for path, items in child.items():
         known = {*a.get(path, ()), *b.get(path, ())}
         assert not known or {*items} <= known
     assert sum(child[path] == a.get(path) for path in child) > 5
     assert sum(child[path] == b.get(path) for path in child) > 5
-    assert crossover(listing, parents[0], parents[0], 1).decisions == a
+    assert crossover(listing, left, left, 1).decisions == a
 
 
-def test_a_stranger_has_no_children(tmp_path: Path):
+def test_a_stranger_has_no_children(tmp_path: Path) -> None:
     text = (SPACES / "zoo/darts_v2.hsp").read_text()
     text = re.sub(r"  n3 = .*", "  n3 = sep_conv_7x7(x) + dil_conv_3x3(n0)", text, count=1)
     with pytest.raises(UsageError, match=r"is not in .*leaves the space at Normal.n3.from_x"):
         mutate(shipped("darts"), written(tmp_path, "stranger.hsp", text))
 
 
-def test_mutants_meet_requirements(tmp_path: Path):
+def test_mutants_meet_requirements(tmp_path: Path) -> None:
     listing = listed(net("n[i < 3] = prev(x) -> conv(k = 1 | 3)", "output last of n", "require params <= 200"))
     parent = next(found for found in enumerate_all(listing) if found.number)
     request = written(tmp_path, "parent.hsp", parent.text)
@@ -299,7 +301,7 @@ def test_mutants_meet_requirements(tmp_path: Path):
 # ---------------------------------------------------------------- the circuit by itself
 
 
-def test_the_best_ways_are_drawn_uniformly():
+def test_the_best_ways_are_drawn_uniformly() -> None:
     def menu(name: str, size: int) -> Either | All | Made:
         return either(Made(name, (item,)) for item in range(size))
 

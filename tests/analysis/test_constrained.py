@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Variables, range_of
+from compiler.analysis.costs.existence import Monomial
 from compiler.analysis.requirements import label_elimination
 from compiler.analysis.requirements import pareto_labels as labels
 from compiler.analysis.requirements.constrained import best
@@ -59,7 +60,7 @@ def requiring(text: str, condition: str) -> Elaborated:
     return space(text.rstrip().removesuffix("}") + f"  require {condition}\n}}\n")
 
 
-def reference(searched: Elaborated, wanted: Requirements, scores: dict) -> float | None:
+def reference(searched: Elaborated, wanted: Requirements, scores: dict[Monomial, float]) -> float | None:
     """The best score by enumeration; costs are those of the derived network."""
     found = [score_of(scores, chosen) for chosen in every(searched) if wanted.met(chosen)]
     return max(found, default=None)
@@ -85,7 +86,7 @@ CONDITIONS = (
     st.floats(0, 1),
     st.integers(0, 99),
 )
-def test_against_enumeration(text, condition, by, share, seed):
+def test_against_enumeration(text: str, condition: str, by: By, share: float, seed: int) -> None:
     plain = space(text)
     assume(plain.decisions and next(every(plain), None) is not None)
     bounds = {}
@@ -116,7 +117,7 @@ def test_against_enumeration(text, condition, by, share, seed):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.sampled_from(By), st.integers(0, 99))
-def test_the_derivation_rule_is_the_best_without_requirements(text, by, seed):
+def test_the_derivation_rule_is_the_best_without_requirements(text: str, by: By, seed: int) -> None:
     searched = space(text)
     assume(searched.decisions and next(every(searched), None) is not None)
     alphas = random_alphas(searched, seed)
@@ -125,7 +126,7 @@ def test_the_derivation_rule_is_the_best_without_requirements(text, by, seed):
     assert score_of(scores, strongest(searched.decisions, alphas, by)) == pytest.approx(top, abs=1e-9)
 
 
-def test_nasbench201_under_a_budget():
+def test_nasbench201_under_a_budget() -> None:
     """All 15,625 architectures by hand: 15 cells, three widths."""
     searched = space("nasbench201.hsp")
     formula = Requirements(searched).formula(QuantityRef(Total("params")))
@@ -137,8 +138,8 @@ def test_nasbench201_under_a_budget():
         paths = list(searched.decisions)
         found = max(
             score_of(scores, chosen)
-            for items in product(range(5), repeat=6)
-            if formula.of(chosen := dict(zip(paths, ((item,) for item in items), strict=True))) <= budget
+            for items in product([(item,) for item in range(5)], repeat=6)
+            if formula.of(chosen := dict[str, tuple[int, ...]](zip(paths, items, strict=True))) <= budget
         )
         answer = best(wanted, alphas, By.PROBABILITY)
         assert answer.score == pytest.approx(found)
@@ -152,7 +153,7 @@ def requiring_file(name: str, condition: str) -> Elaborated:
     return space(f"{text[:end]}\n  require {condition}{text[end:]}")
 
 
-def test_darts_under_a_budget_is_proved():
+def test_darts_under_a_budget_is_proved() -> None:
     """More than 1e18 architectures; the rule of DARTS for the inputs of nodes."""
     searched = requiring_file("darts.hsp", "params <= 200K and macs <= 40M")
     wanted = Requirements(searched)
@@ -162,7 +163,7 @@ def test_darts_under_a_budget_is_proved():
     assert answer.score < answer.free
 
 
-def test_a_gap_is_told(monkeypatch):
+def test_a_gap_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With few labels the answer is not proved: it is a good one, and the bound holds for the best."""
     searched = requiring_file("nasbench201.hsp", "params <= 300K and macs <= 30M")
     wanted = Requirements(searched)
@@ -181,7 +182,7 @@ def test_a_gap_is_told(monkeypatch):
     assert max(gaps) > 0
 
 
-def test_what_cannot_be_met_is_refused_with_the_least():
+def test_what_cannot_be_met_is_refused_with_the_least() -> None:
     searched = requiring_file("nasbench201.hsp", "params <= 73K")
     with pytest.raises(Unsatisfiable, match=r"`params` at most 73,000: at least it is 73,306"):
         best(Requirements(searched), random_alphas(searched, 0), By.PROBABILITY)
@@ -195,7 +196,7 @@ def test_what_cannot_be_met_is_refused_with_the_least():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 3), st.integers(0, 60), st.integers(1, 8), st.integers(0, 99))
-def test_what_no_label_dominates_is_kept(costs, number, spread, seed):
+def test_what_no_label_dominates_is_kept(costs: int, number: int, spread: int, seed: int) -> None:
     """Against comparing every pair, across the borders of chunks."""
     source = np.random.default_rng(seed)
     made = labels.Labels(

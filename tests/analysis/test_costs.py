@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -42,7 +43,8 @@ class Watched(fx.Interpreter):
 
     made = 0
 
-    def call_module(self, target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call_module(self, target: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        assert isinstance(target, str)
         module = self.submodules[target]
         output = module.forward(*args) if not isinstance(module, fx.GraphModule) else self.inside(module, args)
         return output if isinstance(module, fx.GraphModule) else self.count(args, output)
@@ -67,18 +69,18 @@ class Watched(fx.Interpreter):
 def watched(found: Elaborated) -> int:
     graph = Network(found, (FLATTEN,), training_only=False).eval().network
     run = Watched(graph)
-    run.run(torch.zeros(1, *found.input.dims))
+    run.run(torch.zeros(1, *found.input.largest))
     return run.made
 
 
 @pytest.mark.parametrize("name", ["nasbench201.hsp", "tree.hsp", "hdas_digits.hsp"])
-def test_memory_is_what_the_network_makes(name):
+def test_memory_is_what_the_network_makes(name: str) -> None:
     searched = space(name, "Cells" if name == "hdas_digits.hsp" else None)
     _, found = architecture(searched, random_decisions(searched, 1))
     assert Costs().block(found.block).memory == watched(found)
 
 
-def test_views_make_nothing():
+def test_views_make_nothing() -> None:
     """What the primitives say of themselves is what torch does."""
     views = {op.name for op in PRIMITIVES if op.view}
     assert views == {"identity", "drop_path", "flatten", "crop", "cut", "first_token"}
@@ -99,7 +101,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_published_spaces(name):
+def test_published_spaces(name: str) -> None:
     searched = space(name)
     costing = Costing(searched)
     formulas = [costing.formula(PRICES[quantity]) for quantity in QUANTITIES]
@@ -108,7 +110,7 @@ def test_published_spaces(name):
         assert tuple(formula.of(chosen) for formula in formulas) == derived_costs(searched, chosen)
 
 
-def test_a_trellis_is_pruned():
+def test_a_trellis_is_pruned() -> None:
     """Auto-DeepLab: only cells on the path exist. Its conditions are too many to be written down as a formula."""
     searched = space("autodeeplab.hsp", layers=6, levels=3, size=65)
     costing = Costing(searched)
@@ -122,7 +124,7 @@ def test_a_trellis_is_pruned():
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True))
-def test_random_spaces(text):
+def test_random_spaces(text: str) -> None:
     searched = space(text)
     costing = Costing(searched)
     for seed in range(3):
@@ -137,7 +139,7 @@ def test_random_spaces(text):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(prunes=True))
-def test_random_spaces_that_are_pruned(text):
+def test_random_spaces_that_are_pruned(text: str) -> None:
     """One architecture is exact where its shapes are known; a formula is exact, or at least as large."""
     searched = space(text)
     costing = Costing(searched)
@@ -149,13 +151,17 @@ def test_random_spaces_that_are_pruned(text):
     for quantity, cost in zip(QUANTITIES, expected, strict=True):
         with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
             formula = costing.formula(PRICES[quantity])
-            assert formula.of(chosen) == cost if formula.exact else formula.of(chosen) >= cost
+            if formula.exact:
+                assert formula.of(chosen) == cost
+            else:
+                assert cost is not None
+                assert formula.of(chosen) >= cost
         with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
             assert costing.exact(PRICES[quantity], chosen) == cost
         assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
 
 
-def test_what_differs_while_it_is_searched():
+def test_what_differs_while_it_is_searched() -> None:
     """The norms of a searched cell get their parameters when it is derived, and `none` is never derived."""
     searched = space(
         """hsp 1

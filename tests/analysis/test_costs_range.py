@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -39,13 +40,13 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize(("name", "quantity"), PUBLISHED)
-def test_published(name, quantity):
+def test_published(name: str, quantity: str) -> None:
     low, high = PUBLISHED[name, quantity]
     assert ranged(space(name), quantity) == Range(low, high)
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp", "fbnet.hsp"])
-def test_they_are_reached(name):
+def test_they_are_reached(name: str) -> None:
     """The architectures at both ends, derived."""
     searched = space(name)
     formula = Requirements(searched).formula(QuantityRef(Total("macs")))
@@ -54,13 +55,14 @@ def test_they_are_reached(name):
     for find in (minimum, maximum):
         found = find(variables, *terms)
         assert found.exact
+        assert found.states is not None
         chosen = variables.decisions(found.states)
         assert Costs().block(architecture(searched, chosen)[1].block).macs == found.value
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.sampled_from(("params", "macs", "memory")))
-def test_against_enumeration(text, name):
+def test_against_enumeration(text: str, name: str) -> None:
     searched = space(text)
     assume(searched.decisions and next(every(searched), None) is not None)
     formula = Requirements(searched).formula(QuantityRef(Total(name)))
@@ -70,7 +72,7 @@ def test_against_enumeration(text, name):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(1, 8))
-def test_with_small_tables_it_is_a_bound(text, largest):
+def test_with_small_tables_it_is_a_bound(text: str, largest: int) -> None:
     searched = space(text)
     assume(searched.decisions)
     formula = Requirements(searched).formula(QuantityRef(Total("memory")))
@@ -86,7 +88,7 @@ def test_with_small_tables_it_is_a_bound(text, largest):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(prunes=True), st.sampled_from(("params", "memory")))
-def test_pruned_spaces_lie_between_their_bounds(text, name):
+def test_pruned_spaces_lie_between_their_bounds(text: str, name: str) -> None:
     searched = space(text)
     assume(searched.decisions and next(every(searched), None) is not None)
     try:
@@ -103,10 +105,11 @@ def test_pruned_spaces_lie_between_their_bounds(text, name):
         assert span.low <= cost <= span.high
 
 
-def test_a_bound_says_so(capsys, monkeypatch):
-    def facts() -> dict:
+def test_a_bound_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def facts() -> dict[str, Any]:
         assert cli.compile_main([NATS, "--json"]) == 0
-        return json.loads(capsys.readouterr().out)["ranges"]["params"]
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)["ranges"]["params"]
+        return found
 
     assert facts() == {"min": 11_714, "max": 713_674}
     monkeypatch.setattr(optimum, "LARGEST", 8)

@@ -14,11 +14,12 @@ from compiler.analysis.architectures.equivalence.canonical import Symmetric, Ver
 from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
 from compiler.analysis.architectures.equivalence.terms import Reader, Term, Variable
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.program.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 from tests.support.paths import SPACES
-from tests.support.random_spaces import plans
+from tests.support.random_spaces import Plan, plans
 
 HEAD = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\nop same(x) = x\nop none(x) = zero(x)\n"
 
@@ -47,19 +48,19 @@ def cell(*lines: str) -> str:
         ("functional", 6_055),
     ],
 )
-def test_benchmark_201(kind: str, expected: int):
+def test_benchmark_201(kind: str, expected: int) -> None:
     found = count(Architectures(Request(SPACES / "nasbench201.hsp")), same=kind)
     assert (found.exact, found.number) == (expected, expected)
 
 
-def test_benchmark_201_without_zeros():
+def test_benchmark_201_without_zeros() -> None:
     """The number of its paper that sees through a skip, but takes `none` for an operation like others."""
     text = (SPACES / "nasbench201.hsp").read_text().replace("zero = term", "zero = kept")
     assert count(listed(text), same="benchmark").exact == 12_751
 
 
 @pytest.mark.slow
-def test_benchmark_101():
+def test_benchmark_101() -> None:
     assert unique(Request(SPACES / "nasbench101.hsp").compile().network, ISOMORPHIC) == 423_624
 
 
@@ -75,11 +76,11 @@ def graph_of(terms: list[Term]) -> nx.MultiDiGraph:
     return graph
 
 
-def slots(one: dict, other: dict) -> bool:
+def slots(one: dict[int, dict[str, int]], other: dict[int, dict[str, int]]) -> bool:
     return sorted(edge["slot"] for edge in one.values()) == sorted(edge["slot"] for edge in other.values())
 
 
-def by_force(space: Elaborated, circuit_choices: list[dict], same: Equivalence) -> int:
+def by_force(space: Elaborated, circuit_choices: list[Selection], same: Equivalence) -> int:
     """One graph of the whole network for each architecture, sorted into classes of isomorphic ones.
 
     Cells are kept apart from the network: each is read by itself, and an instance is labelled by the class of its cell.
@@ -128,7 +129,7 @@ KINDS = (ISOMORPHIC, PRUNED, FUNCTIONAL)
 
 @given(plans(), st.sampled_from(KINDS))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_by_brute_force(plan, same: Equivalence):
+def test_by_brute_force(plan: Plan, same: Equivalence) -> None:
     assume(check(plan.text, same, 120) is not None)
 
 
@@ -161,7 +162,7 @@ SMALL = {
 
 @pytest.mark.parametrize("same", KINDS, ids=lambda same: same.name)
 @pytest.mark.parametrize("name", SMALL)
-def test_small(name: str, same: Equivalence):
+def test_small(name: str, same: Equivalence) -> None:
     assert check(SMALL[name], same, 2000) is not None
 
 
@@ -169,12 +170,12 @@ def test_small(name: str, same: Equivalence):
     ("name", "expected"),
     [("parallel", 4), ("one decision twice", 2), ("a tied cell", 3), ("cells that swap", 10), ("cells or not", 10)],
 )
-def test_by_hand(name: str, expected: int):
+def test_by_hand(name: str, expected: int) -> None:
     """Multisets: 3 of 2 operations; 3 of 3 cells; 2 of 3 + 1 operations."""
     assert count(listed(SMALL[name]), same="isomorphic").exact == expected
 
 
-def test_a_grammar():
+def test_a_grammar() -> None:
     """Two trees of depth 1 in a diamond swap, and so do four leaves by branches: 2 + 4 + 10 of 2 + 4 + 16."""
     text = (SPACES / "tree.hsp").read_text().replace("depth = 2", "depth = 1")
     listing = listed(text)
@@ -182,12 +183,12 @@ def test_a_grammar():
     assert count(listing, same="isomorphic").exact == 16
 
 
-def test_a_smaller_benchmark_101():
+def test_a_smaller_benchmark_101() -> None:
     text = (SPACES / "nasbench101.hsp").read_text().replace("n[i < 5]", "n[i < 2]").replace("edges <= 9", "edges <= 4")
     assert check(text, ISOMORPHIC, 1000) is not None
 
 
-def test_independent_cells_and_levels_multiply():
+def test_independent_cells_and_levels_multiply() -> None:
     """Three normal cells and two reductions, each with as many as in the network of one of both; cells with stages."""
     one, five, stages, joint = (
         count(Architectures(Request(SPACES / f"{name}.hsp")), same="isomorphic").number
@@ -203,7 +204,7 @@ def test_independent_cells_and_levels_multiply():
 # ---------------------------------------------------------------- equivalences of a file
 
 
-def test_what_a_section_may_say():
+def test_what_a_section_may_say() -> None:
     text = net("output (a | same)(x) + (a | same)(x)", more="")
     section = "equivalence mine {{\n  {}\n}}\n"
     for setting, expected in {"identity = kept": 3, "identity = transparent": 3, "dead = unread": 3}.items():
@@ -213,7 +214,7 @@ def test_what_a_section_may_say():
         assert count(listed(sums + section.format(setting)), same="mine").exact == expected
 
 
-def test_an_unknown_name():
+def test_an_unknown_name() -> None:
     with pytest.raises(UsageError, match="it is one of isomorphic, pruned, functional, benchmark"):
         equivalence(Request(SPACES / "nasbench201.hsp").compile().equivalences, "benchmarks")
 
@@ -233,7 +234,7 @@ MANY = net("n[i < 18] = (a | same)(x)", "output " + " + ".join(f"n{i}" for i in 
         (MANY, "262,144 graphs, and 200,000"),
     ],
 )
-def test_refused(text: str, words: str):
+def test_refused(text: str, words: str) -> None:
     more = "cell D(x; k) {\n  output (a | b)(x) -> conv(k)\n}\n"
     more += "cell F(x) {\n  output (a | b)(x)\n}\ncell E(x) {\n  output (a | b)(F(x))\n}\n"
     listing = listed(text.replace("network", more + "network"))
@@ -244,7 +245,7 @@ def test_refused(text: str, words: str):
 
 @pytest.mark.parametrize("same", KINDS, ids=lambda same: same.name)
 @pytest.mark.parametrize("name", ["a tied cell", "cells that swap", "cells or not", "zeros", "sizes"])
-def test_pairs_are_told_alike_as_classes_are_counted(name: str, same: Equivalence):
+def test_pairs_are_told_alike_as_classes_are_counted(name: str, same: Equivalence) -> None:
     """The bound of a refusal comes from keys, one for each architecture: as many differ as there are classes."""
     (part,) = (listing := listed(SMALL[name])).parts
     alike = Alike(part.space, same)
@@ -284,7 +285,7 @@ def as_graph(vertices: list[Vertex]) -> nx.MultiDiGraph:
 
 @given(drawn(), drawn(), st.integers(0, 99))
 @settings(max_examples=150, deadline=None)
-def test_canonical(one: list[Vertex], other: list[Vertex], seed: int):
+def test_canonical(one: list[Vertex], other: list[Vertex], seed: int) -> None:
     order = list(range(len(one)))
     Random(seed).shuffle(order)
     assert canonical(moved(one, order)).form == canonical(one).form
@@ -296,7 +297,7 @@ def test_canonical(one: list[Vertex], other: list[Vertex], seed: int):
 
 @given(drawn())
 @settings(max_examples=100, deadline=None)
-def test_symmetries(vertices: list[Vertex]):
+def test_symmetries(vertices: list[Vertex]) -> None:
     """As many labellings as brute force tells apart."""
     named = [Vertex(v.label, v.sources, v.symmetric, (f"v{i}",)) for i, v in enumerate(vertices)]
     assume(len(named) <= 5)
@@ -308,7 +309,7 @@ def test_symmetries(vertices: list[Vertex]):
     assert canonical(named).labellings({v.variables[0]: 2 for v in named}) == len(seen)
 
 
-def test_too_symmetric(monkeypatch: pytest.MonkeyPatch):
+def test_too_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
     """Vertices that are all alike are no trouble, unless each has a variable of its own."""
     assert len(canonical([Vertex(0, ()), *(Vertex(1, (0,)) for _ in range(30))]).symmetries) == 1
     leaves = [Vertex(0, ()), *(Vertex(1, (0,), False, (f"v{i}",)) for i in range(9))]

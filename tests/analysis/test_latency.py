@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from compiler.analysis.costs.prices import Application, Latency, UndefinedQuanti
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
-from compiler.program.compile_file import compile_file
+from compiler.program.compile_file import Program, compile_file
 from compiler.runs.measure_latency import Conditions, calibration, measure, operations
 from tests.analysis.test_constrained import every
 from tests.searcher.test_requirements import written
@@ -50,13 +51,13 @@ MILLISECONDS = {
 }
 
 
-def test_signatures():
+def test_signatures() -> None:
     """Every operation at every decision, each once; what only looks at a tensor is none."""
     found = operations([space(TOY)])
     assert sorted(found) == sorted(MILLISECONDS)
 
 
-def test_an_architecture_is_the_sum_of_its_operations():
+def test_an_architecture_is_the_sum_of_its_operations() -> None:
     searched = space(TOY)
     costing = Costing(searched)
     price = Latency(Table("t.csv", MILLISECONDS))
@@ -69,7 +70,7 @@ def test_an_architecture_is_the_sum_of_its_operations():
         assert costing.exact(price, chosen) == formula.of(chosen) == Costing(derived).formula(price).of({})
 
 
-def test_an_operation_may_have_a_row_as_a_whole():
+def test_an_operation_may_have_a_row_as_a_whole() -> None:
     """Then what it is made of does not count, whatever it was decided inside."""
     searched = space(TOY)
     price = Latency(Table("t.csv", {**MILLISECONDS, "unit(k=3, f=relu) 4x8x8": 32.0}))
@@ -83,7 +84,7 @@ def test_an_operation_may_have_a_row_as_a_whole():
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp", "fbnet.hsp"])
-def test_spaces_and_derived_networks_speak_of_the_same_operations(name):
+def test_spaces_and_derived_networks_speak_of_the_same_operations(name: str) -> None:
     """Any numbers will do: here the length of a signature."""
     searched = space(name)
     table = Table("t.csv", {signature: len(signature) for signature in operations([searched])})
@@ -93,7 +94,7 @@ def test_spaces_and_derived_networks_speak_of_the_same_operations(name):
         assert formula.of(chosen) == Costing(architecture(searched, chosen)[1]).formula(Latency(table)).of({})
 
 
-def test_what_a_table_lacks_is_listed():
+def test_what_a_table_lacks_is_listed() -> None:
     table = Table("t.csv", {name: value for name, value in MILLISECONDS.items() if not name.startswith("conv")})
     with pytest.raises(UndefinedQuantity, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
         Costing(space(TOY)).formula(Latency(table))
@@ -102,7 +103,7 @@ def test_what_a_table_lacks_is_listed():
 # ---------------------------------------------------------------- tables
 
 
-def test_tables_are_read_as_they_were_written(tmp_path):
+def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
     table = Table("t.csv", MILLISECONDS, {"threads": "2", "machine": "a = b"})
     table.write(tmp_path / "t.csv")
     assert read_table(tmp_path / "t.csv", "t.csv") == table
@@ -120,7 +121,7 @@ def test_tables_are_read_as_they_were_written(tmp_path):
         (b"\xff\xfe", "'t.csv' cannot be read"),
     ],
 )
-def test_wrong_tables(tmp_path, text, why):
+def test_wrong_tables(tmp_path: Path, text: str | bytes, why: str) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(BadTable) as error:
@@ -143,7 +144,7 @@ class Clock:
         return self.now
 
 
-def test_operations_take_turns_and_the_median_counts():
+def test_operations_take_turns_and_the_median_counts() -> None:
     """Two operations, three turns to warm up and three that count: looks 7 to 18."""
     wanted = dict(list(operations([space(TOY)]).items())[:2])
     table = measure(wanted, Conditions(batch=2, rounds=3), Clock(2, 8, 10))
@@ -153,7 +154,7 @@ def test_operations_take_turns_and_the_median_counts():
     assert list(measure(wanted, Conditions(rounds=3), Clock(10, 14)).milliseconds.values()) == [1000.0, 101_000.0]
 
 
-def test_rows_are_scaled_to_whole_networks():
+def test_rows_are_scaled_to_whole_networks() -> None:
     """By this clock a network takes a second; the fastest architecture has 1.6875 ms in its rows, all others more."""
     searched = space(TOY)
     table = Table("t.csv", MILLISECONDS)
@@ -164,10 +165,10 @@ def test_rows_are_scaled_to_whole_networks():
     assert scaled.facts["scale"] == "592.6"
 
 
-def test_every_primitive_of_the_shipped_spaces_can_be_measured():
+def test_every_primitive_of_the_shipped_spaces_can_be_measured() -> None:
     found: dict[str, Application] = {}
     for name in ("darts.hsp", "ofa_mobilenetv3.hsp", "autoformer_tiny.hsp", "autodeeplab.hsp"):
-        args = {"layers": 4, "levels": 3, "size": 65} if name == "autodeeplab.hsp" else {}
+        args: dict[str, Any] = {"layers": 4, "levels": 3, "size": 65} if name == "autodeeplab.hsp" else {}
         for signature, application in operations([space(name, **args)]).items():
             if application.name not in {known.name for known in found.values()}:
                 found[signature] = application
@@ -176,7 +177,7 @@ def test_every_primitive_of_the_shipped_spaces_can_be_measured():
     assert all(value > 0 for value in table.milliseconds.values())
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "toy.hsp"
     path.write_text(TOY)
     out = tmp_path / "t.csv"
@@ -198,7 +199,7 @@ def test_the_command(tmp_path, capsys):
     assert main([str(path), "--rounds", "0"]) == 2
 
 
-def test_a_search_within_a_budget(tmp_path, capsys):
+def test_a_search_within_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole way: measure a space, require something between its limits, search, and look at what was derived."""
     path = written(tmp_path, required='require latency("t.csv") <= 1000')
     assert main([str(path), "--out", str(tmp_path / "t.csv"), "--rounds", "1"]) == 0
@@ -213,7 +214,7 @@ def test_a_search_within_a_budget(tmp_path, capsys):
     assert span["min"] - 1e-9 <= found["latency"]['latency("t.csv")'] <= budget
 
 
-def test_a_search_prefers_fast_networks(tmp_path, capsys):
+def test_a_search_prefers_fast_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """FBNet's objective with a measured table, whose numbers are made large enough for its logarithm."""
     statement = 'minimize loss * log(latency("t.csv")) ** 0.6\n  alphas = adam(lr = 0.3)'
     path = written(tmp_path, stated=statement)
@@ -223,18 +224,19 @@ def test_a_search_prefers_fast_networks(tmp_path, capsys):
     assert "k = 5" not in text
 
 
-def program(path: Path):
+def program(path: Path) -> Program:
     found, diagnostics = compile_file(path)
     assert found is not None, diagnostics
     return found
 
 
-def ranges(path: Path, capsys: pytest.CaptureFixture[str]) -> dict:
+def ranges(path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     cli.compile_main([str(path), "--json"])
-    return json.loads(capsys.readouterr().out)["ranges"]
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)["ranges"]
+    return found
 
 
-def test_tables_lie_where_uses_do(tmp_path):
+def test_tables_lie_where_uses_do(tmp_path: Path) -> None:
     """Beside the file that speaks of them or below, and nowhere else."""
     inner = tmp_path / "in"
     inner.mkdir()

@@ -41,18 +41,20 @@ class Taps(Price):
     """The sum of the kernel sizes of all primitives, in pixels."""
 
     def primitive(self, op: Operator, application: Application) -> int:
-        return int(application.attrs.get("k", 0)) ** 2
+        size = application.attrs.get("k", 0)
+        assert isinstance(size, int)
+        return size**2
 
 
 @pytest.fixture
 def taps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The quantity `taps`."""
     for words in (TOTALS, QUANTITIES):
-        monkeypatch.setitem(words, "taps", QuantityWord())  # type: ignore[arg-type]
-    monkeypatch.setitem(PRICES, "taps", Taps())  # type: ignore[arg-type]
+        monkeypatch.setitem(words, "taps", QuantityWord())
+    monkeypatch.setitem(PRICES, "taps", Taps())
 
 
-def test_every_word_has_a_price():
+def test_every_word_has_a_price() -> None:
     tables = {"t.csv": Table("t.csv", {})}
     for name, word in TOTALS.items():
         argument = {QuantityArgument.OPERATION: "Op", QuantityArgument.TABLE: "t.csv"}.get(word.argument)
@@ -61,7 +63,7 @@ def test_every_word_has_a_price():
 
 
 @pytest.mark.usefixtures("taps")
-def test_a_new_quantity(tmp_path: Path):
+def test_a_new_quantity(tmp_path: Path) -> None:
     path = tmp_path / "space.hsp"
     path.write_text(PROGRAM)
     program, diagnostics = compile_file(path)
@@ -79,7 +81,7 @@ def test_a_new_quantity(tmp_path: Path):
     assert answer.gap == 0
 
 
-def test_without_it_the_word_is_unknown():
+def test_without_it_the_word_is_unknown() -> None:
     program, diagnostics = compile_file("space.hsp", text=PROGRAM)
     assert program is None
     assert {item.message for item in diagnostics} == {"unknown name 'taps'", "'taps' is no quantity"}

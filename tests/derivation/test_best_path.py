@@ -69,7 +69,7 @@ def walk(alphas: dict[str, list[float]], layers: int) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_path_of_a_trellis(seed):
+def test_the_best_path_of_a_trellis(seed: int) -> None:
     searched = space(TRELLIS)
     alphas = drawn(searched, seed)
     chosen = best_path(searched, alphas, By.PROBABILITY)
@@ -107,7 +107,7 @@ def worth(searched: Elaborated, alphas: dict[str, list[float]], chosen: dict[str
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_most_probable_cell_of_all(seed):
+def test_the_most_probable_cell_of_all(seed: int) -> None:
     """Over every way to pick; what is taken must exist."""
     searched = space(CELL)
     alphas = drawn(searched, seed)

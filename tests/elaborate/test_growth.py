@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import cProfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from io import StringIO
+from typing import ParamSpec, TypeVar
 
 import pytest
 from rich.console import Console
@@ -21,6 +22,9 @@ from hdas_dsl.files import Loader
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES, load, network, space
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 HEAD = """\
 hsp 1
@@ -70,7 +74,7 @@ def work(program: str, passes: Iterable[Pass]) -> dict[str, int]:
     """Calls of functions, those of Python itself included, that each stage makes."""
     calls: dict[str, int] = {}
 
-    def counted(name: str, run, *args, **kwargs):
+    def counted(name: str, run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         profile = cProfile.Profile()
         result = profile.runcall(run, *args, **kwargs)
         calls[name] = sum(entry.callcount for entry in profile.getstats())
@@ -78,8 +82,9 @@ def work(program: str, passes: Iterable[Pass]) -> dict[str, int]:
 
     module = counted("parse", parse_text, program, "grown.hsp")
     counted("print", print_module, module)
-    unit = Loader().load_text(program, "grown.hsp").unit
-    counted("check", check, unit)
+    instance = Loader().load_text(program, "grown.hsp")
+    assert instance is not None
+    counted("check", check, instance.unit)
     found, diagnostics = counted("compile", compile_file, "grown.hsp", text=program)
     assert found is not None, diagnostics
     counted("describe", describe, found)
@@ -99,14 +104,16 @@ def work(program: str, passes: Iterable[Pass]) -> dict[str, int]:
     ],
     ids=lambda value: getattr(value, "__name__", str(value) if isinstance(value, int) else ""),
 )
-def test_four_times_the_space_takes_four_times_the_work(shape, size, passes):
+def test_four_times_the_space_takes_four_times_the_work(
+    shape: Callable[[int], str], size: int, passes: tuple[Pass, ...]
+) -> None:
     work(shape(1), passes)  # what is compiled or read once in a process
     small, large = work(shape(size), passes), work(shape(4 * size), passes)
     for stage, calls in small.items():
         assert large[stage] < 5 * calls, f"{stage}: {calls} calls grow to {large[stage]}"
 
 
-def test_steps_of_a_long_family():
+def test_steps_of_a_long_family() -> None:
     """Reading the end of what came before does not read all of it."""
 
     def steps(size: int) -> int:
@@ -129,18 +136,22 @@ network Net(image: [3, 8, 8]) {
 """
 
 
-def test_the_last_values_are_not_always_in_the_last_elements():
+def test_the_last_values_are_not_always_in_the_last_elements() -> None:
     """Elements may be bundles, and bundles empty: `last 2` counts tensors."""
-    assert space(EMPTY).block.graph.node(space(EMPTY).block.graph.output).shape.c == 8
+    graph = space(EMPTY).block.graph
+    assert graph.output is not None
+    assert graph.node(graph.output).shape.c == 8
 
 
-def test_counts_of_any_length_are_written():
+def test_counts_of_any_length_are_written() -> None:
     """Python writes no whole number of more than 4300 digits."""
     number = 12345 * 10**5000
     assert digits(number) == "12345" + "0" * 5000
     assert power(number) == "about 1.23e5004"
     assert power(10**21 + 5) == "1,000,000,000,000,000,000,005"
-    facts = describe(compile_file(SPACES / "darts.hsp")[0])
+    program, diagnostics = compile_file(SPACES / "darts.hsp")
+    assert program is not None, diagnostics
+    facts = describe(program)
     console = Console(record=True, width=200, file=StringIO())
     show({**facts, "cardinality": digits(number)}, console)
     assert "about 1.23e5004" in console.export_text()

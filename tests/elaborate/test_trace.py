@@ -17,6 +17,11 @@ def net(*lines: str) -> str:
     return HEAD + "network Net(image: [4, 8, 8]) {\n" + "\n".join(lines) + "\n}\n"
 
 
+def lines_of(definition: ast.Definition) -> tuple[ast.BodyLine, ...]:
+    assert isinstance(definition, ast.GraphDef)
+    return definition.body.lines
+
+
 def record(found: Elaborated, path: str) -> list[str]:
     """The record of a copy: line, turns, expression and value of each occurrence, with the decision of a choice."""
     lines = []
@@ -36,7 +41,7 @@ def record(found: Elaborated, path: str) -> list[str]:
     return lines
 
 
-def test_every_occurrence_of_a_line():
+def test_every_occurrence_of_a_line() -> None:
     found = space(net("a = relu(image)", "n[i < 2] = (f | g)(a) + sum(a)", "output n1"))
     assert record(found, "Net") == [
         "a: relu = an operation",
@@ -64,7 +69,7 @@ def test_every_occurrence_of_a_line():
     ]
 
 
-def test_numbers_are_those_of_the_text():
+def test_numbers_are_those_of_the_text() -> None:
     """A node's number depends on the text alone; equal expressions at different places are different nodes."""
     first, second = (load(net("a = relu(image) + relu(image)", "output a")).unit for _ in range(2))
     indexes = [NodeIndex(unit.names["Net"][0]) for unit in (first, second)]
@@ -75,25 +80,29 @@ def test_numbers_are_those_of_the_text():
     assert calls[0][0] == calls[0][1] == calls[1][0]
     numbers = [[index.number(call) for call in found] for index, found in zip(indexes, calls, strict=True)]
     assert numbers[0] == numbers[1]
-    assert 0 < numbers[0][0] < numbers[0][1], "source order, after the definition itself"
+    left, right = numbers[0][:2]
+    assert left is not None
+    assert right is not None
+    assert 0 < left < right, "source order, after the definition itself"
     assert indexes[0].number(indexes[0].definition) == 0
     assert indexes[0].number(calls[1][0]) is None
     assert [indexes[0].nodes[number or 0] for number in numbers[0]] == calls[0]
 
 
-def test_turns_of_each():
+def test_turns_of_each() -> None:
     found = space(net("output sum(f(each (image, relu(image))))"))
     body = found.root.body
-    (line,) = body.definition.body.lines
+    (line,) = lines_of(body.definition)
     (reading,) = body.trace.readings(line)
     each = next(node for node in line.walk() if isinstance(node, ast.Each))
-    names = [body.graph.node(reading.value(each, (turn,)).index).name for turn in (0, 1)]
+    made = [reading.value(each, (turn,)) for turn in (0, 1)]
+    names = [body.graph.node(value.index).name for value in made if isinstance(value, Tensor)]
     assert names == ["image", "output.from_image.relu"]
     assert reading.value(each, ()) is None
     assert reading.value(each, (2,)) is None
 
 
-def test_items_of_a_menu_are_read_once_for_each_mention():
+def test_items_of_a_menu_are_read_once_for_each_mention() -> None:
     found = space(net("a = Op(image)", "b = Op(a)", "output b"))
     body = found.root.body
     choices = [occurrence.choice for occurrence in body.trace.occurrences() if occurrence.choice is not None]
@@ -103,31 +112,32 @@ def test_items_of_a_menu_are_read_once_for_each_mention():
     assert readings[0] is not readings[1]
     assert all(reading.in_menu for reading in readings)
     menu = body.instance.unit.names["Op"][0]
-    assert [reading.index.definition for reading in readings] == [menu, menu]
+    assert [reading.index.definition for reading in readings if reading.index is not None] == [menu, menu]
     assert [shown(value) for value in readings[0].values] == ["an operation"] * 2
 
 
-def test_what_leaves_no_record():
+def test_what_leaves_no_record() -> None:
     """Operations hold no choice, guards and defaults say nothing of the architecture."""
     found = space(HEAD + "cell C(x; k = 1 + 2) { output (f if k > 2 | g)(x) }\n" + net("output C(image)")[len(HEAD) :])
     texts = {line.partition(": ")[2].partition(" = ")[0] for line in record(found, "C")}
     assert texts == {"f", "g", "f if k > 2 | g", "x", "(f if k > 2 | g)(x)"}
 
 
-def test_each_instance_is_read_but_the_first_is_kept():
+def test_each_instance_is_read_but_the_first_is_kept() -> None:
     found = space(HEAD + "cell C(x) { output Op(x) }\n" + net("a = C(image)", "output C(conv(a, 1, 8))")[len(HEAD) :])
-    (line,) = found.copies["C"].definition.body.lines
+    (line,) = lines_of(found.copies["C"].definition)
     (reading,) = found.copies["C"].body.trace.readings(line)
     assert reading.has_choices
+    assert isinstance(line, ast.Output)
     tensor = reading.value(line.value, ())
     assert isinstance(tensor, Tensor)
     assert tensor.shape.dims == (4, 8, 8)
 
 
-def test_undecided_values_are_recorded_as_such():
+def test_undecided_values_are_recorded_as_such() -> None:
     found = space(net("k = 1 | 3", "output conv(image, 2 * k, 4)"))
     body = found.root.body
-    line = body.definition.body.lines[1]
+    line = lines_of(body.definition)[1]
     product = next(node for node in line.walk() if isinstance(node, ast.Binary))
     value = body.trace.readings(line)[0].value(product, ())
     assert value == Var(("Net.k",), (2,), (2, 6))

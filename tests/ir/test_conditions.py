@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from compiler.elaborate import BodyElaboration
 from compiler.elaborate.errors import Fault
 from compiler.elaborate.quantities import read_condition
+from compiler.elaborate.values import Value
 from compiler.ir.conditions import (
+    Values,
     evaluate,
     monotone_in,
     negated,
@@ -30,7 +32,7 @@ from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
-BOUND: dict[str, object] = {"most": 7, "half": 0.5, "wide": True, "narrow": False, "word": "text", "macs_": 3}
+BOUND: dict[str, Value] = {"most": 7, "half": 0.5, "wide": True, "narrow": False, "word": "text", "macs_": 3}
 NAMES = ("params", "macs", "edges", "count(Op)")
 
 
@@ -89,7 +91,7 @@ def read(written: str) -> Condition:
         raise
 
 
-def values_of(known: dict[str, Number]):
+def values_of(known: dict[str, Number]) -> Values:
     return lambda total: known.get(str(total))
 
 
@@ -161,7 +163,7 @@ QUICK = settings(max_examples=150, deadline=None)
 @QUICK
 @given(EXPRESSIONS, VALUES)
 @example("(params / 0)", {})
-def test_a_condition_means_what_it_says(written: str, known: dict[str, Number]):
+def test_a_condition_means_what_it_says(written: str, known: dict[str, Number]) -> None:
     expr = parsed(written)
     expected = meaning(expr, known)
     if plain_errors(expr):
@@ -173,7 +175,7 @@ def test_a_condition_means_what_it_says(written: str, known: dict[str, Number]):
 
 @QUICK
 @given(EXPRESSIONS, COMPLETE, st.sets(st.sampled_from(NAMES)))
-def test_to_know_more_changes_no_answer(written: str, known: dict[str, Number], hidden: set[str]):
+def test_to_know_more_changes_no_answer(written: str, known: dict[str, Number], hidden: set[str]) -> None:
     found = read(written)
     partly = evaluate(found, values_of({name: value for name, value in known.items() if name not in hidden}))
     assert partly in (None, evaluate(found, values_of(known)))
@@ -181,7 +183,7 @@ def test_to_know_more_changes_no_answer(written: str, known: dict[str, Number], 
 
 @QUICK
 @given(EXPRESSIONS, VALUES)
-def test_negation(written: str, known: dict[str, Number]):
+def test_negation(written: str, known: dict[str, Number]) -> None:
     found = read(written)
     holds, turned = evaluate(found, values_of(known)), evaluate(negated(found), values_of(known))
     assert turned is (None if holds is None else not holds)
@@ -190,7 +192,7 @@ def test_negation(written: str, known: dict[str, Number]):
 
 @QUICK
 @given(EXPRESSIONS, VALUES)
-def test_the_shortfall_is_zero_exactly_where_a_condition_is_met(written: str, known: dict[str, Number]):
+def test_the_shortfall_is_zero_exactly_where_a_condition_is_met(written: str, known: dict[str, Number]) -> None:
     found = read(written)
     missing = shortfall(found, values_of(known))
     match evaluate(found, values_of(known)):
@@ -205,7 +207,7 @@ def test_the_shortfall_is_zero_exactly_where_a_condition_is_met(written: str, kn
 
 @QUICK
 @given(EXPRESSIONS, COMPLETE)
-def test_upper_bounds_hold_wherever_a_condition_is_met(written: str, known: dict[str, Number]):
+def test_upper_bounds_hold_wherever_a_condition_is_met(written: str, known: dict[str, Number]) -> None:
     found = read(written)
     if evaluate(found, values_of(known)):
         for bound in upper_bounds(found):
@@ -214,7 +216,7 @@ def test_upper_bounds_hold_wherever_a_condition_is_met(written: str, known: dict
 
 @QUICK
 @given(EXPRESSIONS, COMPLETE, st.sampled_from(NAMES), st.integers(-12, 12))
-def test_senses(written: str, known: dict[str, Number], name: str, change: int):
+def test_senses(written: str, known: dict[str, Number], name: str, change: int) -> None:
     """A change against the only sense in which a total helps never mends a condition."""
     found = read(written)
     total = next((total for total in totals(found) if str(total) == name), Total("memory"))
@@ -251,7 +253,7 @@ def known_bounds(written: str) -> list[tuple[str, int, float]]:
         ("macs != 5", []),
     ],
 )
-def test_bounds(written: str, bounds: list[tuple[str, int, float]]):
+def test_bounds(written: str, bounds: list[tuple[str, int, float]]) -> None:
     assert known_bounds(written) == bounds
 
 
@@ -270,11 +272,11 @@ def test_bounds(written: str, bounds: list[tuple[str, int, float]]):
         ("x.c == 3", set()),
     ],
 )
-def test_senses_by_hand(written: str, found: set[tuple[str, int]]):
+def test_senses_by_hand(written: str, found: set[tuple[str, int]]) -> None:
     assert {(str(total), sense) for total, sense in senses(condition(written))} == found
 
 
-def test_plain_numbers_are_folded():
+def test_plain_numbers_are_folded() -> None:
     assert evaluate(condition("true or params <= 5"), values_of({})) is True
     assert condition("params <= (most + 1) * 2 ** 3 - -1") == condition("params <= 65")
     assert condition("not (params <= 5 and not macs > 3)") == condition("params > 5 or macs > 3")
@@ -290,25 +292,25 @@ def test_plain_numbers_are_folded():
         ("params >= 0.5", {"params": 0}, 0.5),
     ],
 )
-def test_how_far(written: str, known: dict[str, Number], expected: float):
+def test_how_far(written: str, known: dict[str, Number], expected: float) -> None:
     assert shortfall(condition(written), values_of(known)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("written", ["1 / 0 <= 5", "params <= 2 % (most - 7)", "macs > 10 ** 30", "(-1) ** 0.5 < 1"])
-def test_plain_arithmetic_without_a_value_is_an_error_with_its_place(written: str):
+def test_plain_arithmetic_without_a_value_is_an_error_with_its_place(written: str) -> None:
     with pytest.raises(Fault, match="has no value here") as caught:
         condition(written)
     assert caught.value.diagnostic.code is Code.RANGE
     assert caught.value.diagnostic.span.text in written
 
 
-def test_a_quantity_without_its_argument_is_an_error_wherever_it_stands():
+def test_a_quantity_without_its_argument_is_an_error_wherever_it_stands() -> None:
     with pytest.raises(Fault, match="'latency' needs an argument"):
         condition("min(latency, 3) <= 5")
     assert evaluate(condition("min(count(Op), 3) <= 5"), values_of({"count(Op)": 1})) is None
 
 
 @pytest.mark.parametrize("written", ["10 / edges <= 5", "log(edges) <= 5", "edges % edges == 0"])
-def test_arithmetic_on_quantities_may_have_no_value(written: str):
+def test_arithmetic_on_quantities_may_have_no_value(written: str) -> None:
     assert evaluate(condition(written), values_of({"edges": 0})) is None
     assert evaluate(condition(written), values_of({"edges": 4})) is True

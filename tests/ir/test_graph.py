@@ -9,13 +9,13 @@ from compiler.ir import graph
 from tests.support.programs import space
 
 
-def test_the_example_of_the_documentation():
+def test_the_example_of_the_documentation() -> None:
     found = doctest.testmod(graph)
     assert found.attempted >= 6
     assert not found.failed
 
 
-def test_lists_and_networkx_agree():
+def test_lists_and_networkx_agree() -> None:
     """Order, sources and readers are those of the networkx graph, before and after every pass."""
     given = space("darts.hsp", c=8, cells=3, size=16).block.graph
     for passes in ((), PASSES[:1], PASSES):

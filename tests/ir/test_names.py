@@ -48,7 +48,7 @@ def found(root: Path) -> set[tuple[str, str]]:
     return {(file, name) for file, tree in named.items() for name in literals(tree)}
 
 
-def test_no_code_lists_names_of_primitives():
+def test_no_code_lists_names_of_primitives() -> None:
     unknown = (found(COMPILER) | found(LANGUAGE)) - OTHER_MEANINGS.keys()
     assert not unknown, f"ask for a trait of `compiler.ir.primitives.base.Operator` instead: {sorted(unknown)}"
 
@@ -63,7 +63,7 @@ MADE = {
 """The primitives that the compiler itself adds to graphs: no other code knows a class of theirs."""
 
 
-def test_no_code_matches_classes_of_primitives():
+def test_no_code_matches_classes_of_primitives() -> None:
     classes = {op.__name__: op.__module__ for op in PRIMITIVES}
     imported: dict[str, set[str]] = {}
     for path in COMPILER.rglob("*.py"):
@@ -77,11 +77,11 @@ def test_no_code_matches_classes_of_primitives():
     assert {file: names for file, names in imported.items() if names} == MADE
 
 
-def test_every_exception_is_needed():
+def test_every_exception_is_needed() -> None:
     assert OTHER_MEANINGS.keys() <= found(COMPILER) | found(LANGUAGE)
 
 
-def test_the_scan_sees_a_name():
+def test_the_scan_sees_a_name() -> None:
     tree = ast.parse(
         "match prim:\n    case Prim(name='add' | 'concat'):\n        pass\nnames = {'batch_norm': 4, 'k': 2}"
     )

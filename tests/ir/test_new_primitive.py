@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -98,7 +99,7 @@ def cost(name: str) -> Estimate:
     return estimate(run_passes(request(name).compile().network.block.graph, PASSES[:1]), CPU_WITH_KERNEL)
 
 
-def test_the_name_is_resolved_by_the_registry_alone():
+def test_the_name_is_resolved_by_the_registry_alone() -> None:
     text = SPACE.replace("ACTIVATION", "leaky_relu")
     program, diagnostics = compile_file("net.hsp", text=text)
     assert program is None
@@ -108,13 +109,13 @@ def test_the_name_is_resolved_by_the_registry_alone():
 
 
 @pytest.mark.parametrize(("name", "like"), [("leaky_relu", "swish"), ("tanh", "relu"), ("softplus", "sigmoid")])
-def test_counting(name, like):
+def test_counting(name: str, like: str) -> None:
     """Up to the equivalence that sees through zeros, as another activation with the same traits."""
     assert same_architectures(name) == same_architectures(like)
     assert (same_architectures("softplus") or 0) > (same_architectures("tanh") or 0)
 
 
-def test_scheduling():
+def test_scheduling() -> None:
     """What the backward pass keeps follows the trait; a graph of its own holds the output, which is as large."""
     assert cost("leaky_relu") == cost("swish")
     assert cost("softplus") == cost("swish")
@@ -122,7 +123,7 @@ def test_scheduling():
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "softplus", "tanh"])
-def test_passes_and_lowering(name):
+def test_passes_and_lowering(name: str) -> None:
     """Laws 3 and 4; equal applications are shared."""
     searched = request(name).compile().network
     law_4.check(searched, [OPTIMISATIONS])
@@ -135,7 +136,7 @@ def test_passes_and_lowering(name):
 @pytest.mark.parametrize(
     ("name", "function"), [("leaky_relu", F.leaky_relu), ("softplus", F.softplus), ("tanh", torch.tanh)]
 )
-def test_a_network_and_its_export(name, function, tmp_path):
+def test_a_network_and_its_export(name: str, function: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
     searched = request(name).compile().network
     found = derived(searched, random_decisions(searched, 3))
     inputs: list[tuple[Tensor, Tensor]] = []

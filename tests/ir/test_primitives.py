@@ -15,7 +15,7 @@ from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
-from tests.ir.test_traits import SAMPLES
+from tests.ir.test_traits import SAMPLES, Sample
 
 MADE = {"add", "concat", "mul", "channels_last"}
 """The primitives that only the compiler makes: of ``+``, ``sum``, ``concat``, ``*``, and for the layout."""
@@ -28,14 +28,14 @@ def signatures() -> dict[str, ast.OpDef]:
     return {d.body.name.removeprefix("hsp:"): d for d in operations if isinstance(d.body, ast.External)}
 
 
-def test_the_prelude_declares_every_primitive():
+def test_the_prelude_declares_every_primitive() -> None:
     assert signatures().keys() | MADE == {op.name for op in PRIMITIVES}
     assert not signatures().keys() & MADE
     assert all(definition.name == name for name, definition in signatures().items())
 
 
 @pytest.mark.parametrize("op", [op for op in PRIMITIVES if op.name not in MADE], ids=lambda op: op.name)
-def test_signatures_agree(op: type[Operator]):
+def test_signatures_agree(op: type[Operator]) -> None:
     """Names, order, and each default that is a plain value; one that is an expression is the signature's alone."""
     params = signatures()[op.name].params
     assert [param.name for param in params] == [parameter.name for parameter in op.parameters()]
@@ -76,7 +76,7 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize(("sample", "parameter"), PARAMETERS, ids=[f"{s.op.name}-{p.name}" for s, p in PARAMETERS])
-def test_wrong_parameters_are_refused(sample, parameter):
+def test_wrong_parameters_are_refused(sample: Sample, parameter: Parameter) -> None:
     """With a code, the place and a sentence that names the parameter: never later, never by a traceback."""
     op = sample.op
     right = {key: str(given).lower() for key, given in op.attributes}
@@ -116,14 +116,14 @@ network Net(x: [4, 8, 8]) {{
         ("avg_pool(k = 5 | 3, pad = 2)", "'avg_pool' pads by 2, which is more than half of its 3x3 window"),
     ],
 )
-def test_every_value_of_a_choice_is_checked(layer, message):
+def test_every_value_of_a_choice_is_checked(layer: str, message: str) -> None:
     program, diagnostics = compiled(CHOSEN.format(layer))
     assert program is None
     assert [found.message for found in diagnostics if message in found.message]
 
 
 @pytest.mark.parametrize("layer", ["conv(3, c = 4 | 8)", "conv(3, 4, groups = 2 | 4)", "conv(k = 1 | 3)"])
-def test_choices_of_right_values(layer):
+def test_choices_of_right_values(layer: str) -> None:
     assert compiled(CHOSEN.format(layer))[0] is not None
 
 
@@ -134,7 +134,7 @@ def test_choices_of_right_values(layer):
         ("op f(x; k, c = 4, pad = 1, size = 3) = external", "'conv' has no parameter 'size'"),
     ],
 )
-def test_declarations_of_other_parameters(declared, message):
+def test_declarations_of_other_parameters(declared: str, message: str) -> None:
     program, diagnostics = compiled(
         f'hsp 1\n{declared} "hsp:conv"\nnetwork Net(x: [3, 8, 8]) {{\n  output f(x, 3)\n}}\n'
     )
@@ -142,7 +142,7 @@ def test_declarations_of_other_parameters(declared, message):
     assert [(found.code, found.message) for found in diagnostics] == [(Code.PLUGIN, message)]
 
 
-def test_a_declaration_may_leave_out_what_has_a_default():
+def test_a_declaration_may_leave_out_what_has_a_default() -> None:
     text = 'hsp 1\nop f(x; k, c, pad) = external "hsp:conv"\nnetwork Net(x: [3, 8, 8]) {\n  output f(x, 3, 3, 1)\n}\n'
     program, _ = compiled(text)
     assert program is not None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.backend.lowering.operators import standalone
+from compiler.backend.torch_modules import regularisation
 from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
 from compiler.ir.primitives.base import Gather, Operator, Saved
 from compiler.ir.primitives.convolution import Conv, Linear, RectConv
@@ -105,12 +106,12 @@ IDS = [f"{sample.op.name}-{len(sample.inputs[0])}-{index}" for index, sample in 
 each = pytest.mark.parametrize("sample", SAMPLES, ids=IDS)
 
 
-def test_every_primitive_has_a_sample():
+def test_every_primitive_has_a_sample() -> None:
     assert {sample.op.name for sample in SAMPLES} == {op.name for op in PRIMITIVES}
 
 
 @each
-def test_shapes_and_parameters(sample):
+def test_shapes_and_parameters(sample: Sample) -> None:
     module = sample.module()
     assert module(*sample.images()).shape[1:] == sample.output
     assert sample.op.params(sample.inputs, sample.output) == sum(p.numel() for p in module.parameters())
@@ -119,20 +120,21 @@ def test_shapes_and_parameters(sample):
 
 
 @each
-def test_purity(sample):
+def test_purity(sample: Sample) -> None:
     module, op = sample.module().eval(), sample.op
     images = sample.images()
     assert op.random == (not torch.equal(module(*images), module(*images)))
     has_state = bool([*module.parameters(), *module.buffers()])
     assert op.pure == (not has_state and not op.random and not op.drops_paths)
     if op.drops_paths:
+        assert isinstance(module, regularisation.DropPath)
         module.train()
         module.rate = 0.9
         assert not torch.equal(module(*images), images[0])
 
 
 @each
-def test_identities_and_zeros(sample):
+def test_identities_and_zeros(sample: Sample) -> None:
     module, op, images = sample.module().eval(), sample.op, sample.images()
     output = module(*images)
     assert op.identity == (output.shape == images[0].shape and torch.equal(output, images[0]) and not op.channels_last)
@@ -145,7 +147,7 @@ def test_identities_and_zeros(sample):
 
 
 @each
-def test_masks(sample):
+def test_masks(sample: Sample) -> None:
     """Channels that are zero stay so where the operator says that it does not fill them."""
     module, op, images = sample.module().eval(), sample.op, sample.images()
     if not op.any_width or len(images) > 1 or op.slices_channels:
@@ -157,7 +159,7 @@ def test_masks(sample):
 
 
 @each
-def test_orders(sample):
+def test_orders(sample: Sample) -> None:
     module, op, images = sample.module().eval(), sample.op, sample.images()
     if len(images) == 1 or (len({image.shape for image in images}) > 1 and op.gather is None):
         return
@@ -166,23 +168,30 @@ def test_orders(sample):
         turned, output = (tensor.sum(1) for tensor in (turned, output))
     assert op.commutative == torch.allclose(turned, output)
     if op.gather is Gather.SUM:
-        assert torch.allclose(output, sum(images))
+        total = sum(images)
+        assert isinstance(total, Tensor)
+        assert torch.allclose(output, total)
     if op.gather is not None:
         assert torch.equal(standalone(op, sample.inputs[:1], sample.inputs[0])(images[0]), images[0])
 
 
 @each
-def test_views(sample):
+def test_views(sample: Sample) -> None:
     module, images = sample.module().eval(), sample.images()
     assert sample.op.view == (storage(module(*images)) in map(storage, images))
 
 
 @each
-def test_what_the_backward_pass_keeps(sample):
+def test_what_the_backward_pass_keeps(sample: Sample) -> None:
     module, op = sample.module().train(), sample.op
     images = [image.requires_grad_() for image in sample.images()]
     kept: list[Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         output = module(*images)
     found = Saved.NONE
     if any(same(image, tensor) for tensor in kept for image in images):
@@ -206,6 +215,6 @@ def storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def test_infix_signs():
+def test_infix_signs() -> None:
     """Those that commute are written as one expression with a sign."""
     assert all(op.infix for op in PRIMITIVES if op.commutative)

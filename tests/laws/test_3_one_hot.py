@@ -64,6 +64,8 @@ def matched(wide: Decided, narrow: Decided) -> Iterator[tuple[str, str]]:
             if isinstance(a.payload, Input):
                 assert a.payload == b.payload
                 continue
+            assert isinstance(a.payload, Prim)
+            assert isinstance(b.payload, Prim)
             assert a.payload.name == b.payload.name, f"{a.name} is not {b.name}"
             pending += zip(wide.graph.sources(pair[0]), narrow.graph.sources(pair[1]), strict=True)
             yield a.name, b.name
@@ -86,7 +88,7 @@ def check(searched: Elaborated, seed: int, *, plain: bool) -> str:
     chosen = random_decisions(searched, seed)
     supernet = randomize(Supernet(searched))
     weights = {path: weight.double() for path, weight in one_hot(searched.decisions, chosen).items()}
-    x = torch.randn(2, *searched.input.dims, dtype=torch.float64)
+    x = torch.randn(2, *searched.input.largest, dtype=torch.float64)
     expected = supernet(x, weights)
     text, _ = architecture(searched, chosen)
     for relaxed in (True, False) if plain else (True,):
@@ -110,13 +112,13 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_searched_variants(name):
+def test_searched_variants(name: str) -> None:
     """Norms without affine parameters and norms after pools: only the search variants agree."""
     check(SMALL[name](), 3, plain=False)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_without_variants(seed):
+def test_without_variants(seed: int) -> None:
     """Nothing in blocks of ShuffleNet depends on the search, so the network that is retrained agrees."""
     check(space("spos_shufflenet.hsp", size=32, wide=0.25, classes=10), seed, plain=True)
 
@@ -142,7 +144,7 @@ network Net(x: [3, 8, 8]) {
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_widths_kernels_and_sizes(seed):
+def test_widths_kernels_and_sizes(seed: int) -> None:
     check(space(WIDTHS), seed, plain=True)
 
 
@@ -162,7 +164,7 @@ network Net(x: [3, 8, 8]) {
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "hard_sigmoid"])
-def test_activations_that_fill_zeros(name):
+def test_activations_that_fill_zeros(name: str) -> None:
     """Channels beyond the width are zero before the activation, not after it: they are masked again."""
     texts = [check(space(SIGMOIDS.replace("ACTIVATION", name)), seed, plain=True) for seed in range(4)]
     assert {"w = 2" in text for text in texts} == {True, False}
@@ -170,7 +172,7 @@ def test_activations_that_fill_zeros(name):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
-def test_random_spaces(text, seed):
+def test_random_spaces(text: str, seed: int) -> None:
     searched = space(text)
     if searched.is_space and not searched.refusals:
         check(searched, seed, plain=True)

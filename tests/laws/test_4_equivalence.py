@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +43,7 @@ def values(
     net = Supernet(searched, passes).double().train(train)
     net.load_state_dict(state)
     torch.manual_seed(1)
-    x = torch.randn(2, *searched.input.dims, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, *searched.input.largest, dtype=torch.float64, requires_grad=True)
     output = net(x)
     (torch.randn(output.shape, dtype=output.dtype) * output).sum().backward()
     wanted = {"input": x, **dict(sorted(net.named_parameters()))}
@@ -60,7 +62,7 @@ def check(searched: Elaborated, orders: Iterable[Sequence[Pass]] = (*ALONE, *TOG
         assert_same(values(searched, (FLATTEN, *order), state), expected)
 
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "darts.hsp": {"c": 8, "cells": 3, "size": 16},
     "hdas_stages.hsp": {"c": 8, "stages": 2, "size": 16},
     "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
@@ -70,23 +72,23 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_spaces(name):
+def test_spaces(name: str) -> None:
     check(space(name, **SMALL[name]), [*ALONE, *TOGETHER[2:]])
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "hdas_stages.hsp"])
-def test_spaces_without_the_kernel(name):
+def test_spaces_without_the_kernel(name: str) -> None:
     with no_kernel():
         check(space(name, **SMALL[name]), TOGETHER[-1:])
 
 
 @pytest.mark.parametrize("with_kernel", [True, False], ids=["kernel", "torch"])
-def test_evaluation(with_kernel):
+def test_evaluation(with_kernel: bool) -> None:
     """Norms with running statistics, as while a network is judged; those of tied norms have seen the same."""
     searched = space("darts.hsp", c=8, cells=3, size=16)
     trained = Supernet(searched, (FLATTEN,), init=1.0).double()
     for _ in range(3):
-        trained(torch.randn(4, *searched.input.dims, dtype=torch.float64))
+        trained(torch.randn(4, *searched.input.largest, dtype=torch.float64))
     state = trained.state_dict()
     with nullcontext() if with_kernel else no_kernel():
         expected, found = (
@@ -103,7 +105,7 @@ orders = st.permutations(OPTIMISATIONS).flatmap(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.lists(orders, min_size=3, max_size=3), st.booleans())
-def test_random_spaces(text, some, with_kernel):
+def test_random_spaces(text: str, some: list[tuple[Pass, ...]], with_kernel: bool) -> None:
     searched = space(text)
     if searched.is_space and not searched.refusals:
         with nullcontext() if with_kernel else no_kernel():
@@ -127,12 +129,12 @@ network Net(x: [3, 8, 8]) {
 """
 
 
-def test_what_is_shared_stays_where_its_source_is():
+def test_what_is_shared_stays_where_its_source_is() -> None:
     """`v` and the next cell both start from relu(u); outside of the cell it would come before and after it."""
     check(space(LATE))
 
 
-def test_what_moves_out_lets_its_readers_follow():
+def test_what_moves_out_lets_its_readers_follow() -> None:
     """The pools of equal activations are equal once those are one."""
     pools = LATE.replace("op unit(x) = x -> relu", "op unit(x) = x -> relu -> avg_pool(3) -> relu")
     pools = pools.replace("k[i < 3] = prev(x) -> Cell\n  output last of k", "output Cell@0(x) + Cell@1(x)")
@@ -165,7 +167,7 @@ network Net(image: [3, 8, 8]) {
 """
 
 
-def test_names():
+def test_names() -> None:
     """Lines may be called like what torch or Python calls its own; what operations hold, like what is beside."""
     searched = space(NAMES)
     check(searched)
@@ -178,12 +180,12 @@ def test_names():
 
 
 @pytest.mark.parametrize("name", [item.name for item in PASSES])
-def test_every_pass_has_golden_graphs(name):
+def test_every_pass_has_golden_graphs(name: str) -> None:
     assert list((HERE / name).glob("*.hsp"))
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*/*.hsp")), ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_golden(path):
+def test_golden(path: Path) -> None:
     """The graph that a pass is given, after those before it, and what it makes of it."""
     place = [item.name for item in PASSES].index(path.parent.name)
     before = run_passes(space(path.read_text(encoding="utf-8")).block.graph, PASSES[:place])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations, product
 from math import comb, prod
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from compiler.analysis.counting.count import architectures
 from compiler.analysis.counting.errors import Uncountable
 from compiler.elaborate import Elaborated, elaborate
-from compiler.elaborate.values import Function
+from compiler.elaborate.values import Function, Value
 from compiler.ir.combinatorics.circuit import ONE, either
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.ir.combinatorics.count_formula import given as written_given
@@ -25,7 +26,7 @@ from tests.support.paths import SPACES
 from tests.support.random_spaces import Plan, plans
 
 
-def space(instance: Instance, network: Function | None = None, **args: object) -> Elaborated:
+def space(instance: Instance, network: Function | None = None, **args: Value) -> Elaborated:
     """A network of a file, by default the last."""
     if network is None:
         definitions = [d for d in instance.unit.module.definitions if isinstance(d, ast.GraphDef)]
@@ -50,11 +51,11 @@ def file(name: str) -> Instance:
     return instance
 
 
-def shipped(name: str, **args: object) -> Elaborated:
+def shipped(name: str, **args: Any) -> Elaborated:
     return space(file(name), **args)
 
 
-def written(text: str, **args: object) -> Elaborated:
+def written(text: str, **args: Any) -> Elaborated:
     loader = Loader()
     instance = loader.load_text(dedent(text), "test.hsp", SPACES)
     assert instance is not None, [d.render() for d in loader.diagnostics]

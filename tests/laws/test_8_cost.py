@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,11 +31,12 @@ def counted(searched: Elaborated, *, auxiliary: bool = False) -> tuple[int, int]
     """Parameters and multiply-adds that hooks on the torch module see; nothing is computed on the meta device."""
     with torch.device("meta"):
         net = Supernet(searched, (FLATTEN,)) if searched.is_space else Network(searched, (FLATTEN,))
-        image = torch.zeros(1, *searched.input.dims)
+        image = torch.zeros(1, *searched.input.largest)
     macs = 0
 
     def count(module: nn.Module, _: object, output: Tensor) -> None:
         nonlocal macs
+        assert isinstance(module, nn.Conv2d | nn.Linear)
         weight = module.weight
         channels = weight.shape[0]
         macs += weight.numel() * (output.numel() // channels)
@@ -53,7 +56,7 @@ def check(searched: Elaborated) -> None:
 
 # ---------------------------------------------------------------- every space, and architectures of it
 
-NETWORKS = {path.name: {} for path in sorted(SPACES.glob("*.hsp"))}
+NETWORKS: dict[str, dict[str, Any]] = {path.name: {} for path in sorted(SPACES.glob("*.hsp"))}
 NETWORKS["hdas_dist.hsp"] = {"name": "Hdas", "Stage": "Open", "cells": 8}
 NETWORKS["hdas_digits.hsp"] = {"name": "Cells"}
 NETWORKS["autodeeplab.hsp"] = {"layers": 4, "levels": 3, "size": 65}
@@ -70,7 +73,7 @@ def whole(name: str) -> Elaborated:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"hierarchical_nb201.hsp"}))  # thousands of cells
-def test_supernets(name):
+def test_supernets(name: str) -> None:
     searched = whole(name)
     if searched.refusals:
         pytest.skip("cannot be mixed")
@@ -79,7 +82,7 @@ def test_supernets(name):
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"nasbench101.hsp"}))  # not all decisions give a cell
-def test_derived(name, seed):
+def test_derived(name: str, seed: int) -> None:
     searched = whole(name)
     _, derived = architecture(searched, random_decisions(searched, seed))
     check(derived)
@@ -90,13 +93,13 @@ ZOO = ("darts_v1", "darts_v2", "fairdarts_a", "pdarts", "hdas_*")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for name in ZOO for path in (SPACES / "zoo").glob(f"{name}.hsp")))
-def test_the_zoo(name):
+def test_the_zoo(name: str) -> None:
     check(space(Path("zoo") / name))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True))
-def test_random_spaces(text):
+def test_random_spaces(text: str) -> None:
     searched = space(text)
     if not searched.refusals:
         check(searched)
@@ -104,7 +107,7 @@ def test_random_spaces(text):
     check(derived)
 
 
-def test_rectangular_kernels():
+def test_rectangular_kernels() -> None:
     """Each axis has a kernel and a stride of its own; a 7x1 behind a 1x7 is the operation of older cells."""
     text = """hsp 1
 use "lib/darts.hsp"
@@ -133,12 +136,12 @@ network N(image: [4, 16, 16]) {
 IMAGENET = {"size": 224, "c": 39, "cells": 4, "stem_stride": 8, "classes": 1000}
 
 
-def stages(dags: tuple[g.Dag, ...], **args: int) -> Elaborated:
+def stages(dags: tuple[g.Dag, ...], **args: Any) -> Elaborated:
     searched = space("hdas_stages.hsp", **args)
     return architecture(searched, published(searched, {f"Stage@{k}": dag for k, dag in enumerate(dags)}))[1]
 
 
-FIGURES = {
+FIGURES: dict[str, tuple[Callable[[], Elaborated], int, int | None, int]] = {
     "DARTS_V2": (lambda: space("zoo/darts_v2.hsp", c=36, cells=20), 3_349_342, 528_359_040, 0),
     "P-DARTS": (lambda: space("zoo/pdarts.hsp", c=36, cells=20), 3_433_798, 532_174_464, 0),
     "H^s CIFAR stages": (lambda: stages(g.HS_CIFAR, c=36), 4_401_298, 708_519_168, 0),
@@ -157,7 +160,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("row", FIGURES)
-def test_published_figures(row):
+def test_published_figures(row: str) -> None:
     make, params, macs, alphas = FIGURES[row]
     searched = make()
     cost = Costs().block(searched.block)
@@ -166,6 +169,6 @@ def test_published_figures(row):
     assert searched.alphas == alphas
 
 
-def test_published_auxiliary_head():
+def test_published_auxiliary_head() -> None:
     found = space("zoo/darts_v2.hsp", c=36, cells=20)
     assert counted(found, auxiliary=True)[0] - counted(found)[0] == 476_426

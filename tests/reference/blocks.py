@@ -27,7 +27,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean = F.adaptive_avg_pool2d(x, 1)
-        return x * (self.expand(self.reduce(mean).relu()) + 3).clamp(0, 6) / 6
+        scaled: Tensor = x * (self.expand(self.reduce(mean).relu()) + 3).clamp(0, 6) / 6
+        return scaled
 
 
 def hard_swish(x: Tensor) -> Tensor:
@@ -57,8 +58,8 @@ class Inverted(nn.Module):
         self.act, self.groups, self.shortcut = act, groups, stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = shuffled(self.act(self.expand(x)), self.groups)
-        y = self.project(self.se(self.act(self.depthwise(y))))
+        wide = shuffled(self.act(self.expand(x)), self.groups)
+        y: Tensor = self.project(self.se(self.act(self.depthwise(wide))))
         return x + y if self.shortcut else y
 
 

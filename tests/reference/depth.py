@@ -11,7 +11,7 @@ from tests.reference.networks import window
 
 def _rows(alphas: Tensor, nodes: int) -> list[Tensor]:
     """The edges of each node."""
-    return list(alphas.split([len(window(j)) for j in range(nodes)]))
+    return list(torch.split(alphas, [len(window(j)) for j in range(nodes)]))
 
 
 def depth_raw(alphas: Tensor, nodes: int) -> Tensor:

@@ -12,7 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from tests.reference.genotypes import Dag, Genotype
-from tests.reference.ops import DARTS_OPS, STAGE_OPS, FactorizedReduce, MixedOp, conv, norm, operation, relu_conv_norm
+from tests.reference.ops import (
+    DARTS_OPS,
+    STAGE_OPS,
+    FactorizedReduce,
+    MixedOp,
+    conv,
+    norm,
+    operation,
+    relu_conv_norm,
+    total,
+)
 
 Alphas = Mapping[str, Tensor]
 NODES = 4  # of every cell; its output is their concatenation
@@ -23,10 +33,10 @@ def window(j: int, size: int = 3) -> range:
     return range(max(0, j + 2 - size), j + 2)
 
 
-def probabilities(model: nn.Module, alphas: Alphas | None) -> dict[str, Tensor]:
+def probabilities(model: "ChainSupernet | StageSupernet", alphas: Alphas | None) -> dict[str, Tensor]:
     """Softmax of the logits over the operations of each edge (of betas over the ends)."""
     like = next(model.parameters())
-    shapes: dict[str, tuple[int, ...]] = model.alpha_shapes
+    shapes = model.alpha_shapes
     given = alphas if alphas is not None else {k: like.new_zeros(shape) for k, shape in shapes.items()}
     assert {k: tuple(v.shape) for k, v in given.items()} == shapes, "architecture parameters of another network"
     return {k: v.softmax(-1) for k, v in given.items()}
@@ -38,7 +48,7 @@ def probabilities(model: nn.Module, alphas: Alphas | None) -> dict[str, Tensor]:
 class Cell(nn.Module):
     """Two inputs brought to c channels, then nodes, each a sum over edges; subclasses fill `nodes`."""
 
-    def __init__(self, c_a: int, c_b: int, c: int, halve_a: bool, affine: bool):
+    def __init__(self, c_a: int, c_b: int, c: int, halve_a: bool, affine: bool) -> None:
         super().__init__()
         self.x = FactorizedReduce(c_a, c, affine) if halve_a else relu_conv_norm(c_a, c, affine)
         self.y = relu_conv_norm(c_b, c, affine)
@@ -46,7 +56,7 @@ class Cell(nn.Module):
 
 
 class SearchCell(Cell):
-    def __init__(self, c_a: int, c_b: int, c: int, reduction: bool, halve_a: bool):
+    def __init__(self, c_a: int, c_b: int, c: int, reduction: bool, halve_a: bool) -> None:
         super().__init__(c_a, c_b, c, halve_a, affine=False)
         for j in range(NODES):
             strides = [2 if reduction and source < 2 else 1 for source in range(j + 2)]
@@ -55,7 +65,8 @@ class SearchCell(Cell):
     def forward(self, a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
         states, rows = [self.x(a), self.y(b)], iter(weights)
         for node in self.nodes:
-            states.append(sum(edge(s, next(rows)) for edge, s in zip(node, states, strict=True)))
+            assert isinstance(node, nn.ModuleList)
+            states.append(total(edge(s, next(rows)) for edge, s in zip(node, states, strict=True)))
         return torch.cat(states[2:], 1)
 
 
@@ -71,7 +82,7 @@ class FixedCell(Cell):
         *,
         affine: bool = True,
         pool_norm: bool,
-    ):
+    ) -> None:
         super().__init__(c_a, c_b, c, halve_a, affine)
         self.dag = dag
         for node in dag:
@@ -81,7 +92,8 @@ class FixedCell(Cell):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         states = [self.x(a), self.y(b)]
         for node, chosen in zip(self.nodes, self.dag, strict=True):
-            states.append(sum(op(states[source]) for op, (_, source) in zip(node, chosen, strict=True)))
+            assert isinstance(node, nn.ModuleList)
+            states.append(total(op(states[source]) for op, (_, source) in zip(node, chosen, strict=True)))
         return torch.cat(states[2:], 1)
 
 
@@ -89,16 +101,17 @@ class FixedCell(Cell):
 
 
 class Classifier(nn.Module):
-    def __init__(self, c: int, classes: int):
+    def __init__(self, c: int, classes: int) -> None:
         super().__init__()
         self.linear = nn.Linear(c, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.mean((2, 3)))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
 
 
 class AuxiliaryHead(nn.Sequential):
-    def __init__(self, c: int, classes: int, imagenet: bool = False):
+    def __init__(self, c: int, classes: int, imagenet: bool = False) -> None:
         super().__init__(
             nn.ReLU(),
             nn.AvgPool2d(5, stride=2 if imagenet else 3),
@@ -156,14 +169,14 @@ class ChainSupernet(nn.Module):
     Architecture parameters: `normal` and `reduce`, or `normal0` ... `normal2`, `reduce0`, `reduce1`; each 14 x 8.
     """
 
-    def __init__(self, c: int = 16, cells: int = 8, classes: int = 10, *, per_level: bool = False):
+    def __init__(self, c: int = 16, cells: int = 8, classes: int = 10, *, per_level: bool = False) -> None:
         super().__init__()
         places = list(chain(c, cells))
         self.keys = [
             ("reduce" if p.reduction else "normal") + (str(p.level - p.reduction) if per_level else "") for p in places
         ]
         edges = sum(j + 2 for j in range(NODES))
-        self.alpha_shapes = {key: (edges, len(DARTS_OPS)) for key in sorted(set(self.keys))}
+        self.alpha_shapes: dict[str, tuple[int, ...]] = {key: (edges, len(DARTS_OPS)) for key in sorted(set(self.keys))}
         self.stem = stem(3 * c)
         self.cells = nn.ModuleList(SearchCell(p.c_a, p.c_b, p.c, p.reduction, p.halve_a) for p in places)
         self.classifier = Classifier(NODES * places[-1].c, classes)
@@ -173,7 +186,8 @@ class ChainSupernet(nn.Module):
         a = b = self.stem(image)
         for cell, key in zip(self.cells, self.keys, strict=True):
             a, b = b, cell(a, b, weights[key])
-        return self.classifier(b)
+        logits: Tensor = self.classifier(b)
+        return logits
 
 
 class ChainNetwork(nn.Module):
@@ -192,7 +206,7 @@ class ChainNetwork(nn.Module):
         pool_norm: bool = False,
         auxiliary: bool = False,
         affine: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         places = list(chain(c, cells))
         dags = [genotype.reduction(p.level - 1) if p.reduction else genotype.normal(p.level) for p in places]
@@ -221,7 +235,7 @@ class ChainNetwork(nn.Module):
 class StageNode(nn.Module):
     """Edges, then the cell that takes their sum as both inputs."""
 
-    def __init__(self, edges: Sequence[nn.Module], cell: nn.Module):
+    def __init__(self, edges: Sequence[nn.Module], cell: nn.Module) -> None:
         super().__init__()
         self.edges = nn.ModuleList(edges)
         self.cell = cell
@@ -233,7 +247,7 @@ class SearchStage(nn.Module):
     With betas, the output is the mixture of all stages of the last len(betas) lengths.
     """
 
-    def __init__(self, c: int, cells: int, dag: Dag, *, pool_norm: bool):
+    def __init__(self, c: int, cells: int, dag: Dag, *, pool_norm: bool) -> None:
         super().__init__()
         width = NODES * c
         self.a = relu_conv_norm(width, width, affine=False)
@@ -250,17 +264,18 @@ class SearchStage(nn.Module):
         states, rows = [self.a(x), self.b(x)], iter(weights)
         for j, node in enumerate(self.nodes):
             inputs = [states[source] for source in window(j)]
-            mix = sum(edge(s, next(rows)) for edge, s in zip(node.edges, inputs, strict=True))
+            assert isinstance(node, StageNode)
+            mix = total(edge(s, next(rows)) for edge, s in zip(node.edges, inputs, strict=True))
             states.append(node.cell(mix, mix))
         lengths = islice(range(len(states), 0, -1), 1 if ends is None else len(ends))
         outputs = [torch.cat(states[n - 2 : n], 1) for n in lengths][::-1]
-        return outputs[0] if ends is None else sum(p * out for p, out in zip(ends, outputs, strict=True))
+        return outputs[0] if ends is None else total(p * out for p, out in zip(ends, outputs, strict=True))
 
 
 class FixedStage(nn.Module):
     """A stage with its edges decided; `affine` is that of its own norms, those of its cells always are."""
 
-    def __init__(self, c: int, stage: Dag, dag: Dag, *, pool_norm: bool, affine: bool):
+    def __init__(self, c: int, stage: Dag, dag: Dag, *, pool_norm: bool, affine: bool) -> None:
         super().__init__()
         width = NODES * c
         self.a = relu_conv_norm(width, width, affine)
@@ -277,7 +292,8 @@ class FixedStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         states = [self.a(x), self.b(x)]
         for node, chosen in zip(self.nodes, self.dag, strict=True):
-            mix = sum(op(states[source]) for op, (_, source) in zip(node.edges, chosen, strict=True))
+            assert isinstance(node, StageNode)
+            mix = total(op(states[source]) for op, (_, source) in zip(node.edges, chosen, strict=True))
             states.append(node.cell(mix, mix))
         return torch.cat(states[-2:], 1)
 
@@ -305,7 +321,7 @@ class StageSupernet(nn.Module):
         *,
         shortest: int | None = None,
         pool_norm: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         edges = sum(len(window(j)) for j in range(cells))
         self.alpha_shapes: dict[str, tuple[int, ...]] = {f"stage{k}": (edges, len(STAGE_OPS)) for k in range(stages)}
@@ -325,7 +341,8 @@ class StageSupernet(nn.Module):
         for i, block in enumerate(self.blocks):
             k = i // 2
             x = block(x, x) if i % 2 else block(x, weights[f"stage{k}"], weights.get(f"beta{k}"))
-        return self.classifier(x)
+        logits: Tensor = self.classifier(x)
+        return logits
 
 
 class StageNetwork(nn.Module):
@@ -342,7 +359,7 @@ class StageNetwork(nn.Module):
         auxiliary: bool = False,
         pool_norm: bool = True,
         stage_affine: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         last = len(stages) - 1
         self.stem = imagenet_stem(c) if imagenet else stem(NODES * c)

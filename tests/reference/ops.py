@@ -18,6 +18,13 @@ DARTS_OPS = (
 STAGE_OPS = DARTS_OPS[:4]
 
 
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of some tensors, at least one."""
+    found = sum(terms)
+    assert isinstance(found, Tensor)
+    return found
+
+
 def norm(c: int, affine: bool) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(c, affine=affine)
 
@@ -36,7 +43,7 @@ def depthwise_separable(c: int, k: int, stride: int, dilation: int, affine: bool
 
 
 class Zero(nn.Module):
-    def __init__(self, stride: int):
+    def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
@@ -47,7 +54,7 @@ class Zero(nn.Module):
 class FactorizedReduce(nn.Module):
     """Halve the resolution of an even-sized input: half of the channels see even pixels, the other half odd ones."""
 
-    def __init__(self, c_in: int, c_out: int, affine: bool):
+    def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
         super().__init__()
         self.even = conv(c_in, c_out // 2, stride=2)
         self.odd = conv(c_in, c_out - c_out // 2, stride=2)
@@ -55,7 +62,8 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.relu()
-        return self.norm(torch.cat([self.even(x), self.odd(x[..., 1:, 1:])], 1))
+        halves: Tensor = self.norm(torch.cat([self.even(x), self.odd(x[..., 1:, 1:])], 1))
+        return halves
 
 
 def operation(name: str, c: int, stride: int, *, affine: bool, pool_norm: bool) -> nn.Module:
@@ -84,8 +92,8 @@ def operation(name: str, c: int, stride: int, *, affine: bool, pool_norm: bool) 
 class MixedOp(nn.ModuleDict):
     """The weighted sum of all operations of one searched edge: norms after pools, none with affine parameters."""
 
-    def __init__(self, c: int, stride: int, ops: Iterable[str]):
+    def __init__(self, c: int, stride: int, ops: Iterable[str]) -> None:
         super().__init__({name: operation(name, c, stride, affine=False, pool_norm=True) for name in ops})
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        return sum(w * op(x) for w, op in zip(weights, self.values(), strict=True))
+        return total(w * op(x) for w, op in zip(weights, self.values(), strict=True))

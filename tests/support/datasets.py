@@ -28,7 +28,8 @@ IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor(
 def everything(data: Data, part: str = "test") -> tuple[Tensor, Tensor]:
     """All images and labels of a part, as a network takes them."""
     dataset = getattr(data, part)
-    return dataset.__getitems__(range(len(dataset)))
+    found: tuple[Tensor, Tensor] = dataset.__getitems__(range(len(dataset)))
+    return found
 
 
 def normalised(pixels: np.ndarray, mean: Tensor, std: Tensor) -> Tensor:

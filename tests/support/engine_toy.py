@@ -47,7 +47,8 @@ class Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         linear, skip, _ = torch.softmax(self.alpha[0], 0)
-        return linear * self.op(x) + skip * x
+        mixed: Tensor = linear * self.op(x) + skip * x
+        return mixed
 
 
 class Toy(nn.Module):
@@ -64,7 +65,8 @@ class Toy(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         self.calls += 1
         self.before(self.calls)
-        return self.head(self.body(images))
+        logits: Tensor = self.head(self.body(images))
+        return logits
 
 
 class ToySpace:
@@ -86,7 +88,9 @@ class ToySpace:
     def preferences(self) -> dict[str, Tensor]:
         if self.liking is None:
             return {}
-        return {"skips": self.liking * sum(torch.softmax(a, 0)[1] for a in self.alphas.values())}
+        skips = sum(torch.softmax(a, 0)[1] for a in self.alphas.values())
+        assert isinstance(skips, Tensor)
+        return {"skips": self.liking * skips}
 
     def objective(self, loss: Tensor) -> Tensor:
         return loss
@@ -113,7 +117,9 @@ class ToyNet:
 
     def set_drop_path(self, rate: float) -> None:
         self.rates.append(rate)
-        self.module.body[-1].p = rate
+        dropout = self.module.body[-1]
+        assert isinstance(dropout, nn.Dropout)
+        dropout.p = rate
 
 
 def main(arguments: list[str]) -> None:

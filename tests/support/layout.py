@@ -51,7 +51,8 @@ def expressions_of(module: ast.Module) -> Iterator[ast.Expr]:
 
 def _tokens(text: str) -> Iterator[Token]:
     parser = grammar_parser().parse_interactive(text, start="module")
-    return parser.lexer_thread.lex(parser.parser_state)
+    tokens: Iterator[Token] = parser.lexer_thread.lex(parser.parser_state)
+    return tokens
 
 
 def _gap(last: Token | None, token: Token, between: str, goes_on: bool, source: random.Random) -> str:
@@ -83,7 +84,9 @@ def uncommented(node: ast.Node) -> ast.Node:
     if isinstance(node, ast.Line):
         node = replace(node, note=None)
     match node:
-        case ast.Module() | ast.Block():
+        case ast.Module():
+            return replace(node, lines=_without_comments(node.lines))
+        case ast.Block():
             return replace(node, lines=_without_comments(node.lines))
         case ast.Search() | ast.Train() | ast.Equivalence() | ast.Provenance() | ast.Phase():
             return replace(node, settings=_without_comments(node.settings))

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ from hdas_dsl.tree.printer import print_module
 from tests.reference.genotypes import Dag
 
 SPACES = LIBRARY
+
+M = TypeVar("M", bound=nn.Module)
 
 torch.set_num_threads(1)  # tensors here are tiny
 
@@ -48,6 +51,7 @@ def definition(instance: Instance, name: str) -> Function:
     found = instance.lookup(name)
     assert isinstance(found, Entity), f"'{name}' is no definition"
     assert found.plain is not None, f"'{name}' has labelled copies only"
+    assert not isinstance(found.plain, ast.MenuDef), f"'{name}' is a choice"
     return Function(found.plain, found.instance)
 
 
@@ -132,11 +136,13 @@ def in_order(tensors: Iterable[tuple[str, Tensor]], space_: Elaborated) -> dict[
     return dict(sorted(tensors, key=lambda item: key(item[0])))
 
 
-def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
+def randomize(module: M, seed: int = 0) -> M:
     """Float64, and norms that are not all alike."""
     torch.manual_seed(seed)
     for part in module.double().modules():
         if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.5, 1.5)
             if part.affine:
