@@ -100,7 +100,7 @@ class Step:
         torch.manual_seed(0)
         layout = torch.channels_last if contender.channels_last else torch.contiguous_format
         self.device = torch.device(case.device)
-        self.network = build(contender, space).train().to(self.device, memory_format=layout)
+        self.network = build(contender, space).train().to(self.device).to(memory_format=layout)
         images, self.labels = random_batch(space, case.batch, torch.float32)
         self.images = images.to(self.device, memory_format=layout)
         self.labels = self.labels.to(self.device)
@@ -116,6 +116,7 @@ class Step:
 def random_batch(space: Elaborated, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Images of the network's input shape and labels of its output's, always the same ones."""
     generator = torch.Generator().manual_seed(1)
+    assert space.block.graph.output is not None
     output = space.block.graph.node(space.block.graph.output).shape
     images = torch.randn(batch, *space.input.largest, dtype=torch.float64, generator=generator)
     return images.to(dtype), torch.randint(output.largest[0], (batch,), generator=generator)

@@ -12,7 +12,8 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -77,8 +78,8 @@ def main() -> None:
     print("| architecture | test accuracy, mean over seeds | each seed | seconds |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        makers = {
-            **{f"random {seed}": lambda seed=seed: drawn(seed, folder) for seed in range(args.random)},
+        makers: dict[str, Callable[[], Path]] = {
+            **{f"random {seed}": partial(drawn, seed, folder) for seed in range(args.random)},
             "phased, hdas_digits.hsp": lambda: args.phased or found("hdas_digits.hsp", folder, searching),
             "joint, hdas_digits_joint.hsp": lambda: args.joint or found("hdas_digits_joint.hsp", folder, searching),
         }

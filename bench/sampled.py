@@ -35,6 +35,7 @@ from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.settings.reader import override
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.files import Entity, Loader
+from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 Step = Callable[[], None]
@@ -64,7 +65,7 @@ def discrete(space: Elaborated, chosen: dict[str, tuple[int, ...]]) -> Elaborate
     assert instance is not None
     found = instance.lookup(space.name)
     assert isinstance(found, Entity)
-    assert found.plain is not None
+    assert isinstance(found.plain, ast.OpDef | ast.GraphDef)
     network, diagnostics = elaborate(Function(found.plain, found.instance), relaxed_copies=space.live)
     assert network is not None, diagnostics
     return network
@@ -110,7 +111,8 @@ def measure(supernet: OnePath, seed: int, batch: int, rounds: int, device: torch
         chosen = supernet.draw(supernet.logits()).chosen
         supernet.operations.program(chosen)
         drawing.append(now(device) - started)
-        return supernet(images, chosen)
+        logits: Tensor = supernet(images, chosen)
+        return logits
 
     torch.manual_seed(seed)
     found = discrete(space, supernet.draw(supernet.logits()).chosen)
@@ -133,9 +135,9 @@ def measure(supernet: OnePath, seed: int, batch: int, rounds: int, device: torch
         for step in steps:
             step()
         for _ in range(rounds):
-            for step, found in zip(steps, times, strict=True):
-                found.append(seconds(step, device))
-    return Measured(*(statistics.median(found) for found in (*times, drawing)))
+            for step, taken in zip(steps, times, strict=True):
+                taken.append(seconds(step, device))
+    return Measured(*(statistics.median(taken) for taken in (*times, drawing)))
 
 
 def main(arguments: list[str]) -> int:

@@ -136,19 +136,21 @@ class Watched(engine._Search):
 
 def data_of(phase: Phase, args: argparse.Namespace) -> Data:
     """The file's data, or images in its shape that need no download."""
-    shape = phase.network.input.largest
+    channels, height, width = phase.network.input.largest
     spec = phase.settings.data
     if args.data == "fake":
-        output = phase.network.block.graph.node(phase.network.block.graph.output).shape
+        graph = phase.network.block.graph
+        assert graph.output is not None
+        output = graph.node(graph.output).shape
         spec = Fake(
             classes=output.largest[0],
             count=args.images,
-            channels=shape[0],
-            size=shape[1],
+            channels=channels,
+            size=height,
             crop=spec.crop,
             flip=spec.flip,
         )
-    return load_data(spec, Path("data"), input_shape=shape)
+    return load_data(spec, Path("data"), input_shape=(channels, height, width))
 
 
 def report(space: Path, args: argparse.Namespace) -> Report:

@@ -1,6 +1,7 @@
 """The functions of Python: the same loop as the command line, from a file to an architecture."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from compiler.searcher.relaxations.softmax import Supernet
 from tests.support.paths import SPACES
 
 
-def test_load_gives_a_torch_module():
+def test_load_gives_a_torch_module() -> None:
     torch.manual_seed(0)
     supernet = load(SPACES / "darts.hsp", c=2, cells=3)
     assert isinstance(supernet, Supernet)
@@ -24,8 +25,9 @@ def test_load_gives_a_torch_module():
     assert network.eval()(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
-def test_derive_diff_contains(tmp_path: Path):
+def test_derive_diff_contains(tmp_path: Path) -> None:
     supernet = load(SPACES / "darts.hsp", c=2, cells=3)
+    assert isinstance(supernet, Supernet)
     files = []
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -37,19 +39,19 @@ def test_derive_diff_contains(tmp_path: Path):
     assert not diff(*files).same
 
 
-def test_describe():
+def test_describe() -> None:
     assert describe(SPACES / "zoo/darts_v2.hsp")["params"] == 3_349_342
 
 
-def test_a_wrong_file_says_where(tmp_path: Path):
+def test_a_wrong_file_says_where(tmp_path: Path) -> None:
     path = tmp_path / "x.hsp"
     path.write_text("hsp 1\nnetwork N(image: [3, 8, 8]) {\n  output nothing(image)\n}\n")
     with pytest.raises(HspError, match=r"x\.hsp:3:10"):
         load(path)
 
 
-def test_search_and_train(tmp_path: Path):
-    settings = {"epochs": 1, "batch": 512, "data": "digits"}
+def test_search_and_train(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "batch": 512, "data": "digits"}
     path = tmp_path / "s.hsp"
     path.write_text(
         'hsp 1\nuse "lib/darts.hsp"\n\nnetwork N(image: [1, 8, 8]; c = 2) {\n'

@@ -13,6 +13,7 @@ from compiler.commands.diff import diff_main
 from compiler.program.compile_file import compile_file
 from compiler.program.setting_values import plain
 from compiler.reports.facts import cardinality
+from compiler.searcher.settings.words import Value
 from hdas_dsl.format import format_text
 from hdas_dsl.parse.parser import parse_expression
 from tests.support.paths import DOCS
@@ -24,18 +25,19 @@ EXAMPLES = [
 ]
 
 
-def test_there_are_examples():
+def test_there_are_examples() -> None:
     assert len(EXAMPLES) > 12
 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_example(text: str):
+def test_example(text: str) -> None:
     program, diagnostics = compile_file("example.hsp", text=text)
     assert program is not None, "\n".join(d.render() for d in diagnostics)
     claim = re.search(r"# (.+) architectures", text)
-    expected = 1
+    expected: Value = 1
     if claim:
         expr, _ = parse_expression(claim[1])
+        assert expr is not None
         expected = plain(expr)
     assert cardinality(program.network) == expected
     assert program.network.is_space == (claim is not None)
@@ -46,12 +48,12 @@ ROW = re.compile(r"^\| .+? \| `(spaces/\S+\.hsp)` \| `(.+)` \| `([\w.]+)` \|$", 
 ROWS = ROW.findall((DOCS / "hdas.md").read_text())
 
 
-def test_the_method_is_mapped():
+def test_the_method_is_mapped() -> None:
     assert len(ROWS) > 30
 
 
 @pytest.mark.parametrize(("file", "line", "function"), ROWS, ids=range(len(ROWS)))
-def test_each_line_and_function_of_the_map_is_there(file: str, line: str, function: str):
+def test_each_line_and_function_of_the_map_is_there(file: str, line: str, function: str) -> None:
     text = (DOCS.parent / file).read_text()
     assert line.replace("\\|", "|") in {written.strip() for written in text.splitlines()}
     assert resolve_name(function)
@@ -62,7 +64,9 @@ MAINS = {"hdas-compile": compile_main, "hdas-diff": diff_main}
 
 
 @pytest.mark.slow
-def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_commands_print_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All commands of the page on exploring, in order, in a copy of `spaces/`."""
     assert len(SESSIONS) > 6
     shutil.copytree(DOCS.parent / "spaces", tmp_path, dirs_exist_ok=True)
@@ -80,7 +84,9 @@ def test_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.Monkey
                 assert said.out + said.err == shown, command
 
 
-def test_python_of_exploring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_python_of_exploring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "exploring.md").read_text(), re.DOTALL)
     shutil.copytree(DOCS.parent / "spaces", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

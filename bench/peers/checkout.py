@@ -65,7 +65,9 @@ class _Loader(SourceFileLoader):
 
 def patched(text: str) -> ast.Module:
     """A program's text as it would be written today."""
-    tree = _Today(cuda=torch.cuda.is_available()).visit(ast.parse(re.sub(r"\basync\s*=", "non_blocking=", text)))
+    tree: ast.Module = _Today(cuda=torch.cuda.is_available()).visit(
+        ast.parse(re.sub(r"\basync\s*=", "non_blocking=", text))
+    )
     return ast.fix_missing_locations(tree)
 
 

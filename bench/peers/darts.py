@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +51,12 @@ def build_peer(peer: Peer, checkout: Path | None, space: Elaborated) -> nn.Modul
     module = load_module(checkout / MODELS[peer], "model_search")
     network: nn.Module = module.Network(sizes.c, sizes.classes, sizes.cells, nn.CrossEntropyLoss())
     own = {id(value): key for key, value in vars(network).items() if isinstance(value, Tensor)}
-    for position, alpha in enumerate(network._arch_parameters):
+    parameters: Any = network._arch_parameters
+    for position, alpha in enumerate(parameters):
         key = own[id(alpha)]
         delattr(network, key)
-        network._arch_parameters[position] = nn.Parameter(alpha.detach().cpu())
-        setattr(network, key, network._arch_parameters[position])
+        parameters[position] = nn.Parameter(alpha.detach().cpu())
+        setattr(network, key, parameters[position])
     return network
 
 
@@ -66,9 +68,9 @@ class _Sizes:
 
 
 def _sizes(space: Elaborated) -> _Sizes:
-    params = space.block.params
-    found = [params.get(name) for name in ("c", "cells", "classes")]
-    if space.name != "Darts" or not all(isinstance(value, int) for value in found):
+    params = [space.block.params.get(name) for name in ("c", "cells", "classes")]
+    found = [value for value in params if isinstance(value, int)]
+    if space.name != "Darts" or len(found) < len(params):
         raise CheckoutError(f"{SPACE}, not on '{space.name}'")
     return _Sizes(*found)
 
@@ -86,7 +88,9 @@ class Twin:
         """The gradients of a network that has the peer's names, by our names."""
         found = {self.names[name]: p.grad for name, p in parameters.items() if name in self.names}
         for table, paths in self.alphas.items():
-            for path, row in zip(paths, parameters[table].grad, strict=True):
+            rows = parameters[table].grad
+            assert rows is not None
+            for path, row in zip(paths, rows, strict=True):
                 found[path] = row
         return {name: gradient for name, gradient in found.items() if gradient is not None}
 
@@ -118,9 +122,11 @@ def _rows(ours: Supernet, cell: str) -> list[str]:
 def _names(network: nn.Module, ours: Supernet, menu: list[str]) -> Iterator[tuple[str, str]]:
     """Our name of each tensor of the peer's state."""
     pairs = [("stem", "stem"), ("classifier", "output")]
-    for i in range(len(network.cells)):
+    cells: Any = network.cells
+    steps: Any = network._steps
+    for i in range(len(cells)):
         pairs += [(f"cells.{i}.preprocess0", f"k{i}.x"), (f"cells.{i}.preprocess1", f"k{i}.y")]
-        edges = [(n, source) for n in range(network._steps) for source in ("x", "y", *(f"n{j}" for j in range(n)))]
+        edges = [(n, source) for n in range(steps) for source in ("x", "y", *(f"n{j}" for j in range(n)))]
         for edge, (n, source) in enumerate(edges):
             here = f"k{i}.n{n}.from_{source}"
             pairs += [(f"cells.{i}._ops.{edge}._ops.{p}", f"{here}.{item}") for p, item in enumerate(menu)]

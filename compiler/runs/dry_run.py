@@ -73,7 +73,7 @@ def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes:
         started = time.perf_counter()
         output = module(images)
         logits = output[0] if isinstance(output, tuple) else output
-        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(logits, labels).backward()
         if where.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - started if turn else 0.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compiler.backend.export import ExportError, ExportKind, export
 from compiler.backend.lowering.network import Network
@@ -30,7 +31,8 @@ def block(expr: str, c: int = 8) -> Elaborated:
 def same(found: Elaborated, theirs: nn.Module, *, by_line: bool = False) -> None:
     """Equal costs, and equal outputs in float64 with the same weights, in the order of modules or of lines."""
     check(found)
-    ours = randomize(Network(found, (FLATTEN,))).eval()
+    ours = Network(found, (FLATTEN,))
+    randomize(ours).eval()
     theirs = theirs.double().eval()
     for get in (nn.Module.named_parameters, nn.Module.named_buffers):
         mine, other = dict(floats(get(ours.network))), dict(floats(get(theirs)))
@@ -39,17 +41,17 @@ def same(found: Elaborated, theirs: nn.Module, *, by_line: bool = False) -> None
         for source, target in zip(mine.values(), other.values(), strict=True):
             target.data.copy_(source.data.view_as(target))
     torch.manual_seed(1)
-    x = torch.randn(2, *found.input.dims, dtype=torch.float64)
+    x = torch.randn(2, *found.input.largest, dtype=torch.float64)
     torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-12)
 
 
 class Function(nn.Module):
-    def __init__(self, function) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.forward = function
 
 
-BLOCKS = {
+BLOCKS: dict[str, Callable[[], nn.Module]] = {
     "shuffle(2)": lambda: Function(lambda x: blocks.shuffled(x, 2)),
     "shuffle(4)": lambda: Function(lambda x: blocks.shuffled(x, 4)),
     "cut(3)": lambda: Function(lambda x: x[:, :3]),

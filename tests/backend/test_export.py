@@ -11,12 +11,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from compiler.backend.export import ExportError, ExportKind, ExportReport, export
 from compiler.backend.export import network as core
+from compiler.backend.export.text import write
 from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
 from compiler.derivation.strongest import strongest
@@ -174,7 +176,7 @@ def test_python_file(name: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.py"]
     text = report.path.read_text()
     roots = {
-        (node.module if isinstance(node, python.ImportFrom) else node.names[0].name).partition(".")[0]
+        ((node.module or "") if isinstance(node, python.ImportFrom) else node.names[0].name).partition(".")[0]
         for node in python.walk(python.parse(text))
         if isinstance(node, python.Import | python.ImportFrom)
     }
@@ -243,11 +245,10 @@ def test_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_a_wrong_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(*args: object) -> object:
+    def wrong(*args: Any) -> object:
         source = write(*args)
         return replace(source, text=source.text.replace("n1 = F.max_pool2d", "n1 = F.avg_pool2d"))
 
-    write = core.write
     monkeypatch.setattr(core, "write", wrong)
     with pytest.raises(ExportError, match="computes something else"):
         export(darts(), ExportKind.PY, tmp_path / "net.py")

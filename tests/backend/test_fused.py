@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compiler.backend.fused import kernel
@@ -25,6 +26,7 @@ from compiler.backend.passes import (
     CUDA,
     FLATTEN,
     PASSES,
+    Pass,
     Target,
     named,
     optimised,
@@ -32,6 +34,7 @@ from compiler.backend.passes import (
     weighed,
 )
 from compiler.backend.passes.estimate import estimate, held_bytes
+from compiler.backend.passes.target import Machine
 from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.images import Crop
 from compiler.commands.values import read_bytes
@@ -43,7 +46,12 @@ from tests.support.programs import assert_same, random_decisions, randomize, spa
 
 needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 
-DARTS = {"c": 8, "cells": 3, "size": 16}
+DARTS: dict[str, Any] = {"c": 8, "cells": 3, "size": 16}
+
+
+def gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad
 
 
 filters = st.builds(
@@ -60,7 +68,7 @@ pools = st.builds(
 @needs_kernel
 @settings(deadline=None, max_examples=60)
 @given(filters, st.integers(1, 20), st.integers(7, 12), st.integers(7, 12), st.booleans(), st.booleans())
-def test_filters(geometry, channels, height, width, relu, scaled):
+def test_filters(geometry: Filter, channels: int, height: int, width: int, relu: bool, scaled: bool) -> None:
     """Forward and all gradients of ``w * relu(scale x + shift)``, any number of channels."""
     torch.manual_seed(channels)
     x = torch.randn(2, height, width, channels, dtype=torch.float64)
@@ -73,7 +81,7 @@ def test_filters(geometry, channels, height, width, relu, scaled):
     expected = F.conv2d(active, taps, None, geometry.stride, geometry.pad, geometry.dilation, channels)
     dz = torch.randn(expected.shape, dtype=torch.float64)
     expected.backward(dz)
-    affine = (scale, shift) if scaled else (None, None)
+    affine: tuple[Tensor | None, Tensor | None] = (scale, shift) if scaled else (None, None)
     z = x.new_empty(expected.permute(0, 2, 3, 1).shape)
     kernel.filter_forward(x, *affine, relu, weight, geometry, z)
     there = torch.randn_like(x)
@@ -90,16 +98,20 @@ def test_filters(geometry, channels, height, width, relu, scaled):
         True,
         True,
     )
-    g = before.grad.permute(0, 2, 3, 1)
-    assert_same({"z": z, "dx": dx - there, "dw": dw}, {"z": expected.permute(0, 2, 3, 1), "dx": g, "dw": taps.grad})
+    g = gradient(before).permute(0, 2, 3, 1)
+    assert dw is not None
+    assert_same(
+        {"z": z, "dx": dx - there, "dw": dw}, {"z": expected.permute(0, 2, 3, 1), "dx": g, "dw": gradient(taps)}
+    )
     if scaled:
+        assert sums is not None
         assert_same({"sums": sums}, {"sums": torch.stack((g.sum((0, 1, 2)), (g * (x - center)).sum((0, 1, 2))))})
 
 
 @needs_kernel
 @settings(deadline=None, max_examples=30)
 @given(pools, st.integers(1, 20), st.integers(7, 12), st.booleans())
-def test_pools(geometry, channels, side, coarse):
+def test_pools(geometry: Filter, channels: int, side: int, coarse: bool) -> None:
     """The first of equal values takes a maximum's gradient, as torch has it."""
     x = torch.randn(2, side, side + 1, channels, dtype=torch.float64)
     x = x.round() if coarse else x
@@ -115,7 +127,7 @@ def test_pools(geometry, channels, side, coarse):
     kernel.filter_forward(x, None, None, False, None, geometry, z)
     dz = dz.permute(0, 2, 3, 1).contiguous()
     kernel.filter_backward(x, None, None, None, False, None, geometry, dz, dx, False, False)
-    assert_same({"z": z, "dx": dx}, {"z": expected.permute(0, 2, 3, 1), "dx": image.grad.permute(0, 2, 3, 1)})
+    assert_same({"z": z, "dx": dx}, {"z": expected.permute(0, 2, 3, 1), "dx": gradient(image).permute(0, 2, 3, 1)})
 
 
 EVERYTHING = TermPlan(0, weight=0, before=0, relu=True, filter=1, geometry=Filter(3, 1, 1, 1), projection=2, norm=3)
@@ -142,14 +154,14 @@ def values_of(plan: SumPlan, modules: list[nn.Module], x: torch.Tensor) -> dict[
     assert x.grad is not None
     assert share.grad is not None
     found = {"y": y, "x": x.grad, "share": share.grad}
-    for number, module in enumerate(modules):
-        found |= {f"{number}.{name}": p.grad for name, p in module.named_parameters() if p.grad is not None}
-        found |= {f"{number}.{name}": buffer for name, buffer in module.named_buffers()}
+    for number, part in enumerate(modules):
+        found |= {f"{number}.{name}": p.grad for name, p in part.named_parameters() if p.grad is not None}
+        found |= {f"{number}.{name}": buffer for name, buffer in part.named_buffers()}
     return {name: tensor.detach().clone() for name, tensor in found.items()}
 
 
 @needs_kernel
-def test_threads_change_nothing():
+def test_threads_change_nothing() -> None:
     """Not even a bit (law 6)."""
     torch.manual_seed(0)
     x = torch.randn(5, 32, 9, 9)
@@ -170,7 +182,7 @@ def test_threads_change_nothing():
 
 
 @needs_kernel
-def test_threads_meet_where_they_have_to():
+def test_threads_meet_where_they_have_to() -> None:
     """Terms of sources of two widths, with and without norms: a thread may be a term ahead of another, not more."""
     torch.manual_seed(0)
     sources = [torch.randn(7, width, 10, 10) for width in (24, 40)]
@@ -221,14 +233,16 @@ steps = st.builds(
 
 @settings(deadline=None, max_examples=60)
 @given(steps, st.booleans(), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.sampled_from([None, 0, 3]))
-def test_terms(step, keep, c, wide, by_kernel, first):
+def test_terms(step: TermPlan, keep: bool, c: int, wide: int, by_kernel: bool, first: int | None) -> None:
     """Every kind of term, of any width, placed among other channels or not, is what its modules are."""
     wide = wide if step.projection is not None else c
     torch.manual_seed(c)
     if first is not None:
         step = replace(step, columns=Columns(first, wide, wide + 5))
     parts = [part.double() for part in everything(c, wide)]
-    parts[1].stride = (step.geometry.stride,) * 2 if step.geometry and step.filter is not None else (1, 1)
+    window = parts[1]
+    assert isinstance(window, nn.Conv2d)
+    window.stride = (step.geometry.stride,) * 2 if step.geometry and step.filter is not None else (1, 1)
     if step.norm is not None and first is not None:
         parts[3] = nn.BatchNorm2d(wide + 5).double()
     for part in parts:
@@ -243,14 +257,16 @@ def test_terms(step, keep, c, wide, by_kernel, first):
         if step.filter is None and step.geometry is not None:  # the modules of a projection behind a crop
             crop = -step.geometry.pad
             taken = SumPlan((replace(step, filter=len(again)),), keep)
-            again[2].stride = (step.geometry.stride,) * 2
+            projection = again[2]
+            assert isinstance(projection, nn.Conv2d)
+            projection.stride = (step.geometry.stride,) * 2
             expected = values_of(taken, [*again, Crop(crop, crop)], x)
         else:
             expected = values_of(plan, again, x)
     assert_same(found, expected)
 
 
-def test_half_precision_takes_the_operations_one_by_one():
+def test_half_precision_takes_the_operations_one_by_one() -> None:
     searched = space("darts.hsp", **DARTS)
     naive, whole = (randomize(Supernet(searched, passes, init=1.0)).float() for passes in ((FLATTEN,), PASSES))
     whole.load_state_dict(naive.state_dict())
@@ -261,7 +277,7 @@ def test_half_precision_takes_the_operations_one_by_one():
     assert torch.allclose(found.float(), expected.float(), atol=0.1, rtol=0.1)
 
 
-def test_weights_of_another_precision():
+def test_weights_of_another_precision() -> None:
     """`one_hot` gives float32, whatever the network has; the kernel would read it as something else."""
     searched = space("darts.hsp", **DARTS)
     naive, whole = (randomize(Supernet(searched, passes)) for passes in ((FLATTEN,), PASSES))
@@ -272,7 +288,7 @@ def test_weights_of_another_precision():
 
 
 @pytest.mark.parametrize("passes", [(FLATTEN,), PASSES], ids=["naive", "optimised"])
-def test_what_does_not_fit_is_an_error_of_torch(passes):
+def test_what_does_not_fit_is_an_error_of_torch(passes: tuple[Pass, ...]) -> None:
     text = """\
 hsp 1
 op norm(x) = batch_norm(x, affine = false)
@@ -289,11 +305,11 @@ network Net(x: [8, 8, 8]) {
 # ---------------------------------------------------------------- which passes
 
 
-def kept(machine, name="darts.hsp", **args) -> set[str]:
+def kept(machine: Machine, name: str = "darts.hsp", **args: Any) -> set[str]:
     return {ran.name for ran in weighed(space(name, **args).block.graph, PASSES, Target(machine))[1] if ran.kept}
 
 
-def test_passes_are_weighed_for_the_machine():
+def test_passes_are_weighed_for_the_machine() -> None:
     """Algebra of many small operations pays where the kernel has it as one, and not where each is launched."""
     everywhere = {"flatten", "idle", "drop_none", "share", "accumulate"}
     assert kept(CPU_WITH_KERNEL) == {item.name for item in PASSES} - {"layout"}
@@ -302,7 +318,7 @@ def test_passes_are_weighed_for_the_machine():
     assert not {"fold", "absorb"} & (kept(CUDA) | kept(CPU))
 
 
-def test_a_budget_computes_again_what_it_takes_without_the_kernel():
+def test_a_budget_computes_again_what_it_takes_without_the_kernel() -> None:
     graph = space("darts.hsp", **DARTS).block.graph
     free = run_passes(graph, PASSES, Target(CPU))
     held = estimate(free, CPU).held
@@ -313,7 +329,7 @@ def test_a_budget_computes_again_what_it_takes_without_the_kernel():
     assert estimate(least, CPU).work > estimate(some, CPU).work > estimate(free, CPU).work
 
 
-def test_a_budget_is_worth_time():
+def test_a_budget_is_worth_time() -> None:
     """Passes that would be left out are run where a step would hold too much without them, and only there."""
     graph = space("darts.hsp").block.graph
 
@@ -325,7 +341,7 @@ def test_a_budget_is_worth_time():
     assert held(held(None) // 2) <= held(None) // 2
 
 
-def test_a_budget_that_cannot_be_met_is_told():
+def test_a_budget_that_cannot_be_met_is_told() -> None:
     searched = space("darts.hsp", **DARTS)
     graph, _ = weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))
     costs, held = estimate(graph, CPU), 8 * held_bytes(graph)
@@ -337,14 +353,14 @@ def test_a_budget_that_cannot_be_met_is_told():
     assert f"{held / 2**20:,.0f} MiB" in warning
 
 
-def test_that_compiling_does_not_pay_is_told():
+def test_that_compiling_does_not_pay_is_told() -> None:
     assert compiling_is_slow(Target(CUDA, compiled=True)) is None
     assert compiling_is_slow(Target(CPU_WITH_KERNEL)) is None
     (warning,) = Supernet(space("darts.hsp", **DARTS), target=Target(CPU_WITH_KERNEL, compiled=True)).warnings
     assert "torch.compile" in warning
 
 
-def test_weights_start_the_same_for_every_lowering():
+def test_weights_start_the_same_for_every_lowering() -> None:
     searched = space("darts.hsp", **DARTS)
     states = []
     for passes in ((FLATTEN,), PASSES):
@@ -354,13 +370,13 @@ def test_weights_start_the_same_for_every_lowering():
     assert all(states[0][name].equal(states[1][name]) for name in states[0])
 
 
-def test_passes_by_name():
+def test_passes_by_name() -> None:
     assert [item.name for item in named(["layout", "flatten"])] == ["flatten", "layout"]
     with pytest.raises(UsageError, match=r"no pass 'fodl' .did you mean 'fold'"):
         named(["fodl"])
 
 
-def test_sizes():
+def test_sizes() -> None:
     assert [read_bytes(text) for text in ("800M", "1.5g", "2 GiB", "4096")] == [800 << 20, 3 << 29, 2 << 30, 4096]
     for wrong in ("", "many", "-1G", "0", "1X", "inf"):
         with pytest.raises(UsageError, match="no size of memory"):
@@ -371,7 +387,7 @@ def test_sizes():
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_a_norm_of_channels_last_images(affine):
+def test_a_norm_of_channels_last_images(affine: bool) -> None:
     """The same as torch's in float64, with gradients and running statistics; in float32 as exact as of other images."""
     torch.manual_seed(0)
     ours, theirs = BatchNorm(16, affine=affine).double(), nn.BatchNorm2d(16, affine=affine).double()
@@ -386,12 +402,13 @@ def test_a_norm_of_channels_last_images(affine):
         (y * y.detach().sin()).sum().backward()
         gradients = {name: p.grad for name, p in norm.named_parameters()}
         found.append({"y": y, "x": image.grad, **gradients, **dict(norm.named_buffers())})
-    assert_same(*found)
+    assert_same(found[0], found[1])
     single = nn.BatchNorm2d(16), BatchNorm(16), nn.BatchNorm2d(16)
     layouts = torch.contiguous_format, torch.channels_last, torch.channels_last
     exact = x.detach().var((0, 2, 3)) * 0.1 + 0.9
     errors = []
     for norm, layout in zip(single, layouts, strict=True):
         norm(x.float().contiguous(memory_format=layout))
+        assert norm.running_var is not None
         errors.append(float((norm.running_var.double() - exact).detach().abs().max()))
     assert errors[1] < 3 * errors[0] < errors[2]

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from compiler import api
 from compiler.backend.plugins import AllowedPlugins
 from compiler.commands import compile as cli
 from compiler.commands import measure as command
+from compiler.searcher.relaxations import Relaxed
 from compiler.util.errors import LoweringError
 from hdas_dsl.format import format_text
 from tests.support.paths import DOCS
@@ -24,22 +26,23 @@ PROGRAM = re.findall(r"```hsp\n(.*?)```", TEXT, re.DOTALL)[0]
 
 
 @pytest.fixture
-def net(tmp_path) -> Path:
+def net(tmp_path: Path) -> Path:
     (tmp_path / "blocks.py").write_text(BLOCKS)
     (tmp_path / "net.hsp").write_text(PROGRAM)
     return tmp_path / "net.hsp"
 
 
-def facts(capsys: pytest.CaptureFixture[str], *args: object) -> dict:
+def facts(capsys: pytest.CaptureFixture[str], *args: object) -> dict[str, Any]:
     assert cli.compile_main([*map(str, args), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
 
 
-def test_the_example_is_formatted():
+def test_the_example_is_formatted() -> None:
     assert format_text(PROGRAM, "net.hsp") == PROGRAM
 
 
-def test_costs(net, capsys):
+def test_costs(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The cell by hand: a grouped 1x1 convolution of 8 channels, a scale, and on 8x8 pixels 64 times the weights."""
     found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
     assert found["cardinality"] == "6"
@@ -49,7 +52,7 @@ def test_costs(net, capsys):
     assert found["ranges"]["macs"] == {"min": macs + 2 * 64 * (32 + 8), "max": macs + 2 * 64 * (64 + 8 + 16)}
 
 
-def test_a_search_a_derivation_and_a_training(net, capsys):
+def test_a_search_a_derivation_and_a_training(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plugins = [net.parent / "blocks.py"]
     report = api.search(net, net.parent / "run", plugins=plugins)
     assert 'external "blocks.py:' in report.text
@@ -62,7 +65,7 @@ def test_a_search_a_derivation_and_a_training(net, capsys):
     assert 0 <= api.train(report.derived, net.parent / "train", plugins=plugins).accuracy <= 1
 
 
-def test_export(net, capsys):
+def test_export(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = api.search(net, net.parent / "run", plugins=[net.parent / "blocks.py"])
     allowed = ["--allow-plugin", str(net.parent / "blocks.py")]
     out = net.parent / "net.pt2"
@@ -73,7 +76,7 @@ def test_export(net, capsys):
     assert "plugin 'blocks.py:Scale'" in capsys.readouterr().err
 
 
-def test_its_latency_is_measured(net, capsys):
+def test_its_latency_is_measured(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(net), "--rounds", "1", "--allow-plugin", str(net.parent / "blocks.py")]) == 0
     assert "blocks.py:" in capsys.readouterr().out
     assert command.main([str(net), "--rounds", "1"]) == 2
@@ -91,7 +94,7 @@ network Net(image: [8, 8, 8]) {
 """
 
 
-def test_an_open_width_is_solved(net, capsys):
+def test_an_open_width_is_solved(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Four channels are left for the plugin, which stays what it is."""
     net.write_text(OPEN)
     found = facts(capsys, net, "--allow-plugin", net.parent / "blocks.py")
@@ -103,7 +106,7 @@ def test_an_open_width_is_solved(net, capsys):
 # ---------------------------------------------------------------- permission
 
 
-def test_nothing_is_imported_unless_it_is_allowed(net, capsys):
+def test_nothing_is_imported_unless_it_is_allowed(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (net.parent / "blocks.py").write_text("raise SystemError('imported')\n")
     found = facts(capsys, net)
     assert found["cardinality"] == "6"
@@ -118,7 +121,7 @@ def test_nothing_is_imported_unless_it_is_allowed(net, capsys):
         api.load(net, plugins=[net.parent / "blocks.py"])
 
 
-def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
+def test_modules_are_allowed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_package").mkdir()
     (tmp_path / "own_package" / "__init__.py").touch()
     (tmp_path / "own_package" / "blocks.py").write_text(BLOCKS)
@@ -128,7 +131,9 @@ def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
     with pytest.raises(LoweringError, match=r"--allow-plugin own_package\.blocks`"):
         api.load(path)
     assert "own_package" not in sys.modules
-    assert api.load(path, plugins=["own_package.blocks"]).mixing()
+    supernet = api.load(path, plugins=["own_package.blocks"])
+    assert isinstance(supernet, Relaxed)
+    assert supernet.mixing()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,7 @@ def test_modules_are_allowed_by_name(tmp_path, monkeypatch):
         ("package.module", "package.module", False),
     ],
 )
-def test_what_is_allowed(declared, allowed, found):
+def test_what_is_allowed(declared: str, allowed: str, found: bool) -> None:
     assert (AllowedPlugins(frozenset([allowed])).resolve(declared, ()) is not None) is found
     assert AllowedPlugins().resolve(declared, ()) is None
 
@@ -168,7 +173,7 @@ def test_what_is_allowed(declared, allowed, found):
         ("self.weight * x + y", "None", "'blocks.py:Scale' gives NoneType"),
     ],
 )
-def test_wrong_plugins(net, old, new, why):
+def test_wrong_plugins(net: Path, old: str, new: str, why: str) -> None:
     text = BLOCKS.replace(old, new)
     assert text != BLOCKS
     (net.parent / "blocks.py").write_text(text)

@@ -92,7 +92,7 @@ def test_an_architecture_is_judged_as_one_of_its_space(
     space: str,
     left: int,
     every: int,
-):
+) -> None:
     args = request.getfixturevalue(space)
     match command:
         case "count":
@@ -110,7 +110,9 @@ def test_an_architecture_is_judged_as_one_of_its_space(
     assert all(map(is_within, found))
 
 
-def test_what_is_not_known_is_said(with_plugin: list[str], with_table: list[str], capsys: pytest.CaptureFixture[str]):
+def test_what_is_not_known_is_said(
+    with_plugin: list[str], with_table: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert compile_main([with_plugin[0], "--count"]) == 2
     assert "`require params <= 300` cannot be checked: what the plugin" in capsys.readouterr().err
     Path(with_table[0]).with_name("t.csv").unlink()

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ SPACES = ROOT / "spaces"
 DARTS = 1_037_664_180
 
 
-def facts(capsys: pytest.CaptureFixture[str], name: str, *args: str) -> dict:
+def facts(capsys: pytest.CaptureFixture[str], name: str, *args: str) -> dict[str, Any]:
     assert compile_main([str(SPACES / name), "--json", *args]) == 0
-    return json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def facts(capsys: pytest.CaptureFixture[str], name: str, *args: str) -> dict:
         ("hdas_dist.hsp", 1_150_474, 185_963_520, 291, 97_764_063_507**3),
     ],
 )
-def test_exact_figures(capsys, name: str, params: int, macs: int, alphas: int, cardinality: int):
+def test_exact_figures(
+    capsys: pytest.CaptureFixture[str], name: str, params: int, macs: int, alphas: int, cardinality: int
+) -> None:
     found = facts(capsys, name)
     assert (found["params"], found["macs"], found["alphas"]) == (params, macs, alphas)
     assert found["cardinality"] == str(cardinality)
@@ -44,7 +48,7 @@ def test_exact_figures(capsys, name: str, params: int, macs: int, alphas: int, c
     assert sum(block["macs"] for block in found["blocks"]) == macs
 
 
-def test_phases(capsys):
+def test_phases(capsys: pytest.CaptureFixture[str]) -> None:
     found = facts(capsys, "hdas_cifar.hsp")
     assert found["cardinality"] == str(DARTS**5 * 3**51)
     assert found["params"] is found["macs"] is found["alphas"] is None
@@ -57,14 +61,14 @@ def test_phases(capsys):
     assert ends["optional"]
 
 
-def test_overrides(capsys):
+def test_overrides(capsys: pytest.CaptureFixture[str]) -> None:
     found = facts(capsys, "zoo/darts_v2.hsp", "--set", "c=16", "--set", "cells=8", "--set", "classes=100")
     assert found["classes"] == 100
     assert found["arguments"] == {"c": "16", "cells": "8", "classes": "100"}
 
 
 @pytest.mark.parametrize("option", ["--json", "--emit=ast", "--emit=graph", "--emit=dot", None])
-def test_checking_never_imports_torch(option: str | None):
+def test_checking_never_imports_torch(option: str | None) -> None:
     program = (
         "import sys; from compiler.commands.compile import compile_main; code = compile_main(); "
         "assert not {'torch', 'torchvision', 'sklearn'} & set(sys.modules), 'torch'; sys.exit(code)"
@@ -75,7 +79,7 @@ def test_checking_never_imports_torch(option: str | None):
     assert done.stdout
 
 
-def test_diff_and_format_never_import_torch(tmp_path: Path):
+def test_diff_and_format_never_import_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from compiler.commands.diff import diff_main; from compiler.commands.fmt import format_main\n"
         f"diff_main([{str(SPACES / 'zoo/darts_v2.hsp')!r}, {str(SPACES / 'zoo/pdarts.hsp')!r}])\n"
@@ -86,7 +90,7 @@ def test_diff_and_format_never_import_torch(tmp_path: Path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_wrong_file(tmp_path: Path, capsys):
+def test_a_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.hsp"
     path.write_text(
         'hsp 1\nuse "lib/darts.hsp"\n\nnetwork Net(image: [3, 8, 8]) {\n'
@@ -118,18 +122,18 @@ def test_a_wrong_file(tmp_path: Path, capsys):
         [str(SPACES / "zoo/darts_v2.hsp"), "--export", "nonsense"],
     ],
 )
-def test_a_wrong_command_line(args: list[str], capsys):
+def test_a_wrong_command_line(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert compile_main(args) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys):
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO((SPACES / "zoo/darts_v2.hsp").read_text()))
     assert compile_main(["-", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["params"] == 3_349_342
 
 
-def test_diff(capsys):
+def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
     left, right = str(SPACES / "zoo/darts_v2.hsp"), str(SPACES / "zoo/pdarts.hsp")
     assert diff_main([left, left]) == 0
     assert diff_main([left, right]) == 1
@@ -139,14 +143,14 @@ def test_diff(capsys):
     assert diff_main([left, "nowhere.hsp"]) == 2
 
 
-def test_in(capsys):
+def test_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert compile_main([str(SPACES / "zoo/darts_v2.hsp"), "--in", str(SPACES / "darts.hsp")]) == 0
     assert compile_main([str(SPACES / "zoo/darts_v2.hsp"), "--in", str(SPACES / "nasbench201.hsp")]) == 1
     assert "leaves the space" in capsys.readouterr().out
     assert compile_main([str(SPACES / "zoo/darts_v2.hsp"), "--in", "nowhere.hsp"]) == 2
 
 
-def test_format(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_format(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.hsp"
     path.write_text("hsp 1\nop f( x ) = x->relu\n")
     assert format_main(["--check", str(path)]) == 1
@@ -162,7 +166,7 @@ def test_format(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     assert format_main(["nowhere.hsp"]) == 2
 
 
-def test_shipped_files_are_formatted():
+def test_shipped_files_are_formatted() -> None:
     assert format_main(["--check", *map(str, sorted(SPACES.rglob("*.hsp")))]) == 0
 
 
@@ -175,7 +179,7 @@ def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, st
     return code, said.out, said.err
 
 
-def test_explore(capsys, tmp_path: Path):
+def test_explore(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Count, draw, list, change and cross: every file lies in the space, and the same seed gives the same bytes."""
     space = SPACES / "nasbench201.hsp"
     assert run(capsys, space, "--count") == (0, "15,625\n", "")
@@ -210,7 +214,7 @@ def test_explore(capsys, tmp_path: Path):
         (("--sample", "1", "--out", "{full}"), "--force"),
     ],
 )
-def test_explore_refuses(capsys, tmp_path: Path, args: tuple[str, ...], words: str):
+def test_explore_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path, args: tuple[str, ...], words: str) -> None:
     full = tmp_path / "full"
     full.mkdir()
     (full / "sample-0.hsp").write_text("kept")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,15 +79,16 @@ def test_a_remedy_repeats_the_command(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
-def script(words: Sequence[object], main: str = "compile.compile_script", **more: object) -> subprocess.Popen[bytes]:
+def script(words: Sequence[object], main: str = "compile.compile_script", **more: Any) -> subprocess.Popen[bytes]:
     module, name = main.split(".")
     program = f"import sys; from compiler.commands.{module} import {name} as main; sys.exit(main())"
-    return subprocess.Popen(
+    started: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
-        **more,  # type: ignore[call-overload]
+        **more,
     )
+    return started
 
 
 @pytest.mark.parametrize(

@@ -155,11 +155,11 @@ def test_help_is_short_and_has_every_default(command: type[Command], capsys: pyt
         assert main(words) == 0
         said.append(capsys.readouterr().out)
     for text in said:
-        words = " ".join(text.split())
+        shown = " ".join(text.split())
         for item in options(command):
             if item.flags:
-                assert item.name in words
-                assert f"(default: {item.otherwise})" in words
+                assert item.name in shown
+                assert f"(default: {item.otherwise})" in shown
         foreign = {item.name for other in COMMANDS for item in options(other) if item.flags}
         foreign -= {item.name for item in options(command)} | {other.action for other in ACTIONS if other.action}
         assert [name for name in foreign if re.search(rf"\n  {name}\b(?!-)", text)] == []

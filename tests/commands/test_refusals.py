@@ -123,7 +123,7 @@ def found(folder: Path) -> list[tuple[int, str, str, bool]]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return [tuple(item) for item in json.loads(done.stdout)]  # type: ignore[misc]
+    return [tuple(item) for item in json.loads(done.stdout)]
 
 
 @pytest.mark.parametrize("at", range(len(REFUSALS)), ids=[" ".join(words) for _, _, words in REFUSALS])

@@ -80,6 +80,13 @@ def test_graphs_are_well_formed_before_and_after_every_pass(name: str) -> None:
         verify(graph, found.decisions, when=item.name)
 
 
+def test_a_concatenation_is_as_wide_as_what_is_picked() -> None:
+    body = "u = concat(image, pick any of (image)) -> conv(1, 3)\n  output u -> classifier(classes)"
+    text = f'hsp 1\nuse "lib/prim.hsp"\nnetwork Net(image: [3, 8, 8]; classes = 10) {{\n  {body}\n}}\n'
+    found = space(text)
+    verify(found.block.graph, found.decisions, Stage.HIERARCHICAL)
+
+
 # ---------------------------------------------------------------- one mutation for each rule
 
 

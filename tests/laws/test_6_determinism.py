@@ -309,7 +309,7 @@ def test_divergence_is_said_in_a_sentence_and_keeps_the_last_good_checkpoint(tmp
 
 def test_a_last_step_that_diverges_is_not_saved(tmp_path: Path) -> None:
     space = ToySpace()
-    space.module.head.weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    space.module.head.weight.register_hook(lambda gradient: gradient * torch.inf)
     one_step = SEARCH.replace("batch", 24)
     with pytest.raises(Diverged, match="diverged in epoch 1"):
         search(tmp_path, settings=one_step, space=space)

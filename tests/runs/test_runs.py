@@ -89,7 +89,7 @@ def first(folder: Path) -> Path:
     return folder / "a"
 
 
-def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path):
+def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path) -> None:
     text = (first / "derived.hsp").read_text()
     assert text == (first / "macro" / "derived.hsp").read_text()
     assert "provenance {" in text
@@ -105,7 +105,7 @@ def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path):
     assert inside.returncode == 0, inside.stdout + inside.stderr
 
 
-def test_same_seed_same_bytes(first: Path, folder: Path):
+def test_same_seed_same_bytes(first: Path, folder: Path) -> None:
     for name in ("b", "c"):
         done = run("tiny.hsp", "--search", "--out", name, "--seed", "3", "--quiet", folder=folder)
         assert done.returncode == 0, done.stderr
@@ -113,7 +113,7 @@ def test_same_seed_same_bytes(first: Path, folder: Path):
 
 
 @pytest.mark.parametrize("phase", ["micro", "macro"])
-def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phase: str):
+def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phase: str) -> None:
     """SIGKILL as soon as a checkpoint of the middle of an epoch is there, then go on."""
     out = folder / f"killed-{phase}"
     args = ("tiny.hsp", "--search", "--out", out, "--seed", "3", "--checkpoint-every", "1", "--quiet")
@@ -147,13 +147,13 @@ def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phas
     assert (out / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
 
 
-def test_finished_run_is_not_overwritten(first: Path, folder: Path):
+def test_finished_run_is_not_overwritten(first: Path, folder: Path) -> None:
     again = run("tiny.hsp", "--search", "--out", "a", folder=folder)
     assert again.returncode == 2
     assert "--force" in again.stderr
 
 
-def test_train_and_eval(first: Path, folder: Path):
+def test_train_and_eval(first: Path, folder: Path) -> None:
     trained = run("a/derived.hsp", "--train", "--seed", "1", folder=folder)
     assert trained.returncode == 0, trained.stderr
     facts = json.loads((first / "train" / "result.json").read_text())
@@ -166,27 +166,27 @@ def test_train_and_eval(first: Path, folder: Path):
     assert "does not belong to this network" in wrong.stderr
 
 
-def test_training_a_space_is_refused(folder: Path):
+def test_training_a_space_is_refused(folder: Path) -> None:
     refused = run("tiny.hsp", "--train", folder=folder)
     assert refused.returncode == 2
     assert "still has choices" in refused.stderr
 
 
-def test_missing_data_say_how_to_get_them(folder: Path):
+def test_missing_data_say_how_to_get_them(folder: Path) -> None:
     missing = run("tiny.hsp", "--search", "--out", "m", "--data", "mnist", folder=folder)
     assert missing.returncode == 2
     assert "--download" in missing.stderr
     assert "Traceback" not in missing.stderr
 
 
-def test_dry_run_writes_nothing(folder: Path):
+def test_dry_run_writes_nothing(folder: Path) -> None:
     dry = run("tiny.hsp", "--search", "--out", "dry", "--phases", "micro", "--dry-run", folder=folder)
     assert dry.returncode == 0, dry.stderr
     assert "a step" in dry.stdout
     assert not (folder / "dry").exists()
 
 
-def test_diverging_ends_with_a_sentence(folder: Path):
+def test_diverging_ends_with_a_sentence(folder: Path) -> None:
     bad = run("tiny.hsp", "--search", "--out", "nan", "--lr", "1e30", "--set", "weights.clip=0", folder=folder)
     assert bad.returncode == 3, bad.stderr
     assert "Traceback" not in bad.stderr

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from compiler.searcher.data.load import load_data
+from compiler.searcher.data.load import halves, load_data
 from compiler.searcher.engine import RunOptions, bilevel, run_search, run_train, search
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
@@ -172,17 +172,17 @@ def test_a_step_sees_what_its_own_seed_draws(tmp_path: Path, monkeypatch: pytest
     run_search(Listening(), engine_toy.toy_data(), asked, RunOptions(tmp_path, device="cpu", quiet=True))
 
     compute, data = Compute("cpu"), engine_toy.toy_data()
-    of_weights, of_alphas = search.halves(data, asked.data.split, asked.seed)
+    of_weights, of_alphas = halves(data, asked.data.split, asked.seed)
     seed = mix(asked.seed, "data")
-    halves = [
+    batches = [
         Batches(f"{name} half", half, asked.batch, compute, seed)
         for name, half in (("weight", of_weights), ("alpha", of_alphas))
     ]
     expected: list[Tensor] = []
     states: list[Tensor] = []
     for epoch in range(asked.epochs):
-        weight_batches, alpha_batches = (half.epoch(epoch) for half in halves)
-        for step in range(halves[0].steps):
+        weight_batches, alpha_batches = (half.epoch(epoch) for half in batches)
+        for step in range(batches[0].steps):
             seed_all(mix(mix(asked.seed, "search"), "step", epoch, step, 0), compute.device)
             weight_images, alpha_images = next(weight_batches)[0], next(alpha_batches)[0]
             expected += [alpha_images, weight_images]

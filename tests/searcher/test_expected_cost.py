@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,7 +43,7 @@ def probability(decision: Decision, items: tuple[int, ...], alphas: torch.Tensor
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.sampled_from(("params", "memory")), st.integers(0, 99))
-def test_it_is_the_mean_over_all_architectures(text, name, seed):
+def test_it_is_the_mean_over_all_architectures(text: str, name: str, seed: int) -> None:
     """Exactly, where a pick with parameters is one of several (then they are exclusive)."""
     searched = space(text)
     picks = [d for d in searched.decisions.values() if d.kind is DecisionKind.PICK and not d.candidates and d.take > 1]
@@ -58,7 +60,7 @@ def test_it_is_the_mean_over_all_architectures(text, name, seed):
 
 
 @pytest.mark.parametrize("file", ["darts.hsp", "nasbench201.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp"])
-def test_one_hot_weights_give_the_exact_cost(file):
+def test_one_hot_weights_give_the_exact_cost(file: str) -> None:
     searched = space(file)
     chosen = random_decisions(searched, 5)
     weights = {path: weight.double() for path, weight in one_hot(searched.decisions, chosen).items()}
@@ -91,14 +93,14 @@ def stated(text: str = "", section: str = "") -> Elaborated:
     return program.phases[0].network
 
 
-def costs_of(alphas: dict[str, torch.Tensor]) -> torch.Tensor:
+def costs_of(alphas: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Expected parameters of SPACE, by hand."""
     first, second = (alpha.softmax(0) for alpha in alphas.values())
     fixed = 4 * 9 + 2 * 4 * 2 + 10 * 5
     return fixed + 16 * (first @ torch.tensor([1.0, 9.0, 25.0])) + 16 * (second @ torch.tensor([1.0, 9.0]))
 
 
-def test_gradients_of_preferences():
+def test_gradients_of_preferences() -> None:
     supernet = Supernet(stated("minimize params / 1K weight 0.5", "maximize log(params) ** 2 weight 0.1"), init=1.0)
     alphas = dict(supernet.alphas)
     terms = supernet.preferences()
@@ -112,7 +114,7 @@ def test_gradients_of_preferences():
     assert supernet.scores()["params"] == pytest.approx(float(params.detach()))
 
 
-def test_a_statement_about_the_loss_takes_its_place():
+def test_a_statement_about_the_loss_takes_its_place() -> None:
     """FBNet's loss: the cross entropy times a power of the logarithm of a cost."""
     supernet = Supernet(stated(section="minimize loss * 0.2 * log(params) ** 0.6"), init=1.0)
     assert supernet.preferences() == {}
@@ -133,7 +135,7 @@ def test_a_statement_about_the_loss_takes_its_place():
         ("minimize params / 100 weight 10\n  preferences = apart", (0, 0)),
     ],
 )
-def test_searches_follow_them(tmp_path, section, items):
+def test_searches_follow_them(tmp_path: Path, section: str, items: tuple[int, int]) -> None:
     path = tmp_path / "space.hsp"
     path.write_text(SPACE.replace("STATED", "").replace("SECTION", section))
     text = api.search(path, tmp_path / "run", seed=0).text
@@ -141,6 +143,6 @@ def test_searches_follow_them(tmp_path, section, items):
     assert [f"b = a -> conv(k = {kernels[0]})" in text, f"output b -> conv(k = {kernels[1]})" in text] == [True, True]
 
 
-def test_a_cost_without_a_table_is_refused():
+def test_a_cost_without_a_table_is_refused() -> None:
     with pytest.raises(UsageError, match=r'prefers, `latency\("t.csv"\)`, has no expectation: .*hdas-measure'):
         Supernet(stated('minimize latency("t.csv") weight 1'))

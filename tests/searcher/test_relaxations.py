@@ -8,6 +8,7 @@ import signal
 from functools import cache
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from compiler.ir.decision import Selection
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.searcher.engine.gradients import frozen
-from compiler.searcher.relaxations import HardGumbel, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
+from compiler.searcher.relaxations import HardGumbel, OnePath, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
 from compiler.searcher.relaxations.draws import log_probability, logits, noise
 from compiler.searcher.relaxations.softmax import Supernet
 from compiler.searcher.relaxations.weights import mixing
@@ -58,14 +59,23 @@ def net() -> Elaborated:
     return space(NET)
 
 
-def one_of_each(relax: Relaxation, searched: Elaborated | None = None, **settings: object) -> Relaxed:
+def one_of_each(relax: Relaxation, searched: Elaborated | None = None, **settings: Any) -> Relaxed:
     torch.manual_seed(0)
     return relaxed(searched or net(), SearchSettings(relax=relax, **settings))
 
 
-ONE_PATH = [Gumbel(hard=True), Sample(), Sample(share=True, weights=Draws.POLICY)]
-ALL = [Gumbel(temperature=Decay(start=5.0, factor=0.9)), *ONE_PATH]
-SAY = {"ids": lambda relax: relax.describe()}
+def sampling(searched: Elaborated | None = None, share: bool = False) -> Sampled:
+    found = one_of_each(Sample(share=share), searched)
+    assert isinstance(found, Sampled)
+    return found
+
+
+ONE_PATH: list[Gumbel | Sample] = [Gumbel(hard=True), Sample(), Sample(share=True, weights=Draws.POLICY)]
+ALL: list[Gumbel | Sample] = [Gumbel(temperature=Decay(start=5.0, factor=0.9)), *ONE_PATH]
+
+
+def said(relax: Relaxation) -> str:
+    return relax.describe()
 
 
 # ---------------------------------------------------------------- draws
@@ -77,29 +87,31 @@ def alphas_of(searched: Elaborated, seed: int = 0) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("by", By)
-def test_probabilities_of_a_pick_of_menus_add_up(by):
+def test_probabilities_of_a_pick_of_menus_add_up(by: By) -> None:
     """Over all ordered pairs of candidates and what each may take; `zero` is never drawn."""
     decisions = {p: d for p, d in net().decisions.items() if p.startswith("Net.n1")}
     alphas = {p: a for p, a in alphas_of(net()).items() if p in decisions}
     clean = logits(decisions, alphas, by)
     pick = decisions["Net.n1.in"]
+    edges = [path for path in pick.candidates if path is not None]
+    assert len(edges) == len(pick.candidates)
     total = 0.0
-    for first, second in permutations(range(len(pick.candidates)), 2):
+    for first, second in permutations(range(len(edges)), 2):
         for items in product((1, 2, 3), repeat=2):
             chosen: Selection = dict.fromkeys(decisions, (1,))
             noisy = {p: torch.zeros(4) for p in alphas}
             for strength, edge, item in zip((2.0, 1.0), (first, second), items, strict=True):
-                chosen[pick.candidates[edge]] = (item,)
-                noisy[pick.candidates[edge]][item] = strength
+                chosen[edges[edge]] = (item,)
+                noisy[edges[edge]][item] = strength
             chosen[pick.path] = tuple(sorted((first, second)))
-            used = [pick.path, *(pick.candidates[edge] for edge in (first, second))]
+            used = [pick.path, *(edges[edge] for edge in (first, second))]
             total += math.exp(log_probability(decisions, clean, noisy, chosen, used))
     assert total == pytest.approx(1)
 
 
-def test_draws_are_as_frequent_as_they_are_probable():
+def test_draws_are_as_frequent_as_they_are_probable() -> None:
     """What is drawn for each decision, against the probabilities that the score function works with."""
-    sampled = one_of_each(Sample())
+    sampled = sampling()
     with torch.no_grad():
         for alpha in sampled.alphas.values():
             alpha.normal_()
@@ -121,7 +133,7 @@ def test_draws_are_as_frequent_as_they_are_probable():
         assert abs(count / draws - p) < 5 * math.sqrt(p * (1 - p) / draws) + 1e-9, key
 
 
-def test_noise_has_the_moments_of_gumbel_and_logistic():
+def test_noise_has_the_moments_of_gumbel_and_logistic() -> None:
     like = {p: torch.zeros(4000) for p in ("Net.w", "Net.p.in")}
     torch.manual_seed(0)
     found = noise(net().decisions, like)
@@ -131,10 +143,11 @@ def test_noise_has_the_moments_of_gumbel_and_logistic():
     assert float(found["Net.p.in"].std()) == pytest.approx(math.pi / math.sqrt(3), abs=0.1)
 
 
-@pytest.mark.parametrize("relax", ONE_PATH, **SAY)
-def test_draws_are_architectures(relax):
+@pytest.mark.parametrize("relax", ONE_PATH, ids=said)
+def test_draws_are_architectures(relax: Relaxation) -> None:
     """Each derives to a text of its own, and never holds what cannot be derived."""
     one = one_of_each(relax)
+    assert isinstance(one, OnePath)
     texts = set()
     for _ in range(8):
         chosen = one.draw(one.logits()).chosen
@@ -144,9 +157,9 @@ def test_draws_are_architectures(relax):
     assert len(texts) > 4
 
 
-def test_draws_meet_requirements():
+def test_draws_meet_requirements() -> None:
     searched = space(NET.replace("  w = 4", "  require params <= 300\n  w = 4"))
-    sampled = one_of_each(Sample(), searched)
+    sampled = sampling(searched)
     for _ in range(10):
         chosen = sampled.draw(sampled.logits()).chosen
         derived = space(print_module(derive_module(searched, chosen)))
@@ -157,7 +170,7 @@ def test_draws_meet_requirements():
         for path, alpha in sampled.alphas.items():
             alpha.copy_(torch.arange(len(alpha), 0.0, -1) if path.startswith("Net.n") else torch.arange(len(alpha)))
     assert sampled.operations.path(sampled.chosen()).params <= 300
-    impossible = one_of_each(Sample(), space(NET.replace("  w = 4", "  require params <= 30\n  w = 4")))
+    impossible = sampling(space(NET.replace("  w = 4", "  require params <= 30\n  w = 4")))
     with pytest.raises(UsageError, match="none meets"):
         impossible.draw(impossible.logits())
 
@@ -165,9 +178,10 @@ def test_draws_meet_requirements():
 # ---------------------------------------------------------------- passes
 
 
-@pytest.mark.parametrize("relax", ALL, **SAY)
-def test_every_training_pass_draws_and_no_other(relax):
-    relaxed_net = randomize(one_of_each(relax))
+@pytest.mark.parametrize("relax", ALL, ids=said)
+def test_every_training_pass_draws_and_no_other(relax: Relaxation) -> None:
+    relaxed_net = one_of_each(relax)
+    randomize(relaxed_net)
     with torch.no_grad():
         for alpha in relaxed_net.alphas.values():
             alpha.normal_()
@@ -183,8 +197,10 @@ def test_every_training_pass_draws_and_no_other(relax):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_soft_gumbel_is_the_softmax_of_noisy_alphas():
-    naive, soft = randomize(Supernet(net())), SoftGumbel(net(), Temperature(Decay(start=4.0, factor=0.5), 3)).double()
+def test_soft_gumbel_is_the_softmax_of_noisy_alphas() -> None:
+    naive = Supernet(net())
+    randomize(naive)
+    soft = SoftGumbel(net(), Temperature(Decay(start=4.0, factor=0.5), 3)).double()
     soft.load_state_dict(naive.state_dict())
     x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     soft.anneal(2.0)
@@ -197,7 +213,7 @@ def test_soft_gumbel_is_the_softmax_of_noisy_alphas():
     torch.testing.assert_close(soft.eval()(x), naive.eval()(x))
 
 
-def test_cold_hard_gumbel_has_no_gradient_left_and_a_warm_one_has():
+def test_cold_hard_gumbel_has_no_gradient_left_and_a_warm_one_has() -> None:
     """At a low temperature the soft weights are nearly one-hot: their gradient vanishes."""
     sizes = {}
     for heat in (0.01, 1.0):
@@ -211,9 +227,9 @@ def test_cold_hard_gumbel_has_no_gradient_left_and_a_warm_one_has():
 # ---------------------------------------------------------------- the score function
 
 
-def test_alphas_move_towards_what_does_better():
+def test_alphas_move_towards_what_does_better() -> None:
     """The loss depends on the architecture alone, here on its width: the score function finds the best."""
-    sampled = one_of_each(Sample())
+    sampled = sampling()
     optimizer = torch.optim.SGD([sampled.alphas["Net.w"]], 0.5)
     decisions = net().decisions
     for _ in range(150):
@@ -227,9 +243,9 @@ def test_alphas_move_towards_what_does_better():
     assert 4 <= float(sampled.baseline) < 5
 
 
-def test_the_estimate_is_the_gradient_of_the_expected_loss():
+def test_the_estimate_is_the_gradient_of_the_expected_loss() -> None:
     """With every architecture weighed by its probability, against autograd of the expectation."""
-    sampled = one_of_each(Sample())
+    sampled = sampling()
     with torch.no_grad():
         sampled.alphas["Net.w"].copy_(torch.tensor([0.3, -0.2, 0.5]))
     alpha, values = sampled.alphas["Net.w"], torch.tensor([3.0, 1.0, 2.0])
@@ -244,8 +260,8 @@ def test_the_estimate_is_the_gradient_of_the_expected_loss():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_alpha_pass_trains_no_weight_and_keeps_the_baseline():
-    sampled = one_of_each(Sample())
+def test_the_alpha_pass_trains_no_weight_and_keeps_the_baseline() -> None:
+    sampled = sampling()
     x = torch.randn(2, 1, 8, 8)
     with frozen(sampled.weights()):
         first = sampled(x).square().mean()
@@ -289,8 +305,8 @@ def run(out: Path, relax: Relaxation, stop_at: int | None = None, resume: bool =
     return run_search(supernet, data, settings_of(relax), options)
 
 
-@pytest.mark.parametrize("relax", ALL, **SAY)
-def test_broken_runs_go_on_as_if_nothing_had_happened(tmp_path, relax):
+@pytest.mark.parametrize("relax", ALL, ids=said)
+def test_broken_runs_go_on_as_if_nothing_had_happened(tmp_path: Path, relax: Relaxation) -> None:
     whole = run(tmp_path / "whole", relax)
     again = run(tmp_path / "again", relax)
     with pytest.raises(Interrupted):
@@ -307,7 +323,7 @@ def test_broken_runs_go_on_as_if_nothing_had_happened(tmp_path, relax):
 # ---------------------------------------------------------------- settings
 
 
-def test_spaces_that_cannot_be_mixed_are_refused_by_those_that_mix():
+def test_spaces_that_cannot_be_mixed_are_refused_by_those_that_mix() -> None:
     unmixable = space("autoformer_tiny.hsp", size=32, classes=10)
     for relax in (Gumbel(), *ONE_PATH):
         settings = SearchSettings(relax=relax)
@@ -318,20 +334,20 @@ def test_spaces_that_cannot_be_mixed_are_refused_by_those_that_mix():
             assert relaxed(unmixable, settings)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
-def test_a_temperature_stays_above_zero():
+def test_a_temperature_stays_above_zero() -> None:
     cold = Applied("gumbel", (), {"temperature": Applied("ramp", (5, 0))})
     _, diagnostics = read_search({"relax": (cold, NOWHERE)})
     assert "reaches 0" in diagnostics[0].message
 
 
-def test_every_relaxation_has_its_class():
+def test_every_relaxation_has_its_class() -> None:
     found = [type(one_of_each(relax)) for relax in (Softmax(), Gumbel(), Gumbel(hard=True), Sample())]
     assert found == [Supernet, SoftGumbel, HardGumbel, Sampled]
 
 
-def test_a_supernet_that_has_run_may_move():
+def test_a_supernet_that_has_run_may_move() -> None:
     """What is remembered of architectures does not hold on to tensors that `to` replaces, such as statistics."""
-    sampled = one_of_each(Sample(share=True))
+    sampled = sampling(share=True)
     chosen = sampled.draw(sampled.logits()).chosen
     x = torch.randn(4, 1, 8, 8)
     sampled(x, chosen)

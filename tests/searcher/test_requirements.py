@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from compiler.elaborate import Origin
 from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import facts
+from compiler.searcher.relaxations import Relaxed
 from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
@@ -57,13 +59,13 @@ def written(folder: Path, required: str = "", stated: str = "", trained: str = "
     return path
 
 
-def costs(text: str) -> dict:
+def costs(text: str) -> dict[str, Any]:
     program, diagnostics = compile_file("derived.hsp", text=text)
     assert program is not None, diagnostics
     return facts(program.network)
 
 
-def test_a_search_meets_a_budget(tmp_path):
+def test_a_search_meets_a_budget(tmp_path: Path) -> None:
     path = written(tmp_path, required="require params <= 200 and macs <= 40K")
     report = api.search(path, tmp_path / "run", seed=1)
     found = costs(report.text)
@@ -72,7 +74,7 @@ def test_a_search_meets_a_budget(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["stated", "trained"])
-def test_sections_require(tmp_path, place):
+def test_sections_require(tmp_path: Path, place: str) -> None:
     """What a search section requires is of the searched network, what a train section requires of the trained one."""
     condition = "require params <= 200" if place == "stated" else "require params <= 400"
     report = api.search(written(tmp_path, **{place: condition}), tmp_path / "run", seed=1)
@@ -83,7 +85,7 @@ def test_sections_require(tmp_path, place):
     assert place == "trained" or costs(report.text)["params"] <= 200
 
 
-def test_one_list_of_requirements(tmp_path):
+def test_one_list_of_requirements(tmp_path: Path) -> None:
     """Each is with the network that it is about, wherever it is written, before a search and after."""
     path = written(tmp_path, "require params <= 900", "require macs <= 1M", "require memory <= 1M")
     searched, _ = compile_file(path)
@@ -103,7 +105,7 @@ def test_one_list_of_requirements(tmp_path):
     assert not derived.is_space
 
 
-def test_a_train_section_is_about_the_trained_network(tmp_path):
+def test_a_train_section_is_about_the_trained_network(tmp_path: Path) -> None:
     """The same decisions, another budget: 8 channels cost more than 4."""
     path = written(tmp_path, trained="require params <= 1000")
     program, _ = compile_file(path)
@@ -118,14 +120,14 @@ def test_a_train_section_is_about_the_trained_network(tmp_path):
     assert wanted.amount(searched, answer.chosen) < wanted.amount(trained, answer.chosen) <= 1000
 
 
-def test_what_cannot_be_met_is_refused_before_the_search(tmp_path):
+def test_what_cannot_be_met_is_refused_before_the_search(tmp_path: Path) -> None:
     path = written(tmp_path, required="require params <= 10")
     with pytest.raises(UsageError, match=r"no architecture of 'Net' has `params` at most 10: at least it is"):
         api.search(path, tmp_path / "run", epochs=1000)
     assert not (tmp_path / "run").exists()
 
 
-def test_what_cannot_be_known_is_refused_before_the_search(tmp_path):
+def test_what_cannot_be_known_is_refused_before_the_search(tmp_path: Path) -> None:
     path = written(tmp_path, required='require latency("none.csv") <= 1')
     with pytest.raises(UsageError, match=r"'none.csv' cannot be read.*hdas-measure FILE --out none.csv"):
         api.search(path, tmp_path / "run", epochs=1000)
@@ -134,7 +136,7 @@ def test_what_cannot_be_known_is_refused_before_the_search(tmp_path):
         api.search(path, tmp_path / "run", epochs=1000)
 
 
-def test_the_python_derivation_meets_it_too(tmp_path):
+def test_the_python_derivation_meets_it_too(tmp_path: Path) -> None:
     path = tmp_path / "space.hsp"
     path.write_text(
         dedent(
@@ -149,6 +151,7 @@ def test_the_python_derivation_meets_it_too(tmp_path):
         )
     )
     supernet = api.load(path)
+    assert isinstance(supernet, Relaxed)
     name = next(iter(supernet.alphas))
     supernet.alphas[name].data.copy_(supernet.alphas[name].new_tensor([0.0, 1.0, 2.0]))
     assert "conv(k = 1)" in api.derive(supernet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ from tests.laws.test_3_one_hot import WIDTHS, Decided, matched
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces
 
-MIXABLE = {
+MIXABLE: dict[str, dict[str, Any]] = {
     "darts.hsp": {"c": 2, "cells": 3, "size": 16},
     "hdas_dist.hsp": {"name": "Hdas", "c": 2, "stages": 2, "Stage": "Open", "cells": 8, "size": 16},
     "nasbench201.hsp": {"c": 4, "n": 1, "size": 8},
@@ -39,7 +40,7 @@ MIXABLE = {
     "autodeeplab.hsp": {"c": 2, "layers": 2, "levels": 2, "size": 16},
     "tree.hsp": {},
 }
-ONLY_SAMPLED = {
+ONLY_SAMPLED: dict[str, dict[str, Any]] = {
     "autoformer_tiny.hsp": {"size": 32, "classes": 10},
 }
 
@@ -65,12 +66,13 @@ def small(name: str) -> Elaborated:
 
 def images(searched: Elaborated) -> Tensor:
     torch.manual_seed(5)
-    return torch.randn(2, *searched.input.dims, dtype=torch.float64)
+    return torch.randn(2, *searched.input.largest, dtype=torch.float64)
 
 
 def both(searched: Elaborated) -> tuple[Supernet, OnePath]:
     """The naive supernet and one that runs a path, with equal weights."""
-    naive = randomize(Supernet(searched, (FLATTEN,)))
+    naive = Supernet(searched, (FLATTEN,))
+    randomize(naive)
     one = Sampled(searched).double()
     one.network.load_state_dict(naive.network.state_dict())
     return naive, one
@@ -105,13 +107,13 @@ def check_equal(searched: Elaborated, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", [*MIXABLE, "widths"])
-def test_a_path_equals_the_supernet_with_one_hot_weights(name, seed):
+def test_a_path_equals_the_supernet_with_one_hot_weights(name: str, seed: int) -> None:
     check_equal(small(name), seed)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
-def test_random_paths(text, seed):
+def test_random_paths(text: str, seed: int) -> None:
     searched = space(text)
     if searched.is_space and not searched.refusals:
         check_equal(searched, seed)
@@ -119,10 +121,11 @@ def test_random_paths(text, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["cells", "nats_size.hsp", "autoformer_tiny.hsp", "widths"])
-def test_a_path_equals_the_derived_network(name, seed):
+def test_a_path_equals_the_derived_network(name: str, seed: int) -> None:
     """Outputs, gradients of weights and running statistics, in train mode; widths are slices."""
     searched = small(name)
-    one, chosen = randomize(Sampled(searched)), random_decisions(searched, seed)
+    one, chosen = Sampled(searched), random_decisions(searched, seed)
+    randomize(one)
     _, derived = architecture(searched, chosen, relaxed=True)
     network = Network(derived, training_only=False).double()
     wide, narrow = Decided(searched.block.graph, chosen), Decided(derived.block.graph, {})
@@ -148,7 +151,7 @@ def test_a_path_equals_the_derived_network(name, seed):
 
 
 @pytest.mark.parametrize("name", ["cells", "nasbench201.hsp", "autodeeplab.hsp"])
-def test_what_was_not_chosen_does_not_run(name):
+def test_what_was_not_chosen_does_not_run(name: str) -> None:
     """Only modules of the architecture are called, once each; the norms of others keep their statistics."""
     searched = small(name)
     one, chosen = Sampled(searched), random_decisions(searched, 1)
@@ -170,7 +173,7 @@ def test_what_was_not_chosen_does_not_run(name):
 
 
 @pytest.mark.parametrize("name", ["cells", "nats_size.hsp", "nasbench201.hsp", "autoformer_tiny.hsp"])
-def test_a_step_costs_what_the_network_costs(name):
+def test_a_step_costs_what_the_network_costs(name: str) -> None:
     searched = small(name)
     chosen = random_decisions(searched, 2)
     _, derived = architecture(searched, chosen, relaxed=True)
@@ -179,7 +182,8 @@ def test_a_step_costs_what_the_network_costs(name):
     def flops(module: nn.Module, *args: object) -> int:
         with FlopCounterMode(display=False) as counter:
             module(x, *args).square().sum().backward()
-        return counter.get_total_flops()
+        total: int = counter.get_total_flops()
+        return total
 
     plain = [item for item in OPTIMISATIONS if item.name in ("drop_none", "share")]
     network = Network(derived, (FLATTEN, *plain), training_only=False)
@@ -190,10 +194,12 @@ def test_a_step_costs_what_the_network_costs(name):
 @pytest.mark.skipif(not is_available(), reason="no C++ compiler")
 @pytest.mark.parametrize("name", ["cells", "nasbench201.hsp"])
 @pytest.mark.parametrize("train", [True, False])
-def test_chains_are_what_their_operations_are(name, train):
+def test_chains_are_what_their_operations_are(name: str, train: bool) -> None:
     """The kernel computes sums of what ends in norms at once: the same values, gradients and statistics."""
     searched, found = small(name), []
-    start, chains = randomize(Sampled(searched)).double().train(train), []
+    start = Sampled(searched)
+    randomize(start).double().train(train)
+    chains: list[FusedSum] = []
     for with_kernel in (False, True):
         one = copy.deepcopy(start)
         for seed in range(4):
@@ -208,14 +214,14 @@ def test_chains_are_what_their_operations_are(name, train):
     assert len(steps) > 10
     assert any(len(each) > 1 and each[0].columns is None for each in steps)
     assert any(each[0].columns is not None for each in steps) == (name == "cells")
-    assert_same(*found)
+    assert_same(found[0], found[1])
 
 
 # ---------------------------------------------------------------- hard Gumbel-softmax
 
 
 @pytest.mark.parametrize("name", ["cells", "nasbench201.hsp", "autodeeplab.hsp", "widths"])
-def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
+def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name: str) -> None:
     """And those of what does not run have none."""
     searched = small(name)
     naive, _ = both(searched)
@@ -232,12 +238,15 @@ def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name):
     (actual * direction).sum().backward()
     seen = 0
     for path, decision in searched.decisions.items():
-        if not decision.alphas or soft[path].grad is None:
+        gradient = soft[path].grad
+        if not decision.alphas or gradient is None:
             continue
+        expected_gradient = ones[path].grad
+        assert expected_gradient is not None
         taken = ones[path].detach() > 0
-        torch.testing.assert_close(soft[path].grad[taken], ones[path].grad[taken], rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(gradient[taken], expected_gradient[taken], rtol=1e-8, atol=1e-10)
         if not decision.numbers:  # a width weighs the channels of larger ones, too
-            assert not soft[path].grad[~taken].any()
+            assert not gradient[~taken].any()
         seen += int(taken.sum())
     assert seen
     theirs = dict(naive.named_parameters())
@@ -256,7 +265,7 @@ class Present(Decided):
         super().__init__(graph, chosen)
         self.known: dict[int, list[int]] = {}
         self.every = self.graph.sources
-        self.graph.sources = self.present
+        self.graph.sources = self.present  # type: ignore[method-assign]
 
     def present(self, index: int) -> tuple[int, ...]:
         sources = self.every(index)
@@ -278,11 +287,13 @@ class Present(Decided):
 
 def check_derived(searched: Elaborated, seed: int) -> bool:
     """Law 3 for a random architecture, if it is one: the derived network, its weights slices of those here."""
-    one, chosen = randomize(Sampled(searched)), random_decisions(searched, seed)
+    one, chosen = Sampled(searched), random_decisions(searched, seed)
+    randomize(one)
     if not one.meets(chosen):
         return False
     _, derived = architecture(searched, chosen, relaxed=True)
-    network = randomize(Network(derived, training_only=False), seed=1)
+    network = Network(derived, training_only=False)
+    randomize(network, seed=1)
     wide = Present(searched.block.graph, settle(searched, chosen).chosen)
     pairs = {attribute(b): attribute(a) for a, b in matched(wide, Decided(derived.block.graph, {}))}
     share_of(one, network.network, pairs)
@@ -311,7 +322,7 @@ network Net(image: [3, 16, 16]) {
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_widths_and_resolutions_that_differ(seed):
+def test_widths_and_resolutions_that_differ(seed: int) -> None:
     """What follows a choice of shapes has a shape that depends on it."""
     searched = space(SIZES)
     assert searched.refusals
@@ -322,14 +333,14 @@ def test_widths_and_resolutions_that_differ(seed):
     assert hard.alphas["Net.a.choice"].grad is not None
 
 
-def test_open_widths():
+def test_open_widths() -> None:
     searched = space("nasbench101.hsp", c=10, stacks=1, cells=2, size=8)
     assert sum(check_derived(searched, seed) for seed in range(12)) > 3
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(), st.integers(0, 2**16))
-def test_random_spaces_that_may_not_be_mixable(text, seed):
+def test_random_spaces_that_may_not_be_mixable(text: str, seed: int) -> None:
     searched = space(text)
     if searched.is_space:
         check_derived(searched, seed)

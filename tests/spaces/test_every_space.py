@@ -62,6 +62,7 @@ def test_a_search_of_each_space(name: str, tmp_path: Path) -> None:
     phase = (*program.phases, whole)[0]
     space = phase.network
     channels, size, _ = space.input.largest
+    assert space.block.graph.output is not None
     output = space.block.graph.node(space.block.graph.output).shape
     fake = Fake(classes=int(output.largest[0]), count=8, channels=channels, size=size)
     settings = phase.settings.replace("data", fake).replace("epochs", 1).replace("batch", 2)

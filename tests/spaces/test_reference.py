@@ -55,7 +55,14 @@ FIGURES = [
     [row[1:] for row in FIGURES],
     ids=[row[0] for row in FIGURES],
 )
-def test_published_figures(build, args, options, image, parameters, multiply_adds):
+def test_published_figures(
+    build: Callable[..., nn.Module],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    image: tuple[int, int, int],
+    parameters: int,
+    multiply_adds: int | None,
+) -> None:
     model = meta(build, *args, **options)
     assert params(model) == parameters
     if multiply_adds is not None:
@@ -66,7 +73,7 @@ def alphas_of(model: Any) -> int:
     return sum(torch.Size(shape).numel() for shape in model.alpha_shapes.values())
 
 
-def test_numbers_of_architecture_parameters():
+def test_numbers_of_architecture_parameters() -> None:
     assert alphas_of(meta(ChainSupernet)) == 224
     assert alphas_of(meta(ChainSupernet, per_level=True)) == 560
     assert alphas_of(meta(StageSupernet, g.DARTS_V2)) == 204
@@ -74,7 +81,7 @@ def test_numbers_of_architecture_parameters():
     assert alphas_of(meta(StageSupernet, g.DARTS_V2, cells=8, shortest=4)) == 291
 
 
-def test_auxiliary_head():
+def test_auxiliary_head() -> None:
     plain, with_head = (meta(ChainNetwork, g.DARTS_V2, auxiliary=on) for on in (False, True))
     assert params(with_head) - params(plain) == 476_426
     logits, aux = with_head(torch.empty(2, *CIFAR, device="meta"))
@@ -83,7 +90,7 @@ def test_auxiliary_head():
     assert [y.shape for y in stages(torch.empty(2, *IMAGENET, device="meta"))] == [(2, 5), (2, 5)]
 
 
-def test_every_published_cell_builds_a_network():
+def test_every_published_cell_builds_a_network() -> None:
     for genotype in (g.DARTS_V1, g.DARTS_V2, g.P_DARTS, g.HC_DAS):
         for model in (ChainNetwork(genotype, 4, 6, 5, pool_norm=True), StageNetwork(g.HS_CIFAR, genotype, 4, 5)):
             assert model(torch.randn(2, 3, 16, 16)).shape == (2, 5)
@@ -126,10 +133,10 @@ def input_of(model: nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("genotype", "per_level"), [(g.DARTS_V2, False), (g.P_DARTS, False), (g.HC_DAS, True)])
-def test_one_hot_chain(genotype, per_level):
+def test_one_hot_chain(genotype: g.Genotype, per_level: bool) -> None:
     torch.manual_seed(0)
-    supernet = randomize(ChainSupernet(2, 6, 5, per_level=per_level))
-    network = randomize(ChainNetwork(genotype, 2, 6, 5, pool_norm=True, affine=False))
+    supernet: Any = randomize(ChainSupernet(2, 6, 5, per_level=per_level))
+    network: Any = randomize(ChainNetwork(genotype, 2, 6, 5, pool_norm=True, affine=False))
     copy_all(supernet, network, "stem", "classifier")
     for theirs, ours in zip(supernet.cells, network.cells, strict=True):
         copy_all(theirs, ours, "x", "y")
@@ -160,7 +167,7 @@ def copy_stages(supernet: Any, network: Any) -> None:
 
 
 @pytest.mark.parametrize("stages", [g.HS_CIFAR, g.HS_IMAGENET])
-def test_one_hot_stages(stages):
+def test_one_hot_stages(stages: tuple[g.Dag, ...]) -> None:
     torch.manual_seed(0)
     supernet = randomize(StageSupernet(g.HC_DAS, 2, 3, len(stages[0]), 5))
     network = randomize(StageNetwork(stages, g.HC_DAS, 2, 5, stage_affine=False))
@@ -170,7 +177,7 @@ def test_one_hot_stages(stages):
     torch.testing.assert_close(supernet(x, alphas), network(x))
 
 
-def test_one_hot_distribution():
+def test_one_hot_distribution() -> None:
     torch.manual_seed(0)
     lengths = (4, 6, 5)
     supernet = randomize(StageSupernet(g.DARTS_V2, 2, 3, 8, 5, shortest=4))
@@ -191,7 +198,7 @@ def test_one_hot_distribution():
 # --- depth, by hand
 
 
-def test_depth_raw_by_hand():
+def test_depth_raw_by_hand() -> None:
     # Two nodes: d0 = (1 + 2) / 2; d1 = (3 * 1 + 4 * 1 + 5 * (d0 + 1)) / 3, the mean of both; other columns are zero.
     alphas = torch.zeros(5, 4, dtype=torch.float64)
     alphas[:, 3] = torch.tensor([1.0, 2, 3, 4, 5])
@@ -202,7 +209,7 @@ def test_depth_raw_by_hand():
     assert depth_raw(alphas, 2).item() == pytest.approx((d0 + d1 + 1) / 2)
 
 
-def test_depth_raw_slides_the_window():
+def test_depth_raw_slides_the_window() -> None:
     # Three nodes and every strength 1: d0 = 1, d1 = (1 + 1 + 2) / 3; node 2 reads b, c0, c1.
     alphas = torch.zeros(8, 4)
     alphas[:, 1] = 1
@@ -210,7 +217,7 @@ def test_depth_raw_slides_the_window():
     assert depth_raw(alphas, 3).item() == pytest.approx((1 + d1 + (1 + 2 + d1 + 1) / 3) / 3)
 
 
-def test_depth_window_by_hand():
+def test_depth_window_by_hand() -> None:
     # Equal logits: strengths 1/2, 1/2; 1/3 each. d0 = (1/2 + 1/2) / 2, d1 = (1/3 + 1/3 + 1/3 * (d0 + 1)) / 3.
     alphas = torch.zeros(5, 4, dtype=torch.float64)
     d1 = (2 / 3 + 1.5 / 3) / 3
@@ -222,7 +229,7 @@ def test_depth_window_by_hand():
     assert depth_window(alphas, 2).item() == pytest.approx((0.5 + d1) / 2)
 
 
-def test_depth_window_with_ends_by_hand():
+def test_depth_window_with_ends_by_hand() -> None:
     # Three cells, ends after c1 and c2 with shares 1/4 and 3/4: d1 gains 1 + 1/4 before c2 reads it, d2 1 + 2 * 3/4.
     alphas = torch.zeros(8, 4, dtype=torch.float64)
     betas = torch.tensor([1.0, 3.0], dtype=torch.float64).log()
@@ -231,7 +238,7 @@ def test_depth_window_with_ends_by_hand():
     assert depth_window(alphas, 3, betas).item() == pytest.approx((0.5 + d1 + d2) / 3)
 
 
-def test_depth_of_eight_cells_starts_at_the_fourth():
+def test_depth_of_eight_cells_starts_at_the_fourth() -> None:
     torch.manual_seed(0)
     alphas = torch.randn(23, 4, dtype=torch.float64)
     betas = torch.tensor([50.0, 0, 0, 0, 0], dtype=torch.float64)  # ends after c3: only d3 is multiplied, by 1 + 3
@@ -241,6 +248,6 @@ def test_depth_of_eight_cells_starts_at_the_fourth():
     assert depth_window(alphas, 8, betas) > depth_window(alphas, 8)
 
 
-def test_expected_cells_by_hand():
+def test_expected_cells_by_hand() -> None:
     assert expected_cells(torch.zeros(5)).item() == pytest.approx(6)
     assert expected_cells(torch.tensor([1.0, 3.0]).log(), 4).item() == pytest.approx(4.75)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -66,6 +66,11 @@ def values(module: nn.Module, named: Mapping[str, Tensor], x: Tensor, *args: Any
     return {name: torch.zeros(()) if tensor is None else tensor for name, tensor in found.items()}
 
 
+def gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad
+
+
 def tensors(module: nn.Module, space_: Elaborated | None) -> dict[str, Tensor]:
     parts = [floats(module.named_parameters()), floats(module.named_buffers())]
     return {k: v for part in parts for k, v in (dict(part) if space_ is None else in_order(part, space_)).items()}
@@ -79,7 +84,7 @@ class Case:
     """A supernet of ours, the reference's, and the path of every row of its alphas."""
 
     space: Elaborated
-    reference: nn.Module
+    reference: ChainSupernet | StageSupernet
     rows: dict[str, list[str]]
 
 
@@ -108,9 +113,10 @@ def hdas_dist() -> Case:
 
 @BOTH
 @pytest.mark.parametrize("case", [darts, hdas_cells, hdas_stages, hdas_dist], ids=lambda case: case.__name__)
-def test_supernets(case, passes):
+def test_supernets(case: Callable[[], Case], passes: tuple[Pass, ...]) -> None:
     made = case()
-    theirs = randomize(made.reference)
+    theirs = made.reference
+    randomize(theirs)
     for part in theirs.modules():
         if isinstance(part, nn.BatchNorm2d) and not part.affine:
             part.reset_running_stats()  # those of one tensor have seen the same (`passes.tie`)
@@ -122,13 +128,13 @@ def test_supernets(case, passes):
         alphas[key] = torch.randn(shape, dtype=torch.float64).requires_grad_()
         for path, row in zip(made.rows[key], alphas[key].reshape(-1, shape[-1]), strict=True):
             ours.alphas[path].data.copy_(row)
-    x = torch.randn(2, *made.space.input.dims, dtype=torch.float64)
+    x = torch.randn(2, *made.space.input.largest, dtype=torch.float64)
     for training in (True, False):
         expected = values(theirs.train(training), tensors(theirs, None), x, alphas)
         actual = values(ours.train(training), tensors(ours.network, made.space), x)
         assert_same(actual, expected)
-        found = {key: torch.cat([ours.alphas[path].grad for path in paths]) for key, paths in made.rows.items()}
-        assert_same(found, {key: alphas[key].grad.flatten() for key in made.rows})
+        found = {key: torch.cat([gradient(ours.alphas[path]) for path in paths]) for key, paths in made.rows.items()}
+        assert_same(found, {key: gradient(alphas[key]).flatten() for key in made.rows})
         for alpha in alphas.values():
             alpha.grad = None
 
@@ -141,7 +147,7 @@ def compare(space_: Elaborated, theirs: nn.Module, passes: Iterable[Pass]) -> No
     randomize(theirs)
     ours = Network(space_, passes).double()
     copy_tensors(theirs, ours.network, space_)
-    x = torch.randn(2, *space_.input.dims, dtype=torch.float64)
+    x = torch.randn(2, *space_.input.largest, dtype=torch.float64)
     expected = values(theirs, tensors(theirs, None), x)
     assert ("output 1" in expected) is ours.has_aux
     assert_same(values(ours, tensors(ours.network, space_), x), expected)
@@ -163,7 +169,7 @@ def chain_dags(genotype: g.Genotype) -> dict[str, g.Dag]:
 
 @BOTH
 @pytest.mark.parametrize("pool_norm", [False, True])
-def test_the_zoo(pool_norm, passes):
+def test_the_zoo(pool_norm: bool, passes: tuple[Pass, ...]) -> None:
     text = load("zoo/darts_v2.hsp").unit.source.text
     if pool_norm:
         text = text.replace('use "lib/darts.hsp"', 'use "lib/darts.hsp" with pool_norm = norm')
@@ -173,7 +179,7 @@ def test_the_zoo(pool_norm, passes):
 
 @BOTH
 @pytest.mark.parametrize("name", ["DARTS_V1", "P_DARTS"])
-def test_cells_derived_from_the_space_of_darts(name, passes):
+def test_cells_derived_from_the_space_of_darts(name: str, passes: tuple[Pass, ...]) -> None:
     genotype = getattr(g, name)
     searched = darts_space()
     _, found = architecture(searched, published(searched, chain_dags(genotype)))
@@ -181,21 +187,21 @@ def test_cells_derived_from_the_space_of_darts(name, passes):
 
 
 @BOTH
-def test_cells_derived_from_the_space_of_hdas(passes):
+def test_cells_derived_from_the_space_of_hdas(passes: tuple[Pass, ...]) -> None:
     searched = space("hdas_cells.hsp", c=2, cells=6)
     _, found = architecture(searched, published(searched, chain_dags(g.HC_DAS)))
     compare(found, ChainNetwork(g.HC_DAS, 2, 6, 10, pool_norm=True, auxiliary=True), passes)
 
 
 @BOTH
-def test_stages_derived_from_the_space_of_hdas(passes):
+def test_stages_derived_from_the_space_of_hdas(passes: tuple[Pass, ...]) -> None:
     searched = space("hdas_stages.hsp", c=2)
     _, found = architecture(searched, published(searched, {f"Stage@{k}": dag for k, dag in enumerate(g.HS_CIFAR)}))
     compare(found, StageNetwork(g.HS_CIFAR, g.DARTS_V2, 2, 10, auxiliary=True), passes)
 
 
 @BOTH
-def test_stages_for_imagenet(passes):
+def test_stages_for_imagenet(passes: tuple[Pass, ...]) -> None:
     """Three strided convolutions first; an auxiliary head with another stride and without its last norm."""
     searched = space("hdas_stages.hsp", c=2, cells=4, stem_stride=8, classes=5, size=224)
     _, found = architecture(searched, published(searched, {f"Stage@{k}": dag for k, dag in enumerate(g.HS_IMAGENET)}))
@@ -203,7 +209,7 @@ def test_stages_for_imagenet(passes):
 
 
 @BOTH
-def test_stages_of_different_lengths(passes):
+def test_stages_of_different_lengths(passes: tuple[Pass, ...]) -> None:
     searched = space(DIST, "Hdas", c=2, Stage="Open", cells=8)
     stages = tuple(dag[:cells] for dag, cells in zip(g.HS_CIFAR, (4, 6, 5), strict=True))
     decided = published(searched, {f"Open@{k}": dag for k, dag in enumerate(stages)})

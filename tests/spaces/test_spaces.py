@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
 import pytest
@@ -27,7 +27,7 @@ from tests.reference.nasbench101 import Graph, Network
 from tests.support.paths import DOCS
 from tests.support.programs import SPACES, architecture, random_decisions
 
-BINARY = {"+": operator.add, "*": operator.mul, "**": operator.pow}
+BINARY: dict[str, Callable[[int, int], int]] = {"+": operator.add, "*": operator.mul, "**": operator.pow}
 PAGE = (DOCS / "spaces.md").read_text()
 
 
@@ -180,8 +180,9 @@ def test_extremes_of_benchmark_201() -> None:
             of = operator.attrgetter(quantity)
             expected = of(nothing) + sum(of(edges[item]) - of(nothing) for item in items)
             assert of(cost(found, cell_201(*items))) == expected
-    assert min(edges, key=lambda edge: edge.params) == nothing
-    assert max(range(5), key=lambda item: edges[item].params) == max(range(5), key=lambda item: edges[item].macs) == 3
+    params, macs = operator.attrgetter("params"), operator.attrgetter("macs")
+    assert min(edges, key=params) == nothing
+    assert max(range(5), key=lambda item: params(edges[item])) == max(range(5), key=lambda item: macs(edges[item])) == 3
 
 
 # ---------------------------------------------------------------- costs of random architectures

@@ -23,7 +23,8 @@ class FailingDisk:
     """The operating system with one call that fails: number ``at`` of those in `CALLS`; a write is never complete."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-        self.at, self.made = at, []
+        self.at = at
+        self.made: list[str] = []
         for name in CALLS:
             monkeypatch.setattr(os, name, self.failing(name, getattr(os, name)))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from compiler.ir.graph import Call
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.primitives.base import Gather
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
 
@@ -57,6 +58,9 @@ def result(context: Context, payload: Prim) -> Iterator[str]:
         return
     if len(shapes[0].dims) not in op.ranks:
         yield f"'{op.called}' takes no tensor of shape {shapes[0]}"
+        return
+    candidates = any(isinstance(source.payload, Weigh) for source in context.sources)
+    if op.gather is Gather.CONCATENATION and candidates:  # It is as wide as the candidates that are picked.
         return
     result = op.result(shapes)
     if result is not None and not _fits(result, context.node.shape.dims):

@@ -201,6 +201,7 @@ def test_images_are_the_same_in_memory_and_from_files(random: bool, tmp_path: Pa
     for limit in (size, size - 1):
         samples, broken = prepared(files, (8, 8), limit)
         assert broken == []
+        assert isinstance(samples, Pixels | ImageFiles)
         assert (isinstance(samples, Pixels) or samples.decoded is not None) == (limit == size)
         torch.manual_seed(0)
         results.append(samples.take(torch.arange(4)))

@@ -17,6 +17,7 @@ from torchvision import datasets
 from compiler.searcher.data import DataSpec, MissingData
 from compiler.searcher.data.idx import shared_folders, whole
 from compiler.searcher.data.load import load_data
+from compiler.searcher.data.source import Pixels
 from compiler.searcher.settings.datasets import BUILT_IN, Cifar10, Cifar100, Digits, Fake, FashionMnist, Mnist, Svhn
 from tests.support.datasets import cifar, everything, mnist, normalised, svhn
 
@@ -55,7 +56,9 @@ def test_each_image_is_in_one_place(spec: DataSpec, kind: str, tmp_path: Path, m
     """The files have channels, or even images, along their last dimension."""
     cifar(tmp_path, monkeypatch, "CIFAR10")
     svhn(tmp_path, monkeypatch)
-    assert load_data(spec, tmp_path).train.samples.images.is_contiguous()
+    samples = load_data(spec, tmp_path).train.samples
+    assert isinstance(samples, Pixels)
+    assert samples.images.is_contiguous()
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
@@ -96,8 +99,10 @@ def test_fashion_mnist_as_debian_has_it(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.skip("Debian's package dataset-fashion-mnist is not installed here")
     data = load_data(FashionMnist(), tmp_path)
     assert (len(data.train), len(data.test)) == (60_000, 10_000)
-    assert data.train.samples.labels.bincount().tolist() == [6000] * 10
-    assert data.train.samples.images[:6000].float().mean().item() / 255 == pytest.approx(0.2860, abs=2e-3)
+    samples = data.train.samples
+    assert isinstance(samples, Pixels)
+    assert samples.labels.bincount().tolist() == [6000] * 10
+    assert samples.images[:6000].float().mean().item() / 255 == pytest.approx(0.2860, abs=2e-3)
 
 
 class Quiet(SimpleHTTPRequestHandler):

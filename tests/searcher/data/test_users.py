@@ -57,7 +57,7 @@ def test_a_users_dataset_of_pairs(own_names: None) -> None:
 @pytest.mark.parametrize("name", [*(model.word for model in BUILT_IN), "a-b", ""])
 def test_names_that_cannot_be_registered(name: str, own_names: None) -> None:
     with pytest.raises(ValueError, match="cannot be"):
-        register_dataset(name, lambda *_: None)  # type: ignore[arg-type]
+        register_dataset(name, lambda *_: None)
 
 
 def test_an_installed_dataset_is_imported_only_when_it_is_loaded(
