@@ -40,6 +40,6 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
         try:
             yield
         finally:
-            if made and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
+            if made and folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
                 (folder / LOCK).unlink(missing_ok=True)
                 folder.rmdir()
