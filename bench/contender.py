@@ -1,6 +1,6 @@
 """What is measured: a supernet lowered in one of several ways, or a peer's, and one step of it.
 
-Everything about a contender stands in one frozen model, so that a fresh process can be told of it as JSON.
+Everything about a contender stands in one frozen model, so that it can be passed to a fresh process as JSON.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def report(args: argparse.Namespace) -> Report:
 
 
 def table(found: Report) -> str:
-    """The figures for people."""
+    """The figures as text."""
     lines = [
         f"{found.space} {' '.join(found.overrides)}, batch {found.batch}, {found.machine.processor}, "
         f"{found.machine.threads} threads, torch {found.machine.torch}",

@@ -179,7 +179,7 @@ def report(space: Path, args: argparse.Namespace) -> Report:
 
 
 def table(found: Report) -> str:
-    """The figures for people."""
+    """The figures as text."""
     lines = [
         f"{found.space} {found.phase}, {found.data}, {found.lowering.value}, batch {found.batch}, {found.steps} steps: "
         f"{found.seconds:.2f} s an epoch",

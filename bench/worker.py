@@ -1,6 +1,6 @@
-"""A process of its own for each contender, which takes steps when it is told to: `Worker` here, `main` there.
+"""A process of its own for each contender, which takes steps on command: `Worker` here, `main` there.
 
-The process is told who it is by its argument (a `Contender` as JSON) and what to do by words on its standard input; it
+Its argument says which contender it is (a `Contender` as JSON); commands are words on its standard input; it
 answers each with one line of JSON. What the network says on standard output goes to standard error.
 
 **Peak memory above the process's own baseline.** The baseline is what the process holds before its first step at full
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Word(StrEnum):
-    """What a worker can be told."""
+    """The commands of a worker."""
 
     STEP = "step"
     MEMORY = "memory"

@@ -1,4 +1,4 @@
-"""What there is of a space once its decisions are made: nothing comes of nothing.
+"""Which nodes of a space exist once its decisions are made: an operation on an absent tensor is absent.
 
 Under `prune` a pick of any number may take nothing. An operation on what does not exist does not exist either; a sum or
 a concatenation goes without it, and it cannot be picked. `counting/structural.py` counts by the

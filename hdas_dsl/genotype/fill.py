@@ -140,7 +140,7 @@ def _bundled(bundle: ast.Expr, template: Template, existing: Sequence[int]) -> t
 
 
 def _replaced(line: LineT, old: ast.Node, new: ast.Expr) -> LineT:
-    """A line with an expression in place of another, which is told by its identity, or is the hole."""
+    """A line with an expression in place of another, which is found by its identity, or is the hole."""
 
     def change(node: ast.Node) -> ast.Node:
         return new if node is old or node == HOLE == old else node.mapped(change)

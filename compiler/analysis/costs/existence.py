@@ -2,7 +2,7 @@
 
 Lines exist unless they lie past the end of their family. What an expression makes on the way exists where a line that
 exists needs it: through the items that a mix takes and the candidates that a pick takes. Under `prune` lines exist only
-where the output needs them, and nothing comes of nothing (`derivation.presence`).
+where the output needs them, and an operation on an absent tensor is absent (`derivation.presence`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Monomial: TypeAlias = "frozenset[Literal]"
 ALWAYS: Monomial = frozenset()
 
 MOST = 4096
-"""How many alternatives of the existence of one node are told apart."""
+"""How many alternatives of the existence of one node are distinguished."""
 
 MOST_COMPARED = 1024
 """How many of them are compared with each other, which takes the square of their number."""
@@ -54,7 +54,7 @@ class Conditions:
     def of(self, graph: SpaceGraph, text: BodyElaboration | None, prune: bool) -> dict[int, list[tuple[Monomial, int]]]:
         """Per node, signed monomials whose sum is 1 where it exists and 0 elsewhere.
 
-        With ``prune`` only what the output needs does; that picks may take nothing is not heeded.
+        With ``prune`` only what the output needs does; that picks may take nothing is ignored.
 
         Raises:
             ExistenceTooComplex: where that would be too long.

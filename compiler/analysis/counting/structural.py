@@ -2,7 +2,7 @@
 
 So are texts without it whose `require` mentions a structural quantity: there every line must exist.
 
-A pick of any number may take nothing, and nothing comes of nothing: an operation on it does not exist either, while a
+Where a pick of any number takes nothing, an operation on it does not exist either, while a
 sum or a concatenation goes without it. What is chosen must exist, and so must the output.
 
 The nodes of a text are walked from the output back. A state is what the choices so far demand of the nodes still to
@@ -136,7 +136,7 @@ def _inside(block: Block) -> Iterator[_Step]:
 
 @dataclass(frozen=True)
 class _State:
-    """``demands`` says which steps to come must exist, and which must not; ``made`` what the step at hand decides.
+    """``demands`` says which steps to come must exist, and which must not; ``made`` what this step decides.
 
     A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
     """

@@ -34,7 +34,7 @@ class Membership:
     reason: str | None = None
 
     def render(self) -> str:
-        """One line for people."""
+        """The answer in one line."""
         if self.inside:
             return f"yes: {len(self.decisions)} decisions give it"
         return f"no: it leaves the space at {self.path}: {self.reason}"

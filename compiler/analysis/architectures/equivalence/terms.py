@@ -118,7 +118,7 @@ class Reader:
         return _Reading(self, chosen, labels or {}, copies or {}).text(copy)
 
     def is_plain(self, block: Block) -> bool:
-        """Whether an operation is told by its name and numbers: no definition was handed to it, no copy is in it."""
+        """Whether its name and numbers identify an operation: no definition was handed to it, no copy is in it."""
         if any(not is_number(value) for value in block.params.values()):
             return False
         known = {name for value in block.params.values() if isinstance(value, Var) for name in value.decisions}
