@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,14 @@ from tests.support.random_spaces import spaces
 HERE = FIXTURES / "passes"
 ALONE = [(item,) for item in OPTIMISATIONS]
 TOGETHER = [OPTIMISATIONS[:n] for n in range(2, len(OPTIMISATIONS) + 1)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _verified() -> Iterator[None]:
+    """Every graph here is well-formed after elaboration and after each pass, in whatever order they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HDAS_VERIFY", "1")
+        yield
 
 
 def start(searched: Elaborated) -> dict[str, Tensor]:
