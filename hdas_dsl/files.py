@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
 from hdas_dsl.text.source import Source, Span
 
 from .tree import ast
@@ -194,6 +195,7 @@ class Loader:
         self.units: dict[Path, Unit] = {}
         self.diagnostics: list[Diagnostic] = []
         self._open: list[Path] = []
+        self._budget = TokenBudget()
         self._pool: dict[object, Instance] = {}
 
     def load(self, path: Path, name: str | None = None) -> Instance | None:
@@ -208,6 +210,7 @@ class Loader:
             self.diagnostics.append(unreadable(str(path), error))
             return None
         source = Source(name or str(path), text)
+        self._budget = TokenBudget()
         unit = self._unit(path.resolve(), source, path.resolve().parent)
         return None if unit is None else Instance(unit, {}, self._pool)
 
@@ -217,6 +220,7 @@ class Loader:
         Returns:
             None where the text cannot be parsed.
         """
+        self._budget = TokenBudget()
         unit = self._unit(None, Source(name, text), (folder or Path.cwd()).resolve())
         return None if unit is None else Instance(unit, {}, self._pool)
 
@@ -230,7 +234,7 @@ class Loader:
         return self._unit(path, Source(name, path.read_text(encoding="utf-8")), root)
 
     def _unit(self, path: Path | None, source: Source, root: Path) -> Unit | None:
-        module, diagnostics = parse(source)
+        module, diagnostics = parse(source, self._budget)
         self.diagnostics += diagnostics
         if module is None:
             return None
@@ -240,10 +244,23 @@ class Loader:
         if path is not None:
             self.units[path] = unit
         unit.prelude = self._prelude()
-        for use in module.uses:
+        for number, use in enumerate(module.uses):
+            limit = self._limit(use, number)
+            if limit is not None:
+                self.diagnostics.append(limit)
+                unit.imports.append((use, None))
+                break
             unit.imports.append((use, self._use(use, unit, root)))
         self._open.pop()
         return unit
+
+    def _limit(self, use: ast.Use, number: int) -> Diagnostic | None:
+        """The error of a use after ``number`` others, where it is one too many or replaces too much."""
+        if number >= MAX_FILES or len(self.units) >= MAX_FILES:
+            return too_large(use.span, f"a file uses at most {MAX_FILES} files, directly or not")
+        if len(use.replace) > MAX_REPLACEMENTS:
+            return too_large(use.span, f"a `use` replaces at most {MAX_REPLACEMENTS} definitions")
+        return None
 
     def _use(self, use: ast.Use, unit: Unit, root: Path) -> Unit | None:
         folder = unit.path.parent if unit.path is not None else root

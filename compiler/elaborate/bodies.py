@@ -167,6 +167,7 @@ class Bodies:
         if len(line.target.dims) > 1 or len(size.decisions) > 1:
             message = "only a family of one index, by one choice, can vary in size"
             raise Fault(Code.UNDECIDED, first.size.span, message)
+        self.session.budget.step(first.span, sum(size.values))  # each end has its own list of elements
         family.size = self.session.decisions[size.decisions[0]]
         parts = []
         for i in range(max(size.values)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compiler.ir.combinatorics.count_formula import Decide, Product
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.numbers import tidy
-from compiler.ir.undecided import MOST, Var
+from compiler.ir.undecided import MOST_ITEMS, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -98,6 +98,8 @@ class Choices:
             return self.settled(self.evaluate(present[0].expr, frame), frame, name)
         if not any(item.derivable for item in present):
             raise Fault(Code.UNDERIVABLE, span, "no item of this choice can be derived")
+        if len(present) > MOST_ITEMS:
+            raise Fault(Code.LARGE, span, f"a choice has at most {MOST_ITEMS:,} items, not {len(present):,}")
         path = new_path(body, name)
         inner = frame.named(path.removeprefix(f"{body.copy}."))
         self._record(mention, path, present, inner)
@@ -169,8 +171,8 @@ class Choices:
             value = ends[-2] + step
             if step <= 0 or (ends[-1] - ends[-2]) % step:
                 raise Fault(Code.RANGE, item.span, f"'..' does not lead to {ends[-1]} in steps of {step}")
-            if (ends[-1] - value) / step > MOST:
-                raise Fault(Code.LARGE, item.span, f"'..' stands for more than {MOST} numbers")
+            if (ends[-1] - value) / step > MOST_ITEMS:
+                raise Fault(Code.LARGE, item.span, f"'..' stands for more than {MOST_ITEMS:,} numbers")
             while value < ends[-1]:
                 result.append(ast.Item(ast.Number(str(tidy(value)), span=item.span), span=item.span))
                 value += step

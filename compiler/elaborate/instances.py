@@ -19,7 +19,7 @@ from .body_elaboration import BodyElaboration, Copy, body_of
 from .errors import Fault, Silent
 from .frame import Frame, Site
 from .primitives import Primitives
-from .session import Session
+from .session import STEPS_OF_COPY, Session
 from .trace import Trace
 from .values import Function, Menu, Tensor, Value, describe
 
@@ -137,6 +137,7 @@ class Instances:
         span: Span,
     ) -> Block:
         """The block of an instance that is like none before; the first of a copy stands for it."""
+        self.session.budget.step(span, STEPS_OF_COPY)
         relaxed = self._is_relaxed(function, path, given)
         made = self.elaborate_copy(function, path, inputs, given, relaxed, span)
         if relaxed and self.is_discrete_after_all(made.body):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Mention
+from compiler.ir.graph import Block, Call
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -22,6 +23,9 @@ from .space import Elaborated
 from .trace import Trace
 from .values import Bundle, Function, Value
 from .widths import fill, solve
+
+MOST_OPERATIONS = 200_000
+"""How many nodes a network may have once all its blocks are put in their places; published supernets have 20,000."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class NetworkElaborator:
     ) -> Elaborated:
         session, body = self.session, root.body
         block = block_of(function, body, path, root.params)
+        _check_size(block, definition.copy.span)
         session.copies[path] = Copy(path, definition, function.instance, body, session.formula.factors, block, span)
         if session.open_widths and not session.decisions:
             block = fill(block, solve(block))
@@ -120,6 +125,21 @@ class NetworkElaborator:
             root.params,
             session.externals,
         )
+
+
+def _check_size(block: Block, span: Span) -> None:
+    """Refuse a network that no pass could flatten: shared blocks make large ones of few lines."""
+    known: dict[Block, int] = {}
+
+    def size(block: Block) -> int:
+        if block not in known:
+            payloads = (node.payload for _, node in block.graph.order())
+            known[block] = sum(size(payload.block) if isinstance(payload, Call) else 1 for payload in payloads)
+        return known[block]
+
+    if size(block) > MOST_OPERATIONS:
+        message = f"this network has {size(block):,} operations, and {MOST_OPERATIONS:,} are compiled at most"
+        raise Fault(Code.LARGE, span, message)
 
 
 def _given_shape(param: ast.Param, value: Value, written: tuple[int, ...], span: Span) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from compiler.ir.combinatorics.count_formula import Choose, Product
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Mix, Weigh
+from compiler.ir.undecided import MOST_ITEMS, MOST_PICKS
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
@@ -46,10 +47,16 @@ class Picks:
         check_may_choose(body, expr.span)
         take = self._take(expr, frame)
         candidates = self._candidates(expr.bundle, frame)
+        if len(candidates) > MOST_ITEMS:
+            message = f"a pick has at most {MOST_ITEMS:,} candidates, not {len(candidates):,}"
+            raise Fault(Code.LARGE, expr.span, message)
         tensors = _tensors(candidates)
         path = new_path(body, f"{frame.name}.in")
         if take is not None and not 1 <= take <= len(candidates):
             raise Fault(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(candidates)}")
+        if take is not None and take * (len(candidates) - take) > MOST_PICKS:
+            message = f"'{path}': pick {take} of {len(candidates)} has too many terms: take fewer, or of fewer"
+            raise Fault(Code.LARGE, expr.span, message)
         options = tuple(candidate.option for candidate in candidates)
         frame.position.reading.record_choice(expr, frame.turns, ChoiceRecord(path, options))
         self.session.formula.add_factors(Choose(path, take, tuple(candidate.factors for candidate in candidates)))

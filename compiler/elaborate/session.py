@@ -9,6 +9,7 @@ from compiler.ir.decision import Decision
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.limits import MAX_ERRORS
 from hdas_dsl.text.source import Span
 
 from .body_elaboration import Copy
@@ -19,8 +20,14 @@ from .values import Function, Tensor
 DEPTH = 200
 """How deep bodies, operations and menus may be nested in each other."""
 
-STEPS = 2_000_000
-"""How many expressions and elements elaboration reads before it gives up; published spaces need ten thousand."""
+STEPS = 300_000
+"""How many steps elaboration takes before it gives up: a few seconds of work. Published spaces take up to 30,000."""
+
+STEPS_OF_APPLICATION = 4
+"""What an operation or menu takes beside its expressions; an expression or element takes one."""
+
+STEPS_OF_COPY = 20
+"""What a cell, stage or network takes that is not like one before."""
 
 
 class Budget:
@@ -29,15 +36,16 @@ class Budget:
     def __init__(self) -> None:
         self.steps = 0
         self.depth = 0
+        self.endless = False
 
     def step(self, span: Span, steps: int = 1) -> None:
         """Count expressions or elements that are read.
 
         Raises:
             Fault: they become more than `STEPS`, for the first time.
-            Silent: they were more before.
+            Silent: they were more before, or definitions were nested too deeply: what was refused is not gone on with.
         """
-        if self.steps > STEPS:
+        if self.steps > STEPS or self.endless:
             raise Silent
         self.steps += steps
         if self.steps > STEPS:
@@ -64,13 +72,18 @@ class _Nested:
         self.span = span
 
     def __enter__(self) -> None:
+        self.budget.step(self.span, STEPS_OF_APPLICATION)
         if self.budget.depth >= DEPTH:
+            self.budget.endless = True
             raise _endless(self.span)
         self.budget.depth += 1
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.budget.depth -= 1
+        if self.budget.depth <= 1:  # the next line of the network may have an error of its own
+            self.budget.endless = False
         if kind is RecursionError:
+            self.budget.endless = self.budget.depth > 1
             raise _endless(self.span) from None
 
 
@@ -149,14 +162,20 @@ class Session:
         self._titles: dict[tuple[NodeIndex, object], str] = {}
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Note an error once, however many instances and elements show it."""
+        """Note an error once, however many instances and elements show it.
+
+        Raises:
+            Silent: there are `MAX_ERRORS` already; more are not looked for.
+        """
+        if len(self.diagnostics) >= MAX_ERRORS:
+            raise Silent
         if not any(known.code is diagnostic.code and known.span == diagnostic.span for known in self.diagnostics):
             self.diagnostics.append(diagnostic)
 
     def refuse(self, span: Span, message: str, hint: str | None = "use `relax = sample`") -> None:
         """Note why the space cannot be relaxed by mixing; it can still be checked, counted and sampled."""
         diagnostic = Diagnostic(Code.UNMIXABLE, span, message, hint)
-        if diagnostic not in self.refusals:
+        if len(self.refusals) < MAX_ERRORS and diagnostic not in self.refusals:
             self.refusals.append(diagnostic)
 
     def refuse_width(self, name: str, inputs: Sequence[Tensor], span: Span) -> None:

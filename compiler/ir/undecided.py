@@ -21,6 +21,13 @@ MOST = 10_000
 """How many of anything there may be in one place: elements, items, joint cases of choices."""
 
 
+MOST_ITEMS = 1_000
+"""How many items a choice, and candidates a pick, may have: costs and counts take their product with the places."""
+
+MOST_PICKS = 20_000
+"""How large the number picked, times the number left, may be: the count of a pick has as many terms."""
+
+
 class TooLarge(Exception):
     """A value would have more than `MOST` elements or joint cases."""
 

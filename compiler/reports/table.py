@@ -13,6 +13,9 @@ from compiler.analysis.requirements.evaluate import shown as amount
 from .columns import columns
 from .facts import human, power
 
+MOST_BLOCKS = 500
+"""Rows of the table of blocks that are printed."""
+
 
 def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what `report.describe` found."""
@@ -56,10 +59,12 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {message}")
     blocks = [
         (block["name"], block["definition"], _dims(block["shape"]), human(block["params"]), human(block["macs"]))
-        for block in facts["blocks"]
+        for block in facts["blocks"][:MOST_BLOCKS]
     ]
     console.print()
     console.print(columns(("block", "of", "shape", "parameters", "macs"), blocks, left=3))
+    if len(facts["blocks"]) > MOST_BLOCKS:
+        console.print(f"... and {len(facts['blocks']) - MOST_BLOCKS:,} more; `--json` lists them all")
 
 
 def _dims(shape: Sequence[int | str | None]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hdas_dsl.files import Unit
 from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.text.limits import TooMuch
 
 from .bodies import Bodies
 from .definitions import Definitions
@@ -20,13 +21,17 @@ from .uses import Uses
 
 
 def check(unit: Unit) -> list[Diagnostic]:
-    """All errors of one file, in source order; those of the files that it uses are not among them."""
+    """The errors of one file in source order, `MAX_ERRORS` at most; those of files that it uses are not among them."""
     report = Report()
     names = Names(unit, report)
     expressions = Expressions(names, report)
     quantities = Quantities(expressions, names, report)
     bodies = Bodies(expressions, quantities, report)
-    Uses(expressions, names, report).check()
-    Definitions(bodies, expressions, names, report).check()
-    Sections(expressions, quantities, names, report).check()
-    return sorted(report.diagnostics, key=lambda diagnostic: diagnostic.span.start)
+    last: list[Diagnostic] = []
+    try:
+        Uses(expressions, names, report).check()
+        Definitions(bodies, expressions, names, report).check()
+        Sections(expressions, quantities, names, report).check()
+    except TooMuch as limit:
+        last = [limit.diagnostic]
+    return [*sorted(report.diagnostics, key=lambda diagnostic: diagnostic.span.start), *last]

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Span
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(ErrorList):
     """Errors in the order in which they were found."""
-
-    diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def error(
         self, code: Code, span: Span, message: str, hint: str | None = None, other: tuple[Span, str] | None = None
     ) -> None:
         """Adds an error; the arguments are those of `Diagnostic`."""
-        self.diagnostics.append(Diagnostic(code, span, message, hint, other))
+        self.add(Diagnostic(code, span, message, hint, other))
 
     def define(self, known: dict[str, Span], name: str, span: Span, message: str) -> None:
         """Adds a name and its place to the known ones; a name that is known is an error with both places."""

@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.limits import MAX_REPLACEMENTS
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
@@ -38,7 +39,8 @@ class Uses:
                     message = f"'{use.path}' defines no '{ident.name}'"
                     self.report.error(Code.NO_REPLACEMENT, ident.span, message, suggest(ident.name, used.names))
                 self.expressions.check(binding.value, Scope())
-            self._cycles(use)
+            if len(use.replace) <= MAX_REPLACEMENTS:  # more are refused where files are loaded
+                self._cycles(use)
 
     def _cycles(self, use: ast.Use) -> None:
         """A replacement that leads back to itself has no end."""

@@ -14,6 +14,7 @@ from typing import Final
 from lark import Token
 
 from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Source, Span
 from hdas_dsl.tree.depth import MAX_DEPTH, nested_too_deeply
 
@@ -43,6 +44,9 @@ _LISTS: Final = words(", where with")
 _OPEN: Final = OPERATORS | _LISTS | words("-> | .. = : . @ if then else as weight pick any first last of earlier each")
 _INFIX: Final = OPERATORS - {"not"} | words("-> | .. = : . @ if then else as weight of where with , {")
 
+_LONGEST_INDEX: Final = 200
+"""Tokens in the brackets of ``n[i < 4, j < 3] =``; a longer index starts no line."""
+
 _CLOSERS: Final = {"(": ")", "[": "]"}
 _MEANT: Final = {
     "'": 'a text stands between double quotes: "..."',
@@ -58,13 +62,13 @@ def span_of(source: Source, token: Token) -> Span:
     return Span(source, token.start_pos or 0, token.end_pos or 0)
 
 
-def lay_out(source: Source, raw: Iterable[Token], report: list[Diagnostic]) -> Iterator[Token]:
+def lay_out(source: Source, raw: Iterable[Token], report: ErrorList) -> Iterator[Token]:
     """The tokens of the grammar, up to and with the end of the text."""
     return _Layout(source, raw, report).run()
 
 
 class _Layout:
-    def __init__(self, source: Source, raw: Iterable[Token], report: list[Diagnostic]) -> None:
+    def __init__(self, source: Source, raw: Iterable[Token], report: ErrorList) -> None:
         self.source = source
         self.report = report
         self.tokens: list[Token] = []
@@ -85,6 +89,7 @@ class _Layout:
         self.gap = False
         self.hoisted: list[Token] = []
         self.brackets: list[Token] = []
+        self.deeper = 0  # brackets open beyond the deepest that are kept
         self.braces: list[Token] = []
         self.closed_later: set[int] = set()
 
@@ -93,7 +98,7 @@ class _Layout:
             newline = any(gap.type == "NEWLINE" for gap in self.before[i])
             if self.brackets and (token.value in ("{", "}") or (newline and self._abandoned(i))):
                 self._break(self._unclosed(self.brackets[-1], self._span(token)))
-                self.brackets.clear()
+                self._forget_brackets()
             forgotten = len(self.braces) if newline and self._defines(i) else 0
             starts = i == 0 or token.value == "}" or self.tokens[i - 1].value == "{"
             if starts or forgotten or (newline and not self.brackets and not self._goes_on(i)):
@@ -101,7 +106,7 @@ class _Layout:
             else:
                 self.hoisted += [gap for gap in self.before[i] if gap.type == "COMMENT"]
             if forgotten:
-                self.report.append(self._unclosed(self.braces[-1], self._span(token)))
+                self.report.add(self._unclosed(self.braces[-1], self._span(token)))
                 yield from (Token("RBRACE", "}", token.start_pos, end_pos=token.start_pos) for _ in self.braces)
                 self.braces.clear()
             self._take(i, token)
@@ -114,7 +119,7 @@ class _Layout:
         if self.brackets:
             self._break(self._unclosed(self.brackets[-1], point))
         elif self.braces:
-            self.report.append(self._unclosed(self.braces[-1], point))
+            self.report.add(self._unclosed(self.braces[-1], point))
         yield from self._end_line(between)
         for _ in self.braces:
             yield Token("RBRACE", "}", end, end_pos=end)
@@ -169,7 +174,7 @@ class _Layout:
             return False
         after = i + 1
         if self._value(after) == "[":
-            while self._value(after) not in ("]", ""):
+            while self._value(after) not in ("]", "") and after < i + _LONGEST_INDEX:
                 after += 1
             after += 1
         return self._value(after) == "="
@@ -200,6 +205,9 @@ class _Layout:
 
     def _match(self, token: Token) -> None:
         if token.value in ("(", "["):
+            if len(self.brackets) == MAX_DEPTH:
+                self.deeper += 1
+                return
             self.brackets.append(token)
             if len(self.brackets) == MAX_DEPTH:
                 self._break(nested_too_deeply(self._span(token)))
@@ -214,6 +222,9 @@ class _Layout:
 
     def _close(self, token: Token) -> None:
         """Takes the bracket that a closing one closes; one error for a line is enough."""
+        if self.deeper:
+            self.deeper -= 1
+            return
         wanted = [_CLOSERS[opened.value] for opened in self.brackets]
         known = any(part.type == BROKEN for part in self.line)
         if not wanted and not known:
@@ -223,6 +234,10 @@ class _Layout:
         while wanted and token.value in wanted[:-1] and wanted[-1] != token.value:
             wanted.pop()
         del self.brackets[max(0, len(wanted) - 1) :]
+
+    def _forget_brackets(self) -> None:
+        self.brackets.clear()
+        self.deeper = 0
 
     def _abandoned(self, i: int) -> bool:
         """Whether the token, first on its physical line, cannot belong inside the brackets open before it."""
@@ -265,7 +280,7 @@ class _Layout:
             self._wrong(Code.SYNTAX, self._span(token), "only '\\\"' and '\\\\' may follow a '\\' in a text")
         else:
             self._wrong(Code.UNCLOSED, self._span(token), "this text has no closing '\"'")
-            self.brackets.clear()  # the brackets that close them are inside the text
+            self._forget_brackets()  # the brackets that close them are inside the text
 
     def _unclosed(self, opened: Token, span: Span) -> Diagnostic:
         closer = _CLOSERS.get(opened.value, "}")
@@ -277,7 +292,7 @@ class _Layout:
         self._break(Diagnostic(code, span, message, hint))
 
     def _break(self, diagnostic: Diagnostic) -> None:
-        self.report.append(diagnostic)
+        self.report.add(diagnostic)
         self.line.append(Token(BROKEN, "", diagnostic.span.start, end_pos=diagnostic.span.end))
 
     def _span(self, token: Token) -> Span:

@@ -13,7 +13,7 @@ from typing import Any
 from lark import Token, Tree, UnexpectedToken
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
-from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Source
 
 from .lexer import BROKEN, END, LINE, TOP_WORDS
@@ -54,7 +54,7 @@ class RecoveringParser:
         source: Source,
         parser: InteractiveParser,
         tokens: Sequence[Token],
-        report: list[Diagnostic],
+        report: ErrorList,
         recovers: bool = True,
     ) -> None:
         self._source = source
@@ -112,7 +112,7 @@ class RecoveringParser:
             return i if token.type == END else i - 1
         accepts: set[str] = self._parser.accepts()
         if token.type != BROKEN:
-            self._report.append(explain(self._source, self._tokens, i, accepts))
+            self._report.add(explain(self._source, self._tokens, i, accepts))
         if not self._recovers:
             return len(self._tokens)
         if token.type == LINE and "LBRACE" in accepts and self._tokens[i + 1].value not in TOP_WORDS:

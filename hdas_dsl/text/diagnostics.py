@@ -10,6 +10,18 @@ from enum import Enum
 from .errors import HdasError
 from .source import Span
 
+LONGEST_LINE = 500
+"""Characters of a source line that are shown, around the place that is meant."""
+
+LONGEST_MESSAGE = 1000
+"""Characters of a message that are shown: it may quote a text."""
+
+MOST_KNOWN = 1000
+"""Names among which a close one is looked for, which takes a while for each."""
+
+LONGEST_NAME = 100
+"""Characters of a name that close ones are looked for."""
+
 
 class Severity(Enum):
     """Whether a diagnostic stops the compilation."""
@@ -94,13 +106,13 @@ class Diagnostic:
 
     def render(self) -> str:
         """The message with its source line and a caret under the exact span."""
-        head = f"{self.span}: {self.severity.value}[{self.code.value}]: {self.message}"
+        head = f"{self.span}: {self.severity.value}[{self.code.value}]: {_shortened(self.message)}"
         parts = [head, excerpt(self.span)]
         if self.other is not None:
             span, label = self.other
             parts += [f"{span}: note: {label}", excerpt(span)]
         if self.hint is not None:
-            parts.append(f"  hint: {self.hint}")
+            parts.append(f"  hint: {_shortened(self.hint)}")
         return "\n".join(part for part in parts if part)
 
 
@@ -109,9 +121,19 @@ def excerpt(span: Span) -> str:
     text = span.source.line(span.line)
     if not text and span.start == span.end:
         return ""
+    column = span.column - 1
+    width = max(1, min(span.end - span.start, len(text) - column))
     shown = text.replace("\t", " ")
-    width = max(1, min(span.end - span.start, len(text) - span.column + 1))
-    return f"    {shown}\n    {' ' * (span.column - 1)}{'^' * width}"
+    if len(shown) > LONGEST_LINE:
+        first = max(0, min(column - LONGEST_LINE // 2, len(shown) - LONGEST_LINE))
+        shown, column = shown[first : first + LONGEST_LINE], column - first
+        width = max(1, min(width, LONGEST_LINE - column))
+    return f"    {shown}\n    {' ' * column}{'^' * width}"
+
+
+def _shortened(message: str) -> str:
+    """A message whose quoted text is not shown at any length."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
 class HspError(HdasError):
@@ -125,8 +147,13 @@ class HspError(HdasError):
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'x'?`` if one of the known names is close to the wrong one, else None."""
-    close = difflib.get_close_matches(wrong, sorted(set(known)), n=1, cutoff=0.7)
+    """``did you mean 'x'?`` if one of the known names is close to the wrong one, else None; so among too many names."""
+    if len(wrong) > LONGEST_NAME:
+        return None
+    names = sorted({name for name in known if len(name) <= LONGEST_NAME})
+    if len(names) > MOST_KNOWN:
+        return None
+    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.7)
     return f"did you mean '{close[0]}'?" if close else None
 
 

@@ -1,0 +1,86 @@
+"""How much a text may say, so that the time and memory of reading it have a bound whatever it says.
+
+The largest file of the shipped spaces has fewer than 3,000 tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .diagnostics import Code, Diagnostic
+from .source import Source, Span
+
+MAX_CHARACTERS = 2_000_000
+"""Of one text; comments take characters and no tokens."""
+
+MAX_TOKENS = 50_000
+"""Of a file together with all files that it uses."""
+
+MAX_FILES = 100
+"""That one file may use, directly or not; also how deep their uses may be nested."""
+
+MAX_REPLACEMENTS = 100
+"""Definitions that one `use` may replace."""
+
+MAX_ERRORS = 100
+"""That are reported of one file; looking for more of them would take time, and nobody reads them."""
+
+
+class TooMuch(Exception):
+    """A text goes beyond a limit; its diagnostic is the last one. Never leaves the language's own functions."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+def too_large(span: Span, what: str, hint: str | None = None) -> Diagnostic:
+    """The error of a text beyond one of the limits: ``a file has at most ...``."""
+    return Diagnostic(Code.LARGE, span, what, hint)
+
+
+def check_length(source: Source) -> None:
+    """Refuse a text that is too long to be looked at.
+
+    Raises:
+        TooMuch: it has more than `MAX_CHARACTERS`.
+    """
+    if len(source.text) > MAX_CHARACTERS:
+        message = f"a file has at most {MAX_CHARACTERS:,} characters, not {len(source.text):,}"
+        raise TooMuch(too_large(Span(source, 0, 0), message))
+
+
+@dataclass
+class TokenBudget:
+    """What is left to read for a file and those that it uses."""
+
+    left: int = MAX_TOKENS
+
+    def take(self, span: Span) -> None:
+        """Count the token at this place.
+
+        Raises:
+            TooMuch: it is one too many.
+        """
+        self.left -= 1
+        if self.left < 0:
+            message = f"a file, with those that it uses, has at most {MAX_TOKENS:,} words, numbers and signs"
+            raise TooMuch(too_large(span, message))
+
+
+class ErrorList:
+    """The errors of one file, in the order in which they are found."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Add an error.
+
+        Raises:
+            TooMuch: it is more than one after `MAX_ERRORS`.
+        """
+        if len(self.diagnostics) == MAX_ERRORS:
+            message = f"this file has more than {MAX_ERRORS} errors, and only so many are looked for"
+            raise TooMuch(too_large(diagnostic.span, message))
+        self.diagnostics.append(diagnostic)

@@ -1,0 +1,68 @@
+"""Texts that ask for more work than is done: each is refused with its reason. Work is counted in calls, never timed."""
+
+from __future__ import annotations
+
+import cProfile
+
+import pytest
+
+from compiler.program.compile_file import compile_file
+from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.text.limits import MAX_CHARACTERS, MAX_ERRORS, MAX_TOKENS
+
+MOST_CALLS = 15_000_000
+"""Calls of functions that compiling makes at most: a few seconds, without the profiler."""
+
+HEAD = "hsp 1\n"
+NETWORK = f"{HEAD}network N(x: [4, 6, 6]) {{\n"
+END = "\n  output x\n}\n"
+
+FRESH = "".join(f"cell D{i}(x) {{ output D{i - 1}@fresh(x) + D{i - 1}@fresh(x) }}\n" for i in range(1, 20))
+SHARED = "".join(f"op D{i}(x) = D{i - 1}(x) + D{i - 1}(x)\n" for i in range(1, 50))
+
+BOMBS = {
+    "open brackets": (NETWORK + "  a = " + "(" * 40_000 + END, Code.DEPTH),
+    "closed brackets": (NETWORK + "  a = " + "(" * 20_000 + "x" + ")" * 20_000 + END, Code.DEPTH),
+    "signs": (NETWORK + "  a = x" + " + x" * MAX_TOKENS + END, Code.LARGE),
+    "one comment": (HEAD + "#" * MAX_CHARACTERS + "\n", Code.LARGE),
+    "unknown names": (NETWORK + "".join(f"  a{i}x = unknown{i}y(x)\n" for i in range(2000)) + END, Code.UNKNOWN_NAME),
+    "replacements": (
+        HEAD + 'use "lib/ops.hsp" with ' + ", ".join(f"a{i}x = a{i + 1}x" for i in range(9000)) + "\n",
+        Code.LARGE,
+    ),
+    "a cell in itself, twice": (
+        f"{HEAD}cell A(x) {{\n a = A(x)\n b = A(x)\n output a + b\n}}\n{NETWORK[6:]}  a = A(x){END}",
+        Code.DEPTH,
+    ),
+        f"{HEAD}cell A(x) {{\n a = A(x)\n b = A(x)\n output a + b\n}}\n{NETWORK[6:]}  a = A(x){END}",
+        Code.DEPTH,
+    ),
+    "a menu in itself": (
+        f"{HEAD}choice T(d) = relu | T(d - 1) -> T(d - 1) if d > 0\n{NETWORK[6:]}  a = x -> T(20){END}",
+        Code.LARGE,
+    ),
+    "fresh copies in fresh copies": (
+        f"{HEAD}cell D0(x) {{ output (relu | identity)(x) }}\n{FRESH}{NETWORK[6:]}  a = D19(x){END}",
+        Code.LARGE,
+    ),
+    "a shared operation in another": (
+        f"{HEAD}op D0(x) = relu(x)\n{SHARED}{NETWORK[6:]}  output D49(x)\n}}\n",
+        Code.LARGE,
+    ),
+    "widths": (f"{NETWORK}  w = 1 | 2 | .. | 9999{END}", Code.LARGE),
+    "a pick of thousands": (f"{NETWORK}  c[i < 3000] = relu(x)\n  a = sum(pick 1500 of c){END}", Code.LARGE),
+    "half of a thousand": (f"{NETWORK}  c[i < 1000] = relu(x)\n  a = sum(pick 500 of c){END}", Code.LARGE),
+    "ends of a family": (f"{NETWORK}  c[i < 1 | 2 | .. | 900] = relu(x){END}", Code.LARGE),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_with_their_reason(name: str) -> None:
+    text, code = BOMBS[name]
+    profile = cProfile.Profile()
+    program, diagnostics = profile.runcall(compile_file, "bomb.hsp", text=text)
+    assert program is None
+    assert code in {diagnostic.code for diagnostic in diagnostics}
+    assert len(diagnostics) <= 2 * (MAX_ERRORS + 1)
+    assert all(len(diagnostic.render()) < 10_000 for diagnostic in diagnostics)
+    assert sum(entry.callcount for entry in profile.getstats()) < MOST_CALLS
