@@ -9,6 +9,7 @@ from .command import Command
 from .console import OK
 from .groups import DataOptions, MachineOptions, RunOptions, SettingOptions, Source, phases_option, run_config
 from .option import group
+from .output import remark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan)
+        report = search(plan, say=remark)
         if is_main_process():
-            print(f"derived architecture: {report.derived}")
+            remark(f"derived architecture: {report.derived}")
         return OK
