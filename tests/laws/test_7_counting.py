@@ -362,7 +362,7 @@ def architectures_of(lines: tuple[Line, ...]) -> set[frozenset[object]]:
 
 
 @given(sparse())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_picks_that_may_take_nothing(lines: tuple[Line, ...]) -> None:
     """Under `prune`, against all architectures one by one."""
     names = [f"u{index} =" for index in range(1, len(lines))]
