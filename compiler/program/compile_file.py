@@ -26,6 +26,7 @@ from compiler.elaborate import (
 )
 from compiler.elaborate.errors import Fault, Silent
 from compiler.elaborate.quantities import read_preference
+from compiler.elaborate.setting_values import plain
 from compiler.elaborate.values import Function
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.reader import OverrideError, override
@@ -41,7 +42,6 @@ from hdas_dsl.tree.printer import print_module
 
 from .equivalence import Equivalence, read_equivalence
 from .overrides import Override
-from .setting_values import plain
 
 S = TypeVar("S", SearchSettings, TrainSettings)
 
