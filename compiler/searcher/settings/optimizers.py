@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from .schedules import Constant, Schedule
 from .words import Amount, Count, Flag, Fraction, NonNegative, Word
@@ -47,8 +47,15 @@ class AdamW(Adam):
 Weights = Sgd | Adam | AdamW
 
 
+def _pairs(value: object) -> object:
+    """One pair stands for a list of it: the language has no list of one."""
+    return (value,) if isinstance(value, tuple) and value and not isinstance(value[0], tuple) else value
+
+
 Rests = Annotated[
-    tuple[tuple[Amount, Amount], ...], Field(description="a list of pairs of epochs, such as ((0, 10), (25, 35))")
+    tuple[tuple[Amount, Amount], ...],
+    BeforeValidator(_pairs),
+    Field(description="a pair of epochs, or pairs such as ((0, 10), (25, 35))"),
 ]
 
 
