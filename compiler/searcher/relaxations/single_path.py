@@ -6,12 +6,14 @@ runs that would be derived now, with the weights that it has in the supernet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from compiler.analysis.counting.errors import Uncountable
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
@@ -114,7 +116,7 @@ class OnePath(Relaxed):
 
     @torch.no_grad()
     def _answer(self, raw: dict[str, list[float]]) -> Answer:
-        for found in (decided(self.space, raw, self.derive), best_path(self.space, raw, self.derive.by)):
+        for found in self._leading(raw):
             if self.meets(found):
                 return Answer.of(found)
         if self.required:
@@ -126,3 +128,9 @@ class OnePath(Relaxed):
             torch.manual_seed(0)
             draws = [self.draw(clean) for _ in range(CANDIDATES)]
         return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
+
+    def _leading(self, raw: dict[str, list[float]]) -> Iterator[Selection]:
+        """What the rule decides, then the best path, where texts with `prune` can be counted."""
+        yield decided(self.space, raw, self.derive)
+        with suppress(Uncountable):
+            yield best_path(self.space, raw, self.derive.by)
