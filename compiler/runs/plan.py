@@ -11,6 +11,7 @@ from pathlib import Path
 from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import ExportKind
+from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Phase, Program
 from compiler.program.request import Request
@@ -81,8 +82,18 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     for phase in plan.phases:
         _image_shape(phase.network)
         if not phase.after:
-            check_feasible(Requirements(phase.network))
+            check_phase(phase)
     return plan
+
+
+def check_phase(phase: Phase) -> None:
+    """Check before a phase starts that its rule can decide its network, and its result meet the requirements.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    check_decidable(phase.network, phase.settings.derive)
+    check_feasible(Requirements(phase.network))
 
 
 def no_effect(option: str, phase: Phase) -> str:

@@ -313,6 +313,7 @@ def test_the_best_ways_are_drawn_uniformly() -> None:
     )
     assert len(drawn) == 5
     assert is_uniform(drawn, 5)
-    best = best_way(circuit, lambda name, item: {("p", 1): 2, ("q", 1): 1, ("r", 0): 2}.get((name, item), 0), Random(0))
+    worths: dict[tuple[str, int | None], int] = {("p", 1): 2, ("q", 1): 1, ("r", 0): 2}
+    best = best_way(circuit, lambda name, item: worths.get((name, item), 0), Random(0))
     assert best == {"p": (1,), "q": (1,)}
     assert best_way(circuit, lambda name, item: None, Random(0)) is None
