@@ -35,7 +35,7 @@ from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.engine import search as engine
 from compiler.searcher.engine.bilevel import Bilevel
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
 from hdas_dsl.files import LIBRARY
 

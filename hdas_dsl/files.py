@@ -221,6 +221,11 @@ class Loader:
         unit = self._unit(None, Source(name, text), (folder or Path.cwd()).resolve())
         return None if unit is None else Instance(unit, {}, self._pool)
 
+    def shipped(self, path: str) -> Unit | None:
+        """A file of the shipped library, by its path there."""
+        found = (self.library / path).resolve()
+        return self.units.get(found) or self._file(found, path, self.library)
+
     def _prelude(self) -> Unit | None:
         path = PRELUDE.resolve()
         if path in self._open:

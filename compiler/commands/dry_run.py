@@ -16,6 +16,8 @@ from .groups import (
     RunOptions,
     SettingOptions,
     Source,
+    method_option,
+    method_overrides,
     network_option,
     phases_option,
     recipe_option,
@@ -42,6 +44,7 @@ class DryRun(Command):
     machine: MachineOptions = group(MachineOptions)
     run_options: RunOptions = group(RunOptions)
     phases: tuple[str, ...] = phases_option()
+    method: str | None = method_option()
     network: str | None = network_option()
     recipe: Path | None = recipe_option()
 
@@ -49,11 +52,15 @@ class DryRun(Command):
         """Measure two steps and print what a run would take."""
         if self.search and self.train:
             raise UsageError("--search and --train are two runs: name one")
-        idle = {"--phases": self.phases} if self.train else {"--network": self.network, "--recipe": self.recipe}
+        idle = (
+            {"--phases": self.phases, "--method": self.method}
+            if self.train
+            else {"--network": self.network, "--recipe": self.recipe}
+        )
         for name, value in idle.items():
             if value:
                 raise UsageError(f"{name} does nothing with {'--train' if self.train else '--search'}")
-        overrides = (*self.data.overrides(), *self.settings.overrides())
+        overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         kind = "train" if self.train else ""
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases, kind)

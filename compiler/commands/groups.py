@@ -61,6 +61,20 @@ def phases_option() -> Any:
     )
 
 
+def method_option() -> Any:
+    """A field: the method of a search."""
+    return option("--method", "NAME", "search by this method instead of the file's", otherwise="as the file says")
+
+
+def method_overrides(name: str | None) -> list[Override]:
+    """The method as an override, where one is given."""
+    from compiler.program.methods import SETTING
+    from compiler.program.overrides import Override
+    from compiler.searcher.settings.words import Applied
+
+    return [] if name is None else [Override(SETTING, Applied(name), f"--method {name}")]
+
+
 def seed_option(text: str) -> Any:
     """A field: the seed of random numbers."""
     return option("--seed", "N", text, read=at_least(0), default=0)

@@ -29,7 +29,10 @@ class Train(Command):
     name: ClassVar[str] = "train"
     action: ClassVar[str | None] = "--train"
     summary: ClassVar[str] = "train the discrete network from scratch and test it"
-    idle: ClassVar[dict[str, str]] = {"--phases": "a training has no phases"}
+    idle: ClassVar[dict[str, str]] = {
+        "--phases": "a training has no phases",
+        "--method": "a method is how a space is searched",
+    }
     collects_garbage: ClassVar[bool] = True
 
     source: Source = group(Source)

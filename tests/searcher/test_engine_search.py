@@ -151,7 +151,7 @@ def test_schedules_and_annealing_follow_the_epochs(tmp_path: Path) -> None:
     outcome = run_search(space, toy_data(), SEARCH, RunOptions(tmp_path, device="cpu", quiet=True))
     assert space.moments[:4] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3])
     rates = [record.of("lr")["weights"] for record in outcome.history]
-    assert rates == [SEARCH.weights.lr.at(epoch, 3) for epoch in range(3)]
+    assert rates == [SEARCH.weights.lr(epoch, 3) for epoch in range(3)]
 
 
 def test_the_files_of_a_run_tell_the_same(tmp_path: Path) -> None:

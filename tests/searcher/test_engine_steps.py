@@ -17,7 +17,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.reporting.records import Meter
 from compiler.searcher.engine.state.seeds import mix, seed_all
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine

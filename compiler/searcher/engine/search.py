@@ -17,6 +17,7 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.settings.axes import Levels
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 
@@ -76,11 +77,13 @@ class _Search:
         self.bilevel = Bilevel(
             self.module,
             Optimized(weights, self.weight_optimizer, settings.weights.clip),
-            Optimized(list(alphas.values()), self.alpha_optimizer),
+            Optimized(list(alphas.values()), self.alpha_optimizer, settings.alphas.clip),
             second=settings.order is Order.SECOND,
             gradient=compute.gradient,
         )
         of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
+        if settings.levels is Levels.ONE:
+            of_weights = data.train
         seed, workers = mix(settings.seed, "data"), settings.workers
         self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
         self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
@@ -107,7 +110,7 @@ class _Search:
 
     def begin(self, epoch: int, skip: int) -> None:
         self.weight_batches = self.weight_half.epoch(epoch, skip)
-        moving = epoch >= self.settings.alphas_from
+        moving = epoch >= self.settings.alphas_from and self.settings.levels is Levels.TWO
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
 
     def fetch(self) -> None:
@@ -117,11 +120,18 @@ class _Search:
     def step(self, epoch: int, step: int) -> None:
         self._schedule(epoch, step)
         weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
-        if alpha_batch is not None:
-            self.bilevel.alpha_step(partial(self._alpha_loss, alpha_batch), partial(self._loss, weight_batch))
+        moves = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, step)
+        if moves and alpha_batch is None:
+            self.bilevel.joint_step(partial(self._alpha_loss, weight_batch, self.meters["weights"]))
+            return
+        if moves and alpha_batch is not None:
+            self.bilevel.alpha_step(
+                partial(self._alpha_loss, alpha_batch, self.meters["alphas"]), partial(self._loss, weight_batch)
+            )
             if self.settings.preferences is Preferences.APART:
                 self.bilevel.preference_step(self.searchable.preferences())
-        self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
+        with self.searchable.perturbed(partial(self._loss, weight_batch)):
+            self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
@@ -141,8 +151,8 @@ class _Search:
             meter.add(loss, logits, labels)
         return loss
 
-    def _alpha_loss(self, batch: Batch) -> Tensor:
-        loss = self.searchable.objective(self._loss(batch, self.meters["alphas"]))
+    def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
+        loss = self.searchable.objective(self._loss(batch, meter))
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss

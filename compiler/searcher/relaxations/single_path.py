@@ -22,6 +22,7 @@ from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.util.errors import UsageError
 
+from .axes import Axes
 from .base import Relaxed
 from .draws import Logits, drawn, log_probability, logits, noise
 from .path_executor import Operations
@@ -49,13 +50,19 @@ class OnePath(Relaxed):
         share: whether the values of an undecided number share one weight, of which each takes a slice.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        axes: over how many epochs schedules go.
     """
 
     def __init__(
-        self, space: Elaborated, share: bool = False, init: float = 1e-3, derive: Derivation | None = None
+        self,
+        space: Elaborated,
+        share: bool = False,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        axes: Axes | None = None,
     ) -> None:
         operations = Operations(space.block.graph, space.decisions, share)
-        super().__init__(space, operations.module, init, derive)
+        super().__init__(space, operations.module, init, derive, axes)
         self.operations = operations
         self.last: tuple[dict[str, list[float]], Answer] | None = None
 

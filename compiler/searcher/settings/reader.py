@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import NOWHERE, Span
 
+from .schedules import Schedule
 from .words import Applied, Named, Setting, Value, Word, menu_of, names_of, show
 
 S = TypeVar("S", bound=Setting)
@@ -129,6 +130,20 @@ class Reader:
 
     def _unknown(self, message: str, wrong: str, known: Iterable[str], span: Span) -> None:
         self.diagnostics.append(Diagnostic(Code.SETTING, span, message, _closest(wrong, known)))
+
+
+class _Scheduled(Setting):
+    """A number that may follow a schedule."""
+
+    word = "weight"
+    schedule: Schedule
+
+
+def read_schedule(value: Value, span: Span) -> tuple[Schedule | None, list[Diagnostic]]:
+    """A schedule by itself, such as the weight of a preference, or what is wrong with it."""
+    reader = Reader()
+    found = reader.fields(_Scheduled, {"schedule": (value, span)})
+    return (_Scheduled.model_validate(found).schedule if found else None), reader.diagnostics
 
 
 class OverrideError(ValueError):
