@@ -15,6 +15,7 @@ from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.reading import is_file, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,7 @@ def train(
 
 def diff(left: FilePath, right: FilePath) -> Diff:
     """What differs between two files, by choice path."""
-    texts = [(Path(path).read_text(encoding="utf-8"), str(path)) for path in (left, right)]
+    texts = [(read_text(Path(path)), str(path)) for path in (left, right)]
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 
 
@@ -218,7 +219,7 @@ def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
 def _request(
     path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
 ) -> Request:
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         raise FileNotFoundError(f"there is no file '{path}'")
     overrides = tuple(override_of(name, value) for name, value in settings.items())
     return Request(Path(path), overrides, network, externals=allow(plugins))

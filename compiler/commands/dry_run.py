@@ -24,6 +24,7 @@ from .groups import (
     run_config,
 )
 from .option import flag, group
+from .output import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,10 @@ class DryRun(Command):
             training = plan_training(request, config, writes=False)
             from compiler.runs.dry_run import dry_training
 
-            dry_training(training)
+            dry_training(training, line)
         else:
             searching = plan_search(request, config, writes=False)
             from compiler.runs.dry_run import dry_search
 
-            dry_search(searching)
+            dry_search(searching, line)
         return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +9,7 @@ from .command import Command
 from .console import OK, show
 from .groups import Source, method_option, method_overrides, network_option
 from .option import action_value, group
+from .output import put
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,5 +31,5 @@ class Emit(Command):
 
         program = self.source.request(network=self.network, overrides=method_overrides(self.method)).compile()
         show(program.warnings)
-        sys.stdout.write(emit_program(program, self.kind))
+        put(emit_program(program, self.kind))
         return OK

@@ -12,6 +12,7 @@ from .command import Command
 from .console import OK, show
 from .groups import Source, network_option, recipe_option
 from .option import action_value, group, option
+from .output import line
 from .values import whole
 
 
@@ -47,5 +48,5 @@ class Export(Command):
         show(plan.program.warnings)
         from compiler.runs.export import export_network
 
-        print(export_network(plan))
+        line(export_network(plan))
         return OK

@@ -19,6 +19,7 @@ from .groups import (
     run_config,
 )
 from .option import group
+from .output import remark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan)
+        report = search(plan, say=remark)
         if is_main_process():
-            print(f"derived architecture: {report.derived}")
+            remark(f"derived architecture: {report.derived}")
         return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +19,7 @@ from .groups import (
     run_config,
 )
 from .option import group
+from .output import complain, remark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,8 @@ class Train(Command):
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process
 
-        outcome = train(plan, warn=lambda text: print(text, file=sys.stderr))
+        outcome = train(plan, warn=complain)
         if is_main_process():
-            print(f"test accuracy: {outcome.accuracy:.2%}")
-            print(f"weights: {outcome.weights}")
+            remark(f"test accuracy: {outcome.accuracy:.2%}")
+            remark(f"weights: {outcome.weights}")
         return OK

@@ -140,7 +140,10 @@ def body_of(
 
 @dataclass(eq=False)
 class Copy:
-    """A copy of a definition: its decisions, once, and the first body that was elaborated of it."""
+    """A copy of a definition: its decisions, once, and the first body that was elaborated of it.
+
+    ``bodies`` are those of all its instances, each by the block that it gave.
+    """
 
     path: str
     definition: ast.GraphDef
@@ -150,6 +153,10 @@ class Copy:
     block: Block
     span: Span
     owner: str | None = None
+    bodies: dict[Block, BodyElaboration] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bodies[self.block] = self.body
 
     @property
     def live(self) -> bool:

@@ -19,6 +19,7 @@ from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.reading import is_file
 
 from .config import RunConfig
 
@@ -195,5 +196,5 @@ def _image_shape(space: Elaborated) -> None:
 
 
 def _existing(path: Path) -> None:
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"there is no file '{path}'")

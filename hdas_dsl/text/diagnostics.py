@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .errors import HdasError
+from .printable import printable
 from .source import Span
 
 
@@ -101,17 +102,17 @@ class Diagnostic:
             parts += [f"{span}: note: {label}", excerpt(span)]
         if self.hint is not None:
             parts.append(f"  hint: {self.hint}")
-        return "\n".join(part for part in parts if part)
+        return "\n".join(printable(part) for part in parts if part)
 
 
 def excerpt(span: Span) -> str:
     """The first source line of a span with carets below it; empty for a span of no text."""
-    text = span.source.line(span.line)
+    text = span.source.line(span.line).replace("\t", " ").rstrip("\r")
     if not text and span.start == span.end:
         return ""
-    shown = text.replace("\t", " ")
-    width = max(1, min(span.end - span.start, len(text) - span.column + 1))
-    return f"    {shown}\n    {' ' * (span.column - 1)}{'^' * width}"
+    before, rest = text[: span.column - 1], text[span.column - 1 :]
+    width = max(1, len(printable(rest[: span.end - span.start])))
+    return f"    {printable(text)}\n    {' ' * len(printable(before))}{'^' * width}"
 
 
 class HspError(HdasError):

@@ -97,9 +97,9 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
                     function = _definition(architecture.instance, path)
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
-                        decisions |= Matcher(phase.network, {}).copy(copy, function)
+                        decisions |= Matcher(phase.network, {}).definition(copy, function)
         again = _at_arguments_of(last, architecture)
-        decisions |= Matcher(last, again.copies).bodies(last.root.body, again.root.body)
+        decisions |= next(Matcher(last, again.copies).bodies(last.root.body, again.root.body))
         _check_requirements(last, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)
