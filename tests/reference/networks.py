@@ -182,7 +182,10 @@ class ChainSupernet(nn.Module):
         self.classifier = Classifier(NODES * places[-1].c, classes)
 
     def forward(self, image: Tensor, alphas: Alphas | None = None) -> Tensor:
-        weights = probabilities(self, alphas)
+        return self.mixed(image, probabilities(self, alphas))
+
+    def mixed(self, image: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """The network under mixing weights, however they were made."""
         a = b = self.stem(image)
         for cell, key in zip(self.cells, self.keys, strict=True):
             a, b = b, cell(a, b, weights[key])

@@ -66,11 +66,11 @@ def supernet() -> Supernet:
     return Supernet(space(SPACE))
 
 
-def job(net: Supernet, asked: SearchSettings, device: str = "cpu") -> search._Search:
+def job(net: Supernet, asked: SearchSettings, device: str = "cpu") -> search.Searching:
     """A search made ready for its first step, on any device that torch has."""
     compute = Compute("cpu")
     compute.device = torch.device(device)
-    made = search._Search(net, load_data(DATA, Path("nowhere")), asked, compute)
+    made = search.Searching(net, load_data(DATA, Path("nowhere")), asked, compute)
     made.begin(0, 0)
     made.fetch()
     return made

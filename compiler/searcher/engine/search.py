@@ -52,12 +52,12 @@ def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run
         EngineError: the settings, the space and the device do not fit together.
     """
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    search = _Search(searchable, data, settings, compute)
+    search = Searching(searchable, data, settings, compute)
     run_epochs(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
 
-class _Search:
+class Searching:
     """The steps of a search and what it judges its epochs by."""
 
     def __init__(self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute) -> None:
@@ -102,22 +102,27 @@ class _Search:
 
     @property
     def epochs(self) -> int:
+        """How many epochs the search has."""
         return self.settings.epochs
 
     @property
     def steps(self) -> int:
+        """How many steps an epoch has: the batches of the weights."""
         return self.weight_half.steps
 
     def begin(self, epoch: int, skip: int) -> None:
+        """Open the batches of an epoch, of which the first ``skip`` are done."""
         self.weight_batches = self.weight_half.epoch(epoch, skip)
         moving = epoch >= self.settings.alphas_from and self.settings.levels is Levels.TWO
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
 
     def fetch(self) -> None:
+        """Take the batches of the next step."""
         self.weight_batch = next(self.weight_batches)
         self.alpha_batch = next(self.alpha_batches) if self.alpha_batches else None
 
     def step(self, epoch: int, step: int) -> None:
+        """One iteration: the alphas, then the weights; of one level both at once."""
         self._schedule(epoch, step)
         weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
         moves = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, step)
@@ -158,11 +163,13 @@ class _Search:
         return loss
 
     def running_means(self) -> dict[str, float]:
+        """The running means of losses and accuracies of this epoch."""
         seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+        """Judge an epoch by the accuracy on the alpha half, and remember the best."""
         rates = self._schedule(epoch, self.steps - 1)
         scalars = self.running_means()
         scalars["score"] = accuracy(self.alpha_half)
@@ -184,10 +191,12 @@ class _Search:
             state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
+        """A sentence on the architecture that is reported."""
         found = self.outcome()
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:
+        """The alphas and decisions of the last epoch, or of the best, as the settings say."""
         state = self.state
         best = self.settings.derive.epoch is Epoch.BEST
         epoch = state.best_epoch if best else len(state.history)
