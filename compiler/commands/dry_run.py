@@ -9,7 +9,7 @@ from typing import ClassVar
 from compiler.util.errors import UsageError
 
 from .command import Command
-from .console import OK
+from .console import OK, show
 from .groups import (
     DataOptions,
     MachineOptions,
@@ -68,11 +68,13 @@ class DryRun(Command):
 
         if self.train:
             training = plan_training(request, config, writes=False)
+            show(training.program.warnings)
             from compiler.runs.dry_run import dry_training
 
             dry_training(training, line)
         else:
             searching = plan_search(request, config, writes=False)
+            show(searching.program.warnings)
             from compiler.runs.dry_run import dry_search
 
             dry_search(searching, line)

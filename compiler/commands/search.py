@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .command import Command
-from .console import OK
+from .console import OK, show
 from .groups import (
     DataOptions,
     MachineOptions,
@@ -50,6 +50,7 @@ class Search(Command):
         overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
         request = self.source.request(overrides=overrides)
         plan = plan_search(request, run_config(self.source, self.data, self.machine, self.run_options, self.phases))
+        show(plan.program.warnings)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 

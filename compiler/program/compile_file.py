@@ -247,7 +247,12 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            (*self.library_changes(unit), *unmet(main), *(unmet(train_network, trained) if train_network else ())),
+            (
+                *self.library_changes(unit),
+                *self.warnings(),
+                *unmet(main),
+                *(unmet(train_network, trained) if train_network else ()),
+            ),
             self.equivalences(unit),
             trained,
             method,
@@ -264,6 +269,10 @@ class _Compiler:
         named = method.method.settings
         first, second = (own, named) if method.wins else (named, own)
         return {**self.values(first), **self.values(second)}, (*named, *own)
+
+    def warnings(self) -> list[Diagnostic]:
+        """The warnings so far, each once."""
+        return list(dict.fromkeys(item for item in self.diagnostics if item.severity is Severity.WARNING))
 
     def equivalences(self, unit: Unit) -> tuple[Equivalence, ...]:
         """When architectures are the same, as the file says."""

@@ -71,6 +71,7 @@ class Code(Enum):
     LIBRARY = "W801"
     REQUIRE = "W802"
     GENOTYPE = "W803"
+    RENAMED = "W804"
 
 
 @dataclass(frozen=True)

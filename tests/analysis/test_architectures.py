@@ -222,6 +222,10 @@ CONDITIONS = (
 )
 
 
+def meeting(listing: Architectures) -> set[tuple[object, ...]]:
+    return {key(found.decisions) for found in enumerate_all(listing)} if listing.number else set()
+
+
 @given(plans(most=40), st.sampled_from(CONDITIONS), st.sampled_from(IN_SECTIONS))
 @quick(max_examples=8)
 def test_a_search_section_requires_as_the_network_does(plan: Plan, condition: str, section: str) -> None:
@@ -229,8 +233,8 @@ def test_a_search_section_requires_as_the_network_does(plan: Plan, condition: st
     inside = listed(plan.text.rstrip().removesuffix("}") + f"  require {condition}\n}}\n")
     stated = listed(plan.text + section.format(condition))
     assume(1 < listed(plan.text).number <= 40)
-    wanted = {key(found.decisions) for found in enumerate_all(inside)} if inside.number else set()
-    assert {key(found.decisions) for found in enumerate_all(stated)} == wanted if wanted else not stated.number
+    wanted = meeting(inside)
+    assert meeting(stated) == wanted
     assert count(stated).exact == len(wanted)
     for found in islice(enumerate_all(listed(plan.text)), 2):
         architecture = Request(Path("a.hsp"), text=found.text).compile()

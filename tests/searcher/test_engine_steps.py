@@ -172,7 +172,7 @@ def test_a_step_sees_what_its_own_seed_draws(tmp_path: Path, monkeypatch: pytest
     run_search(Listening(), engine_toy.toy_data(), asked, RunOptions(tmp_path, device="cpu", quiet=True))
 
     compute, data = Compute("cpu"), engine_toy.toy_data()
-    of_weights, of_alphas = halves(data, asked.data.split, asked.seed)
+    of_weights, of_alphas = halves(data, asked.data.weights_share, asked.seed)
     seed = mix(asked.seed, "data")
     batches = [
         Batches(f"{name} half", half, asked.batch, compute, seed)

@@ -84,7 +84,7 @@ def train(text: str) -> TrainSettings:
 
 
 DARTS = """\
-data = cifar10(split = 0.5)
+data = cifar10(weights_share = 0.5)
 epochs = 50
 batch = 64
 weights = sgd(lr = cosine(0.025, 0.001), momentum = 0.9, decay = 3e-4, clip = 5)
@@ -129,7 +129,7 @@ workers = 2
 """
     )
     assert settings == SearchSettings(
-        data=Digits(split=0.25, crop=1),
+        data=Digits(weights_share=0.25, crop=1),
         weights=Sgd(lr=Cosine(start=0.1, end=0.0, warmup=10, per=settings.weights.lr.per), decay=2.7e-3, clip=0.0),
         alphas=AlphaAdam(lr=Constant(value=1e-3)),
         alphas_from=15,
@@ -189,7 +189,20 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         ("epochs = true", Code.VALUE, "true", "'epochs' of search must be a whole number, at least 1, not true", None),
         ("epochs = many", Code.VALUE, "many", "'epochs' of search must be a whole number, at least 1, not many", None),
         ("optional = 1", Code.VALUE, "1", "'optional' of search must be true or false, not 1", None),
-        ("data = cifar10(split = 1)", Code.VALUE, "1", "'split' of cifar10 must be a number between 0 and 1", None),
+        (
+            "data = cifar10(weights_share = 1)",
+            Code.VALUE,
+            "1",
+            "'weights_share' of cifar10 must be a number between 0 and 1",
+            None,
+        ),
+        (
+            "data = cifar10(split = 0.5, weights_share = 0.5)",
+            Code.VALUE,
+            "split = 0.5",
+            "cifar10 gets 'weights_share' twice: 'split' is its former name",
+            None,
+        ),
         ("data = folder(path = here)", Code.VALUE, "here", "'path' of folder must be a text in quotes, not here", None),
         ("data = digits(size = 0)", Code.VALUE, "0", "'size' of digits must be a whole number, at least 1", None),
         ("alphas = adam(betas = 1)", Code.VALUE, "1", "'betas' of adam must be two numbers from 0 to below 1", None),
@@ -294,7 +307,7 @@ def test_the_other_schedules() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "data = digits(split = 0.3, crop = 1)",
+        "data = digits(weights_share = 0.3, crop = 1)",
         "data = fake(classes = 3)",
         'data = folder(path = "a \\"b\\" \\\\c", jitter = 0)',
         "weights = sgd(lr = cosine(0.1, 0, warmup = 3, per = step), clip = 0)",
@@ -330,7 +343,8 @@ def test_full_text_gives_every_argument() -> None:
         ("weights.lr", 0.1, "weights = sgd(lr = 0.1)\n"),
         ("weights.lr.start", 0.1, "weights = sgd(lr = cosine(0.1, 0.001))\n"),
         ("alphas.lr", 1e-3, "alphas = adam(lr = 0.001)\n"),
-        ("data.split", 0.4, "data = cifar10(split = 0.4)\n"),
+        ("data.weights_share", 0.4, "data = cifar10(weights_share = 0.4)\n"),
+        ("data.split", 0.4, "data = cifar10(weights_share = 0.4)\n"),  # Its former name.
         ("data", Applied("digits"), "data = digits\n"),
         ("derive.by", Applied("logit"), "derive = strongest(by = logit)\n"),
     ],
@@ -387,7 +401,7 @@ def test_aliases_stand_for_words() -> None:
 
 
 def test_the_shipped_programs_settings_are_read() -> None:
-    assert search("data = folder(split = 0.2)").data == Folder(split=0.2)
+    assert search("data = folder(weights_share = 0.2)").data == Folder(weights_share=0.2)
     assert train("data = cifar10(cutout = 16)\nepochs = 600").epochs == 600
 
 

@@ -81,7 +81,7 @@ class Searching:
             second=settings.order is Order.SECOND,
             gradient=compute.gradient,
         )
-        of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
+        of_weights, of_alphas = halves(data, settings.data.weights_share, settings.seed)
         if settings.levels is Levels.ONE:
             of_weights = data.train
         seed, workers = mix(settings.seed, "data"), settings.workers
