@@ -199,7 +199,7 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         (
             "data = cifar10(split = 0.5, weights_share = 0.5)",
             Code.VALUE,
-            "split = 0.5",
+            "0.5",
             "cifar10 gets 'weights_share' twice: 'split' is its former name",
             None,
         ),
