@@ -40,7 +40,8 @@ class UncountedRequirement:
 def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
     """The architectures of a space under the requirements that can be counted with, and those that cannot.
 
-    Requirements of sections and of operations are not among them: only those in the text of a copy are counted with.
+    Those of a `search` section count as if they stood in the text of the network; those of operations are about what is
+    applied, and are left out, as those about costs are. Those of a `train` section are not among either.
     With ``only`` a copy, the ways to decide in its text alone: the copies in it are taken as given.
 
     Raises:
@@ -52,6 +53,9 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
         if only in (None, path):
             formulas[path], beyond = _formula(space, copy)
             uncounted += beyond
+    if only is None:
+        of_operations = (item for item in space.requirements if item.origin is Origin.OPERATION)
+        uncounted += (UncountedRequirement(item, None) for item in of_operations)
     return ways(space.formula if only is None else (Mention(only),), formulas), tuple(uncounted)
 
 
@@ -96,8 +100,8 @@ def _formula(space: Elaborated, copy: Copy) -> tuple[Product, list[UncountedRequ
 
 
 def stated_in(space: Elaborated, path: str) -> Iterator[Requirement]:
-    """The requirements in the text of a copy."""
-    return (item for item in space.requirements if item.copy == path and item.origin is Origin.BODY)
+    """The requirements in the text of a copy; of the network, those of its `search` section too."""
+    return (item for item in space.requirements if item.copy == path and item.origin in (Origin.BODY, Origin.SEARCH))
 
 
 def _beyond(space: Elaborated, copy: Copy, condition: Condition) -> Uncountable | None:
