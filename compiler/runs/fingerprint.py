@@ -15,8 +15,8 @@ from compiler.searcher.data.load import Data
 def fingerprint(program: Program, space: Elaborated, settings: str, data: Data, weights: Path | None = None) -> str:
     """A digest of all that a run depends on, in hexadecimal digits: a checkpoint with another one is refused.
 
-    It covers the texts, the tables, the plugins, and the weights that it starts from; the network's arguments and choices,
-    the settings, the data.
+    It covers the texts, tables, plugins, and the weights that it starts from; the network's arguments and choices, the
+    settings, the data.
     """
     digest = hashlib.sha256()
     for unit in units(program):

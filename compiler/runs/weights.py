@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from compiler.util.errors import UsageError
 
 AUXILIARY = "network.aux."
-"""How the names of the auxiliary head's tensors begin; its shapes follow the size of images, and only trainings use it."""
+"""How the names of the auxiliary head's tensors begin; its shapes follow the size of images, only trainings use it."""
 
 SHOWN = 3
 """How many names a message lists."""
@@ -28,7 +28,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 
 def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a safetensors file under the names, and of the shapes, of those ``wanted``, auxiliary ones left out.
+    """The tensors of a safetensors file with the names and shapes of those ``wanted``, without auxiliary ones.
 
     Raises:
         UsageError: the file cannot be read, or lacks one of them.

@@ -43,13 +43,13 @@ def test_fine_tuning_lists_what_starts_fresh(trained: str, capsys: pytest.Captur
     words = ["net.hsp", "--train", "--quiet", "--weights", trained]
     assert compile_main([*words, "--out", "same"]) == 0
     assert capsys.readouterr().err == ""
-    assert compile_main([*words, "--out", "more", "--set", "classes=7", "--set", "data.classes=7"]) == 0
+    Path("more.hsp").write_text(TEXT.replace("classes = 4", "classes = 7"))
+    assert compile_main(["more.hsp", *words[1:], "--out", "more"]) == 0
     said = capsys.readouterr().err
     assert "warning: 4 of " in said
     assert "of another shape in 'run/weights.safetensors', and start fresh: network." in said
-    Path("other.hsp").write_text(
-        TEXT.replace("x = image", "y = image").replace("x ->", "y ->").replace("conv(3, 4)", "conv(5, 6)")
-    )
+    other = TEXT.replace("x = image", "y = image").replace("x ->", "y ->").replace("classes = 4", "classes = 5")
+    Path("other.hsp").write_text(other)
     assert compile_main(["other.hsp", *words[1:], "--out", "other"]) == 2
     assert "has no weights of this network" in capsys.readouterr().err
 
