@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,18 +120,24 @@ def train(
     *,
     resume: bool = False,
     force: bool = False,
+    weights: FilePath | None = None,
     plugins: Sequence[FilePath] = (),
     **settings: object,
 ) -> TrainOutcome:
-    """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
+    """Train the discrete network of a file, test it once, save its weights in ``out``.
+
+    With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
+    starts fresh.
+    """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    plan = plan_training(_request(path, settings, None, plugins), config)
+    start = None if weights is None else Path(weights)
+    plan = plan_training(_request(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
 
-    return train(plan)
+    return train(plan, warn=warnings.warn)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:

@@ -62,6 +62,8 @@ class Phase:
     """The network as the section names it."""
     statements: tuple[ast.SettingLine, ...] = ()
     """What the section, its method and the phase prefer and require."""
+    built: Elaborated | None = None
+    """The network as the search builds it, where that is not ``network`` itself: with partial channels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,14 @@ class _Compiler:
         self.used |= {item.said for item in overrides if item.name in found.args}
         return found
 
+    def built(self, call: NetworkCall, settings: SearchSettings) -> Elaborated | None:
+        """The network as a search builds it, where only some channels go through the items of menus."""
+        if (partial := settings.channels.partial) == 1:
+            return None
+        result, found = elaborate(call.function, call.args, span=call.span, externals=self.externals, partial=partial)
+        self.diagnostics += [d for d in found if d not in self.diagnostics]
+        return result
+
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
         """The network of a section, elaborated."""
         result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
@@ -204,11 +214,11 @@ class _Compiler:
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
                 space = None if found is None else self.elaborated(found)
-                if space is None:
+                if found is None or space is None:
                     return None
                 space = self.stated(space, around)
-                target, span = search.target, search.target.span
-                phases.append(Phase("", space, settings, span=span, target=target, statements=_statements(around)))
+                made = Phase("", space, settings, target=search.target, statements=_statements(around))
+                phases.append(replace(made, span=search.target.span, built=self.built(found, settings)))
         required = [phase for phase in phases if not phase.optional]
         main = (required or phases)[-1].network if phases else self.only_network(network)
         if main is None:
@@ -316,7 +326,8 @@ class _Compiler:
         space = self.stated(space, (*around, *line.settings))
         after = tuple(name for name in _names(line.target) if name in results)
         statements = _statements((*around, *line.settings))
-        return Phase(line.name, space, settings, after, settings.optional, line.span, line.target, statements)
+        built = self.built(found, settings)
+        return Phase(line.name, space, settings, after, settings.optional, line.span, line.target, statements, built)
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""

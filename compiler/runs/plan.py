@@ -40,11 +40,12 @@ class SearchPlan:
 
 @dataclass(frozen=True, eq=False)
 class TrainPlan:
-    """A discrete network to be trained, or tested, or exported."""
+    """A discrete network to be trained or tested; a training starts from ``weights``, where a file of them is given."""
 
     config: RunConfig
     program: Program
     network: Elaborated
+    weights: Path | None = None
 
     @property
     def settings(self) -> TrainSettings:
@@ -61,6 +62,13 @@ class ExportPlan:
     kind: ExportKind
     out: Path
     weights: Path | None
+
+    @property
+    def fresh(self) -> str:
+        """What an export without weights is."""
+        if self.kind is ExportKind.PY:
+            return "without --weights FILE no weights come with the file, and its network starts fresh"
+        return "without --weights FILE the weights are fresh ones, drawn at random"
 
 
 def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> SearchPlan:
@@ -104,23 +112,27 @@ def no_effect(option: str, phase: Phase) -> str:
     return f"{option} does nothing{where} with `relax = {relax}`: a step runs one architecture, operation by operation"
 
 
-def plan_training(request: Request, config: RunConfig, *, writes: bool = True) -> TrainPlan:
+def plan_training(
+    request: Request, config: RunConfig, *, writes: bool = True, weights: Path | None = None
+) -> TrainPlan:
     """The plan of a training; one that ``writes`` needs a folder that holds no other run.
 
     Raises:
         HspError: the file is wrong.
-        UsageError: it still has choices, or the run's folder is in use.
+        UsageError: it still has choices, the run's folder is in use, or there is no file of weights.
     """
+    if weights is not None:
+        _existing(weights)
     program = request.compile()
     network = _discrete(program)
     _image_shape(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
         _guard(config, config.out / RESULT, started)
-        weights = config.out / WEIGHTS
-        if weights.exists() and not started and not config.force:
-            raise UsageError(f"'{weights}' would be overwritten: choose another --out, or --force")
-    return TrainPlan(config, program, network)
+        made = config.out / WEIGHTS
+        if made.exists() and not started and not config.force:
+            raise UsageError(f"'{made}' would be overwritten: choose another --out, or --force")
+    return TrainPlan(config, program, network, weights)
 
 
 def plan_evaluation(request: Request, weights: Path, config: RunConfig) -> TrainPlan:

@@ -93,7 +93,7 @@ def search_phase(
         say(f"warning: {warning}")
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
-    supernet = relaxed(space, settings, target)
+    supernet = relaxed(space, settings, target, phase.built)
     for warning in supernet.warnings:
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.mixes else ():

@@ -58,13 +58,11 @@ def gumbel(heat: Callable[[float], float]) -> Weigh:
     return weigh
 
 
-def edges(searched: Searched, weights: Weights) -> Weights:
-    """Each edge into a node weighed by the softmax of the betas of that node's edges."""
-    found = {}
-    for key, rows in weights.items():
-        shares = torch.cat([part.softmax(0) for part in searched.betas[key].split([j + 2 for j in range(NODES)])])
-        found[key] = rows * shares[:, None]
-    return found
+def shares(searched: Searched) -> Weights | None:
+    """Of each edge into a node, the softmax of the betas of that node's edges; None where edges do not weigh."""
+    nodes = [j + 2 for j in range(NODES)]
+    found = {k: torch.cat([part.softmax(0) for part in b.split(nodes)]) for k, b in searched.betas.items()}
+    return found or None
 
 
 # ---------------------------------------------------------------- displaced weights
@@ -88,7 +86,7 @@ def moved_up(searched: Searched, eps: float, clean: Weights, images: Tensor, lab
     net = searched.net.eval()
 
     def loss(weights: Mapping[str, Tensor]) -> Tensor:
-        return cross_entropy(net.mixed(images, weights), labels)
+        return cross_entropy(net.mixed(images, weights, shares(searched)), labels)
 
     found = moved_at_random(eps, clean)
     for _ in range(steps):
@@ -111,21 +109,18 @@ class Method:
 
     weigh: Weigh = softmax
     edges: bool = False
+    partial: int = 1
     penalty: Callable[[Searched], Tensor] | None = None
     eps: Callable[[float], float] | None = None
     steps: int = 0
     """Of sign, up the loss; 0: displaced at random."""
     one_level: bool = False
 
-    def weights(self, searched: Searched) -> Weights:
-        found = self.weigh(searched)
-        return edges(searched, found) if self.edges else found
-
     def loss(self, searched: Searched, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
-        return cross_entropy(searched.net.mixed(images, weights), labels)
+        return cross_entropy(searched.net.mixed(images, weights, shares(searched)), labels)
 
     def alpha_loss(self, searched: Searched, images: Tensor, labels: Tensor) -> Tensor:
-        loss = self.loss(searched, images, labels, self.weights(searched))
+        loss = self.loss(searched, images, labels, self.weigh(searched))
         return loss if self.penalty is None else loss + self.penalty(searched)
 
     def displaced(self, searched: Searched, images: Tensor, labels: Tensor) -> Weights:
@@ -136,7 +131,7 @@ class Method:
             eps = self.eps(searched.now)
             up = self.steps > 0
             found = moved_up(searched, eps, found, images, labels, self.steps) if up else moved_at_random(eps, found)
-        return {k: v.detach() for k, v in (edges(searched, found) if self.edges else found).items()}
+        return {key: rows.detach() for key, rows in found.items()}
 
 
 Batch = tuple[Tensor, Tensor]

@@ -33,6 +33,8 @@ TEXTS = {
     "dirichlet_near_flat": "relax = dirichlet\n minimize divergence weight 0.5",
     "edges": "edges = weighed",
     "edges_and_sigmoid": "edges = weighed\n relax = sigmoid",
+    "channels": "channels = partial(2)",
+    "pc_darts": "channels = partial(4)\n edges = weighed",
     "sdarts_rs": "perturb = random(ramp(0.03, 0.3))",
     "sdarts_adv": "perturb = adversarial(ramp(0.03, 0.3), steps = 3)",
     "snas": "relax = gumbel(temperature = ramp(1, 0.03))\n levels = 1",
@@ -52,6 +54,8 @@ METHODS = {
     "dirichlet_near_flat": m.Method(m.dirichlet, penalty=m.divergence(0.5)),
     "edges": m.Method(edges=True),
     "edges_and_sigmoid": m.Method(m.sigmoid, edges=True),
+    "channels": m.Method(partial=2),
+    "pc_darts": m.Method(edges=True, partial=4),
     "sdarts_rs": m.Method(eps=eps),
     "sdarts_adv": m.Method(eps=eps, steps=3),
     "snas": m.Method(m.gumbel(lambda now: 1 - 0.97 * int(now) / EPOCHS), one_level=True),
@@ -69,9 +73,9 @@ def phase(settings: str) -> Phase:
     return program.phases[0]
 
 
-def plain(space: Elaborated, ours: Relaxed, weighed: bool) -> m.Searched:
+def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Searched:
     """The reference with the same weights and alphas."""
-    net = ChainSupernet(4, 4, 10).double()
+    net = ChainSupernet(4, 4, 10, partial=partial).double()
     randomize(net)
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d) and not part.affine:
@@ -99,9 +103,10 @@ def test_three_steps(name: str) -> None:
     torch.manual_seed(0)
     found = phase(TEXTS[name])
     settings: SearchSettings = found.settings
-    ours = relaxed(found.network, settings).double()
+    ours = relaxed(found.network, settings, built=found.built).double()
+    built = found.built or found.network
     method = METHODS[name]
-    theirs = plain(found.network, ours, method.edges)
+    theirs = plain(built, ours, method.edges, method.partial)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
     architecture = [*theirs.alphas.values(), *theirs.betas.values()]
     optimizers = (
@@ -127,6 +132,6 @@ def test_three_steps(name: str) -> None:
             shares = torch.cat([ours.alphas[f"{copy}.n{j}.in"] for j in range(4)])
             torch.testing.assert_close(shares, theirs.betas[key], rtol=0, atol=1e-10)
     before = [tensor.clone() for tensor in ours.network.parameters()]
-    copy_tensors(theirs.net, ours.network, found.network)
+    copy_tensors(theirs.net, ours.network, built)
     for mine, other in zip(before, ours.network.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-10)

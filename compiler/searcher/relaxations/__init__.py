@@ -23,8 +23,16 @@ from .single_path import OnePath
 from .supernet import Supernet
 
 
-def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None = None) -> Relaxed:
+def relaxed(
+    space: Elaborated, settings: SearchSettings, target: Target | None = None, built: Elaborated | None = None
+) -> Relaxed:
     """The supernet of a space, relaxed as the settings say; what is mixed is lowered for the target.
+
+    Args:
+        space: an elaborated network with choices.
+        settings: those of the search.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+        built: the space as it is built, where the setting `channels` lets channels go past the items of menus.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
@@ -33,7 +41,7 @@ def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None =
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
             axes = Axes(mixture_of(word, epochs), settings.edges, displacement_of(settings.perturb, epochs), epochs)
-            return Supernet(space, init=init, derive=derive, target=target, axes=axes)
+            return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule):
             return HardGumbel(space, Temperature(schedule, epochs), init, derive, Axes(epochs=epochs))
         case Sample(share=share, weights=draws):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ class Supernet(Relaxed):
         derive: the rule by which the leading architecture is found.
         target: the machine, its memory and the batch; by default this machine's CPU.
         axes: how weights follow from alphas.
+        built: the same space as it is built, where only some channels go through the items of menus.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing.
@@ -45,11 +47,13 @@ class Supernet(Relaxed):
         derive: Derivation | None = None,
         target: Target | None = None,
         axes: Axes | None = None,
+        built: Elaborated | None = None,
     ) -> None:
         if space.refusals:
             raise HspError(space.refusals)
-        made = lowered(space, passes, target)
+        made = lowered(space if built is None else _with_weighed_picks(built), passes, target)
         super().__init__(space, made.network, init, derive, axes)
+        self.partial = built is not None
         self.warnings = made.warnings
         self.given: Mapping[str, Tensor] | None = None
 
@@ -66,6 +70,18 @@ class Supernet(Relaxed):
         if self.given is not None:
             return self.on_edges(self.given)
         return self.on_edges(self.drawn_weights()) if self.training else self.mixing()
+
+    def on_edges(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of items with those of edges; where channels go past items, edges weigh both by themselves."""
+        if not self.partial:
+            return super().on_edges(weights)
+        found = dict(weights)
+        like = next(iter(found.values()))
+        for path, decision in self.space.decisions.items():
+            if decision.candidates:
+                weighed = path in self.counts
+                found[path] = self.alphas[path].softmax(0) if weighed else like.new_ones(len(decision.items))
+        return found
 
     def drawn_weights(self) -> dict[str, Tensor]:
         """Weights of items as train mode draws them, edges left aside."""
@@ -88,3 +104,9 @@ class Supernet(Relaxed):
             yield
         finally:
             self.given = None
+
+
+def _with_weighed_picks(built: Elaborated) -> Elaborated:
+    """The space with picks of menus that weigh their candidates: what goes past the items has no other weight."""
+    decisions = {path: replace(decision, candidates=()) for path, decision in built.decisions.items()}
+    return replace(built, decisions=decisions)

@@ -16,6 +16,33 @@ class Edges(Named):
     WEIGHED = "weighed"
 
 
+class AllChannels(Word):
+    """All channels of an input go through the items of a menu."""
+
+    word = "all"
+
+    @property
+    def partial(self) -> int:
+        """How many channels there are to one that goes through the items."""
+        return 1
+
+
+class PartialChannels(Word):
+    """One channel in ``k`` goes through the items of a menu, the others go past them (PC-DARTS)."""
+
+    word = "partial"
+    positional = ("k",)
+    k: Count
+
+    @property
+    def partial(self) -> int:
+        """How many channels there are to one that goes through the items."""
+        return self.k
+
+
+Channels = AllChannels | PartialChannels
+
+
 class Levels(Named):
     """Two levels: weights learn on one half of the images, alphas on the other. One: both on all images (SNAS)."""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
-from .axes import Edges, Levels, Perturbation, Undisturbed
+from .axes import AllChannels, Channels, Edges, Levels, Perturbation, Undisturbed
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
@@ -72,6 +72,7 @@ class SearchSettings(_Section):
     derive: Derivation = Strongest()
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
+    channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
     perturb: Perturbation = Undisturbed()
     preferences: Preferences = Preferences.TOGETHER
