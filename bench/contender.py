@@ -21,7 +21,7 @@ from compiler.commands.values import read_bytes
 from compiler.elaborate import Elaborated
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 
 
 class Ours(StrEnum):

@@ -52,7 +52,7 @@ network Net(image: [1, 8, 8]; c = 8, stages = 2) {{
 }}
 
 search Net {{
-  data = digits(split = 0.5)
+  data = digits(weights_share = 0.5)
   epochs = {epochs}
   batch = 128
   seed = {seed}

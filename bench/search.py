@@ -35,7 +35,7 @@ from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.engine import search as engine
 from compiler.searcher.engine.bilevel import Bilevel
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
 from hdas_dsl.files import LIBRARY
 
@@ -107,7 +107,7 @@ class Clock:
         self.spent, self.started = dict.fromkeys(Part, 0.0), self.now()
 
 
-class Watched(engine._Search):
+class Watched(engine.Searching):
     """The engine's search with a clock at its parts."""
 
     def __init__(self, clock: Clock, *args: Any) -> None:
@@ -161,7 +161,7 @@ def report(space: Path, args: argparse.Namespace) -> Report:
     torch.manual_seed(0)
     net = Supernet(phase.network, (FLATTEN,) if args.lowering is Ours.NAIVE else PASSES)
     clock = Clock(torch.device(args.device), args.whole)
-    with tempfile.TemporaryDirectory() as folder, patch.object(engine, "_Search", partial(Watched, clock)):
+    with tempfile.TemporaryDirectory() as folder, patch.object(engine, "Searching", partial(Watched, clock)):
         run_search(net, data, phase.settings, RunOptions(Path(folder) / "run", device=args.device, quiet=True))
     kept = clock.epochs[1:] or clock.epochs
     return Report(

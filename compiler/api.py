@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.reading import is_file, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,23 +120,29 @@ def train(
     *,
     resume: bool = False,
     force: bool = False,
+    weights: FilePath | None = None,
     plugins: Sequence[FilePath] = (),
     **settings: object,
 ) -> TrainOutcome:
-    """Train the discrete network of a file from scratch, test it once, save its weights in ``out``."""
+    """Train the discrete network of a file, test it once, save its weights in ``out``.
+
+    With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
+    starts fresh.
+    """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    plan = plan_training(_request(path, settings, None, plugins), config)
+    start = None if weights is None else Path(weights)
+    plan = plan_training(_request(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
 
-    return train(plan)
+    return train(plan, warn=warnings.warn)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
     """What differs between two files, by choice path."""
-    texts = [(Path(path).read_text(encoding="utf-8"), str(path)) for path in (left, right)]
+    texts = [(read_text(Path(path)), str(path)) for path in (left, right)]
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 
 
@@ -218,7 +226,7 @@ def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
 def _request(
     path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
 ) -> Request:
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         raise FileNotFoundError(f"there is no file '{path}'")
     overrides = tuple(override_of(name, value) for name, value in settings.items())
     return Request(Path(path), overrides, network, externals=allow(plugins))

@@ -15,7 +15,11 @@ from typing import TypeAlias
 
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+<<<<<<< HEAD
 from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
+=======
+from hdas_dsl.text.reading import is_file, read_text
+>>>>>>> main
 from hdas_dsl.text.source import Source, Span
 
 from .tree import ast
@@ -60,7 +64,7 @@ class Unit:
 
     def beside(self, path: str) -> Path | None:
         """The file of a path that the text names, whether it exists or not; None where it lies outside of the root."""
-        if self.root is None or Path(path).is_absolute():
+        if self.root is None or Path(path).is_absolute() or "\0" in path:
             return None
         folder = self.path.parent if self.path is not None else self.root
         found = (folder / path).resolve()
@@ -205,7 +209,7 @@ class Loader:
             None where the file cannot be read or parsed.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except (OSError, UnicodeDecodeError) as error:
             self.diagnostics.append(unreadable(str(path), error))
             return None
@@ -224,6 +228,11 @@ class Loader:
         unit = self._unit(None, Source(name, text), (folder or Path.cwd()).resolve())
         return None if unit is None else Instance(unit, {}, self._pool)
 
+    def shipped(self, path: str) -> Unit | None:
+        """A file of the shipped library, by its path there."""
+        found = (self.library / path).resolve()
+        return self.units.get(found) or self._file(found, path, self.library)
+
     def _prelude(self) -> Unit | None:
         path = PRELUDE.resolve()
         if path in self._open:
@@ -231,7 +240,7 @@ class Loader:
         return self.units.get(path) or self._file(path, path.relative_to(self.library).as_posix(), self.library)
 
     def _file(self, path: Path, name: str, root: Path) -> Unit | None:
-        return self._unit(path, Source(name, path.read_text(encoding="utf-8")), root)
+        return self._unit(path, Source(name, read_text(path)), root)
 
     def _unit(self, path: Path | None, source: Source, root: Path) -> Unit | None:
         module, diagnostics = parse(source, self._budget)
@@ -265,6 +274,9 @@ class Loader:
     def _use(self, use: ast.Use, unit: Unit, root: Path) -> Unit | None:
         folder = unit.path.parent if unit.path is not None else root
         roots = (root, self.library.resolve())
+        if "\0" in use.path:
+            self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, "no file has a NUL in its name"))
+            return None
         candidates = [(folder / use.path).resolve(), (self.library / use.path).resolve()]
         allowed = [c for c in candidates if any(c.is_relative_to(r) for r in roots)]
         if Path(use.path).is_absolute() or not allowed:
@@ -277,7 +289,7 @@ class Loader:
                 return None
             if path in self.units:
                 return self.units[path]
-            if path.is_file():
+            if is_file(path):
                 inside = path.is_relative_to(self.library.resolve()) and not path.is_relative_to(root)
                 name = path.relative_to(self.library.resolve()).as_posix() if inside else self._shown(path, unit)
                 try:

@@ -8,7 +8,7 @@ import torch
 
 from compiler import HspError, contains, derive, describe, diff, load, search, train
 from compiler.backend.lowering.network import Network
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from tests.support.paths import SPACES
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from compiler.commands.compile import compile_main
 from compiler.commands.diff import diff_main
+from compiler.elaborate.setting_values import plain
 from compiler.program.compile_file import compile_file
-from compiler.program.setting_values import plain
 from compiler.reports.facts import cardinality
 from compiler.searcher.settings.words import Value
 from hdas_dsl.format import format_text

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from compiler.backend.lowering.names import attribute
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from peers.checkout import CheckoutError, load_module
 from peers.nni import build_nni
 

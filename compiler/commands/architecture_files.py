@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 
 from .option import OptionGroup, flag, option
+from .output import put
 
 if TYPE_CHECKING:
     from compiler.analysis.architectures import Architecture
@@ -34,7 +34,7 @@ class ArchitectureFiles(OptionGroup):
         """
         for name, architecture in found:
             if self.folder is None:
-                sys.stdout.write(architecture.text)
+                put(architecture.text)
                 continue
             path = self.folder / f"{name}.hsp"
             if path.exists() and not self.force:

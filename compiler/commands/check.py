@@ -13,6 +13,7 @@ from .command import Command
 from .console import OK, WRONG_FILE, show
 from .groups import Source, network_option, recipe_option
 from .option import flag, group
+from .output import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +53,4 @@ class Check(Command):
 
 
 def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))
+    line(json.dumps(value, indent=2))

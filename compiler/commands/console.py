@@ -7,15 +7,17 @@ the output any more. Each exception of the package has its own (`HdasError.exit_
 from __future__ import annotations
 
 import gc
-import os
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from compiler.util.memory import is_out_of_memory
 from hdas_dsl.text.diagnostics import Diagnostic, HspError
 from hdas_dsl.text.errors import HdasError
+
+from .output import complain, discard, open_missing
 
 if TYPE_CHECKING:
     from .command import Command
@@ -28,6 +30,14 @@ WRONG_PATHS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectory
 """Errors of the operating system that say that a path on the command line is wrong; others fail a run."""
 
 
+class Ended(SystemExit):
+    """The command line is dealt with, by help or by a complaint: the program ends with this code."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
 def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Command]) -> int:
     """Run the command that the words ask for; whatever happens, the user gets a sentence and the shell a code.
 
@@ -36,18 +46,29 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
         words: the command line.
         choose: from the words to a command.
     """
+    open_missing()
+    code = _run(program, words, choose)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _unread() if code in (OK, DIFFERENT) else code
+    except OSError as error:
+        discard(sys.stdout)
+        say(program, f"standard output cannot be written: {error.strerror}")
+        code = code or FAILED
+    return code
+
+
+def _run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Command]) -> int:
     wrong_file = WRONG_FILE
     try:
-        try:
-            command = choose(words)
-            wrong_file = command.wrong_file
-            if command.collects_garbage:
-                gc.enable()
-            return command.run()
-        finally:
-            sys.stdout.flush()
-    except SystemExit as end:  # argparse ends so, after help or a complaint of its own
-        return end.code if isinstance(end.code, int) else OK
+        command = choose(words)
+        wrong_file = command.wrong_file
+        if command.collects_garbage:
+            gc.enable()
+        return command.run()
+    except Ended as end:
+        return end.exit_code
     except BrokenPipeError:
         return _unread()
     except KeyboardInterrupt:
@@ -65,38 +86,43 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
         _trace(words)
         say(program, f"'{error.filename}': {error.strerror}" if error.filename else error.strerror or str(error))
         return WRONG_USAGE if isinstance(error, WRONG_PATHS) else FAILED
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _trace(words)
-        what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        say(program, f"an error of this program, not of your input ({what}); --debug shows where it happened")
+        say(program, _unforeseen(error))
         return FAILED
+
+
+def _unforeseen(error: BaseException) -> str:
+    """A sentence on what nothing below has a sentence for."""
+    if is_out_of_memory(error):
+        return "out of memory: use a smaller --batch-size, fewer channels or bfloat16"
+    what = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"an error of this program, not of your input ({what}); --debug shows where it happened"
 
 
 def show(diagnostics: Sequence[Diagnostic]) -> None:
     """Diagnostics on standard error, with a count at the end."""
     for diagnostic in diagnostics:
-        print(diagnostic.render(), file=sys.stderr)
+        complain(diagnostic.render())
     errors = sum(diagnostic.severity.value == "error" for diagnostic in diagnostics)
     if errors > 1:
-        print(f"{errors} errors", file=sys.stderr)
+        complain(f"{errors} errors")
 
 
 def say(program: str, message: str) -> None:
     """A sentence on standard error."""
-    print(f"{program}: {message}", file=sys.stderr)
+    complain(f"{program}: {message}")
 
 
 def _trace(words: Sequence[str]) -> None:
     """The traceback of the error being handled, where the words ask for it."""
     if "--debug" in words:
-        traceback.print_exc()
+        complain(traceback.format_exc().rstrip())
 
 
 def _unread() -> int:
     """End quietly when the reader of the output is gone: what is still buffered must not be written at exit either."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    discard(sys.stdout)
     return UNREAD
 
 

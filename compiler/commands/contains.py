@@ -10,6 +10,7 @@ from .command import Command
 from .console import DIFFERENT, OK, WRONG_USAGE, show
 from .groups import Source, existing, network_option
 from .option import action_value, group
+from .output import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +37,5 @@ class Contains(Command):
         space = existing(self.space)
         show(request.compile().warnings)
         answer = membership_of(request, space)
-        print(answer.render())
+        line(answer.render())
         return OK if answer.inside else DIFFERENT

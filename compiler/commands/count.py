@@ -9,6 +9,7 @@ from .command import Command
 from .console import OK
 from .groups import Source, network_option, seed_option
 from .option import group, option
+from .output import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +35,5 @@ class CountArchitectures(Command):
         """Print the number."""
         from compiler.analysis.architectures import Architectures, count
 
-        print(count(Architectures(self.source.request(network=self.network)), self.seed, self.unique).render())
+        line(count(Architectures(self.source.request(network=self.network)), self.seed, self.unique).render())
         return OK

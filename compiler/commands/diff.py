@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from compiler.util.errors import UsageError
+from hdas_dsl.text.reading import read_text
 
 from .command import Command
 from .console import DIFFERENT, OK, WRONG_USAGE, reason
 from .option import flag, position
+from .output import put
 from .program import run_program
 
 
@@ -35,13 +37,16 @@ class Diff(Command):
 
         texts = [(_text(path), str(path)) for path in (self.left, self.right)]
         found = diff(*(parse_text(text, name) for text, name in texts))
-        sys.stdout.write(found.to_json() + "\n" if self.json else found.render(colour=sys.stdout.isatty()))
+        if sys.stdout.isatty() and not self.json:
+            sys.stdout.write(found.render(colour=True))
+        else:
+            put(found.to_json() + "\n" if self.json else found.render())
         return OK if found.same else DIFFERENT
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' cannot be read: {reason(error)}") from None
 

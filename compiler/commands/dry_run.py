@@ -9,19 +9,22 @@ from typing import ClassVar
 from compiler.util.errors import UsageError
 
 from .command import Command
-from .console import OK
+from .console import OK, show
 from .groups import (
     DataOptions,
     MachineOptions,
     RunOptions,
     SettingOptions,
     Source,
+    method_option,
+    method_overrides,
     network_option,
     phases_option,
     recipe_option,
     run_config,
 )
 from .option import flag, group
+from .output import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class DryRun(Command):
     machine: MachineOptions = group(MachineOptions)
     run_options: RunOptions = group(RunOptions)
     phases: tuple[str, ...] = phases_option()
+    method: str | None = method_option()
     network: str | None = network_option()
     recipe: Path | None = recipe_option()
 
@@ -48,11 +52,15 @@ class DryRun(Command):
         """Measure two steps and print what a run would take."""
         if self.search and self.train:
             raise UsageError("--search and --train are two runs: name one")
-        idle = {"--phases": self.phases} if self.train else {"--network": self.network, "--recipe": self.recipe}
+        idle = (
+            {"--phases": self.phases, "--method": self.method}
+            if self.train
+            else {"--network": self.network, "--recipe": self.recipe}
+        )
         for name, value in idle.items():
             if value:
                 raise UsageError(f"{name} does nothing with {'--train' if self.train else '--search'}")
-        overrides = (*self.data.overrides(), *self.settings.overrides())
+        overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         kind = "train" if self.train else ""
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases, kind)
@@ -60,12 +68,14 @@ class DryRun(Command):
 
         if self.train:
             training = plan_training(request, config, writes=False)
+            show(training.program.warnings)
             from compiler.runs.dry_run import dry_training
 
-            dry_training(training)
+            dry_training(training, line)
         else:
             searching = plan_search(request, config, writes=False)
+            show(searching.program.warnings)
             from compiler.runs.dry_run import dry_search
 
-            dry_search(searching)
+            dry_search(searching, line)
         return OK

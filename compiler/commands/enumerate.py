@@ -12,6 +12,7 @@ from .command import Command
 from .console import OK
 from .groups import Source, network_option
 from .option import group, option
+from .output import line
 from .values import whole
 
 MOST_WITHOUT_LIMIT = 10_000
@@ -50,5 +51,5 @@ class Enumerate(Command):
                 self.output.write([(f"{found.number:0{width}}", found)])
             else:
                 made = readable(decisions, found.decisions)
-                print(f"{found.number}: {', '.join(f'{path} = {items}' for path, items in made.items())}")
+                line(f"{found.number}: {', '.join(f'{path} = {items}' for path, items in made.items())}")
         return OK

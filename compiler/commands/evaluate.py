@@ -10,6 +10,7 @@ from .command import Command
 from .console import OK
 from .groups import DataOptions, MachineOptions, Source, network_option, recipe_option, run_config
 from .option import action_value, flag, group, option
+from .output import line
 from .values import whole
 
 
@@ -49,5 +50,5 @@ class Evaluate(Command):
         plan = plan_evaluation(request, self.weights, run_config(self.source, self.data, self.machine))
         from compiler.runs.evaluate import accuracy_of
 
-        print(f"test accuracy: {accuracy_of(plan, self.weights):.2%}")
+        line(f"test accuracy: {accuracy_of(plan, self.weights):.2%}")
         return OK

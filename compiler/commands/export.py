@@ -12,6 +12,7 @@ from .command import Command
 from .console import OK, show
 from .groups import Source, network_option, recipe_option
 from .option import action_value, group, option
+from .output import complain, line
 from .values import whole
 
 
@@ -45,7 +46,9 @@ class Export(Command):
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         plan = plan_export(request, self.kind, self.out, self.weights)
         show(plan.program.warnings)
+        if plan.weights is None:
+            complain(f"warning: {plan.fresh}")
         from compiler.runs.export import export_network
 
-        print(export_network(plan))
+        line(export_network(plan))
         return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import ClassVar
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.reading import read_text
 
 from .command import Command
 from .console import OK, WRONG_FILE, reason, show
 from .groups import standard_input
 from .option import flag, position
+from .output import complain, line, put
 from .program import run_program
 
 
@@ -37,7 +38,7 @@ class Format(Command):
         from hdas_dsl.format import format_text
 
         try:
-            text = standard_input() if name == "-" else Path(name).read_text(encoding="utf-8")
+            text = standard_input() if name == "-" else read_text(Path(name))
             formatted = format_text(text, "<stdin>" if name == "-" else name)
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"'{name}' cannot be read: {reason(error)}") from None
@@ -46,13 +47,13 @@ class Format(Command):
             return WRONG_FILE
         if self.check:
             if formatted != text:
-                print(f"{name} would change")
+                line(f"{name} would change")
                 return WRONG_FILE
         elif name == "-":
-            sys.stdout.write(formatted)
+            put(formatted)
         elif formatted != text:
             atomic_write(Path(name), formatted)
-            print(f"{name} formatted", file=sys.stderr)
+            complain(f"{name} formatted")
         return OK
 
 

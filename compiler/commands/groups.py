@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.util.errors import UsageError
+from hdas_dsl.text.reading import is_file
 
 from .option import OptionGroup, flag, option, position
 from .values import at_least, device, names, one_of, read_bytes, real, whole
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 def standard_input() -> str:
     """What stands on standard input, a text in UTF-8."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig")
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
@@ -34,7 +38,7 @@ def existing(path: Path) -> Path:
     Raises:
         UsageError: it names none.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"there is no file '{path}'")
     return path
 
@@ -55,6 +59,20 @@ def phases_option() -> Any:
     return option(
         "--phases", "A,B", "search only these phases", read=names, default=(), otherwise="all that are not optional"
     )
+
+
+def method_option() -> Any:
+    """A field: the method of a search."""
+    return option("--method", "NAME", "search by this method instead of the file's", otherwise="as the file says")
+
+
+def method_overrides(name: str | None) -> list[Override]:
+    """The method as an override, where one is given."""
+    from compiler.program.methods import SETTING
+    from compiler.program.overrides import Override
+    from compiler.searcher.settings.words import Applied
+
+    return [] if name is None else [Override(SETTING, Applied(name), f"--method {name}")]
 
 
 def seed_option(text: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.reading import read_text
 
 from .command import Command
 from .console import OK, reason, show
 from .groups import standard_input
 from .option import OptionGroup, group, option, position
+from .output import put
 from .program import run_program
 from .values import at_least
 
@@ -109,7 +110,7 @@ class Import(Command):
         show(diagnostics)
         made = print_module(build(genotype, around))
         if self.out is None:
-            sys.stdout.write(made)
+            put(made)
         else:
             atomic_write(self.out, made)
         return OK
@@ -123,7 +124,7 @@ class Import(Command):
         if is_text(self.genotype):
             return self.genotype, "<genotype>"
         try:
-            return Path(self.genotype).read_text(encoding="utf-8"), self.genotype
+            return read_text(Path(self.genotype)), self.genotype
         except (OSError, ValueError) as error:
             raise UsageError(f"'{self.genotype}' cannot be read: {reason(error)}") from None
 

@@ -13,6 +13,7 @@ from .command import Command
 from .console import OK
 from .groups import Source, network_option
 from .option import flag, group, option
+from .output import line
 from .program import run_program
 from .values import at_least
 
@@ -103,9 +104,9 @@ def _print_table(table: Table, measured: int, kept: int) -> None:
     """What was measured, and the slowest operations."""
     facts = ", ".join(f"{name} {value}" for name, value in table.facts.items())
     before = f", {kept} kept" if kept else ""
-    print(f"{table.name}: {measured} operations measured{before} ({facts})")
+    line(f"{table.name}: {measured} operations measured{before} ({facts})")
     for signature, value in sorted(table.milliseconds.items(), key=lambda row: (-row[1], row[0]))[:SLOWEST]:
-        print(f"  {value:10.4f} ms  {signature}")
+        line(f"  {value:10.4f} ms  {signature}")
 
 
 def _print_networks(spaces: Sequence[Elaborated], table: Table, how: Conditions) -> None:
@@ -119,9 +120,9 @@ def _print_networks(spaces: Sequence[Elaborated], table: Table, how: Conditions)
         span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
         low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
         if space.is_space:
-            print(f"{space.name}: {low} to {high} by the table")
+            line(f"{space.name}: {low} to {high} by the table")
         else:
-            print(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
+            line(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NoReturn, TypeVar
@@ -14,8 +13,9 @@ from compiler.util.version import package_version
 from hdas_dsl.text.diagnostics import suggest
 
 from .command import Command
-from .console import WRONG_USAGE
+from .console import OK, WRONG_USAGE, Ended
 from .option import Option, members, options
+from .output import complain, line, put
 
 T = TypeVar("T")
 
@@ -53,16 +53,23 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end."""
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
-        sys.exit(WRONG_USAGE)
+        complain(f"{self.format_usage()}{self.prog}: {message}")
+        raise Ended(WRONG_USAGE)
+
+    def print_help(self, file: object = None) -> None:
+        """Print the help; where that is not possible, the door says so."""
+        put(self.format_help())
+
+    def exit(self, status: int = OK, message: str | None = None) -> NoReturn:
+        """End, after help or the version."""
+        raise Ended(status)
 
 
 class _Version(argparse.Action):
     """Print the version; it is looked up only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"{parser.prog.partition(' ')[0]} {package_version()}")
+        line(f"{parser.prog.partition(' ')[0]} {package_version()}")
         parser.exit()
 
 

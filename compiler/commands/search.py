@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .command import Command
-from .console import OK
-from .groups import DataOptions, MachineOptions, RunOptions, SettingOptions, Source, phases_option, run_config
+from .console import OK, show
+from .groups import (
+    DataOptions,
+    MachineOptions,
+    RunOptions,
+    SettingOptions,
+    Source,
+    method_option,
+    method_overrides,
+    phases_option,
+    run_config,
+)
 from .option import group
+from .output import remark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +41,20 @@ class Search(Command):
     machine: MachineOptions = group(MachineOptions)
     run_options: RunOptions = group(RunOptions)
     phases: tuple[str, ...] = phases_option()
+    method: str | None = method_option()
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
         from compiler.runs.plan import plan_search
 
-        request = self.source.request(overrides=(*self.data.overrides(), *self.settings.overrides()))
+        overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
+        request = self.source.request(overrides=overrides)
         plan = plan_search(request, run_config(self.source, self.data, self.machine, self.run_options, self.phases))
+        show(plan.program.warnings)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan)
+        report = search(plan, say=remark)
         if is_main_process():
-            print(f"derived architecture: {report.derived}")
+            remark(f"derived architecture: {report.derived}")
         return OK

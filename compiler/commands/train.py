@@ -1,8 +1,7 @@
-"""`hdas train FILE`, or `hdas-compile FILE --train`: an architecture trained from scratch."""
+"""`hdas train FILE`, or `hdas-compile FILE --train`: an architecture trained, from scratch or from weights."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,17 +18,21 @@ from .groups import (
     recipe_option,
     run_config,
 )
-from .option import group
+from .option import group, option
+from .output import complain, remark
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Command):
-    """Train a discrete network from scratch as its train section says, test it once, and save its weights."""
+    """Train a discrete network as its train section says, from scratch or from weights, test it once, and save it."""
 
     name: ClassVar[str] = "train"
     action: ClassVar[str | None] = "--train"
-    summary: ClassVar[str] = "train the discrete network from scratch and test it"
-    idle: ClassVar[dict[str, str]] = {"--phases": "a training has no phases"}
+    summary: ClassVar[str] = "train the discrete network and test it"
+    idle: ClassVar[dict[str, str]] = {
+        "--phases": "a training has no phases",
+        "--method": "a method is how a space is searched",
+    }
     collects_garbage: ClassVar[bool] = True
 
     source: Source = group(Source)
@@ -39,6 +42,13 @@ class Train(Command):
     run_options: RunOptions = group(RunOptions)
     network: str | None = network_option()
     recipe: Path | None = recipe_option()
+    weights: Path | None = option(
+        "--weights",
+        "FILE",
+        "start from weights that a training saved; what is not among them is listed, and starts fresh",
+        read=Path,
+        otherwise="fresh ones",
+    )
 
     def run(self) -> int:
         """Train; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -46,12 +56,13 @@ class Train(Command):
 
         overrides = (*self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
-        plan = plan_training(request, run_config(self.source, self.data, self.machine, self.run_options, kind="train"))
+        config = run_config(self.source, self.data, self.machine, self.run_options, kind="train")
+        plan = plan_training(request, config, weights=self.weights)
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process
 
-        outcome = train(plan, warn=lambda text: print(text, file=sys.stderr))
+        outcome = train(plan, warn=complain)
         if is_main_process():
-            print(f"test accuracy: {outcome.accuracy:.2%}")
-            print(f"weights: {outcome.weights}")
+            remark(f"test accuracy: {outcome.accuracy:.2%}")
+            remark(f"weights: {outcome.weights}")
         return OK

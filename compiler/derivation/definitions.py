@@ -32,17 +32,16 @@ class Definitions:
     def network(self) -> ast.GraphDef:
         """The network, with the values that it was elaborated with as defaults, and the shapes of its inputs."""
         root, graph = self.space.root, self.space.block.graph
-        definition = root.definition
-        params = tuple(self._with_value(param) for param in definition.params)
-        made = self.derived(root) if root.live else self.verbatim(definition, root.instance)
+        literals = {name: literal(value, self.references) for name, value in self.space.arguments.items()}
+        values = {name: value for name, value in literals.items() if value is not None}
+        # What a value replaces is not read: the names in it would come along.
+        definition = replace(root.definition, params=tuple(_without(values, param) for param in root.definition.params))
+        made = self.derived(root, definition) if root.live else self.verbatim(definition, root.instance)
         assert isinstance(made, ast.GraphDef)
+        params = tuple(replace(param, default=values.get(param.name, param.default)) for param in made.params)
         shapes = [graph.node(index).shape for index in graph.inputs]
         inputs = tuple(_shaped(param, shape) for param, shape in zip(definition.inputs, shapes, strict=True))
         return replace(made, copy=ast.CopyName.of(definition.name), inputs=inputs, params=params)
-
-    def _with_value(self, param: ast.Param) -> ast.Param:
-        value = literal(self.space.arguments[param.name], self.references)
-        return param if value is None else replace(param, default=value)
 
     def titled(self, title: str, definition: ast.Definition, instance: Instance) -> ast.Definition:
         """A definition under its title: derived where it is a live copy, else as written."""
@@ -61,8 +60,9 @@ class Definitions:
         assert isinstance(renamed, ast.OpDef | ast.MenuDef | ast.GraphDef)
         return renamed
 
-    def derived(self, copy: Copy) -> ast.GraphDef:
-        """A copy with its decisions made."""
+    def derived(self, copy: Copy, definition: ast.GraphDef | None = None) -> ast.GraphDef:
+        """A copy with its decisions made; ``definition`` is its own with other parameters."""
+        definition = definition or copy.definition
         lines: list[ast.BodyLine] = []
         names = local_names(copy.definition)
         for line in copy.definition.body.lines:
@@ -70,9 +70,19 @@ class Definitions:
         if copy.body.prune:
             lines = reachable([line for line in lines if not isinstance(line, ast.Prune)])
         body = replace(copy.definition.body, lines=tuple(lines))
-        head = self.references.renamed_node(replace(copy.definition, body=ast.Block(())), copy.instance, names)
-        assert isinstance(head, ast.GraphDef)
-        return replace(head, body=body)
+        params = tuple(self._param(param, copy, names) for param in definition.params)
+        return replace(definition, params=params, body=body)
+
+    def _param(self, param: ast.Param, copy: Copy, names: frozenset[str]) -> ast.Param:
+        """A parameter of a copy: what a choice in its default became; no default where a choice was never read."""
+        if param.default is None:
+            return param
+        readings = copy.body.trace.readings(param)
+        if any(map(self._is_touched, readings)):
+            return replace(param, default=self._residual({}, copy.body).expr(param.default, Position(readings[0])))
+        if not readings and any(isinstance(part, ast.Choice | ast.Pick) for part in param.default.walk()):
+            return replace(param, default=None)
+        return replace(param, default=self.references.renamed(param.default, copy.instance, names))
 
     # ------------------------------------------------------------ lines
 
@@ -148,6 +158,11 @@ class Definitions:
 
         recorded = Recorded(self.presence, body, wheres)
         return Residual(recorded, rename, lambda value: literal(value, self.references))
+
+
+def _without(values: Mapping[str, ast.Expr], param: ast.Param) -> ast.Param:
+    """A parameter without its default, where there is a value for it."""
+    return replace(param, default=None) if param.name in values else param
 
 
 def _shaped(param: ast.Param, shape: Shape) -> ast.Param:

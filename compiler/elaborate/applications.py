@@ -14,6 +14,7 @@ from .errors import Fault
 from .frame import Frame, Site
 from .instances import Instances
 from .mixtures import Mixtures
+from .partial import PartialChannels
 from .values import (
     Builtin,
     Bundle,
@@ -36,7 +37,15 @@ from .values import (
 class Applications:
     """Applies functions, menus, compositions and undecided operations to tensors."""
 
-    def __init__(self, choices: Choices, mixtures: Mixtures, arguments: Arguments, instances: Instances) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        mixtures: Mixtures,
+        arguments: Arguments,
+        instances: Instances,
+        partial: PartialChannels,
+    ) -> None:
+        self.partial = partial
         self.choices = choices
         self.mixtures = mixtures
         self.arguments = arguments
@@ -84,6 +93,14 @@ class Applications:
     def _undecided(self, function: Var[Value], application: Application, site: Site) -> Value:
         """Apply an undecided operation: every item, mixed."""
         where = site.name_hint or slot(function, application.inputs, site.frame)
+        if self.partial.applies(function, site):
+            whole, share = self.partial.part(application, site.at(where))
+            mixed = self._mixed(function, share, site, where)
+            return self.partial.join(mixed, whole, function.decisions[0], site.at(where))
+        return self._mixed(function, application, site, where)
+
+    def _mixed(self, function: Var[Value], application: Application, site: Site, where: str) -> Value:
+        """Every item applied, mixed."""
 
         def build(values: Sequence[Value]) -> Value:
             chosen = values[0]

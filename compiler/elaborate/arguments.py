@@ -112,7 +112,7 @@ class Arguments:
             if param.name in given:
                 value = given[param.name]
             elif param.default is not None:
-                frame = Frame.unrecorded(body, param.name, function.instance)
+                frame = Frame.of(body, body.trace.begin(param, function.instance, param.name))
                 value = self.evaluate(param.default, frame, param.name)
             else:
                 message = f"'{function.name}' needs its parameter '{param.name}'"

@@ -68,7 +68,8 @@ class BodyElaboration:
         fields: the where-names of each element, by the element's name.
         decisions: the paths of its decisions, in order.
         prune: whether the body says so.
-        graph: the nodes made so far.
+        graph: the nodes made so far; ``partial``: the decision of each that stands for an undecided operation which
+            works on a share of the channels.
         trace: what each expression was.
     """
 
@@ -93,6 +94,7 @@ class BodyElaboration:
     decisions: list[str] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
     prune: bool = False
+    partial: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_operation(self) -> bool:
@@ -140,7 +142,10 @@ def body_of(
 
 @dataclass(eq=False)
 class Copy:
-    """A copy of a definition: its decisions, once, and the first body that was elaborated of it."""
+    """A copy of a definition: its decisions, once, and the first body that was elaborated of it.
+
+    ``bodies`` are those of all its instances, each by the block that it gave.
+    """
 
     path: str
     definition: ast.GraphDef
@@ -150,6 +155,10 @@ class Copy:
     block: Block
     span: Span
     owner: str | None = None
+    bodies: dict[Block, BodyElaboration] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bodies[self.block] = self.body
 
     @property
     def live(self) -> bool:

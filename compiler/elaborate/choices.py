@@ -44,7 +44,10 @@ def new_path(body: BodyElaboration, name: str) -> str:
 
 
 def check_may_choose(body: BodyElaboration, span: Span, hint: str | None = None) -> None:
-    """Refuse a choice inside of an operation."""
+    """Refuse a choice inside of an operation, and one in the arguments of a section or a replacement."""
+    if not body.copy:
+        message = "a choice belongs to a cell, stage or network; there is none around it here"
+        raise Fault(Code.KIND, span, message, "as the default of a parameter it belongs to the definition")
     if body.is_operation:
         raise Fault(Code.KIND, span, f"operation '{body.definition.name}' cannot hold a choice", hint)
 

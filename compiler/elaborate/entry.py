@@ -31,6 +31,7 @@ def elaborate(
     relaxed_copies: frozenset[str] | None = None,
     span: Span | None = None,
     externals: Externals = NO_PLUGINS,
+    partial: int = 1,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -41,11 +42,12 @@ def elaborate(
             their own.
         span: where errors about the arguments point.
         externals: the primitives and plugins that external operations may name.
+        partial: how many channels there are to one that goes through the items of undecided operations (`.partial`).
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = NetworkElaborator(relaxed_copies, externals)
+    elaborator = NetworkElaborator(relaxed_copies, externals, partial)
     result = elaborator.elaborate(function, dict(args or {}), span or function.definition.span)
     if result is not None and is_asked_for():
         verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")

@@ -20,6 +20,11 @@ class Fault(Exception):
         super().__init__(message)
         self.diagnostic = Diagnostic(code, span, message, hint, other)
 
+    @classmethod
+    def of(cls, found: Diagnostic) -> Fault:
+        """An error that another reader has found."""
+        return cls(found.code, found.span, found.message, found.hint, found.other)
+
 
 class Silent(Exception):
     """Something depends on a line that already has an error."""

@@ -34,7 +34,7 @@ class Frame(NamedTuple):
     def unrecorded(
         body: BodyElaboration, name: str = "", instance: Instance | None = None, locals: dict[str, Value] | None = None
     ) -> Frame:
-        """A frame for what leaves no record: defaults, sizes, expressions outside of any line."""
+        """A frame for what leaves no record: sizes, expressions outside of any line."""
         return Frame.of(body, Reading(instance or body.instance, name=name, locals=locals))
 
     @property

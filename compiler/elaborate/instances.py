@@ -154,6 +154,7 @@ class Instances:
             message = f"two instances of '{path}' have different choices"
             message += f": only one of them has '{differ[0]}'" if differ else ""
             raise Fault(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
+        self.session.copies[path].bodies[made.block] = made.body
         return made.block
 
     def elaborate_copy(

@@ -39,8 +39,10 @@ class _Root:
 class NetworkElaborator:
     """Elaborates one network of a program."""
 
-    def __init__(self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
-        self.session = Session(relaxed_copies, externals)
+    def __init__(
+        self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS, partial: int = 1
+    ) -> None:
+        self.session = Session(relaxed_copies, externals, partial)
         self.interpreter = Interpreter(self.session)
 
     def elaborate(self, function: Function, args: Mapping[str, Value], span: Span) -> Elaborated | None:

@@ -13,6 +13,7 @@ from compiler.ir.undecided import MOST_ITEMS, MOST_PICKS
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
+from .body_elaboration import BodyElaboration
 from .choices import Choices, check_may_choose, new_path
 from .errors import Fault
 from .frame import Evaluate, Frame
@@ -77,7 +78,7 @@ class Picks:
         self, expr: ast.Pick, path: str, take: int | None, tensors: Sequence[Tensor], frame: Frame
     ) -> Decision:
         graph = frame.body.graph
-        menus = tuple(self._menu_of(tensor, graph) for tensor in tensors)
+        menus = tuple(self._menu_of(tensor, frame.body) for tensor in tensors)
         sources = tuple(_source(tensor, graph) for tensor in tensors)
         names = tuple(
             tensor.name or source or graph.node(tensor.index).name
@@ -114,9 +115,11 @@ class Picks:
         formula.add_factors(*factors)
         return [Candidate(value, (), Option(expr, frame.position, i)) for i, value in enumerate(values)]
 
-    def _menu_of(self, tensor: Tensor, graph: SpaceGraph) -> str | None:
+    def _menu_of(self, tensor: Tensor, body: BodyElaboration) -> str | None:
         """The decision of a candidate that is a menu's."""
-        payload = graph.node(tensor.index).payload
+        if tensor.index in body.partial:
+            return body.partial[tensor.index]
+        payload = body.graph.node(tensor.index).payload
         if isinstance(payload, Mix) and len(payload.decisions) == 1:
             decision = self.session.decisions[payload.decisions[0]]
             if decision.kind is DecisionKind.OPERATION:

@@ -13,6 +13,8 @@ from compiler.ir.conditions import negated
 from compiler.ir.decision import Decision
 from compiler.ir.numbers import BINARY, reason, tidy
 from compiler.ir.quantities import (
+    AlphaForm,
+    AlphaMean,
     And,
     Arithmetic,
     Comparison,
@@ -26,18 +28,28 @@ from compiler.ir.quantities import (
     Preference,
     Quantity,
     Relation,
+    Schedule,
     Total,
     Unknown,
 )
-from compiler.ir.undecided import Var
+from compiler.searcher.settings.reader import read_schedule
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import CONSTANTS, FAMILY_QUANTITIES, QUANTITIES, TOTALS, QuantityArgument
+from hdas_dsl.tree.words import (
+    ALPHA_QUANTITIES,
+    CONSTANTS,
+    FAMILY_QUANTITIES,
+    QUANTITIES,
+    SCHEDULES,
+    TOTALS,
+    QuantityArgument,
+)
 
 from .body_elaboration import BodyElaboration
 from .errors import Fault
 from .family_quantities import depth_of, family_of, form_of, length_of, only
+from .setting_values import plain as setting_value
 
 Plain = Callable[[ast.Expr, BodyElaboration], object]
 """The value of an expression that holds no quantity, such as a weight."""
@@ -61,12 +73,22 @@ def read_preference(
     Raises:
         Fault: its weight is no plain number, or it prefers something that is no quantity.
     """
-    weight = 1.0 if line.weight is None else plain(line.weight, body)
-    if isinstance(weight, Var) or not isinstance(weight, int | float):
-        span = line.span if line.weight is None else line.weight.span
-        raise Fault(Code.VALUE, span, "the weight of a preference is a plain number")
+    weight = 1.0 if line.weight is None else _weight(line.weight, body, plain)
     quantity = _PreferenceReader(body, decisions, plain).quantity(line.quantity)
-    return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, float(weight))
+    return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, weight)
+
+
+def _weight(expr: ast.Expr, body: BodyElaboration, plain: Plain) -> float | Schedule:
+    """The weight of a preference, a number or a schedule over the epochs."""
+    if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name) and expr.func.id in SCHEDULES:
+        schedule, wrong = read_schedule(setting_value(expr), expr.span)
+        if schedule is None:
+            raise Fault.of(wrong[0])
+        return schedule
+    weight = plain(expr, body)
+    if not isinstance(weight, int | float):
+        raise Fault(Code.VALUE, expr.span, "the weight of a preference is a plain number, or a schedule")
+    return float(weight)
 
 
 def read_condition(expr: ast.Expr, body: BodyElaboration) -> Condition:
@@ -134,7 +156,7 @@ class _Reader:
             return Constant(CONSTANTS[name])
         if name not in QUANTITIES:
             return self.other(expr)
-        if QUANTITIES[name].argument is not QuantityArgument.NONE:
+        if QUANTITIES[name].argument not in (QuantityArgument.NONE, QuantityArgument.COPY):
             raise _lacks_argument(name, expr.span)
         return self.total(name, None, expr.span) if name in TOTALS else self.beyond_totals(expr, name, ())
 
@@ -147,6 +169,8 @@ class _Reader:
                 return self.total(name, argument, expr.span)
             case QuantityArgument.QUANTITY, (ast.Arg(name=None, value=inner),):
                 return Logarithm(self.quantity(inner))
+            case QuantityArgument.COPY, (ast.Arg(name=None, value=ast.Name()),):
+                return self.beyond_totals(expr, name, args)
             case QuantityArgument.FAMILY, (_, *_):
                 return self.beyond_totals(expr, name, args)
             case QuantityArgument.NONE, _:
@@ -198,7 +222,7 @@ class _ConditionReader(_Reader):
         for node in expr.walk():
             if isinstance(node, ast.Name) and node not in functions and node.id not in self.body.bindings:
                 word = QUANTITIES.get(node.id)
-                if word is not None and word.argument is not QuantityArgument.NONE:
+                if word is not None and word.argument not in (QuantityArgument.NONE, QuantityArgument.COPY):
                     raise _lacks_argument(node.id, node.span)
         return Unknown(expr.span)
 
@@ -217,7 +241,10 @@ class _PreferenceReader(_Reader):
     plain: Plain
 
     def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
-        """The loss, or the depth or expected length of a family."""
+        """The loss, a mean over alphas, or the depth or expected length of a family."""
+        if name in ALPHA_QUANTITIES:
+            named = args[0].value.id if args and isinstance(args[0].value, ast.Name) else None
+            return AlphaMean(AlphaForm(name), named if self.body.root else named or self.body.copy)
         if name not in FAMILY_QUANTITIES:
             return Loss()
         family = family_of(args[0], self.body)

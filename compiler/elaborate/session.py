@@ -143,12 +143,16 @@ class Session:
     Attributes:
         relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
         externals: the primitives and plugins that external operations may name.
+        partial: how many channels there are to one that goes through the items of undecided operations.
         decisions, copies: by path, in order of first mention.
         diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
         open_widths: how many widths were left open.
     """
 
-    def __init__(self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS) -> None:
+    def __init__(
+        self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS, partial: int = 1
+    ) -> None:
+        self.partial = partial
         self.relaxed_copies = relaxed_copies
         self.externals = externals
         self.decisions: dict[str, Decision] = {}

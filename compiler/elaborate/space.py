@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar, cast
 
 from compiler.ir.combinatorics.count_formula import Product
 from compiler.ir.decision import Decision
@@ -19,6 +21,8 @@ from hdas_dsl.tree.printer import print_expression
 from .body_elaboration import BodyElaboration, Copy
 from .quantities import read_condition
 from .values import Bundle, Value
+
+Answer = TypeVar("Answer")
 
 
 class Origin(Enum):
@@ -86,6 +90,13 @@ class Elaborated:
     refusals: tuple[Diagnostic, ...]
     arguments: dict[str, Value]
     externals: Externals = NO_PLUGINS
+    _answers: dict[Callable[[Elaborated], object], object] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, question: Callable[[Elaborated], Answer]) -> Answer:
+        """The answer to a question about this space, a pure function of it, computed when it is first asked."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        return cast("Answer", self._answers[question])
 
     @property
     def root(self) -> Copy:

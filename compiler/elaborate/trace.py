@@ -205,7 +205,7 @@ class Occurrence(NamedTuple, Generic[V]):
 
 
 class Trace(Generic[V]):
-    """The passages through the lines of a body. Without an ``index`` nothing is recorded."""
+    """The passages through the lines of a body, and its defaults. Without an ``index`` nothing is recorded."""
 
     def __init__(self, index: NodeIndex | None = None) -> None:
         self.index = index
@@ -213,25 +213,25 @@ class Trace(Generic[V]):
 
     def begin(
         self,
-        line: ast.BodyLine,
+        line: ast.BodyLine | ast.Param,
         instance: Instance,
         name: str,
         element: Element | None = None,
         locals: dict[str, V] | None = None,
     ) -> Reading[V]:
-        """A new passage through a line."""
+        """A new passage through a line, or through the default of a parameter."""
         reading: Reading[V] = Reading(instance, self.index, name=name, element=element, locals=locals)
         if self.index is not None and (number := self.index.number(line)) is not None:
             self._lines.setdefault(number, []).append(reading)
         return reading
 
-    def readings(self, line: ast.BodyLine) -> Sequence[Reading[V]]:
-        """The passages through a line: one, or one for each element of its family, in order."""
+    def readings(self, line: ast.BodyLine | ast.Param) -> Sequence[Reading[V]]:
+        """The passages through a line or default, in order: one, or one for each element of its family; maybe none."""
         number = None if self.index is None else self.index.number(line)
         return () if number is None else self._lines.get(number, ())
 
     def occurrences(self) -> Iterator[Occurrence[V]]:
-        """All that was recorded of the lines of this body, line by line; see `Option` for what menus record."""
+        """All that was recorded of this body, line by line; see `Option` for what menus record."""
         for readings in self._lines.values():
             for reading in readings:
                 yield from reading.occurrences()

@@ -16,6 +16,7 @@ from typing import TypeAlias, assert_never
 
 from .numbers import BINARY
 from .quantities import (
+    AlphaMean,
     And,
     Arithmetic,
     Comparison,
@@ -101,7 +102,7 @@ def value(quantity: Quantity, values: Values) -> Number | None:
             return math.log(inner) if inner is not None and inner > 0 else None
         case Indicator(condition=condition):
             return evaluate(condition, values)
-        case Depth() | Length() | Loss() | Unknown():
+        case Depth() | Length() | AlphaMean() | Loss() | Unknown():
             return None
     assert_never(quantity)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree.ast import Sense
@@ -84,6 +84,34 @@ class Logarithm:
     operand: Quantity
 
 
+class AlphaForm(Enum):
+    """What is measured of the alphas of each decision, whose mean regularises a search."""
+
+    LOGSUMEXP = "logsumexp"
+    """log sum exp of the alphas, whose gradient is their softmax (beta-DARTS)."""
+    CERTAINTY = "certainty"
+    """The mean over the items of (w - 1/2)^2, w their weights (FairDARTS)."""
+    ENTROPY = "entropy"
+    """The entropy of the weights, in nats."""
+    DIVERGENCE = "divergence"
+    """The Kullback-Leibler divergence of the Dirichlet distribution from the flat one (DrNAS)."""
+    SQUARES = "squares"
+    """The sum of the squares of the alphas."""
+
+
+@dataclass(frozen=True)
+class AlphaMean:
+    """The mean over the decisions of a network, or of the copies of one cell or stage, of a measure of their alphas."""
+
+    form: AlphaForm
+    copy: str | None = None
+    """The name of a copy, with its label or without, which then stands for all of them; None for the whole network."""
+
+    def covers(self, copy: str) -> bool:
+        """Whether the decisions of a copy are among those that are measured."""
+        return self.copy is None or self.copy in (copy, copy.partition("@")[0])
+
+
 @dataclass(frozen=True)
 class Total:
     """A quantity that adds up over a network: parameters, multiply-adds, bytes of memory, edges, milliseconds by a
@@ -134,7 +162,9 @@ class Loss:
     """The validation loss."""
 
 
-Quantity: TypeAlias = "Depth | Length | Constant | Arithmetic | Logarithm | Total | Loss | Indicator | Unknown"
+Quantity: TypeAlias = (
+    "Depth | Length | AlphaMean | Constant | Arithmetic | Logarithm | Total | Loss | Indicator | Unknown"
+)
 
 
 # ---------------------------------------------------------------- conditions
@@ -183,6 +213,13 @@ Condition: TypeAlias = Comparison | And | Or
 # ---------------------------------------------------------------- statements
 
 
+class Schedule(Protocol):
+    """A number that follows from the epoch."""
+
+    def __call__(self, epoch: float, epochs: int) -> float:
+        """The number after ``epoch`` of ``epochs`` epochs, 0 being the start."""
+
+
 @dataclass(frozen=True)
 class Preference:
     """A soft statement: ``sense`` the quantity with this weight. ``name`` stands in logs: ``depth Stage@0``."""
@@ -190,7 +227,11 @@ class Preference:
     name: str
     sense: Sense
     quantity: Quantity
-    weight: float
+    weight: float | Schedule
+
+    def weight_at(self, epoch: float, epochs: int) -> float:
+        """The weight after ``epoch`` of ``epochs`` epochs."""
+        return self.weight if isinstance(self.weight, int | float) else self.weight(epoch, epochs)
 
 
 def parts(quantity: Quantity) -> Iterator[Quantity]:

@@ -94,6 +94,9 @@ def settle(value: Var[T] | T, decisions: tuple[str, ...], assignment: tuple[int,
 def lift(function: Callable[..., T], *values: object) -> T | Var[T]:
     """Apply a function of plain values to values of which some may be undecided.
 
+    The result depends on no decision that makes no difference to it: where ``w == v``, a width that is one of the two
+    is that of ``v`` whatever else is decided.
+
     Raises:
         TooLarge: the values depend on decisions with more than `MOST` joint assignments.
     """
@@ -103,10 +106,28 @@ def lift(function: Callable[..., T], *values: object) -> T | Var[T]:
     table = tuple(
         function(*(settle(value, decisions, assignment) for value in values)) for assignment in assignments(sizes)
     )
-    first = table[0]
-    if all(type(entry) is type(first) and entry == first for entry in table):
-        return first
-    return Var(decisions, sizes, table)
+    for position in reversed(range(len(decisions))):
+        smaller = _without(position, sizes, table)
+        if smaller is not None:
+            decisions, sizes, table = _dropped(decisions, position), _dropped(sizes, position), smaller
+    return Var(decisions, sizes, table) if decisions else table[0]
+
+
+def _without(position: int, sizes: Sequence[int], table: tuple[T, ...]) -> tuple[T, ...] | None:
+    """A table without one of its decisions; None where that makes a difference."""
+    size, step = sizes[position], math.prod(sizes[position + 1 :])
+    block = size * step
+    for start in range(0, len(table), block):
+        for offset in range(start, start + step):
+            first = table[offset]
+            others = table[offset + step : start + block : step]
+            if not all(type(entry) is type(first) and entry == first for entry in others):
+                return None
+    return tuple(table[start + offset] for start in range(0, len(table), block) for offset in range(step))
+
+
+def _dropped(items: tuple[T, ...], position: int) -> tuple[T, ...]:
+    return (*items[:position], *items[position + 1 :])
 
 
 def largest(value: Var[N] | N) -> N:

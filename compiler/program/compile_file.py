@@ -26,6 +26,7 @@ from compiler.elaborate import (
 )
 from compiler.elaborate.errors import Fault, Silent
 from compiler.elaborate.quantities import read_preference
+from compiler.elaborate.setting_values import plain
 from compiler.elaborate.values import Function
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.reader import OverrideError, override
@@ -40,8 +41,9 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .equivalence import Equivalence, read_equivalence
+from .methods import SETTING as METHOD
+from .methods import Chosen, chosen_method
 from .overrides import Override
-from .setting_values import plain
 
 S = TypeVar("S", SearchSettings, TrainSettings)
 
@@ -56,6 +58,12 @@ class Phase:
     after: tuple[str, ...] = ()
     optional: bool = False
     span: Span = NOWHERE
+    target: ast.Expr | None = None
+    """The network as the section names it."""
+    statements: tuple[ast.SettingLine, ...] = ()
+    """What the section, its method and the phase prefer and require."""
+    built: Elaborated | None = None
+    """The network as the search builds it, where that is not ``network`` itself: with partial channels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +82,8 @@ class Program:
     equivalences: tuple[Equivalence, ...] = ()
     trained: tuple[Requirement, ...] = ()
     """What the `train` section requires, of `train_network` or of the network that a requirement names."""
+    method: Chosen | None = None
+    """The method that the search names."""
 
     @property
     def requirements(self) -> tuple[tuple[Requirement, Elaborated], ...]:
@@ -128,6 +138,14 @@ class _Compiler:
         self.used |= {item.said for item in overrides if item.name in found.args}
         return found
 
+    def built(self, call: NetworkCall, settings: SearchSettings) -> Elaborated | None:
+        """The network as a search builds it, where only some channels go through the items of menus."""
+        if (partial := settings.channels.partial) == 1:
+            return None
+        result, found = elaborate(call.function, call.args, span=call.span, externals=self.externals, partial=partial)
+        self.diagnostics += [d for d in found if d not in self.diagnostics]
+        return result
+
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
         """The network of a section, elaborated."""
         result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
@@ -180,12 +198,13 @@ class _Compiler:
         search = searches[0] if searches else None
         phases: list[Phase] = []
         results: dict[str, Instance] = {}
-        outer = self.values(search.settings) if search else {}
+        method = chosen_method(search, unit, self.loader, self.overrides, self.diagnostics)
+        outer, around = self.section(search, method)
         settings = self.search_settings(dict(outer), "")
         if search is not None and network is None:
             lines = [line for line in search.settings if isinstance(line, ast.Phase)]
             for position, line in enumerate(lines):
-                phase = self.phase(line, outer, results, search.settings)
+                phase = self.phase(line, outer, results, around)
                 if phase is None:
                     return None
                 phases.append(phase)
@@ -195,10 +214,11 @@ class _Compiler:
             if search.target is not None:
                 found = self.target(search.target, {}, self.overrides)
                 space = None if found is None else self.elaborated(found)
-                if space is None:
+                if found is None or space is None:
                     return None
-                space = self.stated(space, search.settings)
-                phases.append(Phase("", space, settings, span=search.target.span))
+                space = self.stated(space, around)
+                made = Phase("", space, settings, target=search.target, statements=_statements(around))
+                phases.append(replace(made, span=search.target.span, built=self.built(found, settings)))
         required = [phase for phase in phases if not phase.optional]
         main = (required or phases)[-1].network if phases else self.only_network(network)
         if main is None:
@@ -237,10 +257,32 @@ class _Compiler:
             train,
             train_network,
             train_settings,
-            (*self.library_changes(unit), *unmet(main), *(unmet(train_network, trained) if train_network else ())),
+            (
+                *self.library_changes(unit),
+                *self.warnings(),
+                *unmet(main),
+                *(unmet(train_network, trained) if train_network else ()),
+            ),
             self.equivalences(unit),
             trained,
+            method,
         )
+
+    def section(
+        self, search: ast.Search | None, method: Chosen | None
+    ) -> tuple[dict[str, tuple[Value, Span]], tuple[ast.SettingLine, ...]]:
+        """The settings of a search with those of its method, and the lines of both, whose statements all hold."""
+        own = search.settings if search else ()
+        if method is None:
+            return self.values(own), own
+        self.used |= {item.said for item in self.overrides if item.name == METHOD}
+        named = method.method.settings
+        first, second = (own, named) if method.wins else (named, own)
+        return {**self.values(first), **self.values(second)}, (*named, *own)
+
+    def warnings(self) -> list[Diagnostic]:
+        """The warnings so far, each once."""
+        return list(dict.fromkeys(item for item in self.diagnostics if item.severity is Severity.WARNING))
 
     def equivalences(self, unit: Unit) -> tuple[Equivalence, ...]:
         """When architectures are the same, as the file says."""
@@ -283,7 +325,9 @@ class _Compiler:
             return None
         space = self.stated(space, (*around, *line.settings))
         after = tuple(name for name in _names(line.target) if name in results)
-        return Phase(line.name, space, settings, after, settings.optional, line.span)
+        statements = _statements((*around, *line.settings))
+        built = self.built(found, settings)
+        return Phase(line.name, space, settings, after, settings.optional, line.span, line.target, statements, built)
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
@@ -391,6 +435,10 @@ class _Compiler:
                         message = f"the library file '{path}' has changed since this file was derived"
                         result.append(Diagnostic(Code.LIBRARY, line.span, message, severity=Severity.WARNING))
         return result
+
+
+def _statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
+    return tuple(line for line in lines if isinstance(line, ast.Preference | ast.Require))
 
 
 def _names(expr: ast.Expr) -> tuple[str, ...]:

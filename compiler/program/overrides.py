@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+from compiler.elaborate.setting_values import expression, plain
 from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
-
-from .setting_values import expression, plain
 
 
 @dataclass(frozen=True)

@@ -45,4 +45,6 @@ def units(program: Program) -> list[Unit]:
                     visit(used)
 
     visit(program.unit)
+    if program.method is not None:
+        visit(program.method.unit)
     return list(found.values())

@@ -15,6 +15,7 @@ from hdas_dsl.tree.dump import dump
 
 from .genotype import genotype_text
 from .graphviz import dot
+from .settings_text import search_text
 
 
 def hierarchy(space: Elaborated) -> str:
@@ -72,7 +73,10 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
 }
 """The forms of a space by name, in the order of the pipeline; a picture last."""
 
-KINDS = ("ast", *SPACES)
+SEARCH = "search"
+"""The word of `--emit` for the settings of a search."""
+
+KINDS = ("ast", SEARCH, *SPACES)
 """The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""
 
 GENOTYPE = "genotype"
@@ -87,6 +91,8 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
     """
     if kind == "ast":
         return dump(program.unit.module)
+    if kind == SEARCH:
+        return search_text(program)
     if kind == GENOTYPE:
         return genotype_text(space)
     if kind not in SPACES:
@@ -102,6 +108,8 @@ def emit_program(program: Program, kind: str) -> str:
     Raises:
         UsageError: when there is no such kind.
     """
+    if kind == SEARCH:
+        return search_text(program)
     if kind == "ast" or not program.named_phases:
         return emit(program.network, kind, program)
     return "\n".join(f"# phase {phase.name}\n{emit(phase.network, kind, program)}" for phase in program.phases)

@@ -7,8 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from compiler.analysis.requirements.evaluate import shown as amount
+from compiler.util.page import Page
+from hdas_dsl.text.printable import printable
 
 from .columns import columns
 from .facts import human, power
@@ -19,7 +22,7 @@ MOST_BLOCKS = 500
 
 def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
     """Print what `report.describe` found."""
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or Page(highlight=False, soft_wrap=True)
     phases = facts.get("phases")
     if phases is None:
         _network(console, facts, facts["name"])
@@ -54,9 +57,9 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows += [(name, f"{amount(value)} ms") for name, value in facts["latency"].items()]
     rows += [("of each", f"{name} {_range(span)}") for name, span in facts["ranges"].items()]
     for name, value in rows:
-        console.print(f"  {name:<14} {value}")
+        console.print(f"  {name:<14} {escape(printable(value))}")
     for message in facts["refusals"]:
-        console.print(f"  [yellow]not to be relaxed by mixing[/]: {message}")
+        console.print(f"  [yellow]not to be relaxed by mixing[/]: {escape(printable(message))}")
     blocks = [
         (block["name"], block["definition"], _dims(block["shape"]), human(block["params"]), human(block["macs"]))
         for block in facts["blocks"][:MOST_BLOCKS]

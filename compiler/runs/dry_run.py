@@ -37,8 +37,8 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
     for phase in plan.phases:
         space, settings = phase.network, phase.settings
         data = matching_data(settings, space, plan.config)
-        supernet = relaxed(space, settings, plan.config.target(settings.batch))
-        half = int(len(data.train) * settings.data.split)
+        supernet = relaxed(space, settings, plan.config.target(settings.batch), phase.built)
+        half = int(len(data.train) * settings.data.weights_share)
         steps = max(1, half // settings.batch)
         say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")
         say(f"  {power(cardinality(space))} architectures, {space.alphas} alphas")

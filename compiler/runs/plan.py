@@ -11,6 +11,7 @@ from pathlib import Path
 from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import ExportKind
+from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import Phase, Program
 from compiler.program.request import Request
@@ -18,6 +19,7 @@ from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.reading import is_file
 
 from .config import RunConfig
 
@@ -38,11 +40,12 @@ class SearchPlan:
 
 @dataclass(frozen=True, eq=False)
 class TrainPlan:
-    """A discrete network to be trained, or tested, or exported."""
+    """A discrete network to be trained or tested; a training starts from ``weights``, where a file of them is given."""
 
     config: RunConfig
     program: Program
     network: Elaborated
+    weights: Path | None = None
 
     @property
     def settings(self) -> TrainSettings:
@@ -59,6 +62,13 @@ class ExportPlan:
     kind: ExportKind
     out: Path
     weights: Path | None
+
+    @property
+    def fresh(self) -> str:
+        """What an export without weights is."""
+        if self.kind is ExportKind.PY:
+            return "without --weights FILE no weights come with the file, and its network starts fresh"
+        return "without --weights FILE the weights are fresh ones, drawn at random"
 
 
 def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> SearchPlan:
@@ -81,8 +91,18 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     for phase in plan.phases:
         _image_shape(phase.network)
         if not phase.after:
-            check_feasible(Requirements(phase.network))
+            check_phase(phase)
     return plan
+
+
+def check_phase(phase: Phase) -> None:
+    """Check before a phase starts that its rule can decide its network, and its result meet the requirements.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    check_decidable(phase.network, phase.settings.derive)
+    check_feasible(Requirements(phase.network))
 
 
 def no_effect(option: str, phase: Phase) -> str:
@@ -92,23 +112,27 @@ def no_effect(option: str, phase: Phase) -> str:
     return f"{option} does nothing{where} with `relax = {relax}`: a step runs one architecture, operation by operation"
 
 
-def plan_training(request: Request, config: RunConfig, *, writes: bool = True) -> TrainPlan:
+def plan_training(
+    request: Request, config: RunConfig, *, writes: bool = True, weights: Path | None = None
+) -> TrainPlan:
     """The plan of a training; one that ``writes`` needs a folder that holds no other run.
 
     Raises:
         HspError: the file is wrong.
-        UsageError: it still has choices, or the run's folder is in use.
+        UsageError: it still has choices, the run's folder is in use, or there is no file of weights.
     """
+    if weights is not None:
+        _existing(weights)
     program = request.compile()
     network = _discrete(program)
     _image_shape(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
         _guard(config, config.out / RESULT, started)
-        weights = config.out / WEIGHTS
-        if weights.exists() and not started and not config.force:
-            raise UsageError(f"'{weights}' would be overwritten: choose another --out, or --force")
-    return TrainPlan(config, program, network)
+        made = config.out / WEIGHTS
+        if made.exists() and not started and not config.force:
+            raise UsageError(f"'{made}' would be overwritten: choose another --out, or --force")
+    return TrainPlan(config, program, network, weights)
 
 
 def plan_evaluation(request: Request, weights: Path, config: RunConfig) -> TrainPlan:
@@ -184,5 +208,5 @@ def _image_shape(space: Elaborated) -> None:
 
 
 def _existing(path: Path) -> None:
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"there is no file '{path}'")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from compiler.analysis.requirements.constrained import Answer, check_feasible
-from compiler.analysis.requirements.evaluate import Requirements, quantities
+from compiler.analysis.requirements.constrained import Answer
+from compiler.analysis.requirements.evaluate import quantities
 from compiler.derivation import derive_module
 from compiler.program.compile_file import Phase, Program
 from compiler.program.provenance import origin, section
@@ -27,7 +27,7 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
-from .plan import SearchPlan, no_effect
+from .plan import SearchPlan, check_phase, no_effect
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ def search_phase(
     """
     space, settings, config, folder = phase.network, phase.settings, plan.config, plan.folder(phase)
     if phase.after:
-        check_feasible(Requirements(space))
+        check_phase(phase)
     data = matching_data(settings, space, config)
     for warning in data.warnings:
         say(f"warning: {warning}")
     torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
-    supernet = relaxed(space, settings, target)
+    supernet = relaxed(space, settings, target, phase.built)
     for warning in supernet.warnings:
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.mixes else ():

@@ -1,4 +1,4 @@
-"""Training a discrete network from scratch."""
+"""Training a discrete network, from scratch or from saved weights."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
 from .plan import TrainPlan
+from .weights import start_from
 
 
 def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> TrainOutcome:
-    """Train a network from scratch and test it once; ``warn`` gets what the file requires and the network breaks.
+    """Train a network, from scratch or from weights, and test it once.
+
+    ``warn`` gets what the file requires and the network breaks, and which tensors the weights lack.
 
     Raises:
+        UsageError: the weights have nothing of this network.
         DataError: the data are missing or do not fit.
         EngineError: the run ends early.
     """
@@ -41,7 +45,8 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     torch.manual_seed(mix(settings.seed, "init"))
     target = config.target(settings.batch)
     network = Network(space, target=target)
-    for sentence in network.warnings:
+    start = [] if plan.weights is None else list(start_from(network, plan.weights))
+    for sentence in (*network.warnings, *start):
         warn(f"warning: {sentence}")
     options = RunOptions(
         out=config.out,
@@ -50,7 +55,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         resume=config.resume,
         overwrite=config.force,
         quiet=config.quiet,
-        fingerprint=fingerprint(program, space, settings.describe(full=True), data),
+        fingerprint=fingerprint(program, space, settings.describe(full=True), data, plan.weights),
         title=f"train {program.name}",
         checkpoint_every=config.checkpoint_every,
     )

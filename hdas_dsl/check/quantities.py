@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import FAMILY_QUANTITIES, QUANTITIES
+from hdas_dsl.tree.words import ALPHA_QUANTITIES, FAMILY_QUANTITIES, QUANTITIES, SCHEDULES
 
 from .expressions import Expressions
 from .names import Names
@@ -29,7 +29,14 @@ class Quantities:
             return
         self.quantity(line.quantity, scope)
         if line.weight is not None:
-            self.expressions.check(line.weight, scope)
+            self._weight(line.weight, scope)
+
+    def _weight(self, expr: ast.Expr, scope: Scope) -> None:
+        """The weight of a preference: a number of the body, or a schedule as settings have it."""
+        if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name) and expr.func.id in SCHEDULES:
+            self.expressions.numbers(expr)
+        else:
+            self.expressions.check(expr, scope)
 
     def quantity(self, expr: ast.Expr, scope: Scope) -> None:
         """The quantity of a preference."""
@@ -58,6 +65,8 @@ class Quantities:
             else:
                 message = f"'{name}' needs a family of this body, and '{first.id}' is none"
                 self.report.error(Code.QUANTITY, first.span, message, suggest(first.id, scope.families))
+        elif name in ALPHA_QUANTITIES and not any(first.id in unit.names for unit in self.names.reachable):
+            self.names.unknown(first, scope, Place.VALUE)
         elif name == "count" and not any(first.id in unit.names for unit in self.names.reachable):
             self.names.unknown(first, scope, Place.OPERATION)
 

@@ -37,10 +37,10 @@ class Sections:
         for line in lines:
             if isinstance(line, ast.Train):
                 self._section(line, "train", line.target, titles, phases)
-            elif isinstance(line, ast.Equivalence):
-                span = line.span.head(len("equivalence"))
-                message = f"there are two equivalences '{line.name}'"
-                self.report.define(titles, f"equivalence {line.name}", span, message)
+            elif isinstance(line, ast.Equivalence | ast.Method):
+                word = type(line).__name__.lower()
+                message = f"there are two {word}s '{line.name}'"
+                self.report.define(titles, f"{word} {line.name}", line.span.head(len(word)), message)
                 self._settings(line.settings)
             elif isinstance(line, ast.Provenance):
                 self._section(line, "provenance", None, titles, {})

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from hdas_dsl.tree.ast import Equivalence, Line, Module, Search, Train
+from hdas_dsl.tree.ast import Equivalence, Line, Method, Module, Search, Train
 
 from . import render
 from .definitions import definitions, uses
 from .edges import edges_of
 from .model import Change, Kind
 from .pairing import by_name
-from .sections import equivalences, sections
+from .sections import named, sections
 
 L = TypeVar("L", bound=Line)
 
@@ -78,9 +78,11 @@ def _changes(left: Module, right: Module) -> Iterator[Change]:
     for kind in kinds:
         for name, mine, their in by_name(_all(left, kind), _all(right, kind), lambda line: type(line).__name__.lower()):
             yield from _within(name, sections(mine, their, name))
+    for name, one, other in by_name(_all(left, Method), _all(right, Method), lambda line: f"method {line.name}"):
+        yield from _within(name, named(one, other, name))
     alike = _all(left, Equivalence), _all(right, Equivalence)
-    for name, one, other in by_name(alike[0], alike[1], lambda line: f"equivalence {line.name}"):
-        yield from _within(name, equivalences(one, other, name))
+    for name, ours_, theirs_ in by_name(alike[0], alike[1], lambda line: f"equivalence {line.name}"):
+        yield from _within(name, named(ours_, theirs_, name))
 
 
 def _all(module: Module, kind: type[L]) -> list[L]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
+from hdas_dsl.text.printable import printable
+
 from .model import Change, Kind
 
 _Styled: TypeAlias = tuple[str, str]
@@ -36,7 +38,7 @@ def to_text(changes: Sequence[Change], last: str, colour: bool) -> str:
     stream = StringIO()
     console = Console(file=stream, force_terminal=True, color_system="standard", highlight=False)
     for line in lines:
-        console.print(Text.assemble(*line), soft_wrap=True)
+        console.print(Text.assemble(*((printable(text), style) for text, style in line)), soft_wrap=True)
     return stream.getvalue()
 
 

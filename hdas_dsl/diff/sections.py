@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hdas_dsl.tree.ast import Call, Equivalence, Expr, Name, Phase, Search, Setting, SettingLine, Train
+from hdas_dsl.tree.ast import Call, Equivalence, Expr, Method, Name, Phase, Search, Setting, SettingLine, Train
 
 from .bodies import rules
 from .expressions import compare, operations
@@ -24,11 +24,17 @@ def sections(left: Search | Train | Phase | None, right: Search | Train | Phase 
         yield from _values(left.target, right.target, path)
     elif left.target is not right.target:
         yield change(path, Kind.SETTING, left.target, right.target)
+    if isinstance(left, Search) and isinstance(right, Search) and _method(left) != _method(right):
+        yield Change(path, Kind.SETTING, _method(left), _method(right), "method")
     yield from _lines(left.settings, right.settings, path)
 
 
-def equivalences(left: Equivalence | None, right: Equivalence | None, path: str) -> Iterator[Change]:
-    """Two equivalences of one name, or one that the other file lacks."""
+def _method(section: Search) -> str | None:
+    return None if section.method is None else section.method.name
+
+
+def named(left: Equivalence | Method | None, right: Equivalence | Method | None, path: str) -> Iterator[Change]:
+    """Two equivalences or methods of one name, or one that the other file lacks."""
     if left is None or right is None:
         yield change(path, Kind.SETTING, left, right)
     else:

@@ -42,6 +42,7 @@ _NODES: Final[dict[str, tuple[Callable[..., ast.Node], int | None]]] = {
     "preference": (ast.Preference, None),
     "prune": (ast.Prune, None),
     "search": (ast.Search, None),
+    "method": (ast.Method, None),
     "train": (ast.Train, None),
     "equivalence": (ast.Equivalence, None),
     "provenance": (ast.Provenance, None),

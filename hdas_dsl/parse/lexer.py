@@ -23,10 +23,14 @@ RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
 
 LINE: Final = "LINE"
 NOTE: Final = "NOTE"
+BY: Final = "_BY"
 BROKEN: Final = "BROKEN"
 END: Final = "$END"
 
-TOP_WORDS: Final = ("op", "choice", "cell", "stage", "network", "search", "train", "use", "equivalence", "provenance")
+TOP_WORDS: Final = (
+    *("op", "choice", "cell", "stage", "network", "use"),
+    *("search", "method", "train", "equivalence", "provenance"),
+)
 BODY_WORDS: Final = ("output", "aux", "require", "minimize", "maximize", "prune")
 SETTING_WORDS: Final = ("phase", "require", "minimize", "maximize")
 FIRST_WORDS: Final = frozenset({"hsp", *TOP_WORDS, *BODY_WORDS, *SETTING_WORDS})
@@ -201,7 +205,13 @@ class _Layout:
             self._wrong(Code.SYNTAX, span, f"'{span.text}' is neither a number nor a name", hint)
         else:
             self._match(token)
-            self.line.append(token)
+            self.line.append(Token(BY, token, token.start_pos, end_pos=token.end_pos) if self._is_by(i) else token)
+
+    def _is_by(self, i: int) -> bool:
+        """Whether a token is the `by` of ``search NET by METHOD {``: elsewhere the word is a name."""
+        if self.tokens[i].value != "by" or self.brackets or not self.line or self.line[0].type != "SEARCH":
+            return False
+        return self._value(i + 2) == "{" and not any(token.type == BY for token in self.line)
 
     def _match(self, token: Token) -> None:
         if token.value in ("(", "["):

@@ -24,6 +24,7 @@ _HEADINGS = {
     "cell": (("CELL", "cell"), *_SIGNATURE),
     "op": (("OP", "op"), *_SIGNATURE),
     "equivalence": (("EQUIVALENCE", "equivalence"), ("NAME", "_")),
+    "method": (("METHOD", "method"), ("NAME", "_")),
     **dict.fromkeys(("search", "train", "provenance"), (("PROVENANCE", "provenance"),)),
 }
 """For a word that may open a block, the tokens of a right line that opens one."""

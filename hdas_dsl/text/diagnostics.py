@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .errors import HdasError
+from .printable import printable
 from .source import Span
 
 LONGEST_LINE = 500
@@ -82,6 +83,7 @@ class Code(Enum):
     LIBRARY = "W801"
     REQUIRE = "W802"
     GENOTYPE = "W803"
+    RENAMED = "W804"
 
 
 @dataclass(frozen=True)
@@ -113,22 +115,21 @@ class Diagnostic:
             parts += [f"{span}: note: {label}", excerpt(span)]
         if self.hint is not None:
             parts.append(f"  hint: {_shortened(self.hint)}")
-        return "\n".join(part for part in parts if part)
+        return "\n".join(printable(part) for part in parts if part)
 
 
 def excerpt(span: Span) -> str:
     """The first source line of a span with carets below it; empty for a span of no text."""
-    text = span.source.line(span.line)
+    text = span.source.line(span.line).replace("\t", " ").rstrip("\r")
     if not text and span.start == span.end:
         return ""
-    column = span.column - 1
-    width = max(1, min(span.end - span.start, len(text) - column))
-    shown = text.replace("\t", " ")
-    if len(shown) > LONGEST_LINE:
-        first = max(0, min(column - LONGEST_LINE // 2, len(shown) - LONGEST_LINE))
-        shown, column = shown[first : first + LONGEST_LINE], column - first
-        width = max(1, min(width, LONGEST_LINE - column))
-    return f"    {shown}\n    {' ' * column}{'^' * width}"
+    column, end = span.column - 1, span.column - 1 + span.end - span.start
+    if len(text) > LONGEST_LINE:
+        first = max(0, min(column - LONGEST_LINE // 2, len(text) - LONGEST_LINE))
+        text, column, end = text[first : first + LONGEST_LINE], column - first, end - first
+    before, meant = text[:column], text[column:end]
+    width = max(1, len(printable(meant)))
+    return f"    {printable(text)}\n    {' ' * len(printable(before))}{'^' * width}"
 
 
 def _shortened(message: str) -> str:

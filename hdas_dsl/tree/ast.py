@@ -547,9 +547,20 @@ SettingLine: TypeAlias = Comment | Setting | Phase | Require | Preference
 
 @dataclass(frozen=True)
 class Search(Line):
-    """``search Net(args) { ... }``; without a target its phases name theirs."""
+    """``search Net(args) by method { ... }``; without a target its phases name theirs.
+
+    The settings of the method hold where the section has none of its own.
+    """
 
     target: Expr | None
+    method: Ident | None
+    settings: tuple[SettingLine, ...]
+
+
+@dataclass(frozen=True)
+class Method(NamedLine):
+    """``method name { ... }``: settings of a search, to be named by `search` sections."""
+
     settings: tuple[SettingLine, ...]
 
 
@@ -576,7 +587,7 @@ class Provenance(Line):
 
 
 Definition: TypeAlias = OpDef | MenuDef | GraphDef
-TopLine: TypeAlias = Comment | Use | OpDef | MenuDef | GraphDef | Search | Train | Equivalence | Provenance
+TopLine: TypeAlias = Comment | Use | OpDef | MenuDef | GraphDef | Search | Method | Train | Equivalence | Provenance
 
 
 @dataclass(frozen=True)
@@ -590,6 +601,11 @@ class Module(Node):
     def uses(self) -> tuple[Use, ...]:
         """The `use` lines, in order."""
         return tuple(line for line in self.lines if isinstance(line, Use))
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods, in order."""
+        return tuple(line for line in self.lines if isinstance(line, Method))
 
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:

@@ -123,7 +123,7 @@ def _block(line: ast.Line) -> Sequence[ast.Line] | None:
             return lines
         case ast.Search(settings=lines) | ast.Train(settings=lines):
             return lines
-        case ast.Equivalence(settings=lines) | ast.Provenance(settings=lines):
+        case ast.Method(settings=lines) | ast.Equivalence(settings=lines) | ast.Provenance(settings=lines):
             return lines
         case ast.Phase(settings=lines) if lines:
             return lines
@@ -174,8 +174,10 @@ def _definition(line: ast.Line) -> Doc:
             return "choice ", ident.name, signature, " = ", _value(value)
         case ast.GraphDef(level, copy, inputs, params):
             return level.value, " ", str(copy), _signature(inputs, params)
-        case ast.Search(target):
-            return "search", _run(target)
+        case ast.Search(target, method):
+            return "search", _run(target), "" if method is None else f" by {method.name}"
+        case ast.Method(ident):
+            return "method ", ident.name
         case ast.Train(target):
             return "train", _run(target)
         case ast.Equivalence(ident):

@@ -42,6 +42,7 @@ class QuantityArgument(Enum):
     TABLE = '("table.csv")'
     FAMILY = "(n)"
     QUANTITY = "(q)"
+    COPY = "(Cell)"
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,22 @@ FAMILY_QUANTITIES: Mapping[str, QuantityWord] = {
 }
 """Quantities of one family of the text they stand in."""
 
+ALPHA_QUANTITIES: Mapping[str, QuantityWord] = {
+    "logsumexp": QuantityWord(QuantityArgument.COPY),
+    "certainty": QuantityWord(QuantityArgument.COPY),
+    "entropy": QuantityWord(QuantityArgument.COPY),
+    "divergence": QuantityWord(QuantityArgument.COPY),
+    "squares": QuantityWord(QuantityArgument.COPY),
+}
+"""Means over the decisions of a network, or of one cell or stage, which regularise a search: ``minimize entropy``."""
+
+SCHEDULES = ("constant", "cosine", "ramp", "decay", "steps", "pieces")
+"""Numbers that change over the epochs of a search: ``weight ramp(0, 50)``."""
+
 QUANTITIES: Mapping[str, QuantityWord] = {
     **TOTALS,
     **FAMILY_QUANTITIES,
+    **ALPHA_QUANTITIES,
     "loss": QuantityWord(),
     "log": QuantityWord(QuantityArgument.QUANTITY),
 }

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from compiler.analysis.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
-from compiler.analysis.membership.query import membership_of
+from compiler.analysis.membership.query import membership, membership_of
 from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
 from compiler.ir.decision import DecisionKind
 from compiler.program.request import Request
@@ -207,6 +208,53 @@ def test_a_requirement_of_the_trained_network() -> None:
     assert all(sum(items == (1,) for items in found.decisions.values()) <= 1 for found in enumerate_all(listing))
 
 
+IN_SECTIONS = (
+    "search Net {{\n  relax = sample\n  require {0}\n}}",
+    "search {{\n  relax = sample\n  phase only = Net {{\n    require {0}\n  }}\n}}",
+)
+CONDITIONS = (
+    "params <= 80",
+    "params > 80",
+    "macs <= 2000",
+    "count(unit) <= 1",
+    "edges <= 2",
+    "count(unit) + edges == 2",
+)
+
+
+def meeting(listing: Architectures) -> set[tuple[object, ...]]:
+    return {key(found.decisions) for found in enumerate_all(listing)} if listing.number else set()
+
+
+@given(plans(most=40), st.sampled_from(CONDITIONS), st.sampled_from(IN_SECTIONS))
+@quick(max_examples=8)
+def test_a_search_section_requires_as_the_network_does(plan: Plan, condition: str, section: str) -> None:
+    """Of structure and of costs, in a phase or not: the same are counted, listed, and said to lie there."""
+    inside = listed(plan.text.rstrip().removesuffix("}") + f"  require {condition}\n}}\n")
+    stated = listed(plan.text + section.format(condition))
+    assume(1 < listed(plan.text).number <= 40)
+    wanted = meeting(inside)
+    assert meeting(stated) == wanted
+    assert count(stated).exact == len(wanted)
+    for found in islice(enumerate_all(listed(plan.text)), 2):
+        architecture = Request(Path("a.hsp"), text=found.text).compile()
+        answer = membership(stated.program, architecture)
+        assert answer.inside is (key(found.decisions) in wanted), answer.render()
+
+
+def test_a_requirement_of_an_earlier_phase(tmp_path: Path) -> None:
+    """It holds for what is counted and drawn, and for what lies in the space, as far as the file tells it."""
+    text = net("output C(x)") + "network Next(x: [4, 8, 8]; Cell) {\n  output (swish | sigmoid)(Cell(x))\n}\n"
+    text += "search {\n  phase one = N {\n    require count(a) == 1\n  }\n  phase two = Next(Cell = one.C)\n}\n"
+    space = written(tmp_path, "space.hsp", text)
+    free = Architectures(written(tmp_path, "free.hsp", text.replace("require count(a) == 1", "")))
+    assert count(Architectures(space)).exact == 2
+    assert len(list(enumerate_all(Architectures(space)))) == 2
+    answers = [membership_of(Request(Path("a.hsp"), text=found.text), space.path) for found in enumerate_all(free)]
+    assert [answer.inside for answer in answers] == [True, True, False, False]
+    assert "does not meet `count(a) == 1`" in answers[2].render()
+
+
 def test_an_estimate() -> None:
     lines = [f"u{i} = {f'u{i - 1}' if i else 'x'} -> conv(k = 1 | 3)" for i in range(11)]
     found = count(listed(net(*lines, "output u10", "require params <= 900")))
@@ -313,6 +361,7 @@ def test_the_best_ways_are_drawn_uniformly() -> None:
     )
     assert len(drawn) == 5
     assert is_uniform(drawn, 5)
-    best = best_way(circuit, lambda name, item: {("p", 1): 2, ("q", 1): 1, ("r", 0): 2}.get((name, item), 0), Random(0))
+    worths: dict[tuple[str, int | None], int] = {("p", 1): 2, ("q", 1): 1, ("r", 0): 2}
+    best = best_way(circuit, lambda name, item: worths.get((name, item), 0), Random(0))
     assert best == {"p": (1,), "q": (1,)}
     assert best_way(circuit, lambda name, item: None, Random(0)) is None

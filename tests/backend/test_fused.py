@@ -39,7 +39,7 @@ from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.images import Crop
 from compiler.commands.values import read_bytes
 from compiler.ir.sums import Columns
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.util.errors import UsageError
 from tests.support.programs import assert_same, random_decisions, randomize, space

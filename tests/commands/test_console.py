@@ -56,6 +56,9 @@ def ending(error: BaseException, capsys: pytest.CaptureFixture[str], *words: str
         (OSError(errno.EACCES, "Permission denied", "x"), 2, "'x': Permission denied"),
         (OSError(errno.EIO, "Input/output error"), 3, "Input/output error"),
         (HdasError("it failed"), 3, "it failed"),
+        (SystemExit(0), 3, UNFORESEEN.format("SystemExit: 0")),  # As of a plugin that ends the program.
+        (MemoryError(), 3, "out of memory: use a smaller --batch-size, fewer channels or bfloat16"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a\x1b[31m\u202e"), 2, "'a\\x1b[31m\\u202e': No such file"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_sentence(error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,12 +82,14 @@ def test_a_remedy_repeats_the_command(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
-def script(words: Sequence[object], main: str = "compile.compile_script", **more: Any) -> subprocess.Popen[bytes]:
+def script(
+    words: Sequence[object], main: str = "compile.compile_script", encoding_of_streams: str = "", **more: Any
+) -> subprocess.Popen[bytes]:
     module, name = main.split(".")
     program = f"import sys; from compiler.commands.{module} import {name} as main; sys.exit(main())"
     started: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding_of_streams},
         stderr=subprocess.PIPE,
         **more,
     )
@@ -96,6 +101,8 @@ def script(words: Sequence[object], main: str = "compile.compile_script", **more
     [
         ("compile.compile_script", [SPACES / "nasbench201.hsp", "--enumerate", "--limit", 3000]),
         ("compile.compile_script", [DARTS, "--emit", "graph"]),
+        ("compile.compile_script", [DARTS]),
+        ("compile.compile_script", ["--help"]),
     ],
 )
 def test_a_closed_pipe_is_quiet(main: str, words: list[object]) -> None:
@@ -105,6 +112,58 @@ def test_a_closed_pipe_is_quiet(main: str, words: list[object]) -> None:
     process = script(words, main, stdout=writer)
     os.close(writer)
     assert (process.communicate()[1], process.returncode) == (b"", 141)
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "code", "said"),
+    [
+        ([DARTS, "--emit", "ast"], ">/dev/full", 3, b"hdas-compile: No space left on device\n"),
+        (["--help"], ">/dev/full", 3, b"hdas-compile: No space left on device\n"),
+        (["none.hsp"], "2>/dev/full", 2, b""),
+        (["--nonsense"], "2>/dev/full", 2, b""),
+        ([DARTS, "--emit", "ast"], ">&-", 0, b""),
+        (["none.hsp"], "2>&-", 2, b""),
+        (["-"], "<&-", 1, b"<stdin>:1:1: error[E105]: a file starts with 'hsp 1'\n"),
+    ],
+)  # fmt: skip
+def test_streams_that_are_full_or_closed(words: list[object], streams: str, code: int, said: bytes) -> None:
+    program = "import sys; from compiler.commands.compile import compile_script as main; sys.exit(main())"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-c", program, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_search_outlives_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.hsp"
+    text = "hsp 1\nnetwork N(x: [1, 8, 8]) {\n  output x -> (relu | identity) -> classifier(10)\n}\n"
+    path.write_text(f"{text}search N {{\n  data = fake(channels = 1, count = 32)\n  epochs = 1\n}}\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert compile_main([str(path), "--search", "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "derived.hsp").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_pipe_gets_is_whole(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.hsp"
+    path.write_text("hsp 1\n# \u00e9\u2014\nop f( x ) = x -> relu\n", encoding="utf-8")
+    process = script(["-"], "fmt.format_main", stdin=path.open(), stdout=subprocess.PIPE, encoding_of_streams=encoding)
+    said, error = process.communicate()
+    assert (process.returncode, error) == (0, b"")
+    assert said.decode() == "hsp 1\n# \u00e9\u2014\nop f(x) = x -> relu\n"
+
+
+def test_files_with_a_mark_and_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.hsp"
+    path.write_bytes(b"\xef\xbb\xbf" + (SPACES / "zoo" / "darts_v2.hsp").read_bytes())
+    assert compile_main([str(path), "--emit", "ast"]) == 0
+    assert format_main(["/dev/zero"]) == 2
+    assert capsys.readouterr().err == "hdas-fmt: '/dev/zero' cannot be read: it is a device\n"
 
 
 def test_standard_input_that_is_no_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,3 +226,9 @@ def test_warnings_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [(item["code"], item["severity"]) for item in facts["diagnostics"]] == [("W802", "warning")]
     assert compile_main([str(path)]) == 0
     assert "warning[W802]" in capsys.readouterr().err
+
+
+def test_as_a_module() -> None:
+    words = [sys.executable, "-m", "compiler", "check", "none.hsp"]
+    done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "hdas: there is no file 'none.hsp'\n")

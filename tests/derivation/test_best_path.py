@@ -8,12 +8,15 @@ from itertools import product
 import pytest
 import torch
 
-from compiler.derivation.best_path import best_path, decided
+from compiler.analysis.counting.count import counted
+from compiler.derivation.best_path import best_path, check_decidable, decided
 from compiler.derivation.presence import settle
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import DecisionKind
+from compiler.ir.combinatorics.circuit import way
+from compiler.ir.decision import DecisionKind, Selection
 from compiler.searcher.settings.derivation import BestPath, By, Strongest
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.programs import space
 
@@ -130,3 +133,87 @@ def test_the_most_probable_cell_of_all(seed: int) -> None:
     assert worth(searched, alphas, found) == pytest.approx(best)
     assert decided(searched, alphas, BestPath()) == found
     assert decided(searched, alphas, Strongest()) == free
+
+
+LIMITED = CELL.replace("  prune\n", "  prune\n  require edges == 4 and count(unit) >= 1\n")
+
+SHARED = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = unit | unit(k = 3)
+
+network Net(image: [3, 8, 8]) {
+  x = image -> conv(3, 4)
+  p = pick any of (x, unit(x))
+  n[i < 3] = Op(sum(p, pick any of (x, Op(each earlier n))))
+  output sum(pick 2 of (x, n))
+  prune
+}
+"""
+
+
+def log_probability(searched: Elaborated, alphas: dict[str, list[float]], made: Selection) -> float:
+    """That of the decisions that exist in an architecture, by the definition; picks of menus have none of their own."""
+    total = 0.0
+    for path, items in made.items():
+        decision = searched.decisions[path]
+        if decision.kind is DecisionKind.ANY and alphas.get(path):
+            values = torch.tensor(alphas[path], dtype=torch.float64)
+            signs = torch.tensor([1.0 if item in items else -1.0 for item in range(len(values))])
+            total += float(torch.nn.functional.logsigmoid(signs * values).sum())
+        elif not decision.candidates:
+            total += sum(log_softmax(alphas[path])[item] for item in items)
+    return total
+
+
+@pytest.mark.parametrize("text", [TRELLIS, CELL, LIMITED, SHARED], ids=["trellis", "cell", "required", "shared"])
+@pytest.mark.parametrize("seed", range(3))
+def test_none_of_all_architectures_is_more_probable(text: str, seed: int) -> None:
+    searched = space(text)
+    alphas = drawn(searched, seed)
+    circuit = counted(searched)[0]
+    best = max(log_probability(searched, alphas, way(circuit, rank)) for rank in range(circuit.number))
+    chosen = best_path(searched, alphas, By.PROBABILITY)
+    exists = next(made for rank in range(circuit.number) if agrees(made := way(circuit, rank), chosen))
+    assert log_probability(searched, alphas, exists) == pytest.approx(best)
+
+
+def agrees(made: Selection, chosen: Selection) -> bool:
+    """Whether an architecture is the one that decisions select."""
+    return all(chosen[path] == items for path, items in made.items())
+
+
+@pytest.mark.parametrize("order", ["u, v, w", "w, v, u", "v, u, w"])
+@pytest.mark.parametrize(("take", "first"), [("1", (0,)), ("2", (0, 1)), ("any", (0,))])
+def test_ties_go_to_the_first_in_source_order(order: str, take: str, first: tuple[int, ...]) -> None:
+    """Every way is equally probable; of any number the fewest are taken that leave an output."""
+    head = "hsp 1\nop a(x) = x -> relu\nop b(x) = x -> gelu\n"
+    menu = "a" if take == "any" else "(a | b)"
+    lines = "".join(f"  {name} = {menu}(image)\n" for name in "uvw")
+    body = f"{lines}  output sum(pick {take} of ({order}))\n  prune\n"
+    searched = space(f"{head}network Net(image: [4, 8, 8]) {{\n{body}}}\n")
+    alphas = {path: [0.0] * decision.alphas for path, decision in searched.decisions.items() if decision.alphas}
+    expected = dict.fromkeys(searched.decisions, (0,)) | {"Net.output.in": first}
+    assert best_path(searched, alphas, By.PROBABILITY) == expected
+
+
+JOINED = """\
+hsp 1
+cell Join(x, y) {
+  output concat(x, y) -> conv(1, x.c)
+}
+network Net(image: [4, 8, 8]) {
+  u = sum(pick any of (image)) -> relu
+  v = sum(pick any of (image)) -> relu
+  output image + Join(u, v)
+  prune
+}
+"""
+
+
+def test_a_text_that_cannot_be_counted_is_refused() -> None:
+    """Before the search, with the reason; the strongest items can still be asked for."""
+    searched = space(JOINED)
+    with pytest.raises(UsageError, match="best_path` does not decide 'Net': 'Net' joins two tensors"):
+        check_decidable(searched, BestPath())
+    check_decidable(searched, Strongest())

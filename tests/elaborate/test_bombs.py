@@ -34,9 +34,6 @@ BOMBS = {
         f"{HEAD}cell A(x) {{\n a = A(x)\n b = A(x)\n output a + b\n}}\n{NETWORK[6:]}  a = A(x){END}",
         Code.DEPTH,
     ),
-        f"{HEAD}cell A(x) {{\n a = A(x)\n b = A(x)\n output a + b\n}}\n{NETWORK[6:]}  a = A(x){END}",
-        Code.DEPTH,
-    ),
     "a menu in itself": (
         f"{HEAD}choice T(d) = relu | T(d - 1) -> T(d - 1) if d > 0\n{NETWORK[6:]}  a = x -> T(20){END}",
         Code.LARGE,

@@ -117,10 +117,10 @@ def test_items_of_a_menu_are_read_once_for_each_mention() -> None:
 
 
 def test_what_leaves_no_record() -> None:
-    """Operations hold no choice, guards and defaults say nothing of the architecture."""
+    """Operations hold no choice, guards say nothing of the architecture; defaults do, where they are read."""
     found = space(HEAD + "cell C(x; k = 1 + 2) { output (f if k > 2 | g)(x) }\n" + net("output C(image)")[len(HEAD) :])
     texts = {line.partition(": ")[2].partition(" = ")[0] for line in record(found, "C")}
-    assert texts == {"f", "g", "f if k > 2 | g", "x", "(f if k > 2 | g)(x)"}
+    assert texts == {"1", "2", "1 + 2", "f", "g", "f if k > 2 | g", "x", "(f if k > 2 | g)(x)"}
 
 
 def test_each_instance_is_read_but_the_first_is_kept() -> None:

@@ -46,3 +46,14 @@ def test_the_end_of_a_text_has_a_place() -> None:
     made = to_json(found)
     assert (made["code"], made["line"], made["column"]) == ("E103", 2, 17)
     assert (made["end_line"], made["end_column"]) == (2, 17)
+
+
+def test_nothing_in_a_text_commands_a_terminal() -> None:
+    text = "hsp 1\nop f(x) = '\x1b[2J\u202e' \x00y\n"
+    made = Diagnostic(Code.SYNTAX, Span(Source("\x1b[31m.hsp", text), 24, 25), "no \u2066name", "try\x07")
+    assert made.render().splitlines() == [
+        "\\x1b[31m.hsp:2:19: error[E101]: no \\u2066name",
+        "    op f(x) = '\\x1b[2J\\u202e' \\x00y",
+        "                              ^^^^",
+        "  hint: try\\x07",
+    ]

@@ -6,7 +6,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.analysis.membership.query import membership, membership_of
@@ -18,9 +18,10 @@ from compiler.program.compile_file import Program, compile_file
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
 from hdas_dsl.format import format_text
-from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES, random_decisions
+from tests.support.random_numbers import numbered_spaces
 from tests.support.random_spaces import spaces
 
 PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp")
@@ -69,6 +70,18 @@ def test_random_spaces(text: str, seed: int) -> None:
     program = compiled(Path("space.hsp"), text)
     if program.network.is_space:
         check_closure(program, random_decisions(program.network, seed))
+
+
+@given(numbered_spaces(), st.integers(0, 1000))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_undecided_numbers(text: str, seed: int) -> None:
+    """Of parameters, lines and defaults, read in shapes and conditions of cells at several levels."""
+    program, diagnostics = compile_file("space.hsp", text=text)
+    if program is None:
+        assert {d.code for d in diagnostics} == {Code.INSTANCES}  # whether a choice exists depends on the instance
+    assume(program is not None and program.network.is_space)
+    assert program is not None
+    check_closure(program, random_decisions(program.network, seed))
 
 
 CHOOSE = "op f(x) = relu(x)\nop g(x) = gelu(x)\nchoice Op = f | g\n"
@@ -148,6 +161,44 @@ def test_every_architecture(lines: tuple[str, ...]) -> None:
     assert derived > 1
 
 
+def net(*lines: str) -> str:
+    return "network Net(image: [4, 8, 8]) {\n" + "\n".join(lines) + "\n}\n"
+
+
+def cell(name: str, *lines: str) -> str:
+    head = name if "(" in name else f"{name}(x)"
+    return f"cell {head} {{\n" + "\n".join(lines) + "\n}\n"
+
+
+BLOCK = """cell Block(x; c) {
+  y = x -> conv(k = 3 | 5, c)
+  short = if x.c == c then x else conv(x, 1, c)
+  output y + short
+}
+"""
+
+HANDED_OVER = {
+    "a width, and a choice in the cell": BLOCK + net("w = 4 | 8", "x = image -> conv(3, w)", "output Block(x, w)"),
+    "another width": BLOCK + net("w = 4 | 8", "x = image -> conv(3, 4)", "output Block(x, w) -> Block(4)"),
+    "two widths": BLOCK + net("w = 4 | 8", "v = 2 | 4 | 8", "output Block(image, w) -> Block(v)"),
+    "a default": cell("Cell(x; k = 3 | 5)", "output conv(x, k)") + net("output Cell(image) -> Cell"),
+    "a default of the network": "network Net(image: [4, 8, 8]; k = 3 | 5) {\n  output conv(image, k)\n}\n",
+    "a default that nobody takes": cell("Cell(x; k = 3 | 5)", "output conv(x, k) -> (f | g)")
+    + net("output Cell(image, k = 1)"),
+}
+
+
+@pytest.mark.parametrize("text", HANDED_OVER.values(), ids=HANDED_OVER)
+def test_numbers_that_are_handed_over(text: str) -> None:
+    program = compiled(Path("space.hsp"), f"hsp 1\n{CHOOSE}{text}")
+    derived = set()
+    for chosen in every_choice(program):
+        check_closure(program, chosen)
+        derived.add(print_module(derive_module(program.network, chosen)))
+    assert len(derived) == cardinality(program.network)
+    assert not any(" | " in text for text in derived)
+
+
 def test_the_branch_that_a_choice_takes() -> None:
     space = compiled(Path("space.hsp"), "hsp 1\n" + net("output if (0 | 1) == 1 then relu(image) else gelu(image)"))
     texts = [print_module(derive_module(space.network, {"Net.output.choice": (item,)})) for item in (0, 1)]
@@ -189,14 +240,6 @@ def answer(space: str, architecture: str) -> tuple[bool, str | None]:
     given = [compiled(Path(f"{i}.hsp"), f"hsp 1\n{text}") for i, text in enumerate((space, architecture))]
     found = membership(given[0], given[1])
     return found.inside, found.path
-
-
-def net(*lines: str) -> str:
-    return "network Net(image: [4, 8, 8]) {\n" + "\n".join(lines) + "\n}\n"
-
-
-def cell(name: str, *lines: str) -> str:
-    return f"cell {name}(x) {{\n" + "\n".join(lines) + "\n}\n"
 
 
 def test_a_copy_is_what_it_does() -> None:

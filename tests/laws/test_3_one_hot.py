@@ -20,7 +20,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from tests.support.programs import architecture, assert_same, floats, random_decisions, randomize, space
 from tests.support.random_spaces import spaces

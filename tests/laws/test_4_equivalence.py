@@ -19,7 +19,7 @@ from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_pa
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from tests.support import golden
 from tests.support.paths import FIXTURES
 from tests.support.programs import assert_same, floats, randomize, space

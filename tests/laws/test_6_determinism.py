@@ -26,8 +26,8 @@ from compiler.searcher.engine import (
     run_search,
     run_train,
 )
-from compiler.searcher.engine.loop import is_out_of_memory
 from compiler.searcher.settings.sections import Order, SearchSettings
+from compiler.util.memory import is_out_of_memory
 from tests.support.engine_toy import SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 from tests.support.paths import ROOT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, prod
 from textwrap import dedent
@@ -296,6 +297,105 @@ def test_refused(body: str, words: str) -> None:
     with pytest.raises(Uncountable, match=words) as caught:
         architectures(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
     assert "require" in caught.value.diagnostics[0].render()
+
+
+@dataclass(frozen=True)
+class Line:
+    """``menu`` says whether its operation is a choice; ``plain`` are the lines that its sum reads for certain, then the
+    candidates of its pick of any number, each a line and whether an operation to be chosen stands before it."""
+
+    menu: bool
+    plain: tuple[int, ...]
+    candidates: tuple[tuple[int, bool], ...]
+    shared: bool = False
+
+    def written(self, name: str) -> str:
+        any_of = ", ".join(f"(a | b)(u{line})" if menu else f"u{line}" for line, menu in self.candidates)
+        terms = [f"u{line}" for line in self.plain] + ["p"] * self.shared
+        terms += [f"pick any of ({any_of})"] if self.candidates else []
+        return f"{name} {'(a | b)' if self.menu else 'a'}(sum({', '.join(terms)}))"
+
+
+@st.composite
+def sparse(draw: st.DrawFn) -> tuple[Line, ...]:
+    """Lines of which the last is the output; line 0 is the input. A pick ``p`` of it and of line 1 may be read too."""
+    lines: list[Line] = []
+    for index in range(1, draw(st.integers(2, 5))):
+        before = st.integers(0, index - 1)
+        plain = draw(st.lists(before, max_size=2, unique=True))
+        shared = draw(st.booleans()) and index > 1
+        least = 0 if plain or shared else 1
+        candidates = draw(st.lists(st.tuples(before, st.booleans()), min_size=least, max_size=2, unique=True))
+        lines.append(Line(draw(st.booleans()), tuple(plain), tuple(candidates), shared))
+    return tuple(lines)
+
+
+def architectures_of(lines: tuple[Line, ...]) -> set[frozenset[object]]:
+    """All of them by definition, each as what is decided in the lines that its output reaches."""
+    spots: list[range] = [range(4)]  # what the pick p takes
+    for line in lines:
+        spots += [range(2 if line.menu else 1), *(range(3 if menu else 2) for _, menu in line.candidates)]
+    found: set[frozenset[object]] = set()
+    for items in product(*spots):
+        made = iter(items[1:])
+        shared = [line for line in (0, 1) if items[0] >> line & 1]
+        exists, reads, said = [True], [set[int]()], [frozenset[object]()]
+        for line in lines:
+            op, taken = next(made), [(index, next(made)) for index, _ in enumerate(line.candidates)]
+            picked = {line.candidates[index][0] for index, item in taken if item}
+            wrong = not all(exists[source] for source in (*picked, *(shared if line.shared else ())))
+            some = [s for s in line.plain if exists[s]] + [*picked] + (shared if line.shared else [])
+            exists.append(bool(some))
+            reads.append(set(some))
+            pairs = ("p", items[0]) if line.shared else ()
+            said.append(frozenset([(len(said), op, tuple(taken), pairs, "wrong" if wrong else "")]))
+        alive, pending = set[int](), [len(lines)]
+        while pending:
+            here = pending.pop()
+            if here not in alive:
+                alive.add(here)
+                pending += reads[here]
+        whole = frozenset[object]().union(*(said[line] for line in alive))
+        if exists[-1] and not any("wrong" in str(fact) for fact in whole):
+            found.add(whole)
+    return found
+
+
+@given(sparse())
+@settings(max_examples=80, deadline=None)
+def test_picks_that_may_take_nothing(lines: tuple[Line, ...]) -> None:
+    """Under `prune`, against all architectures one by one."""
+    names = [f"u{index} =" for index in range(1, len(lines))]
+    body = [" u0 = x", *(f" {line.written(name)}" for name, line in zip((*names, "output"), lines, strict=True))]
+    if any(line.shared for line in lines):
+        body.insert(2, " p = pick any of (u0, u1)")
+    text = f"{HEAD}network N(x: [4, 8, 8]) {{\n" + "\n".join(body) + "\n prune\n}\n"
+    assert cardinality(written(text)) == len(architectures_of(lines))
+
+
+def wide(nodes: int, op: str = "a") -> str:
+    """A cell in which every line takes any of all lines before it, and the output any of all lines."""
+    body = f"n[i < {nodes}] = {op}(sum(x, pick any of {op}(each (x, earlier n))))\n output sum(pick any of n)"
+    return f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n prune\n}}\n"
+
+
+def test_many_candidates_are_counted() -> None:
+    """The number of states grows with the lines, not with the candidates."""
+    ops = ", ".join(f"conv(each (x, earlier n), {k})" for k in range(1, 41, 2))
+    body = f"n[i < 3] = sum(pick any of ({ops}))\n output sum(pick any of n)\n prune"
+    found = cardinality(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
+    first, both = 2**20 - 1, 2**40 - 1
+
+    # n0 is always made of x; n1 and n2 of any lines before that exist.
+    def kept(n1: int, n2: int) -> int:
+        return n1 * n2
+
+    assert found > kept(first, both)
+
+
+def test_lines_open_at_once_are_refused() -> None:
+    with pytest.raises(Uncountable, match="open at once"):
+        architectures(written(wide(16)))
 
 
 # ---------------------------------------------------------------- what must not explode

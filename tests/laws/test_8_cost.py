@@ -16,7 +16,7 @@ from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
 from compiler.elaborate import Elaborated
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from tests.reference import genotypes as g
 from tests.reference.ops import operation
 from tests.support.programs import SPACES, architecture, published, random_decisions, space

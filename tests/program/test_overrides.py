@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.elaborate.errors import Fault
+from compiler.elaborate.setting_values import expression, plain
 from compiler.ir.graph import Call
 from compiler.program.compile_file import Program, compile_file
 from compiler.program.overrides import Override, override_of, read_override
-from compiler.program.setting_values import expression, plain
+from compiler.searcher.settings.optimizers import AlphaAdam
 from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 
@@ -81,6 +82,7 @@ def test_settings() -> None:
     )
     assert (settings.epochs, settings.batch, settings.data.size) == (3, 16, None)
     assert settings.weights.describe() == "sgd(lr = 0.25, nesterov = true)"
+    assert isinstance(settings.alphas, AlphaAdam)
     assert settings.alphas.betas == (0.25, 0.5)
 
 

@@ -10,6 +10,7 @@ from itertools import islice, pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from tests.reference.genotypes import Dag, Genotype
 from tests.reference.ops import (
@@ -56,18 +57,35 @@ class Cell(nn.Module):
 
 
 class SearchCell(Cell):
-    def __init__(self, c_a: int, c_b: int, c: int, reduction: bool, halve_a: bool) -> None:
+    """With ``partial`` K, one channel in K goes through the operations of an edge (PC-DARTS)."""
+
+    def __init__(self, c_a: int, c_b: int, c: int, reduction: bool, halve_a: bool, partial: int = 1) -> None:
         super().__init__(c_a, c_b, c, halve_a, affine=False)
+        self.partial = partial
         for j in range(NODES):
             strides = [2 if reduction and source < 2 else 1 for source in range(j + 2)]
-            self.nodes.append(nn.ModuleList(MixedOp(c, stride, DARTS_OPS) for stride in strides))
+            self.nodes.append(nn.ModuleList(MixedOp(c // partial, stride, DARTS_OPS) for stride in strides))
 
-    def forward(self, a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor, weights: Tensor, shares: Tensor | None = None) -> Tensor:
+        """``weights`` are those of operations, edge by edge; ``shares`` those of edges."""
         states, rows = [self.x(a), self.y(b)], iter(weights)
+        ones = iter(weights.new_ones(len(weights)) if shares is None else shares)
         for node in self.nodes:
             assert isinstance(node, nn.ModuleList)
-            states.append(total(edge(s, next(rows)) for edge, s in zip(node, states, strict=True)))
+            terms = [next(ones) * self.edge(edge, s, next(rows)) for edge, s in zip(node, states, strict=True)]
+            states.append(total(terms))
         return torch.cat(states[2:], 1)
+
+    def edge(self, mixed: nn.Module, x: Tensor, row: Tensor) -> Tensor:
+        if self.partial == 1:
+            whole: Tensor = mixed(x, row)
+            return whole
+        n, c, k = x.shape[0], x.shape[1], self.partial
+        worked, past = mixed(x[:, : c // k], row), x[:, c // k :]
+        if worked.shape[2] < x.shape[2]:
+            past = max_pool2d(past, 2, 2)
+        beside = torch.cat([worked, past], 1)
+        return beside.reshape(n, k, c // k, *beside.shape[2:]).transpose(1, 2).reshape(n, c, *beside.shape[2:])
 
 
 class FixedCell(Cell):
@@ -169,7 +187,9 @@ class ChainSupernet(nn.Module):
     Architecture parameters: `normal` and `reduce`, or `normal0` ... `normal2`, `reduce0`, `reduce1`; each 14 x 8.
     """
 
-    def __init__(self, c: int = 16, cells: int = 8, classes: int = 10, *, per_level: bool = False) -> None:
+    def __init__(
+        self, c: int = 16, cells: int = 8, classes: int = 10, *, per_level: bool = False, partial: int = 1
+    ) -> None:
         super().__init__()
         places = list(chain(c, cells))
         self.keys = [
@@ -178,14 +198,17 @@ class ChainSupernet(nn.Module):
         edges = sum(j + 2 for j in range(NODES))
         self.alpha_shapes: dict[str, tuple[int, ...]] = {key: (edges, len(DARTS_OPS)) for key in sorted(set(self.keys))}
         self.stem = stem(3 * c)
-        self.cells = nn.ModuleList(SearchCell(p.c_a, p.c_b, p.c, p.reduction, p.halve_a) for p in places)
+        self.cells = nn.ModuleList(SearchCell(p.c_a, p.c_b, p.c, p.reduction, p.halve_a, partial) for p in places)
         self.classifier = Classifier(NODES * places[-1].c, classes)
 
     def forward(self, image: Tensor, alphas: Alphas | None = None) -> Tensor:
-        weights = probabilities(self, alphas)
+        return self.mixed(image, probabilities(self, alphas))
+
+    def mixed(self, image: Tensor, weights: Mapping[str, Tensor], shares: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The network under mixing weights of operations, and of edges, however they were made."""
         a = b = self.stem(image)
         for cell, key in zip(self.cells, self.keys, strict=True):
-            a, b = b, cell(a, b, weights[key])
+            a, b = b, cell(a, b, weights[key], None if shares is None else shares[key])
         logits: Tensor = self.classifier(b)
         return logits
 

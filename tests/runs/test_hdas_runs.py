@@ -28,7 +28,7 @@ network Ends(image: [1, 8, 8]; c = 1, stages = 2, cells = 5, classes = 10, Norma
 }
 
 search {
-  data = digits(split = 0.5)
+  data = digits(weights_share = 0.5)
   epochs = 1
   batch = 512
   preferences = apart

@@ -41,7 +41,7 @@ network Macro1(image: [1, 8, 8]; c = 2, classes = 10, Inner) {
 }
 
 search {
-  data = digits(split = 0.5)
+  data = digits(weights_share = 0.5)
   epochs = 2
   batch = 256
   phase micro = Micro1

@@ -36,7 +36,7 @@ from compiler.searcher.engine.reporting.history import History
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan, epoch_line
 from compiler.searcher.engine.reporting.terminal import LiveView, architecture
-from compiler.searcher.engine.search import _Search
+from compiler.searcher.engine.search import Searching
 from compiler.searcher.settings.derivation import Epoch, Strongest
 from compiler.searcher.settings.schedules import Constant
 from compiler.searcher.settings.sections import Preferences, SearchSettings, TrainSettings
@@ -151,7 +151,7 @@ def test_schedules_and_annealing_follow_the_epochs(tmp_path: Path) -> None:
     outcome = run_search(space, toy_data(), SEARCH, RunOptions(tmp_path, device="cpu", quiet=True))
     assert space.moments[:4] == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3])
     rates = [record.of("lr")["weights"] for record in outcome.history]
-    assert rates == [SEARCH.weights.lr.at(epoch, 3) for epoch in range(3)]
+    assert rates == [SEARCH.weights.lr(epoch, 3) for epoch in range(3)]
 
 
 def test_the_files_of_a_run_tell_the_same(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_files_of_a_run_tell_the_same(tmp_path: Path) -> None:
 def test_each_epoch_is_measured_alone(tmp_path: Path) -> None:
     counted: list[float] = []
     run = RunOptions(tmp_path, device="cpu", quiet=True)
-    search = _Search(ToySpace(), toy_data(), SEARCH, Compute("cpu"))
+    search = Searching(ToySpace(), toy_data(), SEARCH, Compute("cpu"))
     end = search.end
     search.end = lambda *given: counted.append(float(search.meters["weights"].sums[2])) or end(*given)  # type: ignore[method-assign, func-returns-value]
     run_epochs(search, search.state, 0, run, Report([]))

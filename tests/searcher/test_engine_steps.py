@@ -17,7 +17,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.reporting.records import Meter
 from compiler.searcher.engine.state.seeds import mix, seed_all
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine
@@ -66,11 +66,11 @@ def supernet() -> Supernet:
     return Supernet(space(SPACE))
 
 
-def job(net: Supernet, asked: SearchSettings, device: str = "cpu") -> search._Search:
+def job(net: Supernet, asked: SearchSettings, device: str = "cpu") -> search.Searching:
     """A search made ready for its first step, on any device that torch has."""
     compute = Compute("cpu")
     compute.device = torch.device(device)
-    made = search._Search(net, load_data(DATA, Path("nowhere")), asked, compute)
+    made = search.Searching(net, load_data(DATA, Path("nowhere")), asked, compute)
     made.begin(0, 0)
     made.fetch()
     return made
@@ -172,7 +172,7 @@ def test_a_step_sees_what_its_own_seed_draws(tmp_path: Path, monkeypatch: pytest
     run_search(Listening(), engine_toy.toy_data(), asked, RunOptions(tmp_path, device="cpu", quiet=True))
 
     compute, data = Compute("cpu"), engine_toy.toy_data()
-    of_weights, of_alphas = halves(data, asked.data.split, asked.seed)
+    of_weights, of_alphas = halves(data, asked.data.weights_share, asked.seed)
     seed = mix(asked.seed, "data")
     batches = [
         Batches(f"{name} half", half, asked.batch, compute, seed)

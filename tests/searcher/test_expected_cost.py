@@ -18,7 +18,7 @@ from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.quantities import Total
 from compiler.program.compile_file import compile_file
 from compiler.searcher.relaxations.expected_cost import Expectation
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import mixing, one_hot
 from compiler.util.errors import UsageError
 from tests.analysis.test_constrained import every, random_alphas

@@ -20,14 +20,16 @@ from compiler.ir.decision import Selection
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
 from compiler.searcher.engine.gradients import frozen
-from compiler.searcher.relaxations import HardGumbel, OnePath, Relaxed, Sampled, SoftGumbel, Temperature, relaxed
+from compiler.searcher.relaxations import HardGumbel, OnePath, Relaxed, Sampled, Temperature, relaxed
+from compiler.searcher.relaxations.axes import Axes
 from compiler.searcher.relaxations.draws import log_probability, logits, noise
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.mixtures import GumbelMixture
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import mixing
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.derivation import By
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
-from compiler.searcher.settings.relaxation import Draws, Gumbel, Relaxation, Sample, Softmax
+from compiler.searcher.settings.relaxation import Gumbel, Policy, Relaxation, Sample, Softmax
 from compiler.searcher.settings.schedules import Constant, Cosine, Decay
 from compiler.searcher.settings.sections import SearchSettings, read_search
 from compiler.searcher.settings.words import Applied
@@ -70,7 +72,7 @@ def sampling(searched: Elaborated | None = None, share: bool = False) -> Sampled
     return found
 
 
-ONE_PATH: list[Gumbel | Sample] = [Gumbel(hard=True), Sample(), Sample(share=True, weights=Draws.POLICY)]
+ONE_PATH: list[Gumbel | Sample] = [Gumbel(hard=True), Sample(), Sample(share=True, weights=Policy())]
 ALL: list[Gumbel | Sample] = [Gumbel(temperature=Decay(start=5.0, factor=0.9)), *ONE_PATH]
 
 
@@ -200,7 +202,7 @@ def test_every_training_pass_draws_and_no_other(relax: Relaxation) -> None:
 def test_soft_gumbel_is_the_softmax_of_noisy_alphas() -> None:
     naive = Supernet(net())
     randomize(naive)
-    soft = SoftGumbel(net(), Temperature(Decay(start=4.0, factor=0.5), 3)).double()
+    soft = Supernet(net(), axes=Axes(GumbelMixture(Temperature(Decay(start=4.0, factor=0.5), 3)))).double()
     soft.load_state_dict(naive.state_dict())
     x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     soft.anneal(2.0)
@@ -342,7 +344,7 @@ def test_a_temperature_stays_above_zero() -> None:
 
 def test_every_relaxation_has_its_class() -> None:
     found = [type(one_of_each(relax)) for relax in (Softmax(), Gumbel(), Gumbel(hard=True), Sample())]
-    assert found == [Supernet, SoftGumbel, HardGumbel, Sampled]
+    assert found == [Supernet, Supernet, HardGumbel, Sampled]
 
 
 def test_a_supernet_that_has_run_may_move() -> None:

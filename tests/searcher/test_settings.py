@@ -84,7 +84,7 @@ def train(text: str) -> TrainSettings:
 
 
 DARTS = """\
-data = cifar10(split = 0.5)
+data = cifar10(weights_share = 0.5)
 epochs = 50
 batch = 64
 weights = sgd(lr = cosine(0.025, 0.001), momentum = 0.9, decay = 3e-4, clip = 5)
@@ -129,7 +129,7 @@ workers = 2
 """
     )
     assert settings == SearchSettings(
-        data=Digits(split=0.25, crop=1),
+        data=Digits(weights_share=0.25, crop=1),
         weights=Sgd(lr=Cosine(start=0.1, end=0.0, warmup=10, per=settings.weights.lr.per), decay=2.7e-3, clip=0.0),
         alphas=AlphaAdam(lr=Constant(value=1e-3)),
         alphas_from=15,
@@ -174,8 +174,14 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         ("weights = sgd(lr = 1, dekay = 2)", Code.SETTING, "2", "sgd has no 'dekay'", "did you mean 'decay'?"),
         ("order = third", Code.SETTING, "third", "'order' of search cannot be third", "known: first, second"),
         ("relax = softmax(3)", Code.VALUE, "softmax(3)", "too many arguments for softmax", "it takes: none"),
-        ("relax = 3", Code.VALUE, "3", "'relax' of search cannot be 3", "known: gumbel, sample, softmax"),
-        ("relax = 'softmax'", Code.VALUE, "'softmax'", "'relax' of search cannot be \"softmax\"", "known: gumbel"),
+        (
+            "relax = 3",
+            Code.VALUE,
+            "3",
+            "'relax' of search cannot be 3",
+            "known: dirichlet, gumbel, sample",
+        ),
+        ("relax = 'softmax'", Code.VALUE, "'softmax'", "'relax' of search cannot be \"softmax\"", "known: dirichlet"),
         ("order = 'first'", Code.SETTING, "'first'", "'order' of search cannot be \"first\"", "first"),
         ("order = true", Code.SETTING, "true", "'order' of search cannot be true", "known: first, second"),
         ("epochs = 0", Code.VALUE, "0", "'epochs' of search must be a whole number, at least 1, not 0", None),
@@ -183,7 +189,20 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         ("epochs = true", Code.VALUE, "true", "'epochs' of search must be a whole number, at least 1, not true", None),
         ("epochs = many", Code.VALUE, "many", "'epochs' of search must be a whole number, at least 1, not many", None),
         ("optional = 1", Code.VALUE, "1", "'optional' of search must be true or false, not 1", None),
-        ("data = cifar10(split = 1)", Code.VALUE, "1", "'split' of cifar10 must be a number between 0 and 1", None),
+        (
+            "data = cifar10(weights_share = 1)",
+            Code.VALUE,
+            "1",
+            "'weights_share' of cifar10 must be a number between 0 and 1",
+            None,
+        ),
+        (
+            "data = cifar10(split = 0.5, weights_share = 0.5)",
+            Code.VALUE,
+            "0.5",
+            "cifar10 gets 'weights_share' twice: 'split' is its former name",
+            None,
+        ),
         ("data = folder(path = here)", Code.VALUE, "here", "'path' of folder must be a text in quotes, not here", None),
         ("data = digits(size = 0)", Code.VALUE, "0", "'size' of digits must be a whole number, at least 1", None),
         ("alphas = adam(betas = 1)", Code.VALUE, "1", "'betas' of adam must be two numbers from 0 to below 1", None),
@@ -191,11 +210,11 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
         ("weights = sgd(momentum = 0)", Code.VALUE, "sgd(momentum = 0)", "sgd needs 'lr'", None),
         ("weights = sgd(1, lr = 2)", Code.VALUE, "2", "sgd gets 'lr' twice", None),
         (
-            "relax = sample(true, uniform, 1)",
+            "relax = sample(true, uniform, 1, 2)",
             Code.VALUE,
-            "sample(true, uniform, 1)",
+            "sample(true, uniform, 1, 2)",
             "too many arguments for sample",
-            "it takes: share, weights",
+            "it takes: share, weights, draws",
         ),
         ("weights = sgd(lr = true)", Code.VALUE, "true", "'lr' of sgd cannot be true", "known: constant, cosine"),
         ("weights = sgd(lr = cosine(-1, 0))", Code.VALUE, "-1", "'start' of cosine must be a number, 0 or more", None),
@@ -259,27 +278,27 @@ def test_a_model_made_in_python_takes_no_unknown_field() -> None:
 
 def test_a_cosine_per_epoch() -> None:
     cosine = Cosine(start=0.025, end=0.001)
-    assert cosine.at(0, 50) == 0.025
-    assert cosine.at(25, 50) == pytest.approx(0.013)
-    assert cosine.at(50, 50) == pytest.approx(0.001)
-    assert cosine.at(10, 50) == cosine.at(10.7, 50) == pytest.approx(0.001 + 0.012 * (1 + math.cos(math.pi / 5)))
+    assert cosine(0, 50) == 0.025
+    assert cosine(25, 50) == pytest.approx(0.013)
+    assert cosine(50, 50) == pytest.approx(0.001)
+    assert cosine(10, 50) == cosine(10.7, 50) == pytest.approx(0.001 + 0.012 * (1 + math.cos(math.pi / 5)))
 
 
 def test_a_cosine_per_step_after_a_warmup() -> None:
     cosine = search("weights = sgd(lr = cosine(0.1, 0, warmup = 10, per = step))").weights.lr
-    assert 0 < cosine.at(0, 250) < 0.01
-    assert cosine.at(0, 250) < cosine.at(0.5, 250) < cosine.at(1, 250)
-    assert cosine.at(10, 250) == pytest.approx(0.1)
-    assert cosine.at(10 - 1e-9, 250) == pytest.approx(0.1)
-    assert cosine.at(130, 250) == pytest.approx(0.05)
-    assert cosine.at(5, 3) < cosine.at(6, 3)
+    assert 0 < cosine(0, 250) < 0.01
+    assert cosine(0, 250) < cosine(0.5, 250) < cosine(1, 250)
+    assert cosine(10, 250) == pytest.approx(0.1)
+    assert cosine(10 - 1e-9, 250) == pytest.approx(0.1)
+    assert cosine(130, 250) == pytest.approx(0.05)
+    assert cosine(5, 3) < cosine(6, 3)
 
 
 def test_the_other_schedules() -> None:
-    assert Ramp(start=0.0, end=0.2).at(300, 600) == pytest.approx(0.1)
-    assert Decay(start=5.0, factor=0.956).at(2, 90) == pytest.approx(5 * 0.956**2)
-    assert Constant(value=0.3).at(17, 20) == 0.3
-    assert [round(Constant(value=0.3, warmup=2).at(epoch, 20), 3) for epoch in range(4)] == [0.1, 0.2, 0.3, 0.3]
+    assert Ramp(start=0.0, end=0.2)(300, 600) == pytest.approx(0.1)
+    assert Decay(start=5.0, factor=0.956)(2, 90) == pytest.approx(5 * 0.956**2)
+    assert Constant(value=0.3)(17, 20) == 0.3
+    assert [round(Constant(value=0.3, warmup=2)(epoch, 20), 3) for epoch in range(4)] == [0.1, 0.2, 0.3, 0.3]
 
 
 # Text
@@ -288,7 +307,7 @@ def test_the_other_schedules() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "data = digits(split = 0.3, crop = 1)",
+        "data = digits(weights_share = 0.3, crop = 1)",
         "data = fake(classes = 3)",
         'data = folder(path = "a \\"b\\" \\\\c", jitter = 0)',
         "weights = sgd(lr = cosine(0.1, 0, warmup = 3, per = step), clip = 0)",
@@ -307,7 +326,7 @@ def test_described_settings_are_read_back(text: str) -> None:
 
 def test_full_text_gives_every_argument() -> None:
     assert SearchSettings().weights.describe(full=True) == (
-        "sgd(lr = cosine(0.025, 0.001, warmup = 0, per = epoch), "
+        "sgd(lr = cosine(0.025, 0.001, warmup = 0, per = epoch, ends = after), "
         "momentum = 0.9, decay = 3e-4, clip = 5, nesterov = false)"
     )
     assert Cifar10().describe() == "cifar10"
@@ -324,7 +343,8 @@ def test_full_text_gives_every_argument() -> None:
         ("weights.lr", 0.1, "weights = sgd(lr = 0.1)\n"),
         ("weights.lr.start", 0.1, "weights = sgd(lr = cosine(0.1, 0.001))\n"),
         ("alphas.lr", 1e-3, "alphas = adam(lr = 0.001)\n"),
-        ("data.split", 0.4, "data = cifar10(split = 0.4)\n"),
+        ("data.weights_share", 0.4, "data = cifar10(weights_share = 0.4)\n"),
+        ("data.split", 0.4, "data = cifar10(weights_share = 0.4)\n"),  # Its former name.
         ("data", Applied("digits"), "data = digits\n"),
         ("derive.by", Applied("logit"), "derive = strongest(by = logit)\n"),
     ],
@@ -381,7 +401,7 @@ def test_aliases_stand_for_words() -> None:
 
 
 def test_the_shipped_programs_settings_are_read() -> None:
-    assert search("data = folder(split = 0.2)").data == Folder(split=0.2)
+    assert search("data = folder(weights_share = 0.2)").data == Folder(weights_share=0.2)
     assert train("data = cifar10(cutout = 16)\nepochs = 600").epochs == 600
 
 

@@ -25,7 +25,7 @@ from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.searcher.relaxations.path_fusion import FusedSum
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.schedules import Constant
 from tests.laws.test_3_one_hot import WIDTHS, Decided, matched

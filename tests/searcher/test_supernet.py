@@ -17,7 +17,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.decision import DecisionKind
 from compiler.ir.quantities import Depth, DepthForm, Length
 from compiler.searcher.relaxations.objective import RelaxedQuantities
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import mixing, one_hot
 from compiler.searcher.settings.derivation import By
 from tests.reference.depth import depth_raw, depth_window, expected_cells
@@ -70,7 +70,7 @@ def weights_of(searched: Elaborated, alphas: dict[str, Tensor]) -> dict[str, Ten
 
 
 def measured(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Tensor:
-    return RelaxedQuantities(searched.decisions, alphas, weights_of(searched, alphas)).value(what)
+    return RelaxedQuantities(searched.decisions, alphas).value(what)
 
 
 # ---------------------------------------------------------------- depth and length
@@ -127,9 +127,7 @@ def test_depth_by_hand() -> None:
     for j in range(CELLS):
         reads = [states[i] for i in window(j)]
         states.append(sum((d + 1) / len(reads) for d in reads) / len(reads))
-    assert float(RelaxedQuantities(searched.decisions, alphas, {}).depth(what)) == pytest.approx(
-        sum(states[2:]) / CELLS
-    )
+    assert float(RelaxedQuantities(searched.decisions, alphas).depth(what)) == pytest.approx(sum(states[2:]) / CELLS)
 
 
 def test_none_has_no_part_in_the_bounded_depth() -> None:

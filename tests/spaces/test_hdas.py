@@ -24,8 +24,7 @@ from compiler.program.compile_file import Program, compile_file
 from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality, describe
 from compiler.searcher.relaxations.objective import RelaxedQuantities
-from compiler.searcher.relaxations.softmax import Supernet
-from compiler.searcher.relaxations.weights import mixing
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Folder
 from hdas_dsl.tree.printer import print_module
 from tests.reference import genotypes as g
@@ -141,8 +140,7 @@ def alphas_of(searched: Elaborated, rows: list[list[float]]) -> dict[str, Tensor
 
 
 def value(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Tensor:
-    weights = {path: mixing(searched.decisions[path], alpha) for path, alpha in alphas.items()}
-    return RelaxedQuantities(searched.decisions, alphas, weights).value(what)
+    return RelaxedQuantities(searched.decisions, alphas).value(what)
 
 
 def differences(searched: Elaborated, what: Depth | Length, alphas: dict[str, Tensor]) -> Iterator[tuple[float, float]]:
@@ -317,10 +315,10 @@ def test_the_recipe_for_imagenet() -> None:
     assert isinstance(data, Folder)
     assert (settings.epochs, settings.label_smoothing, settings.aux_weight) == (250, 0.1, 0.4)
     assert (settings.weights.decay, settings.weights.clip, data.jitter) == (3e-5, 5, 0.4)
-    steps = [rate.at(epoch, 250) for epoch in (0, 4.5, 9.99, 10, 130, 250)]
+    steps = [rate(epoch, 250) for epoch in (0, 4.5, 9.99, 10, 130, 250)]
     assert steps == pytest.approx([0.1 / 11, 0.05, 0.1, 0.1, 0.05, 0], abs=1e-4)
-    assert rate.at(4.5, 250) > rate.at(4.4, 250)
-    assert rate.at(100.5, 250) < rate.at(100.4, 250)
+    assert rate(4.5, 250) > rate(4.4, 250)
+    assert rate(100.5, 250) < rate(100.4, 250)
 
 
 def test_an_architecture_found_on_cifar_trains_by_the_recipe_of_another_file() -> None:

@@ -15,7 +15,7 @@ from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, PASSES, Pass
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import DecisionKind
-from compiler.searcher.relaxations.softmax import Supernet
+from compiler.searcher.relaxations.supernet import Supernet
 from tests.reference import genotypes as g
 from tests.reference.networks import ChainNetwork, ChainSupernet, StageNetwork, StageSupernet, window
 from tests.support.programs import architecture, assert_same, floats, in_order, load, published, randomize, space

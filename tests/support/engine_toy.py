@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +84,9 @@ class ToySpace:
 
     def anneal(self, epoch: float) -> None:
         self.moments.append(epoch)
+
+    def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def preferences(self) -> dict[str, Tensor]:
         if self.liking is None:

@@ -14,8 +14,9 @@ def _words(text: str) -> list[str]:
 
 
 TOKEN = re.compile(r"#[^\n]*|\"[^\"\n]*\"|[A-Za-z_]\w*|\d[\d.]*[KMG]?|->|\.\.|\*\*|//|[<>=!]=|\s+|.")
-KEYWORDS = _words("""hsp use op choice cell stage network search train equivalence provenance phase if then else pick
-    any of each earlier first last where with as in and or not output aux require minimize maximize weight prune
+KEYWORDS = _words("""hsp use op choice cell stage network search method by train equivalence provenance phase if then
+    else pick any of each earlier first last where with as in and or not output aux require
+    minimize maximize weight prune
     external""")
 KINDS = {
     "infix": re.compile(r"\+|-|\*|/|//|%|\*\*|==|!=|<|<=|>|>=|in|and|or|->|\|"),

@@ -134,8 +134,8 @@ def _changed(part: Part, parent: Selection, path: str, items: tuple[int, ...], s
     """The parent with one choice decided otherwise; None where the space has no such architecture."""
     wanted: Mapping[str, tuple[int, ...]] = {**parent, path: items}
 
-    def worth(name: str, item: int) -> float | None:
-        if name not in wanted:
+    def worth(name: str, item: int | None) -> float | None:
+        if item is None or name not in wanted:
             return 0
         return 1 if item in wanted[name] else None
 
@@ -160,8 +160,8 @@ class _Mix:
     wanted: Mapping[str, tuple[int, ...]]
     allowed: Mapping[str, frozenset[int]]
 
-    def worth(self, path: str, item: int) -> float | None:
-        if path not in self.allowed:
+    def worth(self, path: str, item: int | None) -> float | None:
+        if item is None or path not in self.allowed:
             return 0
         return agreement(self.wanted, path, item) if item in self.allowed[path] else None
 

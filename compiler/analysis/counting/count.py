@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from compiler.elaborate import Copy, Elaborated, Origin, Requirement
 from compiler.ir.combinatorics.circuit import Circuit, either
-from compiler.ir.combinatorics.count_formula import Factor, Given, Mention, Product, Tag, Ways, ways
+from compiler.ir.combinatorics.count_formula import Decide, Factor, Given, Mention, Product, Tag, Ways, names_of, ways
 from compiler.ir.conditions import evaluate, totals, unknowns
 from compiler.ir.quantities import Condition
 
 from .errors import Uncountable
-from .structural import Walk, steps_of
+from .steps import steps_of
+from .structural import Walk
 
 
 def architectures(space: Elaborated) -> Circuit:
@@ -39,7 +40,8 @@ class UncountedRequirement:
 def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
     """The architectures of a space under the requirements that can be counted with, and those that cannot.
 
-    Requirements of sections and of operations are not among them: only those in the text of a copy are counted with.
+    Those of a `search` section count as if they stood in the text of the network; those of operations are about what is
+    applied, and are left out, as those about costs are. Those of a `train` section are not among either.
     With ``only`` a copy, the ways to decide in its text alone: the copies in it are taken as given.
 
     Raises:
@@ -48,27 +50,58 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
     formulas: dict[str, Product] = {}
     uncounted: list[UncountedRequirement] = []
     for path, copy in space.copies.items():
-        if only not in (None, path):
-            continue
-        conditions: list[Condition] = []
-        for requirement in stated_in(space, path):
-            condition = requirement.condition
-            about_costs = not all(total.structural for total in totals(condition))
-            reason = None if about_costs else _beyond(space, copy, condition)
-            if about_costs or reason is not None:
-                uncounted.append(UncountedRequirement(requirement, reason))
-            else:
-                conditions.append(condition)
-        if copy.body.prune or any(True for condition in conditions for _ in totals(condition)):
-            formulas[path] = reached(space, copy, conditions)
-        else:
-            formulas[path] = copy.formula if _all_hold(conditions, {}) else (Ways(()),)
+        if only in (None, path):
+            formulas[path], beyond = _formula(space, copy)
+            uncounted += beyond
+    if only is None:
+        of_operations = (item for item in space.requirements if item.origin is Origin.OPERATION)
+        uncounted += (UncountedRequirement(item, None) for item in of_operations)
     return ways(space.formula if only is None else (Mention(only),), formulas), tuple(uncounted)
 
 
+def pruned_texts(space: Elaborated) -> dict[str, Circuit | Uncountable]:
+    """The ways to decide in each text with `prune`, by the path of its copy, or why they are not counted.
+
+    They meet the requirements that are counted with. The copies in a text are taken as given; a decision of another
+    text that it depends on may take any item.
+    """
+    return {path: _text(space, copy) for path, copy in space.copies.items() if copy.body.prune}
+
+
+def _text(space: Elaborated, copy: Copy) -> Circuit | Uncountable:
+    try:
+        formula, _ = _formula(space, copy)
+    except Uncountable as reason:
+        return reason
+    named = (space.decisions[name] for name in sorted(names_of(formula)) if name in space.decisions)
+    others = (
+        Decide(decision.path, tuple(() if derivable else None for derivable in decision.derivable))
+        for decision in named
+        if decision.copy != copy.path
+    )
+    return ways((*others, *formula), {})
+
+
+def _formula(space: Elaborated, copy: Copy) -> tuple[Product, list[UncountedRequirement]]:
+    """The formula of a copy under the requirements in its text, and those of them that it leaves out."""
+    uncounted: list[UncountedRequirement] = []
+    conditions: list[Condition] = []
+    for requirement in stated_in(space, copy.path):
+        condition = requirement.condition
+        about_costs = not all(total.structural for total in totals(condition))
+        reason = None if about_costs else _beyond(space, copy, condition)
+        if about_costs or reason is not None:
+            uncounted.append(UncountedRequirement(requirement, reason))
+        else:
+            conditions.append(condition)
+    if copy.body.prune or any(True for condition in conditions for _ in totals(condition)):
+        return reached(space, copy, conditions), uncounted
+    return copy.formula if _all_hold(conditions, {}) else (Ways(()),), uncounted
+
+
 def stated_in(space: Elaborated, path: str) -> Iterator[Requirement]:
-    """The requirements in the text of a copy."""
-    return (item for item in space.requirements if item.copy == path and item.origin is Origin.BODY)
+    """The requirements in the text of a copy; of the network, those of its `search` section too."""
+    return (item for item in space.requirements if item.copy == path and item.origin in (Origin.BODY, Origin.SEARCH))
 
 
 def _beyond(space: Elaborated, copy: Copy, condition: Condition) -> Uncountable | None:

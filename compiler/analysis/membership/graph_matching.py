@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
+from compiler.elaborate.values import Number, is_undecided_number
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
-from compiler.ir.undecided import Open, Var, settle, spread
+from compiler.ir.undecided import Open, Var, assignments
 
 from .found import Found, Misses, merge
 
@@ -180,8 +180,8 @@ class GraphMatcher:
             given = theirs.get(name)
             if value == given:
                 continue
-            if isinstance(value, Var) and isinstance(value.values[0], int | float):
-                settled = _settlements(value, given)
+            if is_undecided_number(value):
+                settled = settlements(value, given)
                 if not settled:
                     distinct = dict.fromkeys(map(str, value.values))
                     self.misses.note(3, value.decisions[-1], f"{given} is not one of {', '.join(distinct)}")
@@ -192,16 +192,13 @@ class GraphMatcher:
         yield from ways
 
 
-def _settlements(value: Var[object], given: object) -> list[Found]:
-    """The decisions that settle an undecided number to the given one, which may depend on some of them itself."""
-    shared = given.decisions if isinstance(given, Var) else ()
-    decisions, sizes = spread((value, given))
-    ways: dict[tuple[tuple[str, int], ...], bool] = {}
-    for assignment in product(*map(range, sizes)):
-        free = tuple((d, i) for d, i in zip(decisions, assignment, strict=True) if d not in shared)
-        equal = settle(value, decisions, assignment) == settle(given, decisions, assignment)
-        ways[free] = ways.get(free, True) and equal
-    return [{path: (item,) for path, item in free} for free, equal in ways.items() if equal]
+def settlements(value: Var[Number], given: object) -> list[Found]:
+    """The decisions that settle an undecided number to the given one."""
+    return [
+        {path: (item,) for path, item in zip(value.decisions, assignment, strict=True)}
+        for assignment, number in zip(assignments(value.sizes), value.values, strict=True)
+        if number == given
+    ]
 
 
 def feeds(graph: SpaceGraph, index: int) -> set[str]:

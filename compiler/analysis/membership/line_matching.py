@@ -1,21 +1,35 @@
 """Which decisions make a text of a space the text of an architecture.
 
 Texts are compared line by line: a line of the space with choices matches a line of the architecture of the same name if
-some decision makes them equal. Copies are compared at the widths of the space, whatever widths the architecture has.
+some decision makes them equal. Copies are compared instance by instance: those of the space where widths and other
+numbers are undecided, those of the architecture where they are decided. What settles the one to the other is found by
+the same comparison as any other decision. Both are at the arguments of the space, whatever those of the architecture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from compiler.elaborate import BodyElaboration, Copy, Elaborated, elaborate_copy
-from compiler.elaborate.values import Bound, Function, Picked, Tensor, Unknown, Value, flatten, params_of
+from compiler.elaborate.values import (
+    Bound,
+    Function,
+    Picked,
+    Tensor,
+    Unknown,
+    Value,
+    flatten,
+    is_undecided_number,
+    params_of,
+)
 from compiler.ir.graph import Block, SpaceGraph
-from compiler.ir.undecided import Open, Var
+from compiler.ir.shape import Shape
+from compiler.ir.undecided import Open, Var, assignments, settle, spread
 
-from .found import Found, Leaves, Misses, merge
-from .graph_matching import GraphMatcher, expression
+from .found import Found, Leaves, Misses, Ways, merge
+from .graph_matching import GraphMatcher, expression, settlements
 
 
 @dataclass(frozen=True)
@@ -48,21 +62,42 @@ class Matcher:
 
     space: Elaborated
     copies: Mapping[str, Copy]
-    known: dict[object, Found | Leaves] = field(default_factory=dict)
+    known: dict[object, Ways] = field(default_factory=dict)
 
-    def copy(self, copy: Copy, function: Function, like: Copy | None = None) -> Found:
-        """Match a copy of the space with a definition, elaborated at the same shapes and numbers."""
+    def definition(self, copy: Copy, function: Function) -> Found:
+        """Match a copy of the space with a definition that no network of the architecture uses.
+
+        It is elaborated at the shapes and numbers of the copy, under each way to settle those that are undecided.
+
+        Raises:
+            Leaves: it matches under none.
+        """
         graph = copy.block.graph
         inputs = [graph.node(index).shape for index in graph.inputs]
         wanted = {param.name for param in function.definition.params}
-        params: dict[str, Value] = {
-            n: v for n, v in params_of(copy.block).items() if n in wanted and isinstance(v, int | float)
-        }
-        if like is not None:
-            params = {n: params.get(n, v) for n, v in params_of(like.block).items() if n in wanted}
+        params = {name: value for name, value in params_of(copy.block).items() if name in wanted and _is_plain(value)}
         if len(inputs) != len(function.definition.inputs):
             raise Leaves(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
-        found, diagnostics = elaborate_copy(function, function.label or copy.path, inputs, params, self.space.externals)
+        decisions, sizes = spread([*(dim for shape in inputs for dim in shape.dims), *params.values()])
+        missed: Leaves | None = None
+        for assignment in assignments(sizes):
+            shapes = [Shape(tuple(settle(dim, decisions, assignment) for dim in shape.dims)) for shape in inputs]
+            numbers: dict[str, Value] = {n: settle(value, decisions, assignment) for n, value in params.items()}
+            settled: Found = {path: (item,) for path, item in zip(decisions, assignment, strict=True)}
+            try:
+                for found in self._at(copy, function, shapes, numbers):
+                    if merge(found, settled) is not None:
+                        return found
+            except Leaves as leaves:
+                missed = missed or leaves
+        raise missed or Leaves(copy.path, "nothing settles its numbers")
+
+    def _at(
+        self, copy: Copy, function: Function, shapes: Sequence[Shape], numbers: Mapping[str, Value]
+    ) -> Iterator[Found]:
+        """All ways in which a copy of the space can be a definition at given shapes and numbers."""
+        path = function.label or copy.path
+        found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
             raise Leaves(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
         return Matcher(self.space, found.copies, self.known).bodies(copy.body, found.body)
@@ -75,10 +110,10 @@ class Matcher:
             if block.copy is None and given.copy is None and block.name == given.name:
                 yield from self.operation(block, given, misses)
             return
-        path, like = block.copy, self.copies[given.copy]
-        function = Function(like.definition, like.instance, like.path)
-        key = path, like.path, like.instance, str(like.definition.copy)
-        yield from self.recalled(key, lambda: self.copy(self.space.copies[path], function, like), 4, misses)
+        mine, theirs = self.space.copies[block.copy], self.copies[given.copy]
+        yield from self.recalled(
+            (block, given), lambda: self.bodies(mine.bodies[block], theirs.bodies[given]), 4, misses
+        )
 
     def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Found]:
         """An operation is known by its name and numbers, unless it was handed definitions: then by what it does."""
@@ -87,21 +122,15 @@ class Matcher:
             return
         yield from self.recalled((block, given), lambda: self.operations(block, given), 2, misses)
 
-    def recalled(self, key: object, match: Callable[[], Found], rank: int, misses: Misses) -> Iterator[Found]:
-        """What a match gives, made once; why it gives nothing is as specific as ``rank``."""
-        if key not in self.known:
-            try:
-                self.known[key] = match()
-            except Leaves as leaves:
-                self.known[key] = leaves
-        found = self.known[key]
-        if isinstance(found, Leaves):
-            misses.note(rank, found.path, found.reason)
-        else:
-            yield found
+    def recalled(self, key: object, match: Callable[[], Iterator[Found]], rank: int, misses: Misses) -> Iterator[Found]:
+        """All ways in which a pair matches, each found once; why there is none is as specific as ``rank``."""
+        ways = self.known.setdefault(key, Ways(match()))
+        yield from ways
+        if ways.leaves is not None:
+            misses.note(rank, ways.leaves.path, ways.leaves.reason)
 
-    def operations(self, block: Block, given: Block) -> Found:
-        """Match what two operations do, line by line."""
+    def operations(self, block: Block, given: Block) -> Iterator[Found]:
+        """All ways in which an operation does what another does, line by line."""
         matcher = self.graphs(block.graph, given.graph)
         mine, theirs = block.graph, given.graph
         ours, lines = ({node.line: i for i, node in graph.order() if node.line} for graph in (mine, theirs))
@@ -109,7 +138,7 @@ class Matcher:
             raise Leaves(block.name, f"'{block.name}' is another operation here")
         matcher.meant |= {index: lines[name] for name, index in ours.items()}
         pairs = [_Line(block.name, name, i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
-        return match_lines(matcher, [*pairs, _Line(block.name, "output", mine.output, theirs.output, False)], {})
+        yield from match_lines(matcher, [*pairs, _Line(block.name, "output", mine.output, theirs.output, False)], {})
 
     def graphs(self, mine: SpaceGraph, theirs: SpaceGraph, pruned: bool = False) -> GraphMatcher:
         """A comparison of two graphs whose inputs stand for each other."""
@@ -118,8 +147,12 @@ class Matcher:
 
     # ------------------------------------------------------------ bodies
 
-    def bodies(self, mine: BodyElaboration, theirs: BodyElaboration) -> Found:
-        """Match all lines of two bodies."""
+    def bodies(self, mine: BodyElaboration, theirs: BodyElaboration) -> Iterator[Found]:
+        """All ways in which all lines of a body can be those of another.
+
+        Raises:
+            Leaves: there are none.
+        """
         ours, lines = mine.tensor_lines(), theirs.tensor_lines()
         bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
         extra = [name for name in lines if name not in ours and name not in bundles]
@@ -137,18 +170,27 @@ class Matcher:
                 pairs.append(_Line(mine.copy, name, index, lines[name], name in own))
             elif not _may_lack(mine, theirs, name):
                 raise Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
-        found |= _sizes(mine, theirs)
-        found |= _numbers(mine, theirs)
+        sizes = merge(found, _sizes(mine, theirs))
+        if sizes is None:
+            raise Leaves(mine.copy, "its lines need different items of one choice")
         if mine.graph.output is not None and theirs.graph.output is not None:
             pairs.append(_Line(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
-        return match_lines(matcher, pairs, found)
+        yield from match_lines(matcher, pairs, sizes, _numbers(mine, theirs))
 
 
 # ---------------------------------------------------------------- lines
 
 
-def match_lines(matcher: GraphMatcher, lines: Sequence[_Line], found: Found) -> Found:
-    """The decisions that make all lines of the space those of the architecture, in agreement with each other.
+def match_lines(
+    matcher: GraphMatcher, lines: Sequence[_Line], found: Found, numbers: Sequence[Sequence[Found]] = ()
+) -> Iterator[Found]:
+    """All decisions that make all lines of the space those of the architecture, in agreement with each other.
+
+    Args:
+        matcher: compares the graphs that the lines are of.
+        lines: the lines that are tensors.
+        found: the decisions that are known before.
+        numbers: the ways to settle each undecided number that a name is bound to.
 
     Raises:
         Leaves: there are none.
@@ -159,20 +201,27 @@ def match_lines(matcher: GraphMatcher, lines: Sequence[_Line], found: Found) -> 
         if next(_ways(matcher, line), None) is None:
             there, here = expression(matcher.theirs, line.theirs), expression(matcher.mine, line.mine)
             raise misses.best or Leaves(line.path, f"'{there}' is not '{here}'")
-    for way in _agreements(matcher, lines, found):
-        return way
-    raise Leaves(lines[-1].path, "its lines need different items of one choice")
+    # What is certain comes first, so that the search for the rest goes back over little.
+    certain = [partial(iter, ways) for ways in numbers if len(ways) == 1]
+    open_ways = [partial(iter, ways) for ways in numbers if len(ways) > 1]
+    parts = [*certain, *(partial(_ways, matcher, line) for line in lines), *open_ways]
+    agreed = False
+    for agreement in _agreements(parts, found):
+        agreed = True
+        yield agreement
+    if not agreed:
+        raise Leaves(lines[-1].path, "its lines need different items of one choice")
 
 
-def _agreements(matcher: GraphMatcher, lines: Sequence[_Line], found: Found) -> Iterator[Found]:
-    """All ways in which the lines match under one set of decisions."""
-    if not lines:
+def _agreements(parts: Sequence[Callable[[], Iterator[Found]]], found: Found) -> Iterator[Found]:
+    """All ways in which the parts match under one set of decisions, each part being given by its ways."""
+    if not parts:
         yield found
         return
-    for way in _ways(matcher, lines[0]):
+    for way in parts[0]():
         merged = merge(found, way)
         if merged is not None:
-            yield from _agreements(matcher, lines[1:], merged)
+            yield from _agreements(parts[1:], merged)
 
 
 def _ways(matcher: GraphMatcher, line: _Line) -> Iterator[Found]:
@@ -208,19 +257,22 @@ def _sizes(mine: BodyElaboration, theirs: BodyElaboration) -> Found:
     return found
 
 
-def _numbers(mine: BodyElaboration, theirs: BodyElaboration) -> Found:
-    """Decisions on numbers that lines are bound to."""
-    found: Found = {}
+def _numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Found]]:
+    """The ways to settle each undecided number that a parameter, a line or an element is bound to.
+
+    Raises:
+        Leaves: the architecture has none of the values of one.
+    """
+    found = []
     for table, other in ((mine.bindings, theirs.bindings), *_families(mine, theirs)):
         for name, value in table.items():
-            if mine.prune and name not in other:
-                continue
-            if isinstance(value, Var) and len(value.decisions) == 1 and isinstance(value.values[0], int | float):
+            if is_undecided_number(value) and not (mine.prune and name not in other):
                 given = other.get(name)
-                path = value.decisions[0]
-                if given not in value.values:
-                    raise Leaves(path, f"{given} is not one of {', '.join(map(str, value.values))}")
-                found[path] = (value.values.index(given),)
+                ways = settlements(value, given)
+                if not ways:
+                    distinct = ", ".join(dict.fromkeys(map(str, value.values)))
+                    raise Leaves(value.decisions[-1], f"{given} is not one of {distinct}")
+                found.append(ways)
     return found
 
 

@@ -92,14 +92,18 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
     decisions: Found = {}
     try:
         for phase in phases[:-1]:
+            found: Found = {}
             for path, copy in phase.network.copies.items():
                 if copy.live and not copy.body.root:
                     function = _definition(architecture.instance, path)
                     # A cell that the last phase has no use for is not in the file.
                     if function is not None:
-                        decisions |= Matcher(phase.network, {}).copy(copy, function)
+                        found |= Matcher(phase.network, {}).definition(copy, function)
+            if found.keys() == phase.network.decisions.keys():  # Else what it requires is not known of this file.
+                _check_requirements(phase.network, found)
+            decisions |= found
         again = _at_arguments_of(last, architecture)
-        decisions |= Matcher(last, again.copies).bodies(last.root.body, again.root.body)
+        decisions |= next(Matcher(last, again.copies).bodies(last.root.body, again.root.body))
         _check_requirements(last, decisions)
     except Leaves as leaves:
         return Membership(False, {}, leaves.path, leaves.reason)

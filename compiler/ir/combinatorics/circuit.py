@@ -94,8 +94,8 @@ def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
     return found
 
 
-Worth: TypeAlias = "Callable[[str, int], float | None]"
-"""What it is worth that a decision takes an item; None where it must not."""
+Worth: TypeAlias = "Callable[[str, int | None], float | None]"
+"""What it is worth that a decision takes an item, and, for None, that a pick exists; None where that must not be."""
 
 
 def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[int, ...]] | None:
@@ -103,7 +103,7 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
 
     Args:
         circuit: the ways.
-        worth: of a decision and an item that it takes; the worths of all items of a way are added up.
+        worth: of a decision and an item that it takes, and of each pick; the worths of all of a way are added up.
         source: what draws. Worths that are whole numbers are compared exactly.
     """
     known: dict[int, tuple[float, int]] = {}
@@ -132,9 +132,9 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
     return found
 
 
-def agreement(wanted: Mapping[str, tuple[int, ...]], decision: str, item: int) -> int:
+def agreement(wanted: Mapping[str, tuple[int, ...]], decision: str, item: int | None) -> int:
     """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
-    return 0 if decision not in wanted else 1 if item in wanted[decision] else -1
+    return 0 if item is None or decision not in wanted else 1 if item in wanted[decision] else -1
 
 
 def way_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]] | None:
@@ -147,7 +147,7 @@ def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -
     """The highest worth of the ways of a part, and how many have it."""
     match part:
         case Made(decision, items):
-            worths = [worth(decision, item) for item in items]
+            worths = [worth(decision, item) for item in items or (None,)]
             allowed = [value for value in worths if value is not None]
             return (sum(allowed), 1) if len(allowed) == len(worths) else (0, 0)
         case Either(parts):

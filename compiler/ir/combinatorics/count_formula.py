@@ -97,6 +97,12 @@ def each_mention(formula: Product, visit: Callable[[str], None]) -> None:
             each_mention(part, visit)
 
 
+def names_of(formula: Product) -> frozenset[str]:
+    """The decisions and copies that a formula names, not looking into copies."""
+    counting = _Counting({})
+    return frozenset[str]().union(*(counting.names(factor) for factor in formula))
+
+
 def _parts(factor: Factor) -> Iterator[Product]:
     """The products inside a factor."""
     match factor:

@@ -166,14 +166,16 @@ def _finish(source: Source, spec: DataSpec, channels: int, random: bool) -> Fini
     return Finish(channels, source.mean, source.std, tuple(augmentations), cutout)
 
 
-def halves(data: Data, split: float, seed: int) -> tuple[Images, Images]:
-    """The training images divided at random: the share ``split`` for the weights, the others for the alphas.
+def halves(data: Data, weights_share: float, seed: int) -> tuple[Images, Images]:
+    """The training images divided at random: the share ``weights_share`` for the weights, the others for the alphas.
 
     Raises:
         DataError: when one part would be empty.
     """
     order = torch.randperm(len(data.train), generator=random_generator(seed, "halves"))
-    cut = int(split * len(order))
+    cut = int(weights_share * len(order))
     if not 0 < cut < len(order):
-        raise DataError(f"{data.name} has {len(order)} training images: a split of {split:g} leaves one part empty")
+        raise DataError(
+            f"{data.name} has {len(order)} training images: a weights_share of {weights_share:g} leaves one part empty"
+        )
     return data.train.subset(order[:cut]), data.train.subset(order[cut:])

@@ -170,6 +170,13 @@ class Bilevel:
                 found = first_order(alpha_loss, alphas, self.gradient, weights)
         move(self.alphas, found, self.gradient)
 
+    def joint_step(self, loss: Loss) -> None:
+        """Move weights and alphas by one backward pass down one loss (SNAS); buffers follow its forward pass."""
+        alphas, weights = self.alphas.parameters, self.weights.parameters
+        found = self.gradient(loss(), [*alphas, *weights])
+        move(self.alphas, found[: len(alphas)], self.gradient)
+        move(self.weights, found[len(alphas) :], self.gradient)
+
     def preference_step(self, preferences: Mapping[str, Tensor]) -> None:
         """Move the alphas down the sum of the preferences; without any, do nothing, for Adam moves on zeros too.
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord
@@ -20,6 +18,7 @@ from compiler.searcher.engine.state.run_state import State
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.run_files import CHECKPOINT
+from compiler.util.memory import is_out_of_memory
 
 from .accuracy import measure_accuracy
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
@@ -206,17 +205,9 @@ def _memory_errors_explained(path: Path) -> Iterator[None]:
         yield
     except EngineError:
         raise
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(
             f"Out of memory: use a smaller --batch-size, fewer channels or bfloat16; the last checkpoint is {path}."
         ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch means that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
-    )

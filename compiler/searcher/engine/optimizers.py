@@ -8,14 +8,18 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaAdam, Sgd
+from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaFixed, Alphas, Sgd
 
-OptimizerSettings = Sgd | Adam | AdamW | AlphaAdam
+OptimizerSettings = Sgd | Adam | AdamW | Alphas
 
 
 def build_optimizer(word: OptimizerSettings, parameters: Sequence[nn.Parameter]) -> Optimizer:
     """The optimizer that a word of the language names."""
-    lr = word.lr.at(0, 1)
+    match word:
+        case AlphaFixed():
+            return torch.optim.SGD(parameters, lr=0.0)
+        case _:
+            lr = word.lr(0, 1)
     match word:
         case Sgd():
             return torch.optim.SGD(
@@ -29,7 +33,7 @@ def build_optimizer(word: OptimizerSettings, parameters: Sequence[nn.Parameter])
 
 def set_learning_rate(target: Optimizer, word: OptimizerSettings, epoch: float, epochs: int) -> float:
     """Give an optimizer the learning rate of a moment, and say which it is."""
-    rate = word.lr.at(epoch, epochs)
+    rate = 0.0 if isinstance(word, AlphaFixed) else word.lr(epoch, epochs)
     for group in target.param_groups:
         group["lr"] = rate
     return rate

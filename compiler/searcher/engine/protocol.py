@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +27,9 @@ class Searchable(Protocol):
 
     def anneal(self, epoch: float) -> None:
         """Follow the schedules of the relaxation; called before each step, ``epoch`` epochs done, a fraction."""
+
+    def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
 
     def preferences(self) -> dict[str, Tensor]:
         """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.

@@ -93,7 +93,7 @@ class _Training:
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what it is."""
         now = epoch + step / self.steps
-        rate = self.settings.drop_path.at(now, self.epochs)
+        rate = self.settings.drop_path(now, self.epochs)
         self.trainable.set_drop_path(rate)
         return {
             "lr/weights": set_learning_rate(self.optimizer, self.settings.weights, now, self.epochs),

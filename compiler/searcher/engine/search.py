@@ -17,6 +17,7 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
+from compiler.searcher.settings.axes import Levels
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
 
@@ -51,12 +52,12 @@ def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run
         EngineError: the settings, the space and the device do not fit together.
     """
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    search = _Search(searchable, data, settings, compute)
+    search = Searching(searchable, data, settings, compute)
     run_epochs(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
 
-class _Search:
+class Searching:
     """The steps of a search and what it judges its epochs by."""
 
     def __init__(self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute) -> None:
@@ -76,11 +77,13 @@ class _Search:
         self.bilevel = Bilevel(
             self.module,
             Optimized(weights, self.weight_optimizer, settings.weights.clip),
-            Optimized(list(alphas.values()), self.alpha_optimizer),
+            Optimized(list(alphas.values()), self.alpha_optimizer, settings.alphas.clip),
             second=settings.order is Order.SECOND,
             gradient=compute.gradient,
         )
-        of_weights, of_alphas = halves(data, settings.data.split, settings.seed)
+        of_weights, of_alphas = halves(data, settings.data.weights_share, settings.seed)
+        if settings.levels is Levels.ONE:
+            of_weights = data.train
         seed, workers = mix(settings.seed, "data"), settings.workers
         self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
         self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
@@ -99,29 +102,41 @@ class _Search:
 
     @property
     def epochs(self) -> int:
+        """How many epochs the search has."""
         return self.settings.epochs
 
     @property
     def steps(self) -> int:
+        """How many steps an epoch has: the batches of the weights."""
         return self.weight_half.steps
 
     def begin(self, epoch: int, skip: int) -> None:
+        """Open the batches of an epoch, of which the first ``skip`` are done."""
         self.weight_batches = self.weight_half.epoch(epoch, skip)
-        moving = epoch >= self.settings.alphas_from
+        moving = epoch >= self.settings.alphas_from and self.settings.levels is Levels.TWO
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
 
     def fetch(self) -> None:
+        """Take the batches of the next step."""
         self.weight_batch = next(self.weight_batches)
         self.alpha_batch = next(self.alpha_batches) if self.alpha_batches else None
 
     def step(self, epoch: int, step: int) -> None:
+        """One iteration: the alphas, then the weights; of one level both at once."""
         self._schedule(epoch, step)
         weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
-        if alpha_batch is not None:
-            self.bilevel.alpha_step(partial(self._alpha_loss, alpha_batch), partial(self._loss, weight_batch))
+        moves = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, step)
+        if moves and alpha_batch is None:
+            self.bilevel.joint_step(partial(self._alpha_loss, weight_batch, self.meters["weights"]))
+            return
+        if moves and alpha_batch is not None:
+            self.bilevel.alpha_step(
+                partial(self._alpha_loss, alpha_batch, self.meters["alphas"]), partial(self._loss, weight_batch)
+            )
             if self.settings.preferences is Preferences.APART:
                 self.bilevel.preference_step(self.searchable.preferences())
-        self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
+        with self.searchable.perturbed(partial(self._loss, weight_batch)):
+            self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
@@ -141,18 +156,20 @@ class _Search:
             meter.add(loss, logits, labels)
         return loss
 
-    def _alpha_loss(self, batch: Batch) -> Tensor:
-        loss = self.searchable.objective(self._loss(batch, self.meters["alphas"]))
+    def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
+        loss = self.searchable.objective(self._loss(batch, meter))
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss
 
     def running_means(self) -> dict[str, float]:
+        """The running means of losses and accuracies of this epoch."""
         seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
 
     def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+        """Judge an epoch by the accuracy on the alpha half, and remember the best."""
         rates = self._schedule(epoch, self.steps - 1)
         scalars = self.running_means()
         scalars["score"] = accuracy(self.alpha_half)
@@ -174,10 +191,12 @@ class _Search:
             state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
 
     def finish(self, accuracy: Callable[[Batches], float]) -> str:
+        """A sentence on the architecture that is reported."""
         found = self.outcome()
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:
+        """The alphas and decisions of the last epoch, or of the best, as the settings say."""
         state = self.state
         best = self.settings.derive.epoch is Epoch.BEST
         epoch = state.best_epoch if best else len(state.history)

@@ -9,34 +9,73 @@ from typing import assert_never
 
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.relaxation import Gumbel, Sample, Softmax
+from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
+from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Sigmoid, Softmax
 from compiler.searcher.settings.sections import SearchSettings
 
+from .axes import Axes
 from .base import Relaxed
-from .gumbel import HardGumbel, SoftGumbel, Temperature
+from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
+from .gumbel import HardGumbel
+from .mixtures import DirichletMixture, GumbelMixture, Mixture, SigmoidMixture, SoftmaxMixture, Temperature
 from .reinforce import Sampled
 from .single_path import OnePath
-from .softmax import Supernet
+from .supernet import Supernet
 
 
-def relaxed(space: Elaborated, settings: SearchSettings, target: Target | None = None) -> Relaxed:
+def relaxed(
+    space: Elaborated, settings: SearchSettings, target: Target | None = None, built: Elaborated | None = None
+) -> Relaxed:
     """The supernet of a space, relaxed as the settings say; what is mixed is lowered for the target.
+
+    Args:
+        space: an elaborated network with choices.
+        settings: those of the search.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+        built: the space as it is built, where the setting `channels` lets channels go past the items of menus.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
     """
-    init, derive = settings.alphas.init, settings.derive
+    init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
     match settings.relax:
-        case Softmax():
-            return Supernet(space, init=init, derive=derive, target=target)
-        case Gumbel(temperature=schedule, hard=True):
-            return HardGumbel(space, Temperature(schedule, settings.epochs), init, derive)
+        case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
+            axes = Axes(mixture_of(word, epochs), settings.edges, displacement_of(settings.perturb, epochs), epochs)
+            return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule):
-            return SoftGumbel(space, Temperature(schedule, settings.epochs), init, derive, target)
+            return HardGumbel(space, Temperature(schedule, epochs), init, derive, Axes(epochs=epochs))
         case Sample(share=share, weights=draws):
-            return Sampled(space, share, draws, init, derive)
+            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs))
         case never:
             assert_never(never)
 
 
-__all__ = ["HardGumbel", "OnePath", "Relaxed", "Sampled", "SoftGumbel", "Supernet", "Temperature", "relaxed"]
+def mixture_of(word: Softmax | Sigmoid | Dirichlet | Gumbel, epochs: int) -> Mixture:
+    """The mixture that a word of the setting `relax` says, over so many epochs."""
+    match word:
+        case Softmax():
+            return SoftmaxMixture()
+        case Sigmoid():
+            return SigmoidMixture()
+        case Dirichlet():
+            return DirichletMixture()
+        case Gumbel(temperature=schedule):
+            return GumbelMixture(Temperature(schedule, epochs))
+        case never:
+            assert_never(never)
+
+
+def displacement_of(word: Perturbation, epochs: int) -> Displacement | None:
+    """The displacement that a word of the setting `perturb` says, over so many epochs."""
+    match word:
+        case Undisturbed():
+            return None
+        case RandomDisplacement(eps=eps):
+            return RandomDisplaced(eps, epochs)
+        case AdversarialDisplacement(eps=eps, steps=steps):
+            return AdversarialDisplaced(eps, epochs, steps)
+        case never:
+            assert_never(never)
+
+
+__all__ = ["HardGumbel", "OnePath", "Relaxed", "Sampled", "Supernet", "Temperature", "relaxed"]

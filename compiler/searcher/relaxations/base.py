@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,13 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Selection
-from compiler.searcher.settings.derivation import Derivation, Strongest
+from compiler.ir.decision import Decision, Selection
+from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.derivation import By, Derivation, Strongest
 
+from .axes import Axes
+from .mixtures import SoftmaxMixture
 from .objective import Objective, RelaxedQuantities
-from .weights import entropy, mixing
 
 
 class Relaxed(nn.Module, ABC):
@@ -30,6 +33,7 @@ class Relaxed(nn.Module, ABC):
         network: the module that holds the weights.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        axes: how weights follow from alphas.
 
     Raises:
         UsageError: a cost that the space prefers has no value.
@@ -39,20 +43,23 @@ class Relaxed(nn.Module, ABC):
     """Options of the target that the relaxation cannot honour, a sentence each."""
 
     def __init__(
-        self, space: Elaborated, network: nn.Module, init: float = 1e-3, derive: Derivation | None = None
+        self,
+        space: Elaborated,
+        network: nn.Module,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        axes: Axes | None = None,
     ) -> None:
         super().__init__()
         self.space = space
+        self.axes = axes or Axes()
         self.derive = derive or Strongest()
         self.network = network
-        self.stated = Objective(space)
+        self.stated = Objective(space, self.axes.epochs)
         self.required = Requirements(space)
+        self.counts = {path: count for path, d in space.decisions.items() if (count := self._count_alphas(d))}
         self.architecture = nn.ParameterDict(
-            {
-                _key(path): nn.Parameter(init * torch.randn(decision.alphas))
-                for path, decision in space.decisions.items()
-                if decision.alphas
-            }
+            {_key(path): nn.Parameter(init * torch.randn(count)) for path, count in self.counts.items()}
         )
 
     @abstractmethod
@@ -68,8 +75,12 @@ class Relaxed(nn.Module, ABC):
 
     @property
     def alphas(self) -> Mapping[str, nn.Parameter]:
-        """Raw architecture parameters by decision path, (items) each."""
-        return {path: self.architecture[_key(path)] for path, d in self.space.decisions.items() if d.alphas}
+        """Raw architecture parameters by decision path, (items) each; of a pick of menus where edges are weighed."""
+        return {path: self.architecture[_key(path)] for path in self.counts}
+
+    def item_alphas(self) -> dict[str, nn.Parameter]:
+        """The raw parameters of the decisions that have some of their own, edges left aside."""
+        return {path: alpha for path, alpha in self.alphas.items() if self.space.decisions[path].alphas}
 
     def weights(self) -> Iterator[nn.Parameter]:
         """Every parameter that is no alpha."""
@@ -77,12 +88,35 @@ class Relaxed(nn.Module, ABC):
 
     def mixing(self) -> dict[str, Tensor]:
         """The weights of every decision's items at the current alphas, by path, (items) each."""
-        return {path: mixing(self.space.decisions[path], alpha) for path, alpha in self.alphas.items()}
+        mean, decisions = self.axes.mixture.mean, self.space.decisions
+        return self.on_edges({path: mean(decisions[path], alpha) for path, alpha in self.item_alphas().items()})
+
+    def on_edges(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of items, those of menus that a pick takes multiplied by the weight of their edge.
+
+        The edges of a pick have the softmax of its alphas, of sum 1 (Xu et al., "PC-DARTS", ICLR 2020, equation 3).
+        """
+        found = dict(weights)
+        for path, alpha in self.alphas.items():
+            for edge, menu in zip(alpha.softmax(0), self.space.decisions[path].candidates, strict=False):
+                if menu is not None:
+                    found[menu] = edge * found[menu]
+        return found
+
+    def projected(self, path: str, weights: Tensor) -> Tensor:
+        """Weights of a decision's items brought back to where its mixing weights may lie, (items)."""
+        return self.axes.mixture.project(self.space.decisions[path], weights)
+
+    def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
+        return nullcontext()
 
     # ------------------------------------------------------------ how the alphas learn
 
     def anneal(self, epoch: float) -> None:
-        """Follow the schedules of the relaxation after ``epoch`` epochs, a fraction; without schedules, do nothing."""
+        """Follow the schedules of the relaxation and of the statements after ``epoch`` epochs, a fraction."""
+        self.axes.anneal(epoch)
+        self.stated.epoch = epoch
 
     def preferences(self) -> dict[str, Tensor]:
         """The soft statements of the space, weighted and signed so that they are minimised (`Objective.terms`)."""
@@ -93,7 +127,7 @@ class Relaxed(nn.Module, ABC):
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
     def _quantities(self) -> RelaxedQuantities:
-        return self.stated.quantities(self.space.decisions, self.alphas, self.mixing())
+        return RelaxedQuantities(self.space.decisions, self.item_alphas(), self.axes.mixture, self.stated.expectations)
 
     # ------------------------------------------------------------ what is logged
 
@@ -107,9 +141,10 @@ class Relaxed(nn.Module, ABC):
         """The mean entropy of the choices of each level and of each copy, as a share of the largest possible."""
         levels: dict[str, list[float]] = {}
         copies: dict[str, list[float]] = {}
-        for path, alpha in self.alphas.items():
+        for path, alpha in self.item_alphas().items():
             decision = self.space.decisions[path]
-            value = entropy(decision, alpha)
+            largest = self.axes.mixture.largest_entropy(decision)
+            value = float(self.axes.mixture.entropy(decision, alpha) / largest) if largest else 0.0
             levels.setdefault(self.space.copies[decision.copy].body.level, []).append(value)
             copies.setdefault(decision.copy, []).append(value)
         return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
@@ -122,7 +157,7 @@ class Relaxed(nn.Module, ABC):
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
         """What deriving now, or from the given alphas, decides."""
-        return decided(self.space, self.raw(alphas), self.derive)
+        return decided(self.space, *self.evidence(alphas))
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
         """What a search derives: what deriving decides, or the best that satisfies what the space requires.
@@ -131,9 +166,10 @@ class Relaxed(nn.Module, ABC):
             UsageError: nothing satisfies it, or that cannot be decided.
         """
         chosen = self.chosen(alphas)
-        return (
-            Answer.of(chosen) if self.meets(chosen) else derive_within(self.required, self.raw(alphas), self.derive.by)
-        )
+        if self.meets(chosen):
+            return Answer.of(chosen)
+        strengths, rule = self.evidence(alphas)
+        return derive_within(self.required, strengths, rule.by)
 
     def meets(self, chosen: Selection) -> bool:
         """Whether decisions select an architecture that satisfies what the space requires."""
@@ -143,6 +179,33 @@ class Relaxed(nn.Module, ABC):
         """The alphas, or those given, as numbers."""
         found = self.alphas if alphas is None else alphas
         return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
+
+    def evidence(self, alphas: Mapping[str, Tensor] | None = None) -> tuple[dict[str, list[float]], Derivation]:
+        """The strength of each item by path, and the rule that decides by it.
+
+        Where weights are not the softmax of alphas, or edges weigh, strengths are logarithms: by probability those of
+        weights, by logit the alphas themselves; to both that of the edge is added.
+        """
+        found = self.raw(alphas)
+        mixture, edges = self.axes.mixture, {path for path in found if not self.space.decisions[path].alphas}
+        by_softmax = isinstance(mixture, SoftmaxMixture) and not edges
+        if by_softmax:
+            return found, self.derive
+        tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in found.items()}
+        if self.derive.by is By.PROBABILITY:
+            for path, values in tensors.items():
+                own = path not in edges
+                tensors[path] = mixture.logarithms(self.space.decisions[path], values) if own else values.log_softmax(0)
+        for path in edges:
+            for edge, menu in zip(tensors.pop(path), self.space.decisions[path].candidates, strict=True):
+                if menu is not None:
+                    tensors[menu] = tensors[menu] + edge
+        return {path: values.tolist() for path, values in tensors.items()}, self.derive.replace("by", By.LOGIT)
+
+    def _count_alphas(self, decision: Decision) -> int:
+        """How many architecture parameters a decision has."""
+        weighed = self.axes.edges is Edges.WEIGHED and bool(decision.candidates)
+        return len(decision.items) if weighed else decision.alphas
 
 
 def _key(path: str) -> str:

@@ -1,9 +1,9 @@
-"""Gumbel-softmax: the softmax of the alphas plus noise, divided by a temperature; every pass draws anew.
+"""Hard Gumbel-softmax: one architecture runs; the alphas learn from the softmax of noisy alphas, straight through.
 
-Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax" (ICLR 2017). Soft, every item runs and is weighed,
-as in FBNet (Wu et al., CVPR 2019). Hard, only one architecture runs; its weights are one, and their gradient is that of
-the soft ones (straight through), as in GDAS (Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU
-Hours", CVPR 2019). Unlike there, picks are drawn too: what runs is an architecture of the space, never one with `none`.
+Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax" (ICLR 2017). The weights of what runs are one,
+and their gradient is that of the soft ones, as in GDAS (Dong and Yang, "Searching for a Robust Neural Architecture in
+Four GPU Hours", CVPR 2019). Unlike there, picks are drawn too: what runs is an architecture of the space, never one
+with `none`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from compiler.backend.passes import Target
 from compiler.backend.torch_modules.mixing import joint
 from compiler.derivation.selected_steps import SelectedStep
 from compiler.elaborate import Elaborated
@@ -23,61 +22,12 @@ from compiler.ir.decision import Selection
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.derivation import Derivation
-from compiler.searcher.settings.schedules import Schedule
 
-from .draws import Logits, noise
+from .axes import Axes
+from .draws import Logits
+from .mixtures import Temperature
 from .single_path import OnePath
-from .softmax import Supernet
 from .weights import mixing, one_hot
-
-
-class Temperature:
-    """A temperature that follows a schedule over so many epochs."""
-
-    def __init__(self, schedule: Schedule, epochs: int) -> None:
-        self.schedule, self.epochs, self.epoch = schedule, epochs, 0.0
-
-    def __call__(self) -> float:
-        """The temperature of now."""
-        return self.schedule.at(self.epoch, self.epochs)
-
-
-class SoftGumbel(Supernet):
-    """Every choice is the sum of its items, weighed by a Gumbel-softmax. In eval mode, by the softmax of the alphas.
-
-    Args:
-        space: an elaborated network with choices.
-        temperature: what the noisy alphas are divided by.
-        init: standard deviation of the normal distribution that the alphas start from.
-        derive: the rule by which the leading architecture is found.
-        target: the machine, its memory and the batch; by default this machine's CPU.
-
-    Raises:
-        HspError: when the space cannot be relaxed by mixing.
-    """
-
-    def __init__(
-        self,
-        space: Elaborated,
-        temperature: Temperature,
-        init: float = 1e-3,
-        derive: Derivation | None = None,
-        target: Target | None = None,
-    ) -> None:
-        super().__init__(space, init=init, derive=derive, target=target)
-        self.temperature = temperature
-
-    def anneal(self, epoch: float) -> None:
-        """Set the temperature to that of an epoch."""
-        self.temperature.epoch = epoch
-
-    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
-        if weights is None and self.training:
-            alphas, decisions = self.alphas, self.space.decisions
-            shift, heat = noise(decisions, alphas), self.temperature()
-            weights = {path: mixing(decisions[path], (alpha + shift[path]) / heat) for path, alpha in alphas.items()}
-        return super().forward(images, weights)
 
 
 class HardGumbel(OnePath):
@@ -91,16 +41,23 @@ class HardGumbel(OnePath):
         temperature: what the noisy alphas are divided by.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        axes: over how many epochs schedules go.
     """
 
     def __init__(
-        self, space: Elaborated, temperature: Temperature, init: float = 1e-3, derive: Derivation | None = None
+        self,
+        space: Elaborated,
+        temperature: Temperature,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        axes: Axes | None = None,
     ) -> None:
-        super().__init__(space, init=init, derive=derive)
+        super().__init__(space, init=init, derive=derive, axes=axes)
         self.temperature = temperature
 
     def anneal(self, epoch: float) -> None:
         """Set the temperature to that of an epoch."""
+        super().anneal(epoch)
         self.temperature.epoch = epoch
 
     def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
 from compiler.ir.quantities import (
+    AlphaForm,
+    AlphaMean,
     Arithmetic,
     Constant,
     Depth,
@@ -34,6 +37,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.tree.ast import Sense
 
 from .expected_cost import Expectation
+from .mixtures import Mixture, SoftmaxMixture, divergence
 
 ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "+": torch.add,
@@ -48,15 +52,21 @@ ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class RelaxedQuantities:
     """The quantities of a relaxed network, as differentiable scalars.
 
-    ``alphas`` are the raw architecture parameters and ``weights`` the mixing weights by decision path, (items) each;
-    ``expectations`` those of the costs that may be asked for; ``loss`` a scalar, where there is one.
+    ``alphas`` are the raw architecture parameters by decision path, (items) each, which the ``mixture`` makes weights
+    of; ``expectations`` those of the costs that may be asked for; ``loss`` a scalar, where there is one.
     """
 
     decisions: Mapping[str, Decision]
     alphas: Mapping[str, Tensor]
-    weights: Mapping[str, Tensor]
+    mixture: Mixture = field(default_factory=SoftmaxMixture)
     expectations: Mapping[Total, Expectation] = field(default_factory=dict)
     loss: Tensor | None = None
+
+    @cached_property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The probabilities of the items by decision path, (items) each."""
+        mixture, decisions = self.mixture, self.decisions
+        return {path: mixture.probabilities(decisions[path], alpha) for path, alpha in self.alphas.items()}
 
     def value(self, quantity: Quantity) -> Tensor:
         """A quantity, a scalar.
@@ -75,6 +85,8 @@ class RelaxedQuantities:
                 # Number by number: a tensor of the sizes would be copied to the device, which waits for it, every step.
                 shares = self.weights[decision]
                 return torch.stack([size * share for size, share in zip(sizes, shares, strict=True)]).sum()
+            case AlphaMean():
+                return self.mean(quantity)
             case Arithmetic(op=op, left=left, right=right):
                 return ARITHMETIC[op](self.value(left), self.value(right))
             case Logarithm(operand=operand):
@@ -84,6 +96,29 @@ class RelaxedQuantities:
             case Loss() if self.loss is not None:
                 return self.loss
         raise ValueError(f"'{quantity}' of a relaxed network is not given")
+
+    def mean(self, quantity: AlphaMean) -> Tensor:
+        """The mean over the decisions that have alphas of what is measured of each, a scalar; 0 without any."""
+        measured = [
+            self.measured(quantity.form, self.decisions[path], alpha)
+            for path, alpha in self.alphas.items()
+            if quantity.covers(self.decisions[path].copy)
+        ]
+        return torch.stack(measured).mean() if measured else torch.zeros(())
+
+    def measured(self, form: AlphaForm, decision: Decision, alpha: Tensor) -> Tensor:
+        """A measure of the alphas of one decision, a scalar."""
+        match form:
+            case AlphaForm.LOGSUMEXP:
+                return alpha.logsumexp(0)
+            case AlphaForm.CERTAINTY:
+                return (self.mixture.mean(decision, alpha) - 0.5).square().mean()
+            case AlphaForm.ENTROPY:
+                return self.mixture.entropy(decision, alpha)
+            case AlphaForm.DIVERGENCE:
+                return divergence(alpha)
+            case AlphaForm.SQUARES:
+                return alpha.square().sum()
 
     def depth(self, quantity: Depth) -> Tensor:
         """The mean depth of a family's elements (H-DAS), a scalar.
@@ -121,22 +156,18 @@ class Objective:
 
     Args:
         space: an elaborated network with choices.
+        epochs: over how many the weights of preferences follow their schedules.
 
     Raises:
         UsageError: a cost that it prefers has no value.
     """
 
-    def __init__(self, space: Elaborated) -> None:
+    def __init__(self, space: Elaborated, epochs: int = 1) -> None:
+        self.epochs, self.epoch = epochs, 0.0
         self.preferences = [p for p in space.preferences if not _replaces_loss(p)]
         self.replacements = [p for p in space.preferences if _replaces_loss(p)]
         self.expectations = expectations(space)
         self.scored = _scored(space)
-
-    def quantities(
-        self, decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor], weights: Mapping[str, Tensor]
-    ) -> RelaxedQuantities:
-        """The quantities at some alphas and mixing weights."""
-        return RelaxedQuantities(decisions, alphas, weights, self.expectations)
 
     def terms(self, quantities: RelaxedQuantities) -> dict[str, Tensor]:
         """The preferences by name, scalars, weighted and signed so that they are minimised.
@@ -144,7 +175,7 @@ class Objective:
         A preference without a weight is left out, and one that no alpha moves: a step on it alone would still be a step
         of Adam.
         """
-        terms = {p.name: _signed(p) * quantities.value(p.quantity) for p in self.preferences if p.weight}
+        terms = {p.name: w * quantities.value(p.quantity) for p in self.preferences if (w := self._signed(p))}
         return {name: term for name, term in terms.items() if term.requires_grad or not torch.is_grad_enabled()}
 
     def loss(self, quantities: RelaxedQuantities, loss: Tensor) -> Tensor:
@@ -152,8 +183,13 @@ class Objective:
         if not self.replacements:
             return loss
         known = replace(quantities, loss=loss)
-        terms = [_signed(p) * known.value(p.quantity) for p in self.replacements]
+        terms = [self._signed(p) * known.value(p.quantity) for p in self.replacements]
         return torch.stack([term.reshape(()) for term in terms]).sum()
+
+    def _signed(self, preference: Preference) -> float:
+        """The weight of now, signed so that the quantity is minimised."""
+        weight = preference.weight_at(self.epoch, self.epochs)
+        return weight if preference.sense is Sense.MINIMIZE else -weight
 
     def scores(self, quantities: RelaxedQuantities) -> dict[str, float]:
         """The value of each preferred quantity, and beside a depth the expected number of its elements."""
@@ -189,10 +225,6 @@ def _scored(space: Elaborated) -> dict[str, Quantity]:
         if isinstance(p.quantity, Depth) and p.quantity.length is not None:
             wanted.setdefault(p.name.replace("depth", "length", 1), p.quantity.length)
     return wanted
-
-
-def _signed(preference: Preference) -> float:
-    return preference.weight if preference.sense is Sense.MINIMIZE else -preference.weight
 
 
 def _replaces_loss(preference: Preference) -> bool:

@@ -16,8 +16,9 @@ from torch import Tensor, distributed, nn
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
-from compiler.searcher.settings.relaxation import Draws
+from compiler.searcher.settings.relaxation import Draws, Policy, Uniform
 
+from .axes import Axes
 from .draws import Logits
 from .single_path import Draw, OnePath
 
@@ -34,18 +35,20 @@ class Sampled(OnePath):
         draws: which architectures the weights learn on.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        axes: over how many epochs schedules go.
     """
 
     def __init__(
         self,
         space: Elaborated,
         share: bool = False,
-        draws: Draws = Draws.UNIFORM,
+        draws: Draws | None = None,
         init: float = 1e-3,
         derive: Derivation | None = None,
+        axes: Axes | None = None,
     ) -> None:
-        super().__init__(space, share, init, derive)
-        self.draws = draws
+        super().__init__(space, share, init, derive, axes)
+        self.draws = draws or Uniform()
         self.judged: tuple[Draw, Logits] | None = None
         # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
@@ -64,7 +67,7 @@ class Sampled(OnePath):
 
     def draw_for_weights(self) -> Selection:
         """An architecture to train weights of."""
-        if self.draws is Draws.POLICY:
+        if isinstance(self.draws, Policy):
             return self.draw(self.logits()).chosen
         return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
 

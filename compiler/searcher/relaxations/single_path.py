@@ -6,12 +6,14 @@ runs that would be derived now, with the weights that it has in the supernet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from compiler.analysis.counting.errors import Uncountable
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
@@ -20,6 +22,7 @@ from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.util.errors import UsageError
 
+from .axes import Axes
 from .base import Relaxed
 from .draws import Logits, drawn, log_probability, logits, noise
 from .path_executor import Operations
@@ -47,13 +50,19 @@ class OnePath(Relaxed):
         share: whether the values of an undecided number share one weight, of which each takes a slice.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
+        axes: over how many epochs schedules go.
     """
 
     def __init__(
-        self, space: Elaborated, share: bool = False, init: float = 1e-3, derive: Derivation | None = None
+        self,
+        space: Elaborated,
+        share: bool = False,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        axes: Axes | None = None,
     ) -> None:
         operations = Operations(space.block.graph, space.decisions, share)
-        super().__init__(space, operations.module, init, derive)
+        super().__init__(space, operations.module, init, derive, axes)
         self.operations = operations
         self.last: tuple[dict[str, list[float]], Answer] | None = None
 
@@ -107,7 +116,7 @@ class OnePath(Relaxed):
 
     @torch.no_grad()
     def _answer(self, raw: dict[str, list[float]]) -> Answer:
-        for found in (decided(self.space, raw, self.derive), best_path(self.space, raw, self.derive.by)):
+        for found in self._leading(raw):
             if self.meets(found):
                 return Answer.of(found)
         if self.required:
@@ -119,3 +128,9 @@ class OnePath(Relaxed):
             torch.manual_seed(0)
             draws = [self.draw(clean) for _ in range(CANDIDATES)]
         return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
+
+    def _leading(self, raw: dict[str, list[float]]) -> Iterator[Selection]:
+        """What the rule decides, then the best path, where texts with `prune` can be counted."""
+        yield decided(self.space, raw, self.derive)
+        with suppress(Uncountable):
+            yield best_path(self.space, raw, self.derive.by)

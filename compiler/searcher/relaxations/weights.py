@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, special
+from torch import Tensor
 
 from compiler.ir.decision import Decision, DecisionKind, Selection
 
@@ -35,11 +34,3 @@ def one_hot(decisions: Mapping[str, Decision], chosen: Selection) -> dict[str, T
             if index not in chosen[path] and candidate is not None:
                 weights[candidate] = torch.zeros_like(weights[candidate])
     return weights
-
-
-def entropy(decision: Decision, alpha: Tensor) -> float:
-    """The entropy of a decision as a share of the largest possible: between 0 (decided) and 1 (undecided)."""
-    if decision.kind is DecisionKind.ANY:
-        p = alpha.sigmoid()
-        return float((special.entr(p) + special.entr(1 - p)).mean() / math.log(2))
-    return float(special.entr(alpha.softmax(0)).sum() / math.log(len(alpha))) if len(alpha) > 1 else 0.0

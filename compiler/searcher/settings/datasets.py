@@ -1,4 +1,4 @@
-"""The words for data, ``cifar10(split = 0.5)``: the datasets known here and those that users register. No torch.
+"""The words for data, ``cifar10(crop = 4)``: the datasets known here and those that users register. No torch.
 
 A user's dataset is registered under a name, by `register_dataset` or by an entry point of the group
 ``hdas_dsl.datasets``; `compiler/searcher/data/README.md` shows both. Nothing of it is imported before its data are
@@ -47,7 +47,7 @@ class MissingData(DataError):
 class DataSpec(Word):
     """A dataset, and how its images are changed before a network sees them."""
 
-    split: Share = 0.5
+    weights_share: Share = 0.5
     """In a search: the share of the training images that train weights; the others train alphas."""
     cutout: Amount = 0
     """Side of the square that is set to zero in every training image, in pixels; 0: none."""
@@ -60,6 +60,11 @@ class DataSpec(Word):
     images: ImageLimit = None
     """How many of the training images a search or a training uses, as a number or a share of them; each class keeps
     its share. Without it, all of them. The test images are never limited."""
+
+    @classmethod
+    def former(cls) -> Mapping[str, str]:
+        """`split` said the same, and could be read as the share of the alphas."""
+        return {"split": "weights_share"}
 
     @classmethod
     def words(cls) -> Mapping[str, type[Word]]:

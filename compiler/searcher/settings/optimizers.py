@@ -5,12 +5,12 @@ To add one, write its class, add it to its union, and build it in `engine/optimi
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from .schedules import Constant, Schedule
-from .words import Flag, Fraction, NonNegative, Word
+from .words import Amount, Count, Flag, Fraction, NonNegative, Word
 
 Betas = Annotated[tuple[Fraction, Fraction], Field(description="two numbers from 0 to below 1")]
 
@@ -47,14 +47,62 @@ class AdamW(Adam):
 Weights = Sgd | Adam | AdamW
 
 
-class AlphaAdam(Word):
-    """Adam for the alphas, which start as ``init`` times a normal random number."""
+def _pairs(value: object) -> object:
+    """One pair stands for a list of it: the language has no list of one."""
+    return (value,) if isinstance(value, tuple) and value and not isinstance(value[0], tuple) else value
+
+
+Rests = Annotated[
+    tuple[tuple[Amount, Amount], ...],
+    BeforeValidator(_pairs),
+    Field(description="a pair of epochs, or pairs such as ((0, 10), (25, 35))"),
+]
+
+
+class AlphaWord(Word):
+    """How the alphas learn; they start as ``init`` times a normal random number."""
+
+    def moves(self, epoch: int, step: int) -> bool:
+        """Whether the alphas take a step in this step of this epoch, both from 0."""
+        return True
+
+
+class AlphaAdam(AlphaWord):
+    """Adam for the alphas."""
 
     word = "adam"
     lr: Schedule = Constant(value=3e-4)
     betas: Betas = (0.5, 0.999)
     decay: NonNegative = 1e-3
     init: NonNegative = 1e-3
+    clip: NonNegative = 0.0
+    """The norm that gradients are clipped to; 0: they are not."""
+    every: Count = 1
+    """The alphas take a step in every so many steps of the weights."""
+    rest: Rests = ()
+    """Pairs of epochs: from the first up to the second, which is excluded, the alphas rest."""
+
+    @model_validator(mode="after")
+    def _rests_have_an_end(self) -> Self:
+        if any(start >= end for start, end in self.rest):
+            raise ValueError("a rest of the alphas ends in a later epoch than it begins in")
+        return self
+
+    def moves(self, epoch: int, step: int) -> bool:
+        """Whether the alphas take a step: not while they rest, and in every so many steps."""
+        return step % self.every == 0 and not any(start <= epoch < end for start, end in self.rest)
 
 
-Alphas = AlphaAdam
+class AlphaFixed(AlphaWord):
+    """The alphas stay as they start: only the weights learn."""
+
+    word = "fixed"
+    init: NonNegative = 1e-3
+    clip: ClassVar[float] = 0.0
+
+    def moves(self, epoch: int, step: int) -> bool:
+        """The alphas never take a step."""
+        return False
+
+
+Alphas = AlphaAdam | AlphaFixed

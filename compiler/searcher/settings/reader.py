@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
 from hdas_dsl.text.source import NOWHERE, Span
 
+from .schedules import Schedule
 from .words import Applied, Named, Setting, Value, Word, menu_of, names_of, show
 
 S = TypeVar("S", bound=Setting)
@@ -34,6 +35,11 @@ class Reader:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
 
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """What is wrong, without warnings."""
+        return [item for item in self.diagnostics if item.severity is Severity.ERROR]
+
     def section(self, model: type[S], settings: Given) -> S:
         """A model all of whose fields have defaults; a wrong setting is reported and keeps its default."""
         values = self.fields(model, settings)
@@ -43,7 +49,8 @@ class Reader:
     def fields(self, model: type[Setting], given: Given) -> dict[str, object]:
         """Each field as its model takes it, plain values still unchecked; those that cannot be read are left out."""
         values: dict[str, object] = {}
-        for name, (value, span) in given.items():
+        for written, (value, span) in given.items():
+            name = self._current(model, written, given, span)
             if (info := model.model_fields.get(name)) is None:
                 self._unknown(f"{model.word} has no '{name}'", name, model.model_fields, span)
                 continue
@@ -57,6 +64,17 @@ class Reader:
             else:
                 values[name] = value
         return values
+
+    def _current(self, model: type[Setting], name: str, given: Given, span: Span) -> str:
+        """The name of a field now; a former one is warned about, and wrong beside the one of now."""
+        if (now := model.former().get(name)) is None:
+            return name
+        if now in given:
+            self._wrong(f"{model.word} gets '{now}' twice: '{name}' is its former name", span)
+        else:
+            message = f"'{name}' of {model.word} is now called '{now}'"
+            self.diagnostics.append(Diagnostic(Code.RENAMED, span, message, severity=Severity.WARNING))
+        return now
 
     def _name(self, names: type[Named], what: str, value: Value, span: Span) -> Named | None:
         spelling = value.name if isinstance(value, Applied) and not (value.args or value.kwargs) else show(value)
@@ -78,7 +96,7 @@ class Reader:
         return self._apply(menu[value.name], value, where)
 
     def _apply(self, model: type[Word], applied: Applied, span: Span) -> Word | None:
-        before = len(self.diagnostics)
+        before = len(self.errors)
         order = model.order()
         given: dict[str, tuple[Value, Span]] = {}
         for index, (name, value) in enumerate(zip(order, applied.args, strict=False)):
@@ -90,7 +108,7 @@ class Reader:
                 self._wrong(f"{model.word} gets '{name}' twice", applied.spans.get(name, span))
             given[name] = (value, applied.spans.get(name, span))
         values = self.fields(model, given)
-        if len(self.diagnostics) > before or self.check(model, values, given, span):
+        if len(self.errors) > before or self.check(model, values, given, span):
             return None
         return model(**values)
 
@@ -129,6 +147,20 @@ class Reader:
 
     def _unknown(self, message: str, wrong: str, known: Iterable[str], span: Span) -> None:
         self.diagnostics.append(Diagnostic(Code.SETTING, span, message, _closest(wrong, known)))
+
+
+class _Scheduled(Setting):
+    """A number that may follow a schedule."""
+
+    word = "weight"
+    schedule: Schedule
+
+
+def read_schedule(value: Value, span: Span) -> tuple[Schedule | None, list[Diagnostic]]:
+    """A schedule by itself, such as the weight of a preference, or what is wrong with it."""
+    reader = Reader()
+    found = reader.fields(_Scheduled, {"schedule": (value, span)})
+    return (_Scheduled.model_validate(found).schedule if found else None), reader.diagnostics
 
 
 class OverrideError(ValueError):
@@ -171,8 +203,8 @@ def override(model: S, *changes: tuple[str, Value]) -> S:
 
 
 def _raise_first(reader: Reader, path: str) -> None:
-    if reader.diagnostics:
-        wrong = reader.diagnostics[0]
+    if reader.errors:
+        wrong = reader.errors[0]
         raise OverrideError(f"{wrong.message}; {wrong.hint}" if wrong.hint else wrong.message, path)
 
 

@@ -5,32 +5,64 @@ To add one, write its class, add it to `Relaxation`, and build it in `searcher/r
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 from .schedules import Constant, Schedule
-from .words import Flag, Named, Word
+from .words import Count, Flag, Word
 
 
-class Softmax(Word):
+class RelaxationWord(Word):
+    """How a forward pass computes a choice that is not decided yet."""
+
+    @property
+    @abstractmethod
+    def mixes(self) -> bool:
+        """Whether alternatives are added up, so that they must have one shape; else one of them is drawn."""
+
+
+class Softmax(RelaxationWord):
     """Every choice is the sum of its items, weighted by a softmax of its alphas."""
 
     word = "softmax"
 
     @property
     def mixes(self) -> bool:
-        """Whether alternatives are added up, so that they must have one shape."""
+        """Alternatives are added up."""
+        return True
+
+
+class Sigmoid(RelaxationWord):
+    """Every choice is the sum of its items, each weighted by a sigmoid of its alpha: items do not compete."""
+
+    word = "sigmoid"
+
+    @property
+    def mixes(self) -> bool:
+        """Alternatives are added up."""
+        return True
+
+
+class Dirichlet(RelaxationWord):
+    """Every choice is the sum of its items, whose weights are drawn from a Dirichlet distribution in every pass."""
+
+    word = "dirichlet"
+
+    @property
+    def mixes(self) -> bool:
+        """Alternatives are added up."""
         return True
 
 
 def _warm(schedule: Schedule) -> Schedule:
-    if min(schedule.curve(0, 1), schedule.curve(1, 1)) <= 0:
+    if schedule.range()[0] <= 0:
         raise ValueError(f"a temperature of {schedule.describe()} reaches 0, by which nothing can be divided")
     return schedule
 
 
-class Gumbel(Word):
+class Gumbel(RelaxationWord):
     """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only one architecture runs."""
 
     word = "gumbel"
@@ -43,24 +75,49 @@ class Gumbel(Word):
         return not self.hard
 
 
-class Draws(Named):
-    """Which architectures the weights learn on: any, or those that the alphas make probable."""
+class Uniform(Word):
+    """Weights learn on architectures drawn uniformly, decision by decision."""
 
-    UNIFORM = "uniform"
-    POLICY = "policy"
+    word = "uniform"
 
 
-class Sample(Word):
-    """One architecture a step; ``share``: the widths and kernels of a choice are slices of one weight."""
+class Policy(Word):
+    """Weights learn on architectures as the alphas make them probable."""
+
+    word = "policy"
+
+
+class Fair(Word):
+    """A step of the weights runs as many architectures as menus have items, each item in one of them (FairNAS)."""
+
+    word = "fair"
+
+
+class Sandwich(Word):
+    """A step of the weights runs the largest, the smallest and some random architectures (BigNAS)."""
+
+    word = "sandwich"
+    random: Count = 2
+
+
+Draws = Uniform | Policy | Fair | Sandwich
+
+
+class Sample(RelaxationWord):
+    """One architecture a pass; ``share``: the widths and kernels of a choice are slices of one weight.
+
+    A step of the weights takes the mean of the gradients of ``draws`` passes.
+    """
 
     word = "sample"
     share: Flag = False
-    weights: Draws = Draws.UNIFORM
+    weights: Draws = Uniform()
+    draws: Count = 1
 
     @property
     def mixes(self) -> bool:
-        """Whether alternatives are added up: one is drawn."""
+        """Alternatives are not added up: one is drawn."""
         return False
 
 
-Relaxation = Softmax | Gumbel | Sample
+Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Sample

@@ -2,14 +2,24 @@
 
 They are closed forms in (epoch, epochs) and remember nothing, so that a resumed run follows the same curve. To add one,
 write its class and add it to `Schedule`.
+
+Published methods measure time in two ways: as e / E, so that the end of a curve is never reached, and as e / (E - 1),
+so that the last epoch has the end of the curve. `ends = last` says the second.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from bisect import bisect_right
+from typing import Annotated, Self
 
-from .words import Amount, Named, NonNegative, Positive, Word
+from pydantic import Field, model_validator
+
+from .words import Amount, Count, Named, NonNegative, Positive, Word
+
+Numbers = Annotated[tuple[NonNegative, ...], Field(min_length=1, description="a list of numbers, each 0 or more")]
+Epochs = Annotated[tuple[Amount, ...], Field(min_length=1, description="a list of epochs")]
 
 
 class Per(Named):
@@ -19,23 +29,37 @@ class Per(Named):
     STEP = "step"
 
 
+class Ends(Named):
+    """When a curve reaches its end: after the last epoch, or in it."""
+
+    AFTER = "after"
+    LAST = "last"
+
+
 class ScheduleWord(Word):
     """A number over the epochs; in the first ``warmup`` of them it rises to its start, a line that begins above 0."""
 
     warmup: Amount = 0
     per: Per = Per.EPOCH
+    ends: Ends = Ends.AFTER
 
-    def at(self, epoch: float, epochs: int) -> float:
+    def __call__(self, epoch: float, epochs: int) -> float:
         """The value at ``epoch`` of ``epochs``, 0 being the start; between two epochs, ``epoch`` is fractional."""
         if self.per is Per.EPOCH:
             epoch = math.floor(epoch)
         if epoch < self.warmup:
             return self.curve(0, 1) * (epoch + 1) / (self.warmup + 1)
-        return self.curve(epoch - self.warmup, max(epochs - self.warmup, 1))
+        last = 1 if self.ends is Ends.LAST else 0
+        return self.curve(epoch - self.warmup, max(epochs - self.warmup - last, 1))
 
     @abstractmethod
     def curve(self, epoch: float, epochs: int) -> float:
         """The value after the warm-up, which ``epoch`` and ``epochs`` leave out."""
+
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value of the curve over one epoch of one: where it starts and where it ends."""
+        start, end = self.curve(0, 1), self.curve(1, 1)
+        return min(start, end), max(start, end)
 
 
 class Constant(ScheduleWord):
@@ -90,4 +114,49 @@ class Decay(ScheduleWord):
         return self.start * math.pow(self.factor, epoch)
 
 
-Schedule = Constant | Cosine | Ramp | Decay
+class Steps(ScheduleWord):
+    """One value after the other: ``values[i]`` from epoch ``at[i]`` on, the first from epoch 0."""
+
+    word = "steps"
+    positional = ("values",)
+    values: Numbers
+    at: Epochs
+
+    @model_validator(mode="after")
+    def _one_start_for_each(self) -> Self:
+        if len(self.values) != len(self.at) or self.at[0] != 0 or list(self.at) != sorted(set(self.at)):
+            raise ValueError("steps take one epoch for each value: from 0 on, each later than the one before")
+        return self
+
+    def curve(self, epoch: float, epochs: int) -> float:
+        """The value of the last start that is not later than ``epoch``."""
+        return self.values[bisect_right(self.at, epoch) - 1]
+
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest of its values."""
+        return min(self.values), max(self.values)
+
+
+class Pieces(ScheduleWord):
+    """Two schedules, one after the other: ``first`` up to epoch ``at``, then ``second``, as if time began there."""
+
+    word = "pieces"
+    positional = ("first", "second")
+    first: Schedule
+    second: Schedule
+    at: Count
+
+    def curve(self, epoch: float, epochs: int) -> float:
+        """``first`` over the epochs before ``at``, ``second`` over those that are left."""
+        if epoch < self.at:
+            return self.first(epoch, self.at)
+        return self.second(epoch - self.at, max(epochs - self.at, 1))
+
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value of both."""
+        ranges = (self.first.range(), self.second.range())
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+Schedule = Constant | Cosine | Ramp | Decay | Steps | Pieces
+Pieces.model_rebuild()

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
+from .axes import AllChannels, Channels, Edges, Levels, Perturbation, Undisturbed
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
@@ -70,6 +71,10 @@ class SearchSettings(_Section):
     relax: Relaxation = Softmax()
     derive: Derivation = Strongest()
     order: Order = Order.FIRST
+    edges: Edges = Edges.SHARED
+    channels: Channels = AllChannels()
+    levels: Levels = Levels.TWO
+    perturb: Perturbation = Undisturbed()
     preferences: Preferences = Preferences.TOGETHER
     optional: Flag = False
     """Whether a phase may be left out."""
@@ -92,7 +97,7 @@ class SearchSettings(_Section):
 
 
 def _a_rate(schedule: Schedule) -> Schedule:
-    if max(schedule.curve(0, 1), schedule.curve(1, 1)) >= 1:
+    if schedule.range()[1] >= 1:
         raise ValueError(f"a drop_path of {schedule.describe()} reaches 1, where nothing is left")
     return schedule
 

@@ -55,6 +55,11 @@ class Setting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
+    @classmethod
+    def former(cls) -> Mapping[str, str]:
+        """Fields by names that they had before, which texts may still use, and are warned about."""
+        return {}
+
     def replace(self, name: str, value: object) -> Self:
         """A checked copy with another value for one field."""
         return type(self)(**{**dict(self), name: value})

@@ -86,7 +86,7 @@ def test_halves_are_disjoint_complete_and_seeded() -> None:
     assert sorted([*weights.indices.tolist(), *alphas.indices.tolist()]) == list(range(101))
     assert halves(data, 0.3, seed=1)[0].indices.equal(weights.indices)
     assert not halves(data, 0.3, seed=2)[0].indices.equal(weights.indices)
-    with pytest.raises(DataError, match=r"^fake has 2 training images: a split of 0.1 leaves one part empty$"):
+    with pytest.raises(DataError, match=r"^fake has 2 training images: a weights_share of 0.1 leaves one part empty$"):
         halves(load_data(Fake(count=2), Path()), 0.1, seed=0)
 
 

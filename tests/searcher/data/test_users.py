@@ -31,7 +31,7 @@ def test_the_example_of_the_readme(own_names: None) -> None:
     readme = (ROOT / "compiler" / "searcher" / "data" / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(code, {"__name__": "example"})
-    settings, wrong = read_search({"data": (Applied("stripes", (), {"split": 0.5, "crop": 1}), NOWHERE)})
+    settings, wrong = read_search({"data": (Applied("stripes", (), {"weights_share": 0.5, "crop": 1}), NOWHERE)})
     assert wrong == []
     assert settings.data.describe() == "stripes(crop = 1)"
     data = load_data(settings.data, Path())

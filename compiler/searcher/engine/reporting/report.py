@@ -15,7 +15,7 @@ from compiler.searcher.run_files import EVENTS, HISTORY, LOG
 from .history import History
 from .log import Log
 from .records import EpochRecord
-from .sink import Plan, Sink
+from .sink import Plan, Sink, WhileRead
 from .tensorboard import Events
 from .terminal import display
 
@@ -33,7 +33,7 @@ class Report:
         if not compute.main:
             return cls([])
         files: list[Sink] = [Log(run.out / LOG, run.title), History(run.out / HISTORY)]
-        shown: list[Sink] = [] if run.quiet else [display(run.title)]
+        shown: list[Sink] = [] if run.quiet else [WhileRead(display(run.title))]
         return cls([*files, Events(run.out / EVENTS), *shown])
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:

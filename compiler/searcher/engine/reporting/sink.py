@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .records import EpochRecord
@@ -42,6 +42,39 @@ class Sink:
 
     def close(self, error: BaseException | None) -> None:
         """The run ends, well or by an error."""
+
+
+class WhileRead(Sink):
+    """A display that ends where nobody reads it any more, as after ``| head -1``; the run goes on without it."""
+
+    def __init__(self, display: Sink) -> None:
+        self.display = display
+
+    def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
+        """Pass it on."""
+        self._show(lambda: self.display.start(plan, history))
+
+    def step(self, epoch: int, step: int, means: dict[str, float] | None) -> None:
+        """Pass it on."""
+        self._show(lambda: self.display.step(epoch, step, means))
+
+    def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
+        """Pass it on."""
+        self._show(lambda: self.display.epoch(record, before, seconds))
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self._show(lambda: self.display.note(text))
+
+    def close(self, error: BaseException | None) -> None:
+        """Pass it on."""
+        self._show(lambda: self.display.close(error))
+
+    def _show(self, event: Callable[[], None]) -> None:
+        try:
+            event()
+        except OSError:
+            self.display = Sink()
 
 
 def epoch_line(record: EpochRecord, epochs: int) -> str:

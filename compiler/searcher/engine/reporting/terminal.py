@@ -10,13 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from compiler.util.page import Page
+
 from .records import EpochRecord
 from .sink import Plan, Sink, epoch_line, format_number
 
 
 def display(title: str, console: Console | None = None) -> Sink:
     """The live view on a terminal, lines elsewhere."""
-    console = console or Console()
+    console = console or Page()
     return LiveView(title, console) if console.is_terminal else EpochLines(title, console)
 
 

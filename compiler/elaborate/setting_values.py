@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from compiler.elaborate.errors import Fault
 from compiler.ir.numbers import BINARY, tidy
 from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
+
+from .errors import Fault
 
 
 def plain(expr: ast.Expr) -> Value:

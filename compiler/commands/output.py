@@ -1,0 +1,69 @@
+"""Standard output and standard error of all commands: texts go out whole, and nothing in them commands the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from hdas_dsl.text.printable import printable
+
+
+def put(text: str) -> None:
+    """Write a text to standard output: to a terminal in its encoding and printable, else as it is, in UTF-8."""
+    stream = sys.stdout
+    if stream.isatty():
+        encoding = stream.encoding or "ascii"
+        stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))
+    elif hasattr(stream, "buffer"):
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+        stream.buffer.flush()
+    else:
+        stream.write(text)
+
+
+def line(text: object) -> None:
+    """Write a line to standard output, as `put` does."""
+    put(f"{text}\n")
+
+
+def remark(text: object) -> None:
+    """Write a line about a run to standard output; where nobody reads it any more, the run goes on."""
+    try:
+        line(text)
+    except OSError:
+        discard(sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Write a line to standard error, printable; where that cannot be written, the exit code alone has to tell."""
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def open_missing() -> None:
+    """Open those of the three standard streams that the shell closed: to nowhere, and as an empty file.
+
+    Otherwise the next file that is opened would take the place of one, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDONLY if name == "stdin" else os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is still buffered in a stream go nowhere, so that it is not written at exit either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):  # A stream of a test has no descriptor.
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    with suppress(OSError):
+        stream.flush()

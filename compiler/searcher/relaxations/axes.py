@@ -1,0 +1,30 @@
+"""How the weights of a pass follow from alphas: the mixture of items, the weights of edges, displacements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compiler.searcher.settings.axes import Edges
+
+from .displaced import Displacement
+from .mixtures import Mixture, SoftmaxMixture
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of a relaxation that hold for every decision.
+
+    ``mixture`` weighs the items of a decision; ``edges`` says whether the candidates of a pick of menus have weights of
+    their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``.
+    """
+
+    mixture: Mixture = field(default_factory=SoftmaxMixture)
+    edges: Edges = Edges.SHARED
+    displacement: Displacement | None = None
+    epochs: int = 1
+
+    def anneal(self, epoch: float) -> None:
+        """Follow schedules after ``epoch`` epochs, a fraction."""
+        self.mixture.anneal(epoch)
+        if self.displacement is not None:
+            self.displacement.epoch = epoch

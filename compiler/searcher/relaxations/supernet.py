@@ -1,0 +1,112 @@
+"""Mixed relaxations, a search's default: every item of every choice runs, weighed as a mixture says.
+
+Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from compiler.backend.lowering.network import lowered
+from compiler.backend.passes import Pass, Target
+from compiler.elaborate import Elaborated
+from compiler.searcher.settings.derivation import Derivation
+from hdas_dsl.text.diagnostics import HspError
+
+from .axes import Axes
+from .base import Relaxed
+
+
+class Supernet(Relaxed):
+    """A network in which every choice is the weighted sum of its items.
+
+    Args:
+        space: an elaborated network with choices.
+        passes: what is done to the graph before lowering; `(FLATTEN,)` for the naive lowering, by default those that
+            pay on the target.
+        init: standard deviation of the normal distribution that the alphas start from.
+        derive: the rule by which the leading architecture is found.
+        target: the machine, its memory and the batch; by default this machine's CPU.
+        axes: how weights follow from alphas.
+        built: the same space as it is built, where only some channels go through the items of menus.
+
+    Raises:
+        HspError: when the space cannot be relaxed by mixing.
+    """
+
+    def __init__(
+        self,
+        space: Elaborated,
+        passes: Iterable[Pass] | None = None,
+        init: float = 1e-3,
+        derive: Derivation | None = None,
+        target: Target | None = None,
+        axes: Axes | None = None,
+        built: Elaborated | None = None,
+    ) -> None:
+        if space.refusals:
+            raise HspError(space.refusals)
+        made = lowered(space if built is None else _with_weighed_picks(built), passes, target)
+        super().__init__(space, made.network, init, derive, axes)
+        self.partial = built is not None
+        self.warnings = made.warnings
+        self.given: Mapping[str, Tensor] | None = None
+
+    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits (n, classes) of images (n, c, h, w); ``weights`` replaces the mixing weights, by path, (items) each.
+
+        One-hot weights select an architecture.
+        """
+        output: Tensor = self.network(images, self.weights_of_pass() if weights is None else dict(weights))
+        return output
+
+    def weights_of_pass(self) -> dict[str, Tensor]:
+        """The mixing weights of a forward pass, by path, (items) each: drawn in training, else their means."""
+        if self.given is not None:
+            return self.on_edges(self.given)
+        return self.on_edges(self.drawn_weights()) if self.training else self.mixing()
+
+    def on_edges(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of items with those of edges; where channels go past items, edges weigh both by themselves."""
+        if not self.partial:
+            return super().on_edges(weights)
+        found = dict(weights)
+        like = next(iter(found.values()))
+        for path, decision in self.space.decisions.items():
+            if decision.candidates:
+                weighed = path in self.counts
+                found[path] = self.alphas[path].softmax(0) if weighed else like.new_ones(len(decision.items))
+        return found
+
+    def drawn_weights(self) -> dict[str, Tensor]:
+        """Weights of items as train mode draws them, edges left aside."""
+        return self.axes.mixture.draw(self.space.decisions, self.item_alphas())
+
+    @contextmanager
+    def perturbed(self, loss: Callable[[], Tensor]) -> Iterator[None]:
+        """Within it, forward passes take mixing weights that are displaced as the setting `perturb` says.
+
+        Args:
+            loss: what the weights will learn from, at the weights of the pass.
+        """
+        if self.axes.displacement is None:
+            yield
+            return
+        with torch.no_grad():
+            clean = self.drawn_weights()
+        try:
+            self.given = self.axes.displacement.find(self, clean, loss)
+            yield
+        finally:
+            self.given = None
+
+
+def _with_weighed_picks(built: Elaborated) -> Elaborated:
+    """The space with picks of menus that weigh their candidates: what goes past the items has no other weight."""
+    decisions = {path: replace(decision, candidates=()) for path, decision in built.decisions.items()}
+    return replace(built, decisions=decisions)

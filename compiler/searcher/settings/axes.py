@@ -1,0 +1,76 @@
+"""The axes of a search besides its relaxation: what edges weigh, how weights learn beside the alphas.
+
+Each axis is a closed list of words, the default first. To add a word, write its class and add it to its union.
+"""
+
+from __future__ import annotations
+
+from .schedules import Schedule
+from .words import Count, Named, Word
+
+
+class Edges(Named):
+    """Weights of the candidates of a pick of menus: none of their own, or a softmax of one alpha each (PC-DARTS)."""
+
+    SHARED = "shared"
+    WEIGHED = "weighed"
+
+
+class AllChannels(Word):
+    """All channels of an input go through the items of a menu."""
+
+    word = "all"
+
+    @property
+    def partial(self) -> int:
+        """How many channels there are to one that goes through the items."""
+        return 1
+
+
+class PartialChannels(Word):
+    """One channel in ``k`` goes through the items of a menu, the others go past them (PC-DARTS)."""
+
+    word = "partial"
+    positional = ("k",)
+    k: Count
+
+    @property
+    def partial(self) -> int:
+        """How many channels there are to one that goes through the items."""
+        return self.k
+
+
+Channels = AllChannels | PartialChannels
+
+
+class Levels(Named):
+    """Two levels: weights learn on one half of the images, alphas on the other. One: both on all images (SNAS)."""
+
+    TWO = "2"
+    ONE = "1"
+
+
+class Undisturbed(Word):
+    """Weights learn under the mixing weights as they are."""
+
+    word = "none"
+
+
+class RandomDisplacement(Word):
+    """Weights learn under mixing weights that are displaced at random, by up to ``eps`` each (SDARTS-RS)."""
+
+    word = "random"
+    positional = ("eps",)
+    eps: Schedule
+
+
+class AdversarialDisplacement(Word):
+    """Weights learn under the displaced mixing weights that hurt most, found by ``steps`` steps (SDARTS-ADV)."""
+
+    word = "adversarial"
+    positional = ("eps",)
+    eps: Schedule
+    steps: Count = 7
+
+
+Perturbation = Undisturbed | RandomDisplacement | AdversarialDisplacement

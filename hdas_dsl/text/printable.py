@@ -1,0 +1,17 @@
+"""Text of files and file names as it may be shown on a terminal: without anything that a terminal obeys."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """The text with an escape, such as ``\\x1b``, for each character that cannot be seen; blanks, tabs and lines stay.
+
+    Terminals obey control characters, and marks of direction show letters in another order than they stand in.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

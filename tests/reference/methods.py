@@ -1,0 +1,209 @@
+"""Methods of differentiable search on the DARTS supernet, written from the published formulas, one step at a time.
+
+A method here is what differs from DARTS: how mixing weights follow from alphas and noise, what is added to the loss of
+the alphas, how weights are displaced, whether there are two levels. Noise is drawn from torch's global generator, which
+the caller seeds: first for the pass of the alphas, then for what displaces, then for the pass of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Dirichlet
+from torch.nn.functional import cross_entropy, elu
+
+from tests.reference.networks import NODES, ChainSupernet
+
+Weights = dict[str, Tensor]
+Weigh = Callable[["Searched"], Weights]
+
+
+@dataclass
+class Searched:
+    """A supernet, its alphas (edges x operations) and, where edges weigh, its betas (edges) by kind of cell."""
+
+    net: ChainSupernet
+    alphas: dict[str, Tensor]
+    betas: dict[str, Tensor] = field(default_factory=dict)
+    now: float = 0.0
+    """The epoch."""
+
+
+def softmax(searched: Searched) -> Weights:
+    return {key: alpha.softmax(1) for key, alpha in searched.alphas.items()}
+
+
+def sigmoid(searched: Searched) -> Weights:
+    return {key: 1 / (1 + torch.exp(-alpha)) for key, alpha in searched.alphas.items()}
+
+
+def dirichlet(searched: Searched) -> Weights:
+    """Concentrations elu(alpha) + 1, all edges drawn at once."""
+    rows = torch.cat([elu(alpha) + 1 for alpha in searched.alphas.values()])
+    drawn = iter(Dirichlet(rows).rsample())
+    return {key: torch.stack(list(islice(drawn, len(alpha)))) for key, alpha in searched.alphas.items()}
+
+
+def gumbel(heat: Callable[[float], float]) -> Weigh:
+    def weigh(searched: Searched) -> Weights:
+        rows = torch.cat(list(searched.alphas.values()))
+        noise = -torch.empty(rows.shape).exponential_().log()
+        drawn = iter(((rows + noise) / heat(searched.now)).softmax(1))
+        return {key: torch.stack(list(islice(drawn, len(alpha)))) for key, alpha in searched.alphas.items()}
+
+    return weigh
+
+
+def shares(searched: Searched) -> Weights | None:
+    """Of each edge into a node, the softmax of the betas of that node's edges; None where edges do not weigh."""
+    nodes = [j + 2 for j in range(NODES)]
+    found = {k: torch.cat([part.softmax(0) for part in b.split(nodes)]) for k, b in searched.betas.items()}
+    return found or None
+
+
+# ---------------------------------------------------------------- displaced weights
+
+
+def to_simplex(rows: Tensor) -> Tensor:
+    kept = rows.clamp(0, 1)
+    return kept / kept.sum(1, keepdim=True)
+
+
+def moved_at_random(eps: float, clean: Weights) -> Weights:
+    return {key: torch.stack([_moved(row, eps) for row in rows]) for key, rows in clean.items()}
+
+
+def _moved(row: Tensor, eps: float) -> Tensor:
+    return to_simplex((row + (2 * torch.rand(row.shape) - 1) * eps)[None])[0]
+
+
+def moved_up(searched: Searched, eps: float, clean: Weights, images: Tensor, labels: Tensor, steps: int) -> Weights:
+    """Sign steps of 2 eps / steps from a random start, in eval mode; kept where the loss has risen."""
+    net = searched.net.eval()
+
+    def loss(weights: Mapping[str, Tensor]) -> Tensor:
+        return cross_entropy(net.mixed(images, weights, shares(searched)), labels)
+
+    found = moved_at_random(eps, clean)
+    for _ in range(steps):
+        leaves = {key: rows.detach().requires_grad_() for key, rows in found.items()}
+        slopes = torch.autograd.grad(loss(leaves), list(leaves.values()))
+        ahead = {key: leaves[key].detach() + 2 * eps / steps * s.sign() for key, s in zip(leaves, slopes, strict=True)}
+        found = {key: to_simplex(clean[key] + (rows - clean[key]).clamp(-eps, eps)) for key, rows in ahead.items()}
+    with torch.no_grad():
+        risen = loss(found) > loss(clean)
+    net.train()
+    return found if risen else clean
+
+
+# ---------------------------------------------------------------- methods
+
+
+@dataclass(frozen=True)
+class Method:
+    """What differs from DARTS; ``eps`` and ``heat`` follow the epoch."""
+
+    weigh: Weigh = softmax
+    edges: bool = False
+    partial: int = 1
+    penalty: Callable[[Searched], Tensor] | None = None
+    eps: Callable[[float], float] | None = None
+    steps: int = 0
+    """Of sign, up the loss; 0: displaced at random."""
+    one_level: bool = False
+
+    def loss(self, searched: Searched, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
+        return cross_entropy(searched.net.mixed(images, weights, shares(searched)), labels)
+
+    def alpha_loss(self, searched: Searched, images: Tensor, labels: Tensor) -> Tensor:
+        loss = self.loss(searched, images, labels, self.weigh(searched))
+        return loss if self.penalty is None else loss + self.penalty(searched)
+
+    def displaced(self, searched: Searched, images: Tensor, labels: Tensor) -> Weights:
+        """The weights of the pass that the network's weights learn from: displaced before edges weigh."""
+        with torch.no_grad():
+            found = self.weigh(searched)
+        if self.eps is not None:
+            eps = self.eps(searched.now)
+            up = self.steps > 0
+            found = moved_up(searched, eps, found, images, labels, self.steps) if up else moved_at_random(eps, found)
+        return {key: rows.detach() for key, rows in found.items()}
+
+
+Batch = tuple[Tensor, Tensor]
+
+
+def step(
+    method: Method,
+    searched: Searched,
+    optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
+    batches: tuple[Batch, Batch],
+    clip: float = 5.0,
+) -> None:
+    """One iteration: the alphas on one batch, then the weights on the other; of one level both on the second."""
+    of_alphas, of_weights = optimizers
+    architecture = [*searched.alphas.values(), *searched.betas.values()]
+    parameters = list(searched.net.parameters())
+    if method.one_level:
+        loss = method.alpha_loss(searched, *batches[1])
+        found = torch.autograd.grad(loss, [*architecture, *parameters])
+        _apply(of_alphas, architecture, found[: len(architecture)])
+        _apply(of_weights, parameters, found[len(architecture) :], clip)
+        return
+    buffers = {name: buffer.clone() for name, buffer in searched.net.named_buffers()}
+    _apply(of_alphas, architecture, torch.autograd.grad(method.alpha_loss(searched, *batches[0]), architecture))
+    for name, buffer in searched.net.named_buffers():  # Only the pass of the weights moves statistics here.
+        buffer.copy_(buffers[name])
+    weights = method.displaced(searched, *batches[1])
+    loss = method.loss(searched, *batches[1], weights)
+    _apply(of_weights, parameters, torch.autograd.grad(loss, parameters), clip)
+
+
+def _apply(
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter] | list[Tensor],
+    found: tuple[Tensor, ...],
+    clip: float = 0.0,
+) -> None:
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.grad = gradient
+    if clip:
+        nn.utils.clip_grad_norm_(parameters, clip)
+    optimizer.step()
+
+
+# ---------------------------------------------------------------- penalties
+
+
+def mean_logsumexp(weight: Callable[[float], float]) -> Callable[[Searched], Tensor]:
+    """beta-DARTS: weight times the mean over edges of log sum exp(alpha)."""
+
+    def penalty(searched: Searched) -> Tensor:
+        rows = torch.cat(list(searched.alphas.values()))
+        return weight(searched.now) * rows.exp().sum(1).log().mean()
+
+    return penalty
+
+
+def certainty(weight: float) -> Callable[[Searched], Tensor]:
+    """FairDARTS: minus weight times the mean of (sigmoid(alpha) - 1/2)^2."""
+
+    def penalty(searched: Searched) -> Tensor:
+        rows = torch.cat(list(searched.alphas.values()))
+        return -weight * (torch.sigmoid(rows) - 0.5).pow(2).mean()
+
+    return penalty
+
+
+def divergence(weight: float) -> Callable[[Searched], Tensor]:
+    """DrNAS: weight times the mean over edges of KL(Dir(elu(alpha) + 1) || Dir(1))."""
+
+    def penalty(searched: Searched) -> Tensor:
+        rows = torch.cat([elu(alpha) + 1 for alpha in searched.alphas.values()])
+        return weight * torch.distributions.kl_divergence(Dirichlet(rows), Dirichlet(torch.ones_like(rows))).mean()
+
+    return penalty

@@ -1,0 +1,137 @@
+"""Methods as settings compute what plain torch constructions from the published formulas compute, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from compiler.elaborate import Elaborated
+from compiler.program.compile_file import Phase, compile_file
+from compiler.searcher.data.load import load_data
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.search import Searching
+from compiler.searcher.relaxations import Relaxed, relaxed
+from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.sections import SearchSettings
+from hdas_dsl.files import LIBRARY
+from tests.reference import methods as m
+from tests.reference.networks import ChainSupernet
+from tests.spaces.test_reference_equality import cell_edges, copy_tensors
+from tests.support.programs import randomize
+
+COPIES = {"normal": "Normal", "reduce": "Reduction"}
+EPOCHS = 50
+
+TEXTS = {
+    "darts": "",
+    "fair_darts": "relax = sigmoid\n maximize certainty weight 10",
+    "beta_darts": "minimize logsumexp weight ramp(0, 50)",
+    "dirichlet": "relax = dirichlet",
+    "dirichlet_near_flat": "relax = dirichlet\n minimize divergence weight 0.5",
+    "edges": "edges = weighed",
+    "edges_and_sigmoid": "edges = weighed\n relax = sigmoid",
+    "channels": "channels = partial(2)",
+    "pc_darts": "channels = partial(4)\n edges = weighed",
+    "sdarts_rs": "perturb = random(ramp(0.03, 0.3))",
+    "sdarts_adv": "perturb = adversarial(ramp(0.03, 0.3), steps = 3)",
+    "snas": "relax = gumbel(temperature = ramp(1, 0.03))\n levels = 1",
+    "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
+}
+
+
+def eps(now: float) -> float:
+    return 0.03 + 0.27 * int(now) / EPOCHS
+
+
+METHODS = {
+    "darts": m.Method(),
+    "fair_darts": m.Method(m.sigmoid, penalty=m.certainty(10)),
+    "beta_darts": m.Method(penalty=m.mean_logsumexp(lambda now: 50 * int(now) / EPOCHS)),
+    "dirichlet": m.Method(m.dirichlet),
+    "dirichlet_near_flat": m.Method(m.dirichlet, penalty=m.divergence(0.5)),
+    "edges": m.Method(edges=True),
+    "edges_and_sigmoid": m.Method(m.sigmoid, edges=True),
+    "channels": m.Method(partial=2),
+    "pc_darts": m.Method(edges=True, partial=4),
+    "sdarts_rs": m.Method(eps=eps),
+    "sdarts_adv": m.Method(eps=eps, steps=3),
+    "snas": m.Method(m.gumbel(lambda now: 1 - 0.97 * int(now) / EPOCHS), one_level=True),
+    "together": m.Method(edges=True, eps=lambda now: 0.1),
+}
+
+
+def phase(settings: str) -> Phase:
+    """The search of the DARTS space at a small size, by these settings."""
+    text = (LIBRARY / "darts.hsp").read_text(encoding="utf-8").partition("\nsearch Darts")[0]
+    text = text.replace("[3, 32, 32]", "[3, 8, 8]")
+    section = f"\nsearch Darts(c = 4, cells = 4) {{\n data = fake\n epochs = {EPOCHS}\n {settings}\n}}\n"
+    program, diagnostics = compile_file(LIBRARY / "darts.hsp", text=text + section)
+    assert program is not None, diagnostics
+    return program.phases[0]
+
+
+def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Searched:
+    """The reference with the same weights and alphas."""
+    net = ChainSupernet(4, 4, 10, partial=partial).double()
+    randomize(net)
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d) and not part.affine:
+            part.reset_running_stats()  # those of one tensor have seen the same (`passes.tie`)
+    copy_tensors(net, ours.network, space)
+    alphas: dict[str, Tensor] = {}
+    betas: dict[str, Tensor] = {}
+    for key, copy in COPIES.items():
+        alphas[key] = torch.randn(14, 8, dtype=torch.float64).requires_grad_()
+        for path, row in zip(cell_edges(copy), alphas[key], strict=True):
+            ours.alphas[path].data.copy_(row)
+        if weighed:
+            betas[key] = torch.randn(14, dtype=torch.float64).requires_grad_()
+            for j, part in enumerate(betas[key].split([2, 3, 4, 5])):
+                ours.alphas[f"{copy}.n{j}.in"].data.copy_(part)
+    return m.Searched(net, alphas, betas)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    return torch.randn(3, 3, 8, 8, dtype=torch.float64), torch.randint(10, (3,))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_three_steps(name: str) -> None:
+    torch.manual_seed(0)
+    found = phase(TEXTS[name])
+    settings: SearchSettings = found.settings
+    ours = relaxed(found.network, settings, built=found.built).double()
+    built = found.built or found.network
+    method = METHODS[name]
+    theirs = plain(built, ours, method.edges, method.partial)
+    searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
+    architecture = [*theirs.alphas.values(), *theirs.betas.values()]
+    optimizers = (
+        torch.optim.Adam(architecture, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3),
+        torch.optim.SGD(theirs.net.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4),
+    )
+    ours.train()
+    for number in range(3):
+        batches = batch(), batch()
+        epoch = 20 + number
+        theirs.now = float(epoch)
+        for group in optimizers[1].param_groups:
+            group["lr"] = settings.weights.lr(epoch, EPOCHS)
+        torch.manual_seed(number)
+        m.step(method, theirs, optimizers, batches)
+        torch.manual_seed(number)
+        searching.alpha_batch, searching.weight_batch = (None if method.one_level else batches[0]), batches[1]
+        searching.step(epoch, 0)
+    for key, copy in COPIES.items():
+        rows = torch.stack([ours.alphas[path] for path in cell_edges(copy)])
+        torch.testing.assert_close(rows, theirs.alphas[key], rtol=0, atol=1e-10)
+        if method.edges:
+            shares = torch.cat([ours.alphas[f"{copy}.n{j}.in"] for j in range(4)])
+            torch.testing.assert_close(shares, theirs.betas[key], rtol=0, atol=1e-10)
+    before = [tensor.clone() for tensor in ours.network.parameters()]
+    copy_tensors(theirs.net, ours.network, built)
+    for mine, other in zip(before, ours.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-10)
