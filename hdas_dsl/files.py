@@ -15,11 +15,8 @@ from typing import TypeAlias
 
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
-<<<<<<< HEAD
 from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
-=======
 from hdas_dsl.text.reading import is_file, read_text
->>>>>>> main
 from hdas_dsl.text.source import Source, Span
 
 from .tree import ast
