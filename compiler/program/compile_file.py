@@ -428,7 +428,11 @@ class _Compiler:
             for line in section.settings:
                 if not isinstance(line, ast.Setting) or line.name != "library":
                     continue
-                recorded = plain(line.value)
+                try:
+                    recorded = plain(line.value)
+                except Fault as fault:
+                    self.diagnostics.append(fault.diagnostic)
+                    continue
                 known = {used.shipped: used for _, used in unit.imports if used is not None and used.shipped}
                 for path, sha in _pairs(recorded):
                     if path in known and known[path].sha256[:16] != sha:
