@@ -40,6 +40,7 @@ from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
+from .combine import refusals
 from .equivalence import Equivalence, read_equivalence
 from .methods import SETTING as METHOD
 from .methods import Chosen, chosen_method
@@ -224,8 +225,8 @@ class _Compiler:
         if main is None:
             return None
         for phase in phases:
-            if phase.settings.relax.mixes:
-                self.diagnostics += [d for d in phase.network.refusals if d not in self.diagnostics]
+            unsuited = refusals(phase.network, phase.settings, phase.span)
+            self.diagnostics += [refusal for refusal in unsuited if refusal not in self.diagnostics]
         train = trains[0] if trains else None
         if self.recipe is not None:
             train = self.borrowed(self.recipe, main)

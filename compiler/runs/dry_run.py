@@ -16,7 +16,7 @@ from compiler.backend.lowering.network import Network
 from compiler.reports.facts import cardinality, human, power
 from compiler.searcher.data.load import Data
 from compiler.searcher.relaxations import relaxed
-from compiler.searcher.settings.sections import Order
+from compiler.searcher.settings.axes import Order
 
 from .data import matching_data
 from .plan import SearchPlan, TrainPlan

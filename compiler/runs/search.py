@@ -18,7 +18,7 @@ from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
-from compiler.searcher.settings.sections import Order
+from compiler.searcher.settings.axes import Order
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.tree import ast

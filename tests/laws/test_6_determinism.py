@@ -26,7 +26,8 @@ from compiler.searcher.engine import (
     run_search,
     run_train,
 )
-from compiler.searcher.settings.sections import Order, SearchSettings
+from compiler.searcher.settings.axes import Order
+from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.memory import is_out_of_memory
 from tests.support.engine_toy import SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 from tests.support.paths import ROOT

@@ -37,9 +37,10 @@ from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan, epoch_line
 from compiler.searcher.engine.reporting.terminal import LiveView, architecture
 from compiler.searcher.engine.search import Searching
+from compiler.searcher.settings.axes import Preferences
 from compiler.searcher.settings.derivation import Epoch, Strongest
 from compiler.searcher.settings.schedules import Constant
-from compiler.searcher.settings.sections import Preferences, SearchSettings, TrainSettings
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from tests.support.engine_toy import FAKE, SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 
 

@@ -18,10 +18,11 @@ from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.reporting.records import Meter
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.axes import Order, Preferences
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine
-from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
+from compiler.searcher.settings.sections import SearchSettings
 from tests.support import engine_toy
 from tests.support.programs import space
 

@@ -17,9 +17,9 @@ from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
-from compiler.searcher.settings.axes import Levels
+from compiler.searcher.settings.axes import Levels, Order, Preferences
 from compiler.searcher.settings.derivation import Epoch
-from compiler.searcher.settings.sections import Order, Preferences, SearchSettings
+from compiler.searcher.settings.sections import SearchSettings
 
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError

@@ -5,8 +5,29 @@ Each axis is a closed list of words, the default first. To add a word, write its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .schedules import Schedule
 from .words import Count, Named, Word
+
+
+class Order(Named):
+    """Order of the gradient of the alphas."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+    @classmethod
+    def aliases(cls) -> Mapping[str, str]:
+        """The numbers of the orders."""
+        return {"1": "first", "2": "second"}
+
+
+class Preferences(Named):
+    """Whether preferences add to the loss of the alphas, or take a step of their own after it (H-DAS)."""
+
+    TOGETHER = "together"
+    APART = "apart"
 
 
 class Edges(Named):

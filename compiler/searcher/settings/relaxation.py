@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from .schedules import Constant, Schedule
-from .words import Count, Flag, Word
+from .words import Flag, Word
 
 
 class RelaxationWord(Word):
@@ -87,32 +87,15 @@ class Policy(Word):
     word = "policy"
 
 
-class Fair(Word):
-    """A step of the weights runs as many architectures as menus have items, each item in one of them (FairNAS)."""
-
-    word = "fair"
-
-
-class Sandwich(Word):
-    """A step of the weights runs the largest, the smallest and some random architectures (BigNAS)."""
-
-    word = "sandwich"
-    random: Count = 2
-
-
-Draws = Uniform | Policy | Fair | Sandwich
+Draws = Uniform | Policy
 
 
 class Sample(RelaxationWord):
-    """One architecture a pass; ``share``: the widths and kernels of a choice are slices of one weight.
-
-    A step of the weights takes the mean of the gradients of ``draws`` passes.
-    """
+    """One architecture a step; ``share``: the widths and kernels of a choice are slices of one weight."""
 
     word = "sample"
     share: Flag = False
     weights: Draws = Uniform()
-    draws: Count = 1
 
     @property
     def mixes(self) -> bool:

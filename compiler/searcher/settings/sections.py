@@ -9,33 +9,15 @@ from pydantic import AfterValidator, model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
-from .axes import AllChannels, Channels, Edges, Levels, Perturbation, Undisturbed
+from .axes import AllChannels, Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
-from .reader import ConflictError, Given, Reader
-from .relaxation import Relaxation, Sample, Softmax
+from .reader import Given, Reader
+from .relaxation import Relaxation, Softmax
 from .schedules import Cosine, Ramp, Schedule
 from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
-
-
-class Order(Named):
-    """Order of the gradient of the alphas."""
-
-    FIRST = "first"
-    SECOND = "second"
-
-    @classmethod
-    def aliases(cls) -> Mapping[str, str]:
-        """The numbers of the orders."""
-        return {"1": "first", "2": "second"}
-
-
-class Preferences(Named):
-    """Whether preferences add to the loss of the alphas, or take a step of their own after it (H-DAS)."""
-
-    TOGETHER = "together"
-    APART = "apart"
 
 
 class Precision(Named):
@@ -83,16 +65,8 @@ class SearchSettings(_Section):
     workers: Amount = 0
 
     @model_validator(mode="after")
-    def _second_order_is_possible(self) -> Self:
-        """Second order looks ahead by a step of the weights down a gradient (DARTS, equation 7)."""
-        if self.order is Order.SECOND and isinstance(self.relax, Sample):
-            message = "`relax = sample` has no gradient that `order = second` could look ahead by: use `first`"
-            raise ConflictError(message, "order", "relax")
-        if self.order is Order.SECOND and not (isinstance(self.weights, Sgd) and not self.weights.nesterov):
-            message = (
-                "`order = second` looks ahead by a step of plain sgd: use `weights = sgd(...)`, or `order = first`"
-            )
-            raise ConflictError(message, "order", "weights")
+    def _settings_go_together(self) -> Self:
+        check_combination(self)
         return self
 
 

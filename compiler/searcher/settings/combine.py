@@ -1,0 +1,153 @@
+"""Settings of a search that do not go together: one table, asked before any training.
+
+To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes each of them at its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .optimizers import AlphaFixed, Alphas, Sgd, Weights
+from .reader import ConflictError
+from .relaxation import Relaxation, Sample
+
+
+class Combined(Protocol):
+    """The settings that rules are about."""
+
+    @property
+    def order(self) -> Order:
+        """Order of the gradient of the alphas."""
+
+    @property
+    def relax(self) -> Relaxation:
+        """How choices are relaxed."""
+
+    @property
+    def weights(self) -> Weights:
+        """The optimizer of the weights."""
+
+    @property
+    def alphas(self) -> Alphas:
+        """How the alphas learn."""
+
+    @property
+    def edges(self) -> Edges:
+        """Whether edges weigh."""
+
+    @property
+    def channels(self) -> Channels:
+        """How many channels go through the items of menus."""
+
+    @property
+    def perturb(self) -> Perturbation:
+        """What mixing weights are displaced by."""
+
+    @property
+    def levels(self) -> Levels:
+        """Whether alphas learn on images of their own."""
+
+    @property
+    def preferences(self) -> Preferences:
+        """Whether preferences take a step of their own."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Two settings that exclude each other where ``broken`` holds, why, and what to do instead."""
+
+    fields: tuple[str, str]
+    broken: Callable[[Combined], bool]
+    why: str
+
+    def check(self, settings: Combined) -> None:
+        """Refuse settings that break the rule.
+
+        Raises:
+            ConflictError: they do; it names both.
+        """
+        if self.broken(settings):
+            raise ConflictError(self.why, *self.fields)
+
+
+def _second(settings: Combined) -> bool:
+    return settings.order is Order.SECOND
+
+
+def _one_level(settings: Combined) -> bool:
+    return settings.levels is Levels.ONE
+
+
+def _plain_sgd(settings: Combined) -> bool:
+    return isinstance(settings.weights, Sgd) and not settings.weights.nesterov
+
+
+RULES = (
+    Rule(
+        ("order", "relax"),
+        lambda s: _second(s) and isinstance(s.relax, Sample),
+        "`relax = sample` has no gradient that `order = second` could look ahead by: use `first`",
+    ),
+    Rule(
+        ("order", "weights"),
+        lambda s: _second(s) and not _plain_sgd(s),
+        "`order = second` looks ahead by a step of plain sgd: use `weights = sgd(...)`, or `order = first`",
+    ),
+    Rule(
+        ("order", "levels"),
+        lambda s: _second(s) and _one_level(s),
+        "`order = second` looks ahead to the loss of the other level, and `levels = 1` has none: use `order = first`",
+    ),
+    Rule(
+        ("order", "alphas"),
+        lambda s: _second(s) and isinstance(s.alphas, AlphaFixed),
+        "`order = second` is a gradient of the alphas, and `alphas = fixed` takes none: use `order = first`",
+    ),
+    Rule(
+        ("edges", "relax"),
+        lambda s: s.edges is Edges.WEIGHED and not s.relax.mixes,
+        "`edges = weighed` weighs edges that are added up, and this relaxation draws them: use a `relax` that mixes",
+    ),
+    Rule(
+        ("channels", "relax"),
+        lambda s: s.channels.partial > 1 and not s.relax.mixes,
+        "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
+    ),
+    Rule(
+        ("perturb", "relax"),
+        lambda s: not isinstance(s.perturb, Undisturbed) and not s.relax.mixes,
+        "`perturb` displaces mixing weights, and this relaxation has none: use a `relax` that mixes",
+    ),
+    Rule(
+        ("perturb", "levels"),
+        lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
+        "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
+        "use `levels = 2`",
+    ),
+    Rule(
+        ("levels", "relax"),
+        lambda s: _one_level(s) and isinstance(s.relax, Sample),
+        "`levels = 1` takes one gradient for weights and alphas, and `relax = sample` has none of the alphas: "
+        "use `levels = 2`",
+    ),
+    Rule(
+        ("levels", "preferences"),
+        lambda s: _one_level(s) and s.preferences is Preferences.APART,
+        "`preferences = apart` is a step after that of the alphas, and `levels = 1` has none of their own: "
+        "use `together`",
+    ),
+)
+"""What cannot be combined."""
+
+
+def check_combination(settings: Combined) -> None:
+    """Refuse settings that do not go together.
+
+    Raises:
+        ConflictError: the first rule that they break.
+    """
+    for rule in RULES:
+        rule.check(settings)

@@ -1,0 +1,98 @@
+"""What cannot be combined is refused before any training, with both places; every method and space: run, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compiler.program.compile_file import compile_file
+from compiler.program.methods import library_methods
+from compiler.program.overrides import Override
+from compiler.searcher.settings.combine import RULES
+from compiler.searcher.settings.words import Applied
+from hdas_dsl.files import LIBRARY
+from hdas_dsl.text.diagnostics import Diagnostic
+
+TEXT = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = unit | unit(k = 3) | identity
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  n[i < 2] = sum(pick 1 of Op(each (stem, stem -> relu)))
+  output last of n -> classifier(classes)
+}
+network Plain(image: [1, 8, 8]) {
+  m = image -> conv(3, 4) -> Op
+  output m -> classifier(3)
+}
+network Twice(image: [1, 8, 8]) {
+  stem = image -> conv(3, 4)
+  m[i < 2] = stem -> Op
+  p = sum(pick 1 of m) + last of m
+  output p -> classifier(3)
+}
+"""
+
+BROKEN = {
+    ("order", "relax"): "order = second\n relax = sample",
+    ("order", "weights"): "order = second\n weights = adam(lr = 0.1)",
+    ("order", "levels"): "order = second\n levels = 1",
+    ("order", "alphas"): "order = second\n alphas = fixed",
+    ("edges", "relax"): "edges = weighed\n relax = sample",
+    ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
+    ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
+    ("levels", "relax"): "levels = 1\n relax = sample",
+    ("levels", "preferences"): "levels = 1\n preferences = apart",
+}
+
+
+def wrong(settings: str, network: str = "Net") -> list[Diagnostic]:
+    section = f"search {network} {{\n data = fake\n {settings}\n}}\n"
+    program, diagnostics = compile_file("n.hsp", text=TEXT + section)
+    assert (program is None) == bool(diagnostics)
+    return diagnostics
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.fields for rule in RULES} == BROKEN.keys()
+    assert len(RULES) == len(BROKEN)
+
+
+@pytest.mark.parametrize("fields", BROKEN)
+def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
+    (found,) = wrong(BROKEN[fields])
+    rule = next(rule for rule in RULES if rule.fields == fields)
+    assert found.message == rule.why
+    assert found.other is not None
+    assert found.other[1] == f"'{fields[1]}' is set here"
+    for line in BROKEN[fields].split("\n"):
+        assert wrong(line) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "network", "message"),
+    [
+        ("edges = weighed", "Plain", "this space has none"),
+        ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
+        ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
+        ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
+    ],
+)
+def test_what_does_not_suit_the_space(settings: str, network: str, message: str) -> None:
+    assert any(message in found.message for found in wrong(settings, network))
+    assert wrong("relax = dirichlet\n minimize divergence") == []
+
+
+@pytest.mark.parametrize("name", ["darts.hsp", "nasbench201.hsp", "hdas_digits.hsp", "fbnet.hsp"])
+@pytest.mark.parametrize("method", [method.name for method in library_methods()])
+def test_a_method_suits_a_space_or_says_why_not(name: str, method: str) -> None:
+    path = Path(LIBRARY / name)
+    program, diagnostics = compile_file(path, [Override("method", Applied(method), f"--method {method}")])
+    if program is None:
+        assert all(found.message and found.span.text for found in diagnostics)
+    else:
+        assert program.method is not None
+        assert program.method.method.name == method
