@@ -20,7 +20,7 @@ from tests.support.paths import DOCS
 
 EXAMPLES = [
     example
-    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md")
+    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md", "searchers.md")
     for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 ]
 

@@ -74,7 +74,7 @@ class PartialChannels:
         if worked.shape.space != rest.shape.space:
             raise _refused(k, "needs items that keep or halve the resolution of their input", site)
         beside = self._add("beside", Concat(), (worked, rest), site)
-        mixed = self._add("shuffle", Shuffle(groups=k), (beside,), site)
+        mixed = self._add("mixed", Shuffle(groups=k), (beside,), site)
         site.frame.body.partial[mixed.index] = path
         return mixed
 

@@ -76,7 +76,7 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
 SEARCH = "search"
 """The word of `--emit` for the settings of a search."""
 
-KINDS = ("ast", SEARCH, *SPACES)
+KINDS = ("ast", *SPACES, SEARCH)
 """The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""
 
 GENOTYPE = "genotype"

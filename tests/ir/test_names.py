@@ -19,6 +19,7 @@ OTHER_MEANINGS = {
     ("compiler/searcher/engine/retrain.py", "drop_path"): "a column of the log",
     ("compiler/backend/fused/kernel/layout.py", "relu"): "a field of the kernel's terms",
     ("compiler/ir/sums.py", "relu"): "the ReLU of a term, which is no primitive any more",
+    ("compiler/searcher/settings/relaxation.py", "sigmoid"): "a word of the setting `relax`",
     ("compiler/program/equivalence.py", "identity"): "a setting of an `equivalence`",
     ("compiler/program/equivalence.py", "zero"): "a setting of an `equivalence`",
     ("compiler/elaborate/tensors.py", "concat"): "the place of a concatenation in names",
@@ -58,6 +59,7 @@ MADE = {
     "compiler/backend/export/outline.py": {"Zero"},
     "compiler/backend/passes/layout.py": {"ChannelsLast"},
     "compiler/derivation/selected_steps.py": {"Add"},
+    "compiler/elaborate/partial.py": {"Concat", "Cut", "MaxPool", "Shuffle"},
     "compiler/elaborate/tensors.py": {"Add", "Concat", "Mul"},
 }
 """The primitives that the compiler itself adds to graphs: no other code knows a class of theirs."""

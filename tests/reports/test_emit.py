@@ -25,8 +25,10 @@ from tests.support.golden import check
 from tests.support.paths import FIXTURES, ROOT
 
 HERE = FIXTURES / "emit"
-GOLDEN = [("space", kind) for kind in KINDS if kind != "passes"] + [
-    (name, kind) for name in ("found", "phases") for kind in ("graph", "dot")
+GOLDEN = [("space", kind) for kind in KINDS if kind not in ("passes", "search")] + [
+    (name, kind)
+    for name, kinds in (("found", ("graph", "dot")), ("phases", ("graph", "dot", "search")))
+    for kind in kinds
 ]
 PUBLISHED = (LIBRARY / "zoo" / f"{name}.hsp" for name in ("darts_v2", "fairdarts_a", "hdas_c", "hdas_s_cifar_pdarts"))
 PROGRAMS = sorted([*HERE.glob("*.hsp"), *LIBRARY.glob("*.hsp"), *PUBLISHED])
@@ -60,7 +62,7 @@ def test_golden(name: str, kind: str) -> None:
 def test_every_pass_is_a_kind_in_order() -> None:
     names = [item.name for item in PASSES]
     assert [kind for kind in KINDS if kind in names] == names
-    assert set(KINDS) == {"ast", "graph", *names, "passes", "code", "dot"}
+    assert set(KINDS) == {"ast", "graph", *names, "passes", "code", "dot", "search"}
 
 
 @pytest.mark.parametrize(("kind", "hint"), [("grahp", "did you mean 'graph'?"), ("onnx", "known: ast, graph, ")])

@@ -88,6 +88,6 @@ def uncommented(node: ast.Node) -> ast.Node:
             return replace(node, lines=_without_comments(node.lines))
         case ast.Block():
             return replace(node, lines=_without_comments(node.lines))
-        case ast.Search() | ast.Train() | ast.Equivalence() | ast.Provenance() | ast.Phase():
+        case ast.Search() | ast.Method() | ast.Train() | ast.Equivalence() | ast.Provenance() | ast.Phase():
             return replace(node, settings=_without_comments(node.settings))
     return node
