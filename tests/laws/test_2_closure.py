@@ -78,7 +78,8 @@ def test_undecided_numbers(text: str, seed: int) -> None:
     """Of parameters, lines and defaults, read in shapes and conditions of cells at several levels."""
     program, diagnostics = compile_file("space.hsp", text=text)
     if program is None:
-        assert {d.code for d in diagnostics} == {Code.INSTANCES}  # whether a choice exists depends on the instance
+        # Two instances would have different choices; a menu that is a parameter is mentioned twice in a line.
+        assert {d.code for d in diagnostics} <= {Code.INSTANCES, Code.BIND}
     assume(program is not None and program.network.is_space)
     assert program is not None
     check_closure(program, random_decisions(program.network, seed))
