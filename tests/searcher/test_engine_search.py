@@ -225,7 +225,7 @@ def terminal() -> Console:
 @pytest.mark.parametrize("console", [terminal(), Console(file=io.StringIO(), width=40)])
 def test_what_is_shown_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console) -> None:
     search(tmp_path / "quiet")
-    monkeypatch.setattr(display_module, "Console", lambda: console)
+    monkeypatch.setattr(display_module, "Page", lambda: console)
     run_search(ToySpace(), toy_data(), SEARCH, RunOptions(tmp_path / "shown", device="cpu", title="toy"))
     written = "checkpoint.safetensors"
     assert (tmp_path / "shown" / written).read_bytes() == (tmp_path / "quiet" / written).read_bytes()

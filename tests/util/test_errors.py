@@ -12,6 +12,7 @@ SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.Symmetric",
     "compiler.analysis.costs.existence.ExistenceTooComplex",
     "compiler.analysis.membership.found.Leaves",
+    "compiler.commands.console.Ended",
     "compiler.derivation.selected_steps.NothingSelectedError",
     "compiler.elaborate.errors.Fault",
     "compiler.elaborate.errors.Silent",
@@ -25,6 +26,7 @@ SIGNALS = {
     "compiler.searcher.settings.reader.OverrideError",
     "hdas_dsl.genotype.extract.Inexpressible",
     "hdas_dsl.genotype.problems.InvalidPart",
+    "hdas_dsl.text.limits.TooMuch",
 }
 """Exceptions that steer control flow, or that say that the program itself is wrong."""
 
