@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from race import Machine, say
 
 from compiler.backend.passes import FLATTEN, PASSES
-from compiler.program.compile_file import Phase
+from compiler.program.model import Phase
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, load_data

@@ -55,7 +55,12 @@ def load(
     from compiler.searcher.relaxations import relaxed
 
     program = _request(path, params, network, plugins).compile()
-    return relaxed(program.network, program.settings) if program.network.is_space else Network(program.network)
+    if not program.network.is_space:
+        return Network(program.network)
+    phase = program.searched
+    if phase is None:
+        return relaxed(program.network, program.settings)
+    return relaxed(phase.network, phase.settings, built=phase.built)
 
 
 def describe(

@@ -20,7 +20,7 @@ from .values import at_least
 if TYPE_CHECKING:
     from compiler.analysis.costs.latency_table import Table
     from compiler.elaborate import Elaborated
-    from compiler.program.compile_file import Program
+    from compiler.program.model import Program
     from compiler.runs.measure_latency import Conditions
 
 SLOWEST = 5

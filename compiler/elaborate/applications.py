@@ -14,7 +14,7 @@ from .errors import Fault
 from .frame import Frame, Site
 from .instances import Instances
 from .mixtures import Mixtures
-from .partial import PartialChannels
+from .partial import ChannelBypass
 from .values import (
     Builtin,
     Bundle,
@@ -43,7 +43,7 @@ class Applications:
         mixtures: Mixtures,
         arguments: Arguments,
         instances: Instances,
-        partial: PartialChannels,
+        partial: ChannelBypass,
     ) -> None:
         self.partial = partial
         self.choices = choices

@@ -21,7 +21,7 @@ from .frame import Frame, Site
 from .instances import Instances
 from .mixtures import Mixtures
 from .names import Names
-from .partial import PartialChannels
+from .partial import ChannelBypass
 from .picks import Picks
 from .primitives import Primitives
 from .session import Session
@@ -50,7 +50,7 @@ class Interpreter:
         primitives = Primitives(session, self.mixtures, self.arguments, evaluate)
         self.instances = Instances(session, self.arguments, self.bodies, primitives)
         self.applications = Applications(
-            self.choices, self.mixtures, self.arguments, self.instances, PartialChannels(session)
+            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session)
         )
         self.calls = Calls(self.applications, self.arithmetic, self.bundles, self.mixtures, self.tensors, evaluate)
         self.picks = Picks(session, self.choices, evaluate, self.calls.turns)

@@ -27,7 +27,7 @@ from .session import Session
 from .values import Tensor, Value
 
 
-class PartialChannels:
+class ChannelBypass:
     """Sends a share of the channels through the items of undecided operations.
 
     Args:

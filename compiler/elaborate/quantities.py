@@ -28,9 +28,9 @@ from compiler.ir.quantities import (
     Preference,
     Quantity,
     Relation,
-    Schedule,
     Total,
     Unknown,
+    WeightSchedule,
 )
 from compiler.searcher.settings.reader import read_schedule
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -78,7 +78,7 @@ def read_preference(
     return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, weight)
 
 
-def _weight(expr: ast.Expr, body: BodyElaboration, plain: Plain) -> float | Schedule:
+def _weight(expr: ast.Expr, body: BodyElaboration, plain: Plain) -> float | WeightSchedule:
     """The weight of a preference, a number or a schedule over the epochs."""
     if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name) and expr.func.id in SCHEDULES:
         schedule, wrong = read_schedule(setting_value(expr), expr.span)

@@ -213,7 +213,7 @@ Condition: TypeAlias = Comparison | And | Or
 # ---------------------------------------------------------------- statements
 
 
-class Schedule(Protocol):
+class WeightSchedule(Protocol):
     """A number that follows from the epoch."""
 
     def __call__(self, epoch: float, epochs: int) -> float:
@@ -227,7 +227,7 @@ class Preference:
     name: str
     sense: Sense
     quantity: Quantity
-    weight: float | Schedule
+    weight: float | WeightSchedule
 
     def weight_at(self, epoch: float, epochs: int) -> float:
         """The weight after ``epoch`` of ``epochs`` epochs."""

@@ -36,78 +36,18 @@ from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
 from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
-from hdas_dsl.text.source import NOWHERE, Span
+from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
-from .combine import refusals
 from .equivalence import Equivalence, read_equivalence
 from .methods import SETTING as METHOD
 from .methods import Chosen, chosen_method
+from .model import Phase, Program
 from .overrides import Override
+from .refusals import refusals
 
 S = TypeVar("S", SearchSettings, TrainSettings)
-
-
-@dataclass(frozen=True, eq=False)
-class Phase:
-    """One search: a network with arguments and settings. ``after`` names the phases whose result it uses."""
-
-    name: str
-    network: Elaborated
-    settings: SearchSettings
-    after: tuple[str, ...] = ()
-    optional: bool = False
-    span: Span = NOWHERE
-    target: ast.Expr | None = None
-    """The network as the section names it."""
-    statements: tuple[ast.SettingLine, ...] = ()
-    """What the section, its method and the phase prefer and require."""
-    built: Elaborated | None = None
-    """The network as the search builds it, where that is not ``network`` itself: with partial channels."""
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """A compiled file. Without phases it is an architecture, or a space that nobody searches yet: ``network``."""
-
-    name: str
-    instance: Instance
-    network: Elaborated
-    phases: tuple[Phase, ...]
-    settings: SearchSettings
-    train: ast.Train | None
-    train_network: Elaborated | None
-    train_settings: TrainSettings
-    warnings: tuple[Diagnostic, ...] = ()
-    equivalences: tuple[Equivalence, ...] = ()
-    trained: tuple[Requirement, ...] = ()
-    """What the `train` section requires, of `train_network` or of the network that a requirement names."""
-    method: Chosen | None = None
-    """The method that the search names."""
-
-    @property
-    def requirements(self) -> tuple[tuple[Requirement, Elaborated], ...]:
-        """Every requirement of the file, wherever it is written, with the network that it is about."""
-        networks = [phase.network for phase in self.phases] or [self.network]
-        stated = [(item, space) for space in networks for item in space.requirements if item.origin is not Origin.TRAIN]
-        trained = [(item, item.network or self.train_network or self.network) for item in self.trained]
-        return (*stated, *trained)
-
-    @property
-    def is_space(self) -> bool:
-        """Whether something of it is still to be chosen."""
-        return any(phase.network.is_space for phase in self.phases) or self.network.is_space
-
-    @property
-    def named_phases(self) -> bool:
-        """Whether the file itself speaks of phases."""
-        return any(phase.name for phase in self.phases)
-
-    @property
-    def unit(self) -> Unit:
-        """The file."""
-        return self.instance.unit
 
 
 @dataclass(eq=False)

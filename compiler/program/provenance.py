@@ -9,7 +9,7 @@ from hdas_dsl.files import Unit
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast
 
-from .compile_file import Program
+from .model import Program
 
 
 def origin(program: Program) -> dict[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from hdas_dsl.text.diagnostics import HspError
 
-from .compile_file import Program, compile_file
+from .compile_file import compile_file
+from .model import Program
 from .overrides import Override
 
 

@@ -8,7 +8,7 @@ from compiler.backend.passes import PASSES, STRUCTURAL, Ran, Target, run_passes,
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Block, Call
-from compiler.program.compile_file import Program
+from compiler.program.model import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree.dump import dump

@@ -16,7 +16,7 @@ from compiler.ir.graph import Call
 from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
-from compiler.program.compile_file import Program
+from compiler.program.model import Program
 
 
 def cardinality(space: Elaborated) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.program.compile_file import Phase, Program
+from compiler.program.model import Phase, Program
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.tree import ast

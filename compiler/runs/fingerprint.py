@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compiler.analysis.requirements.evaluate import reported_quantities
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import Program
+from compiler.program.model import Program
 from compiler.program.provenance import units
 from compiler.searcher.data.load import Data
 

@@ -13,7 +13,7 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import ExportKind
 from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import Phase, Program
+from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings

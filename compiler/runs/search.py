@@ -11,14 +11,14 @@ import torch
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.evaluate import quantities
 from compiler.derivation import derive_module
-from compiler.program.compile_file import Phase, Program
+from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
-from compiler.searcher.settings.axes import Order
+from compiler.searcher.settings.axes import Levels, Order
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.tree import ast
@@ -28,6 +28,9 @@ from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
 from .plan import SearchPlan, check_phase, no_effect
+
+AXES = ("edges", "channels", "levels", "perturb")
+"""Settings that a derived file records where they differ from their defaults."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,14 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
     order = "second" if settings.order is Order.SECOND else "first"
+    levels = "one level" if settings.levels is Levels.ONE else "bilevel"
     lines = {
         **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
         "seed": str(settings.seed),
-        "searcher": f'"bilevel, {order} order, {settings.relax.describe()}"',
+        "by": "" if program.method is None else program.method.method.name,
+        "searcher": f'"{levels}, {order} order, {settings.relax.describe()}"',
+        **{name: text for name, text in settings.written(full=False).items() if name in AXES},
         "derive": settings.derive.describe(full=True),
         "data": settings.data.describe(),
         "epochs": str(settings.epochs),

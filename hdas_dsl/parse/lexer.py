@@ -28,8 +28,17 @@ BROKEN: Final = "BROKEN"
 END: Final = "$END"
 
 TOP_WORDS: Final = (
-    *("op", "choice", "cell", "stage", "network", "use"),
-    *("search", "method", "train", "equivalence", "provenance"),
+    "op",
+    "choice",
+    "cell",
+    "stage",
+    "network",
+    "use",
+    "search",
+    "method",
+    "train",
+    "equivalence",
+    "provenance",
 )
 BODY_WORDS: Final = ("output", "aux", "require", "minimize", "maximize", "prune")
 SETTING_WORDS: Final = ("phase", "require", "minimize", "maximize")

@@ -15,7 +15,8 @@ from compiler.analysis.costs.prices import Application, Latency, UndefinedQuanti
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.runs.measure_latency import Conditions, calibration, measure, operations
 from tests.analysis.test_constrained import every
 from tests.searcher.test_requirements import written

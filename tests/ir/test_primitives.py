@@ -9,7 +9,8 @@ import pytest
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.parameters import Flag, Parameter
 from compiler.ir.primitives.registry import PRIMITIVES
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from hdas_dsl.files import PRELUDE
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import Code, Diagnostic

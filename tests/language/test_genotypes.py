@@ -18,7 +18,8 @@ from compiler.analysis.membership.query import membership
 from compiler.api import describe
 from compiler.commands.compile import compile_main
 from compiler.commands.import_genotype import import_main
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.reports.genotype import genotype_of
 from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell

@@ -14,7 +14,8 @@ from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import describe
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
 from hdas_dsl.format import format_text

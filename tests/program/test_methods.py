@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from compiler.commands.compile import compile_main
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
 from compiler.program.methods import library_methods
+from compiler.program.model import Program
 from compiler.program.overrides import Override
 from compiler.program.provenance import origin
 from compiler.reports.settings_text import search_text

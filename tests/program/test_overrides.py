@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from compiler.elaborate.errors import Fault
 from compiler.elaborate.setting_values import expression, plain
 from compiler.ir.graph import Call
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.program.overrides import Override, override_of, read_override
 from compiler.searcher.settings.optimizers import AlphaAdam
 from compiler.searcher.settings.words import Applied

@@ -13,7 +13,8 @@ import pytest
 
 from compiler.backend.passes import PASSES
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.reports.diagram import Picture, Role, Spot, pictures
 from compiler.reports.emit import KINDS, emit, emit_program
 from compiler.reports.graphviz import dot

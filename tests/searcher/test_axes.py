@@ -15,7 +15,8 @@ from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.quantities import AlphaForm, AlphaMean
-from compiler.program.compile_file import Phase, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.search import Searching

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from compiler.elaborate import Elaborated
-from compiler.program.compile_file import Phase, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.search import Searching

@@ -10,7 +10,8 @@ import torch
 from compiler.analysis.membership.query import membership
 from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
-from compiler.program.compile_file import Phase, Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Phase, Program
 from compiler.program.overrides import read_override
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine import RunOptions, run_search

@@ -20,7 +20,8 @@ from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Call
 from compiler.ir.quantities import Depth, DepthForm, Length
-from compiler.program.compile_file import Program, compile_file
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
 from compiler.program.overrides import read_override
 from compiler.reports.facts import cardinality, describe
 from compiler.searcher.relaxations.objective import RelaxedQuantities

@@ -17,7 +17,7 @@ from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.decision import Decision, Selection
-from compiler.program.compile_file import Program
+from compiler.program.model import Program
 from compiler.program.provenance import origin, section
 from compiler.program.request import Request
 from compiler.util.errors import UsageError

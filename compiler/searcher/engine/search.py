@@ -126,7 +126,7 @@ class Searching:
         self._schedule(epoch, step)
         weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
         moves = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, step)
-        if moves and alpha_batch is None:
+        if moves and self.settings.levels is Levels.ONE:
             self.bilevel.joint_step(partial(self._alpha_loss, weight_batch, self.meters["weights"]))
             return
         if moves and alpha_batch is not None:

@@ -58,6 +58,8 @@ class Relaxed(nn.Module, ABC):
         self.stated = Objective(space, self.axes.epochs)
         self.required = Requirements(space)
         self.counts = {path: count for path, d in space.decisions.items() if (count := self._count_alphas(d))}
+        self.edges = tuple(path for path in self.counts if not space.decisions[path].alphas)
+        """The picks of menus whose candidates have alphas of their own."""
         self.architecture = nn.ParameterDict(
             {_key(path): nn.Parameter(init * torch.randn(count)) for path, count in self.counts.items()}
         )
@@ -97,8 +99,8 @@ class Relaxed(nn.Module, ABC):
         The edges of a pick have the softmax of its alphas, of sum 1 (Xu et al., "PC-DARTS", ICLR 2020, equation 3).
         """
         found = dict(weights)
-        for path, alpha in self.alphas.items():
-            for edge, menu in zip(alpha.softmax(0), self.space.decisions[path].candidates, strict=False):
+        for path in self.edges:
+            for edge, menu in zip(self.alphas[path].softmax(0), self.space.decisions[path].candidates, strict=True):
                 if menu is not None:
                     found[menu] = edge * found[menu]
         return found
@@ -187,16 +189,15 @@ class Relaxed(nn.Module, ABC):
         weights, by logit the alphas themselves; to both that of the edge is added.
         """
         found = self.raw(alphas)
-        mixture, edges = self.axes.mixture, {path for path in found if not self.space.decisions[path].alphas}
-        by_softmax = isinstance(mixture, SoftmaxMixture) and not edges
-        if by_softmax:
+        mixture = self.axes.mixture
+        if isinstance(mixture, SoftmaxMixture) and not self.edges:
             return found, self.derive
         tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in found.items()}
         if self.derive.by is By.PROBABILITY:
             for path, values in tensors.items():
-                own = path not in edges
+                own = path not in self.edges
                 tensors[path] = mixture.logarithms(self.space.decisions[path], values) if own else values.log_softmax(0)
-        for path in edges:
+        for path in self.edges:
             for edge, menu in zip(tensors.pop(path), self.space.decisions[path].candidates, strict=True):
                 if menu is not None:
                     tensors[menu] = tensors[menu] + edge

@@ -79,7 +79,7 @@ class Supernet(Relaxed):
         like = next(iter(found.values()))
         for path, decision in self.space.decisions.items():
             if decision.candidates:
-                weighed = path in self.counts
+                weighed = path in self.edges
                 found[path] = self.alphas[path].softmax(0) if weighed else like.new_ones(len(decision.items))
         return found
 

@@ -16,43 +16,17 @@ from .relaxation import Relaxation, Sample
 
 
 class Combined(Protocol):
-    """The settings that rules are about."""
+    """The settings of a search that rules are about (`sections.SearchSettings`)."""
 
-    @property
-    def order(self) -> Order:
-        """Order of the gradient of the alphas."""
-
-    @property
-    def relax(self) -> Relaxation:
-        """How choices are relaxed."""
-
-    @property
-    def weights(self) -> Weights:
-        """The optimizer of the weights."""
-
-    @property
-    def alphas(self) -> Alphas:
-        """How the alphas learn."""
-
-    @property
-    def edges(self) -> Edges:
-        """Whether edges weigh."""
-
-    @property
-    def channels(self) -> Channels:
-        """How many channels go through the items of menus."""
-
-    @property
-    def perturb(self) -> Perturbation:
-        """What mixing weights are displaced by."""
-
-    @property
-    def levels(self) -> Levels:
-        """Whether alphas learn on images of their own."""
-
-    @property
-    def preferences(self) -> Preferences:
-        """Whether preferences take a step of their own."""
+    order: Order
+    relax: Relaxation
+    weights: Weights
+    alphas: Alphas
+    edges: Edges
+    channels: Channels
+    perturb: Perturbation
+    levels: Levels
+    preferences: Preferences
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Every shipped method searches to an architecture of the space; killed and resumed, to the same bytes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compiler import contains, load, search
+from compiler.program.compile_file import compile_file
+from compiler.program.methods import library_methods
+from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine.search import Searching
+from compiler.searcher.relaxations.supernet import Supernet
+from hdas_dsl.tree import ast
+
+TEXT = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = zero if relaxed | unit | unit(k = 3) | identity
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  n[i < 2] = sum(pick 2 of Op(each (stem, stem -> relu, earlier n)))
+  output last of n -> classifier(classes)
+}
+
+search Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+}
+"""
+SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "net.hsp"
+    path.write_text(TEXT)
+    return path
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let SIGTERM come in a step, counted from 1 over the whole run."""
+    plain, taken = Searching.step, [0]
+
+    def step(searching: Searching, epoch: int, number: int) -> None:
+        taken[0] += 1
+        if taken[0] == count:
+            signal.raise_signal(signal.SIGTERM)
+        plain(searching, epoch, number)
+
+    monkeypatch.setattr(Searching, "step", step)
+
+
+@pytest.mark.parametrize("name", [method.name for method in library_methods()])
+def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    file.write_text(TEXT.replace("search Net", f"search Net by {name}"))
+    whole, broken = file.parent / "whole", file.parent / "broken"
+    report = search(file, whole, **SHORT)
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 4)
+        with pytest.raises(Interrupted):
+            search(file, broken, **SHORT)
+    search(file, broken, resume=True, **SHORT)
+    for written in ("derived.hsp", "checkpoint.safetensors"):
+        assert (broken / written).read_bytes() == (whole / written).read_bytes()
+    assert contains(file, report.derived)
+    lines = {line.name: line.value.span.text for line in provenance(report.derived)}
+    assert lines["by"] == name
+    assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
+    assert ("perturb" in lines) == name.startswith("sdarts")
+    assert ("one level" in lines["searcher"]) == (name == "snas")
+
+
+def provenance(path: Path) -> list[ast.Setting]:
+    """The lines of a derived file's provenance."""
+    program, _ = compile_file(path)
+    assert program is not None
+    sections = [line for line in program.unit.module.lines if isinstance(line, ast.Provenance)]
+    return [line for line in sections[0].settings if isinstance(line, ast.Setting)]
+
+
+def test_load_builds_what_a_search_builds(file: Path) -> None:
+    file.write_text(TEXT.replace("search Net {", "search Net {\n  channels = partial(4)\n  edges = weighed"))
+    narrow = load(file)
+    file.write_text(TEXT)
+    wide = load(file)
+    assert isinstance(narrow, Supernet)
+    assert isinstance(wide, Supernet)
+    assert sum(p.numel() for p in narrow.weights()) < sum(p.numel() for p in wide.weights())
+    assert len(narrow.alphas) == len(wide.alphas) + 2
