@@ -197,6 +197,10 @@ BOUND = {
         "Cell(x; k)", "y = if k == 3 then (f | g)(x) else sigmoid(x)", "output y"
     )
     + net("k = 1 | 3", "output Cell(image, 3) -> Cell(k)"),
+    "a branch that each instance decides on for itself": cell(
+        "Cell(x; k)", "y = if k == 1 then sigmoid(x) else (f | g)(x)", "output y"
+    )
+    + net("output Cell(image, k = 1 | 3) + Cell(image, k = 1 | 3)"),
     "a copy that gets a number where another gets a menu": cell("Cell(x; act)", "output act(x)")
     + net("output Cell(image, Op) -> Cell@p(relu)"),
     "a size that is computed": net("k = 1 | 2", "n[i < 2 * k] = prev(image) -> (f | g)", "output last of n"),
