@@ -278,8 +278,8 @@ class _Forward:
                 value = self.value(unit, operands, name)
             self.statement(target, value)
             values[unit.value] = _Value(target.removesuffix(" ="))
-        if not self.out or not self.out[-1].startswith("return"):
-            self.out.append(f"return {values[whole.output].text}")
+        if (output := values[whole.output].text) != "return":
+            self.out.append(f"return {output}")
         return self.out
 
     def statement(self, target: str, value: _Value) -> None:
