@@ -42,6 +42,8 @@ BROKEN = {
     ("order", "alphas"): "order = second\n alphas = fixed",
     ("edges", "relax"): "edges = weighed\n relax = sample",
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
+    ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
     ("levels", "relax"): "levels = 1\n relax = sample",
