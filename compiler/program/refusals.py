@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import menus
 from compiler.ir.payloads import Weigh
-from compiler.ir.quantities import AlphaForm, AlphaMean, parts
+from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed
 from compiler.searcher.settings.relaxation import Dirichlet
 from compiler.searcher.settings.sections import SearchSettings
@@ -21,6 +23,8 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
+    if not isinstance(settings.narrow, NoNarrowing):
+        yield from _narrowing(space, span)
     for preference in space.preferences:
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
@@ -29,6 +33,17 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         if not isinstance(settings.relax, Dirichlet) and any(m.form is AlphaForm.DIVERGENCE for m in measures):
             message = f"'{preference.name}' is a divergence of Dirichlet distributions, and this search has none"
             yield Diagnostic(Code.VALUE, span, message, "use `relax = dirichlet`, or `minimize entropy`")
+
+
+def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """What is given up are items of menus; a depth is made of raw alphas, and those of dead items mean nothing."""
+    if not menus(space.decisions):
+        message = "`narrow` gives up items of menus, and this space has none"
+        yield Diagnostic(Code.VALUE, span, message, "use `narrow = none`")
+    for preference in space.preferences:
+        if any(isinstance(part, Depth) for part in parts(preference.quantity)):
+            message = f"'{preference.name}' is made of raw alphas, also of items that `narrow` gives up"
+            yield Diagnostic(Code.VALUE, span, message, "leave one of both out")
 
 
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -27,6 +27,14 @@ network Plain(image: [1, 8, 8]) {
   m = image -> conv(3, 4) -> Op
   output m -> classifier(3)
 }
+network Sure(image: [1, 8, 8]) {
+  output sum(pick 1 of (image, relu(image))) -> classifier(3)
+}
+network Deep(image: [1, 8, 8]) {
+  n[i < 3] = sum(pick 1 of Op(each (image, earlier n)))
+  maximize depth(n)
+  output last of n -> classifier(3)
+}
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   m[i < 2] = stem -> Op
@@ -78,6 +86,8 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("narrow = one_by_one", "Sure", "this space has none"),
+        ("narrow = one_by_one", "Deep", "'depth Deep' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.decision import Decision, menus
 from compiler.searcher.settings.narrowing import (
     ByCertainty,
     ByDamage,
@@ -250,12 +250,6 @@ def score_of(word: ByStrength | ByCertainty | ByDamage) -> Score:
             return DamageScore(measure)
         case never:
             assert_never(never)
-
-
-def menus(decisions: Mapping[str, Decision]) -> list[str]:
-    """The decisions that take one item of several: menus, numbers and sizes."""
-    picks = (DecisionKind.PICK, DecisionKind.ANY)
-    return [path for path, decision in decisions.items() if decision.kind not in picks]
 
 
 def scaled(values: Sequence[float]) -> list[float]:
