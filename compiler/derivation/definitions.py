@@ -110,10 +110,12 @@ class Definitions:
         """The elements of a family that the architecture has; None where the line can stand as it is written."""
         family = body.families[line.target.name]
         readings = body.trace.readings(line)
-        if family.size is not None:
-            readings = readings[: int(family.size.numbers[self.presence.chosen[family.size.path][0]])]
-        elif not body.prune and not any(reading.has_choices for reading in readings):
+        chooses = any(reading.has_choices for reading in readings)
+        is_decided_here = isinstance(line.target.dims[0].size, ast.Choice)
+        if not body.prune and not chooses and not is_decided_here:
             return None
+        if family.size is not None:
+            readings = readings[: family.size.numbers[self.presence.chosen[family.size.path][0]]]
         return [r for r in readings if r.element is not None and self._exists(family.elements[r.element[1]])]
 
     def _is_touched(self, reading: Reading[Value]) -> bool:

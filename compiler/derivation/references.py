@@ -110,19 +110,20 @@ class References:
         return ast.Name(self.inlined[key].title)
 
     def copies_of(self, function: Function) -> ast.Expr:
-        """A cell, stage or network by its title; every copy that has choices is inlined, or else the definition."""
+        """A cell, stage or network by its title.
+
+        Where a copy has choices every copy is inlined, else the definition: the text of one copy does not say another.
+        """
         name = self._title(function)
-        live = [
+        copies = [
             copy
             for copy in self.space.copies.values()
-            if copy.definition is function.definition
-            and copy.instance is function.instance
-            and not copy.body.root
-            and copy.live
+            if copy.definition is function.definition and copy.instance is function.instance and not copy.body.root
         ]
-        for copy in live:
-            self.inlined.setdefault(copy, Inlined(copy.path, copy.definition, copy.instance))
-        if not live:
+        if any(copy.live for copy in copies):
+            for copy in copies:
+                self.inlined.setdefault(copy, Inlined(copy.path, copy.definition, copy.instance))
+        else:
             full = full_name(function.definition)
             inlined = Inlined(full if "@" in full else name, function.definition, function.instance)
             self.inlined.setdefault((function.instance, full), inlined)

@@ -14,6 +14,7 @@ from compiler.elaborate.interpreter import addends
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
 from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import CONSTANTS
 
 from .bundles import Bundles
 from .recorded import Place, Recorded
@@ -91,10 +92,20 @@ class Residual:
             if isinstance(value, Tensor):
                 return node
             binding = self.recorded.where(node, at)
-            if binding is not None and len(binding.target.names) == 1 and not isinstance(value, int | float | str):
+            if binding is None or (isinstance(value, int | float | str) and self.recorded.is_constant(node, at)):
+                return self.literal(value) or node
+            if len(binding.target.names) == 1:
                 return self.expr(binding.value, at)
-            return self.literal(value) or node
+            return self.part(binding, node.id, at)
         return self.rename(node.id, at) or node
+
+    def part(self, binding: ast.Binding, name: str, at: Place) -> ast.Expr:
+        """One of several names that share out a bundle."""
+        position = binding.target.names.index(name)
+        whole = self.expr(binding.value, at)
+        if isinstance(whole, ast.Tuple) and len(whole.items) == len(binding.target.names):
+            return whole.items[position]
+        return ast.Index(whole, (ast.Number(str(position)),))
 
     def index(self, node: ast.Index, at: Place) -> ast.Expr:
         """An element of a family by its name, where its index is written out."""
@@ -103,7 +114,7 @@ class Residual:
             return self.below(node, at)
         if isinstance(value, Tensor) and value.name is not None:
             return ast.Name(value.name, span=node.span)
-        return self.literal(value) or self.below(node, at)
+        return (self.literal(value) if self.recorded.is_constant(node, at) else None) or self.below(node, at)
 
     def copy(self, node: ast.Copy, at: Place) -> ast.Expr:
         """A copy by the label that it got."""
@@ -137,10 +148,13 @@ class Residual:
         return made
 
     def condition(self, node: ast.If, at: Place) -> ast.Expr:
-        """An `if`: the branch taken, where that depends on what is written out or decided in this line."""
-        if self.recorded.substitutes(node.cond, at) or self.recorded.chooses(node, at):
-            return self.expr(node.then if self.recorded.value(node.cond, at) else node.orelse, at)
-        return self.below(node, at)
+        """An `if`: the branch taken, where the condition is constant now; else both, as far as they can be written."""
+        if not self.recorded.substitutes(node.cond, at) and not self.recorded.chooses(node, at):
+            return self.below(node, at)
+        both = self.recorded.can_be_written(node.then, at) and self.recorded.can_be_written(node.orelse, at)
+        if both and not _is_written_out(self.expr(node.cond, at)):
+            return self.below(node, at)
+        return self.expr(node.then if self.recorded.value(node.cond, at) else node.orelse, at)
 
     # ------------------------------------------------------------ calls
 
@@ -183,6 +197,13 @@ class Residual:
 
 def _same(left: Sequence[ast.Node], right: Sequence[ast.Node]) -> bool:
     return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))
+
+
+def _is_written_out(expr: ast.Expr) -> bool:
+    """Whether an expression mentions nothing that is defined anywhere."""
+    return all(
+        isinstance(p, ast.Name) and p.id in CONSTANTS for p in expr.walk() if isinstance(p, ast.Name | ast.Field)
+    )
 
 
 def _sum(terms: list[ast.Expr]) -> ast.Expr:

@@ -12,7 +12,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name, element_of
 
 from .arithmetic import Arithmetic
-from .body_elaboration import BodyElaboration, Family
+from .body_elaboration import BodyElaboration, Family, FamilySize
 from .choices import Choices
 from .errors import Fault, Silent
 from .families import FamilySizes
@@ -127,8 +127,7 @@ class Bodies:
         element = element_of(name)
         frame = Frame.of(body, body.trace.begin(line, body.instance, name, element))
         self._where(line, frame)
-        # A menu of numbers that gets a name is decided here; other menus stay undecided.
-        value = self.choices.settle_number(self.evaluate(line.value, frame, name), frame.name, frame)
+        value = self.choices.named(self.evaluate(line.value, frame, name), frame.name, frame)
         if len(line.target.names) == 1:
             value = _named(value, name, frame)
         _assign(line.target, value, body.bindings, line.span)
@@ -141,7 +140,7 @@ class Bodies:
         for binding in line.where:
             name = binding.target.name
             inner = frame.named(f"{frame.name}.{name}")
-            value = self.choices.settle_number(self.evaluate(binding.value, inner, inner.name), inner.name, inner)
+            value = self.choices.named(self.evaluate(binding.value, inner, inner.name), inner.name, inner)
             if isinstance(value, Tensor):
                 value = replace(value, name=name)
             _assign(binding.target, value, frame.locals, binding.span)
@@ -168,7 +167,7 @@ class Bodies:
             message = "only a family of one index, by one choice, can vary in size"
             raise Fault(Code.UNDECIDED, first.size.span, message)
         self.session.budget.step(first.span, sum(size.values))  # each end has its own list of elements
-        family.size = self.session.decisions[size.decisions[0]]
+        family.size = FamilySize(size.decisions[0], size.values)
         parts = []
         for i in range(max(size.values)):
             with self.session.formula.part() as part:
@@ -196,7 +195,7 @@ class Bodies:
         value: Bound
         try:
             self._where(line, frame)
-            value = self.choices.settle_number(self.evaluate(line.value, frame, name), frame.name, frame)
+            value = self.choices.named(self.evaluate(line.value, frame, name), frame.name, frame)
             value = _named(value, name, frame)
         except Fault as fault:
             if body.is_operation:

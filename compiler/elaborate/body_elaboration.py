@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir.combinatorics.count_formula import Product
-from compiler.ir.decision import Decision
 from compiler.ir.graph import Block, Node, Payload, SpaceGraph
 from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
@@ -21,13 +20,21 @@ from .trace import Trace
 from .values import Bound, Bundle, Function, Tensor, Unknown, Value
 
 
+@dataclass(frozen=True)
+class FamilySize:
+    """Where a family ends: the path of the decision, and the number of elements under each of its items."""
+
+    path: str
+    numbers: tuple[int, ...]
+
+
 @dataclass
 class Family:
-    """The elements that share a name. ``size`` is the decision on where the family ends, if it is one."""
+    """The elements that share a name. ``size`` says where the family ends, if a decision does."""
 
     name: str
     elements: dict[tuple[int, ...], Bound] = field(default_factory=dict)
-    size: Decision | None = None
+    size: FamilySize | None = None
 
     def values(self) -> tuple[Value, ...]:
         """All elements.

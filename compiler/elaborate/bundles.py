@@ -36,7 +36,7 @@ def family_value(family: Family) -> Value:
     if family.size is None:
         return Bundle(elements)
     sizes = family.size.numbers
-    return Var((family.size.path,), (len(sizes),), tuple(Bundle(elements[: int(size)]) for size in sizes))
+    return Var((family.size.path,), (len(sizes),), tuple(Bundle(elements[:size]) for size in sizes))
 
 
 def member(family: Family, index: tuple[int, ...], span: Span) -> Value:

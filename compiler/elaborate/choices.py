@@ -20,7 +20,7 @@ from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .session import Session
 from .trace import ChoiceRecord, Option, Reading
-from .values import Bundle, Compose, Mention, Menu, Partial, Tensor, Value, callable_name, kind
+from .values import Bundle, Compose, Function, Mention, Menu, Partial, Tensor, Value, callable_name, kind
 
 
 @dataclass(frozen=True)
@@ -226,11 +226,30 @@ class Choices:
         items = value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
         return self.decide(items, inner, name, mention)
 
-    def settle_number(self, value: Value, name: str, frame: Frame) -> Value:
-        """Decide a menu of numbers that gets a name, once for all who use the name."""
-        if isinstance(value, Menu) and is_numeric(value.definition):
-            return self.settle_menu(value, name, frame)
+    def named(self, value: Value, name: str, frame: Frame) -> Value:
+        """A value that a line gives a name: its menus are decided here, once for all who use the name.
+
+        Those that a cell gets as arguments stay undecided, since it decides where it mentions them.
+        """
+        match value:
+            case Menu():
+                return self.settle_menu(value, name, frame)
+            case Bundle(items=items):
+                return Bundle(tuple(self._element_named(item, name, frame) for item in items))
+            case Partial() | Compose():
+                return value if _is_cell(value) else self.settled(value, frame, name)
         return value
+
+    def _element_named(self, value: Value, name: str, frame: Frame) -> Value:
+        """An element of a bundle that gets a name."""
+        return self.named(value, f"{name}.{callable_name(value)}" if isinstance(value, Menu) else name, frame)
+
+
+def _is_cell(value: Value) -> bool:
+    """Whether a value is a cell, stage or network, maybe with some of its parameters."""
+    while isinstance(value, Partial):
+        value = value.function
+    return isinstance(value, Function) and isinstance(value.definition, ast.GraphDef)
 
 
 def _numbers(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple[int | float, ...]:

@@ -44,7 +44,7 @@ def length_of(family: Family, body: BodyElaboration) -> Length:
     """The number of elements that a family may have."""
     if family.size is None:
         return Length(f"{body.copy}.{family.name}", None, (len(family.elements),))
-    return Length(f"{body.copy}.{family.name}", family.size.path, tuple(int(n) for n in family.size.numbers))
+    return Length(f"{body.copy}.{family.name}", family.size.path, family.size.numbers)
 
 
 def depth_of(

@@ -15,7 +15,7 @@ from hdas_dsl.tree import ast
 
 from .arguments import Arguments
 from .bodies import Bodies
-from .body_elaboration import BodyElaboration, Copy, body_of
+from .body_elaboration import BodyElaboration, Copy, FamilySize, body_of
 from .errors import Fault, Silent
 from .frame import Frame, Site
 from .primitives import Primitives
@@ -154,8 +154,19 @@ class Instances:
             message = f"two instances of '{path}' have different choices"
             message += f": only one of them has '{differ[0]}'" if differ else ""
             raise Fault(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
+        else:
+            self._check_ends(known, made.body, span)
         self.session.copies[path].bodies[made.block] = made.body
         return made.block
+
+    def _check_ends(self, copy: Copy, body: BodyElaboration, span: Span) -> None:
+        """See that a family whose elements choose ends where it does in the first instance: one text says them all."""
+        first, other = _ends(copy.body), _ends(body)
+        for name, end in first.items():
+            if other.get(name) != end:
+                hint = f"give the instances copies of their own: `{copy.definition.name}@label`"
+                message = f"two instances of '{copy.path}' end '{name}' differently, whose elements choose"
+                raise Fault(Code.INSTANCES, span, message, hint, (copy.span, "the other instance"))
 
     def elaborate_copy(
         self,
@@ -213,6 +224,17 @@ def block_of(function: Function, body: BodyElaboration, copy: str | None, params
     """The block of a body that has been read."""
     arguments = tuple((name, describe(value)) for name, value in params.items())
     return Block(function.name, body.level, copy, body.graph, arguments, params)
+
+
+def _ends(body: BodyElaboration) -> dict[str, FamilySize | int]:
+    """Where each family ends whose elements choose, by name."""
+    found: dict[str, FamilySize | int] = {}
+    for line in body.definition.body.lines if isinstance(body.definition, ast.GraphDef) else ():
+        if isinstance(line, ast.Binding) and line.target.dims:
+            family = body.families.get(line.target.name)
+            if family is not None and any(reading.has_choices for reading in body.trace.readings(line)):
+                found[family.name] = family.size or len(family.elements)
+    return found
 
 
 def _leaves_open(block: Block) -> bool:

@@ -30,10 +30,20 @@ network Plain(image: [1, 8, 8]) {
 network Sure(image: [1, 8, 8]) {
   output sum(pick 1 of (image, relu(image))) -> classifier(3)
 }
-network Deep(image: [1, 8, 8]) {
+network Depths(image: [1, 8, 8]) {
   n[i < 3] = sum(pick 1 of Op(each (image, earlier n)))
   maximize depth(n)
   output last of n -> classifier(3)
+}
+network Uneven(image: [1, 8, 8]) {
+  m = image -> conv(3, 4) -> Op
+  output m -> conv(1, 4 | 6) -> classifier(3)
+}
+cell Deep(x) {
+  output x -> (unit | unit(k = 3))
+}
+network Nested(image: [1, 8, 8]) {
+  output image -> conv(3, 4) -> (Deep | identity) -> classifier(3)
 }
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
@@ -87,8 +97,12 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     [
         ("edges = weighed", "Plain", "this space has none"),
         ("narrow = one_by_one", "Sure", "this space has none"),
-        ("narrow = one_by_one", "Deep", "'depth Deep' is made of raw alphas"),
+        ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
+        ("relax = sample(weights = fair)", "Net", "which the pick 'Net.n0.in' does not let it"),
+        ("relax = sample(weights = fair)", "Uneven", "'Uneven.m.Op' has 3, 'Uneven.output.c' has 2"),
+        ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),
+        ("relax = sample(weights = sandwich)", "Plain", "this space leaves none undecided"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
     ],

@@ -175,7 +175,7 @@ class Walk:
         beyond = {value.index for family in ends for value in family.elements.values() if isinstance(value, Tensor)}
         written = {i for i, node in graph.order() if (node.line or i not in read) and i not in beyond}
         sizes = [family.size for family in ends if family.size is not None]
-        for items in product(*(range(len(size.items)) for size in sizes)):
+        for items in product(*(range(len(size.numbers)) for size in sizes)):
             self.spend()
             here = set(written)
             for family, size, item in zip(ends, sizes, items, strict=True):

@@ -170,12 +170,10 @@ class Matcher:
                 pairs.append(_Line(mine.copy, name, index, lines[name], name in own))
             elif not _may_lack(mine, theirs, name):
                 raise Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
-        sizes = merge(found, _sizes(mine, theirs))
-        if sizes is None:
-            raise Leaves(mine.copy, "its lines need different items of one choice")
+        numbers = [*_sizes(mine, theirs), *_numbers(mine, theirs)]
         if mine.graph.output is not None and theirs.graph.output is not None:
             pairs.append(_Line(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
-        yield from match_lines(matcher, pairs, sizes, _numbers(mine, theirs))
+        yield from match_lines(matcher, pairs, found, numbers)
 
 
 # ---------------------------------------------------------------- lines
@@ -190,7 +188,7 @@ def match_lines(
         matcher: compares the graphs that the lines are of.
         lines: the lines that are tensors.
         found: the decisions that are known before.
-        numbers: the ways to settle each undecided number that a name is bound to.
+        numbers: the ways to settle each undecided number: one that a name is bound to, or the size of a family.
 
     Raises:
         Leaves: there are none.
@@ -244,16 +242,19 @@ def _bundle(matcher: GraphMatcher, picked: Picked, given: Bound | None, path: st
     raise matcher.misses.best or Leaves(path, f"it is not made of {len(candidates)} candidates")
 
 
-def _sizes(mine: BodyElaboration, theirs: BodyElaboration) -> Found:
-    """Decisions on where families end. Under `prune` some elements may not be written: there, readers tell."""
-    found: Found = {}
+def _sizes(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Found]]:
+    """The ways to end each family where it ends. Under `prune` some elements may not be written: there, readers tell.
+
+    Raises:
+        Leaves: one ends elsewhere.
+    """
+    found: list[list[Found]] = []
     for family in mine.families.values():
         if family.size is not None and not mine.prune:
-            count = _length(theirs, family.name)
-            sizes = [int(number) for number in family.size.numbers]
-            if count not in sizes:
-                raise Leaves(family.size.path, f"it has {count} elements, not one of {', '.join(map(str, sizes))}")
-            found[family.size.path] = (sizes.index(count),)
+            path, numbers, count = family.size.path, family.size.numbers, _length(theirs, family.name)
+            if count not in numbers:
+                raise Leaves(path, f"it has {count} elements, not one of {', '.join(map(str, numbers))}")
+            found.append([{path: (item,)} for item, number in enumerate(numbers) if number == count])
     return found
 
 
