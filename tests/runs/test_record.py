@@ -18,7 +18,7 @@ HEAD = """hsp 1
 use "lib/prim.hsp"
 op skip(x) = x
 """
-TRAIN = """network N(image: [1, 8, 8]; c = 2, wide = true, act = skip) { output image -> conv(3, c) -> act -> classifier(10) }
+TRAIN = """network N(i: [1, 8, 8]; c = 2, wide = true, act = skip) { output i -> conv(3, c) -> act -> classifier(10) }
 train N(3) {
   data = fake(classes = 10, count = 16, channels = 1, crop = 1, cutout = 2, flip = true, weights_share = 0.3)
   epochs = 1
