@@ -9,11 +9,12 @@ from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind
-from compiler.ir.payloads import Weigh
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.primitives.base import Gather
 from compiler.ir.quantities import AlphaForm, AlphaMean, parts
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.optimizers import AlphaFixed
-from compiler.searcher.settings.relaxation import Dirichlet, Fair, Sample, Sandwich
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -26,6 +27,11 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
     match settings.relax:
+        case Gumbel(picks=Picks.ALL, draws=draws):
+            yield from _all_candidates(space, span)
+            yield from _several_items(space, "gumbel(draws = n)", span) if draws > 1 else ()
+        case Gates():
+            yield from _gates(space, span)
         case Sample(weights=Fair()):
             yield from _fair(space, span)
         case Sample(weights=Sandwich()):
@@ -55,6 +61,38 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             if len(graph.readers(source)) > 1:
                 message = f"`edges = weighed` cannot weigh '{node.name}': its menu is read outside of the pick as well"
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
+
+
+def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """Gates are items of menus."""
+    for decision in space.decisions.values():
+        if decision.kind in (DecisionKind.PICK, DecisionKind.ANY) and not decision.candidates:
+            message = f"`relax = gates` draws items of menus, and the candidates of '{decision.path}' are none"
+            yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
+            return
+    yield from _all_candidates(space, span)
+    yield from _several_items(space, "gates", span)
+
+
+def _all_candidates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """All candidates of picks may run at once where they are added up."""
+    for copy in space.copies.values():
+        graph = copy.body.graph
+        for index, node in graph.order():
+            op = node.payload.op if isinstance(node.payload, Prim) else None
+            if op is None or op.gather is not Gather.CONCATENATION:
+                continue
+            if any(isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)):
+                message = f"'{node.name}' concatenates candidates of a pick, and with all of them it has another width"
+                yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`, which draws picks")
+                return
+
+
+def _several_items(space: Elaborated, what: str, span: Span) -> Iterator[Diagnostic]:
+    """Several items of a choice run at once where nothing has a parameter or a shape that depends on it."""
+    if shaping := Paths(flatten(space.block.graph), space.decisions).shaping:
+        message = f"`relax = {what}` runs several items of a choice, and '{min(shaping)}' decides the shape of others"
+        yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
 
 
 def _sandwich(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

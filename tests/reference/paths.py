@@ -105,3 +105,42 @@ def one_hot(item: int, count: int) -> Tensor:
     row = torch.zeros(count, dtype=torch.float64)
     row[item] = 1.0
     return row
+
+
+def gate_step(
+    searched: Searched, optimizer: torch.optim.Optimizer, batch: Batch, gated: Sequence[Items], active: Items
+) -> None:
+    """ProxylessNAS: dL/dg of the gates of each menu, by the Jacobian of their softmax to alphas; then the shift.
+
+    ``gated`` are the items of each menu that have gates, ``active`` those whose gate is one.
+    """
+    images, labels = batch
+    gates = torch.zeros(searched.alphas.shape, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        for menu, item in enumerate(active):
+            gates[menu, item] = 1.0
+
+    def mixed(menu: int, x: Tensor) -> Tensor:
+        total = torch.zeros(())
+        for item in gated[menu]:
+            made = searched.net.item(menu, item, x)
+            total = total + gates[menu, item] * (made if item == active[menu] else made.detach())
+        return total
+
+    (of_gates,) = torch.autograd.grad(cross_entropy(searched.net(images, mixed), labels), [gates])
+    before = searched.alphas.detach().clone()
+    found = torch.zeros_like(before)
+    for menu, items in enumerate(gated):
+        p = before[menu, list(items)].softmax(0)
+        for i, item in enumerate(items):
+            for j, other in enumerate(items):
+                found[menu, item] += of_gates[menu, other] * p[j] * (float(i == j) - p[i])
+    searched.alphas.grad = found
+    optimizer.step()
+    with torch.no_grad():
+        for menu, items in enumerate(gated):
+            rest = [item for item in range(before.shape[1]) if item not in items]
+            searched.alphas[menu, rest] = before[menu, rest]
+            now = searched.alphas[menu, list(items)]
+            offset = torch.log(now.exp().sum() / before[menu, list(items)].exp().sum())
+            searched.alphas[menu, list(items)] = now - offset

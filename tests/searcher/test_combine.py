@@ -31,6 +31,16 @@ network Uneven(image: [1, 8, 8]) {
   m = image -> conv(3, 4) -> Op
   output m -> conv(1, 4 | 6) -> classifier(3)
 }
+network Plainly(image: [1, 8, 8]) {
+  stem = image -> conv(3, 4)
+  p = sum(pick 1 of (stem, stem -> relu))
+  output p -> classifier(3)
+}
+network Joined(image: [1, 8, 8]) {
+  stem = image -> conv(3, 4)
+  p = concat(pick 2 of Op(each (stem, stem -> relu, stem -> avg_pool(3))))
+  output p -> classifier(3)
+}
 cell Deep(x) {
   output x -> (unit | unit(k = 3))
 }
@@ -45,8 +55,10 @@ network Twice(image: [1, 8, 8]) {
 }
 """
 
+ALL = "picks = all"
 BROKEN = {
     ("order", "relax"): "order = second\n relax = sample",
+    ("relax", "order"): "relax = gates\n order = second",
     ("order", "weights"): "order = second\n weights = adam(lr = 0.1)",
     ("order", "levels"): "order = second\n levels = 1",
     ("order", "alphas"): "order = second\n alphas = fixed",
@@ -91,6 +103,10 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
         ("relax = sample(weights = fair)", "Uneven", "'Uneven.m.Op' has 3, 'Uneven.output.c' has 2"),
         ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),
         ("relax = sample(weights = sandwich)", "Plain", "this space leaves none undecided"),
+        ("relax = gates", "Plainly", "the candidates of 'Plainly.p.in' are none"),
+        ("relax = gates", "Uneven", "'Uneven.output.c' decides the shape of others"),
+        (f"relax = gumbel(hard = true, draws = 2, {ALL})", "Uneven", "'Uneven.output.c' decides the shape of others"),
+        (f"relax = gumbel(hard = true, {ALL})", "Joined", "concatenates candidates of a pick"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
     ],

@@ -89,6 +89,9 @@ class ToySpace:
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def restricted(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def passes(self) -> Passes:
         return Passes()
 

@@ -43,6 +43,9 @@ class Searchable(Protocol):
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
 
+    def restricted(self) -> AbstractContextManager[None]:
+        """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
+
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""
 

@@ -62,7 +62,10 @@ class Relaxed(nn.Module, ABC):
         self.edges = tuple(path for path in self.counts if not space.decisions[path].alphas)
         """The picks of menus whose candidates have alphas of their own."""
         self.architecture = nn.ParameterDict(
-            {_key(path): nn.Parameter(init * torch.randn(count)) for path, count in self.counts.items()}
+            {
+                _key(path): nn.Parameter(self.axes.mixture.start + init * torch.randn(count))
+                for path, count in self.counts.items()
+            }
         )
 
     @abstractmethod
@@ -112,6 +115,10 @@ class Relaxed(nn.Module, ABC):
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
+        return nullcontext()
+
+    def restricted(self) -> AbstractContextManager[None]:
+        """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
 
     def passes(self) -> Passes:
