@@ -27,6 +27,16 @@ network Plain(image: [1, 8, 8]) {
   m = image -> conv(3, 4) -> Op
   output m -> classifier(3)
 }
+network Uneven(image: [1, 8, 8]) {
+  m = image -> conv(3, 4) -> Op
+  output m -> conv(1, 4 | 6) -> classifier(3)
+}
+cell Deep(x) {
+  output x -> (unit | unit(k = 3))
+}
+network Nested(image: [1, 8, 8]) {
+  output image -> conv(3, 4) -> (Deep | identity) -> classifier(3)
+}
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   m[i < 2] = stem -> Op
@@ -77,6 +87,10 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     [
         ("edges = weighed", "Plain", "this space has none"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
+        ("relax = sample(weights = fair)", "Net", "which the pick 'Net.n0.in' does not let it"),
+        ("relax = sample(weights = fair)", "Uneven", "'Uneven.m.Op' has 3, 'Uneven.output.c' has 2"),
+        ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),
+        ("relax = sample(weights = sandwich)", "Plain", "this space leaves none undecided"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
     ],

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
+from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine, Ramp
@@ -86,6 +87,12 @@ class ToySpace:
         self.moments.append(epoch)
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def passes(self) -> Passes:
+        return Passes()
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
         return nullcontext()
 
     def preferences(self) -> dict[str, Tensor]:

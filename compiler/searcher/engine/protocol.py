@@ -10,6 +10,18 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+Run = Mapping[str, tuple[int, ...]]
+"""What a pass runs: the items that it takes of each decision, by path."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of a step, which is taken along ``factor`` times the sum of their gradients."""
+
+    runs: tuple[Run | None, ...] = (None,)
+    """What each pass runs; None: what it computes by itself."""
+    factor: float = 1.0
+
 
 class Searchable(Protocol):
     """A supernet, its architecture parameters, and what a search asks about them."""
@@ -30,6 +42,12 @@ class Searchable(Protocol):
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
+
+    def passes(self) -> Passes:
+        """The passes of the next step of the weights."""
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
+        """Within it, forward passes in train mode run what was planned."""
 
     def preferences(self) -> dict[str, Tensor]:
         """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.

@@ -25,7 +25,7 @@ from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
-from .protocol import RunOptions, Searchable
+from .protocol import Run, RunOptions, Searchable
 
 Batch = tuple[Tensor, Tensor]
 
@@ -135,8 +135,10 @@ class Searching:
             )
             if self.settings.preferences is Preferences.APART:
                 self.bilevel.preference_step(self.searchable.preferences())
+        passes = self.searchable.passes()
+        losses = [partial(self._loss, weight_batch, self.meters["weights"], run) for run in passes.runs]
         with self.searchable.perturbed(partial(self._loss, weight_batch)):
-            self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
+            self.bilevel.weight_step(*losses, factor=passes.factor)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
@@ -147,9 +149,9 @@ class Searching:
             "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
 
-    def _loss(self, batch: Batch, meter: Meter | None = None) -> Tensor:
+    def _loss(self, batch: Batch, meter: Meter | None = None, run: Run | None = None) -> Tensor:
         images, labels = batch
-        with self.compute.autocast():
+        with self.searchable.running(run), self.compute.autocast():
             logits = self.module(images)
             loss = cross_entropy(logits, labels)
         if meter:

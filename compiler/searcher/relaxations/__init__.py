@@ -44,8 +44,8 @@ def relaxed(
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule):
             return HardGumbel(space, Temperature(schedule, epochs), init, derive, Axes(epochs=epochs))
-        case Sample(share=share, weights=draws):
-            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs))
+        case Sample(share=share, weights=draws, draws=count):
+            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs), count)
         case never:
             assert_never(never)
 

@@ -15,6 +15,7 @@ from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
+from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
 
@@ -111,6 +112,14 @@ class Relaxed(nn.Module, ABC):
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
+        return nullcontext()
+
+    def passes(self) -> Passes:
+        """The passes of the next step of the weights: one, that of the network as it is."""
+        return Passes()
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
+        """Within it, forward passes in train mode run what was planned; here there is but one thing to run."""
         return nullcontext()
 
     # ------------------------------------------------------------ how the alphas learn
