@@ -29,7 +29,7 @@ from .fingerprint import fingerprint
 from .folder import held
 from .plan import SearchPlan, check_phase, no_effect
 
-AXES = ("edges", "channels", "levels", "perturb")
+AXES = ("edges", "channels", "levels", "perturb", "narrow")
 """Settings that a derived file records where they differ from their defaults."""
 
 
