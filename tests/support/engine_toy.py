@@ -9,7 +9,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +91,9 @@ class ToySpace:
 
     def restricted(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def trials(self) -> Sequence[Run | None]:
+        return (None,)
 
     def passes(self) -> Passes:
         return Passes()
