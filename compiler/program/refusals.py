@@ -8,11 +8,12 @@ from compiler.backend.passes.flatten import flatten
 from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, menus
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather
-from compiler.ir.quantities import AlphaForm, AlphaMean, parts
+from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
@@ -26,6 +27,8 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
+    if not isinstance(settings.narrow, NoNarrowing):
+        yield from _narrowing(space, span)
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
@@ -46,6 +49,17 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         if not isinstance(settings.relax, Dirichlet) and any(m.form is AlphaForm.DIVERGENCE for m in measures):
             message = f"'{preference.name}' is a divergence of Dirichlet distributions, and this search has none"
             yield Diagnostic(Code.VALUE, span, message, "use `relax = dirichlet`, or `minimize entropy`")
+
+
+def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """What is given up are items of menus; a depth is made of raw alphas, and those of dead items mean nothing."""
+    if not menus(space.decisions):
+        message = "`narrow` gives up items of menus, and this space has none"
+        yield Diagnostic(Code.VALUE, span, message, "use `narrow = none`")
+    for preference in space.preferences:
+        if any(isinstance(part, Depth) for part in parts(preference.quantity)):
+            message = f"'{preference.name}' is made of raw alphas, also of items that `narrow` gives up"
+            yield Diagnostic(Code.VALUE, span, message, "leave one of both out")
 
 
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -43,7 +43,12 @@ TEXTS = {
     "gdas_zeros": "relax = gumbel(temperature = ramp(10, 0.1), hard = true, picks = all)",
     "data": "relax = gumbel(temperature = ramp(5, 2.33), hard = true, draws = 3, picks = all, logits = relu)",
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
+    "narrowed": "narrow = together(keep = 3, at = 10)",
 }
+
+
+def kept(edge: int) -> list[int]:
+    return sorted({edge % 8, (edge + 1) % 8, (edge + 3) % 8})
 
 
 def eps(now: float) -> float:
@@ -67,6 +72,7 @@ METHODS = {
     "gdas_zeros": m.Method(m.gdas(lambda now: 10 - 9.9 * int(now) / EPOCHS), idle_ones=False),
     "data": m.Method(m.data(lambda now: 5 - 2.67 * int(now) / EPOCHS, 3), idle_ones=False),
     "together": m.Method(edges=True, eps=lambda now: 0.1),
+    "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
 
@@ -117,6 +123,9 @@ def test_three_steps(name: str) -> None:
     if method.idle_ones is not None:
         m.runs_drawn_only(theirs.net, method.idle_ones)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
+    if method.kept is not None:
+        ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})
+        ours.begin(20)
     architecture = [*theirs.alphas.values(), *theirs.betas.values()]
     optimizers = (
         torch.optim.Adam(architecture, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3),

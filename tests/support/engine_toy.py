@@ -21,6 +21,7 @@ from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
 from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine, Ramp
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
@@ -83,6 +84,12 @@ class ToySpace:
     def weights(self) -> Iterable[nn.Parameter]:
         return self.module.parameters()
 
+    def begin(self, epoch: int) -> None:
+        """There is nothing to make ready."""
+
+    def narrow(self, done: int, judge: Callable[[Measure], float]) -> None:
+        """Nothing is given up."""
+
     def anneal(self, epoch: float) -> None:
         self.moments.append(epoch)
 
@@ -108,8 +115,8 @@ class ToySpace:
         assert isinstance(skips, Tensor)
         return {"skips": self.liking * skips}
 
-    def objective(self, loss: Tensor) -> Tensor:
-        return loss
+    def objective(self, *losses: Tensor) -> Tensor:
+        return losses[0]
 
     def scores(self) -> dict[str, float]:
         return {"depth Cell": float(sum(a.argmax() for a in self.alphas.values()))}

@@ -1,9 +1,9 @@
 """Adaptive stochastic natural gradient: alphas that are the logarithms of probabilities, moved along ranked draws.
 
-The natural gradient of an expected utility in the probabilities theta of independent choices is the mean over draws M of
-(u - mean u) (M - theta), which is the plain gradient in the logarithms: so autograd's gradient of the logarithm of a
-draw's probability serves. The step has a Fisher norm of delta / Delta, and Delta follows how far successive steps agree:
-it grows where they cancel, and shrinks where they add up.
+The natural gradient of an expected utility in the probabilities theta of independent choices is the mean over draws M
+of (u - mean u) (M - theta), which is the plain gradient in the logarithms: so autograd's gradient of the logarithm of a
+draw's probability serves. The step has a Fisher norm of delta / Delta, and Delta follows how far successive steps
+agree: it grows where they cancel, and shrinks where they add up.
 
 Akimoto et al., "Adaptive Stochastic Natural Gradient Method for One-Shot Neural Architecture Search" (ICML 2019),
 algorithm 1 and section 5, with the floors of the released program.
@@ -51,8 +51,8 @@ def utilities(losses: Tensor) -> Tensor:
 class NaturalGradient(Optimizer):
     """Moves alphas, each the logarithms of the probabilities of one choice, along natural gradients of norm ``lr``.
 
-    What it remembers are tensors: of each alpha the averaged steps ``s``, and beside the first alpha ``gamma``, what
-    their squared norm is expected to be of steps that have nothing in common, and ``Delta``, by which ``lr`` is divided.
+    What it remembers are tensors: of each alpha the averaged steps ``s``, and beside the first alpha ``gamma``, the
+    expected squared norm of averaged steps that have nothing in common, and ``Delta``, by which ``lr`` is divided.
 
     Args:
         parameters: the alphas, (items) each.

@@ -10,6 +10,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.settings.narrowing import Measure
+
 Run = Mapping[str, tuple[int, ...]]
 """What a pass runs: the items that it takes of each decision, by path."""
 
@@ -33,6 +36,12 @@ class Searchable(Protocol):
     @property
     def alphas(self) -> Mapping[str, nn.Parameter]:
         """The architecture parameters by readable path, such as ``Normal.n2.from_x``; none is among ``weights()``."""
+
+    def begin(self, epoch: int) -> None:
+        """Make ready for an epoch, from 0, also where a checkpoint has changed the supernet's tensors."""
+
+    def narrow(self, done: int, judge: Callable[[Measure], float]) -> None:
+        """Give up items after so many epochs, maybe; ``judge`` measures the supernet as it is, on the alpha half."""
 
     def weights(self) -> Iterable[nn.Parameter]:
         """The parameters that the first half of the data trains."""
@@ -75,6 +84,15 @@ class Searchable(Protocol):
 
     def decisions(self) -> dict[str, str]:
         """What deriving now would decide: readable decisions by path."""
+
+
+class Evaluate(Protocol):
+    """Measures the network on batches; what it measures may be interrupted."""
+
+    def __call__(
+        self, batches: Batches, *, measure: Measure = Measure.ACCURACY, batch_statistics: bool = False
+    ) -> float:
+        """The accuracy, or the mean loss; norms by running statistics, or by those of each batch, which leave none."""
 
 
 class Trainable(Protocol):

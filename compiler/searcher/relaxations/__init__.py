@@ -21,6 +21,7 @@ from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
 from .gates import Gates
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
+from .narrowing import narrower_of
 from .reinforce import Sampled, Trials
 from .single_path import OnePath
 from .supernet import Supernet
@@ -43,7 +44,13 @@ def relaxed(
     init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
-            axes = Axes(mixture_of(word, epochs), settings.edges, displacement_of(settings.perturb, epochs), epochs)
+            axes = Axes(
+                mixture_of(word, epochs),
+                settings.edges,
+                displacement_of(settings.perturb, epochs),
+                epochs,
+                narrower_of(settings.narrow, settings.seed),
+            )
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule, logits=shares) as word:
             axes = Axes(ReluMixture() if shares is Shares.RELU else SoftmaxMixture(), epochs=epochs)
