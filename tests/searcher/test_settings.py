@@ -172,7 +172,7 @@ def test_a_bare_word_and_a_word_with_empty_brackets_are_one() -> None:
             Code.VALUE,
             "3",
             "'relax' of search cannot be 3",
-            "known: dirichlet, gumbel, sample",
+            "known: dirichlet, gates, gumbel, sample",
         ),
         ("relax = 'softmax'", Code.VALUE, "'softmax'", "'relax' of search cannot be \"softmax\"", "known: dirichlet"),
         ("order = 'first'", Code.SETTING, "'first'", "'order' of search cannot be \"first\"", "first"),
