@@ -14,7 +14,7 @@ from compiler.ir.primitives.base import Gather
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.narrowing import NoNarrowing
-from compiler.searcher.settings.optimizers import AlphaFixed
+from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic
@@ -39,6 +39,8 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
             yield from _fair(space, span)
         case Sample(weights=Sandwich()):
             yield from _sandwich(space, span)
+    if isinstance(settings.alphas, AlphaNatural):
+        yield from _natural(space, span)
     for preference in space.preferences:
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
@@ -107,6 +109,29 @@ def _several_items(space: Elaborated, what: str, span: Span) -> Iterator[Diagnos
     if shaping := Paths(flatten(space.block.graph), space.decisions).shaping:
         message = f"`relax = {what}` runs several items of a choice, and '{min(shaping)}' decides the shape of others"
         yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
+
+
+def _natural(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """Each decision is a choice of one item, of a distribution of its own, that may move above its floors."""
+    instead = "use `alphas = adam`"
+    for preference in space.preferences:
+        message = f"`alphas = natural` ranks what is drawn by its loss alone, and does not see '{preference.name}'"
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
+    count = sum(len(decision.items) > 1 for decision in space.decisions.values())
+    for path, decision in space.decisions.items():
+        items = len(decision.items)
+        if decision.candidates or decision.kind is DecisionKind.ANY or decision.take > 1:
+            why = f"'{path}' takes several, or items of several menus"
+        elif not all(decision.derivable):
+            why = f"'{path}' has an item that is never drawn"
+        elif items > 1 and items >= count * (items - 1):
+            why = f"of {count} choices each item of '{path}' keeps a probability of 1/{count * (items - 1)}"
+        else:
+            continue
+        message = f"`alphas = natural` moves the probabilities of choices of one item, and {why}"
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
 
 
 def _sandwich(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -60,11 +60,12 @@ class Both:
         net = (p.Chain(3, (1, 3, 0)) if text is MENUS else p.Chain(3, (1, 3), bare=True)).double()
         randomize(net)
         copy_tensors(net, ours.network, self.space)
-        start = torch.stack([alpha.detach() for alpha in ours.alphas.values()])
+        start = torch.zeros(3, len(net.menus[0]), dtype=torch.float64)  # type: ignore[arg-type]
         if self.settings.alphas.init:
             start = torch.randn_like(start)
-            for alpha, row in zip(ours.alphas.values(), start, strict=True):
-                alpha.data.copy_(row)
+        for alpha, row in zip(ours.alphas.values(), start, strict=True):
+            assert self.settings.alphas.init or torch.equal(alpha.detach(), row)
+            alpha.data.copy_(row)
         self.theirs = p.Searched(net, start.clone().requires_grad_())
         alphas = self.settings.alphas
         self.of_alphas = torch.optim.Adam([self.theirs.alphas], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
@@ -171,6 +172,17 @@ def test_gates_learn_from_a_pair_or_from_all(monkeypatch: pytest.MonkeyPatch, se
             torch.testing.assert_close(after[menu, rest], before[menu, rest], rtol=0, atol=1e-14)
             assert not torch.equal(after[menu], before[menu])
     assert len(opened) == 3
+    both.check()
+
+
+def test_natural_gradients_follow_ranked_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(monkeypatch, "relax = sample(weights = policy, draws = 2)\n alphas = natural(snr = 1.5, draws = 2)")
+    natural = p.Natural(3, 3)
+    for number in range(6):
+        of_alphas, of_weights, (one, other, *found) = both.step(number)
+        p.natural_step(both.theirs, natural, of_alphas, (one, other))
+        p.weight_step(both.theirs, both.of_weights, of_weights, found, 1 / 2)
+    assert natural.growth != 1
     both.check()
 
 

@@ -167,7 +167,8 @@ class Searching:
         return loss
 
     def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
-        loss = self.searchable.objective(self._loss(batch, meter))
+        losses = [self._loss(batch, meter, run) for run in self.searchable.trials()]
+        loss = self.searchable.objective(*losses)
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss

@@ -10,6 +10,7 @@ from typing import assert_never
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
+from compiler.searcher.settings.optimizers import AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Shares, Sigmoid, Softmax
 from compiler.searcher.settings.relaxation import Gates as GatesWord
 from compiler.searcher.settings.sections import SearchSettings
@@ -21,7 +22,7 @@ from .gates import Gates
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
 from .narrowing import narrower_of
-from .reinforce import Sampled
+from .reinforce import Sampled, Trials
 from .single_path import OnePath
 from .supernet import Supernet
 
@@ -56,8 +57,11 @@ def relaxed(
             return HardGumbel(space, Temperature(schedule, epochs), init, derive, axes, word)
         case GatesWord(paths=paths):
             return Gates(space, paths, init, derive, Axes(epochs=epochs))
-        case Sample(share=share, weights=draws, draws=count):
-            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs), count)
+        case Sample() as word:
+            trials = (
+                Trials(settings.alphas.draws, ranked=True) if isinstance(settings.alphas, AlphaNatural) else Trials()
+            )
+            return Sampled(space, word, init, derive, Axes(epochs=epochs), trials)
         case never:
             assert_never(never)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -129,6 +129,10 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
 
+    def trials(self) -> Sequence[Run | None]:
+        """The passes of the next step of the alphas: one, that of the network as it is."""
+        return (None,)
+
     def passes(self) -> Passes:
         """The passes of the next step of the weights: one, that of the network as it is."""
         return Passes()
@@ -157,8 +161,9 @@ class Relaxed(nn.Module, ABC):
         """The soft statements of the space, weighted and signed so that they are minimised (`Objective.terms`)."""
         return self.stated.terms(self._quantities())
 
-    def objective(self, loss: Tensor) -> Tensor:
-        """What the alphas minimise in place of the loss, a scalar (`Objective.loss`)."""
+    def objective(self, *losses: Tensor) -> Tensor:
+        """What the alphas minimise in place of the loss of the pass, a scalar (`Objective.loss`)."""
+        (loss,) = losses
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
     def _quantities(self) -> RelaxedQuantities:

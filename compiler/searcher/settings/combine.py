@@ -12,7 +12,7 @@ from typing import Protocol
 from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
-from .optimizers import AlphaFixed, Alphas, Sgd, Weights
+from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
 
@@ -136,6 +136,12 @@ RULES = (
         lambda s: _one_level(s) and s.preferences is Preferences.APART,
         "`preferences = apart` is a step after that of the alphas, and `levels = 1` has none of their own: "
         "use `together`",
+    ),
+    Rule(
+        ("alphas", "relax"),
+        lambda s: isinstance(s.alphas, AlphaNatural) and not isinstance(s.relax, Sample),
+        "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
+        "use `relax = sample(weights = policy)`",
     ),
 )
 """What cannot be combined."""
