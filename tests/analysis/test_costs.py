@@ -14,6 +14,7 @@ from torch import Tensor, fx
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.of_architecture import ArchitectureCosts
 from compiler.analysis.costs.prices import PRICES, UndefinedQuantity
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.network import Network
@@ -116,7 +117,7 @@ def test_a_trellis_is_pruned() -> None:
     costing = Costing(searched)
     for seed in range(3):
         chosen = random_decisions(searched, seed)
-        found = tuple(costing.exact(PRICES[quantity], chosen) for quantity in QUANTITIES)
+        found = tuple(ArchitectureCosts(searched).amount(PRICES[quantity], chosen) for quantity in QUANTITIES)
         assert found == derived_costs(searched, chosen)
         formula = costing.formula(PRICES["params"])
         assert formula.of(chosen) == found[0] if formula.exact else formula.of(chosen) >= found[0]
@@ -134,7 +135,7 @@ def test_random_spaces(text: str) -> None:
             formula = costing.formula(PRICES[quantity])
             assert formula.exact
             assert formula.of(chosen) == cost
-            assert costing.exact(PRICES[quantity], chosen) == cost
+            assert ArchitectureCosts(searched).amount(PRICES[quantity], chosen) == cost
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -157,7 +158,7 @@ def test_random_spaces_that_are_pruned(text: str) -> None:
                 assert cost is not None
                 assert formula.of(chosen) >= cost
         with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
-            assert costing.exact(PRICES[quantity], chosen) == cost
+            assert ArchitectureCosts(searched).amount(PRICES[quantity], chosen) == cost
         assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
 
 

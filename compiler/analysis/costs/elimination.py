@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import Literal, Monomial
 
 from .cost_polynomial import Formula
-from .existence import Literal, Monomial
 from .prices import Amount
 
 LARGEST = 500_000
