@@ -35,6 +35,7 @@ from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import RunOptions, run_search
 from compiler.searcher.engine import search as engine
 from compiler.searcher.engine.bilevel import Bilevel
+from compiler.searcher.engine.protocol import Evaluate
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
 from hdas_dsl.files import LIBRARY
@@ -129,9 +130,9 @@ class Watched(engine.Searching):
             self.clock.lap()
         super().begin(epoch, skip)
 
-    def finish(self, accuracy: Callable[..., float]) -> str:
+    def finish(self, evaluate: Evaluate) -> str:
         self.clock.lap()
-        return super().finish(accuracy)
+        return super().finish(evaluate)
 
 
 def data_of(phase: Phase, args: argparse.Namespace) -> Data:

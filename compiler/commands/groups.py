@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from compiler.util.errors import UsageError
 from hdas_dsl.text.reading import is_file
 
-from .option import OptionGroup, flag, option, position
+from .option import OptionGroup, command_line, flag, option, position
 from .values import at_least, device, names, one_of, read_bytes, real, whole
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class DataOptions(OptionGroup):
             return []
         word, colon, folder = self.data.partition(":")
         value = Applied(word, (), {"path": folder} if colon else {})
-        return [Override("data", value, f"--data {self.data}")]
+        return [Override("data", value, f"--data {self.data}", keeps=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +218,7 @@ class RunOptions(OptionGroup):
         otherwise="once an epoch",
     )
     quiet: bool = flag("--quiet", "show no progress")
+    words: tuple[str, ...] = command_line()
 
 
 def run_config(
@@ -257,4 +258,5 @@ def run_config(
         memory_budget=machine.memory_budget,
         passes=None if machine.passes is None else tuple(item.name for item in named(machine.passes)),
         compiled=machine.compile,
+        command=run.words,
     )

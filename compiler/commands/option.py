@@ -81,6 +81,11 @@ def action_value(metavar: str, text: str, read: Callable[[str], object] = str, c
     return _field(Option((), metavar, text, read, count=count, is_action=True))
 
 
+def command_line() -> Any:
+    """A field for the words of the command line themselves."""
+    return field(default=(), metadata={"words": True})
+
+
 def group(members: type[OptionGroup]) -> Any:
     """A field for a group of options."""
     return field(metadata={"group": members})
@@ -95,7 +100,8 @@ def _field(made: Option) -> Any:
 def members(command: type) -> Iterator[tuple[str, Option | type[OptionGroup]]]:
     """The options and groups of a command or a group, by the names of their fields."""
     for item in fields(command):
-        yield item.name, item.metadata.get("option") or item.metadata["group"]
+        if not item.metadata.get("words"):
+            yield item.name, item.metadata.get("option") or item.metadata["group"]
 
 
 def options(command: type) -> Iterator[Option]:

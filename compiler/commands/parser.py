@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from enum import Enum
 from typing import NoReturn, TypeVar
 
@@ -108,6 +109,7 @@ class CommandParser(Parser):
             self.error(self._unknown(unknown))
         if found.foreign:
             self.error(self._does_nothing(found.foreign[0]))
+        found.said = (*self.prog.split(), *words)
         return _made(self.command, found)
 
     # ------------------------------------------------------------ options
@@ -222,6 +224,7 @@ def _made(command: type[T], found: argparse.Namespace) -> T:
     for name, item in members(command):
         value = getattr(found, name) if isinstance(item, Option) else _made(item, found)
         values[name] = tuple(value) if isinstance(value, list) else value
+    values |= {item.name: found.said for item in fields(command) if item.metadata.get("words")}  # type: ignore[arg-type]
     return command(**values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -46,3 +47,9 @@ class Decision:
     def alphas(self) -> int:
         """The number of architecture parameters."""
         return 0 if self.candidates else len(self.items)
+
+
+def menus(decisions: Mapping[str, Decision]) -> list[str]:
+    """The paths of the decisions that take one item of several: menus, numbers and sizes."""
+    picks = (DecisionKind.PICK, DecisionKind.ANY)
+    return [path for path, decision in decisions.items() if decision.kind not in picks]

@@ -31,7 +31,7 @@ from compiler.elaborate.values import Function
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
-from compiler.searcher.settings.words import Value
+from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
@@ -117,18 +117,21 @@ class _Compiler:
         changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
         said = {name: item.said for name, item in changes}
         try:
-            changed = override(settings, *((name, self.plain(item)) for name, item in changes))
+            changed = override(settings, *((name, self.plain(item, settings)) for name, item in changes))
         except OverrideError as error:
             raise UsageError(f"{said[error.path]}: {error}") from None
         self.used |= {item.said for _, item in changes}
         return changed
 
-    def plain(self, item: Override) -> Value:
-        """The value of an override of a setting."""
+    def plain(self, item: Override, settings: S) -> Value:
+        """The value of an override of a setting; other data keep what the section says of its own."""
         try:
-            return item.setting()
+            value = item.setting()
         except Fault as fault:
             raise UsageError(f"{item.said}: {fault}") from None
+        if item.keeps and isinstance(value, Applied) and "data" in settings.model_fields_set:
+            return replace(value, kwargs={**settings.data.changes(), **value.kwargs})
+        return value
 
     # ------------------------------------------------------------ the whole
 

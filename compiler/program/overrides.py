@@ -23,6 +23,8 @@ class Override:
     value: Value | ast.Expr
     said: str
     """The option, such as ``--seed 3``, as messages quote it."""
+    keeps: bool = False
+    """Whether other data come with the changes that the section makes to its own: crop, cutout, flip, share."""
 
     def setting(self) -> Value:
         """The value of a setting.

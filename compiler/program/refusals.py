@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from compiler.backend.passes.flatten import flatten
+from compiler.derivation.selected_steps import NothingSelectedError, Paths
+from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Decision, DecisionKind, menus
 from compiler.ir.payloads import Weigh
-from compiler.ir.quantities import AlphaForm, AlphaMean, parts
+from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed
-from compiler.searcher.settings.relaxation import Dirichlet
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -21,6 +26,13 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
+    if not isinstance(settings.narrow, NoNarrowing):
+        yield from _narrowing(space, span)
+    match settings.relax:
+        case Sample(weights=Fair()):
+            yield from _fair(space, span)
+        case Sample(weights=Sandwich()):
+            yield from _sandwich(space, span)
     for preference in space.preferences:
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
@@ -29,6 +41,17 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         if not isinstance(settings.relax, Dirichlet) and any(m.form is AlphaForm.DIVERGENCE for m in measures):
             message = f"'{preference.name}' is a divergence of Dirichlet distributions, and this search has none"
             yield Diagnostic(Code.VALUE, span, message, "use `relax = dirichlet`, or `minimize entropy`")
+
+
+def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """What is given up are items of menus; a depth is made of raw alphas, and those of dead items mean nothing."""
+    if not menus(space.decisions):
+        message = "`narrow` gives up items of menus, and this space has none"
+        yield Diagnostic(Code.VALUE, span, message, "use `narrow = none`")
+    for preference in space.preferences:
+        if any(isinstance(part, Depth) for part in parts(preference.quantity)):
+            message = f"'{preference.name}' is made of raw alphas, also of items that `narrow` gives up"
+            yield Diagnostic(Code.VALUE, span, message, "leave one of both out")
 
 
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
@@ -46,3 +69,53 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             if len(graph.readers(source)) > 1:
                 message = f"`edges = weighed` cannot weigh '{node.name}': its menu is read outside of the pick as well"
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
+
+
+def _sandwich(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """The largest and the smallest architecture differ in numbers or sizes."""
+    if not any(decision.kind in (DecisionKind.NUMBER, DecisionKind.SIZE) for decision in space.decisions.values()):
+        message = "`weights = sandwich` trains both extremes of numbers and sizes, and this space leaves none undecided"
+        yield Diagnostic(Code.VALUE, span, message, "use `weights = fair`, or `uniform`")
+
+
+def _fair(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """Each item of each choice runs once a step: choices of one item each, of equal numbers, that always exist."""
+    instead = "use `weights = uniform`"
+    decisions = list(space.decisions.values())
+    several = next((d for d in decisions if d.candidates or d.kind is DecisionKind.ANY or d.take > 1), None)
+    if several is not None:
+        message = (
+            f"`weights = fair` runs each item of a choice once a step, which the pick '{several.path}' does not let it"
+        )
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
+    uneven = next((d for d in decisions[1:] if sum(d.derivable) != sum(decisions[0].derivable)), None)
+    if uneven is not None:
+        first = decisions[0]
+        message = (
+            "`weights = fair` runs each item of each choice once a step, so that all need equally many: "
+            f"'{first.path}' has {sum(first.derivable)}, '{uneven.path}' has {sum(uneven.derivable)}"
+        )
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
+    nested = _conditional(space)
+    if nested is not None:
+        message = (
+            f"`weights = fair` runs each item of each choice once a step, and '{nested}' is not in all architectures"
+        )
+        yield Diagnostic(Code.VALUE, span, message, instead)
+
+
+def _conditional(space: Elaborated) -> str | None:
+    """A decision that an architecture does not depend on which differs from the first one in at most one decision."""
+    paths, start = Paths(flatten(space.block.graph), space.decisions), default_decisions(space.decisions)
+    changes: list[tuple[Decision, int]] = [(d, i) for d in space.decisions.values() for i in range(len(d.items))]
+    for decision, item in changes:
+        if decision.derivable[item]:
+            try:
+                used = paths.path({**start, decision.path: (item,)}).used
+            except NothingSelectedError:
+                return decision.path
+            if unused := space.decisions.keys() - used:
+                return min(unused)
+    return None

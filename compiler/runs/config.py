@@ -26,6 +26,7 @@ class RunConfig:
         memory_budget: bytes that the activations of a step may take; None: no limit.
         passes: the names of the passes to run; None: those that pay on the device.
         compiled: compile the network with ``torch.compile``.
+        command: the words of the command line, which the run's folder records; none for a run from Python.
     """
 
     out: Path
@@ -41,6 +42,7 @@ class RunConfig:
     memory_budget: int | None = None
     passes: tuple[str, ...] | None = None
     compiled: bool = False
+    command: tuple[str, ...] = ()
 
     def target(self, batch: int) -> Target:
         """What networks are lowered for, at batches of ``batch`` images."""

@@ -13,6 +13,7 @@ from compiler.analysis.requirements.evaluate import quantities
 from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
+from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
@@ -28,8 +29,9 @@ from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
 from .plan import SearchPlan, check_phase, no_effect
+from .record import write_record
 
-AXES = ("edges", "channels", "levels", "perturb")
+AXES = ("edges", "channels", "levels", "perturb", "narrow")
 """Settings that a derived file records where they differ from their defaults."""
 
 
@@ -112,6 +114,7 @@ def search_phase(
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
+    write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options)
     answer = supernet.answer(outcome.alphas)
     if answer.summary:

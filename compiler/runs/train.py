@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from compiler.backend.lowering.network import Network
+from compiler.reports.settings_text import train_record
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import TrainOutcome, run_train
 from compiler.searcher.engine.state.seeds import mix
@@ -18,6 +19,7 @@ from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
 from .plan import TrainPlan
+from .record import write_record
 from .weights import start_from
 
 
@@ -59,6 +61,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         title=f"train {program.name}",
         checkpoint_every=config.checkpoint_every,
     )
+    write_record(config, train_record(program, space))
     outcome = run_train(network, data, settings, options)
     facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")

@@ -14,6 +14,9 @@ LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 
+SETTINGS, RECORD = "settings.hsp", "run.json"
+"""Every setting of the run in the language; its command, the versions and the machine."""
+
 RESULT = "result.json"
 """The test accuracy of a trained network."""
 

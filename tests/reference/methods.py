@@ -37,6 +37,22 @@ def softmax(searched: Searched) -> Weights:
     return {key: alpha.softmax(1) for key, alpha in searched.alphas.items()}
 
 
+def narrowed(kept: Callable[[int], list[int]]) -> Weigh:
+    """The softmax of the items that edge e keeps; 0 for the others."""
+
+    def weigh(searched: Searched) -> Weights:
+        found = {}
+        for key, alpha in searched.alphas.items():
+            mask = torch.zeros_like(alpha)
+            for edge in range(len(alpha)):
+                mask[edge, kept(edge)] = 1
+            powers = alpha.exp() * mask
+            found[key] = powers / powers.sum(1, keepdim=True)
+        return found
+
+    return weigh
+
+
 def sigmoid(searched: Searched) -> Weights:
     return {key: 1 / (1 + torch.exp(-alpha)) for key, alpha in searched.alphas.items()}
 
@@ -115,6 +131,8 @@ class Method:
     steps: int = 0
     """Of sign, up the loss; 0: displaced at random."""
     one_level: bool = False
+    kept: Callable[[int], list[int]] | None = None
+    """The items that each edge keeps: weights of the others, whose gradient is 0, take no step."""
 
     def loss(self, searched: Searched, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
         return cross_entropy(searched.net.mixed(images, weights, shares(searched)), labels)
@@ -160,7 +178,12 @@ def step(
         buffer.copy_(buffers[name])
     weights = method.displaced(searched, *batches[1])
     loss = method.loss(searched, *batches[1], weights)
-    _apply(of_weights, parameters, torch.autograd.grad(loss, parameters), clip)
+    slopes = torch.autograd.grad(loss, parameters)
+    if method.kept is not None:
+        used = [(p, g) for p, g in zip(parameters, slopes, strict=True) if bool(g.any())]
+        parameters, slopes = [p for p, _ in used], tuple(g for _, g in used)
+        of_weights.zero_grad(set_to_none=True)
+    _apply(of_weights, parameters, slopes, clip)
 
 
 def _apply(

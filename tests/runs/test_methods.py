@@ -30,6 +30,22 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
+CHAIN = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = identity | unit(k = 3)
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  a = stem -> Op
+  output a -> conv(k = 1 | 3, 6) -> relu -> classifier(classes)
+}
+
+search Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+}
+"""
+TEXTS = {"fairnas": CHAIN, "bignas": CHAIN}
+"""Of methods that picks, or spaces without numbers, do not suit."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
 
@@ -55,7 +71,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 @pytest.mark.parametrize("name", [method.name for method in library_methods()])
 def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    file.write_text(TEXT.replace("search Net", f"search Net by {name}"))
+    file.write_text(TEXTS.get(name, TEXT).replace("search Net", f"search Net by {name}"))
     whole, broken = file.parent / "whole", file.parent / "broken"
     report = search(file, whole, **SHORT)
     with monkeypatch.context() as patch:

@@ -27,6 +27,24 @@ network Plain(image: [1, 8, 8]) {
   m = image -> conv(3, 4) -> Op
   output m -> classifier(3)
 }
+network Sure(image: [1, 8, 8]) {
+  output sum(pick 1 of (image, relu(image))) -> classifier(3)
+}
+network Depths(image: [1, 8, 8]) {
+  n[i < 3] = sum(pick 1 of Op(each (image, earlier n)))
+  maximize depth(n)
+  output last of n -> classifier(3)
+}
+network Uneven(image: [1, 8, 8]) {
+  m = image -> conv(3, 4) -> Op
+  output m -> conv(1, 4 | 6) -> classifier(3)
+}
+cell Deep(x) {
+  output x -> (unit | unit(k = 3))
+}
+network Nested(image: [1, 8, 8]) {
+  output image -> conv(3, 4) -> (Deep | identity) -> classifier(3)
+}
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   m[i < 2] = stem -> Op
@@ -42,6 +60,8 @@ BROKEN = {
     ("order", "alphas"): "order = second\n alphas = fixed",
     ("edges", "relax"): "edges = weighed\n relax = sample",
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
+    ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
     ("levels", "relax"): "levels = 1\n relax = sample",
@@ -76,7 +96,13 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("narrow = one_by_one", "Sure", "this space has none"),
+        ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
+        ("relax = sample(weights = fair)", "Net", "which the pick 'Net.n0.in' does not let it"),
+        ("relax = sample(weights = fair)", "Uneven", "'Uneven.m.Op' has 3, 'Uneven.output.c' has 2"),
+        ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),
+        ("relax = sample(weights = sandwich)", "Plain", "this space leaves none undecided"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
     ],

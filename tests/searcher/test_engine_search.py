@@ -120,7 +120,7 @@ def test_preferences_change_what_is_found(tmp_path: Path, preferences: Preferenc
 def test_the_best_epoch_is_the_first_with_the_highest_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(scores: list[float], epoch: Epoch) -> tuple[SearchOutcome, ToySpace]:
         given = iter(scores)
-        monkeypatch.setattr("compiler.searcher.engine.loop.measure_accuracy", lambda *_: next(given))
+        monkeypatch.setattr("compiler.searcher.engine.loop.Evaluation.__call__", lambda *_: next(given))
         space, settings = ToySpace(), SEARCH.replace("derive", Strongest(epoch=epoch)).replace("epochs", len(scores))
         return search(tmp_path / f"{scores}{epoch}", settings, space), space
 

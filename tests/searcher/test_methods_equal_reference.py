@@ -40,7 +40,12 @@ TEXTS = {
     "sdarts_adv": "perturb = adversarial(ramp(0.03, 0.3), steps = 3)",
     "snas": "relax = gumbel(temperature = ramp(1, 0.03))\n levels = 1",
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
+    "narrowed": "narrow = together(keep = 3, at = 10)",
 }
+
+
+def kept(edge: int) -> list[int]:
+    return sorted({edge % 8, (edge + 1) % 8, (edge + 3) % 8})
 
 
 def eps(now: float) -> float:
@@ -61,6 +66,7 @@ METHODS = {
     "sdarts_adv": m.Method(eps=eps, steps=3),
     "snas": m.Method(m.gumbel(lambda now: 1 - 0.97 * int(now) / EPOCHS), one_level=True),
     "together": m.Method(edges=True, eps=lambda now: 0.1),
+    "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
 
@@ -109,6 +115,9 @@ def test_three_steps(name: str) -> None:
     method = METHODS[name]
     theirs = plain(built, ours, method.edges, method.partial)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
+    if method.kept is not None:
+        ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})
+        ours.begin(20)
     architecture = [*theirs.alphas.values(), *theirs.betas.values()]
     optimizers = (
         torch.optim.Adam(architecture, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3),

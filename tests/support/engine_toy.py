@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
+from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.datasets import Fake
+from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine, Ramp
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
@@ -82,10 +84,22 @@ class ToySpace:
     def weights(self) -> Iterable[nn.Parameter]:
         return self.module.parameters()
 
+    def begin(self, epoch: int) -> None:
+        """There is nothing to make ready."""
+
+    def narrow(self, done: int, judge: Callable[[Measure], float]) -> None:
+        """Nothing is given up."""
+
     def anneal(self, epoch: float) -> None:
         self.moments.append(epoch)
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def passes(self) -> Passes:
+        return Passes()
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
         return nullcontext()
 
     def preferences(self) -> dict[str, Tensor]:

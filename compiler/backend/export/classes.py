@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from compiler.backend.names import pascal, unique
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.base import Gather
 from compiler.ir.primitives.torch_form import Expression
 
-from .names import pascal, unique
 from .outline import Outline
 from .plans import Plan, Unit
 from .terms import Named, Ref, Term
@@ -80,7 +80,7 @@ def name_classes(classes: Sequence[Class]) -> None:
         if len(item.names) == 1 and item.level == "op" and next(iter(item.names)).startswith(name):
             name = next(iter(item.names))
         by_name.setdefault(pascal(name), []).append(item)
-    taken = set(_TAKEN)
+    taken = {*_TAKEN, *(param.name for item in classes for param in item.params)}
     for name, group in sorted(by_name.items(), key=lambda pair: classes[-1] not in pair[1]):
         marks = [_marks(item.plan.outline) for item in group]
         for item, mark in zip(group, marks, strict=True):

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from compiler.backend.names import identifier, unique
 from compiler.ir.primitives.torch_form import Expression, Role
 
 from .classes import KINDS, Class, Param, name_classes
-from .names import identifier, unique
 from .outline import Outline, Step
 from .plans import Plan, Unit, plan
 from .terms import Arg, New, Ref, Term
@@ -175,7 +175,7 @@ class _Merge:
             values = [_parsed(o.arguments[name]) for o in self.outlines]
             if all(value is not None for value in values):
                 kind = "width" if name.startswith("c") and bool not in map(type, values) else "number"
-                yield Param(name, tuple(values), kind)
+                yield Param(unique(identifier(name), set(self.attributes)), tuple(values), kind)
         used = [n for n in range(len(self.first.outline.inputs)) if self.first.outline.readers[n]]
         for n in used:
             single = "c_in" if "c" in shared or "c" in self.attributes else "c"
@@ -220,7 +220,7 @@ class _Merge:
                     return Ref(param.name)
         cases = [values.index(value) for value in values]
         named = (name for name, words in self.choices if [words.index(word) for word in words] == cases)
-        return self.add(next(named, "inner" if self.first.sequential else str(unit.attr)), values, "module")
+        return self.add(identifier(next(named, "inner" if self.first.sequential else str(unit.attr))), values, "module")
 
     def number(  # noqa: C901
         self,

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from compiler.backend.export_kind import ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
+from compiler.backend.lowering.names import node_path
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
@@ -222,7 +223,7 @@ def _python(
 ) -> tuple[Tensor, int, dict[str, Tensor]]:
     """Write the file that will be ``out``, run it at double precision; its output, parameters, and weights."""
     flat = flatten(space.block.graph)
-    names = [node.name for _, node in flat.order() if not isinstance(node.payload, Input)]
+    names = [node_path(node) for _, node in flat.order() if not isinstance(node.payload, Input)]
     unit = space.root.instance.unit
     origin = f"{Path(unit.source.name).name}, sha256 {unit.sha256}"
     source = write(space.block, names, origin, out.with_suffix(".pt").name)

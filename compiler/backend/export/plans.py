@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from torch import nn
-
+from compiler.backend.names import identifier, unique
 from compiler.ir.payloads import Prim
 
-from .names import identifier, unique
 from .outline import Outline, Step
 from .torch_source import form, modules
 
@@ -67,7 +65,7 @@ def plan(whole: Outline, attrs_of_root: bool = False) -> Plan:
         else:
             chains.append([(value, step)])
     units = []
-    taken: set[str] = set(_ATTRIBUTES)
+    taken: set[str] = set()
     for chain in chains:
         steps = tuple(step for _, step in chain)
         if any(_has_state(step) for step in steps):
@@ -98,10 +96,6 @@ def _as_module(step: Step) -> bool:
 
 def _has_state(step: Step) -> bool:
     return isinstance(step.what, Outline) or form(step) is None
-
-
-_ATTRIBUTES = frozenset(dir(nn.Module()))
-"""What `nn.Module` already has."""
 
 
 def _attr(steps: Sequence[Step], root: bool) -> str:

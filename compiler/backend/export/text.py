@@ -8,19 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from compiler.backend.names import identifier, unique
 from compiler.backend.torch_modules.table import COPIED
 from compiler.ir.graph import Block
 from compiler.ir.primitives.torch_form import Tightness
 
 from .classes import Class, Param
 from .generalise import Writer
-from .names import identifier, unique
 from .outline import Outline, leaves, outline
 from .plans import Plan, Unit
 from .terms import Arg, Figure, New, Ref, Term
 
 WIDTH = 120
-RESERVED = {"self", "torch", "nn", "F", "Tensor", "len"}
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def _docstring(item: Class) -> str:
 def _inputs(planned: Plan) -> list[str]:
     """The names of the inputs that are read."""
     whole = planned.outline
-    taken = set(RESERVED)
+    taken: set[str] = set()
     return [unique(identifier(name), taken) for n, (name, _) in enumerate(whole.inputs) if whole.readers[n]]
 
 
@@ -253,7 +252,7 @@ class _Forward:
 
     def lines(self) -> list[str]:
         whole = self.item.plan.outline
-        taken = set(RESERVED)
+        taken: set[str] = set()
         values: dict[int, _Value] = {}
         for n, (name, _) in enumerate(whole.inputs):
             if whole.readers[n]:
@@ -279,8 +278,8 @@ class _Forward:
                 value = self.value(unit, operands, name)
             self.statement(target, value)
             values[unit.value] = _Value(target.removesuffix(" ="))
-        if not self.out or not self.out[-1].startswith("return"):
-            self.out.append(f"return {values[whole.output].text}")
+        if (output := values[whole.output].text) != "return":
+            self.out.append(f"return {output}")
         return self.out
 
     def statement(self, target: str, value: _Value) -> None:

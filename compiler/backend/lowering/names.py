@@ -1,31 +1,18 @@
-"""The names of lowered networks: Python identifiers for values, paths of torch modules for what holds parameters."""
+"""Where the modules of a lowered network lie: paths of torch modules, made of the names of nodes."""
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Mapping
 
-from torch import fx, nn
+from torch import nn
 
+from compiler.backend.names import free
 from compiler.ir.graph import Node
-
-WEIGHTS = "weights"
-"""The name of the argument that holds the weights of the choices."""
-
-RESERVED = {*keyword.kwlist, *dir(fx.GraphModule), *dir(nn.Module()), "meta", "self", WEIGHTS}
-"""Names that Python or torch uses itself; as a line's name they get an underscore."""
-
-
-def identifier(name: str) -> str:
-    """A dotted name as a Python identifier."""
-    word = _safe(re.sub(r"\W", "_", name))
-    return word if not word[0].isdigit() else f"_{word}"
 
 
 def attribute(name: str) -> str:
     """A dotted name as a path of modules."""
-    return ".".join(_safe(part) for part in name.split("."))
+    return ".".join(free(part) for part in name.split("."))
 
 
 def module_path(region: tuple[str, ...], scope: tuple[str, ...], name: str) -> str:
@@ -41,10 +28,6 @@ def module_path(region: tuple[str, ...], scope: tuple[str, ...], name: str) -> s
 def node_path(node: Node) -> str:
     """The path that a node's module has in a lowered network."""
     return module_path((), node.scope, node.name)
-
-
-def _safe(word: str) -> str:
-    return f"{word}_" if word.rstrip("_") in RESERVED else word
 
 
 def tree(modules: Mapping[str, nn.Module]) -> nn.Module:

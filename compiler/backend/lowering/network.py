@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from torch import Tensor, fx, nn
 
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
 from compiler.backend.passes.estimate import Estimate, estimate
+from compiler.backend.passes.narrow import narrow
 from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.elaborate import Elaborated
 
@@ -23,6 +24,8 @@ class Lowered:
     network: fx.GraphModule
     target: Target
     estimate: Estimate
+    modules: Mapping[str, nn.Module]
+    """Those of primitives with parameters or state, by the names of nodes."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -31,28 +34,40 @@ class Lowered:
         return tuple(warning for warning in found if warning is not None)
 
 
-def lowered(space: Elaborated, passes: Iterable[Pass] | None = None, target: Target | None = None) -> Lowered:
+def lowered(
+    space: Elaborated,
+    passes: Iterable[Pass] | None = None,
+    target: Target | None = None,
+    live: Mapping[str, Collection[int]] | None = None,
+    modules: Mapping[str, nn.Module] | None = None,
+) -> Lowered:
     """Lower a network after the given passes, or those of the target; its weights start the same for all.
 
     Args:
         space: an elaborated network, with or without choices.
         passes: what is done to the graph; `(FLATTEN,)` for the naive lowering, None for what the target asks for.
         target: the machine, its memory and the batch; by default this machine's CPU.
+        live: the items that live of decisions that have lost some, by path: the network is lowered without the others.
+        modules: those of another lowering of the same network, to share its weights.
 
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
     """
     target = target or Target.on()
     flat = FLATTEN.run(space.block.graph)
+    if modules is None:
+        modules = build_modules(flat)
+    if live:
+        flat = narrow(flat, live)
     if passes is None:
         graph = optimised(flat, target)
     else:
         graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
-    network = lower(graph, space.decisions, drop_path=target.drop_path, modules=build_modules(flat))
+    network = lower(graph, space.decisions, drop_path=target.drop_path, modules=modules)
     if target.compiled:
         # Small cells are bound by launches on a GPU, which its graphs save.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
-    return Lowered(network, target, estimate(graph, target.machine))
+    return Lowered(network, target, estimate(graph, target.machine), modules)
 
 
 def over_budget(costs: Estimate, target: Target) -> str | None:

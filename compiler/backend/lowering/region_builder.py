@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
+from compiler.backend.names import WEIGHTS, identifier, unique
 from compiler.backend.torch_modules.masks import masked
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.ir.decision import Decision
@@ -23,7 +24,7 @@ from compiler.ir.undecided import Var
 from compiler.util.errors import LoweringError
 
 from .build import allowed, build_node, build_part
-from .names import WEIGHTS, attribute, identifier, module_path, tree
+from .names import attribute, module_path, tree
 from .operators import call
 from .regions import Region, in_order
 
@@ -120,10 +121,7 @@ class RegionBuilder:
         """The arguments of the module: what the region reads."""
         taken: set[str] = set()
         for index in inputs:
-            name = self._identifier(self.source.node(index))
-            while name in taken:
-                name += "_"
-            taken.add(name)
+            name = unique(self._identifier(self.source.node(index)), taken)
             self.values[index] = self.graph.placeholder(name)
 
     def _call(self, inner: Region) -> None:

@@ -185,10 +185,24 @@ class Bilevel:
         if preferences:
             move(self.alphas, self.gradient(total(preferences), self.alphas.parameters), self.gradient)
 
-    def weight_step(self, weight_loss: Loss) -> None:
-        """Move the weights down the weight loss; no gradient is taken in the alphas."""
+    def weight_step(self, *losses: Loss, factor: float = 1.0) -> None:
+        """Move the weights down ``factor`` times the sum of losses, one backward pass each; none is in the alphas.
+
+        A weight that no loss uses is left alone, by decay too.
+        """
+        parameters = self.weights.parameters
         with frozen(self.alphas.parameters):
-            descend(weight_loss(), self.weights, self.gradient)
+            found = list(self.gradient.used(losses[0](), parameters))
+            for loss in losses[1:]:
+                found = [_sum(*pair) for pair in zip(found, self.gradient.used(loss(), parameters), strict=True)]
+        if factor != 1.0:
+            found = [None if gradient is None else factor * gradient for gradient in found]
+        move(self.weights, found, self.gradient)
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """The sum of two gradients; None is that of a loss which does not use the weight."""
+    return other if one is None else one if other is None else one + other
 
 
 def total(preferences: Mapping[str, Tensor]) -> Tensor:

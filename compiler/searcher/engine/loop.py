@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,13 @@ from compiler.searcher.engine.state.run_state import State
 from compiler.searcher.engine.state.seeds import mix, seed_all
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.run_files import CHECKPOINT
+from compiler.searcher.settings.narrowing import Measure
 from compiler.util.memory import is_out_of_memory
 
-from .accuracy import measure_accuracy
+from .accuracy import Evaluation
 from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
 from .gradients import finite
-from .protocol import RunOptions
+from .protocol import Evaluate, RunOptions
 
 STEPS_BETWEEN_WAITS = 25
 """Steps between two looks at the losses, on a GPU or with several processes: each look waits for the device."""
@@ -52,10 +53,10 @@ class Job(Protocol):
     def running_means(self) -> dict[str, float]:
         """The running means of this epoch, for the display."""
 
-    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
-        """Judge the epoch; ``accuracy`` evaluates the network and may be interrupted."""
+    def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
+        """Judge the epoch; ``evaluate`` measures the network and may be interrupted."""
 
-    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+    def finish(self, evaluate: Evaluate) -> str:
         """End the run after its last epoch; returns a sentence on the result."""
 
 
@@ -106,7 +107,7 @@ class _Loop:
                 self._run_steps()
                 self._close_epoch()
             self._seed("finish")
-            self.report.note(job.finish(self._accuracy))
+            self.report.note(job.finish(self._evaluate))
         except _StopSignal:
             self._save()
             where = f"after {state.epoch} of {job.epochs} epochs" + (f" and {state.step} steps" if state.step else "")
@@ -153,7 +154,7 @@ class _Loop:
         state = self.state
         self._check_finite(finite(state.parameters()))
         self._seed("judge", state.epoch)
-        record = self.job.end(state.epoch, self._accuracy)
+        record = self.job.end(state.epoch, self._evaluate)
         before = state.history[-1] if state.history else None
         state.next_epoch(record)
         state.save(self.path, self.run.fingerprint)
@@ -161,8 +162,11 @@ class _Loop:
         if state.epoch < self.job.epochs:
             self._raise_if_stopped()
 
-    def _accuracy(self, batches: Batches) -> float:
-        return measure_accuracy(self.state.module, batches, self.compute, self._raise_if_stopped)
+    def _evaluate(
+        self, batches: Batches, *, measure: Measure = Measure.ACCURACY, batch_statistics: bool = False
+    ) -> float:
+        evaluation = Evaluation(measure, batch_statistics, self._raise_if_stopped)
+        return evaluation(self.state.module, batches, self.compute)
 
     def _seed(self, *what: int | str) -> None:
         """Seed what follows, in each process differently."""

@@ -10,6 +10,21 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.settings.narrowing import Measure
+
+Run = Mapping[str, tuple[int, ...]]
+"""What a pass runs: the items that it takes of each decision, by path."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of a step, which is taken along ``factor`` times the sum of their gradients."""
+
+    runs: tuple[Run | None, ...] = (None,)
+    """What each pass runs; None: what it computes by itself."""
+    factor: float = 1.0
+
 
 class Searchable(Protocol):
     """A supernet, its architecture parameters, and what a search asks about them."""
@@ -22,6 +37,12 @@ class Searchable(Protocol):
     def alphas(self) -> Mapping[str, nn.Parameter]:
         """The architecture parameters by readable path, such as ``Normal.n2.from_x``; none is among ``weights()``."""
 
+    def begin(self, epoch: int) -> None:
+        """Make ready for an epoch, from 0, also where a checkpoint has changed the supernet's tensors."""
+
+    def narrow(self, done: int, judge: Callable[[Measure], float]) -> None:
+        """Give up items after so many epochs, maybe; ``judge`` measures the supernet as it is, on the alpha half."""
+
     def weights(self) -> Iterable[nn.Parameter]:
         """The parameters that the first half of the data trains."""
 
@@ -30,6 +51,12 @@ class Searchable(Protocol):
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
+
+    def passes(self) -> Passes:
+        """The passes of the next step of the weights."""
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
+        """Within it, forward passes in train mode run what was planned."""
 
     def preferences(self) -> dict[str, Tensor]:
         """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.
@@ -48,6 +75,15 @@ class Searchable(Protocol):
 
     def decisions(self) -> dict[str, str]:
         """What deriving now would decide: readable decisions by path."""
+
+
+class Evaluate(Protocol):
+    """Measures the network on batches; what it measures may be interrupted."""
+
+    def __call__(
+        self, batches: Batches, *, measure: Measure = Measure.ACCURACY, batch_statistics: bool = False
+    ) -> float:
+        """The accuracy, or the mean loss; norms by running statistics, or by those of each batch, which leave none."""
 
 
 class Trainable(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +18,11 @@ from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 
-from .accuracy import measure_accuracy
+from .accuracy import Evaluation
 from .bilevel import Optimized, descend
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
-from .protocol import RunOptions, Trainable
+from .protocol import Evaluate, RunOptions, Trainable
 from .state import checkpoint
 
 
@@ -50,7 +49,7 @@ def evaluate(module: nn.Module, images: Images, batch: int, device: str = "auto"
     """The accuracy of a network in eval mode on the images of a dataset."""
     compute = Compute(device)
     with deterministic():
-        return measure_accuracy(
+        return Evaluation()(
             module.to(compute.device), Batches("data", images, batch, compute, workers=workers), compute
         )
 
@@ -115,11 +114,11 @@ class _Training:
         means = self.meter.means(self.compute)
         return dict(zip(("loss/train", "accuracy/train"), means, strict=True)) if means else {}
 
-    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
+    def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
 
-    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+    def finish(self, evaluate: Evaluate) -> str:
         if self.compute.main:
             checkpoint.write(self.path, self.module.state_dict(), {})
-        self.accuracy = accuracy(self.test)
+        self.accuracy = evaluate(self.test)
         return f"The test accuracy is {self.accuracy:.2%}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,13 +19,14 @@ from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.axes import Levels, Order, Preferences
 from compiler.searcher.settings.derivation import Epoch
+from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.sections import SearchSettings
 
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
-from .protocol import RunOptions, Searchable
+from .protocol import Evaluate, Run, RunOptions, Searchable
 
 Batch = tuple[Tensor, Tensor]
 
@@ -112,6 +113,7 @@ class Searching:
 
     def begin(self, epoch: int, skip: int) -> None:
         """Open the batches of an epoch, of which the first ``skip`` are done."""
+        self.searchable.begin(epoch)
         self.weight_batches = self.weight_half.epoch(epoch, skip)
         moving = epoch >= self.settings.alphas_from and self.settings.levels is Levels.TWO
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
@@ -135,8 +137,10 @@ class Searching:
             )
             if self.settings.preferences is Preferences.APART:
                 self.bilevel.preference_step(self.searchable.preferences())
+        passes = self.searchable.passes()
+        losses = [partial(self._loss, weight_batch, self.meters["weights"], run) for run in passes.runs]
         with self.searchable.perturbed(partial(self._loss, weight_batch)):
-            self.bilevel.weight_step(partial(self._loss, weight_batch, self.meters["weights"]))
+            self.bilevel.weight_step(*losses, factor=passes.factor)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
@@ -147,9 +151,9 @@ class Searching:
             "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
 
-    def _loss(self, batch: Batch, meter: Meter | None = None) -> Tensor:
+    def _loss(self, batch: Batch, meter: Meter | None = None, run: Run | None = None) -> Tensor:
         images, labels = batch
-        with self.compute.autocast():
+        with self.searchable.running(run), self.compute.autocast():
             logits = self.module(images)
             loss = cross_entropy(logits, labels)
         if meter:
@@ -168,11 +172,12 @@ class Searching:
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
 
-    def end(self, epoch: int, accuracy: Callable[[Batches], float]) -> EpochRecord:
-        """Judge an epoch by the accuracy on the alpha half, and remember the best."""
+    def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
+        """Judge an epoch by the accuracy on the alpha half, give up items maybe, and remember the best."""
         rates = self._schedule(epoch, self.steps - 1)
         scalars = self.running_means()
-        scalars["score"] = accuracy(self.alpha_half)
+        scalars["score"] = evaluate(self.alpha_half)
+        self.searchable.narrow(epoch + 1, partial(self._judge, evaluate))
         with torch.no_grad():
             scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}
             scalars |= {f"quantity/{name}": value for name, value in self.searchable.scores().items()}
@@ -182,6 +187,11 @@ class Searching:
         self._remember_if_best(record)
         return record
 
+    def _judge(self, evaluate: Evaluate, measure: Measure) -> float:
+        """How good the supernet is on the alpha half, its norms by the statistics of each batch, as while it learns."""
+        found = evaluate(self.alpha_half, measure=measure, batch_statistics=True)
+        return found if measure is Measure.ACCURACY else -found
+
     def _remember_if_best(self, record: EpochRecord) -> None:
         """Remember the alphas of the best epoch: the first with the highest score, once the alphas move."""
         state = self.state
@@ -190,7 +200,7 @@ class Searching:
         if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
             state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
 
-    def finish(self, accuracy: Callable[[Batches], float]) -> str:
+    def finish(self, evaluate: Evaluate) -> str:
         """A sentence on the architecture that is reported."""
         found = self.outcome()
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."

@@ -18,6 +18,7 @@ from .base import Relaxed
 from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, SigmoidMixture, SoftmaxMixture, Temperature
+from .narrowing import narrower_of
 from .reinforce import Sampled
 from .single_path import OnePath
 from .supernet import Supernet
@@ -40,12 +41,18 @@ def relaxed(
     init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
-            axes = Axes(mixture_of(word, epochs), settings.edges, displacement_of(settings.perturb, epochs), epochs)
+            axes = Axes(
+                mixture_of(word, epochs),
+                settings.edges,
+                displacement_of(settings.perturb, epochs),
+                epochs,
+                narrower_of(settings.narrow, settings.seed),
+            )
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule):
             return HardGumbel(space, Temperature(schedule, epochs), init, derive, Axes(epochs=epochs))
-        case Sample(share=share, weights=draws):
-            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs))
+        case Sample(share=share, weights=draws, draws=count):
+            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs), count)
         case never:
             assert_never(never)
 

@@ -8,6 +8,7 @@ from compiler.searcher.settings.axes import Edges
 
 from .displaced import Displacement
 from .mixtures import Mixture, SoftmaxMixture
+from .narrowing import Narrower
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,15 @@ class Axes:
     """The axes of a relaxation that hold for every decision.
 
     ``mixture`` weighs the items of a decision; ``edges`` says whether the candidates of a pick of menus have weights of
-    their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``.
+    their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``;
+    ``narrower`` says which items are given up.
     """
 
     mixture: Mixture = field(default_factory=SoftmaxMixture)
     edges: Edges = Edges.SHARED
     displacement: Displacement | None = None
     epochs: int = 1
+    narrower: Narrower | None = None
 
     def anneal(self, epoch: float) -> None:
         """Follow schedules after ``epoch`` epochs, a fraction."""

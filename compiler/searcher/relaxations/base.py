@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,14 @@ from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
+from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
 
 from .axes import Axes
+from .live import Live, LiveMixture
 from .mixtures import SoftmaxMixture
+from .narrowing import Judge
 from .objective import Objective, RelaxedQuantities
 
 
@@ -53,6 +57,10 @@ class Relaxed(nn.Module, ABC):
         super().__init__()
         self.space = space
         self.axes = axes or Axes()
+        narrower = self.axes.narrower
+        self.live = Live(space.decisions, narrower is not None, narrower.history if narrower else 0)
+        if narrower is not None:
+            self.axes = replace(self.axes, mixture=LiveMixture(self.axes.mixture, self.live))
         self.derive = derive or Strongest()
         self.network = network
         self.stated = Objective(space, self.axes.epochs)
@@ -100,7 +108,8 @@ class Relaxed(nn.Module, ABC):
         """
         found = dict(weights)
         for path in self.edges:
-            for edge, menu in zip(self.alphas[path].softmax(0), self.space.decisions[path].candidates, strict=True):
+            shares = self.live.softmax(path, self.alphas[path])
+            for edge, menu in zip(shares, self.space.decisions[path].candidates, strict=True):
                 if menu is not None:
                     found[menu] = edge * found[menu]
         return found
@@ -112,6 +121,23 @@ class Relaxed(nn.Module, ABC):
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
         return nullcontext()
+
+    def passes(self) -> Passes:
+        """The passes of the next step of the weights: one, that of the network as it is."""
+        return Passes()
+
+    def running(self, run: Run | None) -> AbstractContextManager[None]:
+        """Within it, forward passes in train mode run what was planned; here there is but one thing to run."""
+        return nullcontext()
+
+    # ------------------------------------------------------------ narrowing
+
+    def begin(self, epoch: int) -> None:
+        """Make ready for an epoch, from 0: what lives may have changed, by narrowing or by a checkpoint."""
+        self.live.refresh()
+
+    def narrow(self, done: int, judge: Judge) -> None:
+        """Give up items after so many epochs, as the setting `narrow` says; ``judge`` measures the supernet."""
 
     # ------------------------------------------------------------ how the alphas learn
 
@@ -129,14 +155,19 @@ class Relaxed(nn.Module, ABC):
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
     def _quantities(self) -> RelaxedQuantities:
-        return RelaxedQuantities(self.space.decisions, self.item_alphas(), self.axes.mixture, self.stated.expectations)
+        decisions, alphas = self.space.decisions, self.item_alphas()
+        picks = self.live.shares(next(iter(alphas.values()))) if self.live.narrow and alphas else {}
+        return RelaxedQuantities(decisions, alphas, self.axes.mixture, self.stated.expectations, picks=picks)
 
     # ------------------------------------------------------------ what is logged
 
     @torch.no_grad()
     def scores(self) -> dict[str, float]:
-        """The value of each preferred quantity, and beside a depth the expected number of its elements."""
-        return self.stated.scores(self._quantities())
+        """The value of each preferred quantity, and beside a depth the expected number of its elements.
+
+        Where items are given up, also how many live, by copy.
+        """
+        return self.stated.scores(self._quantities()) | self.live.counts()
 
     @torch.no_grad()
     def entropy(self) -> dict[str, float]:
@@ -188,6 +219,7 @@ class Relaxed(nn.Module, ABC):
         Where weights are not the softmax of alphas, or edges weigh, strengths are logarithms: by probability those of
         weights, by logit the alphas themselves; to both that of the edge is added.
         """
+        self.live.refresh()
         found = self.raw(alphas)
         mixture = self.axes.mixture
         if isinstance(mixture, SoftmaxMixture) and not self.edges:
@@ -196,7 +228,10 @@ class Relaxed(nn.Module, ABC):
         if self.derive.by is By.PROBABILITY:
             for path, values in tensors.items():
                 own = path not in self.edges
-                tensors[path] = mixture.logarithms(self.space.decisions[path], values) if own else values.log_softmax(0)
+                decision = self.space.decisions[path]
+                tensors[path] = mixture.logarithms(decision, values) if own else self.live.log_softmax(path, values)
+        else:
+            tensors = {path: self.live.marked(path, values) for path, values in tensors.items()}
         for path in self.edges:
             for edge, menu in zip(tensors.pop(path), self.space.decisions[path].candidates, strict=True):
                 if menu is not None:

@@ -81,6 +81,10 @@ class Mixture(ABC):
             return _binary_entropy(alpha.sigmoid()).sum()
         return _entropy(alpha.softmax(0))
 
+    def living(self, decision: Decision, values: Tensor) -> Tensor:
+        """The values of the items that may still be found, of those of all, (items)."""
+        return values
+
     def largest_entropy(self, decision: Decision) -> float:
         """The entropy of a decision of which nothing is known, in nats."""
         count = len(decision.items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -53,7 +53,8 @@ class RelaxedQuantities:
     """The quantities of a relaxed network, as differentiable scalars.
 
     ``alphas`` are the raw architecture parameters by decision path, (items) each, which the ``mixture`` makes weights
-    of; ``expectations`` those of the costs that may be asked for; ``loss`` a scalar, where there is one.
+    of; ``expectations`` those of the costs that may be asked for; ``loss`` a scalar, where there is one; ``picks`` the
+    probabilities of the candidates of picks of menus, where they are not all alike, by path.
     """
 
     decisions: Mapping[str, Decision]
@@ -61,12 +62,14 @@ class RelaxedQuantities:
     mixture: Mixture = field(default_factory=SoftmaxMixture)
     expectations: Mapping[Total, Expectation] = field(default_factory=dict)
     loss: Tensor | None = None
+    picks: Mapping[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:
         """The probabilities of the items by decision path, (items) each."""
         mixture, decisions = self.mixture, self.decisions
-        return {path: mixture.probabilities(decisions[path], alpha) for path, alpha in self.alphas.items()}
+        found = {path: mixture.probabilities(decisions[path], alpha) for path, alpha in self.alphas.items()}
+        return {**found, **self.picks}
 
     def value(self, quantity: Quantity) -> Tensor:
         """A quantity, a scalar.
@@ -102,23 +105,24 @@ class RelaxedQuantities:
         measured = [
             self.measured(quantity.form, self.decisions[path], alpha)
             for path, alpha in self.alphas.items()
-            if quantity.covers(self.decisions[path].copy)
+            if quantity.covers(self.decisions[path].copy) and len(self.mixture.living(self.decisions[path], alpha))
         ]
         return torch.stack(measured).mean() if measured else torch.zeros(())
 
     def measured(self, form: AlphaForm, decision: Decision, alpha: Tensor) -> Tensor:
         """A measure of the alphas of one decision, a scalar."""
+        living = partial(self.mixture.living, decision)
         match form:
             case AlphaForm.LOGSUMEXP:
-                return alpha.logsumexp(0)
+                return living(alpha).logsumexp(0)
             case AlphaForm.CERTAINTY:
-                return (self.mixture.mean(decision, alpha) - 0.5).square().mean()
+                return (living(self.mixture.mean(decision, alpha)) - 0.5).square().mean()
             case AlphaForm.ENTROPY:
                 return self.mixture.entropy(decision, alpha)
             case AlphaForm.DIVERGENCE:
-                return divergence(alpha)
+                return divergence(living(alpha))
             case AlphaForm.SQUARES:
-                return alpha.square().sum()
+                return living(alpha).square().sum()
 
     def depth(self, quantity: Depth) -> Tensor:
         """The mean depth of a family's elements (H-DAS), a scalar.

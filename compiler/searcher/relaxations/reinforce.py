@@ -15,11 +15,13 @@ from torch import Tensor, distributed, nn
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
+from compiler.searcher.engine.protocol import Passes
 from compiler.searcher.settings.derivation import Derivation
-from compiler.searcher.settings.relaxation import Draws, Policy, Uniform
+from compiler.searcher.settings.relaxation import Draws, Uniform
 
 from .axes import Axes
 from .draws import Logits
+from .plans import plan_of
 from .single_path import Draw, OnePath
 
 SMOOTHING = 0.9
@@ -36,6 +38,10 @@ class Sampled(OnePath):
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
         axes: over how many epochs schedules go.
+        count: on the mean of how many draws the weights take a step.
+
+    Raises:
+        UsageError: the largest or the smallest architecture is to be trained, and misses what the space requires.
     """
 
     def __init__(
@@ -46,30 +52,29 @@ class Sampled(OnePath):
         init: float = 1e-3,
         derive: Derivation | None = None,
         axes: Axes | None = None,
+        count: int = 1,
     ) -> None:
         super().__init__(space, share, init, derive, axes)
-        self.draws = draws or Uniform()
+        self.plan, self.count = plan_of(draws or Uniform(), self), count
         self.judged: tuple[Draw, Logits] | None = None
         # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
-    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
-        """Logits ``[n, classes]`` of images under an architecture that is drawn, or given."""
-        if chosen is None and self.training:
-            chosen = self.draw_for_alphas() if self.is_for_alphas else self.draw_for_weights()
-        return super().forward(images, chosen)
+    def to_run(self) -> Selection:
+        """What was planned, or a draw: one that the alphas will be judged by, if it is they that ask for a gradient."""
+        if self.planned is not None:
+            return self.planned
+        return self.draw_for_alphas() if self.is_for_alphas else self.plan()[0]
+
+    def passes(self) -> Passes:
+        """The passes of the next step of the weights, all drawn before the first of them."""
+        return Passes(tuple(run for _ in range(self.count) for run in self.plan()), 1 / self.count)
 
     @property
     def is_for_alphas(self) -> bool:
         """Whether the alphas ask for a gradient, and the weights for none."""
         asked = any(alpha.requires_grad for alpha in self.architecture.values())
         return asked and torch.is_grad_enabled() and not any(weight.requires_grad for weight in self.weights())
-
-    def draw_for_weights(self) -> Selection:
-        """An architecture to train weights of."""
-        if isinstance(self.draws, Policy):
-            return self.draw(self.logits()).chosen
-        return self.draw({path: torch.zeros(len(alpha)) for path, alpha in self.alphas.items()}).chosen
 
     def draw_for_alphas(self) -> Selection:
         """An architecture that the alphas will be judged by."""

@@ -7,7 +7,7 @@ runs that would be derived now, with the weights that it has in the supernet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
+from compiler.searcher.engine.protocol import Run
 from compiler.searcher.settings.derivation import Derivation
 from compiler.util.errors import UsageError
 
@@ -65,12 +66,26 @@ class OnePath(Relaxed):
         super().__init__(space, operations.module, init, derive, axes)
         self.operations = operations
         self.last: tuple[dict[str, list[float]], Answer] | None = None
+        self.planned: Selection | None = None
 
     def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
         """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
         if chosen is None:
-            chosen = self.draw(self.logits()).chosen if self.training else self.chosen()
+            chosen = self.to_run() if self.training else self.chosen()
         return self.operations(images, chosen)
+
+    def to_run(self) -> Selection:
+        """What a pass in train mode runs: what was planned, or a draw."""
+        return self.draw(self.logits()).chosen if self.planned is None else self.planned
+
+    @contextmanager
+    def running(self, run: Run | None) -> Iterator[None]:
+        """Within it, forward passes in train mode run what was planned."""
+        self.planned = None if run is None else dict(run)
+        try:
+            yield
+        finally:
+            self.planned = None
 
     def logits(self) -> Logits:
         """What architectures are drawn by: the alphas as the derivation rule measures their strength."""

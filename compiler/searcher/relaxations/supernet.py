@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compiler.backend.lowering.network import lowered
 from compiler.backend.passes import Pass, Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.derivation import Derivation
+from compiler.searcher.settings.narrowing import Measure
 from hdas_dsl.text.diagnostics import HspError
 
 from .axes import Axes
 from .base import Relaxed
+from .narrowing import Judge
 
 
 class Supernet(Relaxed):
@@ -51,7 +54,8 @@ class Supernet(Relaxed):
     ) -> None:
         if space.refusals:
             raise HspError(space.refusals)
-        made = lowered(space if built is None else _with_weighed_picks(built), passes, target)
+        self.lowering = Relowering(space if built is None else _with_weighed_picks(built), passes, target)
+        made = self.lowering.first
         super().__init__(space, made.network, init, derive, axes)
         self.partial = built is not None
         self.warnings = made.warnings
@@ -62,7 +66,7 @@ class Supernet(Relaxed):
 
         One-hot weights select an architecture.
         """
-        output: Tensor = self.network(images, self.weights_of_pass() if weights is None else dict(weights))
+        output: Tensor = self.lowering.now(images, self.weights_of_pass() if weights is None else dict(weights))
         return output
 
     def weights_of_pass(self) -> dict[str, Tensor]:
@@ -80,7 +84,8 @@ class Supernet(Relaxed):
         for path, decision in self.space.decisions.items():
             if decision.candidates:
                 weighed = path in self.edges
-                found[path] = self.alphas[path].softmax(0) if weighed else like.new_ones(len(decision.items))
+                alive = self.live.softmax(path, self.alphas[path]) if weighed else like.new_ones(len(decision.items))
+                found[path] = alive
         return found
 
     def drawn_weights(self) -> dict[str, Tensor]:
@@ -104,6 +109,64 @@ class Supernet(Relaxed):
             yield
         finally:
             self.given = None
+
+    # ------------------------------------------------------------ narrowing
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, also of the network that runs."""
+        self.lowering.now.train(mode)
+        return super().train(mode)
+
+    def begin(self, epoch: int) -> None:
+        """Lower the network anew, without what was given up since: its cost is that of the items that live."""
+        super().begin(epoch)
+        self.lowering.follow(self.live.narrow, next(self.network.parameters()).device)
+        self.train(self.training)
+
+    def narrow(self, done: int, judge: Judge) -> None:
+        """Give up items after so many epochs, as the setting `narrow` says."""
+        narrower = self.axes.narrower
+        if narrower is None:
+            return
+
+        def judged(weights: Mapping[str, Tensor], measure: Measure) -> float:
+            self.given = weights
+            try:
+                return judge(measure)
+            finally:
+                self.given = None
+
+        with torch.no_grad():
+            self.live.keep(narrower.plan(self, done, judged))
+            if narrower.history:
+                self.live.remember(self.distributions())
+
+    def distributions(self) -> dict[str, Tensor]:
+        """The softmax of all alphas, also of items that were given up, by path, (items) each."""
+        return {path: alpha.softmax(0).double().cpu() for path, alpha in self.item_alphas().items()}
+
+
+class Relowering:
+    """A supernet's network, and the one that runs: that without the items that were given up. They share all weights.
+
+    Args:
+        space: what is lowered.
+        passes: what is done to the graph before; None for what the target asks for.
+        target: the machine, its memory and the batch.
+    """
+
+    def __init__(self, space: Elaborated, passes: Iterable[Pass] | None, target: Target | None) -> None:
+        self.space, self.passes, self.target = space, None if passes is None else tuple(passes), target
+        self.first = lowered(space, self.passes, target)
+        self.now: nn.Module = self.first.network
+        self.live: Mapping[str, tuple[int, ...]] = {}
+
+    def follow(self, live: Mapping[str, tuple[int, ...]], device: torch.device) -> None:
+        """Lower the network for the items that live, by the path of their decision, if they are not those of now."""
+        if live == self.live:
+            return
+        made = lowered(self.space, self.passes, self.target, live, self.first.modules)
+        self.now, self.live = made.network.to(device), dict(live)
 
 
 def _with_weighed_picks(built: Elaborated) -> Elaborated:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .derivation import Derivation, Epoch
+from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Relaxation, Sample
@@ -26,6 +28,8 @@ class Combined(Protocol):
     channels: Channels
     perturb: Perturbation
     levels: Levels
+    narrow: Narrowing
+    derive: Derivation
     preferences: Preferences
 
 
@@ -53,6 +57,10 @@ def _second(settings: Combined) -> bool:
 
 def _one_level(settings: Combined) -> bool:
     return settings.levels is Levels.ONE
+
+
+def _narrows(settings: Combined) -> bool:
+    return not isinstance(settings.narrow, NoNarrowing)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -89,6 +97,17 @@ RULES = (
         ("channels", "relax"),
         lambda s: s.channels.partial > 1 and not s.relax.mixes,
         "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
+    ),
+    Rule(
+        ("narrow", "relax"),
+        lambda s: _narrows(s) and not s.relax.mixes,
+        "`narrow` gives up items that are mixed, and this relaxation draws them: use a `relax` that mixes",
+    ),
+    Rule(
+        ("narrow", "derive"),
+        lambda s: _narrows(s) and s.derive.epoch is Epoch.BEST,
+        "`narrow` leaves the items of the last epoch, and `epoch = best` would take the alphas of another: "
+        "use `epoch = last`",
     ),
     Rule(
         ("perturb", "relax"),

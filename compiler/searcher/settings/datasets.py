@@ -17,7 +17,7 @@ from pydantic import Field
 
 from compiler.util.errors import UsageError
 
-from .words import Amount, Count, Flag, Fraction, Share, Size, Text, Word
+from .words import Amount, Count, Flag, Fraction, Share, Size, Text, Value, Word
 
 Builder = Callable[["DataSpec", Path, bool], object]
 """``build(spec, root, download)``: the `Source` of the data that ``spec`` names, kept under ``root``; fetched first
@@ -60,6 +60,11 @@ class DataSpec(Word):
     images: ImageLimit = None
     """How many of the training images a search or a training uses, as a number or a share of them; each class keeps
     its share. Without it, all of them. The test images are never limited."""
+
+    def changes(self) -> dict[str, Value]:
+        """What a text says that data of any kind may have: how images are changed, and which are used for what."""
+        said = [name for name in DataSpec.model_fields if name in self.model_fields_set]
+        return {name: getattr(self, name) for name in said}
 
     @classmethod
     def former(cls) -> Mapping[str, str]:

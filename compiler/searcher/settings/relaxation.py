@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from .schedules import Constant, Schedule
-from .words import Flag, Word
+from .words import Amount, Count, Flag, Word
 
 
 class RelaxationWord(Word):
@@ -87,15 +87,32 @@ class Policy(Word):
     word = "policy"
 
 
-Draws = Uniform | Policy
+class Fair(Word):
+    """Weights learn on as many architectures a step as a choice has items, each item in one of them (FairNAS)."""
+
+    word = "fair"
+
+
+class Sandwich(Word):
+    """Weights learn on the largest architecture, the smallest, and so many drawn uniformly (BigNAS)."""
+
+    word = "sandwich"
+    random: Amount = 2
+
+
+Draws = Uniform | Policy | Fair | Sandwich
 
 
 class Sample(RelaxationWord):
-    """One architecture a step; ``share``: the widths and kernels of a choice are slices of one weight."""
+    """One architecture a pass; ``share``: the widths and kernels of a choice are slices of one weight.
+
+    ``weights`` says which architectures a step of the weights learns on; it is taken on the mean of ``draws`` of them.
+    """
 
     word = "sample"
     share: Flag = False
     weights: Draws = Uniform()
+    draws: Count = 1
 
     @property
     def mixes(self) -> bool:

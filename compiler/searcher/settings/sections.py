@@ -13,6 +13,7 @@ from .axes import AllChannels, Channels, Edges, Levels, Order, Perturbation, Pre
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
+from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
@@ -57,6 +58,7 @@ class SearchSettings(_Section):
     channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
     perturb: Perturbation = Undisturbed()
+    narrow: Narrowing = NoNarrowing()
     preferences: Preferences = Preferences.TOGETHER
     optional: Flag = False
     """Whether a phase may be left out."""

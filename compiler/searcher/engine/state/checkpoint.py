@@ -90,7 +90,7 @@ def optimizer_state(optimizer: Optimizer, names: list[str]) -> tuple[dict[str, T
     tensors: dict[str, Tensor] = {}
     plain: OptimizerFacts = {}
     state = optimizer.state_dict()
-    for index, entries in state["state"].items():
+    for index, entries in sorted(state["state"].items()):  # Else in the order in which parameters were first moved.
         for key, value in entries.items():
             name = f"{names[index]}/{key}"
             if isinstance(value, Tensor):

@@ -1,0 +1,54 @@
+"""The largest and the smallest architecture of a space. No torch.
+
+Numbers and sizes are at their extremes. A choice between operations takes the one with which the architecture has the
+most, or the fewest, multiply-adds, where everything else is as it is; that is repeated until no choice changes. A pick
+of k takes its first candidates; a pick of any takes all of them, or the first alone. Ties go to the first in source
+order.
+"""
+
+from __future__ import annotations
+
+from compiler.ir.decision import Decision, DecisionKind, Selection
+
+from .selected_steps import NothingSelectedError, Paths
+
+
+def extreme(paths: Paths, largest: bool) -> Selection:
+    """The largest architecture, or the smallest."""
+    sign = 1 if largest else -1
+    chosen = {path: _start(decision, sign) for path, decision in paths.decisions.items()}
+    menus = [decision for decision in paths.decisions.values() if decision.kind is DecisionKind.OPERATION]
+    for _ in range(len(menus) + 1):
+        before = dict(chosen)
+        for menu in menus:
+            chosen[menu.path] = max(
+                ((item,) for item in _derivable(menu)),
+                key=lambda taken: _size(paths, {**chosen, menu.path: taken}, sign),
+            )
+        if chosen == before:
+            break
+    return chosen
+
+
+def _start(decision: Decision, sign: int) -> tuple[int, ...]:
+    usable = _derivable(decision)
+    match decision.kind:
+        case DecisionKind.ANY:
+            return tuple(range(len(decision.items))) if sign > 0 else (0,)
+        case DecisionKind.PICK:
+            return tuple(range(decision.take))
+        case DecisionKind.NUMBER | DecisionKind.SIZE if decision.numbers:
+            return (max(usable, key=lambda item: sign * decision.numbers[item]),)
+    return (usable[0],)
+
+
+def _derivable(decision: Decision) -> list[int]:
+    return [item for item, found in enumerate(decision.derivable) if found]
+
+
+def _size(paths: Paths, chosen: Selection, sign: int) -> float:
+    """The multiply-adds, signed; minus infinity where nothing is left of the network."""
+    try:
+        return sign * paths.path(chosen).macs
+    except NothingSelectedError:
+        return float("-inf")

@@ -1,0 +1,75 @@
+"""What a run was: every setting in the language, and the command, the versions and the machine as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from compiler.searcher.engine.device.compute import is_main_process
+from compiler.searcher.run_files import RECORD, SETTINGS
+from compiler.util.files import atomic_write
+from compiler.util.version import package_version
+
+from .config import RunConfig
+
+
+class Machine(BaseModel):
+    """What a run happened on; no name or address of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: str
+    processor: str
+    cores: int
+    threads: int
+    gpus: tuple[str, ...]
+
+    @classmethod
+    def here(cls) -> Machine:
+        """This machine."""
+        gpus = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        system = f"{platform.system()} {platform.release()}"
+        return cls(
+            system=system,
+            processor=platform.machine(),
+            cores=os.cpu_count() or 1,
+            threads=torch.get_num_threads(),
+            gpus=gpus,
+        )
+
+
+class Record(BaseModel):
+    """What the file beside the settings says, of the command that began the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str
+    """As a shell takes it; empty for a run from Python."""
+    device: str
+    processes: int
+    versions: dict[str, str]
+    machine: Machine
+
+
+def write_record(config: RunConfig, settings: str) -> None:
+    """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not is_main_process() or (config.resume and (config.out / SETTINGS).is_file()):
+        return
+    versions = {"hdas-dsl": package_version(), "torch": str(torch.__version__), "python": platform.python_version()}
+    record = Record(
+        command=shlex.join(config.command),
+        device=config.device,
+        processes=config.devices,
+        versions=versions,
+        machine=Machine.here(),
+    )
+    atomic_write(config.out / SETTINGS, settings)
+    atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

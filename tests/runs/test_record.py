@@ -1,0 +1,107 @@
+"""A run's folder says what the run was: all settings in the language, the command, the versions, the machine."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from compiler.commands.compile import compile_main
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
+from compiler.runs.record import Record
+from compiler.searcher.run_files import RECORD, SETTINGS
+from compiler.searcher.settings.datasets import Digits
+
+HEAD = """hsp 1
+use "lib/prim.hsp"
+op skip(x) = x
+"""
+TRAIN = """network N(i: [1, 8, 8]; c = 2, wide = true, act = skip) { output i -> conv(3, c) -> act -> classifier(10) }
+train N(3) {
+  data = fake(classes = 10, count = 16, channels = 1, crop = 1, cutout = 2, flip = true, weights_share = 0.3)
+  epochs = 1
+  batch = 8
+  drop_path = 0
+  require params <= 1M
+}
+"""
+SEARCH = """network S(image: [1, 8, 8]; c = 2) { output (relu | skip)(conv(image, 3, c)) -> classifier(10) }
+search S(c = 3) {
+  data = fake(classes = 10, count = 16, channels = 1)
+  epochs = 1
+  batch = 8
+  relax = sigmoid
+  require params <= 1M
+}
+"""
+TRAINED = ["--set", "c=4", "--lr", "0.5", "--seed", "7"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def program_of(text: str) -> Program:
+    program, diagnostics = compile_file("again.hsp", (), None, text)
+    assert program is not None, [item.render() for item in diagnostics]
+    return program
+
+
+def again(folder: Path, text: str) -> Program:
+    """A program whose last section is that which a run left."""
+    section = (folder / "run" / SETTINGS).read_text().removeprefix("hsp 1\n")
+    network = text.partition("\n")[0] + "\n"
+    return program_of(HEAD + network + section)
+
+
+def test_the_settings_of_a_training_are_those_that_it_ran_with(folder: Path) -> None:
+    (folder / "file.hsp").write_text(HEAD + TRAIN)
+    command = ["file.hsp", "--train", "--quiet", "--out", "run", *TRAINED]
+    assert compile_main(command) == 0
+    found, given = again(folder, TRAIN), program_of(HEAD + TRAIN)
+    network = found.train_network
+    assert network is not None
+    assert dict(network.block.arguments) == {"c": "4", "wide": "True", "act": "skip"}
+    assert found.train_settings.seed == 7
+    assert found.train_settings.weights.lr.describe() == "0.5"
+    assert found.train_settings.data == given.train_settings.data
+    assert (found.train_settings.batch, len(found.trained)) == (8, 1)
+    text = (folder / "run" / SETTINGS).read_text()
+    for name in type(found.train_settings).model_fields:
+        assert f"\n  {name} = " in text
+    record = Record.model_validate_json((folder / "run" / RECORD).read_text())
+    assert shlex.split(record.command) == ["hdas-compile", *command]
+    assert record.versions.keys() == {"hdas-dsl", "torch", "python"}
+
+
+def test_the_settings_of_a_search_are_those_that_it_ran_with(folder: Path) -> None:
+    (folder / "file.hsp").write_text(HEAD + SEARCH)
+    assert compile_main(["file.hsp", "--search", "--quiet", "--out", "run", "--set", "c=5", "--epochs", "2"]) == 0
+    phase = again(folder, SEARCH).phases[0]
+    assert dict(phase.network.block.arguments) == {"c": "5"}
+    assert phase.settings.epochs == 2
+    assert phase.settings.relax.describe() == "sigmoid"
+    assert len(phase.network.requirements) == 1
+
+
+def test_a_refused_run_leaves_the_settings_of_the_one_before(folder: Path) -> None:
+    (folder / "file.hsp").write_text(HEAD + TRAIN)
+    assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run"]) == 0
+    before = [(folder / "run" / name).read_bytes() for name in (SETTINGS, RECORD)]
+    assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run", "--resume", *TRAINED]) != 0
+    assert [(folder / "run" / name).read_bytes() for name in (SETTINGS, RECORD)] == before
+
+
+def test_other_data_keep_what_the_section_says_of_its_own(folder: Path) -> None:
+    """Crop, cutout, flip and the share of the weights; what it does not say is that of the other data."""
+    (folder / "file.hsp").write_text(HEAD + TRAIN)
+    assert compile_main(["file.hsp", "--train", "--quiet", "--out", "run", "--data", "digits"]) == 0
+    assert again(folder, TRAIN).train_settings.data == Digits(weights_share=0.3, cutout=2, crop=1, flip=True)
+    bare = TRAIN.replace("  data =", "  # data =")
+    (folder / "file.hsp").write_text(HEAD + bare)
+    assert compile_main(["file.hsp", "--train", "--quiet", "--force", "--out", "run", "--data", "digits"]) == 0
+    assert again(folder, TRAIN).train_settings.data == Digits()

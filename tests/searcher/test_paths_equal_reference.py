@@ -1,0 +1,143 @@
+"""Searches that draw compute what plain torch constructions from the published formulas compute, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from compiler.ir.decision import Selection
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Phase
+from compiler.searcher.data.load import load_data
+from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.search import Searching
+from compiler.searcher.relaxations import OnePath, relaxed
+from compiler.searcher.relaxations.path_executor import Operations
+from compiler.searcher.settings.datasets import Fake
+from hdas_dsl.text.diagnostics import Diagnostic
+from tests.reference import paths as p
+from tests.spaces.test_reference_equality import copy_tensors
+from tests.support.programs import randomize
+
+MENUS = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = unit(k = 1) | unit(k = 3) | identity
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  a = stem -> Op
+  b = a -> Op
+  c = b -> Op
+  output c -> classifier(classes)
+}
+"""
+NUMBERS = MENUS.replace("-> Op", "-> conv(k = 1 | 3)")
+EPOCHS = 50
+
+
+def phase(settings: str, text: str = MENUS) -> Phase:
+    section = f"search Net {{\n data = fake(classes = 3)\n epochs = {EPOCHS}\n {settings}\n}}\n"
+    program, wrong = compile_file("n.hsp", text=text + section)
+    assert program is not None, [Diagnostic.render(d) for d in wrong]
+    return program.phases[0]
+
+
+class Both:
+    """Ours and the reference with the same weights and alphas, and what ours ran in a step."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: str, text: str = MENUS) -> None:
+        torch.manual_seed(0)
+        found = phase(settings, text)
+        self.settings, self.space = found.settings, found.network
+        ours = relaxed(found.network, found.settings).double()
+        assert isinstance(ours, OnePath)
+        self.ours = ours
+        net = (p.Chain(3, (1, 3, 0)) if text is MENUS else p.Chain(3, (1, 3), bare=True)).double()
+        randomize(net)
+        copy_tensors(net, ours.network, self.space)
+        start = torch.stack([alpha.detach() for alpha in ours.alphas.values()])
+        if self.settings.alphas.init:
+            start = torch.randn_like(start)
+            for alpha, row in zip(ours.alphas.values(), start, strict=True):
+                alpha.data.copy_(row)
+        self.theirs = p.Searched(net, start.clone().requires_grad_())
+        alphas = self.settings.alphas
+        self.of_alphas = torch.optim.Adam([self.theirs.alphas], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+        self.of_weights = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+        assert alphas.word != "adam" or alphas.describe() == "adam"
+        self.searching = Searching(
+            ours, load_data(Fake(classes=3, count=32), Path("none")), self.settings, Compute("cpu")
+        )
+        self.runs: list[Selection] = []
+        plain = Operations.__call__
+
+        def spy(operations: Operations, images: Tensor, chosen: Selection, *more: object) -> Tensor:
+            self.runs.append(dict(chosen))
+            return plain(operations, images, chosen, *more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Operations, "__call__", spy)
+
+    def step(self, number: int) -> tuple[p.Batch, p.Batch, list[p.Items]]:
+        """A step of ours: the batches of alphas and of weights, and the items that its passes ran."""
+        self.ours.train()
+        torch.manual_seed(100 + number)
+        batches = batch(), batch()
+        self.searching.alpha_batch, self.searching.weight_batch = batches
+        for group in self.of_weights.param_groups:
+            group["lr"] = self.settings.weights.lr(number, EPOCHS)
+        self.runs.clear()
+        self.searching.step(number, 0)
+        return (*batches, [tuple(taken[0] for taken in run.values()) for run in self.runs])
+
+    def check(self) -> None:
+        """Weights and alphas are equal."""
+        rows = torch.stack([alpha.detach() for alpha in self.ours.alphas.values()])
+        torch.testing.assert_close(rows, self.theirs.alphas.detach(), rtol=0, atol=1e-10)
+        before = [tensor.clone() for tensor in self.ours.network.parameters()]
+        copy_tensors(self.theirs.net, self.ours.network, self.space)
+        for mine, other in zip(before, self.ours.network.parameters(), strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=1e-10)
+
+
+def batch() -> p.Batch:
+    return torch.randn(4, 1, 8, 8, dtype=torch.float64), torch.randint(3, (4,))
+
+
+def fair(found: list[p.Items]) -> bool:
+    return all(sorted(column) == [0, 1, 2] for column in zip(*found, strict=True))
+
+
+def sandwich(found: list[p.Items]) -> bool:
+    return found[0] == (1, 1, 1) and found[1] == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "count", "factor", "law", "text"),
+    [
+        ("weights = uniform", 1, 1.0, None, MENUS),
+        ("weights = policy, draws = 3", 3, 1 / 3, None, MENUS),
+        ("weights = fair", 3, 1.0, fair, MENUS),
+        ("weights = fair, draws = 2", 6, 1 / 2, lambda found: fair(found[:3]) and fair(found[3:]), MENUS),
+        ("weights = sandwich(random = 1)", 3, 1.0, sandwich, NUMBERS),
+    ],
+)
+def test_a_step_learns_from_several_passes(
+    monkeypatch: pytest.MonkeyPatch,
+    weights: str,
+    count: int,
+    factor: float,
+    law: Callable[[list[p.Items]], bool] | None,
+    text: str,
+) -> None:
+    both = Both(monkeypatch, f"relax = sample({weights})", text)
+    for number in range(3):
+        of_alphas, of_weights, (judged, *found) = both.step(number)
+        assert len(found) == count
+        assert law is None or law(found)
+        p.score_step(both.theirs, both.of_alphas, of_alphas, judged)
+        p.weight_step(both.theirs, both.of_weights, of_weights, found, factor)
+    both.check()
