@@ -9,6 +9,7 @@ from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Function
 from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.names import full_name, replacements
+from hdas_dsl.sameness import say_the_same
 from hdas_dsl.tree import ast
 
 
@@ -102,12 +103,24 @@ class References:
             return self.copies_of(Function(definition, instance))
         key = instance, full_name(definition)
         if key not in self.inlined:
-            taken = {inlined.title for inlined in self.inlined.values()}
-            title, number = definition.name, 2
-            while title in taken:
-                title, number = f"{definition.name}_{number}", number + 1
-            self.inlined[key] = Inlined(title, definition, instance)
+            self.inlined[key] = self._same(definition, instance) or self._new(definition, instance)
         return ast.Name(self.inlined[key].title)
+
+    def _same(self, definition: ast.Definition, instance: Instance) -> Inlined | None:
+        """What is inlined already and says the same: a phase brings definitions that this file has too."""
+        for inlined in self.inlined.values():
+            like = inlined.definition
+            if like.name == definition.name and say_the_same((like, inlined.instance), (definition, instance)):
+                return inlined
+        return None
+
+    def _new(self, definition: ast.Definition, instance: Instance) -> Inlined:
+        """A definition under its own name, numbered where another one has that."""
+        taken = {inlined.title for inlined in self.inlined.values()}
+        title, number = definition.name, 2
+        while title in taken:
+            title, number = f"{definition.name}_{number}", number + 1
+        return Inlined(title, definition, instance)
 
     def copies_of(self, function: Function) -> ast.Expr:
         """A cell, stage or network by its title.

@@ -223,7 +223,8 @@ class Instances:
 def block_of(function: Function, body: BodyElaboration, copy: str | None, params: Mapping[str, Value]) -> Block:
     """The block of a body that has been read."""
     arguments = tuple((name, describe(value)) for name, value in params.items())
-    return Block(function.name, body.level, copy, body.graph, arguments, params)
+    definition = function.definition, function.instance
+    return Block(function.name, body.level, copy, body.graph, arguments, params, definition)
 
 
 def _ends(body: BodyElaboration) -> dict[str, FamilySize | int]:

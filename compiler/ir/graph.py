@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
+from hdas_dsl.sameness import Definition
 from hdas_dsl.text.source import NOWHERE, Span
 
 from .payloads import Input, Mix, Prim, Weigh
@@ -25,6 +26,7 @@ class Block:
     """An operation, cell, stage or network applied to inputs of known shapes.
 
     ``copy`` is the path of its copy; ``params`` are the values of its parameters, ``arguments`` the same as text.
+    ``definition`` is the one that is applied, where there is one.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Block:
     graph: SpaceGraph
     arguments: tuple[tuple[str, str], ...] = ()
     params: Mapping[str, object] = field(default_factory=dict)
+    definition: Definition | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

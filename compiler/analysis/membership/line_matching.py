@@ -27,6 +27,7 @@ from compiler.elaborate.values import (
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
+from hdas_dsl.sameness import say_the_same
 
 from .found import Found, Leaves, Misses, Ways, merge
 from .graph_matching import GraphMatcher, expression, settlements
@@ -58,11 +59,13 @@ class Matcher:
         space: the space.
         copies: those that the body of the architecture uses.
         known: what is known of pairs of copies and of operations, whoever asked.
+        same: whether two definitions of operations say the same.
     """
 
     space: Elaborated
     copies: Mapping[str, Copy]
     known: dict[object, Ways] = field(default_factory=dict)
+    same: dict[object, bool] = field(default_factory=dict)
 
     def definition(self, copy: Copy, function: Function) -> Found:
         """Match a copy of the space with a definition that no network of the architecture uses.
@@ -100,14 +103,14 @@ class Matcher:
         found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
             raise Leaves(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
-        return Matcher(self.space, found.copies, self.known).bodies(copy.body, found.body)
+        return Matcher(self.space, found.copies, self.known, self.same).bodies(copy.body, found.body)
 
     # ------------------------------------------------------------ instances
 
     def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Found]:
         """What makes the copy, or the operation, that is applied here the one that is applied there."""
         if block.copy is None or given.copy is None:
-            if block.copy is None and given.copy is None and block.name == given.name:
+            if block.copy is None and given.copy is None and self.is_one_operation(block, given):
                 yield from self.operation(block, given, misses)
             return
         mine, theirs = self.space.copies[block.copy], self.copies[given.copy]
@@ -115,8 +118,18 @@ class Matcher:
             (block, given), lambda: self.bodies(mine.bodies[block], theirs.bodies[given]), 4, misses
         )
 
+    def is_one_operation(self, block: Block, given: Block) -> bool:
+        """Whether two operations have one name, or one definition: where two have a name, derivation numbers them."""
+        one, other = block.definition, given.definition
+        if block.name == given.name or one is None or other is None:
+            return block.name == given.name
+        key = block.name, one[1], given.name, other[1]
+        if key not in self.same:
+            self.same[key] = say_the_same(one, other)
+        return self.same[key]
+
     def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Found]:
-        """An operation is known by its name and numbers, unless it was handed definitions: then by what it does."""
+        """An operation is one of its definition and numbers; where it was handed definitions, by what it does."""
         if all(_is_plain(value) for side in (block, given) for value in side.params.values()):
             yield {}
             return
