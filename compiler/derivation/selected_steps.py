@@ -3,13 +3,12 @@
 The graph of a space holds every candidate of every choice. Walking back from the output with the decisions
 meets only what was chosen, so an architecture costs time in proportion to its own size. What is undecided in the
 graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
-An operation with a missing input is missing, and sums and concatenations skip missing inputs, as in
-`compiler.derivation.presence`: a pick of any number may leave a line without a source.
+What exists of it is said by `compiler.ir.existence`: a pick of any number may leave a line without a source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from compiler.elaborate.errors import Fault
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import follow, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
@@ -144,8 +144,8 @@ class Paths:
         match payload:
             case Mix(decisions=names):
                 return (sources[self._row(index)[tuple(chosen[name][0] for name in names)]],)
-            case Prim(op=op) if op.gather is not None:
-                return tuple(source for source in sources if self._is_taken(source, chosen))
+        if gathers(payload):
+            return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
 
     def _is_taken(self, index: int, chosen: Selection) -> bool:
@@ -168,13 +168,12 @@ class Paths:
         for index in sorted(taken):
             payload, sources = self.nodes[index].payload, taken[index]
             op = payload.op if isinstance(payload, Prim) else None
-            gather = None if op is None else op.gather
             present = tuple(source for source in sources if source not in gone)
-            if (gather and not present) or (not gather and len(present) < len(sources)):
+            if not follow(payload, [source not in gone for source in sources], _TAKEN):
                 gone.add(index)
             elif op is not None and op.zero:
                 zero.add(index)
-            elif zero and (isinstance(payload, Mix | Weigh) or gather is Gather.SUM):
+            elif zero and (isinstance(payload, Mix | Weigh) or _gather(self.nodes[index]) is Gather.SUM):
                 present = tuple(source for source in present if source not in zero) or present[:1]
                 if present[0] in zero:
                     zero.add(index)
@@ -197,7 +196,7 @@ class Paths:
         match node.payload:
             case Mix(decisions=names):
                 found = names
-            case Prim(op=op) if op.gather is not None:
+            case payload if gathers(payload):
                 payloads = (self.nodes[source].payload for source in self.sources[index])
                 found = tuple(payload.decision for payload in payloads if isinstance(payload, Weigh))
         if self.undecided[index]:
@@ -245,6 +244,29 @@ class Paths:
             return solve(Block("network", "network", None, graph))
         except Fault as fault:
             raise NothingSelectedError(fault.diagnostic.message) from None
+
+
+class _Taken:
+    """The rule of existence among what decisions take: nothing else is looked at."""
+
+    def candidate(self, payload: Weigh, source: bool) -> bool:
+        """It is taken."""
+        return source
+
+    def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
+        """Its one source is the selected item."""
+        return all(sources)
+
+    def gathered(self, sources: Sequence[bool]) -> bool:
+        """Any source will do."""
+        return any(sources)
+
+    def applied(self, sources: Sequence[bool]) -> bool:
+        """All sources are needed."""
+        return all(sources)
+
+
+_TAKEN = _Taken()
 
 
 def _settled(value: Any, chosen: Selection, widths: Widths | None = None) -> Any:
