@@ -147,16 +147,10 @@ class Paths:
         payload, sources = self.nodes[index].payload, self.sources[index]
         match payload:
             case Mix(decisions=names):
-<<<<<<< HEAD
-                return (sources[self._row(index)[tuple(chosen[name][0] for name in names)]],)
-        if gathers(payload):
-            return tuple(source for source in sources if self._is_taken(source, chosen))
-=======
                 slots = (self._row(index)[assignment] for assignment in product(*(chosen[name] for name in names)))
                 return tuple(dict.fromkeys(sources[slot] for slot in slots))
-            case Prim(op=op) if op.gather is not None:
+            case payload if gathers(payload):
                 return tuple(source for source in sources if self._is_taken(source, chosen))
->>>>>>> main
         return sources
 
     def _is_taken(self, index: int, chosen: Selection) -> bool:
@@ -274,7 +268,7 @@ class _Taken:
         return source
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
-        """Its one source is the selected item."""
+        """Its sources are the selected items."""
         return all(sources)
 
     def gathered(self, sources: Sequence[bool]) -> bool:
