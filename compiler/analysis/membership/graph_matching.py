@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.elaborate.values import Number, is_undecided_number
-from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather

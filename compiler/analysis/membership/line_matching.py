@@ -24,6 +24,7 @@ from compiler.elaborate.values import (
     is_undecided_number,
     params_of,
 )
+from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread

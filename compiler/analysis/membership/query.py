@@ -14,6 +14,7 @@ from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
+from compiler.ir.decision import Selection
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from hdas_dsl.files import Entity, Instance

@@ -1,8 +1,8 @@
 """Ways to choose, as a circuit: counted at its root, and each of them found by its number.
 
 Counting adds and multiplies. Done on circuits instead of numbers, the same arithmetic keeps what it counted: under an
-`Or` exactly one part holds, under an `And` all do, and at a `Literal` a decision is made. So an architecture is a number
-below `Circuit.number`, and whoever draws that number uniformly draws uniformly over architectures, not over paths.
+`Or` exactly one part holds, under an `And` all do, and at a `Literal` a decision is made. So an architecture is a
+number below `Circuit.number`, and a uniform draw of that number is uniform over architectures, not over paths.
 (A deterministic, decomposable circuit; Darwiche and Marquis, "A Knowledge Compilation Map", JAIR 2002.)
 """
 
