@@ -22,10 +22,10 @@ from .payloads import Mix, Prim, Weigh
 Source = TypeVar("Source", contravariant=True)
 Found = TypeVar("Found", covariant=True)
 
-Literal: TypeAlias = "tuple[str, int]"
+ItemTaken: TypeAlias = "tuple[str, int]"
 """An item of a decision: true where the decision takes it."""
 
-Monomial: TypeAlias = "frozenset[Literal]"
+Monomial: TypeAlias = "frozenset[ItemTaken]"
 """Items that are all taken."""
 
 ALWAYS: Monomial = frozenset()

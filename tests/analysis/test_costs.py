@@ -162,6 +162,29 @@ def test_random_spaces_that_are_pruned(text: str) -> None:
         assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
 
 
+BUNDLES = """\
+hsp 1
+choice Op = relu | gelu
+network Net(image: [4, 8, 8]) {
+  t = (image, conv(image, 3, 4))
+  p = pick 1 of (conv(image, 1, 4), conv(image, 5, 4))
+  output sum(pick 1 of Op(each t))
+}
+"""
+
+
+def test_what_lines_hold_counts_though_nothing_reads_it() -> None:
+    """The derived text writes it: a convolution in a bundle, the candidate that a pick took."""
+    searched = space(BUNDLES)
+    formula = Costing(searched).formula(PRICES["params"])
+    found = set()
+    for seed in range(8):
+        chosen = random_decisions(searched, seed)
+        found.add(cost := derived_costs(searched, chosen)[0])
+        assert formula.of(chosen) == ArchitectureCosts(searched).amount(PRICES["params"], chosen) == cost
+    assert found == {9 * 16 + 16, 9 * 16 + 25 * 16}
+
+
 def test_what_differs_while_it_is_searched() -> None:
     """The norms of a searched cell get their parameters when it is derived, and `none` is never derived."""
     searched = space(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.ir.existence import Literal, Monomial
+from compiler.ir.existence import ItemTaken, Monomial
 
 from .cost_polynomial import Formula
 from .prices import Amount
@@ -75,7 +75,7 @@ class Variables:
                 self._of.setdefault(path, []).append(len(self.all))
                 self.all.append(variable)
 
-    def of(self, literal: Literal) -> int:
+    def of(self, literal: ItemTaken) -> int:
         """The variable that settles whether an item is taken."""
         path, item = literal
         several = self._of[path]

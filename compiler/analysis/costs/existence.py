@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from compiler.derivation.presence import ends
 from compiler.elaborate import BodyElaboration
 from compiler.ir.decision import Decision, DecisionKind
-from compiler.ir.existence import ALWAYS, Literal, Monomial, needs
+from compiler.ir.existence import ALWAYS, ItemTaken, Monomial, needs
 from compiler.ir.graph import SpaceGraph, is_auxiliary
 
 MOST = 4096
@@ -58,7 +58,7 @@ class Conditions:
                     found[source] |= {joined for m in here if (joined := self.joined(m, literals)) is not None}
         return {index: self.signed(conditions) for index, conditions in found.items()}
 
-    def joined(self, left: Monomial, right: Iterable[Literal]) -> Monomial | None:
+    def joined(self, left: Monomial, right: Iterable[ItemTaken]) -> Monomial | None:
         """Both together; None where they take two items of a decision that has only one."""
         together = left | frozenset(right)
         single = [decision for decision, _ in together if decision in self.single]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
-from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
+from compiler.ir.combinatorics.circuit import ONE, Circuit, Literal, both, either
 from compiler.ir.combinatorics.count_formula import Tag
 from compiler.ir.conditions import totals
 from compiler.ir.decision import Decision
@@ -160,7 +160,7 @@ class Walk:
                     if unmet & move.lacking:
                         continue
                     rest = move.without(self.over[index]) if index in self.over else move
-                    here = both(number, *(Made(*made) for made in move.made)) if move.made else number
+                    here = both(number, *(Literal(*made) for made in move.made)) if move.made else number
                     after.setdefault(rest._replace(made=()) if rest.made else rest, []).append(here)
             states = {state: either(parts) for state, parts in after.items()}
         return states
@@ -185,7 +185,7 @@ class Walk:
                 here |= {value.index for value in elements if isinstance(value, Tensor)}
             made = [(size.path, item) for size, item in zip(sizes, items, strict=True)]
             demands = frozenset([(last, True), *((self.places[index], True) for index in here)])
-            yield _State(demands, frozenset(made), grades), both(*(Made(path, (item,)) for path, item in made))
+            yield _State(demands, frozenset(made), grades), both(*(Literal(path, (item,)) for path, item in made))
 
     # ------------------------------------------------------------ moves
 
