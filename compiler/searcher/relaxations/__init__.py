@@ -14,6 +14,7 @@ from compiler.searcher.settings.optimizers import AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Shares, Sigmoid, Softmax
 from compiler.searcher.settings.relaxation import Gates as GatesWord
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .base import Relaxed
@@ -40,7 +41,10 @@ def relaxed(
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
+        UsageError: when it takes several inputs; a search has one, an image.
     """
+    if (count := len(space.block.graph.inputs)) != 1:
+        raise UsageError(f"network '{space.name}' takes {count} inputs; a search has one, an image")
     init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
