@@ -86,7 +86,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         _guard(config, config.out / DERIVED, started or named)
     idle = config.lowering_options()
-    if idle and not any(phase.settings.relax.mixes for phase in plan.phases):
+    if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
         _check_classifies(phase.network)
