@@ -8,6 +8,7 @@ Hypothesis draws the same examples each time, so that a run says something of th
 
 import os
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,3 +16,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("fixed", derandomize=True, database=None)
 settings.register_profile("wander", derandomize=False, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+UNCOVERED = (
+    "tests/laws",
+    "tests/spaces",
+    "tests/elaborate/test_bombs.py",
+    "tests/searcher/test_methods_equal_reference.py",
+)
+"""Long tests of code that others cover as well: counting their lines would take minutes of every CI run."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave long tests out of the coverage (`pytest-cov` reads the mark)."""
+    for item in items:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        if path.startswith(UNCOVERED):
+            item.add_marker(pytest.mark.no_cover)

@@ -6,8 +6,13 @@ To add one, write its class and add it to `Stopping`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from .words import Count, Text, Word
+
+Within = Annotated[str | None, Field(description="the name of a cell in quotes")]
 
 
 class StopWord(Word):
@@ -52,7 +57,7 @@ class Taken(StopWord):
     positional = ("item", "least")
     item: Text
     least: Count
-    within: Text | None = None
+    within: Within = None
     """The cell; by default any."""
 
     def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
