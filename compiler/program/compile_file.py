@@ -35,7 +35,7 @@ from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
-from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, Severity, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
@@ -334,12 +334,17 @@ class _Compiler:
         return tuple(replace(requirement, network=network) for requirement in required), is_searched
 
     def imagined(self, phase: Phase) -> Instance:
-        """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""
+        """The result of a phase: its derived file, or its first architecture in place of the one still to be found.
+
+        Raises:
+            HspError: the derived file is no text of the language.
+        """
         text = self.found.get(phase.name)
         if text is None:
             text = print_module(derive_module(phase.network, default_decisions(phase.network.decisions)))
         instance = self.loader.load_text(text, f"<{phase.name}>")
-        assert instance is not None, "a derived module parses (law 2)"
+        if instance is None:
+            raise HspError(self.loader.diagnostics)
         return instance
 
     def only_network(self, name: str | None) -> Elaborated | None:
@@ -424,6 +429,7 @@ def compile_file(
         The program, or None where there are errors, and all diagnostics, warnings included.
 
     Raises:
+        HspError: when a derived file in ``found`` is no text of the language.
         UsageError: when an override names nothing.
     """
     loader = Loader()
