@@ -26,11 +26,10 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
         seed=settings.seed,
     )
     output = space.block.graph.output
-    made = None if output is None else space.block.graph.node(output).shape
-    classes = None if made is None else made.c
+    classes = None if output is None else space.block.graph.node(output).shape.c
     if classes != data.classes:
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
         raise UsageError(
             f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
         )
-    return data if made is None or not made.space else data.everywhere(made.largest[1:])
+    return data

@@ -107,8 +107,9 @@ def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf
     graph.aux = None
     module = lower(without_dead(graph), {}).eval()
     with _quiet(how):
-        images = torch.randn(how.batch, *network.input.largest)
-        return _in_turns({network.name: lambda: module(images)}, how, clock)[network.name]
+        source = network.block.graph
+        images = [torch.randn(how.batch, *source.node(index).shape.largest) for index in source.inputs]
+        return _in_turns({network.name: lambda: module(*images)}, how, clock)[network.name]
 
 
 @contextmanager

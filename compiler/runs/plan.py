@@ -106,7 +106,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     if idle and not any(phase.settings.relax.mixes for phase in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
-        _image_shape(phase.network)
+        _check_classifies(phase.network)
         if not phase.after:
             check_phase(phase)
     return plan
@@ -157,7 +157,7 @@ def plan_training(
         _existing(weights)
     program = request.compile()
     network = _discrete(program)
-    _image_shape(network)
+    _check_classifies(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
         _guard(config, config.out / RESULT, started)
@@ -195,6 +195,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     wanted.check_installed()
     program = request.compile()
     network = _discrete(program)
+    _check_single_input(network)
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, out or Path(stem + wanted.suffix), weights)
 
@@ -234,9 +235,21 @@ def _guard(config: RunConfig, result: Path, started: bool) -> None:
         raise UsageError(f"'{config.out}' holds an unfinished run: --resume goes on with it, --force starts anew")
 
 
-def _image_shape(space: Elaborated) -> None:
+def _check_classifies(space: Elaborated) -> None:
+    """See that a network classifies images: data are images, each with one label."""
+    _check_single_input(space)
     if len(space.input.dims) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
+    graph = space.block.graph
+    shape = None if graph.output is None else graph.node(graph.output).shape
+    if shape is not None and shape.space:
+        hint = "an image has one label: give one vector, as `classifier` does"
+        raise UsageError(f"network '{space.name}' gives {shape}, which is no vector of classes; {hint}")
+
+
+def _check_single_input(space: Elaborated) -> None:
+    if (count := len(space.block.graph.inputs)) != 1:
+        raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
 
 
 def _existing(path: Path) -> None:

@@ -124,9 +124,9 @@ class Network(nn.Module):
         """The network to call."""
         return self
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits (n, classes); in training, where there is an auxiliary head, a pair with its logits."""
-        result: Tensor | tuple[Tensor, Tensor] = self.network(images)
+    def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits (n, classes) of the inputs; in training, where there is an auxiliary head, a pair with its logits."""
+        result: Tensor | tuple[Tensor, Tensor] = self.network(*images)
         if isinstance(result, tuple) and not self.training:
             return result[0]
         return result

@@ -36,8 +36,6 @@ class Images(Dataset[Batch]):
     finishing: Finish
     indices: Tensor = field(repr=False)
     """Which of the samples these are, ``[n]``, in their order."""
-    positions: tuple[int, ...] = ()
-    """The shape of a label: none, or where a network classifies each position, that of its output."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -70,20 +68,15 @@ class Images(Dataset[Batch]):
     def finish(self, batch: Batch, put: Put = stay) -> Batch:
         """A batch that was read as a network takes it, on the device to which ``put`` copies.
 
-        Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``, or ``[k, *positions]``.
-        Random changes draw from torch's global generator.
+        Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``. Random changes
+        draw from torch's global generator.
         """
         images, labels = put(batch[0]), put(batch[1])
-        labels = labels.view(-1, *(1 for _ in self.positions)).expand(-1, *self.positions)
         return self.finishing(images, put), labels
 
     def subset(self, indices: Tensor) -> Images:
         """The images at ``indices``, in that order."""
         return replace(self, indices=self.indices[indices])
-
-    def everywhere(self, positions: tuple[int, ...]) -> Images:
-        """The same with the label of an image at each position."""
-        return replace(self, positions=positions)
 
 
 @dataclass(frozen=True)
@@ -97,10 +90,6 @@ class Data:
     shape: Shape
     warnings: tuple[str, ...] = ()
     """What a user should know of these data, a sentence each."""
-
-    def everywhere(self, positions: tuple[int, ...]) -> Data:
-        """The same for a network that classifies each position: each has the label of its image."""
-        return replace(self, train=self.train.everywhere(positions), test=self.test.everywhere(positions))
 
 
 def load_data(

@@ -12,6 +12,7 @@ from compiler.elaborate import Elaborated
 from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
 from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Sigmoid, Softmax
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .base import Relaxed
@@ -37,7 +38,10 @@ def relaxed(
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
+        UsageError: when it takes several inputs; a search has one, an image.
     """
+    if (count := len(space.block.graph.inputs)) != 1:
+        raise UsageError(f"network '{space.name}' takes {count} inputs; a search has one, an image")
     init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:

@@ -54,12 +54,3 @@ def test_resized_at_once_or_batch_by_batch_images_are_the_same() -> None:
         assert images.equal(functional.resize(pixels.images[chosen], [12, 16]))
         assert labels.tolist() == [9, 0, 4, 7]
         assert samples.shape == (3, 12, 16)
-
-
-def test_a_network_of_positions_has_labels_at_each() -> None:
-    data = load_data(Fake(classes=3, count=6, channels=1, size=8), Path("nowhere"))
-    images, labels = data.everywhere((2, 4)).train.__getitems__([0, 1, 2])
-    plain_images, plain = data.train.__getitems__([0, 1, 2])
-    assert torch.equal(images, plain_images)
-    assert labels.shape == (3, 2, 4)
-    assert all(torch.equal(labels[:, i, j], plain) for i in range(2) for j in range(4))
