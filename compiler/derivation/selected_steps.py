@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from compiler.elaborate.errors import Fault
@@ -81,13 +82,16 @@ class SelectedPath:
 class Paths:
     """The architectures of a space, by their decisions.
 
+    A selection may also take several items of a choice that shapes nothing, which then are added up.
+
     Args:
         graph: the space's flat graph (`passes.flatten`).
         decisions: its decisions, by path.
+        keep_zeros: whether zeros that are added to something run all the same.
     """
 
-    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision]) -> None:
-        self.decisions = decisions
+    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], keep_zeros: bool = False) -> None:
+        self.decisions, self.keep_zeros = decisions, keep_zeros
         self.nodes: list[Node] = []
         self.sources: list[tuple[int, ...]] = []
         place: dict[int, int] = {}
@@ -143,7 +147,8 @@ class Paths:
         payload, sources = self.nodes[index].payload, self.sources[index]
         match payload:
             case Mix(decisions=names):
-                return (sources[self._row(index)[tuple(chosen[name][0] for name in names)]],)
+                slots = (self._row(index)[assignment] for assignment in product(*(chosen[name] for name in names)))
+                return tuple(dict.fromkeys(sources[slot] for slot in slots))
             case Prim(op=op) if op.gather is not None:
                 return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
@@ -172,7 +177,7 @@ class Paths:
             present = tuple(source for source in sources if source not in gone)
             if (gather and not present) or (not gather and len(present) < len(sources)):
                 gone.add(index)
-            elif op is not None and op.zero:
+            elif op is not None and op.zero and not self.keep_zeros:
                 zero.add(index)
             elif zero and (isinstance(payload, Mix | Weigh) or gather is Gather.SUM):
                 present = tuple(source for source in present if source not in zero) or present[:1]
@@ -190,6 +195,18 @@ class Paths:
             for index in taken.keys() - needed:
                 del taken[index]
 
+    @property
+    def shaping(self) -> frozenset[str]:
+        """The decisions that parameters or shapes depend on, so that one item of each is to be chosen."""
+        shaped = (index for index, undecided in enumerate(self.undecided) if undecided)
+        return frozenset(name for index in shaped for name in self._shaped_by(index))
+
+    def _shaped_by(self, index: int) -> tuple[str, ...]:
+        """The decisions that the parameters and the shape of a node depend on."""
+        node = self.nodes[index]
+        values = (*node.shape.dims, *_parameters(node))
+        return tuple(name for value in values if isinstance(value, Var) for name in value.decisions)
+
     def _reads(self, index: int) -> tuple[str, ...]:
         """The decisions that a node itself depends on."""
         node = self.nodes[index]
@@ -200,10 +217,7 @@ class Paths:
             case Prim(op=op) if op.gather is not None:
                 payloads = (self.nodes[source].payload for source in self.sources[index])
                 found = tuple(payload.decision for payload in payloads if isinstance(payload, Weigh))
-        if self.undecided[index]:
-            values = (*node.shape.dims, *_parameters(node))
-            found += tuple(name for value in values if isinstance(value, Var) for name in value.decisions)
-        return found
+        return found + self._shaped_by(index) if self.undecided[index] else found
 
     # ------------------------------------------------------------ parameters and shapes
 

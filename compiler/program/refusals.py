@@ -9,12 +9,13 @@ from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, menus
-from compiler.ir.payloads import Weigh
+from compiler.ir.payloads import Prim, Weigh
+from compiler.ir.primitives.base import Gather
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.narrowing import NoNarrowing
-from compiler.searcher.settings.optimizers import AlphaFixed
-from compiler.searcher.settings.relaxation import Dirichlet, Fair, Sample, Sandwich
+from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
@@ -29,10 +30,17 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
     if not isinstance(settings.narrow, NoNarrowing):
         yield from _narrowing(space, span)
     match settings.relax:
+        case Gumbel(picks=Picks.ALL, draws=draws):
+            yield from _all_candidates(space, span)
+            yield from _several_items(space, "gumbel(draws = n)", span) if draws > 1 else ()
+        case Gates():
+            yield from _gates(space, span)
         case Sample(weights=Fair()):
             yield from _fair(space, span)
         case Sample(weights=Sandwich()):
             yield from _sandwich(space, span)
+    if isinstance(settings.alphas, AlphaNatural):
+        yield from _natural(space, span)
     for preference in space.preferences:
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
@@ -69,6 +77,61 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             if len(graph.readers(source)) > 1:
                 message = f"`edges = weighed` cannot weigh '{node.name}': its menu is read outside of the pick as well"
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
+
+
+def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """Gates are items of menus."""
+    for decision in space.decisions.values():
+        if decision.kind in (DecisionKind.PICK, DecisionKind.ANY) and not decision.candidates:
+            message = f"`relax = gates` draws items of menus, and the candidates of '{decision.path}' are none"
+            yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
+            return
+    yield from _all_candidates(space, span)
+    yield from _several_items(space, "gates", span)
+
+
+def _all_candidates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """All candidates of picks may run at once where they are added up."""
+    for copy in space.copies.values():
+        graph = copy.body.graph
+        for index, node in graph.order():
+            op = node.payload.op if isinstance(node.payload, Prim) else None
+            if op is None or op.gather is not Gather.CONCATENATION:
+                continue
+            if any(isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)):
+                message = f"'{node.name}' concatenates candidates of a pick, and with all of them it has another width"
+                yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`, which draws picks")
+                return
+
+
+def _several_items(space: Elaborated, what: str, span: Span) -> Iterator[Diagnostic]:
+    """Several items of a choice run at once where nothing has a parameter or a shape that depends on it."""
+    if shaping := Paths(flatten(space.block.graph), space.decisions).shaping:
+        message = f"`relax = {what}` runs several items of a choice, and '{min(shaping)}' decides the shape of others"
+        yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
+
+
+def _natural(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """Each decision is a choice of one item, of a distribution of its own, that may move above its floors."""
+    instead = "use `alphas = adam`"
+    for preference in space.preferences:
+        message = f"`alphas = natural` ranks what is drawn by its loss alone, and does not see '{preference.name}'"
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
+    count = sum(len(decision.items) > 1 for decision in space.decisions.values())
+    for path, decision in space.decisions.items():
+        items = len(decision.items)
+        if decision.candidates or decision.kind is DecisionKind.ANY or decision.take > 1:
+            why = f"'{path}' takes several, or items of several menus"
+        elif not all(decision.derivable):
+            why = f"'{path}' has an item that is never drawn"
+        elif items > 1 and items >= count * (items - 1):
+            why = f"of {count} choices each item of '{path}' keeps a probability of 1/{count * (items - 1)}"
+        else:
+            continue
+        message = f"`alphas = natural` moves the probabilities of choices of one item, and {why}"
+        yield Diagnostic(Code.VALUE, span, message, instead)
+        return
 
 
 def _sandwich(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -103,7 +103,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
             _guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
-    if idle and not any(phase.settings.relax.mixes for phase in plan.phases):
+    if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
         _check_classifies(phase.network)

@@ -103,7 +103,7 @@ def search_phase(
     supernet = relaxed(space, settings, target, phase.built)
     for warning in supernet.warnings:
         say(f"warning: {warning}")
-    for option in config.lowering_options() if not settings.relax.mixes else ():
+    for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
     options = RunOptions(
         out=folder,

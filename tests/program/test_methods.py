@@ -35,10 +35,10 @@ hsp 1
 op unit(x; k = 1) = x -> conv(k) -> batch_norm
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
-  output stem -> (unit | identity) -> conv(k = 1 | 3, 6) -> classifier(3)
+  output stem -> (unit | identity) -> (identity | unit) -> conv(k = 1 | 3, 6) -> classifier(3)
 }
 """
-WITHOUT_PICKS = ("fairnas", "bignas")
+WITHOUT_PICKS = ("fairnas", "bignas", "asng")
 """Methods that picks, or spaces without numbers, do not suit."""
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_method_is_an_error_of_the_file_or_of_the_command_line() -> N
     _, (wrong,) = compile_file("net.hsp", text=NET + "search Net by fair_drats {\n}\n")
     assert (wrong.message, wrong.span.text) == ("there is no method 'fair_drats'", "fair_drats")
     assert wrong.hint == "did you mean 'fair_darts'?"
-    with pytest.raises(UsageError, match=r"^--method nix: there is no such method; known: beta_darts, bignas, "):
+    with pytest.raises(UsageError, match=r"^--method nix: there is no such method; known: asng, beta_darts, "):
         compiled("search Net {\n}\n", by("nix"))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MethodType
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.distributions import Dirichlet
 from torch.nn.functional import cross_entropy, elu
 
 from tests.reference.networks import NODES, ChainSupernet
+from tests.reference.ops import MixedOp
 
 Weights = dict[str, Tensor]
 Weigh = Callable[["Searched"], Weights]
@@ -72,6 +74,64 @@ def gumbel(heat: Callable[[float], float]) -> Weigh:
         return {key: torch.stack(list(islice(drawn, len(alpha)))) for key, alpha in searched.alphas.items()}
 
     return weigh
+
+
+def gumbel_rows(logits: Tensor, heat: float) -> tuple[Tensor, Tensor]:
+    """Per row the one-hot of the largest noisy logit, and the softmax of the noisy logits divided by the heat."""
+    noisy = logits - torch.empty(logits.shape).exponential_().log()
+    hard = torch.zeros_like(noisy)
+    hard[torch.arange(len(noisy)), noisy.argmax(1)] = 1.0
+    return hard, (noisy / heat).softmax(1)
+
+
+def gdas(heat: Callable[[float], float]) -> Weigh:
+    """One-hot forwards, the softmax of log probabilities with noise backwards."""
+
+    def weigh(searched: Searched) -> Weights:
+        rows = torch.cat(list(searched.alphas.values())).log_softmax(1)
+        hard, soft = gumbel_rows(rows, heat(searched.now))
+        return by_kind(searched, hard + (soft - soft.detach()))
+
+    return weigh
+
+
+def data(heat: Callable[[float], float], draws: int) -> Weigh:
+    """Draws of one-hots by the positive parts of alphas, their element-wise maximum, divided by its sum."""
+
+    def weigh(searched: Searched) -> Weights:
+        above = torch.cat(list(searched.alphas.values())).clamp_min(0)
+        tiny = torch.finfo(above.dtype).tiny
+        logits = (above / above.sum(1, keepdim=True).clamp_min(tiny)).clamp_min(tiny).log()
+        pairs = [gumbel_rows(logits, heat(searched.now)) for _ in range(draws)]
+        union, found = pairs[0][0], pairs[0][1] - pairs[0][1].detach() + pairs[0][0]
+        for hard, soft in pairs[1:]:
+            newly = (hard > union).double()
+            found = found * (1 - newly) + (hard + (soft - soft.detach())) * newly
+            union = torch.maximum(union, hard)
+        return by_kind(searched, found / found.sum(1, keepdim=True))
+
+    return weigh
+
+
+def by_kind(searched: Searched, rows: Tensor) -> Weights:
+    found = iter(rows)
+    return {key: torch.stack(list(islice(found, len(alpha)))) for key, alpha in searched.alphas.items()}
+
+
+def runs_drawn_only(net: ChainSupernet, idle_ones: bool) -> None:
+    """Of each edge only what has weight runs; an idle operation adds nothing, or its weight as a number (GDAS)."""
+
+    def forward(mixed: MixedOp, x: Tensor, row: Tensor) -> Tensor:
+        terms = [w * op(x) if w > 0 else w for w, op in zip(row, mixed.values(), strict=True) if w > 0 or idle_ones]
+        total = torch.stack([term for term in terms if term.dim()]).sum(0)
+        for term in terms:
+            if not term.dim():
+                total = total + term
+        return total
+
+    for part in net.modules():
+        if isinstance(part, MixedOp):
+            part.forward = MethodType(forward, part)  # type: ignore[method-assign]
 
 
 def shares(searched: Searched) -> Weights | None:
@@ -131,6 +191,8 @@ class Method:
     steps: int = 0
     """Of sign, up the loss; 0: displaced at random."""
     one_level: bool = False
+    idle_ones: bool | None = None
+    """Whether idle operations count as ones; None: all run."""
     kept: Callable[[int], list[int]] | None = None
     """The items that each edge keeps: weights of the others, whose gradient is 0, take no step."""
 
@@ -173,12 +235,13 @@ def step(
         _apply(of_weights, parameters, found[len(architecture) :], clip)
         return
     buffers = {name: buffer.clone() for name, buffer in searched.net.named_buffers()}
-    _apply(of_alphas, architecture, torch.autograd.grad(method.alpha_loss(searched, *batches[0]), architecture))
+    loss = method.alpha_loss(searched, *batches[0])
+    _apply(of_alphas, architecture, torch.autograd.grad(loss, architecture))
     for name, buffer in searched.net.named_buffers():  # Only the pass of the weights moves statistics here.
         buffer.copy_(buffers[name])
     weights = method.displaced(searched, *batches[1])
     loss = method.loss(searched, *batches[1], weights)
-    slopes = torch.autograd.grad(loss, parameters)
+    slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
     if method.kept is not None:
         used = [(p, g) for p, g in zip(parameters, slopes, strict=True) if bool(g.any())]
         parameters, slopes = [p for p, _ in used], tuple(g for _, g in used)
@@ -189,7 +252,7 @@ def step(
 def _apply(
     optimizer: torch.optim.Optimizer,
     parameters: list[nn.Parameter] | list[Tensor],
-    found: tuple[Tensor, ...],
+    found: tuple[Tensor | None, ...],
     clip: float = 0.0,
 ) -> None:
     for parameter, gradient in zip(parameters, found, strict=True):

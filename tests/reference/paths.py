@@ -5,6 +5,7 @@ What was drawn is handed over: the items of each menu, pass by pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -105,3 +106,90 @@ def one_hot(item: int, count: int) -> Tensor:
     row = torch.zeros(count, dtype=torch.float64)
     row[item] = 1.0
     return row
+
+
+def gate_step(
+    searched: Searched, optimizer: torch.optim.Optimizer, batch: Batch, gated: Sequence[Items], active: Items
+) -> None:
+    """ProxylessNAS: dL/dg of the gates of each menu, by the Jacobian of their softmax to alphas; then the shift.
+
+    ``gated`` are the items of each menu that have gates, ``active`` those whose gate is one.
+    """
+    images, labels = batch
+    gates = torch.zeros(searched.alphas.shape, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        for menu, item in enumerate(active):
+            gates[menu, item] = 1.0
+
+    def mixed(menu: int, x: Tensor) -> Tensor:
+        total = torch.zeros(())
+        for item in gated[menu]:
+            made = searched.net.item(menu, item, x)
+            total = total + gates[menu, item] * (made if item == active[menu] else made.detach())
+        return total
+
+    (of_gates,) = torch.autograd.grad(cross_entropy(searched.net(images, mixed), labels), [gates])
+    before = searched.alphas.detach().clone()
+    found = torch.zeros_like(before)
+    for menu, items in enumerate(gated):
+        p = before[menu, list(items)].softmax(0)
+        for i, item in enumerate(items):
+            for j, other in enumerate(items):
+                found[menu, item] += of_gates[menu, other] * p[j] * (float(i == j) - p[i])
+    searched.alphas.grad = found
+    optimizer.step()
+    with torch.no_grad():
+        for menu, items in enumerate(gated):
+            rest = [item for item in range(before.shape[1]) if item not in items]
+            searched.alphas[menu, rest] = before[menu, rest]
+            now = searched.alphas[menu, list(items)]
+            offset = torch.log(now.exp().sum() / before[menu, list(items)].exp().sum())
+            searched.alphas[menu, list(items)] = now - offset
+
+
+class Natural:
+    """ASNG: probabilities theta (menus x items), the averaged steps s, gamma and Delta, by the released formulas."""
+
+    def __init__(self, menus: int, items: int, snr: float = 1.5) -> None:
+        self.theta = torch.full((menus, items), 1 / items, dtype=torch.float64)
+        self.s = torch.zeros(menus * (items - 1), dtype=torch.float64)
+        self.gamma, self.growth, self.snr = 0.0, 1.0, snr
+
+    def step(self, draws: Sequence[Items], losses: Sequence[float]) -> None:
+        """Two draws: the better one has utility 1, the worse one -1; equal ones none."""
+        if losses[0] == losses[1]:
+            return
+        menus, items = self.theta.shape
+        n = menus * (items - 1)
+        better, worse = sorted(range(2), key=losses.__getitem__)
+        taken = [torch.stack([one_hot(item, items) for item in draw]) for draw in draws]
+        natural = ((taken[better] - self.theta) - (taken[worse] - self.theta)) / 2
+        parts = []
+        for p, g in zip(self.theta, natural, strict=True):
+            last = float(p[-1])
+            for i in range(items - 1):
+                root = math.sqrt(float(p[i]))
+                parts.append(float(g[i]) / root + root * float(g[:-1].sum()) / (last + math.sqrt(last)))
+        whitened = torch.tensor(parts, dtype=torch.float64)
+        norm = whitened.norm()
+        if norm == 0:
+            return
+        delta = 1 / self.growth
+        beta = delta / math.sqrt(n)
+        self.theta = self.theta + delta * natural / norm
+        floor = 1 / (menus * (items - 1))
+        for menu in range(menus):
+            p = self.theta[menu].clamp_min(floor)
+            p = p - (p.sum() - 1) * (p - floor) / (p.sum() - floor * items)
+            self.theta[menu] = p / p.sum()
+        self.s = (1 - beta) * self.s + math.sqrt(beta * (2 - beta)) * whitened / norm
+        self.gamma = (1 - beta) ** 2 * self.gamma + beta * (2 - beta)
+        self.growth *= math.exp(beta * (self.gamma - float(self.s @ self.s) / self.snr))
+
+
+def natural_step(searched: Searched, natural: Natural, batch: Batch, draws: Sequence[Items]) -> None:
+    """Both draws on one batch; alphas are the logarithms of theta."""
+    images, labels = batch
+    with torch.no_grad():
+        natural.step(draws, [float(cross_entropy(searched.net.path(images, items), labels)) for items in draws])
+        searched.alphas.copy_(natural.theta.log())

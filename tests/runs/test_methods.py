@@ -37,14 +37,15 @@ choice Op = identity | unit(k = 3)
 network Net(image: [1, 8, 8]; classes = 3) {
   stem = image -> conv(3, 4) -> batch_norm
   a = stem -> Op
-  output a -> conv(k = 1 | 3, 6) -> relu -> classifier(classes)
+  b = a -> Op
+  output b -> conv(k = 1 | 3, 6) -> relu -> classifier(classes)
 }
 
 search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-TEXTS = {"fairnas": CHAIN, "bignas": CHAIN}
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
 """Of methods that picks, or spaces without numbers, do not suit."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 

@@ -39,6 +39,9 @@ TEXTS = {
     "sdarts_rs": "perturb = random(ramp(0.03, 0.3))",
     "sdarts_adv": "perturb = adversarial(ramp(0.03, 0.3), steps = 3)",
     "snas": "relax = gumbel(temperature = ramp(1, 0.03))\n levels = 1",
+    "gdas": "relax = gumbel(temperature = ramp(10, 0.1), hard = true, idle = ones, picks = all)",
+    "gdas_zeros": "relax = gumbel(temperature = ramp(10, 0.1), hard = true, picks = all)",
+    "data": "relax = gumbel(temperature = ramp(5, 2.33), hard = true, draws = 3, picks = all, logits = relu)",
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
@@ -65,6 +68,9 @@ METHODS = {
     "sdarts_rs": m.Method(eps=eps),
     "sdarts_adv": m.Method(eps=eps, steps=3),
     "snas": m.Method(m.gumbel(lambda now: 1 - 0.97 * int(now) / EPOCHS), one_level=True),
+    "gdas": m.Method(m.gdas(lambda now: 10 - 9.9 * int(now) / EPOCHS), idle_ones=True),
+    "gdas_zeros": m.Method(m.gdas(lambda now: 10 - 9.9 * int(now) / EPOCHS), idle_ones=False),
+    "data": m.Method(m.data(lambda now: 5 - 2.67 * int(now) / EPOCHS, 3), idle_ones=False),
     "together": m.Method(edges=True, eps=lambda now: 0.1),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
@@ -114,6 +120,8 @@ def test_three_steps(name: str) -> None:
     built = found.built or found.network
     method = METHODS[name]
     theirs = plain(built, ours, method.edges, method.partial)
+    if method.idle_ones is not None:
+        m.runs_drawn_only(theirs.net, method.idle_ones)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
     if method.kept is not None:
         ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})

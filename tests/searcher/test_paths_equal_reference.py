@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from compiler.backend.fused.kernel import no_kernel
 from compiler.ir.decision import Selection
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.search import Searching
-from compiler.searcher.relaxations import OnePath, relaxed
+from compiler.searcher.relaxations import Gates, OnePath, relaxed
 from compiler.searcher.relaxations.path_executor import Operations
 from compiler.searcher.settings.datasets import Fake
 from hdas_dsl.text.diagnostics import Diagnostic
@@ -59,11 +60,12 @@ class Both:
         net = (p.Chain(3, (1, 3, 0)) if text is MENUS else p.Chain(3, (1, 3), bare=True)).double()
         randomize(net)
         copy_tensors(net, ours.network, self.space)
-        start = torch.stack([alpha.detach() for alpha in ours.alphas.values()])
+        start = torch.zeros(3, len(net.menus[0]), dtype=torch.float64)  # type: ignore[arg-type]
         if self.settings.alphas.init:
             start = torch.randn_like(start)
-            for alpha, row in zip(ours.alphas.values(), start, strict=True):
-                alpha.data.copy_(row)
+        for alpha, row in zip(ours.alphas.values(), start, strict=True):
+            assert self.settings.alphas.init or torch.equal(alpha.detach(), row)
+            alpha.data.copy_(row)
         self.theirs = p.Searched(net, start.clone().requires_grad_())
         alphas = self.settings.alphas
         self.of_alphas = torch.optim.Adam([self.theirs.alphas], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
@@ -141,3 +143,62 @@ def test_a_step_learns_from_several_passes(
         p.score_step(both.theirs, both.of_alphas, of_alphas, judged)
         p.weight_step(both.theirs, both.of_weights, of_weights, found, factor)
     both.check()
+
+
+@pytest.mark.parametrize(("settings", "count"), [("gates", 2), ("gates(paths = all)", 3)])
+def test_gates_learn_from_a_pair_or_from_all(monkeypatch: pytest.MonkeyPatch, settings: str, count: int) -> None:
+    """And a step leaves the probabilities of items without a gate as they were."""
+    both = Both(monkeypatch, f"relax = {settings}")
+    gates = both.ours
+    assert isinstance(gates, Gates)
+    opened: list[p.Items] = []
+    plain = Gates.through_gates
+
+    def spy(found: Gates, images: Tensor, gated: Selection, active: dict[str, int]) -> Tensor:
+        opened.append(tuple(active.values()))
+        return plain(found, images, gated, active)
+
+    monkeypatch.setattr(Gates, "through_gates", spy)
+    for number in range(3):
+        before = torch.stack([alpha.detach().softmax(0) for alpha in gates.alphas.values()])
+        of_alphas, of_weights, (_, path) = both.step(number)
+        gated = list(gates.gated.values())
+        assert {len(items) for items in gated} == {count}
+        p.gate_step(both.theirs, both.of_alphas, of_alphas, gated, opened[-1])
+        p.weight_step(both.theirs, both.of_weights, of_weights, [path], 1.0)
+        after = torch.stack([alpha.detach().softmax(0) for alpha in gates.alphas.values()])
+        for menu, items in enumerate(gated):
+            rest = [item for item in range(3) if item not in items]
+            torch.testing.assert_close(after[menu, rest], before[menu, rest], rtol=0, atol=1e-14)
+            assert not torch.equal(after[menu], before[menu])
+    assert len(opened) == 3
+    both.check()
+
+
+def test_natural_gradients_follow_ranked_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(monkeypatch, "relax = sample(weights = policy, draws = 2)\n alphas = natural(snr = 1.5, draws = 2)")
+    natural = p.Natural(3, 3)
+    for number in range(6):
+        of_alphas, of_weights, (one, other, *found) = both.step(number)
+        p.natural_step(both.theirs, natural, of_alphas, (one, other))
+        p.weight_step(both.theirs, both.of_weights, of_weights, found, 1 / 2)
+    assert natural.growth != 1
+    both.check()
+
+
+def test_a_pair_of_gates_runs_two_items_of_a_menu_and_the_weights_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = MENUS.replace("| identity", "| unit(k = 5) | unit(k = 7)")
+    found = phase("relax = gates", text)
+    gates = relaxed(found.network, found.settings)
+    images = torch.randn(2, 1, 8, 8)
+    calls: list[str] = []
+    for name, part in gates.network.named_modules():
+        if isinstance(part, torch.nn.Conv2d):
+            part.register_forward_hook(lambda *_, name=name: calls.append(name))
+    for moving, count in ((True, 2), (False, 1)):
+        for alpha in gates.alphas.values():
+            alpha.requires_grad_(moving)
+        calls.clear()
+        with no_kernel():
+            gates(images)
+        assert len(calls) == len(set(calls)) == 1 + 3 * count

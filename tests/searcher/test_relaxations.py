@@ -273,7 +273,7 @@ def test_the_alpha_pass_trains_no_weight_and_keeps_the_baseline() -> None:
         sampled.objective(sampled(x).square().mean()).backward()
     assert all(weight.grad is None for weight in sampled.weights())
     assert any(alpha.grad is not None for alpha in sampled.alphas.values())
-    assert sampled.judged is None
+    assert sampled.judged == []
 
 
 # ---------------------------------------------------------------- runs (law 6)

@@ -9,7 +9,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +96,12 @@ class ToySpace:
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def restricted(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def trials(self) -> Sequence[Run | None]:
+        return (None,)
+
     def passes(self) -> Passes:
         return Passes()
 
@@ -109,8 +115,8 @@ class ToySpace:
         assert isinstance(skips, Tensor)
         return {"skips": self.liking * skips}
 
-    def objective(self, loss: Tensor) -> Tensor:
-        return loss
+    def objective(self, *losses: Tensor) -> Tensor:
+        return losses[0]
 
     def scores(self) -> dict[str, float]:
         return {"depth Cell": float(sum(a.argmax() for a in self.alphas.values()))}

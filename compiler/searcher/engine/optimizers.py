@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaFixed, Alphas, Sgd
+from compiler.searcher.settings.optimizers import Adam, AdamW, AlphaFixed, AlphaNatural, Alphas, Sgd
+
+from .natural import NaturalGradient
 
 OptimizerSettings = Sgd | Adam | AdamW | Alphas
 
@@ -18,6 +20,8 @@ def build_optimizer(word: OptimizerSettings, parameters: Sequence[nn.Parameter])
     match word:
         case AlphaFixed():
             return torch.optim.SGD(parameters, lr=0.0)
+        case AlphaNatural(snr=snr):
+            return NaturalGradient(parameters, snr)
         case _:
             lr = word.lr(0, 1)
     match word:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,12 @@ class Searchable(Protocol):
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
 
+    def restricted(self) -> AbstractContextManager[None]:
+        """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
+
+    def trials(self) -> Sequence[Run | None]:
+        """What the passes of the next step of the alphas run; `objective` is then asked about their losses."""
+
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""
 
@@ -64,8 +70,11 @@ class Searchable(Protocol):
         Called for its gradients in the alphas, so it is computed anew by each call.
         """
 
-    def objective(self, loss: Tensor) -> Tensor:
-        """What the alphas minimise, besides the preferences: the loss, or what the space states in its place."""
+    def objective(self, *losses: Tensor) -> Tensor:
+        """What the alphas minimise, besides the preferences: the loss, or what the space states in its place.
+
+        Several losses are those of the planned passes.
+        """
 
     def scores(self) -> dict[str, float]:
         """Further quantities to log per epoch, such as ``{"depth Stage@0": 2.13}``."""

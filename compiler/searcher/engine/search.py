@@ -129,18 +129,24 @@ class Searching:
         weight_batch, alpha_batch = self.weight_batch, self.alpha_batch
         moves = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, step)
         if moves and self.settings.levels is Levels.ONE:
-            self.bilevel.joint_step(partial(self._alpha_loss, weight_batch, self.meters["weights"]))
+            with self.searchable.restricted():
+                self.bilevel.joint_step(partial(self._alpha_loss, weight_batch, self.meters["weights"]))
             return
         if moves and alpha_batch is not None:
-            self.bilevel.alpha_step(
-                partial(self._alpha_loss, alpha_batch, self.meters["alphas"]), partial(self._loss, weight_batch)
-            )
-            if self.settings.preferences is Preferences.APART:
-                self.bilevel.preference_step(self.searchable.preferences())
+            with self.searchable.restricted():
+                self._move_alphas(alpha_batch, weight_batch)
         passes = self.searchable.passes()
         losses = [partial(self._loss, weight_batch, self.meters["weights"], run) for run in passes.runs]
         with self.searchable.perturbed(partial(self._loss, weight_batch)):
             self.bilevel.weight_step(*losses, factor=passes.factor)
+
+    def _move_alphas(self, alpha_batch: Batch, weight_batch: Batch) -> None:
+        """The step of the alphas, and one on the preferences where they stand apart."""
+        self.bilevel.alpha_step(
+            partial(self._alpha_loss, alpha_batch, self.meters["alphas"]), partial(self._loss, weight_batch)
+        )
+        if self.settings.preferences is Preferences.APART:
+            self.bilevel.preference_step(self.searchable.preferences())
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
         """Set what follows a schedule, and say what the learning rates are."""
@@ -161,7 +167,8 @@ class Searching:
         return loss
 
     def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
-        loss = self.searchable.objective(self._loss(batch, meter))
+        losses = [self._loss(batch, meter, run) for run in self.searchable.trials()]
+        loss = self.searchable.objective(*losses)
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
         return loss

@@ -10,17 +10,20 @@ from typing import assert_never
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
-from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Sigmoid, Softmax
+from compiler.searcher.settings.optimizers import AlphaNatural
+from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Shares, Sigmoid, Softmax
+from compiler.searcher.settings.relaxation import Gates as GatesWord
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .base import Relaxed
 from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
+from .gates import Gates
 from .gumbel import HardGumbel
-from .mixtures import DirichletMixture, GumbelMixture, Mixture, SigmoidMixture, SoftmaxMixture, Temperature
+from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
 from .narrowing import narrower_of
-from .reinforce import Sampled
+from .reinforce import Sampled, Trials
 from .single_path import OnePath
 from .supernet import Supernet
 
@@ -53,10 +56,16 @@ def relaxed(
                 narrower_of(settings.narrow, settings.seed),
             )
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
-        case Gumbel(temperature=schedule):
-            return HardGumbel(space, Temperature(schedule, epochs), init, derive, Axes(epochs=epochs))
-        case Sample(share=share, weights=draws, draws=count):
-            return Sampled(space, share, draws, init, derive, Axes(epochs=epochs), count)
+        case Gumbel(temperature=schedule, logits=shares) as word:
+            axes = Axes(ReluMixture() if shares is Shares.RELU else SoftmaxMixture(), epochs=epochs)
+            return HardGumbel(space, Temperature(schedule, epochs), init, derive, axes, word)
+        case GatesWord(paths=paths):
+            return Gates(space, paths, init, derive, Axes(epochs=epochs))
+        case Sample() as word:
+            trials = (
+                Trials(settings.alphas.draws, ranked=True) if isinstance(settings.alphas, AlphaNatural) else Trials()
+            )
+            return Sampled(space, word, init, derive, Axes(epochs=epochs), trials)
         case never:
             assert_never(never)
 
@@ -89,4 +98,4 @@ def displacement_of(word: Perturbation, epochs: int) -> Displacement | None:
             assert_never(never)
 
 
-__all__ = ["HardGumbel", "OnePath", "Relaxed", "Sampled", "Supernet", "Temperature", "relaxed"]
+__all__ = ["Gates", "HardGumbel", "OnePath", "Relaxed", "Sampled", "Supernet", "Temperature", "relaxed"]

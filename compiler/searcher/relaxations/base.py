@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -69,7 +69,10 @@ class Relaxed(nn.Module, ABC):
         self.edges = tuple(path for path in self.counts if not space.decisions[path].alphas)
         """The picks of menus whose candidates have alphas of their own."""
         self.architecture = nn.ParameterDict(
-            {_key(path): nn.Parameter(init * torch.randn(count)) for path, count in self.counts.items()}
+            {
+                _key(path): nn.Parameter(self.axes.mixture.start + init * torch.randn(count))
+                for path, count in self.counts.items()
+            }
         )
 
     @abstractmethod
@@ -122,6 +125,14 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
         return nullcontext()
 
+    def restricted(self) -> AbstractContextManager[None]:
+        """Within it a step of the alphas is taken; they may move as they do."""
+        return nullcontext()
+
+    def trials(self) -> Sequence[Run | None]:
+        """The passes of the next step of the alphas: one, that of the network as it is."""
+        return (None,)
+
     def passes(self) -> Passes:
         """The passes of the next step of the weights: one, that of the network as it is."""
         return Passes()
@@ -150,8 +161,9 @@ class Relaxed(nn.Module, ABC):
         """The soft statements of the space, weighted and signed so that they are minimised (`Objective.terms`)."""
         return self.stated.terms(self._quantities())
 
-    def objective(self, loss: Tensor) -> Tensor:
-        """What the alphas minimise in place of the loss, a scalar (`Objective.loss`)."""
+    def objective(self, *losses: Tensor) -> Tensor:
+        """What the alphas minimise in place of the loss of the pass, a scalar (`Objective.loss`)."""
+        (loss,) = losses
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
     def _quantities(self) -> RelaxedQuantities:

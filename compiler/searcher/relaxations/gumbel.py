@@ -1,47 +1,48 @@
-"""Hard Gumbel-softmax: one architecture runs; the alphas learn from the softmax of noisy alphas, straight through.
+"""Hard Gumbel-softmax: what is drawn runs; the alphas learn from the softmax of noisy alphas, straight through.
 
 Jang, Gu, Poole, "Categorical Reparameterization with Gumbel-Softmax" (ICLR 2017). The weights of what runs are one,
 and their gradient is that of the soft ones, as in GDAS (Dong and Yang, "Searching for a Robust Neural Architecture in
-Four GPU Hours", CVPR 2019). Unlike there, picks are drawn too: what runs is an architecture of the space, never one
-with `none`.
+Four GPU Hours", CVPR 2019). Either an architecture of the space is drawn, never one with `none`; or, as in GDAS, all
+candidates of picks run and of each menu any item may be drawn. Then several items may be drawn of a menu, united and
+divided by their number (Chang et al., "DATA: Differentiable ArchiTecture Approximation", NeurIPS 2019).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from compiler.backend.torch_modules.mixing import joint
-from compiler.derivation.selected_steps import SelectedStep
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Selection
-from compiler.ir.payloads import Mix, Weigh
-from compiler.ir.undecided import Var
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import Derivation
+from compiler.searcher.settings.relaxation import Gumbel, Idle, Picks
 
 from .axes import Axes
-from .draws import Logits
+from .draws import Logits, lists, noise
 from .mixtures import Temperature
-from .single_path import OnePath
+from .single_path import Draw, OnePath
+from .straight import Straight, straight_through
 from .weights import mixing, one_hot
+
+STAYING = (DecisionKind.PICK, DecisionKind.ANY)
+"""Kinds of decisions of which all candidates run, where only items are drawn."""
 
 
 class HardGumbel(OnePath):
-    """One architecture runs a pass, and the alphas learn from its weights, which are one.
+    """What is drawn runs, and the alphas learn from its weights.
 
-    The gradient of a weight of what did not run is zero, as if it had computed zeros. The weight of a width that is
-    undecided stands at each of its channels.
+    What an item that does not run counts as, zeros or ones, says what gradient its weight has: none, or the sum of the
+    gradient of what the menu makes. The weight of a width that is undecided stands at each of its channels.
 
     Args:
         space: an elaborated network with choices.
         temperature: what the noisy alphas are divided by.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
-        axes: over how many epochs schedules go.
+        axes: how probabilities follow from alphas, and over how many epochs schedules go.
+        word: how many items are drawn, what idle ones count as, what picks run.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class HardGumbel(OnePath):
         init: float = 1e-3,
         derive: Derivation | None = None,
         axes: Axes | None = None,
+        word: Gumbel | None = None,
     ) -> None:
-        super().__init__(space, init=init, derive=derive, axes=axes)
+        self.word = word or Gumbel(hard=True)
+        super().__init__(space, init=init, derive=derive, axes=axes, keep_zeros=self.word.idle is Idle.ONES)
         self.temperature = temperature
 
     def anneal(self, epoch: float) -> None:
@@ -64,77 +67,67 @@ class HardGumbel(OnePath):
         """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
-        draw = self.draw(self.logits())
+        clean = self.logits()
+        draws = [self.draw_to_run(clean) for _ in range(self.word.draws)]
+        if len(draws) > 1:
+            return self.united(images, draws)
+        (draw,) = draws
         if not any(values.requires_grad for values in draw.noisy.values()):
             return super().forward(images, draw.chosen)
-        heat = self.temperature()
-        soft = {path: mixing(self.space.decisions[path], values / heat) for path, values in draw.noisy.items()}
-        return self.straight(images, draw.chosen, soft)
+        return self.straight(images, draw.chosen, self.soft(draw))
+
+    def draw_to_run(self, clean: Mapping[str, Tensor]) -> Draw:
+        """An architecture; or an item of each menu, of all that there are, and all candidates of picks."""
+        return self.draw(clean) if self.word.picks is Picks.DRAWN else drawn_items(self.space.decisions, clean)
+
+    def soft(self, draw: Draw) -> Logits:
+        """The weights whose gradients those of a draw have."""
+        heat, decisions = self.temperature(), self.space.decisions
+        return {path: mixing(decisions[path], values / heat) for path, values in draw.noisy.items()}
 
     def straight(self, images: Tensor, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
         weights = {path: hard.to(images) for path, hard in one_hot(self.space.decisions, chosen).items()}
         for path, values in soft.items():
-            weights[path] = weights[path].to(values) + (values - values.detach())
-        return self.operations(images, chosen, _Weights(weights, self))
+            weights[path] = straight_through(weights[path], values)
+        hard = {path: dict.fromkeys(items, 1.0) for path, items in chosen.items()}
+        return self.operations(images, chosen, Straight(weights, hard, self.operations.paths, self.word.idle))
+
+    def united(self, images: Tensor, draws: Sequence[Draw]) -> Tensor:
+        """Logits where of each menu all that was drawn runs, each item weighed by one over the number of items."""
+        softs = [self.soft(draw) for draw in draws]
+        chosen: Selection = {}
+        weights: Logits = {}
+        hard: dict[str, dict[int, float]] = {}
+        for path, decision in self.space.decisions.items():
+            items = sorted({item for draw in draws for item in draw.chosen[path]})
+            chosen[path] = tuple(items)
+            hard[path] = dict.fromkeys(items, 1.0 if decision.kind in STAYING else 1.0 / len(items))
+            if decision.alphas:
+                rows = [one_hot({path: decision}, draw.chosen)[path] for draw in draws]
+                found = largest(torch.stack(rows), torch.stack([soft[path] for soft in softs]))
+                weights[path] = found if decision.kind in STAYING else found / found.sum()
+        return self.operations(images, chosen, Straight(weights, hard, self.operations.paths, self.word.idle))
 
 
-class _Weights:
-    """Passes each choice's tensor through its weight, which is one."""
+def largest(hard: Tensor, soft: Tensor) -> Tensor:
+    """The largest weight of each item, (items), of draws (draws, items); of equal ones it is the first draw's.
 
-    def __init__(self, weights: Logits, relaxed: HardGumbel) -> None:
-        self.weights, self.paths = weights, relaxed.operations.paths
-        self.known: dict[object, Tensor] = {}
-
-    def __call__(self, step: SelectedStep, tensor: Tensor) -> Tensor:
-        """The temperature of now."""
-        match step.payload:
-            case Weigh(decision=path) if self.paths.decisions[path].candidates:
-                return tensor
-            case Weigh(decision=path, index=index):
-                share = self.share((path,), ((index,),))
-            case Mix(decisions=paths, rows=rows):
-                share = self.share(paths, rows[self.paths.sources[step.index].index(step.sources[0])])
-            case _:
-                width = self.paths.nodes[step.index].shape.c
-                assert isinstance(width, Var)
-                share = self.width(width, tensor.shape[1])
-        return _Passed.apply(tensor, share.view(1, -1, *(1,) * (tensor.dim() - 2)).to(tensor.dtype))  # type: ignore[no-any-return]
-
-    def share(self, paths: tuple[str, ...], row: tuple[tuple[int, ...], ...]) -> Tensor:
-        """The weight of one input of a mix."""
-        key = (paths, row)
-        if key not in self.known:
-            shares = [
-                torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row
-            ]
-            self.known[key] = torch.stack(shares).sum()
-        return self.known[key]
-
-    def width(self, width: Var[int], channels: int) -> Tensor:
-        """The weights of channels: the share of the widths that reach each."""
-        key = (width, channels)
-        if key not in self.known:
-            every = joint([self.weights[path] for path in width.decisions])
-            at = torch.arange(channels, device=every.device)
-            reach = torch.stack([(at < int(value)).to(every.dtype) for value in width.values])
-            self.known[key] = (every.unsqueeze(1) * reach).sum(0)
-        return self.known[key]
+    Their values are ``hard``, their gradients those of ``soft``.
+    """
+    first = hard.argmax(0, keepdim=True).to(soft.device)
+    return straight_through(hard, soft).gather(0, first).squeeze(0)
 
 
-class _Passed(torch.autograd.Function):
-    """A tensor times a weight that is one: no work forwards; backwards the weight has its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor, weight: Tensor) -> Tensor:
-        """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
-        ctx.save_for_backward(tensor)
-        ctx.shape = weight.shape
-        return tensor.view_as(tensor)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
-        (tensor,) = ctx.saved_tensors
-        weight = (gradient * tensor).sum_to_size(ctx.shape) if ctx.needs_input_grad[1] else None
-        return gradient, weight
+def drawn_items(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor]) -> Draw:
+    """An item of each menu, number and size, of all that there are, and all candidates of picks."""
+    shift = noise(decisions, clean)
+    noisy = {path: values + shift[path] for path, values in clean.items()}
+    order = lists(noisy)
+    chosen = {
+        path: tuple(range(len(decision.items)))
+        if decision.kind in STAYING
+        else (max(range(len(decision.items)), key=order[path].__getitem__),)
+        for path, decision in decisions.items()
+    }
+    return Draw(chosen, noisy)

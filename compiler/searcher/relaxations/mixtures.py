@@ -40,6 +40,9 @@ class Temperature:
 class Mixture(ABC):
     """The weights of items as a function of alphas."""
 
+    start = 0.0
+    """Where alphas start, besides what is random."""
+
     def anneal(self, epoch: float) -> None:  # noqa: B027 (most mixtures have no schedule)
         """Follow schedules after ``epoch`` epochs, a fraction; without schedules, do nothing."""
 
@@ -150,6 +153,28 @@ class SigmoidMixture(Mixture):
         if decision.kind in EXCLUSIVE:
             return super().largest_entropy(decision)
         return math.log(2) * len(decision.items)
+
+
+class ReluMixture(Mixture):
+    """What is above zero of each alpha, divided by its sum; picks of any have nothing to share and keep a sigmoid.
+
+    Chang et al., "DATA: Differentiable ArchiTecture Approximation" (NeurIPS 2019).
+    """
+
+    start = 1.0
+
+    def mean(self, decision: Decision, alpha: Tensor) -> Tensor:
+        """The weights of a decision's items, (items)."""
+        if decision.kind is DecisionKind.ANY:
+            return alpha.sigmoid()
+        above = alpha.relu()
+        return max(decision.take, 1) * above / above.sum().clamp_min(torch.finfo(alpha.dtype).tiny)
+
+    def entropy(self, decision: Decision, alpha: Tensor) -> Tensor:
+        """The entropy of the shares, in nats."""
+        if decision.kind is DecisionKind.ANY:
+            return super().entropy(decision, alpha)
+        return _entropy(self.mean(decision, alpha) / max(decision.take, 1))
 
 
 class DirichletMixture(Mixture):

@@ -8,7 +8,7 @@ was built (an undecided width), it uses a slice of the parameters; nothing is ma
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
@@ -38,8 +38,8 @@ Value = TypeVar("Value")
 CACHED = 64
 """How many architectures are remembered as programs."""
 
-Weighed = Callable[[SelectedStep, Tensor], Tensor]
-"""What the tensor of a choice that was made, or of an undecided width, is passed through."""
+Weighed = Callable[[SelectedStep, Sequence[Tensor]], Tensor]
+"""What the tensors of a choice that was made, or that of an undecided width, are passed through."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,17 @@ class Operations:
         graph: the space's graph.
         decisions: its decisions, by path.
         share: whether the values of an undecided number share one weight, of which each takes a slice.
+        keep_zeros: whether zeros that are added to something run all the same.
 
     Raises:
         LoweringError: where an operation is not known.
     """
 
-    def __init__(self, graph: SpaceGraph, decisions: Mapping[str, Decision], share: bool = False) -> None:
+    def __init__(
+        self, graph: SpaceGraph, decisions: Mapping[str, Decision], share: bool = False, keep_zeros: bool = False
+    ) -> None:
         flat = share_equal(flatten(graph))  # operations that read the same have their activations in common
-        self.paths = Paths(flat, decisions)
+        self.paths = Paths(flat, decisions, keep_zeros)
         nodes = self.paths.nodes
         widths = bounds(flat) if self.paths.is_open else {}
         self.built: dict[int, Built] = {}
@@ -135,7 +138,7 @@ class Operations:
         Args:
             images: the batch.
             chosen: the decisions of the architecture.
-            weighed: what the tensor of every choice is passed through.
+            weighed: what the tensors of every choice are passed through; needed where one has several.
 
         Raises:
             NothingSelectedError: the decisions leave nothing of the network.
@@ -149,7 +152,7 @@ class Operations:
                 made = call.run(*[values[source] for source in call.sources])
             else:
                 assert weighed is not None
-                made = weighed(call.step, values[call.sources[0]])
+                made = weighed(call.step, [values[source] for source in call.sources])
             for slot in call.dead:
                 del values[slot]
             values[call.at] = made

@@ -5,19 +5,24 @@ Architecture Search with Uniform Sampling", ECCV 2020), or by the alphas. The al
 estimator, the loss less a moving average of it times the gradient of the logarithm of the architecture's probability
 (Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992; Cai, Zhu,
 Han, "ProxylessNAS", ICLR 2019, section 3.3), which needs no gradient of the network. Where requirements refuse draws,
-the probability is that before refusing.
+the probability is that before refusing. Or draws are ranked, and the alphas learn by natural gradients
+(`engine.natural`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
-from compiler.searcher.engine.protocol import Passes
+from compiler.searcher.engine.natural import utilities
+from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.derivation import Derivation
-from compiler.searcher.settings.relaxation import Draws, Uniform
+from compiler.searcher.settings.relaxation import Sample
 
 from .axes import Axes
 from .draws import Logits
@@ -28,17 +33,24 @@ SMOOTHING = 0.9
 """How much of the moving average of losses stays at each step."""
 
 
+@dataclass(frozen=True)
+class Trials:
+    """How many draws a step of the alphas judges, and whether by their rank, or by the loss less its average."""
+
+    count: int = 1
+    ranked: bool = False
+
+
 class Sampled(OnePath):
     """One architecture runs a pass; widths and, with ``share``, other numbers take slices of the largest weights.
 
     Args:
         space: an elaborated network with choices.
-        share: whether the values of an undecided number share one weight, of which each takes a slice.
-        draws: which architectures the weights learn on.
+        word: whether numbers share weights, and which architectures the weights learn on.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
         axes: over how many epochs schedules go.
-        count: on the mean of how many draws the weights take a step.
+        trials: what the alphas learn from.
 
     Raises:
         UsageError: the largest or the smallest architecture is to be trained, and misses what the space requires.
@@ -47,16 +59,17 @@ class Sampled(OnePath):
     def __init__(
         self,
         space: Elaborated,
-        share: bool = False,
-        draws: Draws | None = None,
+        word: Sample | None = None,
         init: float = 1e-3,
         derive: Derivation | None = None,
         axes: Axes | None = None,
-        count: int = 1,
+        trials: Trials | None = None,
     ) -> None:
-        super().__init__(space, share, init, derive, axes)
-        self.plan, self.count = plan_of(draws or Uniform(), self), count
-        self.judged: tuple[Draw, Logits] | None = None
+        word = word or Sample()
+        super().__init__(space, word.share, init, derive, axes)
+        self.plan, self.count = plan_of(word.weights, self), word.draws
+        self.judging = trials or Trials()
+        self.judged: list[tuple[Draw, Logits]] = []
         # A parameter that no optimizer sees: unlike a buffer, it keeps what an alpha step does to it.
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
@@ -70,6 +83,11 @@ class Sampled(OnePath):
         """The passes of the next step of the weights, all drawn before the first of them."""
         return Passes(tuple(run for _ in range(self.count) for run in self.plan()), 1 / self.count)
 
+    def trials(self) -> Sequence[Run]:
+        """The architectures that the next step of the alphas judges."""
+        self.judged = []
+        return [self.draw_for_alphas() for _ in range(self.judging.count)]
+
     @property
     def is_for_alphas(self) -> bool:
         """Whether the alphas ask for a gradient, and the weights for none."""
@@ -80,20 +98,31 @@ class Sampled(OnePath):
         """An architecture that the alphas will be judged by."""
         clean = self.logits()
         draw = self.draw({path: values.detach() for path, values in clean.items()})
-        self.judged = draw, clean
+        self.judged.append((draw, clean))
         return draw.chosen
 
-    def objective(self, loss: Tensor) -> Tensor:
-        """What has the gradient of the score-function estimator, for the loss of what was drawn for the alphas last."""
-        value = super().objective(loss.detach())
-        if self.judged is None or not torch.is_grad_enabled():
-            return value
-        (draw, clean), self.judged = self.judged, None
-        mean = _mean(value.detach())
+    def objective(self, *losses: Tensor) -> Tensor:
+        """What has the gradient of the score-function estimator, for the losses of what was drawn for the alphas last.
+
+        Of ranked draws it is that of the expected utility, which is to rise.
+        """
+        values = torch.stack([super(Sampled, self).objective(loss.detach()).reshape(()) for loss in losses])
+        if not self.judged or not torch.is_grad_enabled():
+            return values.mean()
+        judged, self.judged = self.judged, []
+        scores = torch.stack([self.probability(clean, draw) for draw, clean in judged])
+        return values.mean() + (self.blame(values.detach()) * scores).mean()
+
+    def blame(self, values: Tensor) -> Tensor:
+        """How much less probable each draw is to become, (draws), by what it did."""
+        if self.judging.ranked:
+            found = utilities(values)
+            return found.mean() - found
+        mean = _mean(values.mean())
         usual = torch.where(self.baseline.isnan(), mean, self.baseline)
         with torch.no_grad():
             self.baseline.copy_(SMOOTHING * usual + (1 - SMOOTHING) * mean)
-        return value + (value.detach() - usual) * self.probability(clean, draw)
+        return values - usual
 
 
 def _mean(value: Tensor) -> Tensor:

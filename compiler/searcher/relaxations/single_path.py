@@ -20,12 +20,13 @@ from compiler.derivation.selected_steps import NothingSelectedError
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.searcher.engine.protocol import Run
-from compiler.searcher.settings.derivation import Derivation
+from compiler.searcher.settings.derivation import By, Derivation
 from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .base import Relaxed
 from .draws import Logits, drawn, log_probability, logits, noise
+from .mixtures import SoftmaxMixture
 from .path_executor import Operations
 
 TRIES = 1000
@@ -51,7 +52,8 @@ class OnePath(Relaxed):
         share: whether the values of an undecided number share one weight, of which each takes a slice.
         init: standard deviation of the normal distribution that the alphas start from.
         derive: the rule by which the leading architecture is found.
-        axes: over how many epochs schedules go.
+        axes: how probabilities follow from alphas, and over how many epochs schedules go.
+        keep_zeros: whether zeros that are added to something run all the same.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class OnePath(Relaxed):
         init: float = 1e-3,
         derive: Derivation | None = None,
         axes: Axes | None = None,
+        keep_zeros: bool = False,
     ) -> None:
-        operations = Operations(space.block.graph, space.decisions, share)
+        operations = Operations(space.block.graph, space.decisions, share, keep_zeros)
         super().__init__(space, operations.module, init, derive, axes)
         self.operations = operations
         self.last: tuple[dict[str, list[float]], Answer] | None = None
@@ -89,7 +92,10 @@ class OnePath(Relaxed):
 
     def logits(self) -> Logits:
         """What architectures are drawn by: the alphas as the derivation rule measures their strength."""
-        return logits(self.space.decisions, self.alphas, self.derive.by)
+        mixture, decisions = self.axes.mixture, self.space.decisions
+        if isinstance(mixture, SoftmaxMixture) or self.derive.by is By.LOGIT:
+            return logits(decisions, self.alphas, self.derive.by)
+        return {path: mixture.logarithms(decisions[path], alpha) for path, alpha in self.alphas.items()}
 
     def draw(self, clean: Mapping[str, Tensor]) -> Draw:
         """An architecture that meets the space's requirements, from torch's global generator of the CPU.
@@ -124,28 +130,29 @@ class OnePath(Relaxed):
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
         """The decisions that alphas select; they meet the requirements."""
-        raw = self.raw(alphas)
-        if self.last is None or self.last[0] != raw:
-            self.last = raw, self._answer(raw)
+        strengths, rule = self.evidence(alphas)
+        if self.last is None or self.last[0] != strengths:
+            self.last = strengths, self._answer(strengths, rule)
         return self.last[1]
 
     @torch.no_grad()
-    def _answer(self, raw: dict[str, list[float]]) -> Answer:
-        for found in self._leading(raw):
+    def _answer(self, strengths: dict[str, list[float]], rule: Derivation) -> Answer:
+        for found in self._leading(strengths, rule):
             if self.meets(found):
                 return Answer.of(found)
         if self.required:
-            answer = derive_within(self.required, raw, self.derive.by)
+            answer = derive_within(self.required, strengths, rule.by)
             if self.meets(answer.chosen):
                 return answer
-        clean = logits(self.space.decisions, {path: torch.tensor(alpha) for path, alpha in raw.items()}, self.derive.by)
+        tensors = {path: torch.tensor(values) for path, values in strengths.items()}
+        clean = logits(self.space.decisions, tensors, rule.by)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             draws = [self.draw(clean) for _ in range(CANDIDATES)]
         return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
 
-    def _leading(self, raw: dict[str, list[float]]) -> Iterator[Selection]:
+    def _leading(self, strengths: dict[str, list[float]], rule: Derivation) -> Iterator[Selection]:
         """What the rule decides, then the best path, where texts with `prune` can be counted."""
-        yield decided(self.space, raw, self.derive)
+        yield decided(self.space, strengths, rule)
         with suppress(Uncountable):
-            yield best_path(self.space, raw, self.derive.by)
+            yield best_path(self.space, strengths, rule.by)

@@ -12,9 +12,9 @@ from typing import Protocol
 from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
-from .optimizers import AlphaFixed, Alphas, Sgd, Weights
+from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
-from .relaxation import Relaxation, Sample
+from .relaxation import Gates, Relaxation, Sample
 
 
 class Combined(Protocol):
@@ -74,6 +74,11 @@ RULES = (
         "`relax = sample` has no gradient that `order = second` could look ahead by: use `first`",
     ),
     Rule(
+        ("relax", "order"),
+        lambda s: _second(s) and isinstance(s.relax, Gates),
+        "`relax = gates` shifts alphas after their step, which `order = second` does not see: use `order = first`",
+    ),
+    Rule(
         ("order", "weights"),
         lambda s: _second(s) and not _plain_sgd(s),
         "`order = second` looks ahead by a step of plain sgd: use `weights = sgd(...)`, or `order = first`",
@@ -90,17 +95,17 @@ RULES = (
     ),
     Rule(
         ("edges", "relax"),
-        lambda s: s.edges is Edges.WEIGHED and not s.relax.mixes,
+        lambda s: s.edges is Edges.WEIGHED and not s.relax.runs_all,
         "`edges = weighed` weighs edges that are added up, and this relaxation draws them: use a `relax` that mixes",
     ),
     Rule(
         ("channels", "relax"),
-        lambda s: s.channels.partial > 1 and not s.relax.mixes,
+        lambda s: s.channels.partial > 1 and not s.relax.runs_all,
         "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
     ),
     Rule(
         ("narrow", "relax"),
-        lambda s: _narrows(s) and not s.relax.mixes,
+        lambda s: _narrows(s) and not s.relax.runs_all,
         "`narrow` gives up items that are mixed, and this relaxation draws them: use a `relax` that mixes",
     ),
     Rule(
@@ -111,7 +116,7 @@ RULES = (
     ),
     Rule(
         ("perturb", "relax"),
-        lambda s: not isinstance(s.perturb, Undisturbed) and not s.relax.mixes,
+        lambda s: not isinstance(s.perturb, Undisturbed) and not s.relax.runs_all,
         "`perturb` displaces mixing weights, and this relaxation has none: use a `relax` that mixes",
     ),
     Rule(
@@ -131,6 +136,12 @@ RULES = (
         lambda s: _one_level(s) and s.preferences is Preferences.APART,
         "`preferences = apart` is a step after that of the alphas, and `levels = 1` has none of their own: "
         "use `together`",
+    ),
+    Rule(
+        ("alphas", "relax"),
+        lambda s: isinstance(s.alphas, AlphaNatural) and not isinstance(s.relax, Sample),
+        "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
+        "use `relax = sample(weights = policy)`",
     ),
 )
 """What cannot be combined."""

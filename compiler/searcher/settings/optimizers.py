@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from .schedules import Constant, Schedule
-from .words import Amount, Count, Flag, Fraction, NonNegative, Word
+from .words import Amount, Count, Flag, Fraction, NonNegative, Positive, Word
 
 Betas = Annotated[tuple[Fraction, Fraction], Field(description="two numbers from 0 to below 1")]
 
@@ -105,4 +105,18 @@ class AlphaFixed(AlphaWord):
         return False
 
 
-Alphas = AlphaAdam | AlphaFixed
+class AlphaNatural(AlphaWord):
+    """Adaptive natural gradients for the alphas, along ``draws`` architectures that are ranked by their loss (ASNG)."""
+
+    word = "natural"
+    snr: Positive = 1.5
+    """How much of the averaged steps has to be signal for steps to stay as large as they are."""
+    draws: Annotated[int, Field(ge=2, description="a whole number, at least 2")] = 2
+    lr: ClassVar[Schedule] = Constant(value=1.0)
+    """The Fisher norm of the first step."""
+    init: ClassVar[float] = 0.0
+    """All items are equally probable in the beginning."""
+    clip: ClassVar[float] = 0.0
+
+
+Alphas = AlphaAdam | AlphaNatural | AlphaFixed

@@ -6,12 +6,12 @@ To add one, write its class, add it to `Relaxation`, and build it in `searcher/r
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from .schedules import Constant, Schedule
-from .words import Amount, Count, Flag, Word
+from .words import Amount, Count, Flag, Named, Word
 
 
 class RelaxationWord(Word):
@@ -21,6 +21,11 @@ class RelaxationWord(Word):
     @abstractmethod
     def mixes(self) -> bool:
         """Whether alternatives are added up, so that they must have one shape; else one of them is drawn."""
+
+    @property
+    def runs_all(self) -> bool:
+        """Whether all items of a choice run in a pass."""
+        return self.mixes
 
 
 class Softmax(RelaxationWord):
@@ -62,17 +67,82 @@ def _warm(schedule: Schedule) -> Schedule:
     return schedule
 
 
+class Idle(Named):
+    """What an item that does not run counts as, where the gradient of its weight is taken."""
+
+    ZEROS = "zeros"
+    ONES = "ones"
+
+
+class Picks(Named):
+    """Whether a pass draws the candidates of picks, or runs all of them and draws items of menus alone."""
+
+    DRAWN = "drawn"
+    ALL = "all"
+
+
+class Shares(Named):
+    """How alphas become probabilities: by a softmax, or as what is above zero of them, divided by its sum (DATA)."""
+
+    SOFTMAX = "softmax"
+    RELU = "relu"
+
+
 class Gumbel(RelaxationWord):
-    """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only one architecture runs."""
+    """A softmax of alphas plus Gumbel noise, divided by a temperature; ``hard``: only what is drawn runs.
+
+    Of each menu ``draws`` items are drawn, united and divided by their number.
+    """
 
     word = "gumbel"
     temperature: Annotated[Schedule, AfterValidator(_warm)] = Constant(value=1.0)
     hard: Flag = False
+    draws: Count = 1
+    idle: Idle = Idle.ZEROS
+    picks: Picks = Picks.DRAWN
+    logits: Shares = Shares.SOFTMAX
+
+    @model_validator(mode="after")
+    def _draws_are_hard(self) -> Self:
+        if not self.hard and self.written(full=False).keys() - {"temperature"}:
+            raise ValueError("draws, idle, picks and logits say what runs and learns of a draw: they need hard = true")
+        if self.draws > 1 and self.picks is Picks.DRAWN:
+            raise ValueError("several draws of a menu are united, but not of a pick: they need picks = all")
+        return self
 
     @property
     def mixes(self) -> bool:
-        """Whether alternatives are added up: only softly."""
+        """Whether alternatives are added up: softly, or where several are drawn."""
+        return not self.hard or self.draws > 1
+
+    @property
+    def runs_all(self) -> bool:
+        """Whether all items of a choice run: only softly."""
         return not self.hard
+
+
+class GatePaths(Named):
+    """How many items of a menu the alphas learn from."""
+
+    TWO = "2"
+    ALL = "all"
+
+
+class Gates(RelaxationWord):
+    """One item of each menu is drawn; alphas learn from ``paths`` of them, run for that alone (ProxylessNAS)."""
+
+    word = "gates"
+    paths: GatePaths = GatePaths.TWO
+
+    @property
+    def mixes(self) -> bool:
+        """Alternatives are added up: those that run for the alphas with weights of zero."""
+        return True
+
+    @property
+    def runs_all(self) -> bool:
+        """Not all items of a choice run."""
+        return False
 
 
 class Uniform(Word):
@@ -120,4 +190,4 @@ class Sample(RelaxationWord):
         return False
 
 
-Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Sample
+Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Gates | Sample

@@ -1,0 +1,178 @@
+"""Weights of what was drawn, straight through: their values are those of the draw, their gradients those of soft ones.
+
+A weight is hard + (soft - soft without gradient). What has a weight of one is passed through without work; what has a
+weight of zero and runs all the same adds nothing to the output, keeps no graph, and gives its weight a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from compiler.backend.torch_modules.mixing import joint
+from compiler.derivation.selected_steps import Paths, SelectedStep
+from compiler.ir.payloads import Mix, Weigh
+from compiler.ir.undecided import Var
+from compiler.searcher.settings.relaxation import Idle
+
+Hard = Mapping[str, Mapping[int, float]]
+"""The values of the weights by decision path and item; those of items that are left out are zero."""
+
+Assignment = tuple[int, ...]
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """Weights of the values ``hard``, exactly, with the gradients of ``soft``."""
+    return hard.to(soft) + (soft - soft.detach())
+
+
+class Straight:
+    """Passes the tensors of each choice through their weights.
+
+    Args:
+        weights: by decision path, (items) each.
+        hard: their values, known to the CPU.
+        paths: of the space.
+        idle: what an item that does not run counts as.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], hard: Hard, paths: Paths, idle: Idle = Idle.ZEROS) -> None:
+        self.weights, self.hard, self.paths, self.idle = weights, hard, paths, idle
+        self.known: dict[object, Tensor] = {}
+
+    def __call__(self, step: SelectedStep, tensors: Sequence[Tensor]) -> Tensor:
+        """The weighed sum of the tensors of a choice; an undecided width weighs the channels of one tensor."""
+        match step.payload:
+            case Weigh(decision=path) if self.paths.decisions[path].candidates:
+                return tensors[0]
+            case Weigh(decision=path, index=index):
+                return self.weighed((path,), [[(index,)]], tensors)
+            case Mix(decisions=paths):
+                return self.mixed(step, paths, tensors)
+        width = self.paths.nodes[step.index].shape.c
+        assert isinstance(width, Var)
+        return _passed(tensors[0], self.width(width, tensors[0].shape[1]))
+
+    def mixed(self, step: SelectedStep, paths: tuple[str, ...], tensors: Sequence[Tensor]) -> Tensor:
+        """The weighed sum of the items of a mix that run; with what is idle, if that counts."""
+        payload = step.payload
+        assert isinstance(payload, Mix)
+        slots = self.paths.sources[step.index]
+        rows = [
+            [way for slot, row in zip(slots, payload.rows, strict=True) if slot == source for way in row]
+            for source in step.sources
+        ]
+        total = self.weighed(paths, rows, tensors)
+        rest = [way for slot, row in zip(slots, payload.rows, strict=True) if slot not in step.sources for way in row]
+        if self.idle is Idle.ZEROS or not rest:
+            return total
+        return _Beside.apply(total, self.share(paths, rest))  # type: ignore[no-any-return]
+
+    def weighed(
+        self, paths: tuple[str, ...], rows: Sequence[Sequence[Assignment]], tensors: Sequence[Tensor]
+    ) -> Tensor:
+        """The sum of the tensors, each times the weight of its assignments; those of weight zero come last."""
+        values = [sum(self.value(paths, way) for way in row) for row in rows]
+        order = sorted(range(len(rows)), key=lambda at: values[at] == 0)
+        total: Tensor | None = None
+        for at in order:
+            share, tensor = self.share(paths, rows[at]), tensors[at]
+            if values[at] == 1.0:
+                term = _passed(tensor, share)
+            elif values[at] == 0.0:
+                nothing = torch.zeros_like(tensor) if total is None else total
+                total = _Gate.apply(nothing, tensor.detach(), share)
+                continue
+            else:
+                term = tensor * share.to(tensor.dtype)
+            total = term if total is None else total + term
+        assert total is not None
+        return total
+
+    def value(self, paths: tuple[str, ...], way: Assignment) -> float:
+        """The value of the weight of an assignment."""
+        return prod(self.hard[path].get(item, 0.0) for path, item in zip(paths, way, strict=True))
+
+    def share(self, paths: tuple[str, ...], row: Sequence[Assignment]) -> Tensor:
+        """The weight of assignments, a scalar."""
+        key = (paths, tuple(row))
+        if key not in self.known:
+            ways = [
+                torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row
+            ]
+            self.known[key] = torch.stack(ways).sum()
+        return self.known[key]
+
+    def width(self, width: Var[int], channels: int) -> Tensor:
+        """The weights of channels: the share of the widths that reach each."""
+        key = (width, channels)
+        if key not in self.known:
+            every = joint([self.weights[path] for path in width.decisions])
+            at = torch.arange(channels, device=every.device)
+            reach = torch.stack([(at < int(value)).to(every.dtype) for value in width.values])
+            self.known[key] = (every.unsqueeze(1) * reach).sum(0)
+        return self.known[key]
+
+
+def _passed(tensor: Tensor, share: Tensor) -> Tensor:
+    weight = share.view(1, -1, *(1,) * (tensor.dim() - 2)).to(tensor.dtype)
+    passed: Tensor = _Passed.apply(tensor, weight)
+    return passed
+
+
+class _Passed(torch.autograd.Function):
+    """A tensor times a weight that is one: no work forwards; backwards the weight has its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, weight: Tensor) -> Tensor:
+        """The tensor."""
+        ctx.save_for_backward(tensor)
+        ctx.shape = weight.shape
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The gradient itself, and its product with the tensor."""
+        (tensor,) = ctx.saved_tensors
+        weight = (gradient * tensor).sum_to_size(ctx.shape) if ctx.needs_input_grad[1] else None
+        return gradient, weight
+
+
+class _Gate(torch.autograd.Function):
+    """A total, to which a tensor is added with a weight that is zero: backwards that weight has its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, total: Tensor, tensor: Tensor, weight: Tensor) -> Tensor:
+        """The total."""
+        ctx.save_for_backward(tensor)
+        ctx.dtype = weight.dtype
+        return total.view_as(total)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor | None]:
+        """The gradient itself, and its product with the tensor."""
+        (tensor,) = ctx.saved_tensors
+        return gradient, None, (gradient * tensor).sum().to(ctx.dtype) if ctx.needs_input_grad[2] else None
+
+
+class _Beside(torch.autograd.Function):
+    """A total, to which a weight that is zero is added as a number: its gradient is the sum of that of the total."""
+
+    @staticmethod
+    def forward(ctx: Any, total: Tensor, weight: Tensor) -> Tensor:
+        """The total."""
+        ctx.dtype = weight.dtype
+        return total.view_as(total)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient itself, and its sum."""
+        return gradient, gradient.sum().to(ctx.dtype)
