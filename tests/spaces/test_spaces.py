@@ -250,13 +250,13 @@ def test_benchmark_101_against_a_plain_construction(seed: int) -> None:
     assert cost(found, cell_101(cell)).params == expected
 
 
-SMALL = [
+FEW_CELLS = [
     *(("darts.hsp", {"cells": cells}) for cells in (1, 2, 3, 4)),
     *(("hdas_cells.hsp", {"cells": c, "stages": stages}) for c, stages in ((1, 3), (2, 5), (3, 4), (4, 3))),
 ]
 
 
-@pytest.mark.parametrize(("name", "sizes"), SMALL, ids=[f"{name} {sizes}" for name, sizes in SMALL])
+@pytest.mark.parametrize(("name", "sizes"), FEW_CELLS, ids=[f"{name} {sizes}" for name, sizes in FEW_CELLS])
 def test_a_small_network_doubles_the_width_as_often_as_it_halves_the_resolution(
     name: str, sizes: dict[str, int]
 ) -> None:
