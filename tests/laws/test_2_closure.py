@@ -123,7 +123,6 @@ SMALL = {
         "n[i < 3] = relu(sum(pick any of (image, earlier n))) * sum(image, sum(image, earlier n))",
         "output sum(n)",
     ),
-    "a tensor among operations": ("t = relu(image)", "output t -> (image | f) -> g"),
     "bundles that each makes": (
         "one = Op(each (relu(image)))",
         "two = (f | g)(each (image, relu(image)))",
