@@ -90,8 +90,19 @@ class _Compiler:
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
         """The network of a section, elaborated."""
         result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
+        if result is not None and result.is_space and self.reads_relaxed(result):
+            # What stands in a derived network only is wrong here already.
+            _, others = elaborate(call.function, call.args, frozenset(), call.span, self.externals)
+            diagnostics += [replace(d, hint=d.hint or "`relaxed` is false in a derived network") for d in others]
         self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
         return result
+
+    def reads_relaxed(self, space: Elaborated) -> bool:
+        """Whether a file that is not of the shipped library says what its derived networks have instead."""
+        if not any(copy.body.reads_relaxed for copy in space.copies.values()):
+            return False
+        units = [self.instance.unit, *(unit for unit in self.loader.units.values() if unit.shipped is None)]
+        return any(map(_mentions_relaxed, (line for unit in units for line in unit.module.lines)))
 
     # ------------------------------------------------------------ settings
 
@@ -388,6 +399,13 @@ class _Compiler:
                         message = f"the library file '{path}' has changed since this file was derived"
                         result.append(Diagnostic(Code.LIBRARY, line.span, message, severity=Severity.WARNING))
         return result
+
+
+def _mentions_relaxed(node: ast.Node) -> bool:
+    """Whether `relaxed` stands anywhere but in the guard of an item."""
+    if isinstance(node, ast.Item):
+        return _mentions_relaxed(node.value)
+    return node == ast.Name("relaxed") or any(map(_mentions_relaxed, node.children()))
 
 
 def _statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
