@@ -201,7 +201,7 @@ def enumerate(space: FilePath, limit: int | None = None, **params: object) -> It
 
 
 def mutate(space: FilePath, architecture: FilePath, *, seed: int = 0, **params: object) -> Architecture:
-    """An architecture of the space that differs from a given one in one choice, and in what hangs on it.
+    """An architecture of the space that differs from a given one in one choice, and in the decisions that depend on it.
 
     Raises:
         UsageError: the given one does not lie in the space, or no choice of it can be changed alone.

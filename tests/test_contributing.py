@@ -5,11 +5,16 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from compiler.backend.passes import PASSES
+from compiler.commands.command import Command
 from compiler.commands.compile import compile_main
+from compiler.commands.table import COMMANDS
 from hdas_dsl.format import format_text
 from tests.support.paths import ROOT
 
@@ -50,3 +55,42 @@ def test_every_file_that_is_named_is_there(page: str) -> None:
     named = re.findall(r"`((?:compiler|hdas_dsl|tests|spaces|docs)/[\w/.]*)`", (ROOT / page).read_text())
     assert len(named) > 15
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+# ---------------------------------------------------------------- adding things
+
+ROWS = [
+    [cell.strip() for cell in line.strip("| ").split(" | ")]
+    for line in PAGE.partition("## Adding things")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| ") and not line.startswith(("| to add", "|---"))
+]
+
+
+def sources(row: Sequence[str]) -> dict[str, str]:
+    """The Python files that a row names, by folder, by path, or by name in a folder that it names; with their texts."""
+    named = re.findall(r"`([\w/.]+)`", row[1])
+    folders = [ROOT / name for name in named if name.endswith("/")]
+    found = [path for folder in folders for path in folder.rglob("*.py")]
+    found += [ROOT / name for name in named if name.endswith(".py") and "/" in name]
+    return {path.name: path.read_text() for path in found}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_what_is_named_stands_where_it_is_named(row: Sequence[str]) -> None:
+    files = sources(row)
+    assert files
+    for name in re.findall(r"`(\w+\.py)`", row[1]):
+        assert name in files
+    for word in re.findall(r"`(\w+)`", row[1]):
+        assert any(re.search(rf"^(class |def )?{word}\b", text, re.MULTILINE) for text in files.values()), word
+
+
+def test_every_command_is_listed() -> None:
+    modules = [path.stem for path in (ROOT / "compiler/commands").glob("*.py") if path.stem != "__init__"]
+    kinds = [kind for name in modules for kind in vars(import_module(f"compiler.commands.{name}")).values()]
+    commands = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Command) and "name" in vars(kind)}
+    assert commands <= set(COMMANDS)
+
+
+def test_every_pass_has_golden_graphs() -> None:
+    assert {one.name for one in PASSES} <= {path.name for path in (ROOT / "tests/fixtures/passes").iterdir()}

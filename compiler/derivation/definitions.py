@@ -68,7 +68,7 @@ class Definitions:
         for line in copy.definition.body.lines:
             lines += self._lines(line, copy, names)
         if copy.body.prune:
-            lines = reachable([line for line in lines if not isinstance(line, ast.Prune)])
+            lines = reachable([line for line in lines if not isinstance(line, ast.Prune)], copy.body)
         body = replace(copy.definition.body, lines=tuple(lines))
         params = tuple(self._param(param, copy, names) for param in definition.params)
         return replace(definition, params=params, body=body)
@@ -175,17 +175,37 @@ def _names_in(expr: ast.Expr) -> set[str]:
     return {part.id for part in expr.walk() if isinstance(part, ast.Name)}
 
 
-def reachable(lines: list[ast.BodyLine]) -> list[ast.BodyLine]:
+def reachable(lines: list[ast.BodyLine], body: BodyElaboration) -> list[ast.BodyLine]:
     """The lines that the output needs."""
     needed: set[str] = set()
     kept: list[ast.BodyLine] = []
-    for line in reversed(lines):
+    for position in reversed(range(len(lines))):
+        line = lines[position]
         if isinstance(line, ast.Binding) and not needed & _defined(line):
             continue
         kept.append(line)
-        needed |= {node.id for node in line.walk() if isinstance(node, ast.Name)}
-        needed |= {node.family for node in line.walk() if isinstance(node, ast.Earlier)}
+        needed |= _needed(line, lines[:position], body)
     return kept[::-1]
+
+
+def _needed(node: ast.Node, before: list[ast.BodyLine], body: BodyElaboration) -> set[str]:
+    """The lines, elements and families that a text mentions; ``last of n`` needs only the last element before it."""
+    match node:
+        case ast.Take(bundle=ast.Name(id=name), count=None | ast.Number() as count) if _is_of_tensors(name, body):
+            number = 1 if count is None else int(count.value)
+            named = [line.target.name for line in before if isinstance(line, ast.Binding) and name in _defined(line)]
+            return set(named[-number:] if node.end is ast.End.LAST else named[:number])
+        case ast.Name(id=name):
+            return {name}
+        case ast.Earlier(family=family):
+            return {family}
+    return {name for child in node.children() for name in _needed(child, before, body)}
+
+
+def _is_of_tensors(name: str, body: BodyElaboration) -> bool:
+    """Whether a name is a family each of whose elements is one tensor."""
+    family = body.families.get(name)
+    return family is not None and all(isinstance(value, Tensor) for value in family.elements.values())
 
 
 def _defined(line: ast.Binding) -> set[str]:

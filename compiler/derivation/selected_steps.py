@@ -3,13 +3,12 @@
 The graph of a space holds every candidate of every choice. Walking back from the output with the decisions
 meets only what was chosen, so an architecture costs time in proportion to its own size. What is undecided in the
 graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
-An operation with a missing input is missing, and sums and concatenations skip missing inputs, as in
-`compiler.derivation.presence`: a pick of any number may leave a line without a source.
+What exists of it is said by `compiler.ir.existence`: a pick of any number may leave a line without a source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -18,6 +17,7 @@ from typing import Any
 from compiler.elaborate.errors import Fault
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import follow, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
@@ -149,7 +149,7 @@ class Paths:
             case Mix(decisions=names):
                 slots = (self._row(index)[assignment] for assignment in product(*(chosen[name] for name in names)))
                 return tuple(dict.fromkeys(sources[slot] for slot in slots))
-            case Prim(op=op) if op.gather is not None:
+            case payload if gathers(payload):
                 return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
 
@@ -173,13 +173,12 @@ class Paths:
         for index in sorted(taken):
             payload, sources = self.nodes[index].payload, taken[index]
             op = payload.op if isinstance(payload, Prim) else None
-            gather = None if op is None else op.gather
             present = tuple(source for source in sources if source not in gone)
-            if (gather and not present) or (not gather and len(present) < len(sources)):
+            if not follow(payload, [source not in gone for source in sources], _TAKEN):
                 gone.add(index)
             elif op is not None and op.zero and not self.keep_zeros:
                 zero.add(index)
-            elif zero and (isinstance(payload, Mix | Weigh) or gather is Gather.SUM):
+            elif zero and (isinstance(payload, Mix | Weigh) or _gather(self.nodes[index]) is Gather.SUM):
                 present = tuple(source for source in present if source not in zero) or present[:1]
                 if present[0] in zero:
                     zero.add(index)
@@ -214,7 +213,7 @@ class Paths:
         match node.payload:
             case Mix(decisions=names):
                 found = names
-            case Prim(op=op) if op.gather is not None:
+            case payload if gathers(payload):
                 payloads = (self.nodes[source].payload for source in self.sources[index])
                 found = tuple(payload.decision for payload in payloads if isinstance(payload, Weigh))
         return found + self._shaped_by(index) if self.undecided[index] else found
@@ -259,6 +258,29 @@ class Paths:
             return solve(Block("network", "network", None, graph))
         except Fault as fault:
             raise NothingSelectedError(fault.diagnostic.message) from None
+
+
+class _Taken:
+    """The rule of existence among what decisions take: nothing else is looked at."""
+
+    def candidate(self, payload: Weigh, source: bool) -> bool:
+        """It is taken."""
+        return source
+
+    def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
+        """Its sources are the selected items."""
+        return all(sources)
+
+    def gathered(self, sources: Sequence[bool]) -> bool:
+        """Any source will do."""
+        return any(sources)
+
+    def applied(self, sources: Sequence[bool]) -> bool:
+        """All sources are needed."""
+        return all(sources)
+
+
+_TAKEN = _Taken()
 
 
 def _settled(value: Any, chosen: Selection, widths: Widths | None = None) -> Any:

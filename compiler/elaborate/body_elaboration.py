@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir.combinatorics.count_formula import Product
@@ -126,11 +126,15 @@ class BodyElaboration:
         made = self.add(param.name, Input(index), shape, (), param.span, line=param.name)
         self.bindings[param.name] = Tensor(self.graph, made.index, shape, param.name)
 
+    def bound(self) -> Iterator[tuple[str, Bound]]:
+        """Every input, parameter, line and element of a family, by its name."""
+        yield from self.bindings.items()
+        for family in self.families.values():
+            yield from ((element_name(family.name, index), value) for index, value in family.elements.items())
+
     def tensor_lines(self) -> dict[str, int]:
         """The node of every line and element that is a tensor, by name; inputs are none."""
-        found = dict(self.bindings)
-        for family in self.families.values():
-            found |= {element_name(family.name, index): value for index, value in family.elements.items()}
+        found = dict(self.bound())
         inputs = () if isinstance(self.definition, ast.MenuDef) else self.definition.inputs
         for param in inputs:
             found.pop(param.name, None)

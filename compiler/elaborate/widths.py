@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
-from compiler.ir.payloads import Prim
+from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Open
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def solve(block: Block) -> Widths:
-    """The open widths of a block and of all blocks in it.
+    """The open widths of a block and of all blocks in it; a choice that was made is as wide as what it took.
 
     Raises:
         Fault: nothing says how wide a tensor is, two readers need different widths, or there are too few channels.
@@ -78,6 +78,8 @@ class _Solver:
             match node.payload:
                 case Call(block=inner):
                     self.read(inner)
+                case Mix() | Weigh():
+                    self.unify(shapes[0].c, node.shape.c, node.span)
                 case Prim(op=op) if op.gather is Gather.SUM:
                     for shape in shapes:
                         self.unify(shape.c, node.shape.c, node.span)

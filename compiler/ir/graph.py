@@ -64,6 +64,11 @@ class Node:
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
+def is_auxiliary(node: Node) -> bool:
+    """Whether a node of a network's own graph belongs to the auxiliary head."""
+    return node.name == "aux" or node.name.startswith("aux.")
+
+
 class TensorGraph:
     """Tensors with what they are made of: the nodes of a `SpaceGraph`, without networkx.
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from compiler.analysis.costs.block_totals import UNDEFINED, Costs, is_auxiliary
+from compiler.analysis.costs.block_totals import UNDEFINED, Costs
 from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import Uncountable
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
-from compiler.ir.graph import Call
+from compiler.ir.graph import Call, is_auxiliary
 from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var

@@ -20,12 +20,13 @@ import torch
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.elimination import Variables, minimum
 from compiler.analysis.costs.latency_table import Table
+from compiler.analysis.costs.of_architecture import ArchitectureCosts
 from compiler.analysis.costs.prices import Application, Latency
 from compiler.backend.lowering.fx import lower
 from compiler.backend.lowering.operators import standalone
 from compiler.backend.passes import FLATTEN, run_passes
 from compiler.backend.passes.rebuild import without_dead
-from compiler.derivation.specialise import derived
+from compiler.derivation.specialise import specialise
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.derivation import By
@@ -98,7 +99,8 @@ def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock =
     for _ in range(SAMPLES):
         alphas = {path: [source.gauss(0, 1) for _ in d.items] for path, d in space.decisions.items()}
         chosen.append(strongest(space.decisions, alphas, By.LOGIT))
-    return max(measure_whole(derived(space, item), how, clock) / costing.exact(price, item) for item in chosen)
+    costs = ArchitectureCosts(space)
+    return max(measure_whole(specialise(space, item), how, clock) / costs.amount(price, item) for item in chosen)
 
 
 def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf_counter) -> float:

@@ -1,4 +1,6 @@
-"""The syntax tree of the language: frozen nodes that carry the span they came from.
+"""The syntax tree of the language: a table of its frozen nodes, each with the span that it came from.
+
+The file is long because it is a table: a node is its fields, and what it does with them is said in `Node` alone.
 
 Spans take no part in equality, so that ``parse(print(tree)) == tree`` is meaningful. Own-line comments are items of
 the sequence they stand in (`Comment`); a comment behind a line is that line's ``note``.

@@ -19,7 +19,7 @@ from scipy.stats import chisquare
 
 from compiler.analysis.architectures import Architectures, count, crossover, enumerate_all, mutate, sample
 from compiler.analysis.membership.query import membership, membership_of
-from compiler.ir.combinatorics.circuit import All, Either, Made, best_way, both, either, way
+from compiler.ir.combinatorics.circuit import And, Literal, Or, best_way, both, either, way
 from compiler.ir.decision import DecisionKind
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
@@ -122,11 +122,11 @@ def test_uniform(name: str) -> None:
     assert is_uniform(drawn, len(every))
 
 
-def walked(circuit: Either | All | Made, source: Random) -> list[Made]:
+def walked(circuit: Or | And | Literal, source: Random) -> list[Literal]:
     """What drawing each choice uniformly by itself decides: uniform over paths."""
-    if isinstance(circuit, Made):
+    if isinstance(circuit, Literal):
         return [circuit]
-    parts = [source.choice(circuit.parts)] if isinstance(circuit, Either) else circuit.parts
+    parts = [source.choice(circuit.parts)] if isinstance(circuit, Or) else circuit.parts
     return [made for part in parts for made in walked(part, source)]
 
 
@@ -350,10 +350,10 @@ def test_mutants_meet_requirements(tmp_path: Path) -> None:
 
 
 def test_the_best_ways_are_drawn_uniformly() -> None:
-    def menu(name: str, size: int) -> Either | All | Made:
-        return either(Made(name, (item,)) for item in range(size))
+    def menu(name: str, size: int) -> Or | And | Literal:
+        return either(Literal(name, (item,)) for item in range(size))
 
-    circuit = either([both(menu("p", 3), menu("q", 2)), Made("r", (0,))])
+    circuit = either([both(menu("p", 3), menu("q", 2)), Literal("r", (0,))])
     assert circuit.number == 7
     drawn = Counter(
         key(best_way(circuit, lambda name, item: None if (name, item) == ("p", 0) else 0, Random(seed)) or {})

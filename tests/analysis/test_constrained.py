@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Variables, range_of
-from compiler.analysis.costs.existence import Monomial
 from compiler.analysis.requirements import label_elimination
 from compiler.analysis.requirements import pareto_labels as labels
 from compiler.analysis.requirements.constrained import best
@@ -25,6 +24,7 @@ from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import Monomial
 from compiler.ir.quantities import Total
 from compiler.searcher.settings.derivation import By
 from tests.support.programs import SPACES, architecture, space

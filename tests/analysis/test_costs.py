@@ -14,6 +14,7 @@ from torch import Tensor, fx
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.cost_polynomial import Costing
+from compiler.analysis.costs.of_architecture import ArchitectureCosts
 from compiler.analysis.costs.prices import PRICES, UndefinedQuantity
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.network import Network
@@ -116,7 +117,7 @@ def test_a_trellis_is_pruned() -> None:
     costing = Costing(searched)
     for seed in range(3):
         chosen = random_decisions(searched, seed)
-        found = tuple(costing.exact(PRICES[quantity], chosen) for quantity in QUANTITIES)
+        found = tuple(ArchitectureCosts(searched).amount(PRICES[quantity], chosen) for quantity in QUANTITIES)
         assert found == derived_costs(searched, chosen)
         formula = costing.formula(PRICES["params"])
         assert formula.of(chosen) == found[0] if formula.exact else formula.of(chosen) >= found[0]
@@ -134,7 +135,7 @@ def test_random_spaces(text: str) -> None:
             formula = costing.formula(PRICES[quantity])
             assert formula.exact
             assert formula.of(chosen) == cost
-            assert costing.exact(PRICES[quantity], chosen) == cost
+            assert ArchitectureCosts(searched).amount(PRICES[quantity], chosen) == cost
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -157,8 +158,31 @@ def test_random_spaces_that_are_pruned(text: str) -> None:
                 assert cost is not None
                 assert formula.of(chosen) >= cost
         with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
-            assert costing.exact(PRICES[quantity], chosen) == cost
+            assert ArchitectureCosts(searched).amount(PRICES[quantity], chosen) == cost
         assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
+
+
+BUNDLES = """\
+hsp 1
+choice Op = relu | gelu
+network Net(image: [4, 8, 8]) {
+  t = (image, conv(image, 3, 4))
+  p = pick 1 of (conv(image, 1, 4), conv(image, 5, 4))
+  output sum(pick 1 of Op(each t))
+}
+"""
+
+
+def test_what_lines_hold_counts_though_nothing_reads_it() -> None:
+    """The derived text writes it: a convolution in a bundle, the candidate that a pick took."""
+    searched = space(BUNDLES)
+    formula = Costing(searched).formula(PRICES["params"])
+    found = set()
+    for seed in range(8):
+        chosen = random_decisions(searched, seed)
+        found.add(cost := derived_costs(searched, chosen)[0])
+        assert formula.of(chosen) == ArchitectureCosts(searched).amount(PRICES["params"], chosen) == cost
+    assert found == {9 * 16 + 16, 9 * 16 + 25 * 16}
 
 
 def test_what_differs_while_it_is_searched() -> None:

@@ -317,3 +317,21 @@ def test_too_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compiler.analysis.architectures.equivalence.canonical.MOST", 500)
     with pytest.raises(Symmetric):
         canonical(leaves)
+
+
+# ---------------------------------------------------------------- what exists, and how far it goes
+
+
+def test_a_gate_is_missing_where_one_side_is() -> None:
+    """Not the other side by itself."""
+    lines = ("p = relu(sum(pick any of (x)))", "q = gelu(x) * p", "output concat(q, x) -> conv(1, 4)", "prune")
+    (part,) = listed(net(*lines)).parts
+    reader = Reader(part.space, {}, ISOMORPHIC)
+    sizes = [len(reader.terms(part.space.root, {"N.p.in": items})) for items in ((), (0,))]
+    assert sizes == [3, 7]  # the input, what is left of the concatenation, the output; and gelu, relu, the gate
+
+
+def test_a_text_may_be_long() -> None:
+    lines = [f"n{i} = relu({f'n{i - 1}' if i else 'x'})" for i in range(900)]
+    found = count(listed(net(*lines, "output n899 -> (a | b)")), same="isomorphic")
+    assert found.exact == 2

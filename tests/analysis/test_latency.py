@@ -11,6 +11,7 @@ import pytest
 from compiler import api
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.of_architecture import ArchitectureCosts
 from compiler.analysis.costs.prices import Application, Latency, UndefinedQuantity
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.commands import compile as cli
@@ -68,7 +69,11 @@ def test_an_architecture_is_the_sum_of_its_operations() -> None:
     assert formula.of({wide: (1,), k: (1,), b: (2,)}) == (2.0 + 0.125) + (2.0 + 0.125 + 0.25) + 1.0 + 0.125
     for chosen in every(searched):
         _, derived = architecture(searched, chosen)
-        assert costing.exact(price, chosen) == formula.of(chosen) == Costing(derived).formula(price).of({})
+        assert (
+            ArchitectureCosts(searched).amount(price, chosen)
+            == formula.of(chosen)
+            == Costing(derived).formula(price).of({})
+        )
 
 
 def test_an_operation_may_have_a_row_as_a_whole() -> None:
@@ -81,7 +86,11 @@ def test_an_operation_may_have_a_row_as_a_whole() -> None:
         text, derived = architecture(searched, chosen)
         whole = ("x -> unit(k = 3)" in text) + ("either" in text)
         assert formula.of(chosen) == pytest.approx(plain.of(chosen) + whole * (32.0 - 2.125))
-        assert Costing(searched).exact(price, chosen) == formula.of(chosen) == Costing(derived).formula(price).of({})
+        assert (
+            ArchitectureCosts(searched).amount(price, chosen)
+            == formula.of(chosen)
+            == Costing(derived).formula(price).of({})
+        )
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "nats_size.hsp", "ofa_mobilenetv3.hsp", "fbnet.hsp"])

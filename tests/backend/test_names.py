@@ -19,7 +19,7 @@ from compiler.backend.lowering.code import code
 from compiler.backend.lowering.network import Network, lowered
 from compiler.backend.names import RESERVED, free, identifier, pascal, unique
 from compiler.backend.passes import FLATTEN
-from compiler.derivation.specialise import derived
+from compiler.derivation.specialise import specialise
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import compile_file
 from compiler.searcher.relaxations import relaxed
@@ -108,7 +108,7 @@ def test_a_program_of_any_names_is_searched_derived_and_exported(names: list[str
     mixed = relaxed(space, SearchSettings())
     assert mixed(images).shape == relaxed(space, SearchSettings(relax=Sample()))(images).shape == (2, 5)
     assert "def forward" in code(lowered(space, (FLATTEN,)).network)
-    network = derived(space, mixed.answer().chosen)
+    network = specialise(space, mixed.answer().chosen)
     weights = Network(network).state_dict()
     with TemporaryDirectory() as folder:
         export(network, ExportKind.PY, Path(folder) / "network.py", weights)

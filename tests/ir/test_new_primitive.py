@@ -18,7 +18,7 @@ from compiler.backend.export import ExportKind, export
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import CPU_WITH_KERNEL, OPTIMISATIONS, PASSES, run_passes
 from compiler.backend.passes.estimate import Estimate, estimate
-from compiler.derivation.specialise import derived
+from compiler.derivation.specialise import specialise
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.activation import Activation
 from compiler.ir.primitives.base import Saved
@@ -138,7 +138,7 @@ def test_passes_and_lowering(name: str) -> None:
 )
 def test_a_network_and_its_export(name: str, function: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
     searched = request(name).compile().network
-    found = derived(searched, random_decisions(searched, 3))
+    found = specialise(searched, random_decisions(searched, 3))
     inputs: list[tuple[Tensor, Tensor]] = []
     network = Network(found).eval()
     kind = getattr(torch.nn, next(op.module for op in (Leaky, Softplus, Tanh) if op.name == name))

@@ -1,4 +1,7 @@
-"""Law 2: a derived file parses, has exactly one architecture, and lies in the space that it came from."""
+"""Law 2: a derived file parses, has exactly one architecture, and lies in the space that it came from.
+
+It is the architecture that the decisions select: what `specialise` makes of the graph of the space.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from compiler.analysis.membership.query import membership, membership_of
 from compiler.backend.passes.flatten import flatten
 from compiler.derivation import derive_module
+from compiler.derivation.specialise import specialise
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import describe
 from compiler.program.compile_file import compile_file
@@ -21,6 +25,7 @@ from compiler.reports.facts import cardinality
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree.printer import print_module
+from tests.support.architectures import as_graph
 from tests.support.programs import SPACES, random_decisions
 from tests.support.random_numbers import numbered_spaces
 from tests.support.random_spaces import spaces
@@ -42,6 +47,10 @@ def check_closure(program: Program, chosen: Selection) -> None:
     derived = compiled(Path("derived.hsp"), text)
     assert not derived.network.is_space
     assert cardinality(derived.network) == 1
+    made = specialise(space, chosen)
+    assert as_graph(made) == as_graph(derived.network)
+    assert cardinality(made) == 1
+    assert {str(r) for r in made.requirements} == {str(r) for r in derived.network.requirements}
     answer = membership(program, derived)
     if space.requirements and not answer.inside:
         # Chosen without a look at what the space requires.
@@ -363,6 +372,7 @@ def test_phases(name: str, last: str, tmp_path: Path) -> None:
     chosen = random_decisions(phase.network, 2)
     derived = tmp_path / "derived.hsp"
     derived.write_text(print_module(derive_module(phase.network, chosen)))
+    assert as_graph(specialise(phase.network, chosen)) == as_graph(compiled(derived).network)
     answer = membership_of(Request(derived), SPACES / name)
     assert answer.inside, f"{answer.render()}\n{derived.read_text()}"
     assert all(answer.decisions[path] == items for path, items in chosen.items() if path in answer.decisions)

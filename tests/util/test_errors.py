@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.Symmetric",
     "compiler.analysis.costs.existence.ExistenceTooComplex",
-    "compiler.analysis.membership.found.Leaves",
+    "compiler.analysis.membership.found.NotInSpace",
     "compiler.commands.console.Ended",
     "compiler.derivation.selected_steps.NothingSelectedError",
     "compiler.elaborate.errors.Fault",

@@ -24,7 +24,7 @@ from .space_list import Architecture, Architectures, Choices, Part
 
 
 def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architecture:
-    """An architecture of the space that differs from the parent in one choice, and in what hangs on it.
+    """An architecture of the space that differs from the parent in one choice, and in the decisions that depend on it.
 
     The choice is drawn uniformly among those that exist in the parent, then its new item among those that it may have
     while all others stay as they are: another item, one other input of a pick, one input more or less of `pick any`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.ir.graph import Block, Call, Node, SpaceGraph
+from compiler.ir.graph import Block, Call, Node, SpaceGraph, is_auxiliary
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.shape import Shape
@@ -34,11 +34,6 @@ UNDEFINED = Cost(None, None, None)
 
 def _plus(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
-
-
-def is_auxiliary(node: Node) -> bool:
-    """Whether a node of a network's own graph belongs to the auxiliary head."""
-    return node.name == "aux" or node.name.startswith("aux.")
 
 
 class Costs:

@@ -14,20 +14,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from compiler.derivation.presence import absent
-from compiler.elaborate import BodyElaboration, Elaborated, elaborate
-from compiler.elaborate.values import Bundle, Compose, Function, Partial, Value, params_of
+from compiler.derivation.assignment import Assignment, undecided
+from compiler.derivation.discrete import DifferentDecisionsError, discrete
+from compiler.elaborate import BodyElaboration, Elaborated
+from compiler.elaborate.values import Value, params_of
 from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.existence import ALWAYS, Monomial, holds
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.primitives.external import Unavailable
-from compiler.ir.primitives.parameters import Attribute
-from compiler.ir.shape import Extent, Shape
-from compiler.ir.undecided import MOST, Var, settle
-from hdas_dsl.text.diagnostics import HspError
+from compiler.ir.shape import Shape
+from compiler.ir.undecided import MOST, Var
 
-from .existence import ALWAYS, Conditions, ExistenceTooComplex, Monomial, holds
+from .existence import Conditions, ExistenceTooComplex
 from .prices import Amount, Application, Price, UndefinedQuantity, sizes
 
 Terms = dict[Monomial, Amount]
@@ -62,8 +62,11 @@ class Costing:
 
     def __init__(self, space: Elaborated) -> None:
         self.space = space
-        self.discrete = discrete(space)
-        self.items = _items(space, self.discrete)
+        try:
+            self.variant = space.once(discrete)
+        except DifferentDecisionsError as error:
+            raise UndefinedQuantity(str(error)) from None
+        self.discrete = self.variant.network
         self.conditions = Conditions(self.discrete.decisions)
         self.inexact: set[int] = set()
         self._of: dict[int, tuple[Block, dict[int, list[tuple[Monomial, int]]]]] = {}
@@ -86,7 +89,7 @@ class Costing:
     def named(self, terms: Terms) -> Terms:
         """Terms in the items of the space."""
         return {
-            frozenset((path, self.items[path][item]) for path, item in monomial): value
+            frozenset((path, self.variant.items[path][item]) for path, item in monomial): value
             for monomial, value in terms.items()
         }
 
@@ -127,52 +130,9 @@ class Costing:
         return copy is not None and copy.body.prune and copy.live
 
     def text(self, block: Block) -> BodyElaboration | None:
-        """The text of the copy that a block is an instance of."""
+        """The body of the copy that a block is an instance of."""
         copy = self.discrete.copies.get(block.copy) if block.copy is not None else None
-        return None if copy is None else copy.body
-
-    # ------------------------------------------------------------ of one architecture
-
-    def exact(self, price: Price, chosen: Selection, block: Block | None = None) -> Amount:
-        """The quantity of the architecture that decisions select, without what `prune` removes from it.
-
-        Raises:
-            UndefinedQuantity: it has no value.
-            HspError: the decisions leave nothing of a text with `prune`.
-        """
-        mine = {
-            path: tuple(index for index, item in enumerate(self.items[path]) if item in chosen[path])
-            for path in self.discrete.decisions
-        }
-        return _Walk(self, price, mine).block(block or self.discrete.block)
-
-
-def discrete(space: Elaborated) -> Elaborated:
-    """The space with every operation in its discrete variant; the space itself where there is no other."""
-    consulted = any(copy.body.reads_relaxed for copy in space.copies.values())
-    if not consulted and all(all(decision.derivable) for decision in space.decisions.values()):
-        return space
-    root = space.root
-    label = root.path if root.path != root.definition.name else None
-    function = Function(root.definition, root.instance, label)
-    found, diagnostics = elaborate(function, space.given, frozenset(), externals=space.externals)
-    if found is None:
-        raise HspError(diagnostics)
-    return found
-
-
-def _items(space: Elaborated, other: Elaborated) -> dict[str, tuple[int, ...]]:
-    """For each decision of the discrete space, which item of the space each of its items is."""
-    found: dict[str, tuple[int, ...]] = {}
-    for path, decision in other.decisions.items():
-        if path not in space.decisions:
-            raise UndefinedQuantity(f"'{path}' is decided in the discrete network only")
-        known = space.decisions[path]
-        kept = tuple(index for index, derivable in enumerate(known.derivable) if derivable)
-        if len(kept) != len(decision.items):
-            raise UndefinedQuantity(f"'{path}' has other items in the discrete network")
-        found[path] = kept
-    return found
+        return None if copy is None else copy.bodies.get(block, copy.body)
 
 
 class _Pricing:
@@ -234,7 +194,7 @@ class _Pricing:
     ) -> Iterator[tuple[Monomial, Amount]]:
         """A sum adds up those of its sources that exist."""
         for widths, assigned in cases(shape.dims):
-            amount = self.price.addend(assigned.sizes([shape])[0])
+            amount = self.price.addend(sizes([assigned.shape(shape)])[0])
             for source in sources if amount else ():
                 for monomial, sign in conditions[source]:
                     both = self.joined(widths, monomial)
@@ -253,49 +213,7 @@ class _Pricing:
             yield monomial, operation(self.price, block, inputs, output, assigned, inside)
 
 
-@dataclass(frozen=True)
-class Assigned:
-    """Decisions that are made: values depending on them become plain."""
-
-    decisions: tuple[str, ...] = ()
-    items: tuple[int, ...] = ()
-
-    @property
-    def monomial(self) -> Monomial:
-        """The items that are taken."""
-        return frozenset(zip(self.decisions, self.items, strict=True))
-
-    def value(self, value: Value) -> Value:
-        """A value under these decisions."""
-        match value:
-            case Var():
-                return self.value(settle(value, self.decisions, self.items))
-            case Partial(function=function, positional=positional, named=named):
-                return Partial(
-                    self.value(function),
-                    tuple(map(self.value, positional)),
-                    tuple((name, self.value(item)) for name, item in named),
-                )
-            case Compose(stages=stages):
-                return Compose(tuple(map(self.value, stages)))
-            case Bundle(items=items):
-                return Bundle(tuple(map(self.value, items)))
-        return value
-
-    def attribute(self, value: Attribute) -> Attribute:
-        """A parameter of a primitive under these decisions."""
-        return settle(value, self.decisions, self.items)
-
-    def extent(self, extent: Extent) -> Extent:
-        """An extent of a shape under these decisions."""
-        return settle(extent, self.decisions, self.items)
-
-    def sizes(self, shapes: Sequence[Shape]) -> tuple[tuple[int, ...], ...]:
-        """Shapes under these decisions; raises `UndefinedQuantity` where a width is open."""
-        return sizes([Shape(tuple(map(self.extent, shape.dims))) for shape in shapes])
-
-
-def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
+def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assignment]]:
     """All joint assignments of the decisions that values depend on."""
     found: dict[str, int] = {}
     for value in values:
@@ -307,39 +225,26 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assigned]]:
     if total > MOST:
         raise UndefinedQuantity(f"there are too many joint cases of {', '.join(found)}")
     for items in product(*(range(size) for size in found.values())):
-        assigned = Assigned(tuple(found), items)
+        assigned = Assignment(tuple(found), items)
         yield assigned.monomial, assigned
 
 
-def undecided(value: Value) -> Iterator[Var[Value]]:
-    """The undecided values inside a value."""
-    match value:
-        case Var(values=values):
-            yield value
-            for item in values:
-                yield from undecided(item)
-        case Partial(function=function, positional=positional, named=named):
-            for item in (function, *positional, *(item for _, item in named)):
-                yield from undecided(item)
-        case Compose(stages=items) | Bundle(items=items):
-            for item in items:
-                yield from undecided(item)
-
-
-def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape, assigned: Assigned) -> Amount:
+def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape, assigned: Assignment) -> Amount:
     """The price of a primitive under decisions."""
     if isinstance(op, Unavailable):
         raise UndefinedQuantity(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
     decided = op.map(assigned.attribute)
-    return price.primitive(decided, Application.of(decided, assigned.sizes(inputs), assigned.sizes([output])[0]))
+    *before, after = sizes([assigned.shape(shape) for shape in (*inputs, output)])
+    return price.primitive(decided, Application.of(decided, tuple(before), after))
 
 
 def operation(
-    price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assigned, inside: Terms
+    price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assignment, inside: Terms
 ) -> Amount:
     """The price of an operation under decisions: as a whole, else of what it is made of."""
     attrs = {name: assigned.value(value) for name, value in params_of(block).items()}
-    found = price.operation(Application(block.name, attrs, assigned.sizes(inputs), assigned.sizes([output])[0]))
+    *before, after = sizes([assigned.shape(shape) for shape in (*inputs, output)])
+    found = price.operation(Application(block.name, attrs, tuple(before), after))
     if found is not None:
         return found
     taken = assigned.monomial
@@ -348,50 +253,3 @@ def operation(
 
 def _dims(shapes: Sequence[Shape]) -> list[Value]:
     return [dim for shape in shapes for dim in shape.dims]
-
-
-class _Walk:
-    """One quantity of one architecture, node by node."""
-
-    def __init__(self, costing: Costing, price: Price, chosen: Selection) -> None:
-        self.costing, self.price, self.chosen = costing, price, chosen
-        paths = [path for path in chosen if len(chosen[path]) == 1]
-        self.assigned = Assigned(tuple(paths), tuple(chosen[path][0] for path in paths))
-        self._blocks: dict[int, Amount] = {}
-
-    def block(self, block: Block) -> Amount:
-        if id(block) not in self._blocks:
-            graph, text = block.graph, self.costing.text(block)
-            chosen = dict(self.chosen)
-            prune = self.costing.prunes(block)
-            gone = absent(graph, chosen) if prune else set()
-            there = self.costing.conditions.existing(graph, text, chosen, gone, prune)
-            total: Amount = 0
-            for index, node in graph.order():
-                if index in there:
-                    total += self.node(graph, index, node, there)
-            self._blocks[id(block)] = total
-        return self._blocks[id(block)]
-
-    def node(self, graph: SpaceGraph, index: int, node: Node, there: set[int]) -> Amount:
-        kept = [source for source in graph.sources(index) if source in there]
-        inputs = [graph.node(source).shape for source in kept]
-        match node.payload:
-            case Call(block=block):
-                inside = self.block(block)
-                if self.price.prices_operation(block.name) and block.level == "op":
-                    inside = operation(self.price, block, inputs, node.shape, self.assigned, {ALWAYS: inside})
-                return self.price.applied(block.name) + inside
-            case Prim(name=name) if self.price.of_structure:
-                return self.price.applied(name)
-            case Prim(op=op) if op.gather is Gather.CONCATENATION and len(kept) < len(graph.sources(index)):
-                raise UndefinedQuantity(f"'{node.name}' joins as many channels as are picked")
-            case Prim(op=op):
-                total = self.price.applied(op.called)
-                total += primitive(self.price, op, inputs, node.shape, self.assigned)
-                if op.gather is Gather.SUM:
-                    total += len(kept) * self.price.addend(self.assigned.sizes([node.shape])[0])
-                return total
-            case Weigh():
-                return self.price.picked()
-        return 0

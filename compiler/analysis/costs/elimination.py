@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import ItemTaken, Monomial
 
 from .cost_polynomial import Formula
-from .existence import Literal, Monomial
 from .prices import Amount
 
 LARGEST = 500_000
@@ -75,7 +75,7 @@ class Variables:
                 self._of.setdefault(path, []).append(len(self.all))
                 self.all.append(variable)
 
-    def of(self, literal: Literal) -> int:
+    def of(self, literal: ItemTaken) -> int:
         """The variable that settles whether an item is taken."""
         path, item = literal
         several = self._of[path]

@@ -1,30 +1,18 @@
-"""When a node of a space exists: which items decisions must take for it to stand in the derived network.
+"""When a node of a space exists, as a function of decisions: which items they must take for it to stand in the network.
 
-Lines exist unless they lie past the end of their family. What an expression makes on the way exists where a line that
-exists needs it: through the items that a mix takes and the candidates that a pick takes. Under `prune` lines exist only
-where the output needs them, and an operation on an absent tensor is absent (`derivation.presence`).
+The rule is that of `compiler.ir.existence`, read from the output back as `compiler.derivation.presence` does it for
+decisions that are made: here what needs a node is written down as a disjunction of monomials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Mapping
 
+from compiler.derivation.presence import ends
 from compiler.elaborate import BodyElaboration
-from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.ir.graph import SpaceGraph
-from compiler.ir.payloads import Mix, Weigh
-from hdas_dsl.tree.words import element_of
-
-from .block_totals import is_auxiliary
-
-Literal: TypeAlias = "tuple[str, int]"
-"""An item of a decision: true where the decision takes it."""
-
-Monomial: TypeAlias = "frozenset[Literal]"
-"""Items that are all taken."""
-
-ALWAYS: Monomial = frozenset()
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.existence import ALWAYS, ItemTaken, Monomial, needs
+from compiler.ir.graph import SpaceGraph, is_auxiliary
 
 MOST = 4096
 """How many alternatives of the existence of one node are distinguished."""
@@ -38,7 +26,7 @@ class ExistenceTooComplex(Exception):
 
 
 class Conditions:
-    """The conditions of the nodes of graphs, as disjunctions of monomials or under given decisions.
+    """The conditions of the nodes of graphs, as disjunctions of monomials.
 
     Args:
         decisions: of the space.
@@ -49,8 +37,6 @@ class Conditions:
         many = (DecisionKind.PICK, DecisionKind.ANY)
         self.single = frozenset(path for path, d in decisions.items() if d.kind not in many or d.take == 1)
 
-    # ------------------------------------------------------------ as monomials
-
     def of(self, graph: SpaceGraph, text: BodyElaboration | None, prune: bool) -> dict[int, list[tuple[Monomial, int]]]:
         """Per node, signed monomials whose sum is 1 where it exists and 0 elsewhere.
 
@@ -60,47 +46,19 @@ class Conditions:
             ExistenceTooComplex: where that would be too long.
         """
         found: dict[int, set[Monomial]] = {index: set() for index, _ in graph.order()}
-        read = {source for index, _ in graph.order() for source in graph.sources(index)}
+        for index, monomials in ends(graph, text, self.decisions, prune).items():
+            found[index] |= {m for monomial in monomials if (m := self.joined(ALWAYS, monomial)) is not None}
         for index, node in reversed(list(graph.order())):
             if is_auxiliary(node):
                 continue
-            if self.ends(graph, index, read, prune):
-                found[index] |= self.stays(node.line, text)
             here = self.simplest(found[index])
             found[index] = here
             for slot, source in enumerate(graph.sources(index)):
-                for literals in self.crossing(graph, index, slot):
+                for literals in needs(node.payload, slot, graph.node(source).payload):
                     found[source] |= {joined for m in here if (joined := self.joined(m, literals)) is not None}
         return {index: self.signed(conditions) for index, conditions in found.items()}
 
-    @staticmethod
-    def ends(graph: SpaceGraph, index: int, read: Collection[int], prune: bool) -> bool:
-        """Whether a node stays although nothing may need it: the output, lines, and what no node reads."""
-        return index == graph.output or (not prune and (graph.node(index).line is not None or index not in read))
-
-    def stays(self, line: str | None, text: BodyElaboration | None) -> set[Monomial]:
-        """When a line exists: elements of a family whose size is a choice do where it does not end before."""
-        element = element_of(line or "")
-        if element is None or text is None or element[0] not in text.families:
-            return {ALWAYS}
-        size = text.families[element[0]].size
-        if size is None or size.path not in self.decisions:
-            return {ALWAYS}
-        kept = [i for i, number in enumerate(size.numbers) if number > element[1][0]]
-        return {ALWAYS} if len(kept) == len(size.numbers) else {frozenset([(size.path, i)]) for i in kept}
-
-    def crossing(self, graph: SpaceGraph, reader: int, slot: int) -> Iterator[Monomial]:
-        """What must be taken for a node to need the source in one of its slots."""
-        source = graph.node(graph.sources(reader)[slot]).payload
-        taken = {(source.decision, source.index)} if isinstance(source, Weigh) else frozenset()
-        match graph.node(reader).payload:
-            case Mix(decisions=decisions, rows=rows):
-                for assignment in rows[slot]:
-                    yield frozenset(zip(decisions, assignment, strict=True)) | taken
-            case _:
-                yield frozenset(taken)
-
-    def joined(self, left: Monomial, right: Iterable[Literal]) -> Monomial | None:
+    def joined(self, left: Monomial, right: Iterable[ItemTaken]) -> Monomial | None:
         """Both together; None where they take two items of a decision that has only one."""
         together = left | frozenset(right)
         single = [decision for decision, _ in together if decision in self.single]
@@ -142,28 +100,3 @@ class Conditions:
             if len(total) > MOST:
                 raise ExistenceTooComplex
         return [(monomial, sign) for monomial, sign in total.items() if sign]
-
-    # ------------------------------------------------------------ under decisions
-
-    def existing(
-        self, graph: SpaceGraph, text: BodyElaboration | None, chosen: Selection, gone: Collection[int], prune: bool
-    ) -> set[int]:
-        """The nodes that exist under decisions; ``gone`` are those of a text with ``prune`` of which nothing came."""
-        read = {source for index, _ in graph.order() for source in graph.sources(index)}
-        found: set[int] = set()
-        for index, node in reversed(list(graph.order())):
-            end = self.ends(graph, index, read, prune) and not is_auxiliary(node)
-            if end and any(holds(m, chosen) for m in self.stays(node.line, text)):
-                found.add(index)
-            if index not in found or index in gone:
-                found.discard(index)
-                continue
-            for slot, source in enumerate(graph.sources(index)):
-                if any(holds(m, chosen) for m in self.crossing(graph, index, slot)):
-                    found.add(source)
-        return found
-
-
-def holds(monomial: Monomial, chosen: Selection) -> bool:
-    """Whether decisions take all items of a monomial."""
-    return all(item in chosen[decision] for decision, item in monomial)

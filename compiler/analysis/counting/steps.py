@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from compiler.ir.decision import Decision
+from compiler.ir.existence import follow, gathers
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.sums import Item, Sum, Sums
@@ -56,7 +57,7 @@ class Step:
     @property
     def gathers(self) -> bool:
         """Whether it makes do with those of its sources that exist."""
-        return isinstance(self.payload, Prim) and self.payload.op.gather is not None
+        return gathers(self.payload)
 
     @property
     def quantity(self) -> str | None:
@@ -146,9 +147,30 @@ def linked(steps: Sequence[Step], decisions: Mapping[str, Decision], places: dic
 
 def exists_surely(step: Step, sure: Sequence[bool], decisions: Mapping[str, Decision]) -> bool:
     """Whether a step exists wherever it is read; ``sure`` says so of the steps before it."""
-    if isinstance(step.payload, Weigh):
-        return decisions[step.payload.decision].take > 0
-    return (any if step.gathers else all)(sure[source] for source in step.sources)
+    return follow(step.payload, [sure[source] for source in step.sources], _Surely(decisions))
+
+
+@dataclass(frozen=True)
+class _Surely:
+    """The rule of existence, whatever is decided: what is true of all ways to decide."""
+
+    decisions: Mapping[str, Decision]
+
+    def candidate(self, payload: Weigh, source: bool) -> bool:
+        """Of a pick of a number, as many are taken of those that exist."""
+        return self.decisions[payload.decision].take > 0
+
+    def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
+        """Any item may be selected."""
+        return all(sources)
+
+    def gathered(self, sources: Sequence[bool]) -> bool:
+        """One source is enough."""
+        return any(sources)
+
+    def applied(self, sources: Sequence[bool]) -> bool:
+        """All sources are needed."""
+        return all(sources)
 
 
 def depth_first(steps: Sequence[Step], places: dict[int, int]) -> list[Step]:

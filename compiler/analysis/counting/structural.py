@@ -14,15 +14,17 @@ open at once, not with the length of the text. A text with too many of them is r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
 from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
-from compiler.ir.combinatorics.circuit import ONE, Circuit, Made, both, either
+from compiler.ir.combinatorics.circuit import ONE, Circuit, Literal, both, either
 from compiler.ir.combinatorics.count_formula import Tag
 from compiler.ir.conditions import totals
 from compiler.ir.decision import Decision
+from compiler.ir.existence import follow
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.quantities import Condition
 
@@ -158,7 +160,7 @@ class Walk:
                     if unmet & move.lacking:
                         continue
                     rest = move.without(self.over[index]) if index in self.over else move
-                    here = both(number, *(Made(*made) for made in move.made)) if move.made else number
+                    here = both(number, *(Literal(*made) for made in move.made)) if move.made else number
                     after.setdefault(rest._replace(made=()) if rest.made else rest, []).append(here)
             states = {state: either(parts) for state, parts in after.items()}
         return states
@@ -183,35 +185,35 @@ class Walk:
                 here |= {value.index for value in elements if isinstance(value, Tensor)}
             made = [(size.path, item) for size, item in zip(sizes, items, strict=True)]
             demands = frozenset([(last, True), *((self.places[index], True) for index in here)])
-            yield _State(demands, frozenset(made), grades), both(*(Made(path, (item,)) for path, item in made))
+            yield _State(demands, frozenset(made), grades), both(*(Literal(path, (item,)) for path, item in made))
 
     # ------------------------------------------------------------ moves
 
     def moves(self, index: int, exists: bool, state: _State) -> Iterator[_State]:
         """What a step leads to that must, or must not, exist."""
         step = self.steps[index]
-        match step.payload:
-            case Weigh(decision=decision):
-                yield from self.weigh(index, decision, state)
-            case Link():
-                yield from state.asking(step.sources, exist=False)
-                yield from self.feeding(index, state).asking(step.sources)
-            case _ if step.gathers:
-                yield from self.gather(index, self.grown(step, state)) if exists else self.empty(step, state)
-            case _ if not exists:
-                yield from self.nothing(step, state)
-            case Mix(decisions=decisions, rows=rows):
-                for item in self.decided(self.reads[index], state):
-                    row = tuple(item.tag(name) for name in decisions)
-                    for source, mine in zip(step.sources, rows, strict=True):
-                        if row in mine:
-                            yield from self.asking([source], item)
-            case _:
-                here = self.grown(step, state)
-                if step.copy is not None and step.copy.copy is not None:
-                    here = here._replace(tags=here.tags | {step.copy.copy})
-                for item in self.decided(self.reads[index], here):
-                    yield from self.asking(step.sources, item)
+        if isinstance(step.payload, Link):
+            yield from state.asking(step.sources, exist=False)
+            yield from self.feeding(index, state).asking(step.sources)
+        else:
+            yield from follow(step.payload, step.sources, _Moves(self, index, exists, state))
+
+    def select(self, index: int, payload: Mix, state: _State) -> Iterator[_State]:
+        """A mixture that exists: the item that is selected must."""
+        for item in self.decided(self.reads[index], state):
+            row = tuple(item.tag(name) for name in payload.decisions)
+            for source, mine in zip(self.steps[index].sources, payload.rows, strict=True):
+                if row in mine:
+                    yield from self.asking([source], item)
+
+    def apply(self, index: int, state: _State) -> Iterator[_State]:
+        """An operation or a copy that exists: all that it reads must."""
+        step = self.steps[index]
+        here = self.grown(step, state)
+        if step.copy is not None and step.copy.copy is not None:
+            here = here._replace(tags=here.tags | {step.copy.copy})
+        for item in self.decided(self.reads[index], here):
+            yield from self.asking(step.sources, item)
 
     def asking(self, steps: Iterable[int], state: _State) -> Iterator[_State]:
         """With more steps that must exist, but for those that do and decide nothing."""
@@ -289,3 +291,36 @@ class Walk:
             assert isinstance(step.payload, Weigh)
             more = state.tagged(pick, min(taken + 1, take)).making(pick, step.payload.index)
             yield from self.asking(step.sources, self.feeding(index, self.grown(step, more)))
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """The rule of existence, asked backwards: what must be decided for a step to exist, or not to."""
+
+    walk: Walk
+    index: int
+    exists: bool
+    state: _State
+
+    def candidate(self, payload: Weigh, source: int) -> Iterator[_State]:
+        """Taken, where its source exists, or not."""
+        return self.walk.weigh(self.index, payload.decision, self.state)
+
+    def mixture(self, payload: Mix, sources: Sequence[int]) -> Iterator[_State]:
+        """The selected item exists; or none of them does."""
+        if self.exists:
+            return self.walk.select(self.index, payload, self.state)
+        return self.walk.nothing(self.walk.steps[self.index], self.state)
+
+    def gathered(self, sources: Sequence[int]) -> Iterator[_State]:
+        """Some source exists; or none does."""
+        step = self.walk.steps[self.index]
+        if self.exists:
+            return self.walk.gather(self.index, self.walk.grown(step, self.state))
+        return self.walk.empty(step, self.state)
+
+    def applied(self, sources: Sequence[int]) -> Iterator[_State]:
+        """All sources exist; or one does not."""
+        if self.exists:
+            return self.walk.apply(self.index, self.state)
+        return self.walk.nothing(self.walk.steps[self.index], self.state)

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-Found = dict[str, tuple[int, ...]]
-"""The chosen item indices of decisions, by path."""
+from compiler.ir.decision import Selection
 
 
 @dataclass(frozen=True)
-class Leaves(Exception):
+class NotInSpace(Exception):
     """The architecture leaves the space at a decision or line."""
 
     path: str
@@ -22,7 +21,7 @@ class Misses:
     """Reasons why a line does not match, of which the most specific one is reported."""
 
     def __init__(self) -> None:
-        self.best: Leaves | None = None
+        self.best: NotInSpace | None = None
         self._rank = 0
 
     def clear(self) -> None:
@@ -32,7 +31,7 @@ class Misses:
     def note(self, rank: int, path: str, reason: str) -> None:
         """Note a reason; the higher the ``rank``, the more specific it is. Of equal ones the first stays."""
         if self.best is None or rank > self._rank:
-            self.best, self._rank = Leaves(path, reason), rank
+            self.best, self._rank = NotInSpace(path, reason), rank
 
 
 MOST = 1000
@@ -43,14 +42,14 @@ MOST = 1000
 class Ways:
     """The ways in which a pair matches, each once; they are found when they are asked for, whoever asks first.
 
-    ``leaves`` says why there are none.
+    ``refusal`` says why there are none.
     """
 
-    source: Iterator[Found]
-    found: list[Found] = field(default_factory=list)
-    leaves: Leaves | None = None
+    source: Iterator[Selection]
+    found: list[Selection] = field(default_factory=list)
+    refusal: NotInSpace | None = None
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[Selection]:
         for position in count():
             if position == len(self.found) and not self._find():
                 return
@@ -60,15 +59,15 @@ class Ways:
         """Look for one more way."""
         try:
             new = next((way for way in self.source if way not in self.found), None)
-        except Leaves as leaves:
-            self.leaves, new = leaves, None
+        except NotInSpace as refusal:
+            self.refusal, new = refusal, None
         if new is None or len(self.found) == MOST:
             return False
         self.found.append(new)
         return True
 
 
-def merge(left: Found, right: Found) -> Found | None:
+def merge(left: Selection, right: Selection) -> Selection | None:
     """Two sets of decisions together, unless they disagree."""
     if any(left.get(path, items) != items for path, items in right.items()):
         return None

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.elaborate.values import Number, is_undecided_number
-from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, assignments
 
-from .found import Found, Misses, merge
+from .found import Misses, merge
 
-MatchInstances = Callable[[Block, Block, Misses], Iterator[Found]]
+MatchInstances = Callable[[Block, Block, Misses], Iterator[Selection]]
 """All ways in which an applied block of the space can be one of the architecture."""
 
 
@@ -27,7 +27,7 @@ class GraphMatcher:
         decisions: those of the space, by path.
         instances: compares the blocks of two instances.
         pruned: whether what is not there is no error, since what does not exist is not written.
-        meant: the node of the architecture that stands for an input or a line of the space, by its node there.
+        correspondence: the node of the architecture that stands for an input or a line of the space, by its node there.
         failed: pairs of nodes that are known not to match, so that no two ways to the same pair look at it again.
     """
 
@@ -36,17 +36,17 @@ class GraphMatcher:
     decisions: Mapping[str, Decision]
     instances: MatchInstances
     pruned: bool = False
-    meant: dict[int, int] = field(default_factory=dict)
+    correspondence: dict[int, int] = field(default_factory=dict)
     failed: set[tuple[int, int, bool]] = field(default_factory=set)
     misses: Misses = field(default_factory=Misses)
 
-    def unify(self, s: int, a: int, top: bool = False) -> Iterator[Found]:
+    def unify(self, s: int, a: int, top: bool = False) -> Iterator[Selection]:
         """All ways in which node ``s`` of the space can be node ``a``; at the top, ``a`` is what a line is bound to.
 
         Below the top a line of the space is a mention of it, and only a mention of the same line matches it.
         """
-        if s in self.meant or self.mine.node(s).line is not None:
-            if self.meant.get(s) == a:
+        if s in self.correspondence or self.mine.node(s).line is not None:
+            if self.correspondence.get(s) == a:
                 yield {}
         elif (s, a, top) not in self.failed:
             matched = False
@@ -56,7 +56,7 @@ class GraphMatcher:
             if not matched:
                 self.failed.add((s, a, top))
 
-    def expand(self, s: int, a: int, top: bool) -> Iterator[Found]:
+    def expand(self, s: int, a: int, top: bool) -> Iterator[Selection]:
         """All ways in which the expression of node ``s`` can be the one of node ``a``."""
         payload = self.mine.node(s).payload
         match payload:
@@ -86,14 +86,14 @@ class GraphMatcher:
         """Whether a sum or concatenation has candidates of a pick among its terms."""
         return any(isinstance(self.mine.node(i).payload, Weigh) for i in self.mine.sources(s))
 
-    def mix(self, s: int, payload: Mix, a: int, top: bool) -> Iterator[Found]:
+    def mix(self, s: int, payload: Mix, a: int, top: bool) -> Iterator[Selection]:
         """All ways in which an item of a choice can be node ``a``, with the decision that takes it."""
         decisions = [self.decisions[path] for path in payload.decisions]
         matched = False
         for source, row in zip(self.mine.sources(s), payload.rows, strict=True):
             for found in self.unify(source, a, top):
                 for assignment in row:
-                    choice: Found = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
+                    choice: Selection = {d.path: (item,) for d, item in zip(decisions, assignment, strict=True)}
                     if not all(d.derivable[item] for d, item in zip(decisions, assignment, strict=True)):
                         self.misses.note(
                             3, decisions[0].path, f"'{expression(self.theirs, a)}' can be searched over but not derived"
@@ -106,7 +106,7 @@ class GraphMatcher:
             items = " | ".join(decisions[0].items)
             self.misses.note(rank, decisions[0].path, f"'{expression(self.theirs, a)}' is none of {items}")
 
-    def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Found]:
+    def gather(self, s: int, how: Gather, a: int, top: bool) -> Iterator[Selection]:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
         other = self.theirs.node(a)
         joined = isinstance(other.payload, Prim) and other.payload.op.gather is how and (top or other.line is None)
@@ -122,9 +122,9 @@ class GraphMatcher:
         terms: Sequence[int],
         top: bool,
         ordered: bool,
-        found: Found,
+        found: Selection,
         taken: tuple[int, ...],
-    ) -> Iterator[Found]:
+    ) -> Iterator[Selection]:
         """All ways to give the terms, from the first on, to candidates that no other has; some keep their order."""
         if not terms:
             yield from self.picked(candidates, found, taken)
@@ -138,7 +138,7 @@ class GraphMatcher:
                     grown = (*taken, position)
                     yield from self.assign(candidates, terms[1:], top, ordered, merged, grown)
 
-    def picked(self, candidates: Sequence[int], found: Found, taken: Sequence[int]) -> Iterator[Found]:
+    def picked(self, candidates: Sequence[int], found: Selection, taken: Sequence[int]) -> Iterator[Selection]:
         """What the picks among the candidates took, if that is what they have to take."""
         picks: dict[str, list[int]] = {}
         for position, candidate in enumerate(candidates):
@@ -158,12 +158,12 @@ class GraphMatcher:
         if merged is not None:
             yield merged
 
-    def sources(self, s: int, a: int, found: Found) -> Iterator[Found]:
+    def sources(self, s: int, a: int, found: Selection) -> Iterator[Selection]:
         """Match the sources of two nodes in order."""
         left, right = self.mine.sources(s), self.theirs.sources(a)
         if len(left) != len(right):
             return
-        ways: list[Found] = [found]
+        ways: list[Selection] = [found]
         for i, j in zip(left, right, strict=True):
             grown = []
             for way in ways:
@@ -173,9 +173,9 @@ class GraphMatcher:
             ways = grown
         yield from ways
 
-    def attributes(self, mine: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Found]:
+    def attributes(self, mine: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[Selection]:
         """Match parameters: equal, or one value of an undecided number; definitions are compared where used."""
-        ways: list[Found] = [{}]
+        ways: list[Selection] = [{}]
         for name, value in mine.items():
             given = theirs.get(name)
             if value == given:
@@ -192,7 +192,7 @@ class GraphMatcher:
         yield from ways
 
 
-def settlements(value: Var[Number], given: object) -> list[Found]:
+def settlements(value: Var[Number], given: object) -> list[Selection]:
     """The decisions that settle an undecided number to the given one."""
     return [
         {path: (item,) for path, item in zip(value.decisions, assignment, strict=True)}

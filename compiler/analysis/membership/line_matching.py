@@ -24,12 +24,13 @@ from compiler.elaborate.values import (
     is_undecided_number,
     params_of,
 )
+from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
 from hdas_dsl.sameness import say_the_same
 
-from .found import Found, Leaves, Misses, Ways, merge
+from .found import Misses, NotInSpace, Ways, merge
 from .graph_matching import GraphMatcher, expression, settlements
 
 
@@ -67,47 +68,47 @@ class Matcher:
     known: dict[object, Ways] = field(default_factory=dict)
     same: dict[object, bool] = field(default_factory=dict)
 
-    def definition(self, copy: Copy, function: Function) -> Found:
+    def definition(self, copy: Copy, function: Function) -> Selection:
         """Match a copy of the space with a definition that no network of the architecture uses.
 
         It is elaborated at the shapes and numbers of the copy, under each way to settle those that are undecided.
 
         Raises:
-            Leaves: it matches under none.
+            NotInSpace: it matches under none.
         """
         graph = copy.block.graph
         inputs = [graph.node(index).shape for index in graph.inputs]
         wanted = {param.name for param in function.definition.params}
         params = {name: value for name, value in params_of(copy.block).items() if name in wanted and _is_plain(value)}
         if len(inputs) != len(function.definition.inputs):
-            raise Leaves(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
+            raise NotInSpace(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
         decisions, sizes = spread([*(dim for shape in inputs for dim in shape.dims), *params.values()])
-        missed: Leaves | None = None
+        missed: NotInSpace | None = None
         for assignment in assignments(sizes):
             shapes = [Shape(tuple(settle(dim, decisions, assignment) for dim in shape.dims)) for shape in inputs]
             numbers: dict[str, Value] = {n: settle(value, decisions, assignment) for n, value in params.items()}
-            settled: Found = {path: (item,) for path, item in zip(decisions, assignment, strict=True)}
+            settled: Selection = {path: (item,) for path, item in zip(decisions, assignment, strict=True)}
             try:
                 for found in self._at(copy, function, shapes, numbers):
                     if merge(found, settled) is not None:
                         return found
-            except Leaves as leaves:
-                missed = missed or leaves
-        raise missed or Leaves(copy.path, "nothing settles its numbers")
+            except NotInSpace as refusal:
+                missed = missed or refusal
+        raise missed or NotInSpace(copy.path, "nothing settles its numbers")
 
     def _at(
         self, copy: Copy, function: Function, shapes: Sequence[Shape], numbers: Mapping[str, Value]
-    ) -> Iterator[Found]:
+    ) -> Iterator[Selection]:
         """All ways in which a copy of the space can be a definition at given shapes and numbers."""
         path = function.label or copy.path
         found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
-            raise Leaves(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
+            raise NotInSpace(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
         return Matcher(self.space, found.copies, self.known, self.same).bodies(copy.body, found.body)
 
     # ------------------------------------------------------------ instances
 
-    def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Found]:
+    def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
         """What makes the copy, or the operation, that is applied here the one that is applied there."""
         if block.copy is None or given.copy is None:
             if block.copy is None and given.copy is None and self.is_one_operation(block, given):
@@ -128,53 +129,55 @@ class Matcher:
             self.same[key] = say_the_same(one, other)
         return self.same[key]
 
-    def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Found]:
+    def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
         """An operation is one of its definition and numbers; where it was handed definitions, by what it does."""
         if all(_is_plain(value) for side in (block, given) for value in side.params.values()):
             yield {}
             return
         yield from self.recalled((block, given), lambda: self.operations(block, given), 2, misses)
 
-    def recalled(self, key: object, match: Callable[[], Iterator[Found]], rank: int, misses: Misses) -> Iterator[Found]:
+    def recalled(
+        self, key: object, match: Callable[[], Iterator[Selection]], rank: int, misses: Misses
+    ) -> Iterator[Selection]:
         """All ways in which a pair matches, each found once; why there is none is as specific as ``rank``."""
         ways = self.known.setdefault(key, Ways(match()))
         yield from ways
-        if ways.leaves is not None:
-            misses.note(rank, ways.leaves.path, ways.leaves.reason)
+        if ways.refusal is not None:
+            misses.note(rank, ways.refusal.path, ways.refusal.reason)
 
-    def operations(self, block: Block, given: Block) -> Iterator[Found]:
+    def operations(self, block: Block, given: Block) -> Iterator[Selection]:
         """All ways in which an operation does what another does, line by line."""
         matcher = self.graphs(block.graph, given.graph)
         mine, theirs = block.graph, given.graph
         ours, lines = ({node.line: i for i, node in graph.order() if node.line} for graph in (mine, theirs))
         if ours.keys() != lines.keys() or mine.output is None or theirs.output is None:
-            raise Leaves(block.name, f"'{block.name}' is another operation here")
-        matcher.meant |= {index: lines[name] for name, index in ours.items()}
+            raise NotInSpace(block.name, f"'{block.name}' is another operation here")
+        matcher.correspondence |= {index: lines[name] for name, index in ours.items()}
         pairs = [_Line(block.name, name, i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
         yield from match_lines(matcher, [*pairs, _Line(block.name, "output", mine.output, theirs.output, False)], {})
 
     def graphs(self, mine: SpaceGraph, theirs: SpaceGraph, pruned: bool = False) -> GraphMatcher:
         """A comparison of two graphs whose inputs stand for each other."""
-        meant = dict(zip(mine.inputs, theirs.inputs, strict=True))
-        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, pruned, meant)
+        correspondence = dict(zip(mine.inputs, theirs.inputs, strict=True))
+        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, pruned, correspondence)
 
     # ------------------------------------------------------------ bodies
 
-    def bodies(self, mine: BodyElaboration, theirs: BodyElaboration) -> Iterator[Found]:
+    def bodies(self, mine: BodyElaboration, theirs: BodyElaboration) -> Iterator[Selection]:
         """All ways in which all lines of a body can be those of another.
 
         Raises:
-            Leaves: there are none.
+            NotInSpace: there are none.
         """
         ours, lines = mine.tensor_lines(), theirs.tensor_lines()
         bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
         extra = [name for name in lines if name not in ours and name not in bundles]
         if extra:
-            raise Leaves(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
+            raise NotInSpace(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
         matcher = self.graphs(mine.graph, theirs.graph, mine.prune)
         own = {name for name, index in ours.items() if mine.graph.node(index).line == name}
-        matcher.meant |= {ours[name]: lines[name] for name in ours if name in own and name in lines}
-        found: Found = {}
+        matcher.correspondence |= {ours[name]: lines[name] for name in ours if name in own and name in lines}
+        found: Selection = {}
         for name, picked in bundles.items():
             found |= _bundle(matcher, picked, theirs.bindings.get(name), f"{mine.copy}.{name}")
         pairs = []
@@ -182,7 +185,7 @@ class Matcher:
             if name in lines:
                 pairs.append(_Line(mine.copy, name, index, lines[name], name in own))
             elif not _may_lack(mine, theirs, name):
-                raise Leaves(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
+                raise NotInSpace(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
         numbers = [*_sizes(mine, theirs), *_numbers(mine, theirs)]
         if mine.graph.output is not None and theirs.graph.output is not None:
             pairs.append(_Line(mine.copy, "output", mine.graph.output, theirs.graph.output, False))
@@ -193,8 +196,8 @@ class Matcher:
 
 
 def match_lines(
-    matcher: GraphMatcher, lines: Sequence[_Line], found: Found, numbers: Sequence[Sequence[Found]] = ()
-) -> Iterator[Found]:
+    matcher: GraphMatcher, lines: Sequence[_Line], found: Selection, numbers: Sequence[Sequence[Selection]] = ()
+) -> Iterator[Selection]:
     """All decisions that make all lines of the space those of the architecture, in agreement with each other.
 
     Args:
@@ -204,14 +207,14 @@ def match_lines(
         numbers: the ways to settle each undecided number: one that a name is bound to, or the size of a family.
 
     Raises:
-        Leaves: there are none.
+        NotInSpace: there are none.
     """
     misses = matcher.misses
     for line in lines:
         misses.clear()
         if next(_ways(matcher, line), None) is None:
             there, here = expression(matcher.theirs, line.theirs), expression(matcher.mine, line.mine)
-            raise misses.best or Leaves(line.path, f"'{there}' is not '{here}'")
+            raise misses.best or NotInSpace(line.path, f"'{there}' is not '{here}'")
     # What is certain comes first, so that the search for the rest goes back over little.
     certain = [partial(iter, ways) for ways in numbers if len(ways) == 1]
     open_ways = [partial(iter, ways) for ways in numbers if len(ways) > 1]
@@ -221,10 +224,10 @@ def match_lines(
         agreed = True
         yield agreement
     if not agreed:
-        raise Leaves(lines[-1].path, "its lines need different items of one choice")
+        raise NotInSpace(lines[-1].path, "its lines need different items of one choice")
 
 
-def _agreements(parts: Sequence[Callable[[], Iterator[Found]]], found: Found) -> Iterator[Found]:
+def _agreements(parts: Sequence[Callable[[], Iterator[Selection]]], found: Selection) -> Iterator[Selection]:
     """All ways in which the parts match under one set of decisions, each part being given by its ways."""
     if not parts:
         yield found
@@ -235,14 +238,14 @@ def _agreements(parts: Sequence[Callable[[], Iterator[Found]]], found: Found) ->
             yield from _agreements(parts[1:], merged)
 
 
-def _ways(matcher: GraphMatcher, line: _Line) -> Iterator[Found]:
+def _ways(matcher: GraphMatcher, line: _Line) -> Iterator[Selection]:
     """All ways in which a line matches."""
     compare = matcher.expand if line.own else matcher.unify
     is_mention = matcher.theirs.node(line.theirs).line not in (None, line.name)
     yield from compare(line.mine, line.theirs, not is_mention)
 
 
-def _bundle(matcher: GraphMatcher, picked: Picked, given: Bound | None, path: str) -> Found:
+def _bundle(matcher: GraphMatcher, picked: Picked, given: Bound | None, path: str) -> Selection:
     """The decision of a pick that is a line of its own; its candidates then mean the tensors of that line."""
     candidates = [item.index for item in picked.items]
     terms = [item.index for item in _items(given) if isinstance(item, Tensor)]
@@ -250,32 +253,32 @@ def _bundle(matcher: GraphMatcher, picked: Picked, given: Bound | None, path: st
     for found in matcher.assign(candidates, terms, True, True, {}, ()):
         taken = found[picked.decision]
         for index, term in zip(taken, terms, strict=True):
-            matcher.meant[candidates[index]] = term
+            matcher.correspondence[candidates[index]] = term
         return found
-    raise matcher.misses.best or Leaves(path, f"it is not made of {len(candidates)} candidates")
+    raise matcher.misses.best or NotInSpace(path, f"it is not made of {len(candidates)} candidates")
 
 
-def _sizes(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Found]]:
+def _sizes(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Selection]]:
     """The ways to end each family where it ends. Under `prune` some elements may not be written: there, readers tell.
 
     Raises:
-        Leaves: one ends elsewhere.
+        NotInSpace: one ends elsewhere.
     """
-    found: list[list[Found]] = []
+    found: list[list[Selection]] = []
     for family in mine.families.values():
         if family.size is not None and not mine.prune:
             path, numbers, count = family.size.path, family.size.numbers, _length(theirs, family.name)
             if count not in numbers:
-                raise Leaves(path, f"it has {count} elements, not one of {', '.join(map(str, numbers))}")
+                raise NotInSpace(path, f"it has {count} elements, not one of {', '.join(map(str, numbers))}")
             found.append([{path: (item,)} for item, number in enumerate(numbers) if number == count])
     return found
 
 
-def _numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Found]]:
+def _numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Selection]]:
     """The ways to settle each undecided number that a parameter, a line or an element is bound to.
 
     Raises:
-        Leaves: the architecture has none of the values of one.
+        NotInSpace: the architecture has none of the values of one.
     """
     found = []
     for table, other in ((mine.bindings, theirs.bindings), *_families(mine, theirs)):
@@ -285,7 +288,7 @@ def _numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Found]
                 ways = settlements(value, given)
                 if not ways:
                     distinct = ", ".join(dict.fromkeys(map(str, value.values)))
-                    raise Leaves(value.decisions[-1], f"{given} is not one of {distinct}")
+                    raise NotInSpace(value.decisions[-1], f"{given} is not one of {distinct}")
                 found.append(ways)
     return found
 

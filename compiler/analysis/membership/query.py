@@ -14,13 +14,14 @@ from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
+from compiler.ir.decision import Selection
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
-from .found import Found, Leaves
+from .found import NotInSpace
 from .line_matching import Matcher
 
 
@@ -29,7 +30,7 @@ class Membership:
     """The answer: the decisions that give the architecture, or the choice where it leaves the space and why."""
 
     inside: bool
-    decisions: Found = field(default_factory=dict)
+    decisions: Selection = field(default_factory=dict)
     path: str | None = None
     reason: str | None = None
 
@@ -89,10 +90,10 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
         return Membership(False, {}, architecture.network.name, "it still has choices in it")
     phases = [phase for phase in program.phases if not phase.optional] if phases is None else phases
     last = phases[-1].network if phases else program.network
-    decisions: Found = {}
+    decisions: Selection = {}
     try:
         for phase in phases[:-1]:
-            found: Found = {}
+            found: Selection = {}
             for path, copy in phase.network.copies.items():
                 if copy.live and not copy.body.root:
                     function = _definition(architecture.instance, path)
@@ -105,16 +106,16 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
         again = _at_arguments_of(last, architecture)
         decisions |= next(Matcher(last, again.copies).bodies(last.root.body, again.root.body))
         _check_requirements(last, decisions)
-    except Leaves as leaves:
-        return Membership(False, {}, leaves.path, leaves.reason)
+    except NotInSpace as refusal:
+        return Membership(False, {}, refusal.path, refusal.reason)
     return Membership(True, decisions)
 
 
-def _check_requirements(space: Elaborated, decisions: Found) -> None:
+def _check_requirements(space: Elaborated, decisions: Selection) -> None:
     """See that the architecture that decisions give meets what its space requires, as far as that is known.
 
     Raises:
-        Leaves: it does not.
+        NotInSpace: it does not.
     """
     if not space.requirements:
         return
@@ -127,12 +128,12 @@ def _check_requirements(space: Elaborated, decisions: Found) -> None:
     for requirement in (item.requirement for item in uncounted):
         with suppress(UndefinedQuantity):
             if wanted.shortfall(requirement, chosen):
-                raise Leaves(requirement.copy, f"it does not meet `{requirement.span.text}`")
+                raise NotInSpace(requirement.copy, f"it does not meet `{requirement.span.text}`")
     left_out = [item.requirement for item in uncounted]
     counted_with = [item for path in space.copies for item in stated_in(space, path) if item not in left_out]
     if counted_with and way_of(circuit, decisions) is None:
         conditions = " and ".join(requirement.span.text for requirement in counted_with)
-        raise Leaves(counted_with[0].copy, f"it does not meet `{conditions}`")
+        raise NotInSpace(counted_with[0].copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
@@ -161,5 +162,5 @@ def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
     function = Function(own.root.definition, own.root.instance)
     again, diagnostics = elaborate(function, args, externals=own.externals)
     if again is None:
-        raise Leaves(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
+        raise NotInSpace(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
     return again

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from compiler.analysis.costs.existence import ExistenceTooComplex, Monomial
+from compiler.analysis.costs.existence import ExistenceTooComplex
 from compiler.analysis.costs.prices import UndefinedQuantity
 from compiler.derivation.strongest import default_decisions, strongest
 from compiler.ir.decision import Decision, Selection
+from compiler.ir.existence import Monomial
 from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 

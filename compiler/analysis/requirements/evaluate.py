@@ -13,8 +13,9 @@ from pathlib import Path
 from compiler.analysis.costs.cost_polynomial import Costing, Formula
 from compiler.analysis.costs.existence import ExistenceTooComplex
 from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.of_architecture import ArchitectureCosts
 from compiler.analysis.costs.prices import Application, Latency, Price, UndefinedQuantity, lacking, price_of
-from compiler.derivation.specialise import derived
+from compiler.derivation.specialise import derived_at
 from compiler.elaborate import Elaborated, Requirement
 from compiler.ir import conditions
 from compiler.ir.decision import Selection
@@ -55,6 +56,8 @@ class Requirements:
         self.space = space
         self.requirements = tuple(space.requirements if requirements is None else requirements)
         self._costings: dict[Elaborated, Costing] = {}
+        self._architectures: dict[Elaborated, ArchitectureCosts] = {}
+        self._exact: dict[QuantityRef, Formula | None] = {}
         self._formulas: dict[QuantityRef, Formula] = {}
         self._tables: dict[Path, Table] = {}
 
@@ -111,28 +114,32 @@ class Requirements:
         """
         if item.total.name == "edges" and not self.space.is_space:
             raise UndefinedQuantity("an architecture has no picks left: how many edges it has is not seen")
-        price = self.price(item)
-        try:
-            found = self.by_decisions(item, price, chosen)
-        except UndefinedQuantity:
-            # Widths may be open, and channels depend on how many tensors are picked, until an architecture is derived.
-            if not chosen or item.total.copy is not None:
-                raise
-            found = Costing(derived(self.space, chosen, item.network)).exact(price, {})
+        formula = self.exact_formula(item)
+        found = self.of_architecture(item, chosen) if formula is None else formula.of(chosen)
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
         return found if isinstance(found, int) else round(found, 9)
 
-    def by_decisions(self, item: QuantityRef, price: Price, chosen: Selection) -> Number:
-        """A quantity of an architecture that is not derived; raises `UndefinedQuantity` like `amount`."""
-        if item.network is not None and not _same_choices(item.network, self.space):
-            raise UndefinedQuantity(f"'{item.network.name}' has other choices when it is trained")
-        try:
-            formula = self.formula(item)
-        except ExistenceTooComplex:
-            formula = None
-        if formula is not None and formula.exact:
-            return formula.of(chosen)
-        return self.costing(item).exact(price, chosen, self.block(item))
+    def exact_formula(self, item: QuantityRef) -> Formula | None:
+        """The formula of a quantity, where it gives that of every architecture: no width is open, little is pruned."""
+        if item not in self._exact:
+            self._exact[item] = None
+            if item.network is None or _same_choices(item.network, self.space):
+                with suppress(ExistenceTooComplex, UndefinedQuantity):
+                    formula = self.formula(item)
+                    self._exact[item] = formula if formula.exact else None
+        return self._exact[item]
+
+    def of_architecture(self, item: QuantityRef, chosen: Selection) -> Number:
+        """A quantity of an architecture, added up on its graph; raises `UndefinedQuantity` like `amount`."""
+        price, network = self.price(item), item.network or self.space
+        if not _same_choices(network, self.space):
+            # Decisions of the space select nothing of that network; the text that they select may be trained as it.
+            if item.total.copy is not None:
+                raise UndefinedQuantity(f"'{network.name}' has other choices when it is trained")
+            return ArchitectureCosts(derived_at(self.space, chosen, network)).amount(price, {})
+        if network not in self._architectures:
+            self._architectures[network] = ArchitectureCosts(network)
+        return self._architectures[network].amount(price, chosen, item.total.copy)
 
     def formula(self, item: QuantityRef) -> Formula:
         """A quantity as a function of decisions.

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from compiler.analysis.costs.elimination import Factor, Variables, range_of
-from compiler.analysis.costs.existence import Monomial
 from compiler.analysis.costs.prices import Amount
+from compiler.ir.existence import Monomial
 from compiler.util.errors import UsageError
 
 from .evaluate import Requirements, shown

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from compiler.analysis.costs.existence import Monomial, holds
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.existence import Monomial, holds
 from compiler.searcher.settings.derivation import By
 
 

@@ -1,8 +1,8 @@
-"""Ways to choose, as a circuit of sums and products: counted at its root, and each of them found by its number.
+"""Ways to choose, as a circuit: counted at its root, and each of them found by its number.
 
-Counting adds and multiplies. Done on circuits instead of numbers, the same arithmetic keeps what it counted: under a
-sum exactly one part holds, under a product all do, and at the leaves decisions are made. So an architecture is a number
-below `Circuit.number`, and whoever draws that number uniformly draws uniformly over architectures, not over paths.
+Counting adds and multiplies. Done on circuits instead of numbers, the same arithmetic keeps what it counted: under an
+`Or` exactly one part holds, under an `And` all do, and at a `Literal` a decision is made. So an architecture is a
+number below `Circuit.number`, and a uniform draw of that number is uniform over architectures, not over paths.
 (A deterministic, decomposable circuit; Darwiche and Marquis, "A Knowledge Compilation Map", JAIR 2002.)
 """
 
@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Made:
+class Literal:
     """A decision takes these items. A pick is spread over several leaves: that it exists, and each item it takes."""
 
     decision: str
@@ -27,7 +27,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Either:
+class Or:
     """One of the parts; ``ends`` are their numbers, added up."""
 
     parts: tuple[Circuit, ...]
@@ -40,19 +40,19 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class All:
+class And:
     """All parts together, which decide nothing in common."""
 
     parts: tuple[Circuit, ...]
     number: int
 
 
-Circuit: TypeAlias = "Made | Either | All"
+Circuit: TypeAlias = "Literal | Or | And"
 
-ONE = All((), 1)
+ONE = And((), 1)
 """The one way to decide nothing."""
 
-NOTHING = Either((), ())
+NOTHING = Or((), ())
 """No way."""
 
 
@@ -61,7 +61,7 @@ def either(parts: Iterable[Circuit]) -> Circuit:
     some = tuple(part for part in parts if part.number)
     if len(some) == 1:
         return some[0]
-    return Either(some, tuple(accumulate(part.number for part in some))) if some else NOTHING
+    return Or(some, tuple(accumulate(part.number for part in some))) if some else NOTHING
 
 
 def both(*parts: Circuit) -> Circuit:
@@ -70,7 +70,7 @@ def both(*parts: Circuit) -> Circuit:
     if len(some) == 1:
         return some[0]
     number = prod(part.number for part in some)
-    return NOTHING if not number else All(some, number) if some else ONE
+    return NOTHING if not number else And(some, number) if some else ONE
 
 
 def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
@@ -82,12 +82,12 @@ def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
     while pending:
         part, rank = pending.pop()
         match part:
-            case Made(decision, items):
+            case Literal(decision, items):
                 found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
-            case Either(parts, ends):
+            case Or(parts, ends):
                 index = bisect_right(ends, rank)
                 pending.append((parts[index], rank - (ends[index - 1] if index else 0)))
-            case All(parts):
+            case And(parts):
                 for inner in reversed(parts):
                     rank, own = divmod(rank, inner.number)
                     pending.append((inner, own))
@@ -116,9 +116,9 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
     while pending:
         here = pending.pop()
         match here:
-            case Made(decision, items):
+            case Literal(decision, items):
                 found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
-            case Either(parts):
+            case Or(parts):
                 total = known[id(here)][0]
                 top = [part for part in parts if known[id(part)][1] and known[id(part)][0] == total]
                 rank = source.randrange(sum(known[id(part)][1] for part in top))
@@ -127,7 +127,7 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
                     if rank < 0:
                         pending.append(part)
                         break
-            case All(parts):
+            case And(parts):
                 pending += reversed(parts)
     return found
 
@@ -146,15 +146,15 @@ def way_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> dict[str,
 def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
     """The highest worth of the ways of a part, and how many have it."""
     match part:
-        case Made(decision, items):
+        case Literal(decision, items):
             worths = [worth(decision, item) for item in items or (None,)]
             allowed = [value for value in worths if value is not None]
             return (sum(allowed), 1) if len(allowed) == len(worths) else (0, 0)
-        case Either(parts):
+        case Or(parts):
             some = [known[id(inner)] for inner in parts if known[id(inner)][1]]
             top = max((value for value, _ in some), default=0)
             return top, sum(number for value, number in some if value == top)
-        case All(parts):
+        case And(parts):
             return sum(known[id(inner)][0] for inner in parts), prod(known[id(inner)][1] for inner in parts)
 
 
@@ -169,7 +169,7 @@ def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
         elif id(part) not in seen:
             seen.add(id(part))
             pending.append((part, True))
-            if not isinstance(part, Made):
+            if not isinstance(part, Literal):
                 pending += ((inner, False) for inner in part.parts)
 
 
@@ -178,10 +178,10 @@ def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) 
     known: dict[int, Circuit] = {}
     for part in _inner_first(circuit):
         match part:
-            case Made(decision, items):
+            case Literal(decision, items):
                 known[id(part)] = part if allowed(decision, items) else NOTHING
-            case Either(parts):
+            case Or(parts):
                 known[id(part)] = either(known[id(inner)] for inner in parts)
-            case All(parts):
+            case And(parts):
                 known[id(part)] = both(*(known[id(inner)] for inner in parts))
     return known[id(circuit)]

@@ -17,7 +17,7 @@ from itertools import count as numbers
 from itertools import product
 from typing import TypeAlias
 
-from .circuit import ONE, Circuit, Made, both, either
+from .circuit import ONE, Circuit, Literal, both, either
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class _Counting:
                 for index, item in enumerate(items):
                     if item is not None:
                         tags: frozenset[Tag] = frozenset([(decision, index)] if decision in kept else ())
-                        here: Polynomial = {tags: Made(decision, (index,))}
+                        here: Polynomial = {tags: Literal(decision, (index,))}
                         cases.append(_times(here, self.product(item, kept)))
                 total = _plus(cases)
                 return total if decision in shared or decision not in kept else _replaced(total, decision, UNIT)
@@ -249,10 +249,12 @@ class _Counting:
             case Ways(terms):
                 return _plus(_times({frozenset(): number}, self.product(term, shared)) for number, term in terms)
             case Choose(decision, take, candidates):
-                exists: Polynomial = {frozenset(): Made(decision, ())}
+                exists: Polynomial = {frozenset(): Literal(decision, ())}
 
                 def chosen(parts: list[Polynomial]) -> list[Polynomial]:
-                    taken: list[Polynomial] = [{frozenset(): Made(decision, (index,))} for index in range(len(parts))]
+                    taken: list[Polynomial] = [
+                        {frozenset(): Literal(decision, (index,))} for index in range(len(parts))
+                    ]
                     return [exists, _chosen([_times(*pair) for pair in zip(taken, parts, strict=True)], take)]
 
                 return self.join(list(candidates), shared, chosen)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
 from compiler.ir.decision import Selection
+from compiler.ir.existence import Selected, follow
 from compiler.ir.graph import Block, Call, Payload, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
@@ -211,6 +212,9 @@ class _Reading:
     copies: Mapping[str, Variable]
     made: list[Term] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.rule = Selected(self.chosen)
+
     def text(self, copy: Copy) -> list[Term]:
         graph = copy.body.graph
         inputs = [self.add(("input", slot)) for slot, _ in enumerate(graph.inputs)]
@@ -252,36 +256,50 @@ class _Reading:
         return len(self.made) - 1
 
     def values(self, graph: SpaceGraph, inputs: Sequence[int]) -> Callable[[int], int | None]:
-        """What makes each node of a graph a term, when it is asked for; None where it is not there."""
+        """What makes each node of a graph a term, when it is asked for; None where it is missing."""
         known: dict[int, int | None] = dict(zip(graph.inputs, inputs, strict=True))
         steps = self.reader.steps(graph)
 
-        def value(index: int, label: Variable | None = None) -> int | None:
-            if index not in known:
-                known[index] = self.term(steps[index], value, label)
+        def value(index: int) -> int | None:
+            labels = self.needed(index, steps, known)
+            for at in sorted(labels):
+                rule = _Terms(self, steps[at], labels[at])
+                known[at] = follow(steps[at].payload, [known.get(source) for source in steps[at].sources], rule)
             return known[index]
 
         return value
 
-    def term(self, step: Step, value: Callable[..., int | None], label: Variable | None) -> int | None:
+    def needed(
+        self, index: int, steps: Mapping[int, Step], known: Mapping[int, int | None]
+    ) -> dict[int, Variable | None]:
+        """The nodes that a node is made of under the decisions, as far as they are not known, each with its label."""
+        found: dict[int, Variable | None] = {}
+        pending: list[tuple[int, Variable | None]] = [(index, None)]
+        while pending:
+            at, label = pending.pop()
+            if at in known or at in found:
+                continue
+            found[at] = label
+            payload, below = steps[at].payload, None
+            if isinstance(payload, Mix) and len(payload.decisions) == 1:
+                below = self.labels.get(payload.decisions[0])
+            for slot, source in enumerate(steps[at].sources):
+                if self.rule.reads(payload, slot, steps[source].payload):
+                    pending.append((source, below))
+        return found
+
+    def made_of(self, step: Step, fed: Sequence[int], label: Variable | None) -> int:
+        """The term of an operation all of whose sources exist; of one that is opened, that of its output."""
         if step.what is not None:
-            return self.applied(step, [value(source) for source in step.sources], label)
-        sources = step.sources
+            return self.applied(step, fed, label)
         match step.payload:
-            case Weigh(decision=path, index=candidate):
-                return value(sources[0]) if candidate in self.chosen[path] else None
-            case Mix(decisions=paths, rows=rows):
-                taken = tuple(self.chosen[path][0] for path in paths)
-                source = next(source for source, row in zip(sources, rows, strict=True) if taken in row)
-                return value(source, self.labels.get(paths[0]) if len(paths) == 1 else None)
             case Prim(op=op):
-                return self.joined(op, [found for s in sources if (found := value(s)) is not None])
+                return self.joined(op, list(fed))
             case Call(block=block):
-                fed = [value(source) for source in sources]
-                if any(source is None for source in fed):
-                    return None
                 assert block.graph.output is not None
-                return self.values(block.graph, [source for source in fed if source is not None])(block.graph.output)
+                output = self.values(block.graph, fed)(block.graph.output)
+                assert output is not None, "an operation that is fed has an output"
+                return output
         raise AssertionError("inputs are known")
 
     def label(self, step: Step) -> Label:
@@ -301,12 +319,9 @@ class _Reading:
                 parts.append((name, settle(value, value.decisions, assignment)))
         return (*parts, *variables.values())
 
-    def applied(self, step: Step, sources: list[int | None], variable: Variable | None) -> int | None:
+    def applied(self, step: Step, fed: Sequence[int], variable: Variable | None) -> int:
         """An operation of its sources, unless the equivalence sees through it."""
         same = self.reader.same
-        fed = tuple(source for source in sources if source is not None)
-        if len(fed) < len(sources):
-            return None
         if step.role is Constant.ZERO and same.zero is not Zero.KEPT:
             return self.add(ZERO)
         if isinstance(step.role, int) and same.identity is Identity.TRANSPARENT:
@@ -315,13 +330,11 @@ class _Reading:
             through = same.zero is Zero.TERM or same.dead is Dead.UNCONNECTED
             if through or (same.zero is Zero.VANISHING and step.keeps_zero):
                 return self.add(ZERO)
-        return self.add(self.label(step) if variable is None else (variable,), fed)
+        return self.add(self.label(step) if variable is None else (variable,), tuple(fed))
 
-    def joined(self, op: Operator, terms: list[int]) -> int | None:
+    def joined(self, op: Operator, terms: list[int]) -> int:
         """A sum, a product or a concatenation of what is there."""
         same = self.reader.same
-        if not terms:
-            return None
         is_sum = op.gather is Gather.SUM
         drops = is_sum or (op.gather is Gather.CONCATENATION and same.dead is Dead.UNCONNECTED)
         if drops and same.zero in (Zero.ABSENT, Zero.VANISHING):
@@ -332,6 +345,34 @@ class _Reading:
             nested = [self.made[term].sources if self.made[term].label == (op,) else (term,) for term in terms]
             terms = [term for part in nested for term in part]
         return terms[0] if len(terms) == 1 else self.add((op,), tuple(terms))
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """The rule of existence over terms, among what decisions take: None stands for what is missing or not taken."""
+
+    reading: _Reading
+    step: Step
+    label: Variable | None
+
+    def candidate(self, payload: Weigh, source: int | None) -> int | None:
+        """That of its source."""
+        return source
+
+    def mixture(self, payload: Mix, sources: Sequence[int | None]) -> int | None:
+        """That of the selected item."""
+        taken = tuple(self.reading.chosen[path][0] for path in payload.decisions)
+        return next(source for source, row in zip(sources, payload.rows, strict=True) if taken in row)
+
+    def gathered(self, sources: Sequence[int | None]) -> int | None:
+        """One of those that exist."""
+        found = [source for source in sources if source is not None]
+        return self.reading.made_of(self.step, found, self.label) if found else None
+
+    def applied(self, sources: Sequence[int | None]) -> int | None:
+        """One of all sources."""
+        found = [source for source in sources if source is not None]
+        return None if len(found) < len(sources) else self.reading.made_of(self.step, found, self.label)
 
 
 def role_of(op: Operator) -> Role:

@@ -1,0 +1,111 @@
+"""When a node of a graph exists: the one statement of the rule, over what a reader knows of the sources of a node.
+
+Decisions leave nodes without inputs. An operation with a missing input is missing. A sum or a concatenation (an
+operator that gathers) skips missing inputs, and is missing where all of them are. A candidate of a pick exists where it
+is taken, and a missing one cannot be taken. A mixture exists where the item that is selected does. Of what exists, a
+reader needs only what it takes (`needs`).
+
+Decisions that are made (`Selected`), ways to make them (`compiler.analysis.counting`), costs as functions of them
+(`compiler.analysis.costs`) and terms (`compiler.analysis.architectures.equivalence`) differ in what they know of a
+source; each is a `Rule`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from .decision import Selection
+from .payloads import Mix, Prim, Weigh
+
+Source = TypeVar("Source", contravariant=True)
+Found = TypeVar("Found", covariant=True)
+
+ItemTaken: TypeAlias = "tuple[str, int]"
+"""An item of a decision: true where the decision takes it."""
+
+Monomial: TypeAlias = "frozenset[ItemTaken]"
+"""Items that are all taken."""
+
+ALWAYS: Monomial = frozenset()
+
+
+class Rule(Protocol[Source, Found]):
+    """What follows for a node from what is known of its sources, by the four ways in which a node depends on them."""
+
+    def candidate(self, payload: Weigh, source: Source) -> Found:
+        """Of a candidate of a pick: it exists if it is taken, and can be taken if its source exists."""
+        ...
+
+    def mixture(self, payload: Mix, sources: Sequence[Source]) -> Found:
+        """Of a mixture: it exists if the item that is selected does."""
+        ...
+
+    def gathered(self, sources: Sequence[Source]) -> Found:
+        """Of a sum or concatenation: it exists if any of its sources does."""
+        ...
+
+    def applied(self, sources: Sequence[Source]) -> Found:
+        """Of anything else: it exists if all of its sources do."""
+        ...
+
+
+def follow(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]) -> Found:
+    """What a rule makes of a node."""
+    match payload:
+        case Weigh():
+            return rule.candidate(payload, sources[0])
+        case Mix():
+            return rule.mixture(payload, sources)
+    return rule.gathered(sources) if gathers(payload) else rule.applied(sources)
+
+
+def gathers(payload: object) -> bool:
+    """Whether a node makes do with those of its sources that exist."""
+    return isinstance(payload, Prim) and payload.op.gather is not None
+
+
+def needs(reader: object, slot: int, source: object) -> Iterator[Monomial]:
+    """The items under which a node that exists reads the source in one of its slots, as alternatives."""
+    taken: Monomial = frozenset([(source.decision, source.index)] if isinstance(source, Weigh) else ())
+    if isinstance(reader, Mix):
+        for assignment in reader.rows[slot]:
+            yield frozenset(zip(reader.decisions, assignment, strict=True)) | taken
+    else:
+        yield taken
+
+
+def holds(monomial: Monomial, chosen: Selection) -> bool:
+    """Whether decisions take all items of a monomial."""
+    return all(item in chosen[decision] for decision, item in monomial)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The rule where all decisions are made: what exists, by what exists."""
+
+    chosen: Selection
+
+    def candidate(self, payload: Weigh, source: bool) -> bool:
+        """Whether it is taken, and there."""
+        return source and payload.index in self.chosen[payload.decision]
+
+    def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
+        """Whether the selected item exists."""
+        taken = tuple(self.chosen[path][0] for path in payload.decisions)
+        return any(exists for exists, row in zip(sources, payload.rows, strict=True) if taken in row)
+
+    def gathered(self, sources: Sequence[bool]) -> bool:
+        """Whether any source exists."""
+        return any(sources)
+
+    def applied(self, sources: Sequence[bool]) -> bool:
+        """Whether all sources exist."""
+        return all(sources)
+
+    def reads(self, reader: object, slot: int, source: object) -> bool:
+        """Whether a node that exists reads the source in one of its slots."""
+        if not isinstance(reader, Mix) and not isinstance(source, Weigh):
+            return True
+        return any(holds(items, self.chosen) for items in needs(reader, slot, source))

@@ -1,0 +1,52 @@
+"""What a picture shows, as plain data: spots and arrows between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Role(Enum):
+    """What a spot is in its text."""
+
+    INPUT = "input"
+    VALUE = "value"
+    INSTANCE = "instance"
+    OUTPUT = "output"
+    AUX = "aux"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A named tensor of a text. ``key`` is unique in the text; ``of`` is the definition that an instance is of."""
+
+    key: str
+    label: str
+    role: Role
+    of: str | None = None
+    facts: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From a spot to one made of it, by the steps of ``label``; ``choice`` where a decision is among them."""
+
+    source: str
+    target: str
+    label: tuple[str, ...] = ()
+    choice: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The text of a definition, and the ``copies`` of it that look like this."""
+
+    level: str
+    definition: str
+    copies: tuple[str, ...]
+    instances: int
+    spots: tuple[Spot, ...]
+    arrows: tuple[Arrow, ...]
+    choices: tuple[str, ...] = ()

@@ -1,0 +1,105 @@
+"""The words of a picture: what a node does, what a decision is between, how large a tensor is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.graph import Call, Payload
+from compiler.ir.payloads import Mix, Prim
+from compiler.ir.primitives.base import Gather
+from compiler.ir.shape import Extent, Shape
+from compiler.ir.undecided import Var
+
+from .graph_reading import GraphReading
+
+MOST = 4
+"""How many choices a spot lists."""
+
+
+class Words:
+    """The words of one text. ``open`` are the decisions of its copy that no arrow shows yet."""
+
+    def __init__(self, reading: GraphReading, decisions: Mapping[str, Decision], copy: str, own: Iterable[str]) -> None:
+        self.reading = reading
+        self.decisions = decisions
+        self.copy = copy
+        self.open = dict.fromkeys(own)
+
+    def word(self, index: int) -> str:
+        """What a node does, for an arrow; nothing for what only carries or adds."""
+        payload = self.reading.graph.node(index).payload
+        if isinstance(payload, Mix):
+            return ", ".join(self.menu(self.decisions[path], index) for path in payload.decisions)
+        kernel = payload.op.kernel if isinstance(payload, Prim) else None
+        return f"{_name(payload)} {kernel}x{kernel}" if isinstance(kernel, int) else _name(payload)
+
+    def menu(self, decision: Decision, index: int) -> str:
+        """A decision on an arrow: a menu and how many items it has; a number, of the one operation it is for."""
+        self.open.pop(decision.path, None)
+        if decision.numbers:
+            names = {_name(self.reading.graph.node(source).payload) for source in self.reading.read(index)}
+            choice = f"{decision.path.rpartition('.')[2]} = {_items(decision)}"
+            return f"{names.pop()} {choice}".lstrip() if len(names) == 1 else choice
+        text = decision.span.text
+        return f"{text} ({len(decision.items)})" if text and "|" not in text else _items(decision)
+
+    def items(self, decisions: tuple[str, ...], row: tuple[tuple[int, ...], ...]) -> str:
+        """The items that a row of a mix stands for."""
+        found: list[str] = []
+        for position, path in enumerate(decisions):
+            self.open.pop(path, None)
+            items = dict.fromkeys(self.decisions[path].items[assignment[position]] for assignment in row)
+            if len(items) < len(self.decisions[path].items):
+                found.append(f"{self.slot(path)} = {' or '.join(items)}")
+        return ", ".join(found)
+
+    def slot(self, path: str) -> str:
+        """A decision's path within its copy."""
+        return path.removeprefix(f"{self.copy}.")
+
+
+def _name(payload: Payload) -> str:
+    """What is done at a node; nothing where it only carries or adds."""
+    if isinstance(payload, Call):
+        return payload.block.name
+    return payload.name if isinstance(payload, Prim) and payload.op.gather is not Gather.SUM else ""
+
+
+def prefixes(slot: str) -> Iterator[str]:
+    """``s1.x.k``, ``s1.x``, ``s1``."""
+    while slot:
+        yield slot
+        slot = slot.rpartition(".")[0]
+
+
+def note(decision: Decision, slot: str, by_itself: bool) -> str:
+    """A decision that is no arrow; ``slot`` is where, as far as the spot does not say it."""
+    if decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
+        where = slot.rpartition(".")[0] if by_itself else ""
+        taken = f"{decision.take or 'any'} of {len(decision.items)}"
+        return f"{where}: {taken}" if where else taken
+    return f"{slot} = {_items(decision)}" if slot else _items(decision)
+
+
+def few(texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts, or the first of many."""
+    return tuple(texts) if len(texts) <= MOST else (*texts[: MOST - 1], f"{len(texts) - MOST + 1} more choices")
+
+
+def _items(decision: Decision) -> str:
+    if decision.numbers and len(decision.items) > 4:
+        return f"{decision.items[0]} .. {decision.items[-1]} ({len(decision.items)})"
+    items = " | ".join(decision.items)
+    return items if len(items) <= 32 else f"{decision.items[0]} | ... ({len(decision.items)})"
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape in a picture; of an undecided extent the smallest and the largest."""
+    return "×".join(_extent(dim) for dim in shape.dims)
+
+
+def _extent(dim: Extent) -> str:
+    if isinstance(dim, Var):
+        return f"{min(dim.values)}..{max(dim.values)}"
+    return str(dim)
