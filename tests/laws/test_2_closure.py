@@ -133,9 +133,10 @@ SMALL = {
         "output sum(n)",
     ),
     "bundles that each makes": (
-        "one = Op(each (relu(image)))",
-        "two = (f | g)(each (image, relu(image)))",
-        "edge = pick 2 of f(each (image, relu(image), gelu(image)))",
+        "r = relu(image)",
+        "one = Op(each (r))",
+        "two = (f | g)(each (image, r))",
+        "edge = pick 2 of f(each (image, r, image))",
         "output f(edge + one) + one[0] + two[1]",
     ),
     "elements under each that may not exist": (
