@@ -7,6 +7,9 @@ from enum import Enum
 
 from compiler.util.errors import UsageError
 
+WEIGHTS_OF_PY = ".pt"
+"""The suffix of the weights beside a Python file."""
+
 
 class ExportError(UsageError):
     """The network was not exported; the message says why, and what to do, in a sentence."""

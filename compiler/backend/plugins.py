@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.ir.primitives.external import External, Externals, Plugins
 from compiler.ir.primitives.parameters import Attribute
 from compiler.ir.shape import Ints
-from compiler.util.errors import LoweringError
+from compiler.util.errors import LoweringError, UsageError
+from hdas_dsl.text.reading import is_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -158,8 +159,16 @@ class AllowedPlugins(Plugins):
 
 
 def allow(items: Iterable[str | Path]) -> Externals:
-    """The primitives, and the plugins of modules and files: all or one class of each."""
-    return Externals(AllowedPlugins(frozenset(map(str, items))))
+    """The primitives, and the plugins of modules and files: all or one class of each.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    named = frozenset(map(str, items))
+    for file in filter(None, map(file_of, sorted(named))):
+        if not is_file(file):
+            raise UsageError(f"there is no file '{file.name}' of plugins: looked for '{file}'")
+    return Externals(AllowedPlugins(named))
 
 
 def file_of(item: str) -> Path | None:

@@ -261,7 +261,7 @@ class Paths:
 
 
 class _Taken:
-    """The rule of existence among what decisions take: nothing else is looked at."""
+    """The rule of existence among the nodes that decisions take."""
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
         """It is taken."""

@@ -28,7 +28,7 @@ def _one(
     decision: Decision, decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
 ) -> tuple[int, ...]:
     if decision.kind is DecisionKind.ANY:
-        return tuple(index for index, value in enumerate(alphas[decision.path]) if value > 0)
+        return tuple(index for index, value in enumerate(alphas.get(decision.path, ())) if value > 0)
     if decision.kind is DecisionKind.PICK:
         if decision.candidates:
             strengths = [_strength(decisions[path or ""], alphas[path or ""], by) for path in decision.candidates]

@@ -124,7 +124,7 @@ class TensorGraph:
 class SpaceGraph(TensorGraph):
     """A thin owner of a `networkx.MultiDiGraph`, and of its order.
 
-    Passes make new ones. `nx` is the graph for whoever knows networkx: each node has its `Node` as the
+    Passes make new ones. `nx` is the graph for readers who know networkx: each node has its `Node` as the
     attribute ``node``, and the key of an edge is the input slot of the node that it leads to. It is there to be read;
     `add` alone may write to it, since ``sources``, ``readers`` and the order are kept as lists beside it.
 

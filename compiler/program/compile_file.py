@@ -175,7 +175,7 @@ class _Compiler:
                 made = Phase("", space, settings, target=search.target, statements=_statements(around))
                 phases.append(replace(made, span=search.target.span, built=self.built(found, settings)))
         required = [phase for phase in phases if not phase.optional]
-        main = (required or phases)[-1].network if phases else self.only_network(network)
+        main = (required or phases)[-1].network if phases else self.only_network(network, trains)
         if main is None:
             return None
         for phase in phases:
@@ -358,8 +358,8 @@ class _Compiler:
             raise HspError(self.loader.diagnostics)
         return instance
 
-    def only_network(self, name: str | None) -> Elaborated | None:
-        """The network of a file without a search section."""
+    def only_network(self, name: str | None, trains: Sequence[ast.Train]) -> Elaborated | None:
+        """The network of a file without a search section; one without networks may train one that it uses."""
         unit = self.instance.unit
         networks = [d for d in unit.module.definitions if is_network(d)]
         if name is not None:
@@ -368,6 +368,10 @@ class _Compiler:
                 hint = suggest(name, (d.name for d in networks)) or ""
                 raise UsageError(f"--network {name}: this file has no such network {hint}".strip())
             networks = chosen
+        used = trains[0].target if trains and not networks else None
+        if used is not None:
+            found = self.target(used.func if isinstance(used, ast.Call) else used, {}, self.overrides)
+            return None if found is None else self.elaborated(found)
         if len(networks) != 1:
             where = Span(unit.source, 0, 0)
             listed = ", ".join(d.name for d in networks)

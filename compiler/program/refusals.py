@@ -32,7 +32,7 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
-            yield from _several_items(space, "gumbel(draws = n)", span) if draws > 1 else ()
+            yield from _several_items(space, span) if draws > 1 else ()
         case Gates():
             yield from _gates(space, span)
         case Sample(weights=Fair()):
@@ -87,7 +87,6 @@ def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
             return
     yield from _all_candidates(space, span)
-    yield from _several_items(space, "gates", span)
 
 
 def _all_candidates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
@@ -104,10 +103,10 @@ def _all_candidates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
                 return
 
 
-def _several_items(space: Elaborated, what: str, span: Span) -> Iterator[Diagnostic]:
+def _several_items(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """Several items of a choice run at once where nothing has a parameter or a shape that depends on it."""
     if shaping := Paths(flatten(space.block.graph), space.decisions).shaping:
-        message = f"`relax = {what}` runs several items of a choice, and '{min(shaping)}' decides the shape of others"
+        message = f"several draws of '{min(shaping)}' cannot run at once: it decides the shape of others"
         yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
-from compiler.backend.export_kind import ExportKind
+from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportKind
 from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
@@ -197,7 +197,15 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     network = _discrete(program)
     _check_single_input(network)
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
-    return ExportPlan(program, network, wanted, out or Path(stem + wanted.suffix), weights)
+    return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)
+
+
+def _exported(out: Path | None, stem: str, kind: ExportKind) -> Path:
+    """The file that an export writes: named as the program is where ``out`` is a folder, and with a suffix."""
+    found = Path(stem) if out is None else out / stem if out.is_dir() else out
+    if kind is ExportKind.PY and found.suffix == WEIGHTS_OF_PY:
+        raise UsageError(f"'{found}' is where the weights of a py file lie: name another --out")
+    return found if found.suffix and out is found else found.with_name(found.name + kind.suffix)
 
 
 def _wanted(program: Program, names: tuple[str, ...]) -> tuple[Phase, ...]:

@@ -40,7 +40,7 @@ def too_large(span: Span, what: str, hint: str | None = None) -> Diagnostic:
 
 
 def check_length(source: Source) -> None:
-    """Refuse a text that is too long to be looked at.
+    """Refuse a text that is too long to be read.
 
     Raises:
         TooMuch: it has more than `MAX_CHARACTERS`.

@@ -125,8 +125,11 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
         ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),
         ("relax = sample(weights = sandwich)", "Plain", "this space leaves none undecided"),
         ("relax = gates", "Plainly", "the candidates of 'Plainly.p.in' are none"),
-        ("relax = gates", "Uneven", "'Uneven.output.c' decides the shape of others"),
-        (f"relax = gumbel(hard = true, draws = 2, {ALL})", "Uneven", "'Uneven.output.c' decides the shape of others"),
+        (
+            f"relax = gumbel(hard = true, draws = 2, {ALL})",
+            "Uneven",
+            "several draws of 'Uneven.output.c' cannot run at once",
+        ),
         (f"relax = gumbel(hard = true, {ALL})", "Joined", "concatenates candidates of a pick"),
         (f"{ASNG}\n minimize macs", "Net", "does not see 'macs"),
         (ASNG, "Net", "'Net.n0.in' takes several"),

@@ -67,10 +67,10 @@ class Steps(list[str]):
             patch.setattr(Bilevel, name, self._noted(name, getattr(Bilevel, name)))
 
     def _noted(self, name: str, step: Any) -> Any:
-        def noted(bilevel: Bilevel, *losses: Any) -> None:
+        def noted(bilevel: Bilevel, *losses: Any, **more: Any) -> None:
             if name != "preference_step" or losses[0]:
                 self.append(name.split("_")[0])
-            step(bilevel, *losses)
+            step(bilevel, *losses, **more)
 
         return noted
 

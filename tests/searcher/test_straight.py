@@ -10,9 +10,10 @@ from torch import Tensor
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
-from compiler.searcher.relaxations import HardGumbel, relaxed
+from compiler.searcher.relaxations import Gates, HardGumbel, relaxed
 from compiler.searcher.relaxations.gumbel import drawn_items, largest
 from compiler.searcher.relaxations.mixtures import ReluMixture
+from compiler.searcher.settings.relaxation import Gates as GatesWord
 from compiler.searcher.settings.relaxation import Gumbel, Idle, Picks, Shares
 from compiler.searcher.settings.sections import SearchSettings, read_search
 from compiler.searcher.settings.words import Applied
@@ -134,3 +135,35 @@ def test_alphas_of_shares_start_around_one() -> None:
 def test_what_a_soft_draw_cannot_say(options: dict[str, Any], message: str) -> None:
     _, (wrong,) = read_search({"relax": (Applied("gumbel", (), options), NOWHERE)})
     assert message in wrong.message
+
+
+WIDTHS = """\
+hsp 1
+network Net(image: [1, 8, 8]; classes = 3) {
+  output image -> conv(3, 4 | 6 | 8) -> classifier(classes)
+}
+"""
+
+
+def test_gates_of_a_width_count_for_the_channels_that_run() -> None:
+    """Each channel is weighed by the gates of the widths that reach it."""
+    gates = relaxed(space(WIDTHS), SearchSettings(relax=GatesWord()))
+    assert isinstance(gates, Gates)
+    randomize(gates)
+    gates.double()
+    (path,) = gates.alphas
+    images = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    logits = gates.through_gates(images, {path: (0, 2)}, {path: 2})
+    alpha = gates.alphas[path]
+    (found,) = torch.autograd.grad(logits[:, 0].sum(), [alpha])
+    kernel, linear, bias = gates.network.parameters()
+    opened = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    reach = torch.stack([torch.arange(8) < 4, torch.arange(8) < 8]).double()
+    x = torch.nn.functional.conv2d(images, kernel, padding=1) * (opened @ reach).view(1, -1, 1, 1)
+    plain = x.mean((2, 3)) @ linear.T + bias
+    torch.testing.assert_close(plain, logits)
+    (of_gates,) = torch.autograd.grad(plain[:, 0].sum(), [opened])
+    p = alpha.detach()[[0, 2]].softmax(0)
+    expected = p * (of_gates - (p * of_gates).sum())
+    assert float(expected.abs().min()) > 0
+    torch.testing.assert_close(found, torch.stack([expected[0], torch.zeros(()).double(), expected[1]]))

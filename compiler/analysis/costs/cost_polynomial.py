@@ -1,8 +1,8 @@
 """A quantity as a function of the decisions of a space: a polynomial in the items that decisions take.
 
 Each term is a number and the items that must all be taken for it to count. One formula gives the exact cost of an
-architecture (items taken or not), the expectation in a supernet (`expectation`: items by their weights), and the
-smallest and largest cost of the space (`optimum`).
+architecture (items taken or not), the expectation in a supernet (items by their weights), and the smallest and largest
+cost of the space (`elimination`).
 
 Costs are those of the discrete network: what differs while a space is relaxed (norms without affine parameters, items
 that are never derived) is elaborated as it will be derived.

@@ -28,6 +28,9 @@ from .prices import Amount
 LARGEST = 500_000
 """How many cases a table may have."""
 
+EXACT = 2**53
+"""A table whose entries may be larger holds Python's integers, so that no sum of tables overflows."""
+
 ROUGH = 2_000
 """The same, where no more than a bound can be found."""
 
@@ -96,8 +99,9 @@ class Variables:
     def factor(self, scope: tuple[int, ...], terms: Sequence[tuple[Monomial, Amount]]) -> Factor:
         """The sum of terms as one table over these variables, of integers where all coefficients are."""
         whole = all(isinstance(value, int) for _, value in terms)
+        fits = sum(abs(value) for _, value in terms) < EXACT
         lengths = [len(self.all[index].states) for index in scope]
-        table: Table = np.zeros(lengths, dtype=np.int64 if whole else np.float64)
+        table: Table = np.zeros(lengths, dtype=np.float64 if not whole else np.int64 if fits else np.object_)
         for monomial, value in terms:
             ways: list[list[int]] = []
             for index in scope:
@@ -203,7 +207,8 @@ def minimum(
                     reading[other].append(count)
                 count += 1
             else:
-                value += joint.min().item()
+                least = joint.min()
+                value += least.item() if isinstance(least, np.generic) else least
     if not exact or not witness:
         return Optimum(value, exact)
     states: dict[int, int] = dict.fromkeys(range(len(variables.all)), 0)

@@ -150,7 +150,7 @@ class Memory(Price):
 
 @dataclass(frozen=True)
 class Latency(Price):
-    """Milliseconds by a table. An operation of which the table has a row is not looked into.
+    """Milliseconds by a table. An operation of which the table has a row is priced as a whole.
 
     Args:
         table: milliseconds by signature.

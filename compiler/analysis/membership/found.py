@@ -35,12 +35,12 @@ class Misses:
 
 
 MOST = 1000
-"""How many ways to match a pair are looked at: beyond, they only differ in what makes no difference."""
+"""How many ways to match a pair are tried: further ones differ only in decisions that change nothing."""
 
 
 @dataclass
 class Ways:
-    """The ways in which a pair matches, each once; they are found when they are asked for, whoever asks first.
+    """The ways in which a pair matches, each once; they are found when they are asked for, and kept for later readers.
 
     ``refusal`` says why there are none.
     """

@@ -59,7 +59,7 @@ class Matcher:
     Attributes:
         space: the space.
         copies: those that the body of the architecture uses.
-        known: what is known of pairs of copies and of operations, whoever asked.
+        known: the ways to match each pair of copies, and of operations, found so far.
         same: whether two definitions of operations say the same.
     """
 

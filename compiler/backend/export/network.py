@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compiler.backend.export_kind import ExportError, ExportKind
+from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
 from compiler.backend.lowering.names import node_path
 from compiler.backend.lowering.network import Network
@@ -98,7 +98,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
             message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
             raise ExportError(message)
         if kind is ExportKind.PY and weights is not None:
-            beside = out.with_suffix(".pt")
+            beside = out.with_suffix(WEIGHTS_OF_PY)
             atomic_write(beside, _saved(renamed))
     return ExportReport(kind, out, beside, count, difference, scale)
 
@@ -226,7 +226,7 @@ def _python(
     names = [node_path(node) for _, node in flat.order() if not isinstance(node.payload, Input)]
     unit = space.root.instance.unit
     origin = f"{Path(unit.source.name).name}, sha256 {unit.sha256}"
-    source = write(space.block, names, origin, out.with_suffix(".pt").name)
+    source = write(space.block, names, origin, out.with_suffix(WEIGHTS_OF_PY).name)
     part.write_text(source.text, encoding="utf-8")
     renamed = _renamed(source.modules, network.state_dict())
     made = _run(out, source.text)[source.name]().eval()

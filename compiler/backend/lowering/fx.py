@@ -14,6 +14,7 @@ from compiler.ir.decision import Decision
 from compiler.ir.graph import SpaceGraph
 from compiler.util.gc_pause import uncollected
 
+from .build import check_weights_fit
 from .region_builder import Lowering, RegionBuilder
 from .regions import regions_of
 
@@ -40,6 +41,9 @@ def lower(
 
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
+        UsageError: the weights and their gradients are larger than the memory of this machine.
     """
+    if not modules:
+        check_weights_fit(graph)
     lowering = Lowering(graph, decisions, drop_path, modules or {})
     return RegionBuilder(lowering, regions_of(graph)).build()

@@ -31,3 +31,17 @@ class OutOfMemory(EngineError):
 
 class CheckpointError(EngineError):
     """A checkpoint that is missing, damaged, in the way, or of another run."""
+
+
+class SingleValue(EngineError):
+    """A batch norm has one value of each channel in a batch, which has no variance."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("A batch norm has one value per channel in a batch of one image: use a larger --batch-size.")
+
+
+def is_single_value(error: ValueError) -> bool:
+    """Whether torch refused a batch norm of one value per channel; it has no class for that."""
+    return "Expected more than 1 value per channel" in str(error)

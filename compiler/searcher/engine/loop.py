@@ -22,7 +22,7 @@ from compiler.searcher.settings.narrowing import Measure
 from compiler.util.memory import is_out_of_memory
 
 from .accuracy import Evaluation
-from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory, SingleValue, is_single_value
 from .gradients import finite
 from .protocol import Evaluate, RunOptions
 
@@ -74,7 +74,7 @@ def run_epochs(job: Job, state: State, seed: int, run: RunOptions, report: Repor
         OutOfMemory: the device has too little memory.
     """
     loop = _Loop(job, state, seed, run, report)
-    with deterministic(), report, _memory_errors_explained(loop.path), loop.stop.listening():
+    with deterministic(), report, _errors_explained(loop.path), loop.stop.listening():
         loop.run_all()
 
 
@@ -203,12 +203,14 @@ class _Loop:
 
 
 @contextmanager
-def _memory_errors_explained(path: Path) -> Iterator[None]:
-    """Say what running out of memory means for the user."""
+def _errors_explained(path: Path) -> Iterator[None]:
+    """Say what running out of memory, and a batch of one image, mean for the user."""
     try:
         yield
     except EngineError:
         raise
+    except ValueError as error:
+        raise (SingleValue() if is_single_value(error) else error) from error
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

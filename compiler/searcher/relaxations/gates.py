@@ -32,7 +32,8 @@ from .straight import Straight, straight_through
 class Gates(OnePath):
     """One item of each menu computes; the alphas learn from as many as there are gates.
 
-    Candidates of picks of menus all run. Requirements hold for what is derived, not for what is drawn.
+    Candidates of picks of menus all run. Of a number that shapes others, such as a width, one value runs, and the gates
+    of the others count for the channels that run. Requirements hold for what is derived, not for what is drawn.
 
     Args:
         space: an elaborated network with choices.
@@ -52,6 +53,7 @@ class Gates(OnePath):
     ) -> None:
         super().__init__(space, init=init, derive=derive, axes=axes)
         self.paths = paths
+        self.shaping = self.operations.paths.shaping
         self.gated: Selection = {}
         """The items that the alphas learned from last."""
 
@@ -98,7 +100,8 @@ class Gates(OnePath):
                 alpha = self.alphas[path]
                 soft = torch.zeros_like(alpha).index_put((involved,), alpha[involved].softmax(0))
                 weights[path] = straight_through(row, soft)
-        return self.operations(images, gated, Straight(weights, hard, self.operations.paths))
+        run = {**gated, **{path: (item,) for path, item in active.items() if path in self.shaping}}
+        return self.operations(images, run, Straight(weights, hard, self.operations.paths))
 
     @contextmanager
     def restricted(self) -> Iterator[None]:

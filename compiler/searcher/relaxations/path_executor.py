@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from compiler.backend.lowering.build import check_weights_fit
 from compiler.backend.lowering.names import node_path, tree
 from compiler.backend.lowering.operators import slice_of, standalone
 from compiler.backend.passes.flatten import flatten
@@ -88,6 +89,7 @@ class Operations:
     def __init__(
         self, graph: SpaceGraph, decisions: Mapping[str, Decision], share: bool = False, keep_zeros: bool = False
     ) -> None:
+        check_weights_fit(flatten(graph))
         flat = share_equal(flatten(graph))  # operations that read the same have their activations in common
         self.paths = Paths(flat, decisions, keep_zeros)
         nodes = self.paths.nodes

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 from hdas_dsl.text.source import NOWHERE, Span
@@ -35,6 +35,9 @@ class Applied:
 Value = int | float | bool | str | tuple["Value", ...] | Applied | None
 """The value of a setting. None only from Python, and only where the field allows it: no text says it."""
 
+LARGEST = 1e30
+"""The largest real number of a setting."""
+
 # The description of a type is what an error says a value must be.
 Count = Annotated[int, Field(ge=1, description="a whole number, at least 1")]
 Amount = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
@@ -54,6 +57,14 @@ class Setting(BaseModel):
     """What the language calls it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_computed_with(cls, value: object) -> object:
+        """Numbers that float32 cannot hold are of no use to any setting."""
+        if isinstance(value, float) and abs(value) > LARGEST:
+            raise ValueError(f"{value:g} is beyond the numbers that a run computes with: at most {LARGEST:g}")
+        return value
 
     @classmethod
     def former(cls) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ MOST = 50_000
 
 
 class Symmetric(Exception):
-    """A graph has more symmetries than are looked at."""
+    """A graph has more symmetries than the search visits."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How many architectures there are up to an equivalence, exactly.
 
 Copies with choices are compared one by one: the number of a network is that of its own text, in which each copy stands
-for as many labels as it has architectures of its own. So tied cells are looked at once, and independent ones multiply.
+for as many labels as it has architectures of its own. So tied cells are compared once, and independent ones multiply.
 In a text, a decision that changes nothing but the label of one vertex is not made either: the graphs are enumerated
 without it, and Burnside's lemma counts their labellings up to symmetry. That leaves 180 graphs of a DARTS cell.
 """

@@ -139,7 +139,7 @@ class Reader:
         return None if self.is_copy(payload.block) or decisions_in(graph) else _role(graph, graph.output)
 
     def steps(self, graph: SpaceGraph) -> dict[int, Step]:
-        """The nodes of a graph, looked at once however many architectures are read."""
+        """The nodes of a graph as steps, made once for all architectures."""
         found = self.known.get(id(graph))
         if found is None:
             steps = {index: self.step(node.payload, graph.sources(index)) for index, node in graph.order()}
