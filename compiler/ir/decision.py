@@ -49,6 +49,17 @@ class Decision:
         return 0 if self.candidates else len(self.items)
 
 
+def taken(decisions: Mapping[str, Decision], chosen: Selection) -> list[str]:
+    """The paths of the decisions that a selection depends on: menus whose picks do not take them are left out."""
+    idle = {
+        menu
+        for path, decision in decisions.items()
+        for item, menu in enumerate(decision.candidates)
+        if menu is not None and item not in chosen[path]
+    }
+    return [path for path in decisions if path not in idle]
+
+
 def menus(decisions: Mapping[str, Decision]) -> list[str]:
     """The paths of the decisions that take one item of several: menus, numbers and sizes."""
     picks = (DecisionKind.PICK, DecisionKind.ANY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
-from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import SearchOutcome, run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
@@ -31,8 +31,13 @@ from .folder import held
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "levels", "perturb", "narrow")
+AXES = ("edges", "channels", "levels", "perturb", "narrow", "until")
 """Settings that a derived file records where they differ from their defaults."""
+
+COLLAPSED = 0.75
+"""The share of choices without parameters from which on a cell is warned of."""
+FEW = 4
+"""Cells with fewer choices are not warned of: chance alone makes them so."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,15 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
     return SearchReport(target, found[last.name], outcomes)
 
 
+def collapsed(leading: Leading) -> Iterator[str]:
+    """A sentence on each cell in which almost all choices took operations without parameters."""
+    for copy, free in leading.free.items():
+        count = len(leading.taken[copy])
+        if count >= FEW and len(free) >= COLLAPSED * count:
+            kinds = " or ".join(dict.fromkeys(free))
+            yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
+
+
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
 ) -> tuple[SearchOutcome, str]:
@@ -119,6 +133,8 @@ def search_phase(
     write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options)
     answer = supernet.answer(outcome.alphas)
+    for warning in collapsed(supernet.leading(outcome.alphas)):
+        say(f"warning: {warning}")
     if answer.summary:
         say(f"requirements: {answer.summary}")
     provenance = provenance_of(program, phase, outcome, answer)

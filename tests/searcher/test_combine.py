@@ -78,6 +78,7 @@ BROKEN = {
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
+    ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
     ("levels", "relax"): "levels = 1\n relax = sample",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
-from compiler.searcher.engine.protocol import Passes, Run
+from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
@@ -124,8 +124,15 @@ class ToySpace:
     def entropy(self) -> dict[str, float]:
         return {"Cell": 1.0}
 
-    def decisions(self) -> dict[str, str]:
-        return {path: ["linear", "skip"][int(a[:2].argmax())] for path, a in self.alphas.items()}
+    def leading(self) -> Leading:
+        found = {path: ["linear", "skip"][int(a[:2].argmax())] for path, a in self.alphas.items()}
+        return Leading(found, frozenset(found), {"Cell": list(found.values())}, {})
+
+    def observed(self) -> dict[str, dict[str, float]]:
+        return {
+            path: dict(zip(("linear", "skip", "none"), a.softmax(0).tolist(), strict=True))
+            for path, a in self.alphas.items()
+        }
 
 
 class ToyNet:

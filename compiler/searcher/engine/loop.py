@@ -41,6 +41,10 @@ class Job(Protocol):
     def steps(self) -> int:
         """How many steps an epoch has."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run ends before its last epoch, now that some are done."""
+
     def begin(self, epoch: int, skip: int) -> None:
         """Make ready for the steps of an epoch, of which the first ``skip`` are done."""
 
@@ -103,7 +107,7 @@ class _Loop:
         self._load_or_create()
         self.report.start(Plan(state.kind, job.epochs, job.steps, state.epoch, state.step), state.history)
         try:
-            while state.epoch < job.epochs:
+            while state.epoch < job.epochs and not job.is_over:
                 self._run_steps()
                 self._close_epoch()
             self._seed("finish")
@@ -159,7 +163,7 @@ class _Loop:
         state.next_epoch(record)
         state.save(self.path, self.run.fingerprint)
         self.report.epoch(record, before)
-        if state.epoch < self.job.epochs:
+        if state.epoch < self.job.epochs and not self.job.is_over:
             self._raise_if_stopped()
 
     def _evaluate(

@@ -26,6 +26,20 @@ class Passes:
     factor: float = 1.0
 
 
+@dataclass(frozen=True)
+class Leading:
+    """The leading architecture: what deriving now would decide."""
+
+    decisions: dict[str, str]
+    """What each decision takes, as a person reads it, by path."""
+    live: frozenset[str]
+    """The decisions that the architecture depends on: not those of menus that no pick takes."""
+    taken: dict[str, list[str]]
+    """The items that it takes of menus of operations, by copy of a cell."""
+    free: dict[str, list[str]]
+    """Those of them that have no parameters, where others of the menu have some, by copy of a cell."""
+
+
 class Searchable(Protocol):
     """A supernet, its architecture parameters, and what a search asks about them."""
 
@@ -82,8 +96,11 @@ class Searchable(Protocol):
     def entropy(self) -> dict[str, float]:
         """The mean entropy of the choices of each level (`cell`, `stage`) and each copy, normalised to [0, 1]."""
 
-    def decisions(self) -> dict[str, str]:
-        """What deriving now would decide: readable decisions by path."""
+    def leading(self) -> Leading:
+        """What deriving now would decide."""
+
+    def observed(self) -> dict[str, dict[str, float]]:
+        """The weight of every item that could be taken, by the path of its decision and by its label."""
 
 
 class Evaluate(Protocol):

@@ -78,6 +78,10 @@ class _Training:
     def steps(self) -> int:
         return self.train.steps
 
+    @property
+    def is_over(self) -> bool:
+        return False
+
     def begin(self, epoch: int, skip: int) -> None:
         self.batches = self.train.epoch(epoch, skip)
 

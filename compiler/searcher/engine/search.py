@@ -26,7 +26,7 @@ from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
-from .protocol import Evaluate, Run, RunOptions, Searchable
+from .protocol import Evaluate, Leading, Run, RunOptions, Searchable
 
 Batch = tuple[Tensor, Tensor]
 
@@ -189,10 +189,30 @@ class Searching:
             scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}
             scalars |= {f"quantity/{name}": value for name, value in self.searchable.scores().items()}
             scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
-            decisions = dict(self.searchable.decisions())
-        record = EpochRecord(epoch + 1, scalars | rates, decisions)
+            leading = self.searchable.leading()
+            weights = self.searchable.observed()
+        scalars |= self._steadiness(epoch, leading)
+        scalars |= {f"free/{copy}": float(len(items)) for copy, items in leading.free.items()}
+        if self.settings.until.holds(int(scalars["unchanged"]), leading.taken):
+            scalars["until"] = 1.0
+        record = EpochRecord(epoch + 1, scalars | rates, leading.decisions, weights)
         self._remember_if_best(record)
         return record
+
+    def _steadiness(self, epoch: int, leading: Leading) -> dict[str, float]:
+        """How many decisions of the leading architecture changed, and for how many epochs of moving alphas none did."""
+        history, moves = self.state.history, epoch >= self.settings.alphas_from
+        if not history:
+            return {"changed": 0.0, "unchanged": 0.0}
+        before, since = history[-1].decisions, history[-1].scalars.get("unchanged", 0.0)
+        changed = sum(before.get(path) != leading.decisions[path] for path in leading.live)
+        rested = not moves or not self.settings.alphas.moves(epoch, 0)
+        return {"changed": float(changed), "unchanged": 0.0 if changed else since + (not rested)}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the setting `until` has ended the search."""
+        return bool(self.state.history and self.state.history[-1].scalars.get("until"))
 
     def _judge(self, evaluate: Evaluate, measure: Measure) -> float:
         """How good the supernet is on the alpha half, its norms by the statistics of each batch, as while it learns."""
@@ -210,6 +230,10 @@ class Searching:
     def finish(self, evaluate: Evaluate) -> str:
         """A sentence on the architecture that is reported."""
         found = self.outcome()
+        done = len(self.state.history)
+        if done < self.epochs:
+            until = self.settings.until.describe()
+            return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says."
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:

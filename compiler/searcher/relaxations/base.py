@@ -6,19 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
+from compiler.analysis.costs.parameter_free import parameter_free
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision, Selection
-from compiler.searcher.engine.protocol import Passes, Run
+from compiler.ir.decision import Decision, Selection, taken
+from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
+from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .live import Live, LiveMixture
@@ -198,6 +201,32 @@ class Relaxed(nn.Module, ABC):
         """The leading architecture: the readable items of each decision by path."""
         return readable(self.space.decisions, self.chosen())
 
+    def leading(self, alphas: Mapping[str, Tensor] | None = None) -> Leading:
+        """What deriving now, or from the given alphas, decides, and which items of menus that takes."""
+        decisions, chosen = self.space.decisions, self.chosen(alphas)
+        found = Leading(readable(decisions, chosen), frozenset(taken(decisions, chosen)), {}, {})
+        for path in sorted(found.live & self.free.keys(), key=list(decisions).index):
+            decision, (item,) = decisions[path], chosen[path]
+            found.taken.setdefault(decision.copy, []).append(decision.items[item])
+            free = found.free.setdefault(decision.copy, [])
+            if item in self.free[path]:
+                free.append(decision.items[item])
+        return found
+
+    @torch.no_grad()
+    def observed(self) -> dict[str, dict[str, float]]:
+        """The mixing weight of every item, and of every edge that has one, by the path of its decision and by label."""
+        weights = self.mixing() | {path: self.live.softmax(path, self.alphas[path]) for path in self.edges}
+        return {
+            path: dict(zip(_labels(self.space.decisions[path]), map(_short, values.tolist()), strict=True))
+            for path, values in weights.items()
+        }
+
+    @cached_property
+    def free(self) -> dict[str, frozenset[int]]:
+        """The items without parameters of each menu of operations that also has others, by path."""
+        return parameter_free(self.space)
+
     # ------------------------------------------------------------ what is derived
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
@@ -221,8 +250,16 @@ class Relaxed(nn.Module, ABC):
         return not self.required or self.required.met(chosen)
 
     def raw(self, alphas: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
-        """The alphas, or those given, as numbers."""
-        found = self.alphas if alphas is None else alphas
+        """The alphas, or those given, as numbers.
+
+        Raises:
+            UsageError: not every decision is given as many as it has.
+        """
+        found = self.alphas if alphas is None else {path: alphas[path] for path in self.alphas if path in alphas}
+        for path, own in self.alphas.items():
+            if path not in found or found[path].shape != own.shape:
+                given = f"is given {found[path].numel()}" if path in found else "is given none"
+                raise UsageError(f"'{path}' has {own.numel()} alphas, and {given}")
         return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
 
     def evidence(self, alphas: Mapping[str, Tensor] | None = None) -> tuple[dict[str, list[float]], Derivation]:
@@ -254,6 +291,17 @@ class Relaxed(nn.Module, ABC):
         """How many architecture parameters a decision has."""
         weighed = self.axes.edges is Edges.WEIGHED and bool(decision.candidates)
         return len(decision.items) if weighed else decision.alphas
+
+
+def _labels(decision: Decision) -> list[str]:
+    """The labels of items, numbered where several have the same."""
+    items = decision.items
+    return [label if items.count(label) == 1 else f"{label} #{number}" for number, label in enumerate(items, 1)]
+
+
+def _short(value: float) -> float:
+    """A weight as records write it."""
+    return float(f"{value:.6g}")
 
 
 def _key(path: str) -> str:

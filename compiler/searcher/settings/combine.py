@@ -15,6 +15,7 @@ from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
+from .stopping import Stopping, Unchanged
 
 
 class Combined(Protocol):
@@ -29,6 +30,7 @@ class Combined(Protocol):
     perturb: Perturbation
     levels: Levels
     narrow: Narrowing
+    until: Stopping
     derive: Derivation
     preferences: Preferences
 
@@ -113,6 +115,11 @@ RULES = (
         lambda s: _narrows(s) and s.derive.epoch is Epoch.BEST,
         "`narrow` leaves the items of the last epoch, and `epoch = best` would take the alphas of another: "
         "use `epoch = last`",
+    ),
+    Rule(
+        ("until", "alphas"),
+        lambda s: isinstance(s.until, Unchanged) and isinstance(s.alphas, AlphaFixed),
+        "`until = unchanged` waits while alphas move, and `alphas = fixed` never moves them: use another condition",
     ),
     Rule(
         ("perturb", "relax"),

@@ -18,6 +18,7 @@ from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
 from .schedules import Cosine, Ramp, Schedule
+from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
 
@@ -59,6 +60,7 @@ class SearchSettings(_Section):
     levels: Levels = Levels.TWO
     perturb: Perturbation = Undisturbed()
     narrow: Narrowing = NoNarrowing()
+    until: Stopping = Never()
     preferences: Preferences = Preferences.TOGETHER
     optional: Flag = False
     """Whether a phase may be left out."""

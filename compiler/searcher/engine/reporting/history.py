@@ -22,25 +22,26 @@ class History(Sink):
         self.path = path
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
-        """Write the epochs that are done, from their records; only how long each took is read from the file."""
-        seconds = {} if plan.fresh else self._read()
-        lines = [record.to_json() | seconds.get(record.epoch, {}) for record in history]
+        """Write the epochs that are done, from their records; seconds and weights are read from the file."""
+        aside = {} if plan.fresh else self._read()
+        lines = [record.to_json() | aside.get(record.epoch, {}) for record in history]
         atomic_write(self.path, "".join(map(_json, lines)))
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
         """Append an epoch, with how long it took."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(_json({**record.to_json(), "seconds": round(seconds, 3)}))
+            weights = {"weights": record.weights} if record.weights else {}
+            file.write(_json({**record.to_json(), **weights, "seconds": round(seconds, 3)}))
 
-    def _read(self) -> dict[int, dict[str, float]]:
-        """The seconds of each epoch in the file; a line that a kill cut short, or that is damaged, has none."""
-        found: dict[int, dict[str, float]] = {}
+    def _read(self) -> dict[int, dict[str, Any]]:
+        """What else each epoch in the file says; a line that a kill cut short, or that is damaged, says nothing."""
+        found: dict[int, dict[str, Any]] = {}
         for text in self.path.read_bytes().splitlines() if self.path.exists() else []:
             try:
                 line = _Line.model_validate_json(text)
             except ValidationError:
                 continue
-            found[line.epoch] = {"seconds": line.seconds}
+            found[line.epoch] = line.model_dump(exclude={"epoch"}, exclude_defaults=True)
         return found
 
 
@@ -48,6 +49,7 @@ class _Line(BaseModel):
     """The part of a line that is read back."""
 
     epoch: PositiveInt
+    weights: dict[str, dict[str, FiniteFloat]] = {}
     seconds: Annotated[FiniteFloat, Field(ge=0)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ class EpochRecord:
     """Counted from 1."""
     scalars: dict[str, float]
     decisions: dict[str, str]
+    weights: dict[str, dict[str, float]] = field(default_factory=dict, compare=False)
+    """The weight of every item, by path and label. Checkpoints leave them out: they would grow by them every epoch."""
 
     def of(self, kind: str) -> dict[str, float]:
         """The numbers of one kind: ``of("entropy")`` is the entropy by copy."""
@@ -54,7 +56,8 @@ class EpochRecord:
         try:
             entries = dict(values)  # type: ignore[call-overload]
             epoch, decisions = entries.pop("epoch"), dict(entries.pop("decisions"))
-            entries.pop("seconds", None)  # `history.jsonl` says also how long an epoch took.
+            for aside in ("seconds", "weights"):  # `history.jsonl` says these too.
+                entries.pop(aside, None)
         except (KeyError, TypeError, ValueError):
             raise ValueError("this is no record of an epoch") from None
         numbers = all(value is None or type(value) in (int, float) for value in entries.values())

@@ -34,8 +34,9 @@ class Events(Sink):
         if self.writer:
             for name, value in record.scalars.items():
                 self.writer.add_scalar(name, value, record.epoch)
-            if before:
-                self.writer.add_scalar("decisions changed", len(record.changes(before)), record.epoch)
+            for path, weights in record.weights.items():
+                for label, value in weights.items():
+                    self.writer.add_scalar(f"weights/{path}/{label}", value, record.epoch)
             self.writer.flush()
 
     def close(self, error: BaseException | None) -> None:

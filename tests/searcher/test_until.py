@@ -1,0 +1,168 @@
+"""When a search ends early, what its records say of every item, and when it warns that it has collapsed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from compiler import search
+from compiler.analysis.costs.parameter_free import parameter_free
+from compiler.ir.decision import taken
+from compiler.program.compile_file import compile_file
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search
+from compiler.runs.search import collapsed
+from compiler.runs.search import search as run_search
+from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine.protocol import Leading
+from compiler.searcher.engine.search import Searching
+from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.stopping import Never, Taken, Unchanged
+from tests.support.programs import space
+
+TEXT = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = zero if relaxed | unit | unit(k = 3) | identity
+cell Cell(x) {
+  n[i < 3] = sum(pick 2 of Op(each (x, x -> relu, earlier n)))
+  output last of n
+}
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  output stem -> Cell -> classifier(classes)
+}
+"""
+SECTION = "search Net {\n data = fake(classes = 3, count = 48, channels = 1, size = 8)\n batch = 8\n epochs = 6\n "
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_conditions() -> None:
+    cells = {"Normal": ["skip", "conv", "skip"], "Reduction": ["skip", "conv"]}
+    assert Taken(item="skip", least=2).holds(0, cells)
+    assert not Taken(item="skip", least=3).holds(0, cells)
+    assert not Taken(item="skip", least=2, within="Reduction").holds(0, cells)
+    assert not Taken(item="skip", least=1, within="Other").holds(0, cells)
+    assert [n for n in range(6) if Unchanged(epochs=4).holds(n, cells)] == [4, 5]
+    assert not Never().holds(1000, cells)
+
+
+def fixed(tmp_path: Path, settings: str) -> Path:
+    file = tmp_path / "net.hsp"
+    file.write_text(f"{TEXT}{SECTION}{settings}\n}}\n")
+    return file
+
+
+def test_a_search_ends_when_nothing_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alphas that start far apart and learn slowly: from the first epoch on nothing changes; rests do not count."""
+    file = fixed(tmp_path, "alphas = adam(lr = 1e-9, init = 1, rest = (0, 2))\n until = unchanged(2)")
+    report = search(file, tmp_path / "out")
+    found = records(tmp_path / "out")
+    assert [line["unchanged"] for line in found] == [0, 0, 1, 2]
+    assert [line["changed"] for line in found] == [0] * 4
+    assert [line.get("until") for line in found] == [None, None, None, 1]
+    assert "ended after epoch 4 of 6, as `until = unchanged(2)` says" in (tmp_path / "out" / "log.txt").read_text()
+    assert "until = unchanged(2)" in report.text
+
+
+def test_it_ends_where_it_would_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = fixed(tmp_path, "alphas = adam(lr = 1e-9, init = 1)\n until = unchanged(3)")
+    search(file, tmp_path / "whole")
+    plain, taken_ = Searching.step, [0]
+
+    def step(searching: Searching, epoch: int, number: int) -> None:
+        taken_[0] += 1
+        if taken_[0] == 8:
+            raise Interrupted("as if killed")
+        plain(searching, epoch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Searching, "step", step)
+        with pytest.raises(Interrupted):
+            search(file, tmp_path / "broken")
+    search(file, tmp_path / "broken", resume=True)
+    search(file, tmp_path / "broken", resume=True)  # It is over: nothing more is done.
+    for name in ("derived.hsp", "checkpoint.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    whole, broken = records(tmp_path / "whole"), records(tmp_path / "broken")
+    assert len(whole) == 4
+    for mine, other in zip(whole, broken, strict=True):
+        assert mine.pop("seconds") >= 0
+        assert other.pop("seconds") >= 0
+        assert mine == other
+
+
+def test_records_hold_the_weight_of_every_item(tmp_path: Path) -> None:
+    search(fixed(tmp_path, "edges = weighed"), tmp_path / "out", epochs=1)
+    (line,) = records(tmp_path / "out")
+    weights = line["weights"]
+    assert list(weights["Cell.n0.from_x"]) == ["zero", "unit", "unit(k = 3)", "identity"]
+    shares = weights["Cell.n0.in"]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+    assert sum(weights["Cell.n0.from_x"].values()) == pytest.approx(shares["x #1"], abs=1e-5)
+
+
+# ---------------------------------------------------------------- collapse
+
+
+def test_items_without_parameters() -> None:
+    assert parameter_free(space(TEXT))["Cell.n0.from_x"] == {0, 3}
+    darts = space("darts.hsp", c=4, cells=4)
+    free = parameter_free(darts)["Normal.n0.from_x"]
+    names = [darts.decisions["Normal.n0.from_x"].items[item] for item in sorted(free)]
+    assert names == ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect"]
+    chained = "hsp 1\nnetwork Net(image: [1, 8, 8]) {\n  s = image -> conv(3, 2)\n"
+    chained += "  output (s -> conv(1) -> relu | s -> relu -> relu | s) -> classifier(2)\n}\n"
+    (found,) = parameter_free(space(chained)).values()
+    assert found == {1, 2}
+
+
+def test_what_leads_depends_on_the_menus_that_picks_take() -> None:
+    supernet = Supernet(space(TEXT))
+    for path, alpha in supernet.alphas.items():
+        alpha.data.copy_(torch.tensor([0.0, 1, 0, 3] if path.endswith("x") else [0.0, 2, 0, 0]))
+    leading = supernet.leading()
+    assert leading.live == frozenset(taken(supernet.space.decisions, supernet.chosen()))
+    assert len(leading.live) == 3 + 6
+    assert leading.taken == {"Cell": ["identity", "unit"] * 3}
+    assert leading.free == {"Cell": ["identity"] * 3}
+
+
+@pytest.mark.parametrize(("free", "count", "warned"), [(6, 8, True), (5, 8, False), (3, 3, False), (4, 4, True)])
+def test_a_collapsed_cell_is_warned_of(free: int, count: int, warned: bool) -> None:
+    kinds = (["skip", "pool"] * 4)[:free]
+    leading = Leading({}, frozenset(), {"Normal": kinds + ["conv"] * (count - free)}, {"Normal": kinds})
+    found = list(collapsed(leading))
+    assert bool(found) == warned
+    if (free, count) == (6, 8):
+        assert found == ["6 of 8 choices of Normal are skip or pool, without parameters: see docs/searchers.md"]
+
+
+def test_a_search_that_collapses_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "net.hsp"
+    file.write_text(
+        TEXT + SECTION.replace("epochs = 6", "") + "minimize params weight 1\n alphas = adam(lr = 1)\n epochs = 2\n}\n"
+    )
+    said: list[str] = []
+    run_search(plan_search(Request(file), RunConfig(out=tmp_path / "out", quiet=True)), said.append)
+    assert "warning: 6 of 6 choices of Cell are identity, without parameters: see docs/searchers.md" in said
+
+
+def test_words_of_until() -> None:
+    def said(text: str) -> object:
+        program, wrong = compile_file("n.hsp", text=f"{TEXT}{SECTION} until = {text}\n}}\n")
+        assert program is not None, [found.message for found in wrong]
+        return program.phases[0].settings.until
+
+    assert said('taken("identity", 2, within = "Cell")') == Taken(item="identity", least=2, within="Cell")
+    assert said("unchanged(10)") == Unchanged(epochs=10)
+    with pytest.raises(AssertionError, match="least"):
+        said('taken("identity")')
