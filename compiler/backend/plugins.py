@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
@@ -54,10 +55,20 @@ class Plugin(External):
         return sum(p.numel() for p in self.on_meta(inputs).parameters() if p.requires_grad)
 
     def macs(self, inputs: Sequence[Ints], output: Ints) -> int:
-        """The multiply-adds of the module for one image: its own ``macs``, else those that torch counts."""
+        """The multiply-adds of the module for one image: its own ``macs``, else those that torch counts.
+
+        Raises:
+            LoweringError: its own ``macs`` raises, or gives no number that a cost can be.
+        """
         own = getattr(self.load(), "macs", None)
         if own is not None:
-            return int(own(*inputs, **dict(self.given)))
+            try:
+                found = own(*inputs, **dict(self.given))
+            except Exception as error:
+                raise LoweringError(f"the plugin '{self.declared}' cannot count its macs: {_said(error)}") from error
+            if isinstance(found, bool) or not isinstance(found, Integral) or found < 0:
+                raise LoweringError(f"the plugin '{self.declared}' says that its macs are {found!r}: no whole number")
+            return int(found)
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 

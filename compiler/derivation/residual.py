@@ -61,6 +61,8 @@ class Residual:
             case ast.Tuple():
                 items = tuple(part for item in node.items for part in self.bundles.spread(item, at))
                 return node if _same(items, node.items) else ast.Tuple(items)
+            case ast.Call() if isinstance(at.value(node), Bundle):
+                return _bundle(self.bundles.spread(node, at))
             case ast.Call():
                 return self.call(node, at)
             case ast.Pick() | ast.Earlier():

@@ -104,8 +104,6 @@ class Applications:
 
         def build(values: Sequence[Value]) -> Value:
             chosen = values[0]
-            if isinstance(chosen, Tensor):
-                return chosen
             inner = site.at(f"{where}.{callable_name(chosen)}")
             return self.apply(application.of(chosen), inner)
 

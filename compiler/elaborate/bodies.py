@@ -229,7 +229,9 @@ def _add_element(element: Element, value: Value, line: ast.Binding, body: BodyEl
 
 
 def _named(value: Value, name: str, frame: Frame) -> Value:
-    """The value of a line: a tensor takes its name."""
+    """The value of a line: a tensor takes its name, and a bundle of one is that one."""
+    if isinstance(value, Bundle) and len(value.items) == 1:
+        value = value.items[0]
     if not isinstance(value, Tensor):
         return value
     frame.body.graph.name_line(value.index, name)

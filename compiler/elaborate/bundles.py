@@ -16,7 +16,7 @@ from .body_elaboration import Family
 from .errors import Fault, Silent, plural
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
-from .values import Bound, Bundle, Unknown, Value, flatten, kind
+from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, kind
 
 
 def known(value: Bound) -> Value:
@@ -75,6 +75,8 @@ class Bundles:
         if isinstance(expr.base, ast.Name) and not frame.in_menu and expr.base.id in frame.body.families:
             return self._elements(frame.body.families[expr.base.id], expr, frame)
         base = self.evaluate(expr.base, frame)
+        if isinstance(base, Tensor):
+            base = Bundle((base,))  # one tensor is a bundle of one
         if isinstance(base, Bundle) and len(expr.indices) == 1 and not isinstance(expr.indices[0], ast.Range):
             at = self.arithmetic.whole(expr.indices[0], frame)
             if not -len(base.items) <= at < len(base.items):

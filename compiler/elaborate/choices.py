@@ -253,12 +253,13 @@ def _is_cell(value: Value) -> bool:
 
 
 def _numbers(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple[int | float, ...]:
-    """The values of a choice between numbers; none for one between operations or tensors, which may hold no number."""
+    """The values of a choice between numbers; none for one between operations or tensors, which stand by themselves."""
     numbers = tuple(value for value in values if isinstance(value, int | float))
     if len(numbers) == len(values):
         return numbers
+    are_tensors = all(isinstance(value, Tensor) for value in values)
     for value, item in zip(values, present, strict=True):
-        if isinstance(value, int | float | str | Bundle):
+        if isinstance(value, int | float | str | Bundle) or (isinstance(value, Tensor) and not are_tensors):
             raise Fault(Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice")
     return ()
 

@@ -35,7 +35,7 @@ from compiler.searcher.settings.words import Applied, Value
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Instance, Loader, Unit
-from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, Severity, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
@@ -90,8 +90,19 @@ class _Compiler:
     def elaborated(self, call: NetworkCall) -> Elaborated | None:
         """The network of a section, elaborated."""
         result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=self.externals)
+        if result is not None and result.is_space and self.reads_relaxed(result):
+            # What stands in a derived network only is wrong here already.
+            _, others = elaborate(call.function, call.args, frozenset(), call.span, self.externals)
+            diagnostics += [replace(d, hint=d.hint or "`relaxed` is false in a derived network") for d in others]
         self.diagnostics += [d for d in diagnostics if d not in self.diagnostics]
         return result
+
+    def reads_relaxed(self, space: Elaborated) -> bool:
+        """Whether a file that is not of the shipped library says what its derived networks have instead."""
+        if not any(copy.body.reads_relaxed for copy in space.copies.values()):
+            return False
+        units = [self.instance.unit, *(unit for unit in self.loader.units.values() if unit.shipped is None)]
+        return any(map(_mentions_relaxed, (line for unit in units for line in unit.module.lines)))
 
     # ------------------------------------------------------------ settings
 
@@ -334,12 +345,17 @@ class _Compiler:
         return tuple(replace(requirement, network=network) for requirement in required), is_searched
 
     def imagined(self, phase: Phase) -> Instance:
-        """The result of a phase: its derived file, or its first architecture in place of the one still to be found."""
+        """The result of a phase: its derived file, or its first architecture in place of the one still to be found.
+
+        Raises:
+            HspError: the derived file is no text of the language.
+        """
         text = self.found.get(phase.name)
         if text is None:
             text = print_module(derive_module(phase.network, default_decisions(phase.network.decisions)))
         instance = self.loader.load_text(text, f"<{phase.name}>")
-        assert instance is not None, "a derived module parses (law 2)"
+        if instance is None:
+            raise HspError(self.loader.diagnostics)
         return instance
 
     def only_network(self, name: str | None, trains: Sequence[ast.Train]) -> Elaborated | None:
@@ -389,6 +405,13 @@ class _Compiler:
         return result
 
 
+def _mentions_relaxed(node: ast.Node) -> bool:
+    """Whether `relaxed` stands anywhere but in the guard of an item."""
+    if isinstance(node, ast.Item):
+        return _mentions_relaxed(node.value)
+    return node == ast.Name("relaxed") or any(map(_mentions_relaxed, node.children()))
+
+
 def _statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
     return tuple(line for line in lines if isinstance(line, ast.Preference | ast.Require))
 
@@ -428,6 +451,7 @@ def compile_file(
         The program, or None where there are errors, and all diagnostics, warnings included.
 
     Raises:
+        HspError: when a derived file in ``found`` is no text of the language.
         UsageError: when an override names nothing.
     """
     loader = Loader()

@@ -5,7 +5,8 @@ A command makes its plan first, and loads torch only to carry it out: what is re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compiler.analysis.requirements.constrained import check_feasible
@@ -26,16 +27,30 @@ from .config import RunConfig
 
 @dataclass(frozen=True, eq=False)
 class SearchPlan:
-    """The phases of a program to be searched, in order."""
+    """The phases of a program to be searched, in order.
+
+    ``found`` are the derived files of the phases that they build on and that an earlier run searched, by name.
+    """
 
     request: Request
     config: RunConfig
     program: Program
     phases: tuple[Phase, ...]
+    found: Mapping[str, str] = field(default_factory=dict)
 
     def folder(self, phase: Phase) -> Path:
         """Where a phase keeps its files."""
         return self.config.out / phase.name if phase.name else self.config.out
+
+    @property
+    def earlier(self) -> dict[str, Phase]:
+        """The names of phases that are not searched, each with one that is and builds on it."""
+        searched = {phase.name for phase in self.phases}
+        return {name: phase for phase in self.phases for name in phase.after if name not in searched}
+
+    def finished(self, name: str) -> Path:
+        """The derived file of a phase."""
+        return self.config.out / name / DERIVED
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +92,16 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     Raises:
         HspError: the file is wrong, or cannot be relaxed.
         UsageError: it has nothing to search, no architecture satisfies what it requires, the run's folder is in use,
-            or an option has no effect.
+            an option has no effect, or a phase builds on another that was not searched.
     """
     program = request.compile()
     plan = SearchPlan(request, config, program, _wanted(program, config.phases))
     if writes:
         started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
-        _guard(config, config.out / DERIVED, started or named)
+        if started or named or not plan.earlier:
+            _guard(config, config.out / DERIVED, started or named)
+        plan = _with_earlier(plan)
     idle = config.lowering_options()
     if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
@@ -93,6 +110,21 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         if not phase.after:
             check_phase(phase)
     return plan
+
+
+def _with_earlier(plan: SearchPlan) -> SearchPlan:
+    """The plan with what an earlier run in this folder found for the phases that it builds on."""
+    found: dict[str, str] = {}
+    for name, later in plan.earlier.items():
+        path = plan.finished(name)
+        if not path.is_file():
+            message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
+            raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
+        found[name] = path.read_text(encoding="utf-8")
+    if not found:
+        return plan
+    program = plan.request.compile(found)
+    return replace(plan, program=program, phases=_wanted(program, plan.config.phases), found=found)
 
 
 def check_phase(phase: Phase) -> None:

@@ -66,7 +66,9 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
 def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
     config, last = plan.config, plan.phases[-1]
     program = plan.program
-    found: dict[str, str] = {}
+    found = dict(plan.found)
+    for name in plan.found:
+        say(f"phase {name}: found before, {plan.finished(name)}")
     outcomes: dict[str, SearchOutcome] = {}
     for planned in plan.phases:
         folder = plan.folder(planned)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from compiler import derive
+from compiler import load as supernet_of
 from compiler.commands.compile import compile_main
-from compiler.commands.console import FAILED, OK, WRONG_USAGE
+from compiler.commands.console import FAILED, OK, WRONG_FILE, WRONG_USAGE
+from compiler.searcher.relaxations.base import Relaxed
+from compiler.util.errors import UsageError
 
 SPACE = """hsp 1
 network N(image: [1, 8, 8]; c = 4) {
@@ -63,6 +68,41 @@ def test_a_pick_of_nothing_is_searched(folder: Path) -> None:
 def test_a_network_that_is_used_is_trained(folder: Path) -> None:
     assert compile_main(["used.hsp"]) == OK
     assert compile_main(["used.hsp", "--train", "--quiet", "--out", "run"]) == OK
+
+
+@pytest.mark.parametrize(("alphas", "given"), [({}, "none"), ({"N.output.k": torch.zeros(1)}, "1")])
+def test_a_derivation_has_all_alphas(folder: Path, alphas: dict[str, torch.Tensor], given: str) -> None:
+    supernet = supernet_of("space.hsp")
+    assert isinstance(supernet, Relaxed)
+    with pytest.raises(UsageError, match=f"'N.output.k' has 2 alphas, and is given {given}"):
+        derive(supernet, alphas)
+
+
+PLUGIN = """from torch import nn
+
+class Block(nn.Identity):
+    @staticmethod
+    def macs(*shape):
+        BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise KeyError('shape')", "cannot count its macs: KeyError"),
+        ("return 'many'", "says that its macs are 'many': no whole number"),
+        ("return float('nan')", "says that its macs are nan: no whole number"),
+        ("return -1", "says that its macs are -1: no whole number"),
+    ],
+)
+def test_a_plugin_that_cannot_count(body: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "blocks.py").write_text(PLUGIN.replace("BODY", body))
+    declared = 'op block(x) : [x.c, x.rest] = external "blocks.py:Block"\nnetwork'
+    text = NETWORK.replace("network", declared).replace("-> global_pool", "-> block -> global_pool")
+    (folder / "plugged.hsp").write_text(text)
+    assert compile_main(["plugged.hsp", "--allow-plugin", "blocks.py"]) == WRONG_FILE
+    assert f"the plugin 'blocks.py:Block' {message}" in capsys.readouterr().err
 
 
 REFUSED = {

@@ -127,6 +127,18 @@ SMALL = {
         "n[i < 3] = relu(sum(pick any of (image, earlier n))) * sum(image, earlier n)",
         "output sum(n)",
     ),
+    "a sum in a sum of what may not exist": (
+        "prune",
+        "n[i < 3] = relu(sum(pick any of (image, earlier n))) * sum(image, sum(image, earlier n))",
+        "output sum(n)",
+    ),
+    "bundles that each makes": (
+        "r = relu(image)",
+        "one = Op(each (r))",
+        "two = (f | g)(each (image, r))",
+        "edge = pick 2 of f(each (image, r, image))",
+        "output f(edge + one) + one[0] + two[1]",
+    ),
     "elements under each that may not exist": (
         "prune",
         "p = relu(sum(pick any of (image)))",

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,32 @@ def test_benchmark_101_against_a_plain_construction(seed: int) -> None:
     cell = cells_101(seed)
     expected = sum(p.numel() for p in Network(cell, 23, 2, 1).parameters())
     assert cost(found, cell_101(cell)).params == expected
+
+
+FEW_CELLS = [
+    *(("darts.hsp", {"cells": cells}) for cells in (1, 2, 3, 4)),
+    *(("hdas_cells.hsp", {"cells": c, "stages": stages}) for c, stages in ((1, 3), (2, 5), (3, 4), (4, 3))),
+]
+
+
+@pytest.mark.parametrize(("name", "sizes"), FEW_CELLS, ids=[f"{name} {sizes}" for name, sizes in FEW_CELLS])
+def test_a_small_network_doubles_the_width_as_often_as_it_halves_the_resolution(
+    name: str, sizes: dict[str, int]
+) -> None:
+    """As in the released programs, whose reductions are at a set of places: two that coincide are one."""
+    program, _ = compile_file(SPACES / name, [read_override(f"{n}={v}") for n, v in {"c": 2, **sizes}.items()])
+    assert program is not None
+    nodes = [node for _, node in program.network.block.graph.order() if (node.line or "").startswith("k")]
+    assert len(nodes) == sizes["cells"]
+    assert {node.shape.largest[0] * node.shape.largest[1] for node in nodes} == {4 * 2 * 32}
+
+
+def test_the_zoo_builds_the_networks_of_its_spaces() -> None:
+    def network(path: Path) -> list[str]:
+        text = path.read_text()
+        start = text.index("network ")
+        return text[start : text.index("\n}\n", start)].splitlines()[1:]
+
+    known = [network(SPACES / "darts.hsp"), network(SPACES / "hdas_cells.hsp")]
+    others = {path.stem for path in SPACES.glob("zoo/*.hsp") if network(path) not in known}
+    assert all(name.startswith("hdas_s_") for name in others), others

@@ -110,9 +110,9 @@ class GraphMatcher:
         """Match a sum or concatenation with picks in it: each term with a candidate of its own."""
         other = self.theirs.node(a)
         joined = isinstance(other.payload, Prim) and other.payload.op.gather is how and (top or other.line is None)
-        candidates, ordered = self.mine.sources(s), how is Gather.CONCATENATION
+        candidates, ordered = terms(self.mine, s, how), how is Gather.CONCATENATION
         if joined:
-            yield from self.assign(candidates, self.theirs.sources(a), False, ordered, {}, ())
+            yield from self.assign(candidates, terms(self.theirs, a, how), False, ordered, {}, ())
         # What is picked may be a sum itself; and a sum of one is that one.
         yield from self.assign(candidates, (a,), top, ordered, {}, ())
 
@@ -215,6 +215,16 @@ def feeds(graph: SpaceGraph, index: int) -> set[str]:
         more = set(graph.sources(source)) - seen
         seen |= more
         pending += more
+    return found
+
+
+def terms(graph: SpaceGraph, index: int, how: Gather) -> tuple[int, ...]:
+    """What a sum or concatenation joins; a sum in a sum by its terms, since addition has no brackets."""
+    found: tuple[int, ...] = ()
+    for source in graph.sources(index):
+        node = graph.node(source)
+        is_inner = isinstance(node.payload, Prim) and node.payload.op.gather is how is Gather.SUM
+        found += terms(graph, source, how) if is_inner and node.line is None else (source,)
     return found
 
 

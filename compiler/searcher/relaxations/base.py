@@ -21,6 +21,7 @@ from compiler.ir.decision import Decision, Selection, taken
 from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
+from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .live import Live, LiveMixture
@@ -249,8 +250,16 @@ class Relaxed(nn.Module, ABC):
         return not self.required or self.required.met(chosen)
 
     def raw(self, alphas: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
-        """The alphas, or those given, as numbers."""
-        found = self.alphas if alphas is None else alphas
+        """The alphas, or those given, as numbers.
+
+        Raises:
+            UsageError: not every decision is given as many as it has.
+        """
+        found = self.alphas if alphas is None else {path: alphas[path] for path in self.alphas if path in alphas}
+        for path, own in self.alphas.items():
+            if path not in found or found[path].shape != own.shape:
+                given = f"is given {found[path].numel()}" if path in found else "is given none"
+                raise UsageError(f"'{path}' has {own.numel()} alphas, and {given}")
         return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
 
     def evidence(self, alphas: Mapping[str, Tensor] | None = None) -> tuple[dict[str, list[float]], Derivation]:
