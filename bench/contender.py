@@ -57,8 +57,19 @@ class Case(BaseModel):
         return found[self.phase]
 
 
+class Turn(BaseModel):
+    """Iterations of a search instead of a step: how many at once, what they are called, and how many items live."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    steps: int = 1
+    keep: int | None = None
+    """The items that each menu is narrowed to; None for all."""
+
+
 class Contender(BaseModel):
-    """Who takes the step of a case."""
+    """Who takes the step of a case, or iterations of its search."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,9 +77,12 @@ class Contender(BaseModel):
     kind: Ours | Peer
     channels_last: bool = False
     checkout: Path | None = None
+    turn: Turn | None = None
 
     @property
     def name(self) -> str:
+        if self.turn is not None:
+            return self.turn.name
         return f"{self.kind.value}, channels last" if self.channels_last else self.kind.value
 
 
@@ -93,6 +107,9 @@ def build_supernet(contender: Contender, space: Elaborated, init: float = 1e-3) 
 
 class Step:
     """Forward and backward of the cross entropy of one batch, the gradients of all parameters included."""
+
+    count = 1
+    """How many steps one call takes."""
 
     def __init__(self, contender: Contender) -> None:
         case = contender.case

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from contender import Contender, Step
+    from iteration import Iteration
 
 
 class Word(StrEnum):
@@ -34,6 +35,7 @@ class Word(StrEnum):
 
     STEP = "step"
     MEMORY = "memory"
+    REST = "rest"
 
 
 class Ready(BaseModel):
@@ -43,9 +45,13 @@ class Ready(BaseModel):
 
 
 class Took(BaseModel):
-    """The answer to `STEP`."""
+    """The answer to `STEP`: of one step, the mean where a call takes several."""
 
     seconds: float
+
+
+class Rested(BaseModel):
+    """The answer to `REST`: free memory is handed back."""
 
 
 class Held(BaseModel):
@@ -98,6 +104,10 @@ class Worker:
     def memory(self) -> Held:
         return self._ask(Word.MEMORY, Held)
 
+    def rest(self) -> None:
+        """Hand free memory back to the system, so that many processes can wait for their turns."""
+        self._ask(Word.REST, Rested)
+
     def _ask(self, word: Word, kind: type[Answer]) -> Answer:
         assert self.process.stdin
         self.process.stdin.write(f"{word.value}\n")
@@ -119,7 +129,7 @@ class Worker:
 # ---------------------------------------------------------------- inside the process
 
 
-def memory_of(step: Step) -> Held:
+def memory_of(step: Step | Iteration) -> Held:
     """The peak of two steps, and what was held before them."""
     import torch
 
@@ -167,6 +177,7 @@ def trim_heap() -> None:
 def main() -> None:
     import torch
     from contender import Contender, Step
+    from iteration import Iteration
     from peers.checkout import CheckoutError
 
     from hdas_dsl.text.diagnostics import HspError
@@ -181,15 +192,19 @@ def main() -> None:
         answers.flush()
 
     try:
-        step = Step(contender)
+        step = Step(contender) if contender.turn is None else Iteration(contender, contender.turn)
         answer(Ready(parameters=sum(p.numel() for p in step.network.parameters())).model_dump_json())
         for line in sys.stdin:
-            if Word(line.strip()) is Word.STEP:
-                started = time.perf_counter()
-                step()
-                answer(Took(seconds=time.perf_counter() - started).model_dump_json())
-            else:
-                answer(memory_of(step).model_dump_json())
+            match Word(line.strip()):
+                case Word.STEP:
+                    started = time.perf_counter()
+                    step()
+                    answer(Took(seconds=(time.perf_counter() - started) / step.count).model_dump_json())
+                case Word.MEMORY:
+                    answer(memory_of(step).model_dump_json())
+                case Word.REST:
+                    trim_heap()
+                    answer(Rested().model_dump_json())
     except (CheckoutError, HspError, Refused, SystemExit, RuntimeError, NotImplementedError) as error:
         answer(json.dumps({"refused": str(error)}))
 

@@ -202,6 +202,73 @@ def test_search() -> None:
     assert all(found["parts"][part] > 0 for part in ("data", "alpha step", "weight step", "evaluation and checkpoint"))
 
 
+METHODS_SPACE = """hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = zero if relaxed | unit | unit(k = 3) | unit(k = 5) | identity
+
+network Net(image: [3, 8, 8]; classes = 10) {
+  stem = image -> conv(3, 8) -> batch_norm
+  n[i < 2] = sum(pick 2 of Op(each (stem, stem, earlier n)))
+  output last of n -> classifier(classes)
+}
+
+search Net {
+  data = fake
+}
+"""
+
+
+@pytest.mark.slow
+def test_methods(tmp_path: Path) -> None:
+    space = tmp_path / "net.hsp"
+    space.write_text(METHODS_SPACE)
+    small = ["--batch", 2, "--repeats", 2, "--threads", 1]
+    found = figures("methods", space, "--methods", "darts", "fairnas", "--keep", 2, *small)
+    base, narrowed = found["costs"]
+    assert (base["name"], narrowed["name"]) == ("darts", "darts, narrowed to 2 items")
+    assert (base["time_ratio"], base["memory_ratio"], base["alpha_share"]) == (1, 1, 1)
+    assert len(narrowed["lane"]["time"]["each"]) == 2
+    ratio = narrowed["lane"]["time"]["median"] / base["lane"]["time"]["median"]
+    assert narrowed["time_ratio"] == pytest.approx(ratio)
+    (refused,) = found["refused"]
+    assert refused["name"] == "fairnas"
+    assert "weights = fair" in refused["reason"]
+
+
+ITERATION = """
+import sys
+from pathlib import Path
+from unittest.mock import patch
+from contender import Case, Contender, Ours, Turn
+from iteration import Iteration
+from compiler.searcher.engine.bilevel import Bilevel
+found = []
+for method, keep in (("darts", None), ("darts", 2), ("proxyless", None), ("darts_pt_blank", None)):
+    case = Case(space=Path(sys.argv[1]), overrides=(f"method={method}", "batch=2"), batch=2)
+    narrow = () if keep is None else ("narrow=together(keep = 2, at = 1)",)
+    case = case.model_copy(update={"overrides": (*case.overrides, *narrow)})
+    taken = Iteration(Contender(case=case, kind=Ours.OPTIMISED), Turn(name=method, steps=2, keep=keep))
+    moved, learnt = taken.search.bilevel.alpha_step, taken.search.bilevel.weight_step
+    with (
+        patch.object(Bilevel, "alpha_step", side_effect=moved) as alphas,
+        patch.object(Bilevel, "weight_step", side_effect=learnt) as weights,
+    ):
+        taken()
+    left = {len(items) for items in taken.search.searchable.live.narrow.values()}
+    found.append((taken.count, alphas.call_count, weights.call_count, left))
+print(found)
+"""
+
+
+@pytest.mark.slow
+def test_an_iteration_takes_the_steps_that_the_method_asks_for(tmp_path: Path) -> None:
+    space = tmp_path / "net.hsp"
+    space.write_text(METHODS_SPACE)
+    done = subprocess.run([sys.executable, "-c", ITERATION, space], cwd=BENCH, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[(2, 2, 2, set()), (2, 2, 2, {2}), (5, 1, 5, set()), (2, 0, 2, set())]"
+
+
 def test_compile() -> None:
     (found,) = figures("compile", "--shapes", "fresh", "--most", 100)
     assert [size["edges"] for size in found["sizes"]] == [33, 99]
