@@ -31,7 +31,7 @@ def figures(name: str, *args: object) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_supernet() -> None:
     found = figures("supernet", DARTS, *TINY, "--equality-batch", 2)
     assert found["time_ratio"] == pytest.approx(found["naive"]["time"]["median"] / found["optimised"]["time"]["median"])
@@ -164,7 +164,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_peer(checkout: Path) -> None:
     before = sorted(checkout.rglob("*"))
     found = figures("peer", "--darts", checkout, DARTS, *TINY)
@@ -184,7 +184,7 @@ print(same(Contender(case=case, kind=Peer.DARTS, checkout=Path(sys.argv[2])), 2)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_a_peer_that_computes_something_else_is_seen(checkout: Path) -> None:
     path = checkout / "cnn/operations.py"
     path.write_text(path.read_text().replace("x[:, :, 1:, 1:]", "x"))
@@ -193,7 +193,7 @@ def test_a_peer_that_computes_something_else_is_seen(checkout: Path) -> None:
     assert float(done.stdout) > 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_search() -> None:
     sizes = ["--set", "c=4", "--set", "cells=3", "--set", "batch=4", "--images", 16, "--threads", 1]
     found = figures("search", DARTS, "--data", "fake", *sizes, "--epochs", 1)
@@ -218,7 +218,7 @@ search Net {
 """
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_methods(tmp_path: Path) -> None:
     space = tmp_path / "net.hsp"
     space.write_text(METHODS_SPACE)
@@ -260,7 +260,7 @@ print(found)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.bench
 def test_an_iteration_takes_the_steps_that_the_method_asks_for(tmp_path: Path) -> None:
     space = tmp_path / "net.hsp"
     space.write_text(METHODS_SPACE)

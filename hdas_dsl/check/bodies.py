@@ -76,6 +76,9 @@ class Bodies:
     def _family(self, ident: ast.Ident, dims: tuple[ast.Dim, ...], scope: Scope) -> None:
         """A line that defines a family."""
         name = ident.name
+        if (other := element_of(name)) is not None:
+            message = f"'{name}' is an element of '{other[0]}', so that elements of its own would have names of others"
+            self.report.error(Code.AMBIGUOUS, ident.span, message, "a family has a name that ends in no digit")
         sizes = tuple(_plain(dim.size) for dim in dims)
         known = scope.families.get(name)
         before = scope.lines.get(name) or (known.span if known and known.sizes is not None else None)

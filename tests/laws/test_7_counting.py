@@ -278,7 +278,7 @@ def test_pruned(body: str, expected: int) -> None:
         ("n[i < 1 | 2 | 3] = prev(x) -> (a | b)\n output last of n\n require count(a) == 1", 1 + 2 + 3),
         ("n[i < 1 | 2] = prev(x) -> (a | b)\n output a(x)\n require count(a) == 1", 1 + 1),
         ("u = C(x)\n v = (C | a)(u)\n output v\n require count(C) == 1", 2),
-        ("output (sum(x, pick any of (x, a(x))) | b)(x)\n require edges <= 1", 3 + 1),
+        ("output sum(x, pick any of (x, a(x))) | b(x)\n require edges <= 1", 3 + 1),
     ],
 )
 def test_required_without_prune(body: str, expected: int) -> None:

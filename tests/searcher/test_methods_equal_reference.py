@@ -80,7 +80,7 @@ def phase(settings: str) -> Phase:
     """The search of the DARTS space at a small size, by these settings."""
     text = (LIBRARY / "darts.hsp").read_text(encoding="utf-8").partition("\nsearch Darts")[0]
     text = text.replace("[3, 32, 32]", "[3, 8, 8]")
-    section = f"\nsearch Darts(c = 4, cells = 4) {{\n data = fake\n epochs = {EPOCHS}\n {settings}\n}}\n"
+    section = f"\nsearch Darts(c = 4, cells = 3) {{\n data = fake\n epochs = {EPOCHS}\n {settings}\n}}\n"
     program, diagnostics = compile_file(LIBRARY / "darts.hsp", text=text + section)
     assert program is not None, diagnostics
     return program.phases[0]
@@ -88,7 +88,7 @@ def phase(settings: str) -> Phase:
 
 def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Searched:
     """The reference with the same weights and alphas."""
-    net = ChainSupernet(4, 4, 10, partial=partial).double()
+    net = ChainSupernet(4, 3, 10, partial=partial).double()
     randomize(net)
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d) and not part.affine:

@@ -58,7 +58,8 @@ def test_exit_codes() -> None:
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
         1: {"HspError", "LoweringError", "Uncountable"},
         2: {
-            "BadTable", "DataError", "ExportError", "IncompatibleParts", "MissingData", "NoDevice", "Unclear",
+            "BadTable", "DataError", "DifferentDecisionsError", "ExportError", "IncompatibleParts",
+            "MissingData", "NoDevice", "SingleValue", "Unclear",
             "UndefinedQuantity", "Unsatisfiable", "UsageError",
         },
         3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemory", "RunError"},
