@@ -27,8 +27,9 @@ UNCOVERED = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long tests out of the coverage (`pytest-cov` reads the mark)."""
+    """Leave long tests and those of properties out of the coverage (`pytest-cov` reads the mark)."""
     for item in items:
         path = item.path.relative_to(config.rootpath).as_posix()
-        if path.startswith(UNCOVERED):
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_property or "slow" in item.keywords or path.startswith(UNCOVERED):
             item.add_marker(pytest.mark.no_cover)
