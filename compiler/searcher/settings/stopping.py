@@ -5,6 +5,7 @@ To add one, write its class and add it to `Stopping`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -18,6 +19,7 @@ Within = Annotated[str | None, Field(description="the name of a cell in quotes")
 class StopWord(Word):
     """A condition that ends a search."""
 
+    @abstractmethod
     def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
         """Whether the search ends now.
 
@@ -25,7 +27,6 @@ class StopWord(Word):
             unchanged: for how many epochs in a row the alphas have moved and the leading architecture stayed as it is.
             taken: the items that the leading architecture takes of menus, by the copy of the cell that they are in.
         """
-        raise NotImplementedError
 
 
 class Never(StopWord):
