@@ -30,7 +30,7 @@ class Events(Sink):
         self.writer = SummaryWriter(str(self.path), purge_step=None if plan.fresh else plan.epoch + 1)
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
-        """Write the numbers of an epoch, and how many decisions changed."""
+        """Write the numbers of an epoch, and the weight of every item."""
         if self.writer:
             for name, value in record.scalars.items():
                 self.writer.add_scalar(name, value, record.epoch)

@@ -37,8 +37,7 @@ class EpochLines(Sink):
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
         """Write the line of an epoch."""
-        changed = f" | {len(record.changes(before))} decisions changed" if before and record.decisions else ""
-        self.note(f"{epoch_line(record, self.epochs)}{changed} | {seconds:.1f} s")
+        self.note(f"{epoch_line(record, self.epochs)} | {seconds:.1f} s")
 
     def note(self, text: str) -> None:
         """Write a sentence, without styles."""
