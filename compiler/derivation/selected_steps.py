@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from compiler.elaborate.errors import Fault
+from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.existence import follow, gathers
@@ -256,8 +256,8 @@ class Paths:
         graph.output = place[self.output]
         try:
             return solve(Block("network", "network", None, graph))
-        except Fault as fault:
-            raise NothingSelectedError(fault.diagnostic.message) from None
+        except ElaborationError as error:
+            raise NothingSelectedError(error.diagnostic.message) from None
 
 
 class _Taken:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from compiler.elaborate import BodyElaboration, Copy, Elaborated, Origin, elaborate
-from compiler.elaborate.errors import Fault
+from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.values import Function, Picked, describe, params_of
 from compiler.elaborate.widths import fill, solve
 from compiler.ir.combinatorics.count_formula import Mention
@@ -98,8 +98,8 @@ class Selecting:
         block = self._blocks.block(network.block) if network.decisions else network.block
         try:
             return fill(block, solve(block)) if network.once(has_open_widths) else block
-        except Fault as fault:
-            raise HspError([fault.diagnostic]) from None
+        except ElaborationError as error:
+            raise HspError([error.diagnostic]) from None
 
     def copy(self, path: str) -> Block | None:
         """The first instance of a copy, open widths as they are; None where the space has no such copy."""

@@ -10,7 +10,7 @@ from hdas_dsl.text.diagnostics import Code
 
 from .arguments import Application, Arguments
 from .choices import Choices
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Frame, Site
 from .instances import Instances
 from .mixtures import Mixtures
@@ -71,19 +71,19 @@ class Applications:
                 name = site.name_hint or slot(function, application.inputs, frame)
                 return self.instances.instantiate(function, tensors, params, site.at(name))
             case Builtin(name=name):
-                raise Fault(Code.KIND, site.span, f"'{name}' is called with its tensors: `{name}(...)`")
+                raise ElaborationError(Code.KIND, site.span, f"'{name}' is called with its tensors: `{name}(...)`")
             case Copies(name=name, definitions=definitions):
                 known = ", ".join(str(definition.copy) for definition in definitions)
-                raise Fault(Code.COPY, site.span, f"'{name}' needs a label", f"there are {known}")
+                raise ElaborationError(Code.COPY, site.span, f"'{name}' needs a label", f"there are {known}")
             case int() | float() | str() | Open() | Tensor() | Bundle() | Picked() | NamespaceValue():
-                raise Fault(Code.KIND, site.span, f"{kind(function)} cannot be applied")
+                raise ElaborationError(Code.KIND, site.span, f"{kind(function)} cannot be applied")
             case _:
                 assert_never(function)
 
     def _compose(self, stages: Sequence[Value], application: Application, site: Site) -> Value:
         """Each stage is fed by the one before it; only the last takes the name of the whole."""
         if application.positional or application.named:
-            raise Fault(Code.ARGUMENT, site.span, "a composition takes no parameters")
+            raise ElaborationError(Code.ARGUMENT, site.span, "a composition takes no parameters")
         inputs = application.inputs
         for stage in stages[:-1]:
             name = f"{site.name_hint or site.frame.name}.{callable_name(stage)}"
@@ -114,7 +114,7 @@ def _completed(partial: Partial, application: Application, site: Site) -> Applic
     """The application with the parameters of a partial one; positions given to it come first, further ones follow."""
     clash = next((name for name, _ in partial.named if name in application.named), None)
     if clash:
-        raise Fault(Code.ARGUMENT, site.span, f"'{clash}' is given twice")
+        raise ElaborationError(Code.ARGUMENT, site.span, f"'{clash}' is given twice")
     positional = (*partial.positional, *application.positional)
     named = {**dict(partial.named), **application.named}
     return Application(partial.function, application.inputs, positional, named)

@@ -13,7 +13,7 @@ from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration
 from .choices import Choices
-from .errors import Fault, plural
+from .errors import ElaborationError, plural
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .tensors import TensorExpressions
@@ -65,14 +65,14 @@ class Arguments:
                 if isinstance(part, Var) and is_tensors(part):
                     part = self.mixtures.expand([part], lambda values: values[0], here, "last")
                 if not isinstance(part, Tensor):
-                    raise Fault(Code.KIND, site.span, f"'{function.name}' is fed {kind(part)}")
+                    raise ElaborationError(Code.KIND, site.span, f"'{function.name}' is fed {kind(part)}")
                 tensors.append(part)
         wanted = function.definition.inputs
         if len(tensors) != len(wanted):
             names = ", ".join(param.name for param in wanted)
             takes = f"{plural(len(wanted), 'input')} ({names})" if wanted else "no inputs"
             message = f"'{function.name}' takes {takes}, not {plural(len(tensors), 'tensor')}"
-            raise Fault(Code.ARGUMENT, site.span, message, None, _defined_here(function))
+            raise ElaborationError(Code.ARGUMENT, site.span, message, None, _defined_here(function))
         return tuple(tensors)
 
     def bind(
@@ -83,15 +83,17 @@ class Arguments:
         for name in named:
             if name not in known:
                 message = f"'{function.name}' has no parameter '{name}'"
-                raise Fault(Code.ARGUMENT, site.span, message, suggest(name, known), _defined_here(function))
+                raise ElaborationError(Code.ARGUMENT, site.span, message, suggest(name, known), _defined_here(function))
         free = [name for name in known if name not in named]
         if len(positional) > len(free):
             message = f"'{function.name}' takes {plural(len(known), 'parameter')}, not {len(positional) + len(named)}"
-            raise Fault(Code.ARGUMENT, site.span, message, None, _defined_here(function))
+            raise ElaborationError(Code.ARGUMENT, site.span, message, None, _defined_here(function))
         bound = {**dict(zip(free, positional, strict=False)), **named}
         for name, value in bound.items():
             if is_tensors(value):
-                raise Fault(Code.ARGUMENT, site.span, f"parameter '{name}' of '{function.name}' is given a tensor")
+                raise ElaborationError(
+                    Code.ARGUMENT, site.span, f"parameter '{name}' of '{function.name}' is given a tensor"
+                )
             bound[name] = self._settled(value, function, site.frame)
         return bound
 
@@ -116,7 +118,7 @@ class Arguments:
                 value = self.evaluate(param.default, frame, param.name)
             else:
                 message = f"'{function.name}' needs its parameter '{param.name}'"
-                raise Fault(Code.MISSING, span, message, None, (param.span, "declared here"))
+                raise ElaborationError(Code.MISSING, span, message, None, (param.span, "declared here"))
             result[param.name] = body.bindings[param.name] = value
         return result
 

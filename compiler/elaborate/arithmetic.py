@@ -13,7 +13,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import NUMERIC
 
 from .choices import Choices
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Evaluate, Frame
 from .session import Session
 from .values import Bundle, Menu, Number, NumberValue, Value, callable_name, flatten, is_undecided_number, kind, shown
@@ -34,15 +34,15 @@ class Arithmetic:
         value = self._settled(self.evaluate(expr, frame), frame)
         if isinstance(value, Open | int | float | str) or is_undecided_number(value):
             return value
-        raise Fault(Code.KIND, expr.span, f"a number is needed here, not {kind(value)}")
+        raise ElaborationError(Code.KIND, expr.span, f"a number is needed here, not {kind(value)}")
 
     def whole(self, expr: ast.Expr, frame: Frame) -> int:
         """A plain whole number."""
         value = self.number(expr, frame)
         if isinstance(value, Var):
-            raise Fault(Code.UNDECIDED, expr.span, f"a decided number is needed here, not one {value}")
+            raise ElaborationError(Code.UNDECIDED, expr.span, f"a decided number is needed here, not one {value}")
         if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
-            raise Fault(Code.KIND, expr.span, f"a whole number is needed here, not {shown(value)}")
+            raise ElaborationError(Code.KIND, expr.span, f"a whole number is needed here, not {shown(value)}")
         return int(value)
 
     def _settled(self, value: Value, frame: Frame) -> Value:
@@ -56,7 +56,7 @@ class Arithmetic:
         """``-x`` and ``not x``."""
         operand = self.number(expr.operand, frame)
         if isinstance(operand, Open | str):
-            raise Fault(Code.KIND, expr.operand.span, f"'{expr.op}' needs a number, not {kind(operand)}")
+            raise ElaborationError(Code.KIND, expr.operand.span, f"'{expr.op}' needs a number, not {kind(operand)}")
         change: Callable[[Number], Number] = operator.not_ if expr.op == "not" else operator.neg
         return lift(change, operand)
 
@@ -78,30 +78,30 @@ class Arithmetic:
         for value, side in ((left, expr.left), (right, expr.right)):
             value = self._settled(value, frame)
             if not isinstance(value, int | float | str | Open | Var) or isinstance(value, str) != isinstance(left, str):
-                raise Fault(Code.KIND, side.span, f"'{expr.op}' needs numbers, not {kind(value)}")
+                raise ElaborationError(Code.KIND, side.span, f"'{expr.op}' needs numbers, not {kind(value)}")
             sides.append(value)
         if isinstance(left, str) and expr.op not in COMPARISONS:
-            raise Fault(Code.KIND, expr.left.span, f"'{expr.op}' needs numbers, not a text")
+            raise ElaborationError(Code.KIND, expr.left.span, f"'{expr.op}' needs numbers, not a text")
         if any(isinstance(side, Open) for side in sides):
             return True if expr.op == "==" and sides[0] is sides[1] else self.session.open()
         compute = BINARY[expr.op]
         try:
             return lift(lambda a, b: tidy(compute(a, b)), *sides)
         except (ArithmeticError, TypeError) as error:
-            raise Fault(Code.RANGE, expr.span, f"'{expr.op}' has no value here: {reason(error)}") from None
+            raise ElaborationError(Code.RANGE, expr.span, f"'{expr.op}' has no value here: {reason(error)}") from None
 
     def function(self, name: str, inputs: Sequence[Value], arguments: Sequence[Value], span: Span) -> Value:
         """A function of numbers, such as ``min`` (`hdas_dsl.tree.words.NUMERIC`); it takes no tensors as ``inputs``."""
         count, compute = NUMERIC[name], COMPUTE[name]
         args = [part for value in arguments for part in flatten(value)]
         if inputs or (count is not None and len(args) != count) or not args:
-            raise Fault(Code.ARGUMENT, span, f"'{name}' takes {count or 'some'} numbers")
+            raise ElaborationError(Code.ARGUMENT, span, f"'{name}' takes {count or 'some'} numbers")
         for value in args:
             if not isinstance(value, int | float | Open | Var):
-                raise Fault(Code.KIND, span, f"'{name}' takes numbers, not {kind(value)}")
+                raise ElaborationError(Code.KIND, span, f"'{name}' takes numbers, not {kind(value)}")
         if any(isinstance(value, Open) for value in args):
             return self.session.open()
         try:
             return lift(lambda *plain: tidy(compute(*plain)), *args)
         except (ValueError, ArithmeticError, TypeError) as error:
-            raise Fault(Code.RANGE, span, f"'{name}' has no value here: {reason(error)}") from None
+            raise ElaborationError(Code.RANGE, span, f"'{name}' has no value here: {reason(error)}") from None

@@ -14,7 +14,7 @@ from hdas_dsl.tree.words import element_name, element_of
 from .arithmetic import Arithmetic
 from .body_elaboration import BodyElaboration, Family, FamilySize
 from .choices import Choices
-from .errors import Fault, Silent
+from .errors import AlreadyReportedError, ElaborationError
 from .families import FamilySizes
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
@@ -51,8 +51,9 @@ class Bodies:
         """Read all lines of the definition.
 
         Raises:
-            Silent: there is no output, since its line has an error.
-            Fault: an error inside of an operation; those of other bodies are reported, and the other lines read.
+            AlreadyReportedError: there is no output, since its line has an error.
+            ElaborationError: an error inside of an operation; those of other bodies are reported, and the other
+                lines read.
         """
         text = body.definition
         assert not isinstance(text, ast.MenuDef)
@@ -64,16 +65,16 @@ class Bodies:
             frame = Frame.unrecorded(body)
             body.graph.output = self._output(self.evaluate(text.body, frame), text.body, frame).index
         if body.graph.output is None:
-            raise Silent
+            raise AlreadyReportedError
 
     def _guarded(self, line: ast.BodyLine, body: BodyElaboration) -> None:
         """Read a line; where it is wrong, report it and go on with what it defines unknown."""
         try:
             self._line(line, body)
-        except (Fault, Silent) as stop:
+        except (ElaborationError, AlreadyReportedError) as stop:
             if body.is_operation:
                 raise
-            if isinstance(stop, Fault):
+            if isinstance(stop, ElaborationError):
                 self.session.report(stop.diagnostic)
             _forget(line, body)
 
@@ -151,7 +152,7 @@ class Bodies:
         """``n[i < 4] = ...``: the elements in lexicographic order."""
         name, dims = line.target.name, line.target.dims
         if name in body.bindings:
-            raise Fault(Code.DUPLICATE, line.target.span, f"'{name}' is already defined in this text")
+            raise ElaborationError(Code.DUPLICATE, line.target.span, f"'{name}' is already defined in this text")
         family = body.families.setdefault(name, Family(name))
         size = self.sizes.size(dims[0].size, Frame.unrecorded(body, name), name)
         if isinstance(size, Var):
@@ -165,7 +166,7 @@ class Bodies:
         first = line.target.dims[0]
         if len(line.target.dims) > 1 or len(size.decisions) > 1:
             message = "only a family of one index, by one choice, can vary in size"
-            raise Fault(Code.UNDECIDED, first.size.span, message)
+            raise ElaborationError(Code.UNDECIDED, first.size.span, message)
         self.session.budget.step(first.span, sum(size.values))  # each end has its own list of elements
         family.size = FamilySize(size.decisions[0], size.values)
         parts = []
@@ -190,19 +191,21 @@ class Bodies:
         """One element of a family; where it is wrong, report it and go on with it unknown."""
         name = element_name(family.name, index)
         if index in family.elements:
-            raise Fault(Code.DUPLICATE, line.target.span, f"'{name}' is already defined, in a line of its own")
+            raise ElaborationError(
+                Code.DUPLICATE, line.target.span, f"'{name}' is already defined, in a line of its own"
+            )
         frame = Frame.of(body, body.trace.begin(line, body.instance, name, (family.name, index), indices))
         value: Bound
         try:
             self._where(line, frame)
             value = self.choices.named(self.evaluate(line.value, frame, name), frame.name, frame)
             value = _named(value, name, frame)
-        except Fault as fault:
+        except ElaborationError as error:
             if body.is_operation:
                 raise
-            self.session.report(fault.diagnostic)
+            self.session.report(error.diagnostic)
             value = UNKNOWN
-        except Silent:
+        except AlreadyReportedError:
             value = UNKNOWN
         family.elements[index] = value
         if not isinstance(value, Unknown):
@@ -224,7 +227,7 @@ def _add_element(element: Element, value: Value, line: ast.Binding, body: BodyEl
     family = body.families.setdefault(name, Family(name))
     if index in family.elements:
         message = f"'{element_name(name, index)}' is already defined, as an element of '{name}'"
-        raise Fault(Code.DUPLICATE, line.target.span, message)
+        raise ElaborationError(Code.DUPLICATE, line.target.span, message)
     family.elements[index] = value
 
 
@@ -246,7 +249,7 @@ def _assign(target: ast.Target, value: Value, table: dict[str, Bound] | dict[str
     items = value.items if isinstance(value, Bundle) else ()
     if len(items) != len(target.names):
         have = f"{len(items)} values" if isinstance(value, Bundle) else kind(value)
-        raise Fault(Code.KIND, span, f"{len(target.names)} names cannot take {have}")
+        raise ElaborationError(Code.KIND, span, f"{len(target.names)} names cannot take {have}")
     for name, item in zip(target.names, items, strict=True):
         table[name] = item
 

@@ -15,7 +15,7 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
 
-from .errors import Silent
+from .errors import AlreadyReportedError
 from .trace import Trace
 from .values import Bound, Bundle, Function, Tensor, Unknown, Value
 
@@ -40,7 +40,7 @@ class Family:
         """All elements.
 
         Raises:
-            Silent: the line of one has an error.
+            AlreadyReportedError: the line of one has an error.
         """
         return self.last(len(self.elements))
 
@@ -48,14 +48,14 @@ class Family:
         """As many elements from the end as hold ``count`` values; a bundle may hold none.
 
         Raises:
-            Silent: the line of one has an error.
+            AlreadyReportedError: the line of one has an error.
         """
         found: list[Value] = []
         for value in reversed(self.elements.values()):
             if count <= 0:
                 break
             if isinstance(value, Unknown):
-                raise Silent
+                raise AlreadyReportedError
             found.append(value)
             count -= not isinstance(value, Bundle)
         return tuple(reversed(found))

@@ -13,7 +13,7 @@ from hdas_dsl.tree.words import element_name
 
 from .arithmetic import Arithmetic
 from .body_elaboration import Family
-from .errors import Fault, Silent, plural
+from .errors import AlreadyReportedError, ElaborationError, plural
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, kind
@@ -23,10 +23,10 @@ def known(value: Bound) -> Value:
     """What a name is bound to.
 
     Raises:
-        Silent: its line has an error.
+        AlreadyReportedError: its line has an error.
     """
     if isinstance(value, Unknown):
-        raise Silent
+        raise AlreadyReportedError
     return value
 
 
@@ -45,10 +45,10 @@ def member(family: Family, index: tuple[int, ...], span: Span) -> Value:
         have = ", ".join(element_name(family.name, other) for other in family.elements)
         have = have if len(have) < 60 else f"{len(family.elements)} of them"
         hint = f"the elements of '{family.name}' here: {have or 'none'}"
-        raise Fault(Code.RANGE, span, f"'{element_name(family.name, index)}' does not exist", hint)
+        raise ElaborationError(Code.RANGE, span, f"'{element_name(family.name, index)}' does not exist", hint)
     if family.size is not None and index[0] >= min(family.size.numbers):
         message = f"'{element_name(family.name, index)}' may not exist: '{family.size.path}' may end before it"
-        raise Fault(Code.RANGE, span, message)
+        raise ElaborationError(Code.RANGE, span, message)
     return known(family.elements[index])
 
 
@@ -80,9 +80,9 @@ class Bundles:
         if isinstance(base, Bundle) and len(expr.indices) == 1 and not isinstance(expr.indices[0], ast.Range):
             at = self.arithmetic.whole(expr.indices[0], frame)
             if not -len(base.items) <= at < len(base.items):
-                raise Fault(Code.RANGE, expr.span, f"there is no element {at} of {len(base.items)}")
+                raise ElaborationError(Code.RANGE, expr.span, f"there is no element {at} of {len(base.items)}")
             return base.items[at]
-        raise Fault(Code.KIND, expr.span, f"{kind(base)} has no elements to index")
+        raise ElaborationError(Code.KIND, expr.span, f"{kind(base)} has no elements to index")
 
     def _elements(self, family: Family, expr: ast.Index, frame: Frame) -> Value:
         """An element of a family; with a range among the indices, all elements in it."""
@@ -96,7 +96,7 @@ class Bundles:
         arity = len(next(iter(family.elements), axes))
         if len(axes) != arity:
             have = plural(arity, "index", "indices")
-            raise Fault(Code.RANGE, expr.span, f"'{family.name}' has {have}, not {len(axes)}")
+            raise ElaborationError(Code.RANGE, expr.span, f"'{family.name}' has {have}, not {len(axes)}")
         if not any(isinstance(index, ast.Range) for index in expr.indices):
             return member(family, tuple(axis[0] for axis in axes), expr.span)
         chosen = {i: v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))}
@@ -123,7 +123,7 @@ class Bundles:
         """The elements before this one, or those that hold the last so many values."""
         if frame.element is None or frame.element[0] != expr.family:
             message = f"`earlier {expr.family}` stands only in a line of '{expr.family}'"
-            raise Fault(Code.NOT_EARLIER, expr.span, message)
+            raise ElaborationError(Code.NOT_EARLIER, expr.span, message)
         family = frame.body.families.get(expr.family)
         if family is None:
             return Bundle(())
@@ -142,7 +142,7 @@ class Bundles:
                 kept = items[-count:] if expr.end is ast.End.LAST else items[:count]
                 return Bundle(tuple(kept if count else ()))
             if not items:
-                raise Fault(Code.FEW, expr.span, "there is no element to take")
+                raise ElaborationError(Code.FEW, expr.span, "there is no element to take")
             return items[-1 if expr.end is ast.End.LAST else 0]
 
         return self.mixtures.expand([bundle], cut, site, expr.end.value)
@@ -155,7 +155,7 @@ class Bundles:
             earlier = list(frame.body.families[frame.element[0]].last(len(seeds)))
         kept = [*seeds, *earlier][-len(seeds) :] if seeds else []
         if not kept:
-            raise Fault(Code.FEW, expr.span, "`prev` needs what comes before the first element")
+            raise ElaborationError(Code.FEW, expr.span, "`prev` needs what comes before the first element")
         return kept[0] if len(kept) == 1 else Bundle(tuple(kept))
 
     def turns(self, expr: ast.Call, frame: Frame) -> list[Turn]:
@@ -167,7 +167,7 @@ class Bundles:
         lengths = {len(bundle) for bundle in bundles.values()}
         if len(lengths) > 1:
             have = " and ".join(map(str, sorted(lengths)))
-            raise Fault(Code.RANGE, expr.span, f"bundles of different lengths under `each`: {have}")
+            raise ElaborationError(Code.RANGE, expr.span, f"bundles of different lengths under `each`: {have}")
         result: list[Turn] = []
         for number in range(lengths.pop()):
             inner = frame.turn(number)

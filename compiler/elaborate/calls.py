@@ -15,7 +15,7 @@ from .applications import Applications
 from .arguments import Application
 from .arithmetic import Arithmetic
 from .bundles import Bundles, Turn
-from .errors import Fault, plural
+from .errors import ElaborationError, plural
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .tensors import TensorExpressions
@@ -35,12 +35,12 @@ class CallArguments:
         """Take in the next argument."""
         if arg.name is not None:
             if arg.name in self.named:
-                raise Fault(Code.ARGUMENT, arg.span, f"'{arg.name}' is given twice")
+                raise ElaborationError(Code.ARGUMENT, arg.span, f"'{arg.name}' is given twice")
             self.named[arg.name] = value
         elif not is_tensors(value):
             self.positional.append(value)
         elif self.positional:
-            raise Fault(Code.ARGUMENT, arg.span, "inputs come before parameters")
+            raise ElaborationError(Code.ARGUMENT, arg.span, "inputs come before parameters")
         else:
             self.inputs += flatten(value)
             self.spans += [arg.span] * (len(self.inputs) - len(self.spans))
@@ -95,7 +95,7 @@ class Calls:
         if isinstance(function, Builtin):
             return self._builtin(function.name, given, site)
         if not isinstance(function, Callables | Var):
-            raise Fault(Code.KIND, expr.func.span, f"{kind(function)} cannot be applied")
+            raise ElaborationError(Code.KIND, expr.func.span, f"{kind(function)} cannot be applied")
         if not inputs:
             return _partial(function, given, expr, frame)
         return self.applications.apply(Application(function, tuple(inputs), tuple(given.positional), given.named), site)
@@ -119,11 +119,11 @@ class Calls:
     def _builtin(self, name: str, given: CallArguments, site: Site) -> Value:
         """A function of the language itself: one of numbers, `sum` or `concat`."""
         if given.named:
-            raise Fault(Code.ARGUMENT, site.span, f"'{name}' has no named parameters")
+            raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' has no named parameters")
         if name in NUMERIC:
             return self.arithmetic.function(name, given.inputs, given.positional, site.span)
         if not given.inputs:
-            raise Fault(Code.ARGUMENT, site.span, f"'{name}' needs tensors")
+            raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' needs tensors")
         whole = site.at(site.name(name))
 
         def combine(values: Sequence[Value]) -> Value:
@@ -169,7 +169,9 @@ def _check_parameters(function: Function, given: CallArguments, expr: ast.Call) 
     for arg in expr.args:
         if arg.name is not None and arg.name not in known:
             message = f"'{function.name}' has no parameter '{arg.name}'"
-            raise Fault(Code.ARGUMENT, arg.span, message, suggest(arg.name, known))
+            raise ElaborationError(Code.ARGUMENT, arg.span, message, suggest(arg.name, known))
     if len(given.positional) > len(known):
         takes = plural(len(known), "parameter")
-        raise Fault(Code.ARGUMENT, expr.span, f"'{function.name}' takes {takes}, not {len(given.positional)}")
+        raise ElaborationError(
+            Code.ARGUMENT, expr.span, f"'{function.name}' takes {takes}, not {len(given.positional)}"
+        )

@@ -15,7 +15,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 from .body_elaboration import BodyElaboration
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .session import Session
@@ -47,9 +47,9 @@ def check_may_choose(body: BodyElaboration, span: Span, hint: str | None = None)
     """Refuse a choice inside of an operation, and one in the arguments of a section or a replacement."""
     if not body.copy:
         message = "a choice belongs to a cell, stage or network; there is none around it here"
-        raise Fault(Code.KIND, span, message, "as the default of a parameter it belongs to the definition")
+        raise ElaborationError(Code.KIND, span, message, "as the default of a parameter it belongs to the definition")
     if body.is_operation:
-        raise Fault(Code.KIND, span, f"operation '{body.definition.name}' cannot hold a choice", hint)
+        raise ElaborationError(Code.KIND, span, f"operation '{body.definition.name}' cannot hold a choice", hint)
 
 
 class Choices:
@@ -66,7 +66,7 @@ class Choices:
         if known != decision:
             hint = f"give the instances copies of their own: `{body.definition.name}@label`"
             message = f"two instances of '{body.copy}' choose differently at '{decision.path}'"
-            raise Fault(Code.INSTANCES, decision.span, message, hint, (known.span, "the other instance"))
+            raise ElaborationError(Code.INSTANCES, decision.span, message, hint, (known.span, "the other instance"))
         body.decisions.append(decision.path)
 
     # ------------------------------------------------------------ decisions between items
@@ -95,14 +95,14 @@ class Choices:
         check_may_choose(body, span, "decide outside and hand the decision over as a parameter")
         present = self._present(items, frame)
         if not present:
-            raise Fault(Code.FEW, span, "no item of this choice is present here")
+            raise ElaborationError(Code.FEW, span, "no item of this choice is present here")
         if len(present) == 1:
             self._record(mention, None, present, frame)
             return self.settled(self.evaluate(present[0].expr, frame), frame, name)
         if not any(item.derivable for item in present):
-            raise Fault(Code.UNDERIVABLE, span, "no item of this choice can be derived")
+            raise ElaborationError(Code.UNDERIVABLE, span, "no item of this choice can be derived")
         if len(present) > MOST_ITEMS:
-            raise Fault(Code.LARGE, span, f"a choice has at most {MOST_ITEMS:,} items, not {len(present):,}")
+            raise ElaborationError(Code.LARGE, span, f"a choice has at most {MOST_ITEMS:,} items, not {len(present):,}")
         path = new_path(body, name)
         inner = frame.named(path.removeprefix(f"{body.copy}."))
         self._record(mention, path, present, inner)
@@ -157,7 +157,9 @@ class Choices:
             return True
         value = self.evaluate(item.guard, frame.variant(relaxed))
         if isinstance(value, Var):
-            raise Fault(Code.UNDECIDED, item.guard.span, f"a guard cannot depend on an undecided number: {value}")
+            raise ElaborationError(
+                Code.UNDECIDED, item.guard.span, f"a guard cannot depend on an undecided number: {value}"
+            )
         return bool(value)
 
     def _spell_out(self, items: Sequence[ast.Item], frame: Frame) -> list[ast.Item]:
@@ -169,13 +171,13 @@ class Choices:
                 continue
             ends = [self._plain_number(other, frame) for other in (*result[-2:], *items[position + 1 : position + 2])]
             if len(ends) < 2 or position + 1 == len(items):
-                raise Fault(Code.FEW, item.span, "'..' needs a number before it and one after it")
+                raise ElaborationError(Code.FEW, item.span, "'..' needs a number before it and one after it")
             step = ends[1] - ends[0] if len(ends) == 3 else 1
             value = ends[-2] + step
             if step <= 0 or (ends[-1] - ends[-2]) % step:
-                raise Fault(Code.RANGE, item.span, f"'..' does not lead to {ends[-1]} in steps of {step}")
+                raise ElaborationError(Code.RANGE, item.span, f"'..' does not lead to {ends[-1]} in steps of {step}")
             if (ends[-1] - value) / step > MOST_ITEMS:
-                raise Fault(Code.LARGE, item.span, f"'..' stands for more than {MOST_ITEMS:,} numbers")
+                raise ElaborationError(Code.LARGE, item.span, f"'..' stands for more than {MOST_ITEMS:,} numbers")
             while value < ends[-1]:
                 result.append(ast.Item(ast.Number(str(tidy(value)), span=item.span), span=item.span))
                 value += step
@@ -184,7 +186,7 @@ class Choices:
     def _plain_number(self, item: ast.Item, frame: Frame) -> int | float:
         value = None if isinstance(item.value, ast.Dots) else self.evaluate(item.value, frame)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Fault(Code.KIND, item.span, "'..' stands between numbers")
+            raise ElaborationError(Code.KIND, item.span, "'..' stands between numbers")
         return value
 
     # ------------------------------------------------------------ menus
@@ -214,14 +216,18 @@ class Choices:
         index = None if body.trace.index is None else self.session.indexes.of(definition)
         inner = Frame.of(body, Reading(menu.instance, index, name=name, in_menu=True))
         if len(menu.args) > len(definition.params):
-            raise Fault(Code.ARGUMENT, node.span, f"menu '{definition.name}' takes {len(definition.params)} parameters")
+            raise ElaborationError(
+                Code.ARGUMENT, node.span, f"menu '{definition.name}' takes {len(definition.params)} parameters"
+            )
         for position, param in enumerate(definition.params):
             if position < len(menu.args):
                 inner.locals[param.name] = menu.args[position]
             elif param.default is not None:
                 inner.locals[param.name] = self.evaluate(param.default, inner)
             else:
-                raise Fault(Code.MISSING, node.span, f"menu '{definition.name}' needs its parameter '{param.name}'")
+                raise ElaborationError(
+                    Code.MISSING, node.span, f"menu '{definition.name}' needs its parameter '{param.name}'"
+                )
         value = definition.value
         items = value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
         return self.decide(items, inner, name, mention)
@@ -260,7 +266,9 @@ def _numbers(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple[i
     are_tensors = all(isinstance(value, Tensor) for value in values)
     for value, item in zip(values, present, strict=True):
         if isinstance(value, int | float | str | Bundle) or (isinstance(value, Tensor) and not are_tensors):
-            raise Fault(Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice")
+            raise ElaborationError(
+                Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice"
+            )
     return ()
 
 
@@ -275,4 +283,4 @@ def _check_mentioned_once(node: ast.Name, mention: Mention, body: BodyElaboratio
         hint = f"bind it first, in a line `decided = {node.id}`"
         message = f"'{node.id}' is a menu, and each mention of it decides anew"
         before, again = sorted((first.span, node.span), key=lambda span: span.start)
-        raise Fault(Code.BIND, again, message, hint, (before, "it decides here already"))
+        raise ElaborationError(Code.BIND, again, message, hint, (before, "it decides here already"))

@@ -15,7 +15,7 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
-from .errors import Fault, Silent
+from .errors import AlreadyReportedError, ElaborationError
 from .frame import Site
 from .interpreter import Interpreter
 from .names import module_frame
@@ -80,9 +80,9 @@ def elaborate_copy(
     span = function.definition.span
     try:
         made = Interpreter(session).instances.elaborate_copy(function, path, tensors, params, False, span)
-    except Fault as fault:
-        return None, [fault.diagnostic, *session.diagnostics]
-    except Silent:
+    except ElaborationError as error:
+        return None, [error.diagnostic, *session.diagnostics]
+    except AlreadyReportedError:
         return None, session.diagnostics
     return CopyAlone(made.body, session.copies), session.diagnostics
 
@@ -113,8 +113,8 @@ def read_network_call(
         externals: the primitives and plugins that external operations may name.
 
     Raises:
-        Fault: it is no network, or an argument has an error.
-        Silent: it depends on something with an error that is reported elsewhere.
+        ElaborationError: it is no network, or an argument has an error.
+        AlreadyReportedError: it depends on something with an error that is reported elsewhere.
     """
     interpreter = Interpreter(Session(externals=externals))
     frame = module_frame(instance, {name: NamespaceValue(found) for name, found in namespaces.items()})
@@ -128,7 +128,7 @@ def read_network_call(
             args = interpreter.arguments.bind(function, value.positional, named, Site(frame, None, expr.span)) | shapes
         value = function
     if not isinstance(value, Function) or not is_network(value.definition):
-        raise Fault(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
+        raise ElaborationError(Code.KIND, expr.span, "a section names a network, with its parameters in parentheses")
     known = {param.name for param in (*value.definition.inputs, *value.definition.params)}
     args |= {name: interpreter.evaluate(given(), frame) for name, given in overrides.items() if name in known}
     return NetworkCall(value, args, expr.span)

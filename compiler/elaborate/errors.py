@@ -1,4 +1,4 @@
-"""How elaboration stops: at an error of the program, or silently behind one that is reported already."""
+"""How elaboration stops: at an error of the program, or behind one that is reported already."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 
 
-class Fault(Exception):
+class ElaborationError(Exception):
     """An error in the program; caught where a line ends, so that the other lines still report theirs."""
 
     def __init__(
@@ -21,12 +21,12 @@ class Fault(Exception):
         self.diagnostic = Diagnostic(code, span, message, hint, other)
 
     @classmethod
-    def of(cls, found: Diagnostic) -> Fault:
+    def of(cls, found: Diagnostic) -> ElaborationError:
         """An error that another reader has found."""
         return cls(found.code, found.span, found.message, found.hint, found.other)
 
 
-class Silent(Exception):
+class AlreadyReportedError(Exception):
     """Something depends on a line that already has an error."""
 
 

@@ -12,7 +12,7 @@ from hdas_dsl.tree import ast
 from .arithmetic import Arithmetic
 from .body_elaboration import BodyElaboration
 from .choices import Choices
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Frame
 from .values import Value, shown
 
@@ -34,9 +34,11 @@ class FamilySizes:
         numbers = []
         for number in value.values if isinstance(value, Var) else (value,):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                raise Fault(Code.RANGE, expr.span, f"a family has a whole number of elements, not {shown(number)}")
+                raise ElaborationError(
+                    Code.RANGE, expr.span, f"a family has a whole number of elements, not {shown(number)}"
+                )
             if number > MOST:
-                raise Fault(Code.LARGE, expr.span, f"a family has at most {MOST} elements, not {number}")
+                raise ElaborationError(Code.LARGE, expr.span, f"a family has at most {MOST} elements, not {number}")
             numbers.append(number)
         return Var(value.decisions, value.sizes, tuple(numbers)) if isinstance(value, Var) else numbers[0]
 
@@ -50,9 +52,11 @@ class FamilySizes:
             for index, names in found:
                 size = self.size(dim.size, Frame.unrecorded(body, name, locals=dict(names)), name)
                 if isinstance(size, Var):
-                    raise Fault(Code.UNDECIDED, dim.size.span, "only the first index of a family can vary in size")
+                    raise ElaborationError(
+                        Code.UNDECIDED, dim.size.span, "only the first index of a family can vary in size"
+                    )
                 grown += [((*index, i), {**names, dim.index: i}) for i in range(size)]
                 if len(grown) > MOST:
-                    raise Fault(Code.LARGE, dim.size.span, f"a family has at most {MOST} elements")
+                    raise ElaborationError(Code.LARGE, dim.size.span, f"a family has at most {MOST} elements")
             found = grown
         return found

@@ -11,32 +11,34 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_of
 
 from .body_elaboration import BodyElaboration, Family
-from .errors import Fault
+from .errors import ElaborationError
 
 
 def only(options: dict[str | None, ast.Arg], known: tuple[str, ...]) -> None:
-    """Refuse options that a quantity does not have; raises `Fault`."""
+    """Refuse options that a quantity does not have; raises `ElaborationError`."""
     for name, arg in options.items():
         if name not in known:
-            raise Fault(Code.ARGUMENT, arg.span, f"this quantity takes {' and '.join(known) or 'a family'} only")
+            raise ElaborationError(
+                Code.ARGUMENT, arg.span, f"this quantity takes {' and '.join(known) or 'a family'} only"
+            )
 
 
 def form_of(arg: ast.Arg) -> DepthForm:
-    """The form of a depth that an option names; raises `Fault` where it names none."""
+    """The form of a depth that an option names; raises `ElaborationError` where it names none."""
     word = arg.value.id if isinstance(arg.value, ast.Name) else ""
     try:
         return DepthForm(word)
     except ValueError:
         known = " or ".join(form.value for form in DepthForm)
-        raise Fault(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
+        raise ElaborationError(Code.VALUE, arg.span, f"the form of a depth is {known}") from None
 
 
 def family_of(arg: ast.Arg, body: BodyElaboration) -> Family:
-    """The family of a body that an argument names; raises `Fault` where it names none."""
+    """The family of a body that an argument names; raises `ElaborationError` where it names none."""
     name = arg.value.id if isinstance(arg.value, ast.Name) else ""
     if name not in body.families:
         hint = suggest(name, body.families)
-        raise Fault(Code.QUANTITY, arg.span, "a family of this text is needed here", hint)
+        raise ElaborationError(Code.QUANTITY, arg.span, "a family of this text is needed here", hint)
     return body.families[name]
 
 
@@ -58,7 +60,7 @@ def depth_of(
     """The edges into each element: the candidates of its pick. A body without decisions has the depth 0.
 
     Raises:
-        Fault: an element of the family has no pick between menus, or more than one.
+        ElaborationError: an element of the family has no pick between menus, or more than one.
     """
     nodes: list[tuple[Edge, ...]] = []
     for index in family.elements:
@@ -72,7 +74,7 @@ def depth_of(
             if not body.decisions:
                 return Constant(0.0)
             message = f"depth needs one `pick` between menus in every element of '{family.name}'"
-            raise Fault(Code.QUANTITY, expr.span, message)
+            raise ElaborationError(Code.QUANTITY, expr.span, message)
         edges = []
         for decision, source in zip(picks[0].candidates, picks[0].sources, strict=True):
             element = element_of(source or "")

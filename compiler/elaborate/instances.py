@@ -16,7 +16,7 @@ from hdas_dsl.tree import ast
 from .arguments import Arguments
 from .bodies import Bodies
 from .body_elaboration import BodyElaboration, Copy, FamilySize, body_of
-from .errors import Fault, Silent
+from .errors import AlreadyReportedError, ElaborationError
 from .frame import Frame, Site
 from .primitives import Primitives
 from .session import STEPS_OF_COPY, Session
@@ -66,11 +66,11 @@ class Instances:
                     return self.primitives.apply(function, inputs, params, site)
                 else:
                     block = self._operation_block(function, inputs, params, site)
-            except Fault as fault:
-                raise _anchored(fault, function, site) from None
+            except ElaborationError as error:
+                raise _anchored(error, function, site) from None
         output = block.graph.output
         if output is None:
-            raise Silent
+            raise AlreadyReportedError
         name = site.name(function.name)
         return site.frame.body.add(name, Call(block), block.graph.node(output).shape, inputs, site.span)
 
@@ -153,7 +153,7 @@ class Instances:
             differ = sorted({*known.body.decisions} ^ {*made.body.decisions})
             message = f"two instances of '{path}' have different choices"
             message += f": only one of them has '{differ[0]}'" if differ else ""
-            raise Fault(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
+            raise ElaborationError(Code.INSTANCES, span, message, hint, (known.span, "the other instance"))
         else:
             self._check_ends(known, made.body, span)
         self.session.copies[path].bodies[made.block] = made.body
@@ -166,7 +166,7 @@ class Instances:
             if other.get(name) != end:
                 hint = f"give the instances copies of their own: `{copy.definition.name}@label`"
                 message = f"two instances of '{copy.path}' end '{name}' differently, whose elements choose"
-                raise Fault(Code.INSTANCES, span, message, hint, (copy.span, "the other instance"))
+                raise ElaborationError(Code.INSTANCES, span, message, hint, (copy.span, "the other instance"))
 
     def elaborate_copy(
         self,
@@ -245,12 +245,12 @@ def _leaves_open(block: Block) -> bool:
     return isinstance(width, Open) and all(graph.node(index).shape.c is not width for index in graph.inputs)
 
 
-def _anchored(fault: Fault, function: Function, site: Site) -> Fault:
+def _anchored(error: ElaborationError, function: Function, site: Site) -> ElaborationError:
     """An error inside a library operation is the error of the line that uses it, which it names."""
-    found, body = fault.diagnostic, site.frame.body
+    found, body = error.diagnostic, site.frame.body
     if function.instance.unit.shipped is None or site.frame.instance.unit.shipped is not None:
-        return fault
+        return error
     where = Frame(body, site.frame.position, site.name(function.name).lstrip(".")).place
     inside = None if found.span == site.span else (found.span, f"in '{function.name}'")
     message = where + found.message.removeprefix(where)
-    return Fault(found.code, site.span, message, found.hint, found.other or inside)
+    return ElaborationError(found.code, site.span, message, found.hint, found.other or inside)

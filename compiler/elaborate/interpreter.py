@@ -16,7 +16,7 @@ from .bodies import Bodies
 from .bundles import Bundles
 from .calls import Calls
 from .choices import Choices
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Frame, Site
 from .instances import Instances
 from .mixtures import Mixtures
@@ -66,8 +66,8 @@ class Interpreter:
                 it has elements.
 
         Raises:
-            Fault: the program has an error here.
-            Silent: it depends on a line that has one.
+            ElaborationError: the program has an error here.
+            AlreadyReportedError: it depends on a line that has one.
         """
         budget = self.session.budget
         budget.step(expr.span)
@@ -78,7 +78,7 @@ class Interpreter:
             elif isinstance(value, Var):
                 budget.step(expr.span, len(value.values))
         except TooLarge as error:
-            raise Fault(Code.LARGE, expr.span, str(error)) from None
+            raise ElaborationError(Code.LARGE, expr.span, str(error)) from None
         frame.position.reading.record_value(expr, frame.position.each, value)
         return value
 
@@ -99,7 +99,7 @@ class Interpreter:
             case ast.Call():
                 return self.calls.call(expr, Site(frame, name_hint, expr.span))
             case ast.Each():
-                raise Fault(Code.KIND, expr.span, "`each` stands only as an argument of a call")
+                raise ElaborationError(Code.KIND, expr.span, "`each` stands only as an argument of a call")
             case ast.Earlier():
                 return self.bundles.earlier(expr, frame, last)
             case ast.Take():
@@ -152,7 +152,7 @@ class Interpreter:
         frame = site.frame
         cond = self.arithmetic.number(expr.cond, frame)
         if isinstance(cond, Open):
-            raise Fault(Code.UNDECIDED, expr.cond.span, "a condition cannot depend on an open width")
+            raise ElaborationError(Code.UNDECIDED, expr.cond.span, "a condition cannot depend on an open width")
         if not isinstance(cond, Var):
             return self.evaluate(expr.then if cond else expr.orelse, frame, site.name_hint)
         made: dict[bool, Value] = {}
@@ -173,7 +173,7 @@ class Interpreter:
             functions = [value, *(self._stage(stage, frame) for stage in stages)]
             for function, stage in zip(functions, expr.stages, strict=True):
                 if not isinstance(function, Callables | Var):
-                    raise Fault(Code.KIND, stage.span, f"'->' joins operations; this is {kind(function)}")
+                    raise ElaborationError(Code.KIND, stage.span, f"'->' joins operations; this is {kind(function)}")
             return Compose(tuple(functions))
         for position, stage in enumerate(stages):
             function = self._stage(stage, frame)
@@ -191,7 +191,7 @@ class Interpreter:
         value = self.evaluate(expr, frame)
         if not isinstance(value, Callables | Var):
             hint = "write `... -> f(parameters)`; the tensor comes from the left" if isinstance(value, Tensor) else None
-            raise Fault(Code.KIND, expr.span, f"'->' feeds an operation; this is {kind(value)}", hint)
+            raise ElaborationError(Code.KIND, expr.span, f"'->' feeds an operation; this is {kind(value)}", hint)
         return value
 
 

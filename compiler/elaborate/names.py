@@ -13,7 +13,7 @@ from hdas_dsl.tree.words import BUILTINS, CONSTANTS, element_of
 
 from .body_elaboration import BodyElaboration
 from .bundles import Bundles, family_value, known, member
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Evaluate, Frame
 from .session import Session
 from .values import (
@@ -74,7 +74,7 @@ class Names:
         if element is not None and element[0] in body.families and not frame.in_menu:
             return member(body.families[element[0]], element[1], expr.span)
         visible = [*locals_, *body.bindings, *body.families, *frame.instance.unit.visible(), *BUILTINS]
-        raise Fault(Code.UNKNOWN_NAME, expr.span, f"unknown name '{word}'", suggest(word, visible))
+        raise ElaborationError(Code.UNKNOWN_NAME, expr.span, f"unknown name '{word}'", suggest(word, visible))
 
     def _relaxed(self, frame: Frame) -> bool:
         """Whether the relaxed variant of the network is meant."""
@@ -113,15 +113,15 @@ class Names:
                 if found is None:
                     hint = suggest(expr.name, instance.unit.names)
                     where = instance.unit.source.name
-                    raise Fault(Code.UNKNOWN_NAME, expr.span, f"'{where}' defines no '{expr.name}'", hint)
+                    raise ElaborationError(Code.UNKNOWN_NAME, expr.span, f"'{where}' defines no '{expr.name}'", hint)
                 return _mentioned(self._found(found), expr, frame)
             case Tensor(shape=shape):
                 return _dimension(shape, expr)
             case Picked(items=items) | Bundle(items=items) if items and isinstance(items[0], Tensor):
-                raise Fault(Code.KIND, expr.span, f"a bundle has no '{expr.name}'; take one element of it")
+                raise ElaborationError(Code.KIND, expr.span, f"a bundle has no '{expr.name}'; take one element of it")
             case Var(values=(Tensor(shape=shape), *_)):
                 return _dimension(shape, expr)
-        raise Fault(Code.KIND, expr.span, f"{kind(base)} has no '{expr.name}'")
+        raise ElaborationError(Code.KIND, expr.span, f"{kind(base)} has no '{expr.name}'")
 
     # ------------------------------------------------------------ copies
 
@@ -129,7 +129,9 @@ class Names:
         """``D@label``: the copy of a definition with that label."""
         base = self.evaluate(expr.base, frame)
         if not isinstance(base, Function | Copies):
-            raise Fault(Code.COPY, expr.span, f"'@' makes a copy of a cell, stage or network, not of {kind(base)}")
+            raise ElaborationError(
+                Code.COPY, expr.span, f"'@' makes a copy of a cell, stage or network, not of {kind(base)}"
+            )
         label = self._label(expr.label, frame)
         body = frame.body
         if isinstance(base, Copies):
@@ -145,7 +147,7 @@ class Names:
                 return Function(definition, base.instance, path)
         if isinstance(base, Copies):
             have = ", ".join(str(definition.copy) for definition in base.definitions)
-            raise Fault(Code.COPY, expr.span, f"there is no '{path}'", f"there are {have}")
+            raise ElaborationError(Code.COPY, expr.span, f"there is no '{path}'", f"there are {have}")
         return replace(base, label=path)
 
     def _label(self, expr: ast.Expr, frame: Frame) -> str:
@@ -158,7 +160,7 @@ class Names:
                 return expr.id
         value = self.evaluate(expr, frame)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise Fault(Code.COPY, expr.span, f"a label is a whole number or a name, not {shown(value)}")
+            raise ElaborationError(Code.COPY, expr.span, f"a label is a whole number or a name, not {shown(value)}")
         return str(value)
 
 
@@ -195,4 +197,4 @@ def _dimension(shape: Shape, expr: ast.Field) -> Value:
             return size
     message = f"a tensor of shape {shape} has no '{expr.name}'"
     has = {3: "c, h, w, rest and size", 2: "c, n, rest and size"}.get(len(shape.dims), "c, rest and size")
-    raise Fault(Code.SHAPE, expr.span, message, f"it has {has}")
+    raise ElaborationError(Code.SHAPE, expr.span, message, f"it has {has}")

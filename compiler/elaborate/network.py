@@ -14,7 +14,7 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
-from .errors import Fault, Silent
+from .errors import AlreadyReportedError, ElaborationError
 from .frame import Frame
 from .instances import block_of
 from .interpreter import Interpreter
@@ -55,9 +55,9 @@ class NetworkElaborator:
             if session.diagnostics:
                 return None
             return self._elaborated(function, function.definition, path, root, span)
-        except Fault as fault:
-            session.report(fault.diagnostic)
-        except Silent:
+        except ElaborationError as error:
+            session.report(error.diagnostic)
+        except AlreadyReportedError:
             pass
         return None
 
@@ -82,7 +82,7 @@ class NetworkElaborator:
             if name not in known:
                 message = f"network '{function.name}' has no parameter '{name}'"
                 here = definition.name_span, "defined here"
-                raise Fault(Code.ARGUMENT, span, message, suggest(name, known), here)
+                raise ElaborationError(Code.ARGUMENT, span, message, suggest(name, known), here)
         trace: Trace[Value] = Trace(session.index(function))
         level = ast.Level.NETWORK.value
         body = BodyElaboration(definition, function.instance, path, level, relaxed, root=True, trace=trace)
@@ -96,14 +96,14 @@ class NetworkElaborator:
         """The shape of an input of the network."""
         if param.shape is None:
             message = f"input '{param.name}' of a network needs a shape, such as [3, 32, 32]"
-            raise Fault(Code.SHAPE, param.span, message)
+            raise ElaborationError(Code.SHAPE, param.span, message)
         frame = Frame.unrecorded(body)
         dims = tuple(self.interpreter.arithmetic.whole(dim, frame) for dim in param.shape)
         where = param.span
         if param.name in args:
             dims, where = _given_shape(param, args[param.name], dims, span), span
         if any(dim < 1 for dim in dims) or not 1 <= len(dims) <= 3:
-            raise Fault(Code.SHAPE, where, f"'{param.name}' cannot have the shape {Shape(dims)}")
+            raise ElaborationError(Code.SHAPE, where, f"'{param.name}' cannot have the shape {Shape(dims)}")
         return Shape(dims)
 
     def _elaborated(
@@ -141,7 +141,7 @@ def _check_size(block: Block, span: Span) -> None:
 
     if size(block) > MOST_OPERATIONS:
         message = f"this network has {size(block):,} operations, and {MOST_OPERATIONS:,} are compiled at most"
-        raise Fault(Code.LARGE, span, message)
+        raise ElaborationError(Code.LARGE, span, message)
 
 
 def _given_shape(param: ast.Param, value: Value, written: tuple[int, ...], span: Span) -> tuple[int, ...]:
@@ -150,5 +150,5 @@ def _given_shape(param: ast.Param, value: Value, written: tuple[int, ...], span:
     dims = tuple(item for item in items if isinstance(item, int) and not isinstance(item, bool))
     if len(dims) < len(items) or len(dims) != len(written):
         hint = f"as many whole numbers as its written shape has, such as ({', '.join(map(str, written))})"
-        raise Fault(Code.SHAPE, span, f"input '{param.name}' is given no shape", hint)
+        raise ElaborationError(Code.SHAPE, span, f"input '{param.name}' is given no shape", hint)
     return dims

@@ -21,7 +21,7 @@ from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code
 
 from .arguments import Application
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Site
 from .session import Session
 from .values import Tensor, Value
@@ -47,7 +47,7 @@ class ChannelBypass:
         """The input of an undecided operation, and the operation applied to the share that goes through it.
 
         Raises:
-            Fault: it has not one input that is an image, or its channels have no such share.
+            ElaborationError: it has not one input that is an image, or its channels have no such share.
         """
         k, inputs = self.session.partial, application.inputs
         if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or len(inputs[0].shape.dims) != 3:
@@ -62,7 +62,7 @@ class ChannelBypass:
         """What the items made of their share beside what went past them, shuffled.
 
         Raises:
-            Fault: the items change the width, or the resolution by other than a half.
+            ElaborationError: the items change the width, or the resolution by other than a half.
         """
         k, width = self.session.partial, whole.shape.c
         assert isinstance(width, int), "checked by `part`"
@@ -84,6 +84,6 @@ class ChannelBypass:
         return site.frame.body.add(site.name(label), Prim(op), shape, inputs, site.span)
 
 
-def _refused(k: int, why: str, site: Site) -> Fault:
+def _refused(k: int, why: str, site: Site) -> ElaborationError:
     hint = "use `channels = all`, or another number"
-    return Fault(Code.SHAPE, site.span, f"`channels = partial({k})` {why}", hint)
+    return ElaborationError(Code.SHAPE, site.span, f"`channels = partial({k})` {why}", hint)

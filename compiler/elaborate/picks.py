@@ -15,7 +15,7 @@ from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration
 from .choices import Choices, check_may_choose, new_path
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Evaluate, Frame
 from .session import Session
 from .trace import ChoiceRecord, Option
@@ -50,14 +50,14 @@ class Picks:
         candidates = self._candidates(expr.bundle, frame)
         if len(candidates) > MOST_ITEMS:
             message = f"a pick has at most {MOST_ITEMS:,} candidates, not {len(candidates):,}"
-            raise Fault(Code.LARGE, expr.span, message)
+            raise ElaborationError(Code.LARGE, expr.span, message)
         tensors = _tensors(candidates)
         path = new_path(body, f"{frame.name}.in")
         if take is not None and not 1 <= take <= len(candidates):
-            raise Fault(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(candidates)}")
+            raise ElaborationError(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(candidates)}")
         if take is not None and take * (len(candidates) - take) > MOST_PICKS:
             message = f"'{path}': pick {take} of {len(candidates)} has too many terms: take fewer, or of fewer"
-            raise Fault(Code.LARGE, expr.span, message)
+            raise ElaborationError(Code.LARGE, expr.span, message)
         options = tuple(candidate.option for candidate in candidates)
         frame.position.reading.record_choice(expr, frame.turns, ChoiceRecord(path, options))
         self.session.formula.add_factors(Choose(path, take, tuple(candidate.factors for candidate in candidates)))
@@ -71,7 +71,7 @@ class Picks:
     def _take(self, expr: ast.Pick, frame: Frame) -> int | None:
         take = None if expr.count is None else self.evaluate(expr.count, frame)
         if isinstance(take, bool) or not isinstance(take, int | None):
-            raise Fault(Code.UNDECIDED, expr.span, "how many are picked must be a plain whole number")
+            raise ElaborationError(Code.UNDECIDED, expr.span, "how many are picked must be a plain whole number")
         return take
 
     def _decision(
@@ -133,7 +133,7 @@ def _tensors(candidates: Sequence[Candidate]) -> list[Tensor]:
     for candidate in candidates:
         if not isinstance(candidate.value, Tensor):
             message = f"a pick is between tensors, not {kind(candidate.value)}"
-            raise Fault(Code.KIND, candidate.option.expr.span, message)
+            raise ElaborationError(Code.KIND, candidate.option.expr.span, message)
         found.append(candidate.value)
     return found
 

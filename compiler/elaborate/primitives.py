@@ -16,7 +16,7 @@ from hdas_dsl.tree import ast
 
 from .arguments import Arguments
 from .body_elaboration import BodyElaboration, body_of
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .session import Session
@@ -44,7 +44,9 @@ class Primitives:
         target = self.session.externals.resolve(external.name)
         if target is None:
             hint = suggest(external.name, (PREFIX + known.name for known in self.session.externals.primitives))
-            raise Fault(Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint)
+            raise ElaborationError(
+                Code.PLUGIN, external.span, f"the compiler knows no primitive '{external.name}'", hint
+            )
         _checked(target.check, given, function, external, span)
         body = body_of(function, inputs, "", "op", site.frame.body.relaxed, Trace())
         params = self.arguments.complete(function, given, body, span)
@@ -63,7 +65,7 @@ class Primitives:
         shape = self._shape(definition, body, function, inputs, span)
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
-            raise Fault(Code.SHAPE, span, f"'{function.name}' {refusal}")
+            raise ElaborationError(Code.SHAPE, span, f"'{function.name}' {refusal}")
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
         called = op.called if external.name.startswith(PREFIX) else function.name
@@ -87,17 +89,19 @@ class Primitives:
         try:
             for expr in definition.shape:
                 dims += flatten(self.evaluate(expr, frame))
-        except Fault as fault:
-            found = fault.diagnostic
+        except ElaborationError as error:
+            found = error.diagnostic
             if found.code is Code.LARGE:
                 raise
-            raise Fault(found.code, span, f"'{function.name}' cannot take this: {found.message}", found.hint) from None
+            raise ElaborationError(
+                found.code, span, f"'{function.name}' cannot take this: {found.message}", found.hint
+            ) from None
         for dim in dims:
             plain = dim.values if isinstance(dim, Var) else (dim,)
             if any(not isinstance(value, Open) and (not isinstance(value, int) or value < 1) for value in plain):
                 shapes = " and ".join(str(tensor.shape) for tensor in inputs)
                 result = "x".join(str(d) for d in dims)
-                raise Fault(Code.SHAPE, span, f"'{function.name}' would make {result} of {shapes}")
+                raise ElaborationError(Code.SHAPE, span, f"'{function.name}' would make {result} of {shapes}")
         return Shape(tuple(dims))  # type: ignore[arg-type]
 
 
@@ -112,7 +116,7 @@ def _checked(
     try:
         return read(values)
     except SignatureError as error:
-        raise Fault(Code.PLUGIN, external.span, str(error)) from None
+        raise ElaborationError(Code.PLUGIN, external.span, str(error)) from None
     except ParameterError as error:
         wrong = cast("Value", error.value)  # one of `values`, or of the cases of one
-        raise Fault(Code.ARGUMENT, span, error.sentence(function.name, shown(wrong))) from None
+        raise ElaborationError(Code.ARGUMENT, span, error.sentence(function.name, shown(wrong))) from None

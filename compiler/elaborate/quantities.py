@@ -47,7 +47,7 @@ from hdas_dsl.tree.words import (
 )
 
 from .body_elaboration import BodyElaboration
-from .errors import Fault
+from .errors import ElaborationError
 from .family_quantities import depth_of, family_of, form_of, length_of, only
 from .setting_values import plain as setting_value
 
@@ -71,7 +71,7 @@ def read_preference(
     """A preference of a body, about its own families or about the whole network.
 
     Raises:
-        Fault: its weight is no plain number, or it prefers something that is no quantity.
+        ElaborationError: its weight is no plain number, or it prefers something that is no quantity.
     """
     weight = 1.0 if line.weight is None else _weight(line.weight, body, plain)
     quantity = _PreferenceReader(body, decisions, plain).quantity(line.quantity)
@@ -83,11 +83,11 @@ def _weight(expr: ast.Expr, body: BodyElaboration, plain: Plain) -> float | Weig
     if isinstance(expr, ast.Call) and isinstance(expr.func, ast.Name) and expr.func.id in SCHEDULES:
         schedule, wrong = read_schedule(setting_value(expr), expr.span)
         if schedule is None:
-            raise Fault.of(wrong[0])
+            raise ElaborationError.of(wrong[0])
         return schedule
     weight = plain(expr, body)
     if not isinstance(weight, int | float):
-        raise Fault(Code.VALUE, expr.span, "the weight of a preference is a plain number, or a schedule")
+        raise ElaborationError(Code.VALUE, expr.span, "the weight of a preference is a plain number, or a schedule")
     return float(weight)
 
 
@@ -97,7 +97,7 @@ def read_condition(expr: ast.Expr, body: BodyElaboration) -> Condition:
     What is no quantity and no number, such as the width of a tensor, is an `Unknown`.
 
     Raises:
-        Fault: a quantity lacks its argument, or arithmetic on plain numbers has no value.
+        ElaborationError: a quantity lacks its argument, or arithmetic on plain numbers has no value.
     """
     return _ConditionReader(body).condition(expr)
 
@@ -264,7 +264,7 @@ class _PreferenceReader(_Reader):
             name = expr.func.id
         hint = suggest(name, QUANTITIES) or f"known: {', '.join(QUANTITIES)}"
         shown = expr.span.text if name in QUANTITIES else name
-        raise Fault(Code.QUANTITY, expr.span, f"'{shown}' is no quantity", hint)
+        raise ElaborationError(Code.QUANTITY, expr.span, f"'{shown}' is no quantity", hint)
 
 
 def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
@@ -277,9 +277,9 @@ def _computed(op: str, left: Quantity, right: Quantity, span: Span) -> Quantity:
                 raise ZeroDivisionError
         return Arithmetic(op, left, right)
     except ArithmeticError as error:
-        raise Fault(Code.RANGE, span, f"'{op}' has no value here: {reason(error)}") from None
+        raise ElaborationError(Code.RANGE, span, f"'{op}' has no value here: {reason(error)}") from None
 
 
-def _lacks_argument(name: str, span: Span) -> Fault:
+def _lacks_argument(name: str, span: Span) -> ElaborationError:
     form = f"{name}{QUANTITIES[name].argument.value}"
-    return Fault(Code.QUANTITY, span, f"'{name}' needs an argument", f"write `{form}`")
+    return ElaborationError(Code.QUANTITY, span, f"'{name}' needs an argument", f"write `{form}`")

@@ -13,7 +13,7 @@ from hdas_dsl.text.limits import MAX_ERRORS
 from hdas_dsl.text.source import Span
 
 from .body_elaboration import Copy
-from .errors import Fault, Silent
+from .errors import AlreadyReportedError, ElaborationError
 from .trace import NodeIndex, NodeIndexes
 from .values import Function, Tensor
 
@@ -42,21 +42,21 @@ class Budget:
         """Count expressions or elements that are read.
 
         Raises:
-            Fault: they become more than `STEPS`, for the first time.
-            Silent: they were more before, or definitions were nested too deeply: what was refused is not gone on with.
+            ElaborationError: they become more than `STEPS`, for the first time.
+            AlreadyReportedError: they were more before, or definitions were nested too deeply.
         """
         if self.steps > STEPS or self.endless:
-            raise Silent
+            raise AlreadyReportedError
         self.steps += steps
         if self.steps > STEPS:
             hint = "its sizes, or its choices inside choices, multiply"
-            raise Fault(Code.LARGE, span, "this network is too large", hint)
+            raise ElaborationError(Code.LARGE, span, "this network is too large", hint)
 
     def nested(self, span: Span) -> _Nested:
         """Go one definition deeper, and refuse a recursion without an end before Python does.
 
         Raises:
-            Fault: definitions are nested deeper than `DEPTH`.
+            ElaborationError: definitions are nested deeper than `DEPTH`.
         """
         return _Nested(self, span)
 
@@ -87,9 +87,9 @@ class _Nested:
             raise _endless(self.span) from None
 
 
-def _endless(span: Span) -> Fault:
+def _endless(span: Span) -> ElaborationError:
     hint = "a recursion needs an end, such as the guard `if d > 0`"
-    return Fault(Code.DEPTH, span, "definitions are nested in each other without an end", hint)
+    return ElaborationError(Code.DEPTH, span, "definitions are nested in each other without an end", hint)
 
 
 class _Part:
@@ -169,10 +169,10 @@ class Session:
         """Note an error once, however many instances and elements show it.
 
         Raises:
-            Silent: there are `MAX_ERRORS` already; more are not looked for.
+            AlreadyReportedError: there are `MAX_ERRORS` already; more are not looked for.
         """
         if len(self.diagnostics) >= MAX_ERRORS:
-            raise Silent
+            raise AlreadyReportedError
         if not any(known.code is diagnostic.code and known.span == diagnostic.span for known in self.diagnostics):
             self.diagnostics.append(diagnostic)
 

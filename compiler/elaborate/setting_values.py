@@ -7,14 +7,14 @@ from compiler.searcher.settings.words import Applied, Value
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
-from .errors import Fault
+from .errors import ElaborationError
 
 
 def plain(expr: ast.Expr) -> Value:
     """A setting's expression as a value: a number, a text, a tuple, a word with or without parameters.
 
     Raises:
-        Fault: the expression is none of these, or its arithmetic has no value.
+        ElaborationError: the expression is none of these, or its arithmetic has no value.
     """
     match expr:
         case ast.Number():
@@ -37,14 +37,14 @@ def plain(expr: ast.Expr) -> Value:
                 try:
                     result: Value = tidy(BINARY[op](a, b))
                 except (ArithmeticError, TypeError) as error:
-                    raise Fault(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
+                    raise ElaborationError(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
                 return result
         case ast.Call(func=ast.Name(id=word), args=args):
             spans = {arg.name or position: arg.span for position, arg in enumerate(args)}
             positional = tuple(plain(arg.value) for arg in args if arg.name is None)
             named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
             return Applied(word, positional, named, expr.span, spans)
-    raise Fault(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
+    raise ElaborationError(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
 
 
 def expression(value: Value) -> ast.Expr:

@@ -62,7 +62,7 @@ class Requirement:
         """The statement of a line that stands in a body.
 
         Raises:
-            Fault: the condition has no meaning.
+            ElaborationError: the condition has no meaning.
         """
         condition = read_condition(line.condition, body)
         written = print_expression(line.condition)

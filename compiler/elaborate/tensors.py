@@ -13,7 +13,7 @@ from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
-from .errors import Fault
+from .errors import ElaborationError
 from .frame import Frame, Site
 from .mixtures import Mixtures
 from .session import Session
@@ -37,7 +37,7 @@ class TensorExpressions:
         if isinstance(value, Picked):
             return self.taken(value, Site(frame, None, span))
         if not isinstance(value, Tensor):
-            raise Fault(Code.KIND, span, f"a tensor is needed here, not {kind(value)}")
+            raise ElaborationError(Code.KIND, span, f"a tensor is needed here, not {kind(value)}")
         return value
 
     def terms(self, value: Value, span: Span, frame: Frame) -> list[Term]:
@@ -52,7 +52,7 @@ class TensorExpressions:
         """A pick of one, read as the tensor that it is."""
         if picked.take != 1:
             many = "any number" if picked.take is None else str(picked.take)
-            raise Fault(Code.KIND, site.span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
+            raise ElaborationError(Code.KIND, site.span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
         shape = self.mixtures.shape_of_one((picked.decision,), (len(picked.items),), picked.items, site.span)
         return site.frame.body.add(site.name("in"), Prim(Add()), shape, picked.items, site.span)
 
@@ -61,7 +61,7 @@ class TensorExpressions:
     def add_up(self, terms: Sequence[Term], site: Site) -> Tensor:
         """The sum of tensors of one shape."""
         if not terms:
-            raise Fault(Code.FEW, site.span, "there is nothing to sum")
+            raise ElaborationError(Code.FEW, site.span, "there is nothing to sum")
         body, frame = site.frame.body, site.frame
         self._check_existence([term for term, _ in terms], frame, "sum", site.span)
         shape = self._common_shape(terms, frame)
@@ -80,16 +80,16 @@ class TensorExpressions:
             here, there = _called(first, frame), _called(term, frame)
             if term.shape.space != shape.space:
                 message = f"{frame.place}cannot add {here} of shape {shape} and {there} of shape {term.shape}"
-                raise Fault(Code.RESOLUTION, span, message, None, (first_span, f"{here} is {shape} here"))
+                raise ElaborationError(Code.RESOLUTION, span, message, None, (first_span, f"{here} is {shape} here"))
             if isinstance(shape.c, Open) or isinstance(term.shape.c, Open):
                 shape = term.shape if isinstance(shape.c, Open) else shape
                 continue
             if isinstance(shape.c, Var) or isinstance(term.shape.c, Var):
                 message = f"{frame.place}widths differ: {shape.c} and {term.shape.c}"
                 other = (first_span, f"{here} has the width {shape.c}")
-                raise Fault(Code.WIDTHS, span, message, "bind one choice, or project", other)
+                raise ElaborationError(Code.WIDTHS, span, message, "bind one choice, or project", other)
             message = f"{frame.place}cannot add {here} with {shape.c} channels and {there} with {term.shape.c}"
-            raise Fault(Code.CHANNELS, span, message, None, (first_span, f"{here} is {shape} here"))
+            raise ElaborationError(Code.CHANNELS, span, message, None, (first_span, f"{here} is {shape} here"))
         return shape
 
     def concat(self, parts: Sequence[tuple[Value, Span]], widths: Sequence[Value], site: Site) -> Tensor:
@@ -103,7 +103,7 @@ class TensorExpressions:
         tensors = tuple(tensor for tensor, _ in terms)
         self._check_existence(tensors, frame, "concatenation", span)
         if not terms:
-            raise Fault(Code.FEW, span, "there is nothing to concatenate")
+            raise ElaborationError(Code.FEW, span, "there is nothing to concatenate")
         if len(tensors) > 1:
             self.session.refuse_width(Concat.name, tensors, span)
         _check_one_resolution(terms, frame)
@@ -113,7 +113,7 @@ class TensorExpressions:
         if widths:
             if isinstance(channels, int) and channels != widths[0] and not is_pick:
                 message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"
-                raise Fault(Code.CHANNELS, span, message)
+                raise ElaborationError(Code.CHANNELS, span, message)
             channels = extent(widths[0], span)
         return frame.body.add(name, Prim(Concat()), Shape((channels, *tensors[0].shape.space)), tensors, span)
 
@@ -129,11 +129,15 @@ class TensorExpressions:
     def gate(self, expr: ast.Binary, left: Value, right: Value, site: Site) -> Tensor:
         """``x * g``: element by element, or channel by channel when g is a vector."""
         if expr.op != "*":
-            raise Fault(Code.KIND, expr.span, f"'{expr.op}' is not defined between tensors; '+' adds and '*' gates")
+            raise ElaborationError(
+                Code.KIND, expr.span, f"'{expr.op}' is not defined between tensors; '+' adds and '*' gates"
+            )
         tensors = (self.tensor(left, expr.left.span, site.frame), self.tensor(right, expr.right.span, site.frame))
         shape, gate = tensors[0].shape, tensors[1].shape
         if gate != shape and gate.dims != (shape.c,):
-            raise Fault(Code.SHAPE, expr.span, f"'*' gates {shape} by the same shape or by {shape.c}, not by {gate}")
+            raise ElaborationError(
+                Code.SHAPE, expr.span, f"'*' gates {shape} by the same shape or by {shape.c}, not by {gate}"
+            )
         return site.frame.body.add(site.name("gate"), Prim(Mul()), shape, tensors, expr.span)
 
     def _check_existence(self, tensors: Sequence[Tensor], frame: Frame, noun: str, span: Span) -> None:
@@ -145,7 +149,7 @@ class TensorExpressions:
             if not isinstance(payload, Weigh) or self.session.decisions[payload.decision].kind is not DecisionKind.ANY:
                 return
         hint = "put something beside it that is always there, or `prune` in this text"
-        raise Fault(Code.FEW, span, f"{frame.place}this {noun} may be of nothing", hint)
+        raise ElaborationError(Code.FEW, span, f"{frame.place}this {noun} may be of nothing", hint)
 
 
 def extent(value: Value, span: Span) -> Extent:
@@ -159,7 +163,7 @@ def extent(value: Value, span: Span) -> Extent:
             numbers = tuple(item for item in values if isinstance(item, int) and not isinstance(item, bool))
             if len(numbers) == len(values):
                 return Var(decisions, sizes, numbers)
-    raise Fault(Code.KIND, span, f"a width is a whole number, not {shown(value)}")
+    raise ElaborationError(Code.KIND, span, f"a width is a whole number, not {shown(value)}")
 
 
 def _check_one_resolution(terms: Sequence[Term], frame: Frame) -> None:
@@ -170,7 +174,7 @@ def _check_one_resolution(terms: Sequence[Term], frame: Frame) -> None:
             here, there = _called(first, frame), _called(tensor, frame)
             message = f"{frame.place}cannot concatenate {here} of shape {first.shape} and {there} of shape "
             other = (first_span, f"{here} is {first.shape} here")
-            raise Fault(Code.RESOLUTION, span, f"{message}{tensor.shape}", None, other)
+            raise ElaborationError(Code.RESOLUTION, span, f"{message}{tensor.shape}", None, other)
 
 
 def _called(tensor: Tensor, frame: Frame) -> str:

@@ -19,7 +19,7 @@ from compiler.ir.undecided import Open
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
-from .errors import Fault
+from .errors import ElaborationError
 
 Widths = Mapping[Open, int]
 
@@ -30,7 +30,8 @@ def solve(block: Block) -> Widths:
     """The open widths of a block and of all blocks in it; a choice that was made is as wide as what it took.
 
     Raises:
-        Fault: nothing says how wide a tensor is, two readers need different widths, or there are too few channels.
+        ElaborationError: nothing says how wide a tensor is, two readers need different widths, or there are too
+            few channels.
     """
     solver = _Solver()
     solver.read(block)
@@ -105,9 +106,11 @@ class _Solver:
         """Let a width be a number."""
         known = self.value(width)
         if number < 1:
-            raise Fault(Code.CHANNELS, span, f"an open width would be {number}: there are fewer channels than parts")
+            raise ElaborationError(
+                Code.CHANNELS, span, f"an open width would be {number}: there are fewer channels than parts"
+            )
         if known is not None and known != number:
-            raise Fault(Code.CHANNELS, span, f"an open width would have to be {known} and {number}")
+            raise ElaborationError(Code.CHANNELS, span, f"an open width would have to be {known} and {number}")
         if isinstance(width, Open):
             self.widths[self.root(width)] = number
 
@@ -133,11 +136,13 @@ class _Solver:
         for cut in self.cuts:
             part, whole = self.value(cut.part), self.value(cut.whole)
             if part is not None and whole is not None and part > whole:
-                raise Fault(Code.CHANNELS, cut.span, f"cannot cut {part} channels from {whole}")
+                raise ElaborationError(Code.CHANNELS, cut.span, f"cannot cut {part} channels from {whole}")
         for width, span in self.places.items():
             if self.value(width) is None:
                 hint = "a concatenation of a given width says it, a sum with something known, or what is cut from it"
-                raise Fault(Code.UNDECIDED, span, "this width is open, and nothing that reads it says what it is", hint)
+                raise ElaborationError(
+                    Code.UNDECIDED, span, "this width is open, and nothing that reads it says what it is", hint
+                )
         return {width: self.widths[self.root(width)] for width in self.places}
 
     def join(self) -> bool:
@@ -154,7 +159,9 @@ class _Solver:
                 for position, part in enumerate(missing):
                     self.give(part, share + (position < more), join.span)
             elif whole is not None and total != whole:
-                raise Fault(Code.CHANNELS, join.span, f"this concatenation has {total} channels, not {whole}")
+                raise ElaborationError(
+                    Code.CHANNELS, join.span, f"this concatenation has {total} channels, not {whole}"
+                )
             else:
                 continue
             return True

@@ -24,7 +24,7 @@ from compiler.elaborate import (
     is_network,
     read_network_call,
 )
-from compiler.elaborate.errors import Fault, Silent
+from compiler.elaborate.errors import AlreadyReportedError, ElaborationError
 from compiler.elaborate.quantities import read_preference
 from compiler.elaborate.setting_values import plain
 from compiler.elaborate.values import Function
@@ -71,10 +71,10 @@ class _Compiler:
             found = read_network_call(
                 expr, self.instance, phases, {item.name: item.argument for item in overrides}, self.externals
             )
-        except Fault as fault:
-            self.diagnostics.append(fault.diagnostic)
+        except ElaborationError as error:
+            self.diagnostics.append(error.diagnostic)
             return None
-        except Silent:
+        except AlreadyReportedError:
             return None
         self.used |= {item.said for item in overrides if item.name in found.args}
         return found
@@ -113,8 +113,8 @@ class _Compiler:
             if isinstance(line, ast.Setting):
                 try:
                     found[line.name] = (plain(line.value), line.span)
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+                except ElaborationError as error:
+                    self.diagnostics.append(error.diagnostic)
         return found
 
     def search_settings(self, values: dict[str, tuple[Value, Span]], phase: str) -> SearchSettings:
@@ -138,8 +138,8 @@ class _Compiler:
         """The value of an override of a setting; other data keep what the section says of its own."""
         try:
             value = item.setting()
-        except Fault as fault:
-            raise UsageError(f"{item.said}: {fault}") from None
+        except ElaborationError as error:
+            raise UsageError(f"{item.said}: {error}") from None
         if item.keeps and isinstance(value, Applied) and "data" in settings.model_fields_set:
             return replace(value, kwargs={**settings.data.changes(), **value.kwargs})
         return value
@@ -292,8 +292,8 @@ class _Compiler:
             if isinstance(line, ast.Preference):
                 try:
                     body.preferences.append(read_preference(line, body, space.decisions, lambda expr, _: plain(expr)))
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+                except ElaborationError as error:
+                    self.diagnostics.append(error.diagnostic)
         return replace(space, preferences=tuple(body.preferences), requirements=tuple(requirements))
 
     def required(self, train: ast.Train | None, network: Elaborated | None) -> tuple[Requirement, ...]:
@@ -315,8 +315,8 @@ class _Compiler:
             if isinstance(line, ast.Require):
                 try:
                     found.append(Requirement.read(line, body, origin))
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+                except ElaborationError as error:
+                    self.diagnostics.append(error.diagnostic)
         return tuple(found)
 
     def trained(
@@ -394,8 +394,8 @@ class _Compiler:
                     continue
                 try:
                     recorded = plain(line.value)
-                except Fault as fault:
-                    self.diagnostics.append(fault.diagnostic)
+                except ElaborationError as error:
+                    self.diagnostics.append(error.diagnostic)
                     continue
                 known = {used.shipped: used for _, used in unit.imports if used is not None and used.shipped}
                 for path, sha in _pairs(recorded):

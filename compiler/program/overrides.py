@@ -30,7 +30,7 @@ class Override:
         """The value of a setting.
 
         Raises:
-            Fault: the expression is none that a setting may have.
+            ElaborationError: the expression is none that a setting may have.
         """
         return plain(self.value) if isinstance(self.value, ast.Node) else self.value
 

@@ -12,7 +12,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from compiler.elaborate import BodyElaboration
-from compiler.elaborate.errors import Fault
+from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.quantities import read_condition
 from compiler.elaborate.values import Value
 from compiler.ir.conditions import (
@@ -86,7 +86,7 @@ def read(written: str) -> Condition:
     """The condition; discarded where arithmetic on its plain numbers has no value."""
     try:
         return condition(written)
-    except Fault:
+    except ElaborationError:
         assume(False)
         raise
 
@@ -167,7 +167,7 @@ def test_a_condition_means_what_it_says(written: str, known: dict[str, Number]) 
     expr = parsed(written)
     expected = meaning(expr, known)
     if plain_errors(expr):
-        with suppress(Fault):
+        with suppress(ElaborationError):
             read_condition(expr, TEXT)
         return
     assert evaluate(read_condition(expr, TEXT), values_of(known)) == (None if expected is None else bool(expected))
@@ -298,14 +298,14 @@ def test_how_far(written: str, known: dict[str, Number], expected: float) -> Non
 
 @pytest.mark.parametrize("written", ["1 / 0 <= 5", "params <= 2 % (most - 7)", "macs > 10 ** 30", "(-1) ** 0.5 < 1"])
 def test_plain_arithmetic_without_a_value_is_an_error_with_its_place(written: str) -> None:
-    with pytest.raises(Fault, match="has no value here") as caught:
+    with pytest.raises(ElaborationError, match="has no value here") as caught:
         condition(written)
     assert caught.value.diagnostic.code is Code.RANGE
     assert caught.value.diagnostic.span.text in written
 
 
 def test_a_quantity_without_its_argument_is_an_error_wherever_it_stands() -> None:
-    with pytest.raises(Fault, match="'latency' needs an argument"):
+    with pytest.raises(ElaborationError, match="'latency' needs an argument"):
         condition("min(latency, 3) <= 5")
     assert evaluate(condition("min(count(Op), 3) <= 5"), values_of({"count(Op)": 1})) is None
 

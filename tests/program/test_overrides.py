@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.elaborate.errors import Fault
+from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.setting_values import expression, plain
 from compiler.ir.graph import Call
 from compiler.program.compile_file import compile_file
@@ -134,5 +134,5 @@ def test_plain_values_are_expressions_and_back(value: object) -> None:
 
 @pytest.mark.parametrize("text", ["x=a.b", "x=1 / 0", "x=-y"])
 def test_an_expression_that_is_no_setting(text: str) -> None:
-    with pytest.raises(Fault):
+    with pytest.raises(ElaborationError):
         read_override(text).setting()
