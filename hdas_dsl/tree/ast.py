@@ -610,6 +610,16 @@ class Module(Node):
         return tuple(line for line in self.lines if isinstance(line, Method))
 
     @cached_property
+    def searches(self) -> tuple[Search, ...]:
+        """The `search` sections, in order."""
+        return tuple(line for line in self.lines if isinstance(line, Search))
+
+    @cached_property
+    def trains(self) -> tuple[Train, ...]:
+        """The `train` sections, in order."""
+        return tuple(line for line in self.lines if isinstance(line, Train))
+
+    @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """The definitions, in order."""
         return tuple(line for line in self.lines if isinstance(line, OpDef | MenuDef | GraphDef))
