@@ -46,8 +46,8 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
-"""Of methods that picks, or spaces without numbers, do not suit."""
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": TEXT.replace("skip_connect", "skip")}
+"""Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
 
