@@ -1,0 +1,3 @@
+"""The syntax tree of the language."""
+
+from .expressions import *  # noqa: F403
