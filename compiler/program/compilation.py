@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
-from hdas_dsl.files import Instance, Loader, Unit
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Diagnostic, Severity
+from hdas_dsl.units import Instance, Unit
 
 from .overrides import Override
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.util.errors import UsageError
-from hdas_dsl.files import Loader, Unit
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
 from .compilation import Compilation
 from .overrides import Override

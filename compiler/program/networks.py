@@ -9,10 +9,10 @@ from compiler.elaborate import Building, Elaborated, NetworkCall, elaborate, is_
 from compiler.elaborate.errors import AlreadyReportedError, ElaborationError
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
-from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .overrides import Override

@@ -9,10 +9,10 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Requirement
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .model import Phase

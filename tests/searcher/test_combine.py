@@ -11,8 +11,8 @@ from compiler.program.methods import library_methods
 from compiler.program.overrides import Override
 from compiler.searcher.settings.combine import RULES
 from compiler.searcher.settings.words import Applied
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.units import LIBRARY
 
 TEXT = """\
 hsp 1

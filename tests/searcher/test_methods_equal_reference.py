@@ -17,7 +17,7 @@ from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 from tests.reference import methods as m
 from tests.reference.networks import ChainSupernet
 from tests.spaces.test_reference_equality import cell_edges, copy_tensors
