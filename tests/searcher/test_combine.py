@@ -76,6 +76,8 @@ BROKEN = {
     ("order", "alphas"): "order = second\n alphas = fixed",
     ("edges", "relax"): "edges = weighed\n relax = sample",
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("beside", "relax"): "beside = identity(ramp(1, 0))\n relax = sample",
+    ("dropout", "relax"): "dropout = identity(0.1)\n relax = gates",
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
@@ -119,6 +121,8 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
+        ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),

@@ -9,22 +9,22 @@ for more costs what it saves.
 from __future__ import annotations
 
 from compiler.ir.existence import gather_of
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Sum, Term
 
 from .fold import Folding
 from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image
-from .rebuild import Graph, part_of, rebuild
+from .rebuild import part_of, rebuild
 from .sums import Terms, inlined, take_in, taker
 
 
-def chain(graph: Graph) -> Graph:
+def chain(graph: SpaceGraph) -> SpaceGraph:
     """Turn lines that end in a norm into sums, and additions of them; for the kernel, on graphs without choices."""
     may_take = taker(graph)
     at = {node.name: index for index, node in graph.order()}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         folding = Folding(result, CHAINING_RULES, STRIDED_PROJECTION, lambda source: may_take(source, node))
 
         def inner(term: Term, index: int) -> Terms | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.roles import (
     BatchNormalisation,
@@ -58,7 +58,7 @@ class Pattern:
     role: Callable[[Role | None], bool]
     where: Callable[[Node, Node], bool] | None = None
 
-    def matches(self, graph: TensorGraph, index: int) -> bool:
+    def matches(self, graph: SpaceGraph, index: int) -> bool:
         """Whether a node of a graph is such an image."""
         node = graph.node(index)
         if not self.role(role_of(node)) or not is_image(node):
@@ -126,7 +126,7 @@ class Rule:
     shared: bool = False
 
     def apply(
-        self, term: Term, index: int, graph: TensorGraph, may_take: Callable[[Node], bool]
+        self, term: Term, index: int, graph: SpaceGraph, may_take: Callable[[Node], bool]
     ) -> tuple[Term, int] | None:
         """The term with a node of a graph and what it then reads; None where the rule is not about it."""
         if not self.when(term):
