@@ -21,8 +21,8 @@ from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
 
+from .body_matching import Matcher
 from .found import NotInSpace
-from .line_matching import Matcher
 
 
 @dataclass(frozen=True)
