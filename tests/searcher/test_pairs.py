@@ -22,7 +22,8 @@ from compiler.program.overrides import Override
 from compiler.program.phases import read_phases
 from compiler.program.section_settings import read_section, search_settings
 from compiler.searcher.settings.words import Applied
-from hdas_dsl.files import LIBRARY, Loader
+from hdas_dsl.files import Loader
+from hdas_dsl.units import LIBRARY
 from tests.support import golden
 from tests.support.paths import DOCS
 
