@@ -22,8 +22,9 @@ from compiler.searcher.engine import Interrupted
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.live import Live, LiveMixture
+from compiler.searcher.relaxations.menu_scores import CertaintyScore, scaled
 from compiler.searcher.relaxations.mixtures import DirichletMixture, Mixture, SigmoidMixture, SoftmaxMixture
-from compiler.searcher.relaxations.narrowing import CertaintyScore, narrower_of, scaled
+from compiler.searcher.relaxations.narrowing import narrower_of
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.derivation import By
