@@ -18,7 +18,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.decision import menus
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.live import Live, LiveMixture
@@ -338,7 +338,7 @@ def test_a_narrowed_search_goes_on_where_it_was_killed(
 
     with monkeypatch.context() as patch:
         patch.setattr(Searching, "step", step)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     for written in ("derived.hsp", "checkpoint.safetensors"):
