@@ -41,7 +41,7 @@ class Residual:
 
     # ------------------------------------------------------------ tensors, numbers, operations
 
-    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901
+    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901 (a table)
         """The residual of an expression; the node itself where nothing changes."""
         choice = at.choice(node)
         if choice is not None and not isinstance(node, ast.Pick):
