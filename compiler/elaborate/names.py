@@ -73,14 +73,14 @@ class Names:
         return CONSTANTS.get(word)
 
     def _relaxed(self, frame: Frame) -> bool:
-        """Whether the relaxed variant of the network is meant."""
+        """The value of `relaxed`: whether the network is elaborated as a supernet."""
         if frame.relaxed is not None:
             return frame.relaxed
         frame.body.reads_relaxed = True
         return frame.body.relaxed
 
     def _found(self, found: Found) -> Value:
-        """What a module-level name stands for."""
+        """The value of a module-level name."""
         match found:
             case Namespace(instance=instance):
                 return NamespaceValue(instance)
