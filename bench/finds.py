@@ -261,6 +261,7 @@ def main() -> None:
     if not args.report:
         began = time.monotonic()
         space = Space(args.space, args.data)
+        assert space.data  # Data that are missing end the program here, and are no refusal of a method.
         setting = Setting(args.epochs, args.batch, args.from_data, args.data)
         for seed in range(args.seeds):
             for method in args.methods:
