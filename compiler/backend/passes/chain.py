@@ -8,12 +8,13 @@ for more costs what it saves.
 
 from __future__ import annotations
 
+from compiler.ir.existence import gather_of
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Sum, Term
 
 from .fold import Folding
-from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, gather_of, is_image
+from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image
 from .rebuild import part_of, rebuild
 from .sums import Terms, inlined, take_in, taker
 
@@ -35,7 +36,7 @@ def chain(graph: SpaceGraph) -> SpaceGraph:
             term = Term(norm=part_of(graph, at[node.name]))
             found = folding.projected(term, sources[0])
             return None if found is None else take_in(node, *found, result, inner)
-        if gather_of(node) is not Gather.SUM or not is_image(node):
+        if gather_of(node.payload) is not Gather.SUM or not is_image(node):
             return None
         if not any(isinstance((each := result.node(i)).payload, Sum) and may_take(each, node) for i in sources):
             return None

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from compiler.ir.existence import gather_of
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Columns, Sum, Term
 
-from .patterns import NORM, RELU, Pattern, Rule, folding_rules, gather_of, only_a_norm, projection
+from .patterns import NORM, RELU, Pattern, Rule, folding_rules, only_a_norm, projection
 from .rebuild import part_of, reader_counts, rebuild
 from .sums import Terms, extended, inlined, take_in, taker
 from .target import Target
@@ -68,7 +69,7 @@ class Folding:
     def joined(self, term: Term, index: int) -> Terms | None:
         """What becomes of a term of a norm or nothing that reads the joined images of projections: a term for each."""
         joins, source, below = self.joins, self.graph.node(index), self.graph.sources(index)
-        if joins is None or gather_of(source) is not Gather.CONCATENATION or not self.may_take(source):
+        if joins is None or gather_of(source.payload) is not Gather.CONCATENATION or not self.may_take(source):
             return None
         if not only_a_norm(term) or not all(
             joins.matches(self.graph, each) and self.may_take(self.graph.node(each)) for each in below

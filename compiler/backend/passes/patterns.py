@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
-from compiler.ir.primitives.base import Gather
 from compiler.ir.primitives.roles import (
     BatchNormalisation,
     Corner,
@@ -37,11 +36,6 @@ It is what torch takes the norm of a projection by; the kernel takes it of the o
 def role_of(node: Node) -> Role | None:
     """What sums can compute of a node."""
     return node.payload.op.role if isinstance(node.payload, Prim) else None
-
-
-def gather_of(node: Node) -> Gather | None:
-    """How a node combines any number of others."""
-    return node.payload.op.gather if isinstance(node.payload, Prim) else None
 
 
 def is_image(node: Node) -> bool:

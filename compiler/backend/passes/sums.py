@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
+from compiler.ir.existence import gather_of
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Share, Sum, Term
 
-from .patterns import Rule, gather_of
+from .patterns import Rule
 from .rebuild import reader_counts
 
 MayTake = Callable[[Node, Node], bool]
@@ -36,7 +37,7 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
             return (Term((factor,)),)
         case Sum(terms=terms):
             return terms
-    return (Term(),) * count if gather_of(node) is Gather.SUM else None
+    return (Term(),) * count if gather_of(node.payload) is Gather.SUM else None
 
 
 def extended(

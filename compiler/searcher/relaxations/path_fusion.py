@@ -19,7 +19,7 @@ from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
 from compiler.backend.passes.chain import chain
 from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.derivation.selected_steps import SelectedStep
+from compiler.derivation.selected_path import SelectedStep
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.base import Operator
