@@ -28,7 +28,7 @@ class ExportKind(Enum):
         return {ExportKind.ONNX: ".onnx", ExportKind.TORCH: ".pt2", ExportKind.PY: ".py"}[self]
 
     def check_installed(self) -> None:
-        """See that the packages are there that this kind needs.
+        """Check that the packages are installed that this kind needs.
 
         Raises:
             ExportError: one is missing.

@@ -29,7 +29,7 @@ from compiler.util.files import atomic_write, replacing
 from .text import write
 
 PREFIX = "network."
-"""What the names of a `Network`'s weights begin with."""
+"""The prefix of the names of a `Network`'s weights."""
 
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
@@ -180,7 +180,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _result(network: nn.Module, images: Tensor) -> Tensor:
-    """What a network gives; the same noise, where it has any, every time."""
+    """The output of a network; noise is the same in every call."""
     torch.manual_seed(0)
     result: Tensor = network(images)
     return result
