@@ -143,12 +143,12 @@ def test_a_search_ends_and_derives_the_architecture_before(tmp_path: Path, monke
     def step(searching: Searching, epoch: int, number: int) -> None:
         taken[0] += 1
         if taken[0] == 14:
-            raise Interrupted("as if killed")
+            raise RunInterruptedError("as if killed")
         plain(searching, epoch, number)
 
     with monkeypatch.context() as patch:
         patch.setattr(Searching, "step", step)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     for name in ("derived.hsp", "checkpoint.safetensors"):
