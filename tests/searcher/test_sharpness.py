@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from compiler import search
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.engine.sharpness import lanczos, largest_eigenvalue
 from compiler.searcher.relaxations.supernet import Supernet
