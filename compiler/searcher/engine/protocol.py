@@ -69,6 +69,9 @@ class Searchable(Protocol):
     def restricted(self) -> AbstractContextManager[None]:
         """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Within it a pass can be differentiated twice in the alphas."""
+
     def trials(self) -> Sequence[Run | None]:
         """The networks of the passes of the next step of the alphas; `objective` is then called with their losses."""
 

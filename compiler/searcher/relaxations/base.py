@@ -134,6 +134,10 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Within it a pass can be differentiated twice in the alphas, if the operations of torch can."""
+        return nullcontext()
+
     def trials(self) -> Sequence[Run | None]:
         """The passes of the next step of the alphas: one, that of the network as it is."""
         return (None,)
