@@ -20,6 +20,7 @@ from compiler.elaborate import (
     NetworkCall,
     Origin,
     Requirement,
+    check_number,
     elaborate,
     is_network,
     read_network_call,
@@ -286,7 +287,8 @@ class _Compiler:
 
     def stated(self, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
         """The space with what a section prefers and requires of it."""
-        body = replace(self.section_body(space), preferences=list(space.preferences))
+        body = self.section_body(space)
+        body = replace(body, preferences=list(space.preferences), preferred=dict(body.preferred))
         requirements = [*space.requirements, *self.requirements(lines, body, Origin.SEARCH)]
         for line in lines:
             if isinstance(line, ast.Preference):
@@ -317,6 +319,10 @@ class _Compiler:
                     found.append(Requirement.read(line, body, origin))
                 except ElaborationError as error:
                     self.diagnostics.append(error.diagnostic)
+        try:
+            check_number(found)
+        except ElaborationError as error:
+            self.diagnostics.append(error.diagnostic)
         return tuple(found)
 
     def trained(
