@@ -12,10 +12,10 @@ from compiler.ir.graph import Block, Node, Payload, SpaceGraph
 from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
 from compiler.ir.shape import Shape
-from hdas_dsl.files import Instance
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
+from hdas_dsl.units import Instance
 
 from .errors import AlreadyReportedError
 from .trace import Trace

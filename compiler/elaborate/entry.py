@@ -9,10 +9,10 @@ from compiler.ir.graph import SpaceGraph
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from compiler.ir.verify import Stage, is_asked_for, verify
-from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .body_elaboration import BodyElaboration, Copy
 from .errors import AlreadyReportedError, ElaborationError

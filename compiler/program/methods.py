@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compiler.util.errors import UsageError
-from hdas_dsl.files import Loader, Unit
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
+from .compilation import Compilation
 from .overrides import Override
 
 LIBRARY = "lib/methods.hsp"
@@ -32,16 +34,15 @@ class Chosen:
     wins: bool
 
 
-def chosen_method(
-    search: ast.Search | None, unit: Unit, loader: Loader, overrides: Sequence[Override], report: list[Diagnostic]
-) -> Chosen | None:
-    """The method of a section; an unknown one is added to ``report``.
+def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen | None:
+    """The method of a section or of the command line; an unknown one of the section is reported.
 
     Raises:
-        UsageError: the command line names none that there is.
+        UsageError: the command line names a method that does not exist.
     """
-    known = {method.name: (method, origin) for method, origin in reversed(list(_methods(unit, loader)))}
-    for item in overrides:
+    methods = list(_methods(compilation.unit, compilation.loader))
+    known = {method.name: (method, origin) for method, origin in reversed(methods)}
+    for item in compilation.overrides:
         if item.name == SETTING:
             name = _name(item)
             if name not in known:
@@ -52,7 +53,7 @@ def chosen_method(
     if search.method.name not in known:
         message = f"there is no method '{search.method.name}'"
         hint = _hint(search.method.name, known)
-        report.append(Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint))
+        compilation.report([Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint)])
         return None
     return Chosen(*known[search.method.name], wins=False)
 

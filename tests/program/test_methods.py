@@ -20,7 +20,7 @@ from hdas_dsl.text.diagnostics import Diagnostic
 
 NET = """\
 hsp 1
-op unit(x; k = 1) = x -> conv(k) -> batch_norm
+op unit(x; k = 1) = x -> conv(k) -> batch_norm -> drop_path
 choice Op = unit | unit(k = 3) | identity
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)

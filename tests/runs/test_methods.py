@@ -45,7 +45,8 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
+DROPPED = TEXT.replace("-> batch_norm\nchoice", "-> batch_norm -> drop_path\nchoice")
+TEXTS = {"r_darts_dp": DROPPED} | dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
 """Of methods that picks, or spaces without numbers, do not suit."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
@@ -87,6 +88,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     assert lines["by"] == name
     assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
     assert ("perturb" in lines) == name.startswith("sdarts")
+    assert ("drop_path" in lines) == (name == "r_darts_dp")
     assert ("one level" in lines["searcher"]) == (name == "snas")
 
 

@@ -17,7 +17,7 @@ from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 from tests.reference import methods as m
 from tests.reference.networks import ChainSupernet
 from tests.spaces.test_reference_equality import cell_edges, copy_tensors
@@ -43,6 +43,8 @@ TEXTS = {
     "gdas_zeros": "relax = gumbel(temperature = ramp(10, 0.1), hard = true, picks = all)",
     "data": "relax = gumbel(temperature = ramp(5, 2.33), hard = true, draws = 3, picks = all, logits = relu)",
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
+    "second": "order = second",
+    "r_darts_dp": "order = second\n drop_path = ramp(0, 0.2, ends = last)",
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
 
@@ -72,6 +74,8 @@ METHODS = {
     "gdas_zeros": m.Method(m.gdas(lambda now: 10 - 9.9 * int(now) / EPOCHS), idle_ones=False),
     "data": m.Method(m.data(lambda now: 5 - 2.67 * int(now) / EPOCHS, 3), idle_ones=False),
     "together": m.Method(edges=True, eps=lambda now: 0.1),
+    "second": m.Method(second=True),
+    "r_darts_dp": m.Method(second=True, drop=lambda now: 0.2 * int(now) / (EPOCHS - 1)),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
@@ -122,6 +126,8 @@ def test_three_steps(name: str) -> None:
     theirs = plain(built, ours, method.edges, method.partial)
     if method.idle_ones is not None:
         m.runs_drawn_only(theirs.net, method.idle_ones)
+    if method.drop is not None:
+        m.drops_paths(theirs, method.drop)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
     if method.kept is not None:
         ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})

@@ -5,6 +5,7 @@ To add one, write its class in a file here, its word in `searcher/settings/relax
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from compiler.backend.passes import Target
@@ -19,6 +20,7 @@ from compiler.util.errors import UsageError
 from .axes import Axes
 from .base import Relaxed
 from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
+from .fading import fades_of
 from .gates import Gates
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
@@ -54,7 +56,10 @@ def relaxed(
                 displacement_of(settings.perturb, epochs),
                 epochs,
                 narrower_of(settings.narrow, settings.seed),
+                fades_of(settings),
             )
+            if not settings.drop_path.is_off:
+                target = replace(target or Target.on(), drop_path=True)
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule, logits=shares) as word:
             axes = Axes(ReluMixture() if shares is Shares.RELU else SoftmaxMixture(), epochs=epochs)

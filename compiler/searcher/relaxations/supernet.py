@@ -110,6 +110,12 @@ class Supernet(Relaxed):
         finally:
             self.given = None
 
+    def anneal(self, epoch: float) -> None:
+        """Follow the schedules of the relaxation, of the statements and of what regularises the network."""
+        super().anneal(epoch)
+        for fade in self.axes.fades:
+            fade.follow(self.lowering.first.modules.values(), epoch)
+
     # ------------------------------------------------------------ narrowing
 
     def train(self, mode: bool = True) -> Self:

@@ -15,6 +15,7 @@ from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
+from .schedules import Schedule
 from .stopping import Stopping, Unchanged
 
 
@@ -27,6 +28,7 @@ class Combined(Protocol):
     alphas: Alphas
     edges: Edges
     channels: Channels
+    drop_path: Schedule
     perturb: Perturbation
     levels: Levels
     narrow: Narrowing
@@ -104,6 +106,11 @@ RULES = (
         ("channels", "relax"),
         lambda s: s.channels.partial > 1 and not s.relax.runs_all,
         "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
+    ),
+    Rule(
+        ("drop_path", "relax"),
+        lambda s: not s.drop_path.is_off and not s.relax.runs_all,
+        "`drop_path` drops paths beside others, and this relaxation runs one architecture: use a `relax` that mixes",
     ),
     Rule(
         ("narrow", "relax"),

@@ -61,6 +61,11 @@ class ScheduleWord(Word):
         start, end = self.curve(0, 1), self.curve(1, 1)
         return min(start, end), max(start, end)
 
+    @property
+    def is_off(self) -> bool:
+        """Whether it is 0 all the time."""
+        return self.range()[1] == 0
+
 
 class Constant(ScheduleWord):
     """The same number all the time; written as that number."""

@@ -17,7 +17,7 @@ from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
-from .schedules import Cosine, Ramp, Schedule
+from .schedules import Constant, Cosine, Ramp, Schedule
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
@@ -41,6 +41,15 @@ class _Section(Setting):
         return "".join(f"{name} = {text}\n" for name, text in self.written(full).items())
 
 
+def _a_rate(schedule: Schedule) -> Schedule:
+    if schedule.range()[1] >= 1:
+        raise ValueError(f"a drop_path of {schedule.describe()} reaches 1, where nothing is left")
+    return schedule
+
+
+Rate = Annotated[Schedule, AfterValidator(_a_rate)]
+
+
 class SearchSettings(_Section):
     """A search; the defaults are those of DARTS on CIFAR-10, first order."""
 
@@ -58,6 +67,8 @@ class SearchSettings(_Section):
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
+    drop_path: Rate = Constant(value=0)
+    """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
@@ -74,12 +85,6 @@ class SearchSettings(_Section):
         return self
 
 
-def _a_rate(schedule: Schedule) -> Schedule:
-    if schedule.range()[1] >= 1:
-        raise ValueError(f"a drop_path of {schedule.describe()} reaches 1, where nothing is left")
-    return schedule
-
-
 class TrainSettings(_Section):
     """The training of an architecture; the defaults are those of DARTS on CIFAR-10. A rate or weight of 0 is off."""
 
@@ -88,7 +93,7 @@ class TrainSettings(_Section):
     epochs: Count = 600
     batch: Count = 96
     weights: Weights = Sgd(lr=Cosine(start=0.025))
-    drop_path: Annotated[Schedule, AfterValidator(_a_rate)] = Ramp(start=0.0, end=0.2)
+    drop_path: Rate = Ramp(start=0.0, end=0.2)
     aux_weight: NonNegative = 0.4
     label_smoothing: Fraction = 0.0
     seed: Amount = 0
