@@ -67,8 +67,7 @@ BOMBS = {
 
 
 LARGE = {
-    "a sum": f"{NETWORK}  a = sum({', '.join(['relu(x)'] * 8000)}){END}",
-    "preferences": f"{NETWORK}{''.join(f'  minimize params weight {i}{chr(10)}' for i in range(6000))}{END}",
+    "a sum": f"{NETWORK}  a = sum({', '.join(['relu(x)'] * 5000)}){END}",
     "menus in menus": (
         f"{HEAD}choice M0 = relu | identity\n"
         + "".join(f"choice M{i} = M{i - 1} | relu\n" for i in range(1, 100))
