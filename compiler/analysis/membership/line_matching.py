@@ -111,8 +111,11 @@ class Matcher:
     def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
         """What makes the copy, or the operation, that is applied here the one that is applied there."""
         if block.copy is None or given.copy is None:
-            if block.copy is None and given.copy is None and self.is_one_operation(block, given):
-                yield from self.operation(block, given, misses)
+            if block.copy is None and given.copy is None:
+                if self.is_one_operation(block, given):
+                    yield from self.operation(block, given, misses)
+                elif block.name == given.name:
+                    misses.note(3, block.name, f"'{block.name}' is another operation here")
             return
         mine, theirs = self.space.copies[block.copy], self.copies[given.copy]
         yield from self.recalled(
@@ -120,9 +123,13 @@ class Matcher:
         )
 
     def is_one_operation(self, block: Block, given: Block) -> bool:
-        """Whether two operations have one name, or one definition: where two have a name, derivation numbers them."""
+        """Whether the definitions of two operations say the same, in whichever files and under whichever names.
+
+        A file may define an operation of its own that has a name of the space; where two have one, derivation numbers
+        them.
+        """
         one, other = block.definition, given.definition
-        if block.name == given.name or one is None or other is None:
+        if one is None or other is None:
             return block.name == given.name
         key = block.name, one[1], given.name, other[1]
         if key not in self.same:
