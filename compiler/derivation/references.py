@@ -10,7 +10,7 @@ from compiler.elaborate.values import Function
 from hdas_dsl.names import full_name, replacements
 from hdas_dsl.sameness import say_the_same
 from hdas_dsl.tree import ast
-from hdas_dsl.units import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.units import Entity, Instance, Namespace, Replacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class References:
         if unit.path is not None and unit.prelude is None:
             return ast.Name(definition.name)
         if unit.shipped is not None:
-            alias = self._alias(unit, instance, unit.shipped)
+            alias = self._alias(instance, unit.shipped)
             name = ast.Name(definition.name)
             return name if alias is None else ast.Field(ast.Name(alias), ast.Ident(definition.name))
         if isinstance(definition, ast.GraphDef):
@@ -149,7 +149,7 @@ class References:
                 return copy.path.rpartition(".")[2].partition("@")[0]
         return function.name
 
-    def _alias(self, unit: Unit, instance: Instance, path: str) -> str | None:
+    def _alias(self, instance: Instance, path: str) -> str | None:
         """Note the use of a library file; the alias it needs, if any."""
         key = path, tuple(sorted((name, found.key) for name, found in replacements(instance).items()))
         if key not in self.libraries:

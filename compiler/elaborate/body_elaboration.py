@@ -109,8 +109,8 @@ class BodyElaboration:
         fields: the where-names of each element, by the element's name.
         decisions: the paths of its decisions, in order.
         prune: whether the body says so.
-        graph: the nodes made so far; ``partial``: the decision of each that stands for an undecided operation which
-            works on a share of the channels.
+        graph: the nodes made so far; ``undecided``: the decision of each that stands for an undecided operation and
+            is no mixture: it works on a share of the channels, or something is added.
         trace: what each expression was.
     """
 
@@ -137,7 +137,7 @@ class BodyElaboration:
     preferred: dict[str, int] = field(default_factory=dict)
     """How often each name of a preference was wanted."""
     prune: bool = False
-    partial: dict[int, str] = field(default_factory=dict)
+    undecided: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_operation(self) -> bool:

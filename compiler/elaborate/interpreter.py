@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from compiler.ir.undecided import Open, TooLarge, Var
+from compiler.ir.undecided import Open, TooManyCasesError, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
+from .additions import Additions
 from .applications import Applications
 from .arguments import Application, Arguments
 from .arithmetic import Arithmetic
@@ -50,7 +51,7 @@ class Interpreter:
         primitives = Primitives(session, self.mixtures, self.arguments, evaluate)
         self.instances = Instances(session, self.arguments, self.bodies, primitives)
         self.applications = Applications(
-            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session)
+            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session), Additions(session)
         )
         self.calls = Calls(self.applications, self.arithmetic, self.bundles, self.mixtures, self.tensors, evaluate)
         self.picks = Picks(session, self.choices, evaluate, self.calls.turns)
@@ -77,7 +78,7 @@ class Interpreter:
                 budget.step(expr.span, len(flatten(value)))
             elif isinstance(value, Var):
                 budget.step(expr.span, len(value.values))
-        except TooLarge as error:
+        except TooManyCasesError as error:
             raise ElaborationError(Code.LARGE, expr.span, str(error)) from None
         frame.position.reading.record_value(expr, frame.position.each, value)
         return value

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeGuard, assert_never, cast
 
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
-from compiler.ir.undecided import MOST, Open, TooLarge, Var
+from compiler.ir.undecided import MOST, Open, TooManyCasesError, Var
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
 
@@ -165,7 +165,7 @@ def flatten(value: Value) -> list[Value]:
     """The elements of a bundle, nested ones included; anything else is a bundle of one.
 
     Raises:
-        TooLarge: there are more than `MOST` of them.
+        TooManyCasesError: there are more than `MOST` of them.
     """
     if not isinstance(value, Bundle):
         return [value]
@@ -176,7 +176,7 @@ def flatten(value: Value) -> list[Value]:
         item = pending.pop()
         visited += 1
         if visited > MOST:
-            raise TooLarge(f"this bundle has more than {MOST} elements")
+            raise TooManyCasesError(f"this bundle has more than {MOST} elements")
         if isinstance(item, Bundle):
             pending += reversed(item.items)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from compiler.util.errors import UsageError
@@ -40,22 +40,23 @@ def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen
     Raises:
         UsageError: the command line names a method that does not exist.
     """
-    methods = list(_methods(compilation.unit, compilation.loader))
-    known = {method.name: (method, origin) for method, origin in reversed(methods)}
-    for item in compilation.overrides:
-        if item.name == SETTING:
-            name = _name(item)
-            if name not in known:
-                raise UsageError(f"{item.said}: there is no such method; {_hint(name, known)}")
-            return Chosen(*known[name], wins=True)
-    if search is None or search.method is None:
+    stated = next((item for item in compilation.overrides if item.name == SETTING), None)
+    if stated is None and (search is None or search.method is None):
         return None
+    known = {method.name: Chosen(method, unit, stated is not None) for method, unit in _methods(compilation)}
+    if stated is not None:
+        name = _name(stated)
+        if name not in known:
+            raise UsageError(f"{stated.said}: there is no such method; {_hint(name, known)}")
+        return known[name]
+    assert search is not None
+    assert search.method is not None
     if search.method.name not in known:
         message = f"there is no method '{search.method.name}'"
         hint = _hint(search.method.name, known)
         compilation.report([Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint)])
         return None
-    return Chosen(*known[search.method.name], wins=False)
+    return known[search.method.name]
 
 
 def library_methods() -> tuple[ast.Method, ...]:
@@ -64,12 +65,13 @@ def library_methods() -> tuple[ast.Method, ...]:
     return () if unit is None else unit.module.methods
 
 
-def _methods(unit: Unit, loader: Loader) -> Iterator[tuple[ast.Method, Unit]]:
-    """All methods that a file can name, those of the file itself first."""
-    library = loader.shipped(LIBRARY)
-    for origin in (unit, *(used for _, used in unit.imports if used is not None), *((library,) if library else ())):
-        for method in origin.module.methods:
-            yield method, origin
+def _methods(compilation: Compilation) -> Iterator[tuple[ast.Method, Unit]]:
+    """All methods that a file can name: of several with one name the last holds, those of the file itself."""
+    library = compilation.loader.shipped(LIBRARY)
+    used = [unit for _, unit in compilation.unit.imports if unit is not None]
+    for unit in (*((library,) if library else ()), *reversed(used), compilation.unit):
+        for method in reversed(unit.module.methods):
+            yield method, unit
 
 
 def _name(item: Override) -> str:
@@ -77,5 +79,5 @@ def _name(item: Override) -> str:
     return getattr(value, "name", None) or str(value)
 
 
-def _hint(name: str, known: dict[str, tuple[ast.Method, Unit]]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     return suggest(name, known) or f"known: {', '.join(sorted(known))}"

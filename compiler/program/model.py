@@ -30,7 +30,7 @@ class Phase:
     statements: tuple[ast.SettingLine, ...] = ()
     """What the section, its method and the phase prefer and require."""
     built: Elaborated | None = None
-    """The network as the search builds it, where that is not ``network`` itself: with partial channels."""
+    """The network as the search builds it, where it is not ``network``: partial channels, additions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from compiler.elaborate import Elaborated, NetworkCall, elaborate, is_network, read_network_call
+from compiler.elaborate import Building, Elaborated, NetworkCall, elaborate, is_network, read_network_call
 from compiler.elaborate.errors import AlreadyReportedError, ElaborationError
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
@@ -53,12 +53,13 @@ def elaborated(compilation: Compilation, call: NetworkCall) -> Elaborated | None
     return result
 
 
-def with_partial_channels(compilation: Compilation, call: NetworkCall, settings: SearchSettings) -> Elaborated | None:
-    """The network as a search builds it where only some channels go through the items of menus; else None."""
-    if (partial := settings.channels.partial) == 1:
+def as_built(compilation: Compilation, call: NetworkCall, settings: SearchSettings) -> Elaborated | None:
+    """The network as a search builds it where that is not as it is written; else None."""
+    building = Building(settings.channels.partial, settings.beside.wanted, settings.dropout.wanted)
+    if building == Building():
         return None
     externals = compilation.externals
-    result, found = elaborate(call.function, call.args, span=call.span, externals=externals, partial=partial)
+    result, found = elaborate(call.function, call.args, span=call.span, externals=externals, building=building)
     compilation.report(found)
     return result
 

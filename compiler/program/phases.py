@@ -16,7 +16,7 @@ from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .model import Phase
-from .networks import elaborated, network_call, with_partial_channels
+from .networks import as_built, elaborated, network_call
 from .section_settings import SearchSection, search_settings, setting_values
 from .statements import statements, with_statements
 
@@ -115,7 +115,7 @@ class _PhaseReader:
             span=line.span,
             target=line.target,
             statements=statements(lines),
-            built=with_partial_channels(compilation, call, settings),
+            built=as_built(compilation, call, settings),
         )
 
     def search(self, target: ast.Expr, settings: SearchSettings) -> Phase | None:
@@ -132,7 +132,7 @@ class _PhaseReader:
             span=target.span,
             target=target,
             statements=statements(self.section.lines),
-            built=with_partial_channels(compilation, call, settings),
+            built=as_built(compilation, call, settings),
         )
 
     def result(self, phase: Phase) -> Instance:

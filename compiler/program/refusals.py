@@ -9,15 +9,16 @@ from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, menus
+from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
-from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
 
 
@@ -27,6 +28,9 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
+    for name, item in (("beside", settings.beside.wanted), ("dropout", settings.dropout.wanted)):
+        if item is not None:
+            yield from _item(space, name, item, span)
     if not settings.drop_path.is_off:
         yield from _dropped_paths(space, span)
     if not isinstance(settings.narrow, NoNarrowing):
@@ -86,12 +90,30 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
 
 
+def _item(space: Elaborated, setting: str, item: str, span: Span) -> Iterator[Diagnostic]:
+    """A setting names an item of menus."""
+    known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
+    if item not in known:
+        message = f"`{setting} = {item}(...)` names no item of a menu of this space"
+        yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or f"use `{setting} = none`")
+
+
 def _dropped_paths(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """The text says which paths are dropped."""
-    payloads = (node.payload for _, node in flatten(space.block.graph).order())
-    if not any(isinstance(payload, Prim) and payload.op.drops_paths for payload in payloads):
+    if not any(op.drops_paths for op in _operators(space.block.graph, set())):
         message = "`drop_path` is the rate of the text's operation of that name, and this space has none"
         yield Diagnostic(Code.VALUE, span, message, "use `drop_path = 0`, or write `-> drop_path` behind operations")
+
+
+def _operators(graph: SpaceGraph, seen: set[Block]) -> Iterator[Operator]:
+    """The primitives of a graph and of the blocks that it calls, each block once."""
+    for _, node in graph.order():
+        match node.payload:
+            case Prim(op=op):
+                yield op
+            case Call(block=block) if block not in seen:
+                seen.add(block)
+                yield from _operators(block.graph, seen)
 
 
 def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs
 from compiler.analysis.counting.count import counted
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
@@ -23,7 +23,7 @@ def cardinality(space: Elaborated) -> int:
     """The number of architectures (law 7), under the requirements that can be counted with.
 
     Raises:
-        Uncountable: a text with `prune` has a structure that is not counted.
+        UncountableError: a text with `prune` has a structure that is not counted.
     """
     return counted(space)[0].number
 
@@ -88,7 +88,7 @@ def _number(space: Elaborated) -> tuple[str | None, list[str]]:
     """The number of architectures, where it is known, and the requirements that it leaves out."""
     try:
         circuit, uncounted = counted(space)
-    except Uncountable as reason:
+    except UncountableError as reason:
         return None, [reason.message]
     return digits(circuit.number), [item.requirement.span.text for item in uncounted]
 

@@ -64,7 +64,7 @@ def operations(spaces: Iterable[Elaborated]) -> dict[str, Application]:
     """Every distinct operation that an architecture of the spaces may hold, by its signature.
 
     Raises:
-        UndefinedQuantity: a width is open, or an operation unknown.
+        UndefinedQuantityError: a width is open, or an operation unknown.
     """
     found: dict[str, Application] = {}
     for space in spaces:
@@ -76,7 +76,7 @@ def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = t
     """A table of these operations.
 
     Raises:
-        UndefinedQuantity: one cannot be built by itself.
+        UndefinedQuantityError: one cannot be built by itself.
     """
     with _quiet(how):
         runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.analysis.architectures import Architectures, count
-from compiler.analysis.architectures.equivalence.canonical import Symmetric, Vertex, canonical
-from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
-from compiler.analysis.architectures.equivalence.terms import Reader, Term, Variable
+from compiler.analysis.architectures.equivalence.canonical import TooSymmetricError, Vertex, canonical
+from compiler.analysis.architectures.equivalence.classes import Alike, UncountableClassesError, unique
+from compiler.analysis.architectures.equivalence.operations import Operations
+from compiler.analysis.architectures.equivalence.reading import Reader
+from compiler.analysis.architectures.equivalence.terms import Term, Variable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.program.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
@@ -102,7 +104,7 @@ def by_force(space: Elaborated, circuit_choices: list[Selection], same: Equivale
             if copy.live or copy.body.root:
                 if not copy.body.root and not any(name in chosen for name in copy.body.decisions):
                     continue
-                reader = Reader(space, numbers, same)
+                reader = Reader(Operations(space, numbers), same)
                 kind = str(copy.definition.name)
                 number = class_of(kind, graph_of(reader.terms(copy, chosen)))
                 numbers[path] = Variable(f"{kind} {number}", frozenset())
@@ -117,7 +119,7 @@ def check(text: str, same: Equivalence, most: int) -> int | None:
     (part,) = listing.parts
     try:
         number = unique(part.space, same)
-    except Unclear:
+    except UncountableClassesError:
         return None
     choices = [listing.choices(rank)[0] for rank in range(listing.number)]
     assert number == by_force(part.space, choices, same), text
@@ -238,7 +240,7 @@ def test_refused(text: str, words: str) -> None:
     more = "cell D(x; k) {\n  output (a | b)(x) -> conv(k)\n}\n"
     more += "cell F(x) {\n  output (a | b)(x)\n}\ncell E(x) {\n  output (a | b)(F(x))\n}\n"
     listing = listed(text.replace("network", more + "network"))
-    with pytest.raises(Unclear, match=words) as refused:
+    with pytest.raises(UncountableClassesError, match=words) as refused:
         count(listing, same="functional")
     assert "pairs that were drawn are alike: it is" in str(refused.value) or "by 95% confidence" in str(refused.value)
 
@@ -315,7 +317,7 @@ def test_too_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
     leaves = [Vertex(0, ()), *(Vertex(1, (0,), False, (f"v{i}",)) for i in range(9))]
     assert len(canonical(leaves[:5]).symmetries) == 24
     monkeypatch.setattr("compiler.analysis.architectures.equivalence.canonical.MOST", 500)
-    with pytest.raises(Symmetric):
+    with pytest.raises(TooSymmetricError):
         canonical(leaves)
 
 
@@ -326,7 +328,7 @@ def test_a_gate_is_missing_where_one_side_is() -> None:
     """Not the other side by itself."""
     lines = ("p = relu(sum(pick any of (x)))", "q = gelu(x) * p", "output concat(q, x) -> conv(1, 4)", "prune")
     (part,) = listed(net(*lines)).parts
-    reader = Reader(part.space, {}, ISOMORPHIC)
+    reader = Reader(Operations(part.space, {}), ISOMORPHIC)
     sizes = [len(reader.terms(part.space.root, {"N.p.in": items})) for items in ((), (0,))]
     assert sizes == [3, 7]  # the input, what is left of the concatenation, the output; and gelu, relu, the gate
 

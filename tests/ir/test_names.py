@@ -63,6 +63,7 @@ MADE = {
     "compiler/backend/passes/layout.py": {"ChannelsLast"},
     "compiler/backend/passes/narrow.py": {"Zero"},
     "compiler/derivation/selected_steps.py": {"Add"},
+    "compiler/elaborate/additions.py": {"Add"},
     "compiler/elaborate/partial.py": {"Concat", "Cut", "MaxPool", "Shuffle"},
     "compiler/elaborate/tensors.py": {"Add", "Concat", "Mul"},
 }

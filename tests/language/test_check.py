@@ -253,7 +253,7 @@ def test_no_change_of_tokens_is_a_traceback(seed: int, changes: int) -> None:
     diagnosed(mutate(EVERYTHING, random.Random(seed), changes))
 
 
-@settings(max_examples=140, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), st.integers(1, 3))
 def test_no_change_of_expressions_is_a_traceback(seed: int, changes: int) -> None:
     diagnosed(print_module(transplant(parse_text(EVERYTHING), random.Random(seed), changes)))

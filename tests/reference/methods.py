@@ -18,7 +18,7 @@ from torch.distributions import Dirichlet
 from torch.nn.functional import cross_entropy, elu
 
 from tests.reference.networks import NODES, ChainSupernet
-from tests.reference.ops import MixedOp
+from tests.reference.ops import DARTS_OPS, FactorizedReduce, MixedOp
 
 Weights = dict[str, Tensor]
 Weigh = Callable[["Searched"], Weights]
@@ -139,19 +139,40 @@ def replaced(net: ChainSupernet, forward: Callable[[MixedOp, Tensor, Tensor], Te
             part.forward = MethodType(forward, part)  # type: ignore[method-assign]
 
 
-def drops_paths(searched: Searched, rate: Callable[[float], float]) -> None:
-    """What each operation gives but zeros and the identity is dropped for an image with a probability."""
+def regularises(searched: Searched, method: Method) -> None:
+    """Edges drop what operations give (R-DARTS), what identities give (P-DARTS), or have a further skip (DARTS-)."""
+
+    def dropped(y: Tensor, rate: float, *shape: int) -> Tensor:
+        return y * torch.empty(shape, dtype=y.dtype).bernoulli_(1 - rate) / (1 - rate)
 
     def forward(mixed: MixedOp, x: Tensor, row: Tensor) -> Tensor:
-        keep, terms = 1 - rate(searched.now), []
-        for name, op, w in zip(mixed, mixed.values(), row, strict=True):
+        now, terms = searched.now, []
+        for name, w in zip(DARTS_OPS, row, strict=True):
+            op = mixed[name]
             y = op(x)
-            if not (name == "none" or isinstance(op, nn.Identity)):
-                y = y * torch.empty(len(y), 1, 1, 1, dtype=y.dtype).bernoulli_(keep) / keep
+            is_identity = isinstance(op, nn.Identity)
+            if method.drop is not None and not (name == "none" or is_identity):
+                y = dropped(y, method.drop(now), len(y), 1, 1, 1)
+            if method.dropout is not None and is_identity:
+                y = dropped(y, method.dropout(now), *y.shape)
             terms.append(w * y)
+        if method.beside is not None:
+            terms.append(method.beside(now) * mixed["beside"](x))
         return torch.stack(terms).sum(0)
 
     replaced(searched.net, forward)
+
+
+def with_skips_beside(net: ChainSupernet) -> ChainSupernet:
+    """Every edge gets a further skip, with weights of its own."""
+    for part in net.modules():
+        if isinstance(part, MixedOp):
+            skip = part["skip_connect"]
+            part["beside"] = nn.Identity()
+            if isinstance(skip, FactorizedReduce):
+                c = skip.norm.num_features
+                part["beside"] = FactorizedReduce(c, c, False)
+    return net
 
 
 def shares(searched: Searched) -> Weights | None:
@@ -214,6 +235,10 @@ class Method:
     second: bool = False
     drop: Callable[[float], float] | None = None
     """How probably paths are dropped."""
+    dropout: Callable[[float], float] | None = None
+    """How probably numbers behind identities are dropped."""
+    beside: Callable[[float], float] | None = None
+    """The weight of a skip outside of the softmax."""
     idle_ones: bool | None = None
     """Whether idle operations count as ones; None: all run."""
     kept: Callable[[int], list[int]] | None = None

@@ -11,15 +11,16 @@ import pytest
 from compiler import contains, load, search
 from compiler.program.compile_file import compile_file
 from compiler.program.methods import library_methods
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
 from hdas_dsl.tree import ast
 
 TEXT = """\
 hsp 1
-op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
-choice Op = zero if relaxed | unit | unit(k = 3) | identity
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm -> drop_path
+op skip_connect(x) = x
+choice Op = zero if relaxed | unit | unit(k = 3) | skip_connect
 network Net(image: [1, 8, 8]; classes = 3) {
   stem = image -> conv(3, 4) -> batch_norm
   n[i < 2] = sum(pick 2 of Op(each (stem, stem -> relu, earlier n)))
@@ -45,9 +46,8 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-DROPPED = TEXT.replace("-> batch_norm\nchoice", "-> batch_norm -> drop_path\nchoice")
-TEXTS = {"r_darts_dp": DROPPED} | dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
-"""Of methods that picks, or spaces without numbers, do not suit."""
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": TEXT.replace("skip_connect", "skip")}
+"""Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
 
@@ -78,7 +78,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     report = search(file, whole, **SHORT)
     with monkeypatch.context() as patch:
         stopped_at(patch, 4)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, broken, **SHORT)
     search(file, broken, resume=True, **SHORT)
     for written in ("derived.hsp", "checkpoint.safetensors"):
@@ -88,7 +88,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     assert lines["by"] == name
     assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
     assert ("perturb" in lines) == name.startswith("sdarts")
-    assert ("drop_path" in lines) == (name == "r_darts_dp")
+    assert ("drop_path" in lines, "beside" in lines) == (name == "r_darts_dp", name == "darts_minus")
     assert ("one level" in lines["searcher"]) == (name == "snas")
 
 

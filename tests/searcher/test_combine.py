@@ -1,18 +1,12 @@
-"""What cannot be combined is refused before any training, with both places; every method and space: run, or refused."""
+"""What cannot be combined is refused before any training, with both places."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from compiler.program.compile_file import compile_file
-from compiler.program.methods import library_methods
-from compiler.program.overrides import Override
 from compiler.searcher.settings.combine import RULES
-from compiler.searcher.settings.words import Applied
 from hdas_dsl.text.diagnostics import Diagnostic
-from hdas_dsl.units import LIBRARY
 
 TEXT = """\
 hsp 1
@@ -76,6 +70,8 @@ BROKEN = {
     ("order", "alphas"): "order = second\n alphas = fixed",
     ("edges", "relax"): "edges = weighed\n relax = sample",
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("beside", "relax"): "beside = identity(ramp(1, 0))\n relax = sample",
+    ("dropout", "relax"): "dropout = identity(0.1)\n relax = gates",
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
@@ -119,6 +115,8 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
+        ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
@@ -145,15 +143,3 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
 def test_what_does_not_suit_the_space(settings: str, network: str, message: str) -> None:
     assert any(message in found.message for found in wrong(settings, network))
     assert wrong("relax = dirichlet\n minimize divergence") == []
-
-
-@pytest.mark.parametrize("name", ["darts.hsp", "nasbench201.hsp", "hdas_digits.hsp", "fbnet.hsp"])
-@pytest.mark.parametrize("method", [method.name for method in library_methods()])
-def test_a_method_suits_a_space_or_says_why_not(name: str, method: str) -> None:
-    path = Path(LIBRARY / name)
-    program, diagnostics = compile_file(path, [Override("method", Applied(method), f"--method {method}")])
-    if program is None:
-        assert all(found.message and found.span.text for found in diagnostics)
-    else:
-        assert program.method is not None
-        assert program.method.method.name == method

@@ -45,6 +45,9 @@ TEXTS = {
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
     "second": "order = second",
     "r_darts_dp": "order = second\n drop_path = ramp(0, 0.2, ends = last)",
+    "darts_minus": "beside = skip_connect(ramp(1, 0))",
+    "dropout": "dropout = skip_connect(pieces(ramp(0.384, 0.224), decay(0.4, 0.8187), at = 10))",
+    "additions": "edges = weighed\n channels = partial(2)\n beside = skip_connect(0.5)",
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
 
@@ -76,6 +79,9 @@ METHODS = {
     "together": m.Method(edges=True, eps=lambda now: 0.1),
     "second": m.Method(second=True),
     "r_darts_dp": m.Method(second=True, drop=lambda now: 0.2 * int(now) / (EPOCHS - 1)),
+    "darts_minus": m.Method(beside=lambda now: 1 - int(now) / EPOCHS),
+    "dropout": m.Method(dropout=lambda now: 0.4 * 0.8187 ** (int(now) - 10)),
+    "additions": m.Method(edges=True, partial=2, beside=lambda now: 0.5),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
@@ -90,9 +96,11 @@ def phase(settings: str) -> Phase:
     return program.phases[0]
 
 
-def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Searched:
+def plain(space: Elaborated, ours: Relaxed, method: m.Method) -> m.Searched:
     """The reference with the same weights and alphas."""
-    net = ChainSupernet(4, 3, 10, partial=partial).double()
+    net = ChainSupernet(4, 3, 10, partial=method.partial).double()
+    if method.beside is not None:
+        m.with_skips_beside(net).double()
     randomize(net)
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d) and not part.affine:
@@ -104,7 +112,7 @@ def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Se
         alphas[key] = torch.randn(14, 8, dtype=torch.float64).requires_grad_()
         for path, row in zip(cell_edges(copy), alphas[key], strict=True):
             ours.alphas[path].data.copy_(row)
-        if weighed:
+        if method.edges:
             betas[key] = torch.randn(14, dtype=torch.float64).requires_grad_()
             for j, part in enumerate(betas[key].split([2, 3, 4, 5])):
                 ours.alphas[f"{copy}.n{j}.in"].data.copy_(part)
@@ -123,11 +131,11 @@ def test_three_steps(name: str) -> None:
     ours = relaxed(found.network, settings, built=found.built).double()
     built = found.built or found.network
     method = METHODS[name]
-    theirs = plain(built, ours, method.edges, method.partial)
+    theirs = plain(built, ours, method)
     if method.idle_ones is not None:
         m.runs_drawn_only(theirs.net, method.idle_ones)
-    if method.drop is not None:
-        m.drops_paths(theirs, method.drop)
+    if method.drop or method.dropout or method.beside:
+        m.regularises(theirs, method)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
     if method.kept is not None:
         ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})

@@ -18,7 +18,7 @@ from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
 from compiler.runs.search import collapsed
 from compiler.runs.search import search as run_search
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.protocol import Leading
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
@@ -81,12 +81,12 @@ def test_it_ends_where_it_would_after_a_kill(tmp_path: Path, monkeypatch: pytest
     def step(searching: Searching, epoch: int, number: int) -> None:
         taken_[0] += 1
         if taken_[0] == 8:
-            raise Interrupted("as if killed")
+            raise RunInterruptedError("as if killed")
         plain(searching, epoch, number)
 
     with monkeypatch.context() as patch:
         patch.setattr(Searching, "step", step)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     search(file, tmp_path / "broken", resume=True)  # It is over: nothing more is done.

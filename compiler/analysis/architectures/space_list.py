@@ -51,7 +51,7 @@ class Part:
         """Its architectures.
 
         Raises:
-            Uncountable: it has a structure that is not counted.
+            UncountableError: it has a structure that is not counted.
         """
         return self._counted[0]
 
@@ -132,7 +132,7 @@ class Architectures:
         """How many there are, before the requirements that only an architecture can be asked for.
 
         Raises:
-            Uncountable: the file has a structure that is not counted.
+            UncountableError: the file has a structure that is not counted.
         """
         return prod(part.circuit.number for part in self.parts)
 

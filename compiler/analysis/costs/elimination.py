@@ -23,7 +23,7 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.existence import ItemTaken, Monomial
 
 from .cost_polynomial import Formula
-from .existence import ExistenceTooComplex
+from .existence import ExistenceTooComplexError
 from .prices import Amount
 
 LARGEST = 500_000
@@ -89,13 +89,13 @@ class Variables:
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and the sum of the constant terms; else `ExistenceTooComplex`."""
+        """Terms as tables, one per set of variables, and the sum of the constant terms; else `ExistenceTooComplexError`."""
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:
             scope = tuple(sorted({self.of(literal) for literal in monomial}))
             if not self.fits(scope):
-                raise ExistenceTooComplex
+                raise ExistenceTooComplexError
             if scope:
                 by_scope.setdefault(scope, []).append((monomial, value))
             else:

@@ -17,6 +17,26 @@ class Scheduled(nn.Module):
         return f"rate={self.rate}"
 
 
+class Dropout(Scheduled):
+    """Drop each number with probability ``rate`` and scale the others, only in training.
+
+    The mask does not depend on the order in memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        return x / keep * torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(keep)
+
+
+class Fade(Scheduled):
+    """The input times ``rate``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rate * x
+
+
 class DropPath(Scheduled):
     """Drop the whole tensor of an image with probability ``rate`` and scale the others, only in training.
 

@@ -101,7 +101,7 @@ def load_data(
     the training images where the spec limits them.
 
     Raises:
-        MissingData: when the data are not there, or could not be fetched.
+        MissingDataError: when the data are not there, or could not be fetched.
         DataError: when they are damaged, or do not fit the network.
     """
     if input_shape is not None:

@@ -20,11 +20,11 @@ from compiler.util.errors import UsageError
 from .axes import Axes
 from .base import Relaxed
 from .displaced import AdversarialDisplaced, Displacement, RandomDisplaced
-from .fading import fades_of
 from .gates import Gates
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
 from .narrowing import narrower_of
+from .rates import rates_of
 from .reinforce import Sampled, Trials
 from .single_path import OnePath
 from .supernet import Supernet
@@ -39,7 +39,7 @@ def relaxed(
         space: an elaborated network with choices.
         settings: those of the search.
         target: the machine, its memory and the batch; by default this machine's CPU.
-        built: the space as it is built, where the setting `channels` lets channels go past the items of menus.
+        built: the space as it is built, where settings have menus built otherwise than they are written.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
@@ -56,7 +56,7 @@ def relaxed(
                 displacement_of(settings.perturb, epochs),
                 epochs,
                 narrower_of(settings.narrow, settings.seed),
-                fades_of(settings),
+                rates_of(settings),
             )
             if not settings.drop_path.is_off:
                 target = replace(target or Target.on(), drop_path=True)

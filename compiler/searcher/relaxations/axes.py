@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from compiler.searcher.settings.axes import Edges
 
 from .displaced import Displacement
-from .fading import Fade
 from .mixtures import Mixture, SoftmaxMixture
 from .narrowing import Narrower
+from .rates import ScheduledRate
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Axes:
 
     ``mixture`` weighs the items of a decision; ``edges`` says whether the candidates of a pick of menus have weights of
     their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``;
-    ``narrower`` says which items are given up; the rates of ``fades`` follow schedules.
+    ``narrower`` says which items are given up; ``rates`` follow schedules.
     """
 
     mixture: Mixture = field(default_factory=SoftmaxMixture)
@@ -26,7 +26,7 @@ class Axes:
     displacement: Displacement | None = None
     epochs: int = 1
     narrower: Narrower | None = None
-    fades: tuple[Fade, ...] = ()
+    rates: tuple[ScheduledRate, ...] = ()
 
     def anneal(self, epoch: float) -> None:
         """Follow schedules after ``epoch`` epochs, a fraction."""

@@ -24,10 +24,12 @@ from compiler.searcher.settings.derivation import By, Derivation, Strongest
 from compiler.util.errors import UsageError
 
 from .axes import Axes
+from .evidence import logarithms
 from .live import Live, LiveMixture
 from .mixtures import SoftmaxMixture
 from .narrowing import Judge
 from .objective import Objective, RelaxedQuantities
+from .records import labelled, mean_entropies
 
 
 class Relaxed(nn.Module, ABC):
@@ -187,15 +189,7 @@ class Relaxed(nn.Module, ABC):
     @torch.no_grad()
     def entropy(self) -> dict[str, float]:
         """The mean entropy of the choices of each level and of each copy, as a share of the largest possible."""
-        levels: dict[str, list[float]] = {}
-        copies: dict[str, list[float]] = {}
-        for path, alpha in self.item_alphas().items():
-            decision = self.space.decisions[path]
-            largest = self.axes.mixture.largest_entropy(decision)
-            value = float(self.axes.mixture.entropy(decision, alpha) / largest) if largest else 0.0
-            levels.setdefault(self.space.copies[decision.copy].body.level, []).append(value)
-            copies.setdefault(decision.copy, []).append(value)
-        return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
+        return mean_entropies(self.space, self.axes.mixture, self.item_alphas())
 
     def decisions(self) -> dict[str, str]:
         """The leading architecture: the readable items of each decision by path."""
@@ -217,10 +211,7 @@ class Relaxed(nn.Module, ABC):
     def observed(self) -> dict[str, dict[str, float]]:
         """The mixing weight of every item, and of every edge that has one, by the path of its decision and by label."""
         weights = self.mixing() | {path: self.live.softmax(path, self.alphas[path]) for path in self.edges}
-        return {
-            path: dict(zip(_labels(self.space.decisions[path]), map(_short, values.tolist()), strict=True))
-            for path, values in weights.items()
-        }
+        return labelled(self.space.decisions, weights)
 
     @cached_property
     def free(self) -> dict[str, frozenset[int]]:
@@ -270,38 +261,15 @@ class Relaxed(nn.Module, ABC):
         """
         self.live.refresh()
         found = self.raw(alphas)
-        mixture = self.axes.mixture
-        if isinstance(mixture, SoftmaxMixture) and not self.edges:
+        if isinstance(self.axes.mixture, SoftmaxMixture) and not self.edges:
             return found, self.derive
-        tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in found.items()}
-        if self.derive.by is By.PROBABILITY:
-            for path, values in tensors.items():
-                own = path not in self.edges
-                decision = self.space.decisions[path]
-                tensors[path] = mixture.logarithms(decision, values) if own else self.live.log_softmax(path, values)
-        else:
-            tensors = {path: self.live.marked(path, values) for path, values in tensors.items()}
-        for path in self.edges:
-            for edge, menu in zip(tensors.pop(path), self.space.decisions[path].candidates, strict=True):
-                if menu is not None:
-                    tensors[menu] = tensors[menu] + edge
-        return {path: values.tolist() for path, values in tensors.items()}, self.derive.replace("by", By.LOGIT)
+        strengths = logarithms(self.space.decisions, found, self.edges, self.axes.mixture, self.live, self.derive.by)
+        return strengths, self.derive.replace("by", By.LOGIT)
 
     def _count_alphas(self, decision: Decision) -> int:
         """How many architecture parameters a decision has."""
         weighed = self.axes.edges is Edges.WEIGHED and bool(decision.candidates)
         return len(decision.items) if weighed else decision.alphas
-
-
-def _labels(decision: Decision) -> list[str]:
-    """The labels of items, numbered where several have the same."""
-    items = decision.items
-    return [label if items.count(label) == 1 else f"{label} #{number}" for number, label in enumerate(items, 1)]
-
-
-def _short(value: float) -> float:
-    """A weight as records write it."""
-    return float(f"{value:.6g}")
 
 
 def _key(path: str) -> str:

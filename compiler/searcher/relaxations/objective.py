@@ -13,8 +13,8 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
@@ -212,7 +212,7 @@ def expectations(space: Elaborated) -> dict[Total, Expectation]:
     for total in sorted(wanted, key=str):
         try:
             found[total] = Expectation(costs.formula(QuantityRef(total)), space.decisions)
-        except (UndefinedQuantity, ExistenceTooComplex) as error:
+        except (UndefinedQuantityError, ExistenceTooComplexError) as error:
             why = str(error) or "its parts exist in too many different ways"
             raise UsageError(f"what '{space.name}' prefers, `{total}`, has no expectation: {why}") from None
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
@@ -154,5 +154,5 @@ class OnePath(Relaxed):
     def _leading(self, strengths: dict[str, list[float]], rule: Derivation) -> Iterator[Selection]:
         """What the rule decides, then the best path, where texts with `prune` can be counted."""
         yield decided(self.space, strengths, rule)
-        with suppress(Uncountable):
+        with suppress(UncountableError):
             yield best_path(self.space, strengths, rule.by)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .axes import Beside, Channels, Dropout, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
@@ -28,6 +28,8 @@ class Combined(Protocol):
     alphas: Alphas
     edges: Edges
     channels: Channels
+    beside: Beside
+    dropout: Dropout
     drop_path: Schedule
     perturb: Perturbation
     levels: Levels
@@ -106,6 +108,16 @@ RULES = (
         ("channels", "relax"),
         lambda s: s.channels.partial > 1 and not s.relax.runs_all,
         "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
+    ),
+    Rule(
+        ("beside", "relax"),
+        lambda s: s.beside.wanted is not None and not s.relax.runs_all,
+        "`beside` adds an item to those that are mixed, and this relaxation runs one: use a `relax` that mixes",
+    ),
+    Rule(
+        ("dropout", "relax"),
+        lambda s: s.dropout.wanted is not None and not s.relax.runs_all,
+        "`dropout` weakens an item beside others, and this relaxation runs one: use a `relax` that mixes",
     ),
     Rule(
         ("drop_path", "relax"),

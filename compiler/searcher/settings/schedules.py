@@ -14,7 +14,7 @@ from abc import abstractmethod
 from bisect import bisect_right
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .words import Amount, Count, Named, NonNegative, Positive, Word
 
@@ -165,3 +165,13 @@ class Pieces(ScheduleWord):
 
 Schedule = Constant | Cosine | Ramp | Decay | Steps | Pieces
 Pieces.model_rebuild()
+
+
+def _is_rate(schedule: Schedule) -> Schedule:
+    if schedule.range()[1] >= 1:
+        raise ValueError(f"a rate of {schedule.describe()} reaches 1, where nothing is left")
+    return schedule
+
+
+Rate = Annotated[Schedule, AfterValidator(_is_rate)]
+"""How probably something is dropped."""

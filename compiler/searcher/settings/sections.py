@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
-from .axes import AllChannels, Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .axes import (
+    AllChannels,
+    Beside,
+    Channels,
+    Dropout,
+    Edges,
+    Levels,
+    Nothing,
+    Order,
+    Perturbation,
+    Preferences,
+    Undisturbed,
+)
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
@@ -17,7 +29,7 @@ from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
-from .schedules import Constant, Cosine, Ramp, Schedule
+from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
@@ -41,15 +53,6 @@ class _Section(Setting):
         return "".join(f"{name} = {text}\n" for name, text in self.written(full).items())
 
 
-def _a_rate(schedule: Schedule) -> Schedule:
-    if schedule.range()[1] >= 1:
-        raise ValueError(f"a drop_path of {schedule.describe()} reaches 1, where nothing is left")
-    return schedule
-
-
-Rate = Annotated[Schedule, AfterValidator(_a_rate)]
-
-
 class SearchSettings(_Section):
     """A search; the defaults are those of DARTS on CIFAR-10, first order."""
 
@@ -67,6 +70,8 @@ class SearchSettings(_Section):
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
+    beside: Beside = Nothing()
+    dropout: Dropout = Nothing()
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()

@@ -1,6 +1,6 @@
 """What regularises a supernet by a rate that follows a schedule: a function of the epoch, and no state.
 
-To add one, write its module in `backend/torch_modules/regularisation.py`, its setting, and its line in `fades_of`.
+To add one, write its module in `backend/torch_modules/regularisation.py`, its setting, and its line in `rates_of`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from compiler.backend.torch_modules.regularisation import DropPath, Scheduled
+from compiler.backend.torch_modules.regularisation import Dropout, DropPath, Fade, Scheduled
 from compiler.searcher.settings.schedules import Schedule
 from compiler.searcher.settings.sections import SearchSettings
 
 
 @dataclass(frozen=True)
-class Fade:
+class ScheduledRate:
     """Modules of one kind, whose rates follow one schedule over so many epochs."""
 
     kind: type[Scheduled]
@@ -31,7 +31,7 @@ class Fade:
                 module.rate = rate
 
 
-def fades_of(settings: SearchSettings) -> tuple[Fade, ...]:
+def rates_of(settings: SearchSettings) -> tuple[ScheduledRate, ...]:
     """What the settings regularise by; nothing of a rate that is always 0."""
-    found = ((DropPath, settings.drop_path),)
-    return tuple(Fade(kind, rate, settings.epochs) for kind, rate in found if not rate.is_off)
+    found = ((Fade, settings.beside.rate), (Dropout, settings.dropout.rate), (DropPath, settings.drop_path))
+    return tuple(ScheduledRate(kind, rate, settings.epochs) for kind, rate in found if not rate.is_off)
