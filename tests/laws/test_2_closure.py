@@ -25,6 +25,7 @@ from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
+from compiler.util.errors import UsageError
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree.printer import print_module
@@ -375,6 +376,29 @@ def test_equal_files_hold_equal_operations(tmp_path: Path) -> None:
     space = compiled(tmp_path / "space.hsp")
     for name in ("one", "two", "three"):
         assert membership(space, compiled(tmp_path / f"{name}s.hsp")).inside is (name != "three")
+
+
+def test_a_long_text_lies_in_its_space() -> None:
+    space = compiled(
+        Path("space.hsp"), f"hsp 1\n{net('a[i < 1100] = prev(image) -> (relu | gelu)', 'output last of a')}"
+    )
+    found = compiled(Path("found.hsp"), print_module(derive_module(space.network, random_decisions(space.network, 0))))
+    assert membership(space, found).inside
+
+
+def test_a_search_for_decisions_has_an_end() -> None:
+    """Each line matches by two items, and no two of the last ones agree; a term that no pick has is seen at once."""
+    many = [f"a{i} = (relu | relu)(image)" for i in range(40)]
+    space = net("same = relu | gelu", *many, "b = image -> same", "c = image -> same", "output b + c")
+    with pytest.raises(UsageError, match="in too many ways"):
+        answer(
+            space,
+            net(*(f"a{i} = relu(image)" for i in range(40)), "b = relu(image)", "c = gelu(image)", "output b + c"),
+        )
+    equal = ", ".join(["relu(image)"] * 24)
+    terms = " + ".join(["relu(image)"] * 11)
+    assert answer(net(f"output sum(pick 12 of ({equal}))"), net(f"output {terms} + relu(image)"))[0]
+    assert not answer(net(f"output sum(pick 12 of ({equal}))"), net(f"output {terms} + gelu(image)"))[0]
 
 
 def test_a_line_that_is_a_pick() -> None:

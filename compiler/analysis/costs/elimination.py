@@ -89,7 +89,7 @@ class Variables:
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and the sum of the constant terms; else `ExistenceTooComplexError`."""
+        """Terms as tables, one per set of variables, and the constant terms; else `ExistenceTooComplexError`."""
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:

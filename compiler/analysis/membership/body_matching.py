@@ -24,7 +24,7 @@ from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
 from hdas_dsl.sameness import say_the_same
 
-from .found import Misses, NotInSpaceError, Ways, merge
+from .found import Effort, Misses, NotInSpaceError, Ways, merge
 from .graph_matching import GraphMatcher
 from .line_matching import LinePair, match_bundle, match_lines
 from .number_matching import bound_numbers, family_sizes, may_lack
@@ -39,12 +39,14 @@ class Matcher:
         copies: those that the body of the architecture uses.
         known: the ways to match each pair of copies, and of operations, found so far.
         same: whether two definitions of operations say the same.
+        effort: what the comparison has taken so far.
     """
 
     space: Elaborated
     copies: Mapping[str, Copy]
     known: dict[object, Ways] = field(default_factory=dict)
     same: dict[object, bool] = field(default_factory=dict)
+    effort: Effort = field(default_factory=Effort)
 
     def definition(self, copy: Copy, function: Function) -> Selection:
         """Match a copy of the space with a definition that no network of the architecture uses.
@@ -82,7 +84,7 @@ class Matcher:
         found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
             raise NotInSpaceError(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
-        return Matcher(self.space, found.copies, self.known, self.same).bodies(copy.body, found.body)
+        return Matcher(self.space, found.copies, self.known, self.same, self.effort).bodies(copy.body, found.body)
 
     # ------------------------------------------------------------ instances
 
@@ -144,7 +146,7 @@ class Matcher:
     def graphs(self, mine: SpaceGraph, theirs: SpaceGraph, pruned: bool = False) -> GraphMatcher:
         """A comparison of two graphs whose inputs stand for each other."""
         correspondence = dict(zip(mine.inputs, theirs.inputs, strict=True))
-        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, pruned, correspondence)
+        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, self.effort, pruned, correspondence)
 
     # ------------------------------------------------------------ bodies
 
