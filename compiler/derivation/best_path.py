@@ -29,7 +29,7 @@ SCALE = 2**64
 
 
 def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Selection:
-    """What a derivation rule decides.
+    """The decisions of a derivation rule.
 
     Args:
         space: the space.

@@ -1,4 +1,4 @@
-"""What the definitions that an architecture needs are called in its file, which uses or inlines them."""
+"""Names of the definitions that an architecture needs, in its file, which uses or inlines them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class References:
     # ------------------------------------------------------------ names of the text
 
     def title_of(self, name: str, instance: Instance) -> ast.Expr | None:
-        """What a module-level name (``norm``, ``nb.Cell``) is called here; None where it keeps its name."""
+        """The name of a module-level definition (``norm``, ``nb.Cell``) here; None where it keeps its own."""
         head, _, tail = name.partition(".")
         found = instance.lookup(head)
         if isinstance(found, Namespace):
@@ -107,7 +107,7 @@ class References:
         return ast.Name(self.inlined[key].title)
 
     def _same(self, definition: ast.Definition, instance: Instance) -> Inlined | None:
-        """What is inlined already and says the same: a phase brings definitions that this file has too."""
+        """An equal definition that is inlined already: a phase brings definitions that this file has too."""
         for inlined in self.inlined.values():
             like = inlined.definition
             if like.name == definition.name and say_the_same((like, inlined.instance), (definition, instance)):

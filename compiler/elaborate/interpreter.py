@@ -83,7 +83,7 @@ class Interpreter:
         frame.position.reading.record_value(expr, frame.position.each, value)
         return value
 
-    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:  # noqa: C901
+    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:  # noqa: C901 (a table)
         match expr:
             case ast.Number() | ast.String():
                 return expr.value

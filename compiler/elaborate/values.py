@@ -1,4 +1,4 @@
-"""What an expression of the language stands for while a program is elaborated: a closed set of kinds of values."""
+"""Values of expressions while a program is elaborated: a closed union."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class NamespaceValue:
 
 
 class Unknown:
-    """What a name is bound to whose line has an error: whatever uses the name stays silent."""
+    """The value of a name whose line has an error: whatever uses the name reports nothing."""
 
 
 UNKNOWN = Unknown()
@@ -130,13 +130,13 @@ Callables = Function | Copies | Menu | Partial | Compose | Builtin
 Number: TypeAlias = "int | float"
 
 Value: TypeAlias = "Number | str | Var[Value] | Open | Tensor | Bundle | Picked | Callables | NamespaceValue"
-"""What an expression stands for. Truth values are `int`s, as in Python."""
+"""The value of an expression. Truth values are `int`s, as in Python."""
 
 NumberValue: TypeAlias = "Number | str | Open | Var[Number]"
-"""What arithmetic works on: a number, maybe undecided or open, or a text that is compared."""
+"""An operand of arithmetic: a number, maybe undecided or open, or a text that is compared."""
 
 Bound: TypeAlias = "Value | Unknown"
-"""What a name is bound to."""
+"""The value of a name."""
 
 
 def params_of(block: Block) -> Mapping[str, Value]:

@@ -1,4 +1,4 @@
-"""What a search cannot combine with the space that it searches, or with what is stated of it: asked before training."""
+"""Settings that a search cannot combine with its space, or with its statements: refused before training."""
 
 from __future__ import annotations
 

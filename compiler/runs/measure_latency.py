@@ -50,7 +50,7 @@ class Conditions:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the table says of it."""
+        """The conditions of the measurement, for the head of the table."""
         return {
             "batch": str(self.batch),
             "threads": str(self.threads),

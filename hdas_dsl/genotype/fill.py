@@ -18,7 +18,7 @@ from .template import HOLE, Template
 LineT = TypeVar("LineT", bound=ast.Node)
 
 OperationOf = Callable[[int, Edge], ast.Expr]
-"""What the new file calls the operation of an edge of a node."""
+"""The name of the operation of an edge of a node, in the new file."""
 
 
 def fill(template: Template, dag: Dag, label: int | None, operation: OperationOf, inliner: Inliner) -> ast.GraphDef:

@@ -27,7 +27,7 @@ _LEFTOVERS = {"item", "tolist", "numpy", "cpu", "detach"}
 """Methods without arguments that give the value itself."""
 
 _WORDS = {"true": True, "false": False, "null": None}
-"""What JSON calls the constants of Python."""
+"""The names of JSON for the constants of Python."""
 
 
 @dataclass(frozen=True)

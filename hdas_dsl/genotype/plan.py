@@ -21,7 +21,7 @@ from .space import IncompatiblePartsError, Space, read_file
 from .template import Template, template_of
 
 NORMAL, REDUCTION, STAGE, CELL = "Normal", "Reduction", "Stage", "Cell"
-"""What the spaces call the definitions that genotypes fill in."""
+"""The names of the definitions that genotypes fill in."""
 
 CELL_SPACE = "darts.hsp"
 """Whose cells a genotype of cells fills in, where a space takes its cells as given."""
@@ -60,7 +60,7 @@ def _named(found: Mapping[str, Operation], aliases: Mapping[str, str]) -> dict[s
 
 @dataclass
 class Plan:
-    """What a genotype makes of a space.
+    """How a genotype fills in a space.
 
     ``makers`` write the definitions of cells and stages, in the order of the file; ``references`` are what the
     network's parameters for them stand for; ``counts`` are parameters that the genotype itself says.

@@ -1,4 +1,4 @@
-"""What is wrong with a genotype, and what is worth saying about it."""
+"""Errors and remarks about a genotype."""
 
 from __future__ import annotations
 

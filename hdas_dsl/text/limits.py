@@ -11,10 +11,10 @@ from .diagnostics import Code, Diagnostic
 from .source import Source, Span
 
 MAX_CHARACTERS = 2_000_000
-"""Of one text; comments take characters and no tokens."""
+"""The most characters of one text; comments take characters and no tokens."""
 
 MAX_TOKENS = 50_000
-"""Of a file together with all files that it uses."""
+"""The most tokens of a file together with all files that it uses."""
 
 MAX_FILES = 100
 """That one file may use, directly or not; also how deep their uses may be nested."""

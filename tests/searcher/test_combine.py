@@ -75,6 +75,9 @@ BROKEN = {
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
+    ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
+    ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
+    ("until", "precision"): "until = sharpness(1.3)\n precision = bfloat16",
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
@@ -84,7 +87,7 @@ BROKEN = {
 }
 
 
-NEED = ("alphas = natural",)
+NEED = ("alphas = natural", " alphas = natural", "derive = strongest(epoch = before)")
 """Settings that the default of another one does not suit."""
 
 

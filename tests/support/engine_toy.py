@@ -106,6 +106,9 @@ class ToySpace:
     def restricted(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def trials(self) -> Sequence[Run | None]:
         return (None,)
 

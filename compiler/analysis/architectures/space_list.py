@@ -93,7 +93,7 @@ class Architecture:
 
     @cached_property
     def text(self) -> str:
-        """What it is in the language, as a search that found it would write it, but for its provenance."""
+        """The text of the architecture, as a search that found it would write it, but for its provenance."""
         last = self.parts[-1]
         provenance = section({**origin(self.listing.program), **self.notes})
         chosen = last.completed(self.choices[-1])

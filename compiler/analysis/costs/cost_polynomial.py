@@ -51,7 +51,7 @@ class Formula:
 
 
 class Costing:
-    """What a space costs.
+    """The costs of a space.
 
     Args:
         space: an elaborated network, with or without choices.
@@ -164,7 +164,7 @@ class _Pricing:
     def node(
         self, graph: SpaceGraph, index: int, node: Node, conditions: Mapping[int, list[tuple[Monomial, int]]]
     ) -> Iterator[tuple[Monomial, Amount]]:
-        """What a node adds where it exists."""
+        """The monomials of a node that exists."""
         sources = [graph.node(source) for source in graph.sources(index)]
         shapes = [source.shape for source in sources]
         match node.payload:

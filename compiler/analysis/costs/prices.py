@@ -88,17 +88,17 @@ def written(value: Value) -> str:
 
 
 class Price:
-    """What a quantity counts of each node."""
+    """The price of each node in one quantity."""
 
     of_structure: ClassVar[bool] = False
     """Whether it counts nodes whatever their parameters and shapes, of which some may be open."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """Of a primitive; of a sum, what it costs besides `addend` of each of its tensors."""
+        """The price of a primitive; of a sum, that besides `addend` of each of its tensors."""
         return 0
 
     def addend(self, output: Ints) -> Amount:
-        """Of every tensor that a sum adds up."""
+        """The price of every tensor that a sum adds up."""
         return 0
 
     def prices_operation(self, operation: str) -> bool:
@@ -106,15 +106,15 @@ class Price:
         return False
 
     def operation(self, application: Application) -> Amount | None:
-        """Of an operation as a whole, whose inside then counts nothing; None to look inside."""
+        """The price of an operation as a whole, whose nodes then count nothing; None to add up its nodes."""
         return None
 
     def applied(self, name: str) -> Amount:
-        """Of every application of that name, besides all else."""
+        """The price of every application of that name, besides all else."""
         return 0
 
     def picked(self) -> Amount:
-        """Of every tensor that a pick takes."""
+        """The price of every tensor that a pick takes."""
         return 0
 
 

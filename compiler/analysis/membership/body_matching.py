@@ -89,7 +89,7 @@ class Matcher:
     # ------------------------------------------------------------ instances
 
     def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
-        """What makes the copy, or the operation, that is applied here the one that is applied there."""
+        """The decisions that make the copy, or the operation, of ``block`` that of ``given``."""
         if block.copy is None or given.copy is None:
             if block.copy is None and given.copy is None:
                 if self.is_one_operation(block, given):

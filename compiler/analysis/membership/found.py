@@ -1,4 +1,4 @@
-"""What a match gives: decisions that make it, or the place where the architecture leaves the space and why."""
+"""Results of a match: the decisions that make it, or the place where the architecture leaves the space and why."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
 
 
 def _check_requirements(space: Elaborated, decisions: Selection) -> None:
-    """See that the architecture that decisions give meets what its space requires, as far as that is known.
+    """Check that the selected architecture meets the requirements of its space, as far as they are known.
 
     Raises:
         NotInSpaceError: it does not.

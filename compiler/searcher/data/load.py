@@ -89,7 +89,7 @@ class Data:
     classes: int
     shape: Shape
     warnings: tuple[str, ...] = ()
-    """What a user should know of these data, a sentence each."""
+    """Remarks about these data for the user, a sentence each."""
 
 
 def load_data(
@@ -145,7 +145,7 @@ def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, 
 
 
 def _finish(source: Source, spec: DataSpec, channels: int, random: bool) -> Finish:
-    """What is done to a batch, with the random changes of ``spec`` if ``random``."""
+    """The transform of a batch, with the random changes of ``spec`` if ``random``."""
     augmentations: list[Augmentation] = []
     if random and isinstance(spec, Folder) and spec.jitter:
         augmentations.append(ColourJitter(spec.jitter))

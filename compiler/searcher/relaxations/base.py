@@ -1,4 +1,4 @@
-"""What a search asks of any relaxation of a space: `Relaxed`. Each relaxation is a subclass in a file of its own."""
+"""The base class of relaxations: `Relaxed`. Each relaxation is a subclass in a file of its own."""
 
 from __future__ import annotations
 
@@ -134,6 +134,10 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Within it a pass can be differentiated twice in the alphas, if the operations of torch can."""
+        return nullcontext()
+
     def trials(self) -> Sequence[Run | None]:
         """The passes of the next step of the alphas: one, that of the network as it is."""
         return (None,)
@@ -167,7 +171,7 @@ class Relaxed(nn.Module, ABC):
         return self.stated.terms(self._quantities())
 
     def objective(self, *losses: Tensor) -> Tensor:
-        """What the alphas minimise in place of the loss of the pass, a scalar (`Objective.loss`)."""
+        """The objective of the alphas in place of the loss of the pass, a scalar (`Objective.loss`)."""
         (loss,) = losses
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
@@ -196,7 +200,7 @@ class Relaxed(nn.Module, ABC):
         return readable(self.space.decisions, self.chosen())
 
     def leading(self, alphas: Mapping[str, Tensor] | None = None) -> Leading:
-        """What deriving now, or from the given alphas, decides, and which items of menus that takes."""
+        """The leading architecture, from the alphas or those given, and the items of menus that it takes."""
         decisions, chosen = self.space.decisions, self.chosen(alphas)
         found = Leading(readable(decisions, chosen), frozenset(taken(decisions, chosen)), {}, {})
         for path in sorted(found.live & self.free.keys(), key=list(decisions).index):
@@ -221,11 +225,11 @@ class Relaxed(nn.Module, ABC):
     # ------------------------------------------------------------ what is derived
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
-        """What deriving now, or from the given alphas, decides."""
+        """The selection that the rule derives from the alphas, or from those given."""
         return decided(self.space, *self.evidence(alphas))
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
-        """What a search derives: what deriving decides, or the best that satisfies what the space requires.
+        """The selection that a search derives: that of the rule, or the best that meets the requirements of the space.
 
         Raises:
             UsageError: nothing satisfies it, or that cannot be decided.

@@ -23,7 +23,7 @@ Trial = Callable[[Mapping[str, Tensor], Measure], float]
 
 
 class Narrowable(Protocol):
-    """What narrowing asks of a supernet."""
+    """The part of a supernet that narrowing uses."""
 
     space: Elaborated
     live: Live
@@ -44,7 +44,7 @@ class Score(ABC):
     def decide(
         self, supernet: Narrowable, cell: Sequence[str], undecided: Sequence[str], trial: Trial
     ) -> dict[str, Scored]:
-        """Of each undecided menu of a cell its score and its item; ``cell`` are all its menus."""
+        """The score and the item of each undecided menu of a cell; ``cell`` are all its menus."""
 
 
 Scored = tuple[float, int]
@@ -68,7 +68,7 @@ class CertaintyScore(Score):
     """Importance, certainty and stability, each scaled to [0, 1] over the menus of the cell, and multiplied.
 
     Importance is the probability of what can be derived, 1 less that of `none`. Certainty is 1 less the entropy of
-    these items, as a share of the largest. Stability, with a history, is the mean overlap of the distribution of now
+    these items, as a share of the largest. Stability, with a history, is the mean overlap of the present distribution
     with those remembered. Li et al., "SGAS: Sequential Greedy Architecture Search" (CVPR 2020), equations 4 to 8.
     """
 

@@ -1,4 +1,4 @@
-"""What the alphas minimise: the quantities of a relaxed network, and the preferences and objectives made of them.
+"""The objective of the alphas: quantities of a relaxed network, and the preferences made of them.
 
 Liu et al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021), for the depth
 and the number of cells; costs are their expectations (`expected_cost`).
@@ -191,7 +191,7 @@ class Objective:
         return torch.stack([term.reshape(()) for term in terms]).sum()
 
     def _signed(self, preference: Preference) -> float:
-        """The weight of now, signed so that the quantity is minimised."""
+        """The weight at the present epoch, signed so that the quantity is minimised."""
         weight = preference.weight_at(self.epoch, self.epochs)
         return weight if preference.sense is Sense.MINIMIZE else -weight
 

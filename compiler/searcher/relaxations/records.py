@@ -1,4 +1,4 @@
-"""What the records of a search tell of its alphas: entropies, and the weight of every item by its label."""
+"""The alphas in the records of a search: entropies, and the weight of every item by its label."""
 
 from __future__ import annotations
 

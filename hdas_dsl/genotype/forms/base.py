@@ -1,4 +1,4 @@
-"""What a form is, and what the readers of several forms share."""
+"""The protocol of forms, and functions that the readers of several forms share."""
 
 from __future__ import annotations
 
