@@ -6,6 +6,7 @@ tables beside it, wherever the command runs and wherever a parent's file lies.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -119,6 +120,15 @@ def test_what_is_not_known_is_said(
     Path(with_table[0]).with_name("t.csv").unlink()
     assert compile_main([*with_table, "--count"]) == 2
     assert "cannot be checked: 't.csv' cannot be read" in capsys.readouterr().err
+
+
+def test_samples_have_the_tables_that_they_name_beside_them(
+    with_table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, *with_table, "--sample", 2, "--out", tmp_path / "samples")
+    facts = json.loads(run(capsys, tmp_path / "samples" / "sample-1.hsp", "--json"))
+    assert facts["latency"]['latency("t.csv")'] <= 6
+    assert "diagnostics" not in facts
 
 
 def test_a_count_or_a_list_without_an_end_is_refused(
