@@ -12,7 +12,7 @@ from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, assignments
 
-from .found import Misses, merge
+from .found import Effort, Misses, merge
 
 MatchInstances = Callable[[Block, Block, Misses], Iterator[Selection]]
 """All ways in which an applied block of the space can be one of the architecture."""
@@ -28,6 +28,7 @@ class GraphMatcher:
         instances: compares the blocks of two instances.
         pruned: whether what is not there is no error, since what does not exist is not written.
         correspondence: the node of the architecture that stands for an input or a line of the space, by its node there.
+        effort: what the comparison has taken so far.
         failed: pairs of nodes that are known not to match, so that no two ways to the same pair look at it again.
     """
 
@@ -35,6 +36,7 @@ class GraphMatcher:
     theirs: SpaceGraph
     decisions: Mapping[str, Decision]
     instances: MatchInstances
+    effort: Effort
     pruned: bool = False
     correspondence: dict[int, int] = field(default_factory=dict)
     failed: set[tuple[int, int, bool]] = field(default_factory=set)
@@ -45,6 +47,7 @@ class GraphMatcher:
 
         Below the top a line of the space is a mention of it, and only a mention of the same line matches it.
         """
+        self.effort.step()
         if s in self.correspondence or self.mine.node(s).line is not None:
             if self.correspondence.get(s) == a:
                 yield {}
@@ -129,6 +132,8 @@ class GraphMatcher:
         if not terms:
             yield from self.picked(candidates, found, taken)
             return
+        if not taken and any(all(next(self.unify(c, t, top), None) is None for c in candidates) for t in terms):
+            return  # a term that is no candidate at all is seen before the others are tried in every order
         for position, candidate in enumerate(candidates):
             if position in taken or (ordered and taken and position < taken[-1]):
                 continue
