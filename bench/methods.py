@@ -27,8 +27,8 @@ from worker import Refused, Worker
 
 from compiler.program.methods import SETTING, library_methods
 from compiler.util.errors import UsageError
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.units import LIBRARY
 
 BASE = "darts"
 """The method that the others are compared with."""

@@ -30,7 +30,7 @@ from supernet import add_arguments, case_of
 from torch.nn.functional import cross_entropy
 from worker import Refused
 
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 
 UNAVAILABLE = {
     "hdas": "H-DAS: its authors' program could not be had when this was written, so nothing here builds its supernet; "

@@ -28,8 +28,8 @@ from compiler.runs.plan import plan_search, plan_training
 from compiler.runs.search import search
 from compiler.runs.train import train
 from compiler.searcher.settings.derivation import By
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import LIBRARY
 
 
 def found(name: str, folder: Path, changes: Sequence[str]) -> Path:

@@ -34,9 +34,10 @@ from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import OnePath, relaxed
 from compiler.searcher.settings.reader import override
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.files import Entity, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import Entity
 
 Step = Callable[[], None]
 

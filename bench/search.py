@@ -38,7 +38,7 @@ from compiler.searcher.engine.bilevel import Bilevel
 from compiler.searcher.engine.protocol import Evaluate
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import Fake
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 
 
 class Part(StrEnum):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from .files import Instance, Replacement, Unit
 from .tree import ast
 from .tree.words import ELEMENT
+from .units import Instance, Replacement, Unit
 
 
 def replacements(instance: Instance) -> dict[str, Replacement]:

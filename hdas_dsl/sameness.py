@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from .files import Entity, Found, Instance, Namespace, Replacement
 from .names import full_name, local_names
 from .tree import ast
+from .units import Entity, Found, Instance, Namespace, Replacement
 
 Definition: TypeAlias = "tuple[ast.Definition, Instance]"
 """A definition, and the file with its replacements in which its names are looked up."""

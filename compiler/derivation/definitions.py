@@ -9,10 +9,10 @@ from compiler.elaborate import BodyElaboration, Copy, Elaborated
 from compiler.elaborate.trace import Position, Reading
 from compiler.elaborate.values import Tensor, Unknown, Value
 from compiler.ir.shape import Shape
-from hdas_dsl.files import Instance
 from hdas_dsl.names import is_element, local_names
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
+from hdas_dsl.units import Instance
 
 from .literals import literal
 from .presence import Presence

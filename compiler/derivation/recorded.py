@@ -10,9 +10,9 @@ from compiler.elaborate import BodyElaboration
 from compiler.elaborate.trace import Position
 from compiler.elaborate.values import Builtin, Value, is_tensors
 from compiler.ir.undecided import Var, settle
-from hdas_dsl.files import Entity
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import CONSTANTS, NUMERIC
+from hdas_dsl.units import Entity
 
 from .presence import Presence
 

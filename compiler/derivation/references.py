@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Function
-from hdas_dsl.files import Entity, Instance, Namespace, Replacement, Unit
 from hdas_dsl.names import full_name, replacements
 from hdas_dsl.sameness import say_the_same
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Instance, Namespace, Replacement, Unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,74 +9,27 @@ What exists of it is said by `compiler.ir.existence`: a pick of any number may l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.ir.existence import follow, gathers
+from compiler.ir.existence import follow, gather_of, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.primitives.parameters import Attribute
 from compiler.ir.primitives.structure import Add
-from compiler.ir.shape import Extent, Shape
-from compiler.ir.undecided import Open, Var, largest, settle
+from compiler.ir.shape import Shape
+from compiler.ir.undecided import Open, Var, settle
 
-Dims = tuple[int, ...]
+from .selected_path import Dims, SelectedPath, SelectedStep
 
 
 class NothingSelectedError(Exception):
     """The decisions select no network: its output takes none of what it could, or its open widths have no solution."""
-
-
-@dataclass(frozen=True)
-class SelectedStep:
-    """A primitive of an architecture, or a choice that was made; ``sources`` are indices of earlier steps.
-
-    ``index`` and ``name`` are the node's in the flat graph of the space. The parameters of a primitive are settled, as
-    are the shapes, which are those of one image.
-    """
-
-    index: int
-    name: str
-    payload: Input | Prim | Mix | Weigh
-    sources: tuple[int, ...]
-    inputs: tuple[Dims, ...]
-    shape: Dims
-    undecided: bool = False
-    """Whether the space leaves its parameters or shapes open, so that it may be smaller than in the space's graph."""
-
-
-@dataclass(frozen=True)
-class SelectedPath:
-    """An architecture: its steps, sources first and the output last, and the decisions that it depends on."""
-
-    steps: tuple[SelectedStep, ...]
-    used: frozenset[str]
-
-    @cached_property
-    def params(self) -> int:
-        """Trainable parameters (law 8)."""
-        return sum(prim.op.params(step.inputs, step.shape) for step, prim in self.primitives)
-
-    @cached_property
-    def macs(self) -> int:
-        """Multiply-adds of one image (law 8)."""
-        return sum(prim.op.macs(step.inputs, step.shape) for step, prim in self.primitives)
-
-    @property
-    def primitives(self) -> list[tuple[SelectedStep, Prim]]:
-        """The steps that are primitives, with these."""
-        return [(step, step.payload) for step in self.steps if isinstance(step.payload, Prim)]
-
-    def edges(self, copy: str, decisions: Mapping[str, Decision]) -> int:
-        """How many tensors the picks of a copy take, where they take part in the architecture."""
-        taken = {(s.payload.decision, s.payload.index) for s in self.steps if isinstance(s.payload, Weigh)}
-        return sum(decisions[path].copy == copy for path, _ in taken)
 
 
 class Paths:
@@ -178,7 +131,7 @@ class Paths:
                 gone.add(index)
             elif op is not None and op.zero and not self.keep_zeros:
                 zero.add(index)
-            elif zero and (isinstance(payload, Mix | Weigh) or _gather(self.nodes[index]) is Gather.SUM):
+            elif zero and (isinstance(payload, Mix | Weigh) or gather_of(self.nodes[index].payload) is Gather.SUM):
                 present = tuple(source for source in present if source not in zero) or present[:1]
                 if present[0] in zero:
                     zero.add(index)
@@ -288,45 +241,6 @@ def _settled(value: Any, chosen: Selection, widths: Widths | None = None) -> Any
     if isinstance(value, Var):
         value = settle(value, value.decisions, tuple(chosen[name][0] for name in value.decisions))
     return value if widths is None or not isinstance(value, Open) else widths.get(value, value)
-
-
-def bounds(graph: SpaceGraph) -> dict[Open, int]:
-    """The most channels that each open width of a flat graph can have: as many as its readers take."""
-    found: dict[Open, int] = {}
-
-    def known(width: Extent) -> int | None:
-        return found.get(width) if isinstance(width, Open) else int(largest(width))
-
-    def raised(width: Extent, number: int | None) -> bool:
-        if not isinstance(width, Open) or number is None or number <= found.get(width, 0):
-            return False
-        found[width] = number
-        return True
-
-    nodes = [(node, [graph.node(source).shape.c for source in graph.sources(index)]) for index, node in graph.order()]
-    bounding = [(node.shape.c, widths) for node, widths in reversed(nodes) if _bounds(node)]
-    joins = [(node.shape.c, widths) for node, widths in nodes if _gather(node) is Gather.CONCATENATION]
-    changed = True
-    while changed:
-        changes = [raised(width, known(whole)) for whole, widths in bounding for width in widths]
-        if not any(changes):
-            # What no reader bounds is a concatenation of all that may be in it.
-            totals = [(whole, [known(width) for width in widths]) for whole, widths in joins if known(whole) is None]
-            changes = [raised(whole, sum(n or 0 for n in parts)) for whole, parts in totals if None not in parts]
-        changed = any(changes)
-    return found
-
-
-def _bounds(node: Node) -> bool:
-    """Whether what a node reads is not wider than itself, where that is open."""
-    if isinstance(node.payload, Prim):
-        return node.payload.op.gather is not None or node.payload.op.slices_channels
-    return isinstance(node.payload, Mix | Weigh)
-
-
-def _gather(node: Node) -> Gather | None:
-    """How a node combines any number of inputs."""
-    return node.payload.op.gather if isinstance(node.payload, Prim) else None
 
 
 def _parameters(node: Node) -> tuple[Attribute, ...]:

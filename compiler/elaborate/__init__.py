@@ -1,12 +1,14 @@
 """Elaboration: a program of the language becomes a space graph, with its decisions and how many there are."""
 
 from .body_elaboration import BodyElaboration, Copy
+from .building import Building
 from .entry import CopyAlone, NetworkCall, elaborate, elaborate_copy, is_network, read_network_call
 from .frame import Frame
 from .space import Elaborated, Origin, Requirement
 
 __all__ = [
     "BodyElaboration",
+    "Building",
     "Copy",
     "CopyAlone",
     "Elaborated",

@@ -8,6 +8,7 @@ from typing import assert_never
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.text.diagnostics import Code
 
+from .additions import Additions
 from .arguments import Application, Arguments
 from .choices import Choices
 from .errors import ElaborationError
@@ -44,8 +45,10 @@ class Applications:
         arguments: Arguments,
         instances: Instances,
         partial: ChannelBypass,
+        additions: Additions,
     ) -> None:
         self.partial = partial
+        self.additions = additions
         self.choices = choices
         self.mixtures = mixtures
         self.arguments = arguments
@@ -100,14 +103,16 @@ class Applications:
         return self._mixed(function, application, site, where)
 
     def _mixed(self, function: Var[Value], application: Application, site: Site, where: str) -> Value:
-        """Every item applied, mixed."""
+        """Every item applied, mixed, with what a search adds."""
 
         def build(values: Sequence[Value]) -> Value:
             chosen = values[0]
             inner = site.at(f"{where}.{callable_name(chosen)}")
-            return self.apply(application.of(chosen), inner)
+            made = self.apply(application.of(chosen), inner)
+            return self.additions.behind(function, chosen, application, made, inner)
 
-        return self.mixtures.expand([function], build, site.at(where))
+        mixed = self.mixtures.expand([function], build, site.at(where))
+        return self.additions.beside(function, application, mixed, self.apply, site.at(where))
 
 
 def _completed(partial: Partial, application: Application, site: Site) -> Application:

@@ -10,10 +10,10 @@ from compiler.ir.graph import Block, Node, Payload, SpaceGraph
 from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
 from compiler.ir.shape import Shape
-from hdas_dsl.files import Instance
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
+from hdas_dsl.units import Instance
 
 from .errors import AlreadyReportedError
 from .trace import Trace
@@ -75,8 +75,8 @@ class BodyElaboration:
         fields: the where-names of each element, by the element's name.
         decisions: the paths of its decisions, in order.
         prune: whether the body says so.
-        graph: the nodes made so far; ``partial``: the decision of each that stands for an undecided operation which
-            works on a share of the channels.
+        graph: the nodes made so far; ``undecided``: the decision of each that stands for an undecided operation and
+            is no mixture: it works on a share of the channels, or something is added.
         trace: what each expression was.
     """
 
@@ -101,7 +101,7 @@ class BodyElaboration:
     decisions: list[str] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
     prune: bool = False
-    partial: dict[int, str] = field(default_factory=dict)
+    undecided: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_operation(self) -> bool:

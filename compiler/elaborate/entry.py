@@ -9,12 +9,13 @@ from compiler.ir.graph import SpaceGraph
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from compiler.ir.verify import Stage, is_asked_for, verify
-from hdas_dsl.files import Instance
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .body_elaboration import BodyElaboration, Copy
+from .building import AS_WRITTEN, Building
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Site
 from .interpreter import Interpreter
@@ -31,7 +32,7 @@ def elaborate(
     relaxed_copies: frozenset[str] | None = None,
     span: Span | None = None,
     externals: Externals = NO_PLUGINS,
-    partial: int = 1,
+    building: Building = AS_WRITTEN,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -42,12 +43,12 @@ def elaborate(
             their own.
         span: where errors about the arguments point.
         externals: the primitives and plugins that external operations may name.
-        partial: how many channels there are to one that goes through the items of undecided operations (`.partial`).
+        building: how a search builds the network.
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = NetworkElaborator(relaxed_copies, externals, partial)
+    elaborator = NetworkElaborator(relaxed_copies, externals, building)
     result = elaborator.elaborate(function, dict(args or {}), span or function.definition.span)
     if result is not None and is_asked_for():
         verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from hdas_dsl.files import Instance
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .body_elaboration import BodyElaboration
 from .trace import Element, Position, Reading, Turns

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from compiler.ir.combinatorics.count_formula import Mention, Product
 from compiler.ir.graph import Block, Call
 from compiler.ir.undecided import Open
-from hdas_dsl.files import Entity, Namespace
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Namespace
 
 from .arguments import Arguments
 from .bodies import Bodies

@@ -9,6 +9,7 @@ from compiler.ir.undecided import Open, TooLarge, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
+from .additions import Additions
 from .applications import Applications
 from .arguments import Application, Arguments
 from .arithmetic import Arithmetic
@@ -50,7 +51,7 @@ class Interpreter:
         primitives = Primitives(session, self.mixtures, self.arguments, evaluate)
         self.instances = Instances(session, self.arguments, self.bodies, primitives)
         self.applications = Applications(
-            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session)
+            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session), Additions(session)
         )
         self.calls = Calls(self.applications, self.arithmetic, self.bundles, self.mixtures, self.tensors, evaluate)
         self.picks = Picks(session, self.choices, evaluate, self.calls.turns)

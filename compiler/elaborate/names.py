@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Var, lift
-from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, CONSTANTS, element_of
+from hdas_dsl.units import Entity, Found, Instance, Namespace, Replacement
 
 from .body_elaboration import BodyElaboration
 from .bundles import Bundles, family_value, known, member

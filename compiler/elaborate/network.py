@@ -14,6 +14,7 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
+from .building import AS_WRITTEN, Building
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Frame
 from .instances import block_of
@@ -40,9 +41,12 @@ class NetworkElaborator:
     """Elaborates one network of a program."""
 
     def __init__(
-        self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS, partial: int = 1
+        self,
+        relaxed_copies: frozenset[str] | None = None,
+        externals: Externals = NO_PLUGINS,
+        building: Building = AS_WRITTEN,
     ) -> None:
-        self.session = Session(relaxed_copies, externals, partial)
+        self.session = Session(relaxed_copies, externals, building)
         self.interpreter = Interpreter(self.session)
 
     def elaborate(self, function: Function, args: Mapping[str, Value], span: Span) -> Elaborated | None:

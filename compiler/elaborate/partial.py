@@ -39,7 +39,7 @@ class ChannelBypass:
 
     def applies(self, function: Var[Value], site: Site) -> bool:
         """Whether an undecided operation that is applied here works on a share of the channels."""
-        if self.session.partial == 1 or not site.frame.body.relaxed or len(function.decisions) != 1:
+        if self.session.building.partial == 1 or not site.frame.body.relaxed or len(function.decisions) != 1:
             return False
         return self.session.decisions[function.decisions[0]].kind is DecisionKind.OPERATION
 
@@ -49,7 +49,7 @@ class ChannelBypass:
         Raises:
             ElaborationError: it has not one input that is an image, or its channels have no such share.
         """
-        k, inputs = self.session.partial, application.inputs
+        k, inputs = self.session.building.partial, application.inputs
         if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or len(inputs[0].shape.dims) != 3:
             raise _refused(k, "needs operations of one image", site)
         width = inputs[0].shape.c
@@ -64,7 +64,7 @@ class ChannelBypass:
         Raises:
             ElaborationError: the items change the width, or the resolution by other than a half.
         """
-        k, width = self.session.partial, whole.shape.c
+        k, width = self.session.building.partial, whole.shape.c
         assert isinstance(width, int), "checked by `part`"
         if not isinstance(worked, Tensor) or worked.shape.c != width // k:
             raise _refused(k, "needs items that keep the width of their input", site)
@@ -75,7 +75,7 @@ class ChannelBypass:
             raise _refused(k, "needs items that keep or halve the resolution of their input", site)
         beside = self._add("beside", Concat(), (worked, rest), site)
         mixed = self._add("mixed", Shuffle(groups=k), (beside,), site)
-        site.frame.body.partial[mixed.index] = path
+        site.frame.body.undecided[mixed.index] = path
         return mixed
 
     def _add(self, label: str, op: Operator, inputs: tuple[Tensor, ...], site: Site) -> Tensor:

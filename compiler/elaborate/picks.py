@@ -117,8 +117,8 @@ class Picks:
 
     def _menu_of(self, tensor: Tensor, body: BodyElaboration) -> str | None:
         """The decision of a candidate that is a menu's."""
-        if tensor.index in body.partial:
-            return body.partial[tensor.index]
+        if tensor.index in body.undecided:
+            return body.undecided[tensor.index]
         payload = body.graph.node(tensor.index).payload
         if isinstance(payload, Mix) and len(payload.decisions) == 1:
             decision = self.session.decisions[payload.decisions[0]]

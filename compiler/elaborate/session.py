@@ -13,6 +13,7 @@ from hdas_dsl.text.limits import MAX_ERRORS
 from hdas_dsl.text.source import Span
 
 from .body_elaboration import Copy
+from .building import AS_WRITTEN, Building
 from .errors import AlreadyReportedError, ElaborationError
 from .trace import NodeIndex, NodeIndexes
 from .values import Function, Tensor
@@ -143,16 +144,19 @@ class Session:
     Attributes:
         relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
         externals: the primitives and plugins that external operations may name.
-        partial: how many channels there are to one that goes through the items of undecided operations.
+        building: how a search builds the space.
         decisions, copies: by path, in order of first mention.
         diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
         open_widths: how many widths were left open.
     """
 
     def __init__(
-        self, relaxed_copies: frozenset[str] | None = None, externals: Externals = NO_PLUGINS, partial: int = 1
+        self,
+        relaxed_copies: frozenset[str] | None = None,
+        externals: Externals = NO_PLUGINS,
+        building: Building = AS_WRITTEN,
     ) -> None:
-        self.partial = partial
+        self.building = building
         self.relaxed_copies = relaxed_copies
         self.externals = externals
         self.decisions: dict[str, Decision] = {}

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 V = TypeVar("V")
 

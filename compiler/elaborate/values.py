@@ -9,8 +9,8 @@ from typing import TypeAlias, TypeGuard, assert_never, cast
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Open, TooLarge, Var
-from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .trace import Position
 

@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from .decision import Selection
 from .payloads import Mix, Prim, Weigh
+from .primitives.base import Gather
 
 Source = TypeVar("Source", contravariant=True)
 Found = TypeVar("Found", covariant=True)
@@ -61,9 +62,14 @@ def follow(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]
     return rule.gathered(sources) if gathers(payload) else rule.applied(sources)
 
 
+def gather_of(payload: object) -> Gather | None:
+    """How a node combines any number of inputs; None where it takes as many as it has."""
+    return payload.op.gather if isinstance(payload, Prim) else None
+
+
 def gathers(payload: object) -> bool:
     """Whether a node makes do with those of its sources that exist."""
-    return isinstance(payload, Prim) and payload.op.gather is not None
+    return gather_of(payload) is not None
 
 
 def needs(reader: object, slot: int, source: object) -> Iterator[Monomial]:

@@ -1,4 +1,4 @@
-"""The space graph: what a program elaborates to. Plain data, owned by networkx; no torch here.
+"""The space graph: what a program elaborates to. Plain data; no torch here.
 
 A `SpaceGraph` is hierarchical: the node of an operation, cell or stage is a `Call` of a `Block`, which has a graph of
 its own; equal applications share one block. `flatten` (a pass) inlines them. Choices appear as `Mix` and `Weigh` nodes
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
-
-import networkx as nx
+from typing import TYPE_CHECKING, TypeAlias
 
 from hdas_dsl.sameness import Definition
 from hdas_dsl.text.source import NOWHERE, Span
@@ -19,6 +17,9 @@ from hdas_dsl.text.source import NOWHERE, Span
 from .payloads import Input, Mix, Prim, Weigh
 from .shape import Shape
 from .sums import Item, Sum, Sums, describe_sum
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +70,28 @@ def is_auxiliary(node: Node) -> bool:
     return node.name == "aux" or node.name.startswith("aux.")
 
 
-class TensorGraph:
-    """Tensors with what they are made of: the nodes of a `SpaceGraph`, without networkx.
+class SpaceGraph:
+    """Tensors with what they are made of.
 
     The ids of nodes count from 0 in topological order, so that an edge always leads to a larger id. A graph only grows
-    (`add`). Passes build one where no user sees the result: that is several times as fast.
+    (`add`); passes make new ones. `nx` is the graph for readers who know networkx: each node has its `Node` as the
+    attribute ``node``, and the key of an edge is the input slot of the node that it leads to.
+
+        >>> import networkx as nx
+        >>> from compiler.program.compile_file import compile_file
+        >>> program, _ = compile_file("net.hsp", text='''hsp 1
+        ... network Net(image: [3, 8, 8]) {
+        ...   a = image -> conv(3, 4)
+        ...   b = image -> conv(1, 4)
+        ...   output (a + b) -> classifier(10)
+        ... }''')
+        >>> graph = program.network.block.graph
+        >>> [node.name for _, node in graph.order()]
+        ['image', 'a.conv', 'b.conv', 'output.sum', 'output']
+        >>> nx.dag_longest_path_length(graph.nx)
+        3
+        >>> sorted((graph.nx.nodes[source]["node"].name, slot) for source, _, slot in graph.nx.in_edges(3, keys=True))
+        [('a.conv', 0), ('b.conv', 1)]
     """
 
     def __init__(self) -> None:
@@ -83,9 +101,10 @@ class TensorGraph:
         self._nodes: list[Node] = []
         self._sources: list[tuple[int, ...]] = []
         self._readers: list[list[int]] = []
+        self._nx: nx.MultiDiGraph | None = None
 
     def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
-        """Add a node fed by ``sources``, in slot order; its id."""
+        """Add a node that reads ``sources``, in slot order, which are there already; returns its id."""
         index = len(self._nodes)
         self._nodes.append(node)
         self._sources.append(sources)
@@ -94,6 +113,7 @@ class TensorGraph:
             self._readers[source].append(index)
         if isinstance(node.payload, Input):
             self.inputs.append(index)
+        self._nx = None
         return index
 
     def node(self, index: int) -> Node:
@@ -120,48 +140,25 @@ class TensorGraph:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        """The graph as networkx has it, frozen: made when it is first asked for, since compiling needs none."""
+        if self._nx is None:
+            import networkx  # It takes a tenth of a second to import.
 
-class SpaceGraph(TensorGraph):
-    """A thin owner of a `networkx.MultiDiGraph`, and of its order.
-
-    Passes make new ones. `nx` is the graph for readers who know networkx: each node has its `Node` as the
-    attribute ``node``, and the key of an edge is the input slot of the node that it leads to. It is there to be read;
-    `add` alone may write to it, since ``sources``, ``readers`` and the order are kept as lists beside it.
-
-        >>> import networkx as nx
-        >>> from compiler.program.compile_file import compile_file
-        >>> program, _ = compile_file("net.hsp", text='''hsp 1
-        ... network Net(image: [3, 8, 8]) {
-        ...   a = image -> conv(3, 4)
-        ...   b = image -> conv(1, 4)
-        ...   output (a + b) -> classifier(10)
-        ... }''')
-        >>> graph = program.network.block.graph
-        >>> [node.name for _, node in graph.order()]
-        ['image', 'a.conv', 'b.conv', 'output.sum', 'output']
-        >>> nx.dag_longest_path_length(graph.nx)
-        3
-        >>> sorted((graph.nx.nodes[source]["node"].name, slot) for source, _, slot in graph.nx.in_edges(3, keys=True))
-        [('a.conv', 0), ('b.conv', 1)]
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nx = nx.MultiDiGraph()
-
-    def add(self, node: Node, sources: tuple[int, ...] = ()) -> int:
-        """Add a node that reads ``sources``, which are there already; returns its index."""
-        index = super().add(node, sources)
-        self.nx.add_node(index, node=node)
-        for slot, source in enumerate(sources):
-            self.nx.add_edge(source, index, key=slot)
-        return index
+            made = networkx.MultiDiGraph()
+            made.add_nodes_from((index, {"node": node}) for index, node in self.order())
+            for index, sources in enumerate(self._sources):
+                made.add_edges_from((source, index, slot) for slot, source in enumerate(sources))
+            self._nx = networkx.freeze(made)
+        return self._nx
 
     def name_line(self, index: int, line: str) -> None:
         """Say that a node is the value of a line (the first that it is bound to)."""
         node = self._nodes[index]
         if node.line is None:
-            self.nx.nodes[index]["node"] = self._nodes[index] = replace(node, line=line)
+            self._nodes[index] = replace(node, line=line)
+            self._nx = None
 
     def without_aux(self) -> SpaceGraph:
         """The same graph without an auxiliary output; the nodes that only it needs stay."""

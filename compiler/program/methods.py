@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from compiler.util.errors import UsageError
-from hdas_dsl.files import Loader, Unit
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
+from .compilation import Compilation
 from .overrides import Override
 
 LIBRARY = "lib/methods.hsp"
@@ -32,29 +34,29 @@ class Chosen:
     wins: bool
 
 
-def chosen_method(
-    search: ast.Search | None, unit: Unit, loader: Loader, overrides: Sequence[Override], report: list[Diagnostic]
-) -> Chosen | None:
-    """The method of a section; an unknown one is added to ``report``.
+def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen | None:
+    """The method of a section or of the command line; an unknown one of the section is reported.
 
     Raises:
-        UsageError: the command line names none that there is.
+        UsageError: the command line names a method that does not exist.
     """
-    known = {method.name: (method, origin) for method, origin in reversed(list(_methods(unit, loader)))}
-    for item in overrides:
-        if item.name == SETTING:
-            name = _name(item)
-            if name not in known:
-                raise UsageError(f"{item.said}: there is no such method; {_hint(name, known)}")
-            return Chosen(*known[name], wins=True)
-    if search is None or search.method is None:
+    stated = next((item for item in compilation.overrides if item.name == SETTING), None)
+    if stated is None and (search is None or search.method is None):
         return None
+    known = {method.name: Chosen(method, unit, stated is not None) for method, unit in _methods(compilation)}
+    if stated is not None:
+        name = _name(stated)
+        if name not in known:
+            raise UsageError(f"{stated.said}: there is no such method; {_hint(name, known)}")
+        return known[name]
+    assert search is not None
+    assert search.method is not None
     if search.method.name not in known:
         message = f"there is no method '{search.method.name}'"
         hint = _hint(search.method.name, known)
-        report.append(Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint))
+        compilation.report([Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint)])
         return None
-    return Chosen(*known[search.method.name], wins=False)
+    return known[search.method.name]
 
 
 def library_methods() -> tuple[ast.Method, ...]:
@@ -63,12 +65,13 @@ def library_methods() -> tuple[ast.Method, ...]:
     return () if unit is None else unit.module.methods
 
 
-def _methods(unit: Unit, loader: Loader) -> Iterator[tuple[ast.Method, Unit]]:
-    """All methods that a file can name, those of the file itself first."""
-    library = loader.shipped(LIBRARY)
-    for origin in (unit, *(used for _, used in unit.imports if used is not None), *((library,) if library else ())):
-        for method in origin.module.methods:
-            yield method, origin
+def _methods(compilation: Compilation) -> Iterator[tuple[ast.Method, Unit]]:
+    """All methods that a file can name: of several with one name the last holds, those of the file itself."""
+    library = compilation.loader.shipped(LIBRARY)
+    used = [unit for _, unit in compilation.unit.imports if unit is not None]
+    for unit in (*((library,) if library else ()), *reversed(used), compilation.unit):
+        for method in reversed(unit.module.methods):
+            yield method, unit
 
 
 def _name(item: Override) -> str:
@@ -76,5 +79,5 @@ def _name(item: Override) -> str:
     return getattr(value, "name", None) or str(value)
 
 
-def _hint(name: str, known: dict[str, tuple[ast.Method, Unit]]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     return suggest(name, known) or f"known: {', '.join(sorted(known))}"

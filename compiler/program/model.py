@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated, Origin, Requirement
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from hdas_dsl.files import Instance, Unit
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance, Unit
 
 from .equivalence import Equivalence
 from .methods import Chosen
@@ -30,7 +30,7 @@ class Phase:
     statements: tuple[ast.SettingLine, ...] = ()
     """What the section, its method and the phase prefer and require."""
     built: Elaborated | None = None
-    """The network as the search builds it, where that is not ``network`` itself: with partial channels."""
+    """The network as the search builds it, where it is not ``network``: partial channels, additions."""
 
 
 @dataclass(frozen=True, eq=False)

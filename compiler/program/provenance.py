@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hdas_dsl.files import Unit
 from hdas_dsl.parse.parser import parse_expression
 from hdas_dsl.text.printable import encodable
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
 from .model import Program
 

@@ -17,7 +17,7 @@ from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
 
 
@@ -27,6 +27,11 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
+    for name, item in (("beside", settings.beside.wanted), ("dropout", settings.dropout.wanted)):
+        if item is not None:
+            yield from _item(space, name, item, span)
+    if not settings.drop_path.is_off:
+        yield from _dropped_paths(space, span)
     if not isinstance(settings.narrow, NoNarrowing):
         yield from _narrowing(space, span)
     match settings.relax:
@@ -41,6 +46,11 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
             yield from _sandwich(space, span)
     if isinstance(settings.alphas, AlphaNatural):
         yield from _natural(space, span)
+    yield from _measures(space, settings, span)
+
+
+def _measures(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
+    """Measures of alphas are of alphas that move, divergences of Dirichlet distributions."""
     for preference in space.preferences:
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
@@ -77,6 +87,22 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             if len(graph.readers(source)) > 1:
                 message = f"`edges = weighed` cannot weigh '{node.name}': its menu is read outside of the pick as well"
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
+
+
+def _item(space: Elaborated, setting: str, item: str, span: Span) -> Iterator[Diagnostic]:
+    """A setting names an item of menus."""
+    known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
+    if item not in known:
+        message = f"`{setting} = {item}(...)` names no item of a menu of this space"
+        yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or f"use `{setting} = none`")
+
+
+def _dropped_paths(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """The text says which paths are dropped."""
+    payloads = (node.payload for _, node in flatten(space.block.graph).order())
+    if not any(isinstance(payload, Prim) and payload.op.drops_paths for payload in payloads):
+        message = "`drop_path` is the rate of the text's operation of that name, and this space has none"
+        yield Diagnostic(Code.VALUE, span, message, "use `drop_path = 0`, or write `-> drop_path` behind operations")
 
 
 def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

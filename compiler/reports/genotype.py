@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from compiler.elaborate import Copy, Elaborated
 from compiler.elaborate.values import Tensor
-from hdas_dsl.files import LIBRARY, Entity, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.genotype import Cells, Dag, Genotype, Lattice, Matrix, Part, Stages, Widths, spell
 from hdas_dsl.genotype.benchmarks import fill_vertices, fill_widths, read_vertices, read_widths, vertex_template
 from hdas_dsl.genotype.build import USUAL, default_space
@@ -18,6 +18,7 @@ from hdas_dsl.genotype.space import Space, read_space
 from hdas_dsl.genotype.template import Template, template_of
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
+from hdas_dsl.units import LIBRARY, Entity
 
 
 def genotype_text(space: Elaborated) -> str:

@@ -31,7 +31,7 @@ from .folder import held
 from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "levels", "perturb", "narrow", "until")
+AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until")
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75

@@ -6,9 +6,9 @@ network.
 
 from __future__ import annotations
 
-from hdas_dsl.files import Unit
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.limits import TooMuch
+from hdas_dsl.units import Unit
 
 from .bodies import Bodies
 from .definitions import Definitions

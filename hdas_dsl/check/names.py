@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hdas_dsl.files import Unit
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, QUANTITIES, WORDS, element_of
+from hdas_dsl.units import Unit
 
 from .report import Report
 from .scope import Place, Scope

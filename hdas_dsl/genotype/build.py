@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hdas_dsl.files import LIBRARY, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_of
+from hdas_dsl.units import LIBRARY
 
 from .benchmarks import fill_widths
 from .inline import Inliner, Site

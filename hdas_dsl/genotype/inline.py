@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from hdas_dsl.files import Entity, Found, Instance, Namespace, Replacement
 from hdas_dsl.names import local_names, replacements
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Found, Instance, Namespace, Replacement
 
 NodeT = TypeVar("NodeT", bound=ast.Node)
 

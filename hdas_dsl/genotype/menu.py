@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hdas_dsl.files import Instance
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .inline import resolve
 

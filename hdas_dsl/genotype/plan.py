@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hdas_dsl.files import LIBRARY, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
+from hdas_dsl.units import LIBRARY
 
 from .benchmarks import fill_vertices, vertex_template
 from .fill import fill

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdas_dsl.files import Entity, Instance, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.errors import UsageError
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Instance
 
 from .inline import Site, resolve
 

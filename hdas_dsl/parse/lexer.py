@@ -18,6 +18,8 @@ from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Source, Span
 from hdas_dsl.tree.depth import MAX_DEPTH, nested_too_deeply
 
+from .raw_tokens import RawTokens
+
 RAW_TERMINALS: Final = ("COMMENT", "NEWLINE", "BAD_STRING", "OTHER")
 """Terminals that only the layout reads, not the grammar."""
 
@@ -26,39 +28,6 @@ NOTE: Final = "NOTE"
 BY: Final = "_BY"
 BROKEN: Final = "BROKEN"
 END: Final = "$END"
-
-TOP_WORDS: Final = (
-    "op",
-    "choice",
-    "cell",
-    "stage",
-    "network",
-    "use",
-    "search",
-    "method",
-    "train",
-    "equivalence",
-    "provenance",
-)
-BODY_WORDS: Final = ("output", "aux", "require", "minimize", "maximize", "prune")
-SETTING_WORDS: Final = ("phase", "require", "minimize", "maximize")
-FIRST_WORDS: Final = frozenset({"hsp", *TOP_WORDS, *BODY_WORDS, *SETTING_WORDS})
-"""Words that stand only at the start of a line."""
-
-
-def words(text: str) -> frozenset[str]:
-    """The words and signs of a text that has spaces between them."""
-    return frozenset(text.split())
-
-
-OPERATORS: Final = words("+ - * / // % ** == != < <= > >= in and or not")
-_LISTS: Final = words(", where with")
-# A line goes on after the first and before the second.
-_OPEN: Final = OPERATORS | _LISTS | words("-> | .. = : . @ if then else as weight pick any first last of earlier each")
-_INFIX: Final = OPERATORS - {"not"} | words("-> | .. = : . @ if then else as weight of where with , {")
-
-_LONGEST_INDEX: Final = 200
-"""Tokens in the brackets of ``n[i < 4, j < 3] =``; a longer index starts no line."""
 
 _CLOSERS: Final = {"(": ")", "[": "]"}
 _MEANT: Final = {
@@ -84,18 +53,7 @@ class _Layout:
     def __init__(self, source: Source, raw: Iterable[Token], report: ErrorList) -> None:
         self.source = source
         self.report = report
-        self.tokens: list[Token] = []
-        self.before: list[list[Token]] = [[]]  # the newlines and comments before each token, and before the end
-        for token in raw:
-            if token.type in ("NEWLINE", "COMMENT"):
-                self.before[-1].append(token)
-            elif token.type == "OTHER" and self._touches(token) and self.tokens[-1].type == "OTHER":
-                self.tokens[-1] = Token(
-                    "OTHER", self.tokens[-1] + token, self.tokens[-1].start_pos, end_pos=token.end_pos
-                )
-            else:
-                self.tokens.append(token)
-                self.before.append([])
+        self.raw = RawTokens(raw)
         # The line being collected; after a '}' it is the rest of the line that the '{' stands in.
         self.line: list[Token] = []
         self.is_rest = False
@@ -104,29 +62,29 @@ class _Layout:
         self.brackets: list[Token] = []
         self.deeper = 0  # brackets open beyond the deepest that are kept
         self.braces: list[Token] = []
-        self.closed_later: set[int] = set()
 
     def run(self) -> Iterator[Token]:
-        for i, token in enumerate(self.tokens):
-            newline = any(gap.type == "NEWLINE" for gap in self.before[i])
-            if self.brackets and (token.value in ("{", "}") or (newline and self._abandoned(i))):
+        raw = self.raw
+        for i, token in enumerate(raw.tokens):
+            newline = raw.on_new_line(i)
+            if self.brackets and (token.value in ("{", "}") or (newline and raw.abandons(i, self.brackets[-1]))):
                 self._break(self._unclosed(self.brackets[-1], self._span(token)))
                 self._forget_brackets()
-            forgotten = len(self.braces) if newline and self._defines(i) else 0
-            starts = i == 0 or token.value == "}" or self.tokens[i - 1].value == "{"
-            if starts or forgotten or (newline and not self.brackets and not self._goes_on(i)):
-                yield from self._end_line(self.before[i])
+            forgotten = len(self.braces) if newline and raw.defines(i) else 0
+            starts = i == 0 or token.value == "}" or raw.value(i - 1) == "{"
+            if starts or forgotten or (newline and not self.brackets and not raw.goes_on(i)):
+                yield from self._end_line(raw.before[i])
             else:
-                self.hoisted += [gap for gap in self.before[i] if gap.type == "COMMENT"]
+                self.hoisted += [gap for gap in raw.before[i] if gap.type == "COMMENT"]
             if forgotten:
                 self.report.add(self._unclosed(self.braces[-1], self._span(token)))
                 yield from (Token("RBRACE", "}", token.start_pos, end_pos=token.start_pos) for _ in self.braces)
                 self.braces.clear()
             self._take(i, token)
-        yield from self._end(self.before[-1])
+        yield from self._end(raw.before[-1])
 
     def _end(self, between: list[Token]) -> Iterator[Token]:
-        last = self.tokens[-1].end_pos if self.tokens else 0
+        last = self.raw.tokens[-1].end_pos if self.raw.tokens else 0
         end = last if last is not None else 0
         point = Span(self.source, end, end)
         if self.brackets:
@@ -172,33 +130,6 @@ class _Layout:
         """The mark before a line; its text is a newline if a blank line comes before."""
         return Token(LINE, "\n" if gap else "", token.start_pos, end_pos=token.start_pos)
 
-    def _goes_on(self, i: int) -> bool:
-        """Whether the token, first on its physical line, continues the line before."""
-        token, last = self.tokens[i], self.tokens[i - 1]
-        if token.value in FIRST_WORDS:
-            return False
-        if last.value in _LISTS:
-            return True
-        return (last.value in _OPEN or token.value in _INFIX) and not self._binds(i)
-
-    def _binds(self, i: int) -> bool:
-        """Whether ``name =`` or ``name[...] =`` stands here: then a line starts, even if the last one is unfinished."""
-        if self.tokens[i].type != "NAME":
-            return False
-        after = i + 1
-        if self._value(after) == "[":
-            while self._value(after) not in ("]", "") and after < i + _LONGEST_INDEX:
-                after += 1
-            after += 1
-        return self._value(after) == "="
-
-    def _defines(self, i: int) -> bool:
-        """Whether a definition starts here, though a block is still open."""
-        return bool(self.braces) and self.tokens[i].value in TOP_WORDS and self._value(i + 1) != "="
-
-    def _value(self, i: int) -> str:
-        return self.tokens[i].value if i < len(self.tokens) else ""
-
     # ------------------------------------------------------------ tokens and brackets
 
     def _take(self, i: int, token: Token) -> None:
@@ -208,8 +139,8 @@ class _Layout:
             self._wrong(Code.CHARACTER, self._span(token), f"unexpected {some} '{token}'", _MEANT.get(token[0]))
         elif token.type == "BAD_STRING":
             self._bad_string(token)
-        elif self._is_glued(i, token):
-            span = self._span(self.tokens[i - 1]).to(self._span(token))
+        elif self.raw.is_glued(i):
+            span = self._span(self.raw.tokens[i - 1]).to(self._span(token))
             hint = "a number ends in a digit, K, M or G; a name starts with a letter"
             self._wrong(Code.SYNTAX, span, f"'{span.text}' is neither a number nor a name", hint)
         else:
@@ -218,9 +149,9 @@ class _Layout:
 
     def _is_by(self, i: int) -> bool:
         """Whether a token is the `by` of ``search NET by METHOD {``: elsewhere the word is a name."""
-        if self.tokens[i].value != "by" or self.brackets or not self.line or self.line[0].type != "SEARCH":
+        if self.raw.value(i) != "by" or self.brackets or not self.line or self.line[0].type != "SEARCH":
             return False
-        return self._value(i + 2) == "{" and not any(token.type == BY for token in self.line)
+        return self.raw.value(i + 2) == "{" and not any(token.type == BY for token in self.line)
 
     def _match(self, token: Token) -> None:
         if token.value in ("(", "["):
@@ -257,40 +188,6 @@ class _Layout:
     def _forget_brackets(self) -> None:
         self.brackets.clear()
         self.deeper = 0
-
-    def _abandoned(self, i: int) -> bool:
-        """Whether the token, first on its physical line, cannot belong inside the brackets open before it."""
-        token, last = self.tokens[i], self.tokens[i - 1]
-        if token.value in FIRST_WORDS:
-            return True
-        ends = last.type in ("NAME", "NUMBER", "STRING") or last.value in (")", "]")
-        begins = token.type in ("NAME", "NUMBER", "STRING")
-        return ends and begins and not self._closes_later(i)
-
-    def _closes_later(self, i: int) -> bool:
-        """Whether the innermost bracket is closed further on: then a comma is missing, not the bracket."""
-        opened = self.brackets[-1].start_pos or 0
-        if opened in self.closed_later:
-            return True
-        depth = 1
-        for j in range(i, len(self.tokens)):
-            value = self.tokens[j].value
-            if value in FIRST_WORDS or value in ("{", "}"):
-                return False
-            depth += (value in ("(", "[")) - (value in (")", "]"))
-            if depth == 0:
-                self.closed_later.add(opened)
-                return True
-        return False
-
-    def _touches(self, token: Token) -> bool:
-        return bool(self.tokens) and self.tokens[-1].end_pos == token.start_pos
-
-    def _is_glued(self, i: int, token: Token) -> bool:
-        """``4x``: a number with a word right behind it."""
-        last = self.tokens[i - 1] if i else None
-        glued = last is not None and last.type == "NUMBER" and last.end_pos == token.start_pos
-        return glued and (token[0].isalnum() or token[0] == "_")
 
     # ------------------------------------------------------------ errors
 

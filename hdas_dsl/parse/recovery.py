@@ -16,7 +16,8 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 from hdas_dsl.text.limits import ErrorList
 from hdas_dsl.text.source import Source
 
-from .lexer import BROKEN, END, LINE, TOP_WORDS
+from .keywords import TOP_WORDS
+from .lexer import BROKEN, END, LINE
 from .syntax_errors import explain
 
 _SIGNATURE = (("NAME", "_"), ("LPAR", "("), ("RPAR", ")"))

@@ -10,7 +10,8 @@ from lark import Token
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Source, Span
 
-from .lexer import BODY_WORDS, END, LINE, NOTE, OPERATORS, SETTING_WORDS, TOP_WORDS, span_of, words
+from .keywords import BODY_WORDS, OPERATORS, SETTING_WORDS, TOP_WORDS, words
+from .lexer import END, LINE, NOTE, span_of
 
 _COMPARISONS: Final = words("== != < <= > >= in")
 _EXPRESSION: Final = frozenset({"NAME", "NUMBER", "STRING", "LPAR"})

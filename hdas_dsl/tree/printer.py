@@ -7,14 +7,14 @@ choice, stage of a pipe, term of a sum or argument of a call gets a line of its 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from enum import IntEnum
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hdas_dsl.text.diagnostics import HspError
 
 from . import ast
 from .depth import check_depth
+from .expression_printer import Level, argument_doc, expression_doc, item_doc, quoted, value_doc
 from .layout import SPACE, Doc, Group, Hang, Nest, brackets, join, render
 
 WIDTH: Final = 120
@@ -37,7 +37,7 @@ def print_expression(expr: ast.Expr) -> str:
         HspError: the tree is nested too deeply.
     """
     _refuse_depth(expr)
-    return render(_expr(expr), 0, sys.maxsize)
+    return render(expression_doc(expr), 0, sys.maxsize)
 
 
 def print_line(node: ast.Node) -> str:
@@ -60,9 +60,9 @@ def _refuse_depth(node: ast.Node) -> None:
 def _part(node: ast.Node) -> Doc:
     match node:
         case ast.Item() | ast.Dots():
-            return _item(node if isinstance(node, ast.Item) else ast.Item(node))
+            return item_doc(node if isinstance(node, ast.Item) else ast.Item(node))
         case ast.Arg():
-            return _arg(node)
+            return argument_doc(node)
         case ast.Param():
             return _param(node)
         case ast.Dim():
@@ -72,7 +72,7 @@ def _part(node: ast.Node) -> Doc:
         case ast.Line():
             return _statement(node)
         case _ if isinstance(node, ast.Expr):
-            return _expr(node)
+            return expression_doc(node)
     raise TypeError(f"no text of its own: {node!r}")
 
 
@@ -138,19 +138,19 @@ def _statement(line: ast.Line) -> Doc:
         case ast.Binding():
             return _binding(line)
         case ast.Output(value):
-            return "output ", _expr(value)
+            return "output ", expression_doc(value)
         case ast.Aux(value):
-            return "aux ", _expr(value)
+            return "aux ", expression_doc(value)
         case ast.Require(condition):
-            return "require ", _expr(condition)
+            return "require ", expression_doc(condition)
         case ast.Preference(sense, quantity, weight):
-            return Group((sense.value, " ", _expr(quantity), _clause("weight ", weight)))
+            return Group((sense.value, " ", expression_doc(quantity), _clause("weight ", weight)))
         case ast.Prune():
             return "prune"
         case ast.Setting(ident, value):
-            return ident.name, " = ", _value(value)
+            return ident.name, " = ", value_doc(value)
         case ast.Phase(ident, target):
-            return "phase ", ident.name, " = ", _expr(target, Level.POSTFIX)
+            return "phase ", ident.name, " = ", expression_doc(target, Level.POSTFIX)
         case _:
             return _definition(line)
 
@@ -159,7 +159,7 @@ def _definition(line: ast.Line) -> Doc:
     match line:
         case ast.Use(path, alias, replacements):
             named: Doc = "" if alias is None else f" as {alias.name}"
-            return Group((f"use {_quoted(path)}", named, _bindings("with ", replacements)))
+            return Group((f"use {quoted(path)}", named, _bindings("with ", replacements)))
         case ast.OpDef(ident, inputs, params, ast.Block()):
             return "op ", ident.name, _signature(inputs, params)
         case ast.OpDef(ident, inputs, params, ast.External() as external, shape):
@@ -168,10 +168,10 @@ def _definition(line: ast.Line) -> Doc:
             return Group(("op ", ident.name, _signature(inputs, params), body))
         case ast.OpDef(ident, inputs, params, body):
             assert not isinstance(body, ast.Block | ast.External)
-            return "op ", ident.name, _signature(inputs, params), " = ", _value(body)
+            return "op ", ident.name, _signature(inputs, params), " = ", value_doc(body)
         case ast.MenuDef(ident, params, value):
             signature = brackets("(", map(_param, params), ")") if params else ""
-            return "choice ", ident.name, signature, " = ", _value(value)
+            return "choice ", ident.name, signature, " = ", value_doc(value)
         case ast.GraphDef(level, copy, inputs, params):
             return level.value, " ", str(copy), _signature(inputs, params)
         case ast.Search(target, method):
@@ -189,7 +189,7 @@ def _definition(line: ast.Line) -> Doc:
 
 def _binding(binding: ast.Binding) -> Doc:
     where = _bindings("where ", binding.where)
-    return Group((_target(binding.target), " = ", _value(binding.value), where))
+    return Group((_target(binding.target), " = ", value_doc(binding.value), where))
 
 
 def _bindings(word: str, bindings: Sequence[ast.Binding]) -> Doc:
@@ -206,19 +206,19 @@ def _target(target: ast.Target) -> Doc:
 
 
 def _dim(dim: ast.Dim) -> Doc:
-    return dim.index, " < ", _expr(dim.size)
+    return dim.index, " < ", expression_doc(dim.size)
 
 
 def _external(external: ast.External) -> Doc:
-    return "external ", _quoted(external.name)
+    return "external ", quoted(external.name)
 
 
 def _clause(word: str, value: ast.Expr | None) -> Doc:
-    return "" if value is None else Nest((SPACE, word, _expr(value)))
+    return "" if value is None else Nest((SPACE, word, expression_doc(value)))
 
 
 def _run(target: ast.Expr | None) -> Doc:
-    return "" if target is None else (" ", _expr(target, Level.POSTFIX))
+    return "" if target is None else (" ", expression_doc(target, Level.POSTFIX))
 
 
 def _signature(inputs: Sequence[ast.Param], params: Sequence[ast.Param]) -> Doc:
@@ -233,157 +233,9 @@ def _signature(inputs: Sequence[ast.Param], params: Sequence[ast.Param]) -> Doc:
 
 def _param(param: ast.Param) -> Doc:
     shape = "" if param.shape is None else (": ", _shape(param.shape))
-    default = "" if param.default is None else (" = ", _value(param.default))
+    default = "" if param.default is None else (" = ", value_doc(param.default))
     return param.name, shape, default
 
 
 def _shape(shape: Sequence[ast.Expr]) -> Doc:
-    return brackets("[", map(_expr, shape), "]")
-
-
-# ---------------------------------------------------------------- expressions
-
-
-class Level(IntEnum):
-    """How tightly an expression holds together; where a tighter one is wanted it gets parentheses."""
-
-    IF = 0
-    CHOICE = 1
-    PIPE = 2
-    OR = 3
-    AND = 4
-    NOT = 5
-    COMPARE = 6
-    SUM = 7
-    PRODUCT = 8
-    NEGATION = 9
-    POWER = 10
-    PREFIX = 11
-    POSTFIX = 12
-
-
-_BINARY: Final = {
-    "or": Level.OR,
-    "and": Level.AND,
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in"), Level.COMPARE),
-    **dict.fromkeys("+-", Level.SUM),
-    **dict.fromkeys(("*", "/", "//", "%"), Level.PRODUCT),
-    "**": Level.POWER,
-}
-_CHAINED: Final = frozenset({Level.OR, Level.AND, Level.SUM, Level.PRODUCT})
-"""Levels on which ``a + b + c`` is ``(a + b) + c``."""
-
-
-def _level(expr: ast.Expr | ast.Each) -> Level:
-    match expr:
-        case ast.If():
-            return Level.IF
-        case ast.Choice():
-            return Level.CHOICE
-        case ast.Pipe():
-            return Level.PIPE
-        case ast.Binary(op):
-            return _BINARY[op]
-        case ast.Unary(op):
-            return Level.NOT if op == "not" else Level.NEGATION
-        case ast.Pick() | ast.Take() | ast.Earlier():
-            return Level.PREFIX
-    return Level.POSTFIX
-
-
-def _expr(expr: ast.Expr, least: Level = Level.IF) -> Doc:
-    return brackets("(", [_bare(expr)], ")") if _level(expr) < least else _bare(expr)
-
-
-def _value(expr: ast.Expr) -> Doc:
-    """An expression behind ``=``: the bars of a broken choice stand below it."""
-    return _choice(expr, -len("= ")) if isinstance(expr, ast.Choice) else _expr(expr)
-
-
-def _bare(expr: ast.Expr) -> Doc:  # noqa: C901
-    """An expression without parentheses around it."""
-    match expr:
-        case ast.Number(text):
-            return text
-        case ast.String(value):
-            return _quoted(value)
-        case ast.Name(name):
-            return name
-        case ast.Tuple(items):
-            return brackets("(", map(_expr, items), ")")
-        case ast.Field(base, ident):
-            return _expr(base, Level.POSTFIX), ".", ident.name
-        case ast.Index(base, indices):
-            return _expr(base, Level.POSTFIX), brackets("[", map(_index, indices), "]")
-        case ast.Copy(base, label):
-            plain = isinstance(label, ast.Name | ast.Number)
-            return _expr(base, Level.POSTFIX), "@", _bare(label) if plain else brackets("(", [_expr(label)], ")")
-        case ast.Call(func, args):
-            return _expr(func, Level.POSTFIX), brackets("(", map(_arg, args), ")")
-        case ast.Each(bundle):
-            return "each ", _expr(bundle, Level.PREFIX)
-        case ast.Earlier(family):
-            return "earlier ", family.name
-        case ast.Take(end, count, bundle):
-            return end.value, " ", _count(count), "of ", _expr(bundle, Level.PREFIX)
-        case ast.Pick(count, bundle):
-            return "pick ", "any " if count is None else _count(count), "of ", _expr(bundle, Level.PREFIX)
-        case ast.Pipe((first, *rest)):
-            return _broken(_expr(first, Level.PREFIX), (("-> ", _expr(stage, Level.POSTFIX)) for stage in rest))
-        case ast.Unary(op, operand):
-            return ("not ", _expr(operand, Level.NOT)) if op == "not" else (op, _expr(operand, Level.NEGATION))
-        case ast.Binary():
-            return _binary(expr)
-        case ast.If(cond, then, orelse):
-            parts = (("then ", _expr(then)), ("else ", _expr(orelse)))
-            return _broken(("if ", _expr(cond, Level.OR)), parts)
-        case ast.Choice():
-            return _choice(expr)
-    raise TypeError(f"not an expression: {expr!r}")
-
-
-def _broken(first: Doc, rest: Iterable[Doc]) -> Doc:
-    """Parts that go on lines of their own, indented, if they don't fit on one."""
-    return Group((first, Nest(tuple((SPACE, part) for part in rest))))
-
-
-def _binary(expr: ast.Binary) -> Doc:
-    level = _BINARY[expr.op]
-    if level == Level.POWER:
-        return _broken(_expr(expr.left, Level.PREFIX), [("** ", _expr(expr.right, Level.NEGATION))])
-    terms: list[Doc] = []
-    left: ast.Expr = expr
-    while isinstance(left, ast.Binary) and _BINARY[left.op] == level and (level in _CHAINED or not terms):
-        terms.append((left.op, " ", _expr(left.right, Level(level + 1))))
-        left = left.left
-    return _broken(_expr(left, Level(level + 1)), reversed(terms))
-
-
-def _choice(choice: ast.Choice, offset: int = 0) -> Doc:
-    return Group(Hang(join((SPACE, "| "), map(_item, choice.items)), offset))
-
-
-def _item(item: ast.Item) -> Doc:
-    if isinstance(item.value, ast.Dots):
-        return ".."
-    value = _expr(item.value, Level.PIPE)
-    return value if item.guard is None else _broken(value, [("if ", _expr(item.guard, Level.OR))])
-
-
-def _index(index: ast.Expr | ast.Range) -> Doc:
-    if isinstance(index, ast.Range):
-        return _expr(index.low, Level.SUM), " .. ", _expr(index.high, Level.SUM)
-    return _expr(index)
-
-
-def _arg(arg: ast.Arg) -> Doc:
-    return _expr(arg.value) if arg.name is None else (arg.name, " = ", _value(arg.value))
-
-
-def _count(count: ast.Expr | None) -> Doc:
-    return "" if count is None else (_expr(count, Level.SUM), " ")
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return brackets("[", map(expression_doc, shape), "]")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from compiler.analysis.architectures import Architectures, count
 from compiler.analysis.architectures.equivalence.canonical import Symmetric, Vertex, canonical
 from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
-from compiler.analysis.architectures.equivalence.terms import Reader, Term, Variable
+from compiler.analysis.architectures.equivalence.operations import Operations
+from compiler.analysis.architectures.equivalence.reading import Reader
+from compiler.analysis.architectures.equivalence.terms import Term, Variable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.program.equivalence import FUNCTIONAL, ISOMORPHIC, PRUNED, Equivalence, equivalence
@@ -102,7 +104,7 @@ def by_force(space: Elaborated, circuit_choices: list[Selection], same: Equivale
             if copy.live or copy.body.root:
                 if not copy.body.root and not any(name in chosen for name in copy.body.decisions):
                     continue
-                reader = Reader(space, numbers, same)
+                reader = Reader(Operations(space, numbers), same)
                 kind = str(copy.definition.name)
                 number = class_of(kind, graph_of(reader.terms(copy, chosen)))
                 numbers[path] = Variable(f"{kind} {number}", frozenset())
@@ -326,7 +328,7 @@ def test_a_gate_is_missing_where_one_side_is() -> None:
     """Not the other side by itself."""
     lines = ("p = relu(sum(pick any of (x)))", "q = gelu(x) * p", "output concat(q, x) -> conv(1, 4)", "prune")
     (part,) = listed(net(*lines)).parts
-    reader = Reader(part.space, {}, ISOMORPHIC)
+    reader = Reader(Operations(part.space, {}), ISOMORPHIC)
     sizes = [len(reader.terms(part.space.root, {"N.p.in": items})) for items in ((), (0,))]
     assert sizes == [3, 7]  # the input, what is left of the concatenation, the output; and gelu, relu, the gate
 

@@ -25,9 +25,10 @@ from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.searcher.settings.derivation import By
-from hdas_dsl.files import LIBRARY, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import LIBRARY
 from tests.support.golden import check
 from tests.support.paths import FIXTURES
 

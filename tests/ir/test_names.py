@@ -17,6 +17,8 @@ NAMES = {op.name for op in PRIMITIVES}
 OTHER_MEANINGS = {
     ("compiler/backend/passes/__init__.py", "flatten"): "a pass",
     ("compiler/searcher/engine/retrain.py", "drop_path"): "a column of the log",
+    ("compiler/searcher/settings/combine.py", "drop_path"): "a setting of a search",
+    ("compiler/runs/search.py", "drop_path"): "a setting of a search",
     ("compiler/backend/fused/kernel/layout.py", "relu"): "a field of the kernel's terms",
     ("compiler/ir/sums.py", "relu"): "the ReLU of a term, which is no primitive any more",
     ("compiler/searcher/settings/relaxation.py", "sigmoid"): "a word of the setting `relax`",
@@ -61,6 +63,7 @@ MADE = {
     "compiler/backend/passes/layout.py": {"ChannelsLast"},
     "compiler/backend/passes/narrow.py": {"Zero"},
     "compiler/derivation/selected_steps.py": {"Add"},
+    "compiler/elaborate/additions.py": {"Add"},
     "compiler/elaborate/partial.py": {"Concat", "Cut", "MaxPool", "Shuffle"},
     "compiler/elaborate/tensors.py": {"Add", "Concat", "Mul"},
 }

@@ -152,10 +152,10 @@ def order() -> Broken:
     return Broken(graph, found.decisions)
 
 
-def edges() -> Broken:
+def readers() -> Broken:
     found = small()
     graph = edited(found.block.graph, Prim, lambda i, node, sources: (node, sources))
-    graph.nx.remove_edge(*next(iter(graph.nx.edges(keys=True))))
+    graph._readers[0].pop()
     return Broken(graph, found.decisions)
 
 
@@ -219,7 +219,7 @@ def renamed(index: int, node: Node, sources: tuple[int, ...]) -> tuple[Node, tup
 
 MUTATIONS: dict[str, Callable[[], Broken]] = {
     "sources come first": order,
-    "edges have slots from 0 on, and lists agree with networkx": edges,
+    "readers are those of the sources": readers,
     "inputs and outputs are nodes of the graph": ends,
     "names are unique": lambda: in_small(Prim, renamed),
     "scopes are prefixes": lambda: in_small(Prim, lambda i, node, s: (replace(node, scope=("k0",)), s)),

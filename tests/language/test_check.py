@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from compiler.ir.numbers import COMPUTE
 from compiler.program.compile_file import compile_file
 from hdas_dsl.check.checker import check
-from hdas_dsl.files import LIBRARY, Loader, Unit
+from hdas_dsl.files import Loader
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.tree.printer import print_module
 from hdas_dsl.tree.words import NUMERIC, QUANTITIES, element_name, element_of
+from hdas_dsl.units import LIBRARY, Unit
 from tests.support.mutations import mutate, transplant
 
 SPACES = sorted(LIBRARY.rglob("*.hsp"))

@@ -10,11 +10,11 @@ import pytest
 from compiler.api import describe
 from compiler.commands.compile import compile_main
 from compiler.commands.import_genotype import import_main
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import read_genotype
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import LIBRARY
 from tests.support.paths import DOCS, FIXTURES
 
 HERE = FIXTURES / "genotypes"

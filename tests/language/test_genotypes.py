@@ -21,13 +21,13 @@ from compiler.commands.import_genotype import import_main
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.reports.genotype import genotype_of
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.genotype import Cells, Dag, Edge, Genotype, Lattice, Part, Stages, read_genotype, spell
 from hdas_dsl.genotype.build import Surroundings, build
 from hdas_dsl.genotype.menu import LATTICE_NAMES
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import LIBRARY
 from tests.reference import genotypes as g
 from tests.reference.measure import macs, params
 from tests.reference.networks import ChainNetwork, StageNetwork

@@ -21,8 +21,9 @@ from compiler.ir.combinatorics.circuit import ONE, either
 from compiler.ir.combinatorics.count_formula import Choose, Decide, Factor, Given, Mention, Product, Ways, count
 from compiler.ir.combinatorics.count_formula import given as written_given
 from compiler.reports.facts import cardinality
-from hdas_dsl.files import Entity, Instance, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Instance
 from tests.support.paths import SPACES
 from tests.support.random_spaces import Plan, plans
 

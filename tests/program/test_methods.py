@@ -20,8 +20,9 @@ from hdas_dsl.text.diagnostics import Diagnostic
 
 NET = """\
 hsp 1
-op unit(x; k = 1) = x -> conv(k) -> batch_norm
-choice Op = unit | unit(k = 3) | identity
+op unit(x; k = 1) = x -> conv(k) -> batch_norm -> drop_path
+op skip_connect(x) = x
+choice Op = unit | unit(k = 3) | skip_connect
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   n[i < 2] = sum(pick 1 of Op(each (stem, earlier n)))

@@ -18,7 +18,7 @@ from torch.distributions import Dirichlet
 from torch.nn.functional import cross_entropy, elu
 
 from tests.reference.networks import NODES, ChainSupernet
-from tests.reference.ops import MixedOp
+from tests.reference.ops import DARTS_OPS, FactorizedReduce, MixedOp
 
 Weights = dict[str, Tensor]
 Weigh = Callable[["Searched"], Weights]
@@ -129,9 +129,50 @@ def runs_drawn_only(net: ChainSupernet, idle_ones: bool) -> None:
                 total = total + term
         return total
 
+    replaced(net, forward)
+
+
+def replaced(net: ChainSupernet, forward: Callable[[MixedOp, Tensor, Tensor], Tensor]) -> None:
+    """Let every edge compute something else."""
     for part in net.modules():
         if isinstance(part, MixedOp):
             part.forward = MethodType(forward, part)  # type: ignore[method-assign]
+
+
+def regularises(searched: Searched, method: Method) -> None:
+    """Edges drop what operations give (R-DARTS), what identities give (P-DARTS), or have a further skip (DARTS-)."""
+
+    def dropped(y: Tensor, rate: float, *shape: int) -> Tensor:
+        return y * torch.empty(shape, dtype=y.dtype).bernoulli_(1 - rate) / (1 - rate)
+
+    def forward(mixed: MixedOp, x: Tensor, row: Tensor) -> Tensor:
+        now, terms = searched.now, []
+        for name, w in zip(DARTS_OPS, row, strict=True):
+            op = mixed[name]
+            y = op(x)
+            is_identity = isinstance(op, nn.Identity)
+            if method.drop is not None and not (name == "none" or is_identity):
+                y = dropped(y, method.drop(now), len(y), 1, 1, 1)
+            if method.dropout is not None and is_identity:
+                y = dropped(y, method.dropout(now), *y.shape)
+            terms.append(w * y)
+        if method.beside is not None:
+            terms.append(method.beside(now) * mixed["beside"](x))
+        return torch.stack(terms).sum(0)
+
+    replaced(searched.net, forward)
+
+
+def with_skips_beside(net: ChainSupernet) -> ChainSupernet:
+    """Every edge gets a further skip, with weights of its own."""
+    for part in net.modules():
+        if isinstance(part, MixedOp):
+            skip = part["skip_connect"]
+            part["beside"] = nn.Identity()
+            if isinstance(skip, FactorizedReduce):
+                c = skip.norm.num_features
+                part["beside"] = FactorizedReduce(c, c, False)
+    return net
 
 
 def shares(searched: Searched) -> Weights | None:
@@ -191,6 +232,13 @@ class Method:
     steps: int = 0
     """Of sign, up the loss; 0: displaced at random."""
     one_level: bool = False
+    second: bool = False
+    drop: Callable[[float], float] | None = None
+    """How probably paths are dropped."""
+    dropout: Callable[[float], float] | None = None
+    """How probably numbers behind identities are dropped."""
+    beside: Callable[[float], float] | None = None
+    """The weight of a skip outside of the softmax."""
     idle_ones: bool | None = None
     """Whether idle operations count as ones; None: all run."""
     kept: Callable[[int], list[int]] | None = None
@@ -235,8 +283,11 @@ def step(
         _apply(of_weights, parameters, found[len(architecture) :], clip)
         return
     buffers = {name: buffer.clone() for name, buffer in searched.net.named_buffers()}
-    loss = method.alpha_loss(searched, *batches[0])
-    _apply(of_alphas, architecture, torch.autograd.grad(loss, architecture))
+    if method.second:
+        _apply(of_alphas, architecture, looked_ahead(method, searched, of_weights, batches))
+    else:
+        loss = method.alpha_loss(searched, *batches[0])
+        _apply(of_alphas, architecture, torch.autograd.grad(loss, architecture))
     for name, buffer in searched.net.named_buffers():  # Only the pass of the weights moves statistics here.
         buffer.copy_(buffers[name])
     weights = method.displaced(searched, *batches[1])
@@ -247,6 +298,39 @@ def step(
         parameters, slopes = [p for p, _ in used], tuple(g for _, g in used)
         of_weights.zero_grad(set_to_none=True)
     _apply(of_weights, parameters, slopes, clip)
+
+
+def looked_ahead(
+    method: Method, searched: Searched, of_weights: torch.optim.Optimizer, batches: tuple[Batch, Batch]
+) -> tuple[Tensor, ...]:
+    """DARTS, second order: the gradient in the alphas at the weights after one step of sgd.
+
+    All passes of the batch of the weights draw the same numbers: those of the first one.
+    """
+    parameters, alphas = list(searched.net.parameters()), list(searched.alphas.values())
+    group = of_weights.param_groups[0]
+    start = [parameter.detach().clone() for parameter in parameters]
+    drawn = torch.get_rng_state()
+
+    def of_batch(at: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, ...]:
+        for parameter, value in zip(parameters, at, strict=True):
+            parameter.data.copy_(value)
+        torch.set_rng_state(drawn)
+        return torch.autograd.grad(method.loss(searched, *batches[1], method.weigh(searched)), wanted)
+
+    slopes = of_batch(start, list(parameters))
+    for parameter, w, slope in zip(parameters, start, slopes, strict=True):
+        momentum = of_weights.state[parameter].get("momentum_buffer", torch.zeros_like(w))
+        step = group["momentum"] * momentum + slope + group["weight_decay"] * w
+        parameter.data.copy_(w - group["lr"] * step)
+    found = torch.autograd.grad(method.alpha_loss(searched, *batches[0]), [*alphas, *parameters])
+    direct, v = found[: len(alphas)], found[len(alphas) :]
+    eps = 0.01 / torch.cat([part.flatten() for part in v]).norm()
+    plus = of_batch([w + eps * part for w, part in zip(start, v, strict=True)], alphas)
+    minus = of_batch([w - eps * part for w, part in zip(start, v, strict=True)], alphas)
+    for parameter, w in zip(parameters, start, strict=True):
+        parameter.data.copy_(w)
+    return tuple(d - group["lr"] * (p - n) / (2 * eps) for d, p, n in zip(direct, plus, minus, strict=True))
 
 
 def _apply(

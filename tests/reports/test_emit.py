@@ -19,9 +19,9 @@ from compiler.reports.diagram import Picture, Role, Spot, pictures
 from compiler.reports.emit import KINDS, emit, emit_program
 from compiler.reports.graphviz import dot
 from compiler.util.errors import UsageError
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.tree.ast import CopyName, CopyPart, Ident
 from hdas_dsl.tree.dump import dump
+from hdas_dsl.units import LIBRARY
 from tests.support.golden import check
 from tests.support.paths import FIXTURES, ROOT
 

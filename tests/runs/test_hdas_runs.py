@@ -14,7 +14,7 @@ from compiler.commands.compile import compile_main
 from compiler.searcher.data.load import load_data
 from compiler.searcher.run_files import LOCK
 from compiler.searcher.settings.datasets import Folder
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 
 PHASES = """hsp 1
 use "hdas_digits.hsp"

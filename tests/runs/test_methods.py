@@ -18,8 +18,9 @@ from hdas_dsl.tree import ast
 
 TEXT = """\
 hsp 1
-op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
-choice Op = zero if relaxed | unit | unit(k = 3) | identity
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm -> drop_path
+op skip_connect(x) = x
+choice Op = zero if relaxed | unit | unit(k = 3) | skip_connect
 network Net(image: [1, 8, 8]; classes = 3) {
   stem = image -> conv(3, 4) -> batch_norm
   n[i < 2] = sum(pick 2 of Op(each (stem, stem -> relu, earlier n)))
@@ -45,8 +46,8 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
-"""Of methods that picks, or spaces without numbers, do not suit."""
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": TEXT.replace("skip_connect", "skip")}
+"""Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
 
@@ -87,6 +88,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     assert lines["by"] == name
     assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
     assert ("perturb" in lines) == name.startswith("sdarts")
+    assert ("drop_path" in lines, "beside" in lines) == (name == "r_darts_dp", name == "darts_minus")
     assert ("one level" in lines["searcher"]) == (name == "snas")
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.elaborate import Elaborated, elaborate
+from compiler.elaborate import Building, Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.quantities import AlphaForm, AlphaMean
@@ -214,7 +214,7 @@ def graph_of(searched: Elaborated) -> str:
 
 
 def test_all_channels_are_the_graph_as_it_is() -> None:
-    made, _ = elaborate(Function(net().root.definition, net().root.instance), partial=1)
+    made, _ = elaborate(Function(net().root.definition, net().root.instance), building=Building(partial=1))
     assert made is not None
     assert graph_of(made) == graph_of(net())
     assert phase("channels = partial(1)").built is None

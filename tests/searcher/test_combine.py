@@ -11,15 +11,15 @@ from compiler.program.methods import library_methods
 from compiler.program.overrides import Override
 from compiler.searcher.settings.combine import RULES
 from compiler.searcher.settings.words import Applied
-from hdas_dsl.files import LIBRARY
 from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.units import LIBRARY
 
 TEXT = """\
 hsp 1
 op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
 choice Op = unit | unit(k = 3) | identity
 network Net(image: [1, 8, 8]; classes = 3) {
-  stem = image -> conv(3, 4) -> batch_norm
+  stem = image -> conv(3, 4) -> batch_norm -> drop_path
   n[i < 2] = sum(pick 1 of Op(each (stem, stem -> relu)))
   output last of n -> classifier(classes)
 }
@@ -76,6 +76,9 @@ BROKEN = {
     ("order", "alphas"): "order = second\n alphas = fixed",
     ("edges", "relax"): "edges = weighed\n relax = sample",
     ("channels", "relax"): "channels = partial(2)\n relax = gumbel(hard = true)",
+    ("beside", "relax"): "beside = identity(ramp(1, 0))\n relax = sample",
+    ("dropout", "relax"): "dropout = identity(0.1)\n relax = gates",
+    ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
@@ -118,6 +121,9 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
+        ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
+        ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),

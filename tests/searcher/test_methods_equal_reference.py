@@ -17,7 +17,7 @@ from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.files import LIBRARY
+from hdas_dsl.units import LIBRARY
 from tests.reference import methods as m
 from tests.reference.networks import ChainSupernet
 from tests.spaces.test_reference_equality import cell_edges, copy_tensors
@@ -43,6 +43,11 @@ TEXTS = {
     "gdas_zeros": "relax = gumbel(temperature = ramp(10, 0.1), hard = true, picks = all)",
     "data": "relax = gumbel(temperature = ramp(5, 2.33), hard = true, draws = 3, picks = all, logits = relu)",
     "together": "edges = weighed\n perturb = random(0.1)\n minimize entropy weight 0",
+    "second": "order = second",
+    "r_darts_dp": "order = second\n drop_path = ramp(0, 0.2, ends = last)",
+    "darts_minus": "beside = skip_connect(ramp(1, 0))",
+    "dropout": "dropout = skip_connect(pieces(ramp(0.384, 0.224), decay(0.4, 0.8187), at = 10))",
+    "additions": "edges = weighed\n channels = partial(2)\n beside = skip_connect(0.5)",
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
 
@@ -72,6 +77,11 @@ METHODS = {
     "gdas_zeros": m.Method(m.gdas(lambda now: 10 - 9.9 * int(now) / EPOCHS), idle_ones=False),
     "data": m.Method(m.data(lambda now: 5 - 2.67 * int(now) / EPOCHS, 3), idle_ones=False),
     "together": m.Method(edges=True, eps=lambda now: 0.1),
+    "second": m.Method(second=True),
+    "r_darts_dp": m.Method(second=True, drop=lambda now: 0.2 * int(now) / (EPOCHS - 1)),
+    "darts_minus": m.Method(beside=lambda now: 1 - int(now) / EPOCHS),
+    "dropout": m.Method(dropout=lambda now: 0.4 * 0.8187 ** (int(now) - 10)),
+    "additions": m.Method(edges=True, partial=2, beside=lambda now: 0.5),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
@@ -86,9 +96,11 @@ def phase(settings: str) -> Phase:
     return program.phases[0]
 
 
-def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Searched:
+def plain(space: Elaborated, ours: Relaxed, method: m.Method) -> m.Searched:
     """The reference with the same weights and alphas."""
-    net = ChainSupernet(4, 3, 10, partial=partial).double()
+    net = ChainSupernet(4, 3, 10, partial=method.partial).double()
+    if method.beside is not None:
+        m.with_skips_beside(net).double()
     randomize(net)
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d) and not part.affine:
@@ -100,7 +112,7 @@ def plain(space: Elaborated, ours: Relaxed, weighed: bool, partial: int) -> m.Se
         alphas[key] = torch.randn(14, 8, dtype=torch.float64).requires_grad_()
         for path, row in zip(cell_edges(copy), alphas[key], strict=True):
             ours.alphas[path].data.copy_(row)
-        if weighed:
+        if method.edges:
             betas[key] = torch.randn(14, dtype=torch.float64).requires_grad_()
             for j, part in enumerate(betas[key].split([2, 3, 4, 5])):
                 ours.alphas[f"{copy}.n{j}.in"].data.copy_(part)
@@ -119,9 +131,11 @@ def test_three_steps(name: str) -> None:
     ours = relaxed(found.network, settings, built=found.built).double()
     built = found.built or found.network
     method = METHODS[name]
-    theirs = plain(built, ours, method.edges, method.partial)
+    theirs = plain(built, ours, method)
     if method.idle_ones is not None:
         m.runs_drawn_only(theirs.net, method.idle_ones)
+    if method.drop or method.dropout or method.beside:
+        m.regularises(theirs, method)
     searching = Searching(ours, load_data(Fake(count=64), Path("none")), settings, Compute("cpu"))
     if method.kept is not None:
         ours.live.keep({path: method.kept(e) for copy in COPIES.values() for e, path in enumerate(cell_edges(copy))})

@@ -236,12 +236,12 @@ def test_all_errors_are_reported_at_once_and_the_rest_is_kept() -> None:
 def test_a_drop_path_that_drops_everything_is_refused() -> None:
     settings, (wrong,) = read_train(parse("drop_path = ramp(0, 1, warmup = 5)"))
     assert settings == TrainSettings()
-    assert wrong.message == "a drop_path of ramp(0, 1, warmup = 5) reaches 1, where nothing is left"
+    assert wrong.message == "a rate of ramp(0, 1, warmup = 5) reaches 1, where nothing is left"
     assert train("drop_path = 0\naux_weight = 0\nlabel_smoothing = 0").drop_path == Constant(value=0.0)
 
 
 def test_an_override_is_checked_by_what_holds_it() -> None:
-    with pytest.raises(ValueError, match=r"^a drop_path of ramp\(0, 1\) reaches 1, where nothing is left$"):
+    with pytest.raises(ValueError, match=r"^a rate of ramp\(0, 1\) reaches 1, where nothing is left$"):
         override(TrainSettings(), ("drop_path.end", 1))
 
 

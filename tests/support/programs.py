@@ -20,10 +20,11 @@ from compiler.ir.decision import Selection
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.derivation import By
-from hdas_dsl.files import LIBRARY, Entity, Instance, Loader
+from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import LIBRARY, Entity, Instance
 from tests.reference.genotypes import Dag
 
 SPACES = LIBRARY

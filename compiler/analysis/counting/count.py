@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from compiler.elaborate import Copy, Elaborated, Origin, Requirement
 from compiler.ir.combinatorics.circuit import Circuit, either
-from compiler.ir.combinatorics.count_formula import Decide, Factor, Given, Mention, Product, Tag, Ways, names_of, ways
+from compiler.ir.combinatorics.count_formula import Decide, Factor, Given, Mention, Product, Ways, names_of, ways
+from compiler.ir.combinatorics.polynomial import Tag
 from compiler.ir.conditions import evaluate, totals, unknowns
 from compiler.ir.quantities import Condition
 

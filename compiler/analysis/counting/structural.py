@@ -16,12 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Literal, both, either
-from compiler.ir.combinatorics.count_formula import Tag
 from compiler.ir.conditions import totals
 from compiler.ir.decision import Decision
 from compiler.ir.existence import follow
@@ -29,50 +27,11 @@ from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.quantities import Condition
 
 from .errors import Uncountable
+from .state import State
 from .steps import Link, Step, depth_first, exists_surely, inside, linked, steps_of
 
 MOST_MOVES = 100_000
 """How many moves from a state to a state are made in one text, about a second of work."""
-
-
-class _State(NamedTuple):
-    """``demands`` says which steps to come must exist, and which must not; ``made`` what this step decides.
-
-    A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
-    ``lacking`` are the sums and concatenations that exist, and so need something to read, but have nothing so far.
-    """
-
-    demands: frozenset[tuple[int, bool]]
-    tags: frozenset[Tag]
-    grades: tuple[int, ...]
-    lacking: frozenset[int] = frozenset()
-    made: tuple[tuple[str, tuple[int, ...]], ...] = ()
-
-    def demand(self, step: int) -> bool | None:
-        return True if (step, True) in self.demands else False if (step, False) in self.demands else None
-
-    def tag(self, name: str) -> int | None:
-        return next((tag[1] for tag in self.tags if not isinstance(tag, str) and tag[0] == name), None)
-
-    def met(self, step: int) -> _State:
-        return self._replace(demands=self.demands - {(step, True), (step, False)})
-
-    def asking(self, steps: Iterable[int], exist: bool = True) -> Iterator[_State]:
-        """With a demand on more steps; nothing where that contradicts one made before."""
-        more = frozenset((step, exist) for step in steps)
-        if not any((step, not exist) in self.demands for step, _ in more):
-            yield self._replace(demands=self.demands | more)
-
-    def without(self, names: Iterable[str]) -> _State:
-        return self._replace(tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
-
-    def tagged(self, name: str, value: int) -> _State:
-        """With what a pick has come to."""
-        return self._replace(tags=self.without([name]).tags | {(name, value)})
-
-    def making(self, name: str, *items: int) -> _State:
-        """With the items of a decision that it takes by this; none: it exists."""
-        return self._replace(made=(*self.made, (name, items)))
 
 
 class Walk:
@@ -142,7 +101,7 @@ class Walk:
             )
             raise Uncountable(self.copy.definition.name_span, message)
 
-    def states(self) -> dict[_State, Circuit]:
+    def states(self) -> dict[State, Circuit]:
         """All ways to choose that the output can exist by.
 
         Raises:
@@ -151,7 +110,7 @@ class Walk:
         last = len(self.steps) - 1
         states = dict(self.begin(last))
         for index in range(last, -1, -1):
-            after: dict[_State, list[Circuit]] = {}
+            after: dict[State, list[Circuit]] = {}
             unmet = self.last_offers.get(index, frozenset())
             for state, number in states.items():
                 exists = state.demand(index)
@@ -165,11 +124,11 @@ class Walk:
             states = {state: either(parts) for state, parts in after.items()}
         return states
 
-    def begin(self, last: int) -> Iterator[tuple[_State, Circuit]]:
+    def begin(self, last: int) -> Iterator[tuple[State, Circuit]]:
         """What must exist: the output; without `prune` all that is written, up to where each family ends."""
         text, grades = self.copy.body, (0,) * len(self.quantities)
         if text.prune:
-            yield _State(frozenset([(last, True)]), frozenset(), grades), ONE
+            yield State(frozenset([(last, True)]), frozenset(), grades), ONE
             return
         graph = self.copy.block.graph
         read = {source for index, _ in graph.order() for source in graph.sources(index)}
@@ -185,11 +144,11 @@ class Walk:
                 here |= {value.index for value in elements if isinstance(value, Tensor)}
             made = [(size.path, item) for size, item in zip(sizes, items, strict=True)]
             demands = frozenset([(last, True), *((self.places[index], True) for index in here)])
-            yield _State(demands, frozenset(made), grades), both(*(Literal(path, (item,)) for path, item in made))
+            yield State(demands, frozenset(made), grades), both(*(Literal(path, (item,)) for path, item in made))
 
     # ------------------------------------------------------------ moves
 
-    def moves(self, index: int, exists: bool, state: _State) -> Iterator[_State]:
+    def moves(self, index: int, exists: bool, state: State) -> Iterator[State]:
         """What a step leads to that must, or must not, exist."""
         step = self.steps[index]
         if isinstance(step.payload, Link):
@@ -198,7 +157,7 @@ class Walk:
         else:
             yield from follow(step.payload, step.sources, _Moves(self, index, exists, state))
 
-    def select(self, index: int, payload: Mix, state: _State) -> Iterator[_State]:
+    def select(self, index: int, payload: Mix, state: State) -> Iterator[State]:
         """A mixture that exists: the item that is selected must."""
         for item in self.decided(self.reads[index], state):
             row = tuple(item.tag(name) for name in payload.decisions)
@@ -206,7 +165,7 @@ class Walk:
                 if row in mine:
                     yield from self.asking([source], item)
 
-    def apply(self, index: int, state: _State) -> Iterator[_State]:
+    def apply(self, index: int, state: State) -> Iterator[State]:
         """An operation or a copy that exists: all that it reads must."""
         step = self.steps[index]
         here = self.grown(step, state)
@@ -215,22 +174,22 @@ class Walk:
         for item in self.decided(self.reads[index], here):
             yield from self.asking(step.sources, item)
 
-    def asking(self, steps: Iterable[int], state: _State) -> Iterator[_State]:
+    def asking(self, steps: Iterable[int], state: State) -> Iterator[State]:
         """With more steps that must exist, but for those that do and decide nothing."""
         return state.asking(step for step in steps if step not in self.idle)
 
-    def feeding(self, index: int, state: _State) -> _State:
+    def feeding(self, index: int, state: State) -> State:
         """The state where a step gives its readers something."""
         return state._replace(lacking=state.lacking.difference(self.readers[index])) if state.lacking else state
 
-    def grown(self, step: Step, state: _State) -> _State:
+    def grown(self, step: Step, state: State) -> State:
         """The state where a step exists: the required quantities that count it grow by one."""
         if not self.quantities:
             return state
         grades = (grade + (name == step.quantity) for grade, name in zip(state.grades, self.quantities, strict=True))
         return state._replace(grades=tuple(grades))
 
-    def decided(self, names: Iterable[str], state: _State) -> Iterator[_State]:
+    def decided(self, names: Iterable[str], state: State) -> Iterator[State]:
         """Every way to make decisions that are not made yet."""
         open_ = sorted(name for name in names if state.tag(name) is None)
         for items in product(*(range(len(self.decisions[name].items)) for name in open_)):
@@ -240,7 +199,7 @@ class Walk:
                 own = tuple((name, (item,)) for name, item in made if self.decisions[name].copy == self.copy.path)
                 yield state._replace(tags=state.tags | frozenset(made), made=state.made + own)
 
-    def nothing(self, step: Step, state: _State) -> Iterator[_State]:
+    def nothing(self, step: Step, state: State) -> Iterator[State]:
         """A step that must not exist: what it reads must not. No item of a mix may, since one is chosen."""
         loose = [source for source in dict.fromkeys(step.sources) if not self.sure[source]]
         if isinstance(step.payload, Mix) and len(loose) < len(set(step.sources)):
@@ -251,7 +210,7 @@ class Walk:
         if loose:
             yield from state.asking(loose, exist=False)
 
-    def gather(self, index: int, state: _State) -> Iterator[_State]:
+    def gather(self, index: int, state: State) -> Iterator[State]:
         """A sum or concatenation that exists: it is offered all that it reads, and something of that must exist."""
         here = state
         asked: list[int] = []
@@ -267,7 +226,7 @@ class Walk:
                 asked.append(source)
         yield from self.asking(asked, here if self.sure[index] else here._replace(lacking=here.lacking | {index}))
 
-    def empty(self, step: Step, state: _State) -> Iterator[_State]:
+    def empty(self, step: Step, state: State) -> Iterator[State]:
         """A sum or concatenation that must not exist: nothing that it reads does, and its picks take nothing."""
         here = state
         gone: list[int] = []
@@ -281,7 +240,7 @@ class Walk:
                 gone += self.steps[source].sources
         yield from here.asking(gone, exist=False)
 
-    def weigh(self, index: int, pick: str, state: _State) -> Iterator[_State]:
+    def weigh(self, index: int, pick: str, state: State) -> Iterator[State]:
         """A candidate that a pick may take; the first candidate comes last, when enough must have been taken."""
         step, take, taken = self.steps[index], self.decisions[pick].take, state.tag(pick) or 0
         enough = take if index == self.first[pick] else 0
@@ -300,26 +259,26 @@ class _Moves:
     walk: Walk
     index: int
     exists: bool
-    state: _State
+    state: State
 
-    def candidate(self, payload: Weigh, source: int) -> Iterator[_State]:
+    def candidate(self, payload: Weigh, source: int) -> Iterator[State]:
         """Taken, where its source exists, or not."""
         return self.walk.weigh(self.index, payload.decision, self.state)
 
-    def mixture(self, payload: Mix, sources: Sequence[int]) -> Iterator[_State]:
+    def mixture(self, payload: Mix, sources: Sequence[int]) -> Iterator[State]:
         """The selected item exists; or none of them does."""
         if self.exists:
             return self.walk.select(self.index, payload, self.state)
         return self.walk.nothing(self.walk.steps[self.index], self.state)
 
-    def gathered(self, sources: Sequence[int]) -> Iterator[_State]:
+    def gathered(self, sources: Sequence[int]) -> Iterator[State]:
         """Some source exists; or none does."""
         step = self.walk.steps[self.index]
         if self.exists:
             return self.walk.gather(self.index, self.walk.grown(step, self.state))
         return self.walk.empty(step, self.state)
 
-    def applied(self, sources: Sequence[int]) -> Iterator[_State]:
+    def applied(self, sources: Sequence[int]) -> Iterator[State]:
         """All sources exist; or one does not."""
         if self.exists:
             return self.walk.apply(self.index, self.state)

@@ -17,12 +17,12 @@ from compiler.ir.combinatorics.circuit import way_of
 from compiler.ir.decision import Selection
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
-from hdas_dsl.files import Entity, Instance
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Instance
 
+from .body_matching import Matcher
 from .found import NotInSpace
-from .line_matching import Matcher
 
 
 @dataclass(frozen=True)

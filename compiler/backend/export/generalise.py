@@ -8,18 +8,16 @@ expression gives the number of every block it was made from.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
 
-from compiler.backend.names import identifier, unique
 from compiler.ir.primitives.torch_form import Expression, Role
 
-from .classes import KINDS, Class, Param, name_classes
+from .classes import Class, Param, name_classes
 from .outline import Outline, Step
+from .parameters import Known, Parameters
 from .plans import Plan, Unit, plan
-from .terms import Arg, New, Ref, Term
+from .terms import Arg, New, Term
 from .torch_source import form, modules
 from .torch_source import numbers as numbers_of
 
@@ -28,10 +26,6 @@ _NAMED = {"c", "c_in", "classes"}
 
 _MOST_MODULES = 2
 """How many modules a class takes as parameters before it is split instead."""
-
-
-Known: TypeAlias = "tuple[Role, tuple[Any, ...], Term]"
-"""An argument that is generalised already: its meaning, its values, and the term that they became."""
 
 
 class Writer:
@@ -118,16 +112,11 @@ class _Merge:
     """The generalisation of some plans of equal structure."""
 
     def __init__(self, plans: Sequence[Plan], writer: Writer) -> None:
-        self.outlines = [planned.outline for planned in plans]
-        self.first = plans[0]
-        self.op = self.first.outline.level == "op"
-        self.params: list[Param] = []
-        self.widths: dict[int, Param] = {}
-        self.attributes = {unit.attr for unit in self.first.units if unit.attr}
-        self.candidates = list(self.offered())
-        self.choices = list(self.worded())
-        self.result = Class(self.first)
-        copies = {o.block.copy for o in self.outlines}
+        outlines = [planned.outline for planned in plans]
+        first = plans[0].outline
+        self.parameters = Parameters(plans)
+        self.result = Class(plans[0])
+        copies = {whole.block.copy for whole in outlines}
         self.result.title = copies.pop() if len(copies) == 1 else None
         for rows in zip(*(list(writer.terms(planned)) for planned in plans), strict=True):
             unit = rows[0][0]
@@ -136,21 +125,11 @@ class _Merge:
         for units in zip(*(planned.units for planned in plans), strict=True):
             if units[0].attr is None:
                 self.result.numbers[units[0]] = self.expression(units)
-        self.params.sort(key=self.place)
-        self.result.params = self.params
-        for name, value in self.first.outline.arguments.items():
+        self.params = self.result.params = self.parameters.in_order()
+        for name, value in first.arguments.items():
             said = value == name or any(param.name == name for param in self.params)
-            if not said and all(o.arguments.get(name) == value for o in self.outlines):
+            if not said and all(whole.arguments.get(name) == value for whole in outlines):
                 self.result.constants[name] = value.lower() if value in ("True", "False") else value
-
-    def place(self, param: Param) -> tuple[bool, int, int]:
-        """Where a parameter stands: widths first, those of the inputs before others, and defaults last."""
-        inputs = list(self.widths.values())
-        return (
-            param.default is not None,
-            KINDS.index(param.kind),
-            inputs.index(param) if param in inputs else len(inputs),
-        )
 
     def expression(self, units: Sequence[Unit]) -> tuple[Expression, dict[str, Term]]:
         forms = [form(unit.steps[0]) for unit in units]
@@ -162,42 +141,16 @@ class _Merge:
         for column in columns:
             values = tuple(arg.value for arg in column)
             arg = column[0]
-            numbers[arg.name] = self.number(values, arg, arg.role.is_width, units[0], known)
+            numbers[arg.name] = self.parameters.number(values, arg, arg.role.is_width, units[0], known)
             known.append((arg.role, values, numbers[arg.name]))
         return first, numbers
-
-    # ------------------------------------------------------------ what parameters may be called
-
-    def offered(self) -> Iterator[Param]:
-        """The numbers that the program gives the blocks: parameters, then widths of the inputs."""
-        shared = [name for name in self.first.outline.arguments if all(name in o.arguments for o in self.outlines)]
-        for name in shared:
-            values = [_parsed(o.arguments[name]) for o in self.outlines]
-            if all(value is not None for value in values):
-                kind = "width" if name.startswith("c") and bool not in map(type, values) else "number"
-                yield Param(unique(identifier(name), set(self.attributes)), tuple(values), kind)
-        used = [n for n in range(len(self.first.outline.inputs)) if self.first.outline.readers[n]]
-        for n in used:
-            single = "c_in" if "c" in shared or "c" in self.attributes else "c"
-            name = single if len(used) == 1 else f"c_{self.first.outline.inputs[n][0]}"
-            self.widths[n] = Param(name, tuple(o.inputs[n][1][0] for o in self.outlines), "width")
-            yield self.widths[n]
-
-    def worded(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Parameters of the program that are words: operations, cells."""
-        for name in self.first.outline.arguments:
-            values = tuple(o.arguments.get(name, "") for o in self.outlines)
-            if all(_parsed(value) is None for value in values):
-                yield name, values
-
-    # ------------------------------------------------------------ terms
 
     def term(self, column: Sequence[Term], unit: Unit) -> Term:
         """One term for all blocks."""
         news = [term for term in column if isinstance(term, New)]
         first = news[0]
         if any(new.kind != first.kind for new in news):
-            return self.module(tuple(news), unit)
+            return self.parameters.module(tuple(news), unit)
         args = []
         known: list[Known] = []
         for position, arg in enumerate(first.args):
@@ -207,120 +160,7 @@ class _Merge:
                 merged = self.term(values, unit)
             else:
                 width = arg.positional if isinstance(first.kind, Class) else arg.role.is_width
-                merged = self.number(values, arg, width, unit, known)
+                merged = self.parameters.number(values, arg, width, unit, known)
             known.append((arg.role, values, merged))
             args.append(replace(arg, value=merged))
         return New(first.kind, tuple(args))
-
-    def module(self, values: tuple[New, ...], unit: Unit) -> Ref:
-        """A module that the class is given. Modules without state may stand in several places."""
-        if not any(value.has_state for value in values):
-            for param in self.params:
-                if param.values == values:
-                    return Ref(param.name)
-        cases = [values.index(value) for value in values]
-        named = (name for name, words in self.choices if [words.index(word) for word in words] == cases)
-        return self.add(identifier(next(named, "inner" if self.first.sequential else str(unit.attr))), values, "module")
-
-    def number(  # noqa: C901
-        self,
-        values: tuple[Any, ...],
-        arg: Arg,
-        width: bool,
-        unit: Unit,
-        known: Sequence[Known],
-    ) -> Term:
-        """A number as a literal, a parameter or an expression of parameters."""
-        constant = len(set(values)) == 1
-        if arg.role is Role.GROUPS and max(values) > 1:
-            for _, others, merged in known:
-                if values == others:
-                    return merged
-        if constant and not (self.op and arg.named):
-            return values[0]  # type: ignore[no-any-return]
-        short = arg.short
-        if width:
-            for param in self.near(arg.role, unit):
-                if param.values == values and param.kind == "width":
-                    return self.use(param)
-        else:
-            for param in self.candidates:
-                if param.values == values and param.name == short:
-                    return self.use(param)
-        if constant:
-            return values[0]  # type: ignore[no-any-return]
-        for param in self.params:
-            if param.values == values and param.kind == ("width" if width else "number"):
-                return Ref(param.name)
-        found = self.scaled(values) if width else self.padding(values, known) if arg.role is Role.PADDING else None
-        if found is not None:
-            return found
-        for param in self.candidates:
-            if param.values == values and len(set(values)) > 2:
-                return self.use(param)
-        free = all(param.name != short for param in (*self.params, *self.candidates))
-        name = short if free or self.first.sequential else f"{unit.attr or unit.steps[0].called}_{short}"
-        return self.add(identifier(name), values, "width" if width else "number")
-
-    def near(self, role: Role, unit: Unit) -> list[Param]:
-        """The widths that may be meant, the likeliest first: the one read, where it is what comes in."""
-        source = unit.sources[0]
-        if role is Role.CHANNELS_READ and source < len(self.first.outline.inputs):
-            return sorted(self.candidates, key=lambda param: param is not self.widths.get(source))
-        return self.candidates
-
-    def scaled(self, values: tuple[int, ...]) -> Ref | None:
-        """A width as a multiple, a part or a product of others."""
-        widths = [param for param in self.candidates if param.kind == "width" and len(set(param.values)) > 1]
-        for param in widths:
-            for factor in range(2, 9):
-                if values == tuple(factor * value for value in param.values):
-                    self.use(param)
-                    return Ref(f"{factor} * {param.name}")
-                if values == tuple(value // factor for value in param.values):
-                    self.use(param)
-                    return Ref(f"{param.name} // {factor}")
-        for param in widths:
-            for other in self.candidates:
-                whole = all(type(value) is int for value in other.values)
-                if whole and values == tuple(a * b for a, b in zip(other.values, param.values, strict=True)):
-                    self.use(other)
-                    self.use(param)
-                    return Ref(f"{other.name} * {param.name}")
-        return None
-
-    def padding(self, values: tuple[int, ...], known: Sequence[Known]) -> Ref | None:
-        """A padding as half the kernel."""
-        kernels, kernel = next(((others, term) for role, others, term in known if role is Role.KERNEL), ((), None))
-        if not all(isinstance(number, int) for number in kernels):
-            return None
-        forms: list[tuple[str, Callable[[int], int]]] = [("{} // 2", lambda k: k // 2), ("{} - 1", lambda k: k - 1)]
-        for text, rule in forms:
-            if isinstance(kernel, Ref) and re.fullmatch(r"\w+", kernel.text) and values == tuple(map(rule, kernels)):
-                return Ref(text.format(kernel.text))
-        return None
-
-    def use(self, param: Param) -> Ref:
-        if param not in self.params:
-            self.params.append(param)
-        return Ref(param.name)
-
-    def add(self, name: str, values: tuple[Any, ...], kind: str) -> Ref:
-        taken = {param.name for param in (*self.params, *self.candidates)}
-        taken |= self.attributes if kind != "module" else set()
-        param = Param(unique(name, taken), values, kind)
-        self.params.append(param)
-        return Ref(param.name)
-
-
-def _parsed(text: str) -> int | float | bool | None:
-    if text in ("True", "False"):
-        return text == "True"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return None

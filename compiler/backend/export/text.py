@@ -5,34 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass
 
-from compiler.backend.names import identifier, unique
 from compiler.backend.torch_modules.table import COPIED
 from compiler.ir.graph import Block
-from compiler.ir.primitives.torch_form import Tightness
 
 from .classes import Class, Param
+from .code_layout import WIDTH, Code, Tree, exploded, laid, prefixed
+from .forward import Forward, input_names
 from .generalise import Writer
 from .outline import Outline, leaves, outline
-from .plans import Plan, Unit
-from .terms import Arg, Figure, New, Ref, Term
-
-WIDTH = 120
-
-
-@dataclass(frozen=True)
-class Tree:
-    """Code in brackets, that is written on one line where it fits and else one item a line."""
-
-    head: str
-    items: tuple[Code, ...]
-    tail: str = ")"
-    is_sum: bool = False
-
-
-Code: TypeAlias = "str | Tree"
+from .terms import Arg, New, Ref, Term
 
 
 @dataclass(frozen=True)
@@ -128,41 +111,6 @@ def _modules(
                 yield own, names[(*path, *step.path)]
 
 
-# ---------------------------------------------------------------- layout
-
-
-def _flat(code: Code) -> str:
-    return code if isinstance(code, str) else f"{code.head}{', '.join(map(_flat, code.items))}{code.tail}"
-
-
-def _laid(code: Code, indent: int, used: int = 0) -> str:
-    """Code from column ``indent + used`` on, broken where it must be; continuation lines are indented by ``indent``."""
-    flat = _flat(code)
-    if isinstance(code, str) or indent + used + len(flat) <= WIDTH:
-        return flat
-    return _exploded(code, indent)
-
-
-def _exploded(code: Tree, indent: int) -> str:
-    """One item a line."""
-    inner = " " * (indent + 4)
-    if code.is_sum:
-        terms = [_flat(item) for item in code.items]
-        line = " + ".join(terms)
-        items = (
-            f"{inner}{line}\n"
-            if len(inner + line) <= WIDTH
-            else "".join(f"{inner}{'+ ' if n else ''}{term}\n" for n, term in enumerate(terms))
-        )
-        return f"{code.head}\n{items}{' ' * indent}{code.tail}"
-    items = "".join(f"{inner}{_laid(item, indent + 4, 1)},\n" for item in code.items)
-    return f"{code.head}\n{items}{' ' * indent}{code.tail}"
-
-
-def _prefixed(prefix: str, code: Code) -> Code:
-    return prefix + code if isinstance(code, str) else replace(code, head=prefix + code.head)
-
-
 # ---------------------------------------------------------------- classes
 
 
@@ -182,29 +130,29 @@ def _is_default(arg: Arg) -> bool:
 
 def _arg(arg: Arg) -> Code:
     value = _term(arg.value)
-    return value if arg.positional else _prefixed(f"{arg.name}=", value)
+    return value if arg.positional else prefixed(f"{arg.name}=", value)
 
 
 def _class(item: Class) -> str:
     signature = Tree("def __init__(", ("self", *map(_declared, item.params)), ") -> None:")
     base = "nn.Sequential" if item.plan.sequential else "nn.Module"
     lines = [f"class {item.name}({base}):", f'    """{_docstring(item)}"""', ""]
-    init = [f"    {_laid(signature, 4)}"]
+    init = [f"    {laid(signature, 4)}"]
     if item.plan.sequential:
         layers = tuple(_term(term) for _, terms in item.slots for term in terms)
-        return "\n".join([*lines, *init, f"        {_exploded(Tree('super().__init__(', layers), 8)}"])
-    forward = _Forward(item).lines()
+        return "\n".join([*lines, *init, f"        {exploded(Tree('super().__init__(', layers), 8)}"])
+    forward = Forward(item).lines()
     init.append("        super().__init__()")
     kept = " ".join(t.text for _, numbers in item.numbers.values() for t in numbers.values() if isinstance(t, Ref))
     init += [f"        self.{p.name} = {p.name}" for p in item.params if re.search(rf"\b{p.name}\b", kept)]
     for unit, terms in item.slots:
         code = _term(terms[0]) if len(terms) == 1 else Tree("nn.Sequential(", tuple(map(_term, terms)))
-        init.append(f"        {_laid(_prefixed(f'self.{unit.attr} = ', code), 8)}")
+        init.append(f"        {laid(prefixed(f'self.{unit.attr} = ', code), 8)}")
     if len(init) == 2:
         init = []
     else:
         init.append("")
-    names = ", ".join(f"{name}: Tensor" for name in _inputs(item.plan))
+    names = ", ".join(f"{name}: Tensor" for name in input_names(item.plan))
     body = [f"        {line}" for line in forward]
     return "\n".join([*lines, *init, f"    def forward(self, {names}) -> Tensor:", *body])
 
@@ -224,91 +172,3 @@ def _docstring(item: Class) -> str:
     given = ", ".join(f"{name} = {value}" for name, value in item.constants.items())
     full = _plain(title + (f", with {given}." if given else "."))
     return full if len(full) <= WIDTH - 10 else _plain(f"{title}.")
-
-
-def _inputs(planned: Plan) -> list[str]:
-    """The names of the inputs that are read."""
-    whole = planned.outline
-    taken: set[str] = set()
-    return [unique(identifier(name), taken) for n, (name, _) in enumerate(whole.inputs) if whole.readers[n]]
-
-
-@dataclass(frozen=True)
-class _Value:
-    """An expression that is not written yet; ``name`` is for when it is too long to stand in another."""
-
-    text: str
-    tight: int = Tightness.ATOM
-    name: str | None = None
-    code: Tree | None = None
-
-
-@dataclass
-class _Forward:
-    """Writes the lines of a forward: lines of the program as variables, everything read once in place."""
-
-    item: Class
-    out: list[str] = field(default_factory=list)
-
-    def lines(self) -> list[str]:
-        whole = self.item.plan.outline
-        taken: set[str] = set()
-        values: dict[int, _Value] = {}
-        for n, (name, _) in enumerate(whole.inputs):
-            if whole.readers[n]:
-                values[n] = _Value(unique(identifier(name), taken))
-        for unit in self.item.plan.units:
-            step = unit.steps[-1]
-            name = identifier((step.line or step.name.removeprefix("output.")).replace(".", "_"))
-            target = "return" if unit.value == whole.output and whole.readers[unit.value] == 1 else None
-            keep = step.line is not None or whole.readers[unit.value] > 1
-            if target is None and not keep:
-                values[unit.value] = self.value(unit, [values[source] for source in unit.sources], name)
-                continue
-            if target is None:
-                target = f"{unique(name, taken)} ="
-            operands = [values[source] for source in unit.sources]
-            value = self.value(unit, operands, name)
-            while 8 + len(f"{target} {value.text}") > WIDTH and any(operand.name for operand in operands):
-                longest = max((o for o in operands if o.name), key=lambda operand: len(operand.text))
-                assert longest.name is not None
-                moved = _Value(unique(longest.name, taken))
-                self.statement(f"{moved.text} =", longest)
-                operands = [moved if operand is longest else operand for operand in operands]
-                value = self.value(unit, operands, name)
-            self.statement(target, value)
-            values[unit.value] = _Value(target.removesuffix(" ="))
-        if (output := values[whole.output].text) != "return":
-            self.out.append(f"return {output}")
-        return self.out
-
-    def statement(self, target: str, value: _Value) -> None:
-        line = f"{target} {value.text}"
-        if 8 + len(line) > WIDTH and value.code is not None:
-            line = _laid(_prefixed(f"{target} ", value.code), 8)
-        self.out += [text.removeprefix("        ") for text in line.split("\n")]
-
-    def value(self, unit: Unit, operands: Sequence[_Value], name: str) -> _Value:
-        if unit.attr is not None:
-            args = tuple(operand.text for operand in operands)
-            return _Value(
-                f"self.{unit.attr}({', '.join(args)})", Tightness.ATOM, name, Tree(f"self.{unit.attr}(", args)
-            )
-        form, numbers = self.item.numbers[unit]
-        texts = []
-        for n, operand in enumerate(operands):
-            need = form.needs[n] if n < len(form.needs) else Tightness.SUM
-            texts.append(operand.text if operand.tight >= need else f"({operand.text})")
-        filled = {key: Figure(self.stored(term)) for key, term in numbers.items()}
-        text = form.template.format(*texts, **filled)
-        code = None
-        if form.listed:
-            head, _, tail = form.template.partition("[")
-            code = Tree(head, (Tree("[", tuple(texts), "]"), tail.partition("], ")[2].removesuffix(")")))
-        elif form.tight == Tightness.SUM:
-            code = Tree("(", tuple(texts), is_sum=True)
-        return _Value(text, form.tight, name, code)
-
-    def stored(self, term: Term) -> str:
-        """An expression of parameters where there are attributes."""
-        return re.sub(r"\b([a-zA-Z_]\w*)", r"self.\1", term.text) if isinstance(term, Ref) else repr(term)

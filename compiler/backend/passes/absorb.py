@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.sums import Part, Sum, Term
 
 from .patterns import DEPTHWISE, Pattern, absorbing_rules, projection
-from .rebuild import Graph, part_of, rebuild
+from .rebuild import part_of, rebuild
 from .sums import Terms, extended, take_in, taker
 from .target import Target
 
 
-def absorb(graph: Graph, target: Target) -> Graph:
+def absorb(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take what stands before pointwise and depthwise convolutions into the sums that they are terms of."""
     # Projections first, so that a filter is still there to be taken in; then the filters that are left.
     projected = _absorb(graph, target, projection(target), lambda term, part: replace(term, projection=part))
     return _absorb(projected, target, DEPTHWISE, lambda term, part: replace(term, filter=part))
 
 
-def _absorb(graph: Graph, target: Target, becomes_sum: Pattern, start: Callable[[Term, Part], Term]) -> Graph:
+def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Pattern, start: Callable[[Term, Part], Term]) -> SpaceGraph:
     """Let sums take in what their terms read; a node of a pattern becomes a sum of one term."""
     may_take, rules = taker(graph), absorbing_rules(target)
     at = {node.name: index for index, node in graph.order()}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         if isinstance(node.payload, Sum):
             terms = node.payload.terms
         elif becomes_sum.matches(graph, at[node.name]):

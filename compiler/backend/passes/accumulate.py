@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Weigh
 from compiler.ir.sums import Term
 
 from .patterns import is_image
-from .rebuild import Graph, rebuild
+from .rebuild import rebuild
 from .sums import Terms, inlined, take_in, taker, terms_of
 
 
-def accumulate(graph: Graph) -> Graph:
+def accumulate(graph: SpaceGraph) -> SpaceGraph:
     """Turn mixes and additions of images into sums, and take in what only they read: sums and weights."""
     may_take = taker(graph)
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         terms = terms_of(node, len(sources))
         if terms is None or isinstance(node.payload, Weigh) or not is_image(node):
             return None

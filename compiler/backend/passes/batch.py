@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.sums import Item, Sum, Sums
 
 from .rebuild import rebuild
@@ -21,7 +21,7 @@ def batch(graph: SpaceGraph) -> SpaceGraph:
     moved: dict[int, int] = {}
     made: dict[int, int] = {}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         index = at[node.name]
         moved.update(zip(graph.sources(index), sources, strict=True))
         members = joined.get(index)

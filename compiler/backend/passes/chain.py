@@ -8,22 +8,23 @@ for more costs what it saves.
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.existence import gather_of
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Sum, Term
 
 from .fold import Folding
-from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, gather_of, is_image
-from .rebuild import Graph, part_of, rebuild
+from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image
+from .rebuild import part_of, rebuild
 from .sums import Terms, inlined, take_in, taker
 
 
-def chain(graph: Graph) -> Graph:
+def chain(graph: SpaceGraph) -> SpaceGraph:
     """Turn lines that end in a norm into sums, and additions of them; for the kernel, on graphs without choices."""
     may_take = taker(graph)
     at = {node.name: index for index, node in graph.order()}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         folding = Folding(result, CHAINING_RULES, STRIDED_PROJECTION, lambda source: may_take(source, node))
 
         def inner(term: Term, index: int) -> Terms | None:
@@ -35,7 +36,7 @@ def chain(graph: Graph) -> Graph:
             term = Term(norm=part_of(graph, at[node.name]))
             found = folding.projected(term, sources[0])
             return None if found is None else take_in(node, *found, result, inner)
-        if gather_of(node) is not Gather.SUM or not is_image(node):
+        if gather_of(node.payload) is not Gather.SUM or not is_image(node):
             return None
         if not any(isinstance((each := result.node(i)).payload, Sum) and may_take(each, node) for i in sources):
             return None

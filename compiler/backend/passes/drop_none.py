@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 
@@ -14,7 +14,7 @@ from .rebuild import rebuild
 def drop_none(graph: SpaceGraph) -> SpaceGraph:
     """Remove zeros from mixes and sums; one that has nothing else is itself a zero."""
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         zero = [_is_zero(result.node(source)) for source in sources]
         if not any(zero):
             return None

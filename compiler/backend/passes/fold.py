@@ -10,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.existence import gather_of
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Columns, Sum, Term
 
-from .patterns import NORM, RELU, Pattern, Rule, folding_rules, gather_of, only_a_norm, projection
-from .rebuild import Graph, part_of, reader_counts, rebuild
+from .patterns import NORM, RELU, Pattern, Rule, folding_rules, only_a_norm, projection
+from .rebuild import part_of, reader_counts, rebuild
 from .sums import Terms, extended, inlined, take_in, taker
 from .target import Target
 
 
-def fold(graph: Graph, target: Target) -> Graph:
+def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take norms, and pointwise convolutions with their norms, into sums."""
     may_take, for_relu, rules = taker(graph), _only_for_a_relu(graph), folding_rules(target)
     joins = projection(target) if target.machine.kernel else None
     at = {node.name: index for index, node in graph.order()}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         is_sum = isinstance(node.payload, Sum)
         if not is_sum and (node.name in for_relu or not NORM.matches(graph, at[node.name])):
             return None
@@ -50,7 +51,7 @@ class Folding:
     says whether the node may compute another along.
     """
 
-    graph: TensorGraph
+    graph: SpaceGraph
     rules: tuple[Rule, ...]
     joins: Pattern | None
     may_take: Callable[[Node], bool]
@@ -68,7 +69,7 @@ class Folding:
     def joined(self, term: Term, index: int) -> Terms | None:
         """What becomes of a term of a norm or nothing that reads the joined images of projections: a term for each."""
         joins, source, below = self.joins, self.graph.node(index), self.graph.sources(index)
-        if joins is None or gather_of(source) is not Gather.CONCATENATION or not self.may_take(source):
+        if joins is None or gather_of(source.payload) is not Gather.CONCATENATION or not self.may_take(source):
             return None
         if not only_a_norm(term) or not all(
             joins.matches(self.graph, each) and self.may_take(self.graph.node(each)) for each in below
@@ -82,7 +83,7 @@ class Folding:
         return tuple(terms), tuple(self.graph.sources(each)[0] for each in below)
 
 
-def _only_for_a_relu(graph: TensorGraph) -> set[str]:
+def _only_for_a_relu(graph: SpaceGraph) -> set[str]:
     """The nodes that one ReLU reads and nothing else: what filters that may compute them on the way (`absorb`)."""
     counts = reader_counts(graph)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.structure import ChannelsLast
 
@@ -14,7 +14,7 @@ def layout(graph: SpaceGraph) -> SpaceGraph:
     """Let all readers of an input image read it channels-last."""
     inputs: dict[int, int] = {}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         moved = []
         for source in sources:
             below = result.node(source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.structure import Zero
 
@@ -27,7 +27,7 @@ def narrow(graph: SpaceGraph, live: Mapping[str, Collection[int]]) -> SpaceGraph
     def lives(path: str, item: int) -> bool:
         return path not in live or item in live[path]
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         match node.payload:
             case Mix(decisions=paths, rows=rows):
                 left = [tuple(row for row in alternatives if all(map(lives, paths, row))) for alternatives in rows]

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
-from compiler.ir.primitives.base import Gather
 from compiler.ir.primitives.roles import (
     BatchNormalisation,
     Corner,
@@ -39,11 +38,6 @@ def role_of(node: Node) -> Role | None:
     return node.payload.op.role if isinstance(node.payload, Prim) else None
 
 
-def gather_of(node: Node) -> Gather | None:
-    """How a node combines any number of others."""
-    return node.payload.op.gather if isinstance(node.payload, Prim) else None
-
-
 def is_image(node: Node) -> bool:
     """Whether a node is a tensor of decided channels, height and width."""
     match node.shape.dims:
@@ -64,7 +58,7 @@ class Pattern:
     role: Callable[[Role | None], bool]
     where: Callable[[Node, Node], bool] | None = None
 
-    def matches(self, graph: TensorGraph, index: int) -> bool:
+    def matches(self, graph: SpaceGraph, index: int) -> bool:
         """Whether a node of a graph is such an image."""
         node = graph.node(index)
         if not self.role(role_of(node)) or not is_image(node):
@@ -132,7 +126,7 @@ class Rule:
     shared: bool = False
 
     def apply(
-        self, term: Term, index: int, graph: TensorGraph, may_take: Callable[[Node], bool]
+        self, term: Term, index: int, graph: SpaceGraph, may_take: Callable[[Node], bool]
     ) -> tuple[Term, int] | None:
         """The term with a node of a graph and what it then reads; None where the rule is not about it."""
         if not self.when(term):

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.ir.sums import Part
 
-Graph = TypeVar("Graph", bound=TensorGraph)
-
-Keep = Callable[[Node, tuple[int, ...], TensorGraph], "int | None"]
+Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
 """What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
 
 
-def rebuild(graph: Graph, visit: Keep) -> Graph:
+def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:
     """Copy a graph, letting ``visit`` replace nodes; then drop what nothing needs any more but the original kept.
 
-    The copy is of the same class. Nodes that no output needed before stay: unread cells exist, and have weights
-    (nothing is pruned by default).
+    Nodes that no output needed before stay: unread cells exist, and have weights (nothing is pruned by default).
     """
-    result = TensorGraph()
+    result = SpaceGraph()
     moved: dict[int, int] = {}
     ends = [index for index, _ in graph.order() if not graph.readers(index) and index not in graph.outputs]
     for index, node in graph.order():
@@ -30,16 +26,17 @@ def rebuild(graph: Graph, visit: Keep) -> Graph:
         moved[index] = result.add(node, sources) if made is None else made
     result.output = None if graph.output is None else moved[graph.output]
     result.aux = None if graph.aux is None else moved[graph.aux]
-    return _needed(result, {moved[index] for index in ends}, type(graph)())
+    return _needed(result, {moved[index] for index in ends})
 
 
 def without_dead(graph: SpaceGraph) -> SpaceGraph:
     """The graph without what no output needs; inputs stay."""
-    return _needed(graph, set(), SpaceGraph())
+    return _needed(graph, set())
 
 
-def _needed(graph: TensorGraph, ends: set[int], result: Graph) -> Graph:
-    """``result``, an empty graph, with the nodes that an output or one of ``ends`` needs."""
+def _needed(graph: SpaceGraph, ends: set[int]) -> SpaceGraph:
+    """The nodes that an output or one of ``ends`` needs, as a graph."""
+    result = SpaceGraph()
     needed: set[int] = set()
     pending = [*graph.outputs, *graph.inputs, *ends]
     while pending:
@@ -56,7 +53,7 @@ def _needed(graph: TensorGraph, ends: set[int], result: Graph) -> Graph:
     return result
 
 
-def part_of(graph: TensorGraph, index: int) -> Part:
+def part_of(graph: SpaceGraph, index: int) -> Part:
     """The primitive of a node, as a part of another node."""
     node = graph.node(index)
     assert isinstance(node.payload, Prim)
@@ -64,7 +61,7 @@ def part_of(graph: TensorGraph, index: int) -> Part:
     return Part(node.name, node.scope, node.payload.op, shapes, node.shape)
 
 
-def reader_counts(graph: TensorGraph) -> dict[int, int]:
+def reader_counts(graph: SpaceGraph) -> dict[int, int]:
     """How often each node is read, an output of the graph counting as once more."""
     counts = {index: len(graph.readers(index)) for index, _ in graph.order()}
     for index in graph.outputs:

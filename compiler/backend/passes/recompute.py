@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.sums import Sum, Sums
 
 from .estimate import filter_work, filtered_bytes, held_bytes
@@ -21,7 +21,7 @@ def recompute(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Mark the sums whose filters are not kept."""
     chosen = _chosen(graph, target)
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         if node.name not in chosen:
             return None
         match node.payload:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
 
 from .rebuild import rebuild
@@ -28,7 +28,7 @@ def _share_once(graph: SpaceGraph) -> SpaceGraph:
     at = {graph.node(index).name: index for index in first}
     made: dict[int, int] = {}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         index = at[node.name]
         if index not in scopes and first[index] == index:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.sums import Share, Sum, Term
 
 from .rebuild import rebuild
@@ -24,7 +24,7 @@ def split(graph: SpaceGraph) -> SpaceGraph:
     )
     at = {node.name: index for index, node in graph.order()}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         before = graph.sources(at[node.name])
         apart = [
             places for places in _groups(node) if often[node.scope, frozenset(before[place] for place in places)] > 1

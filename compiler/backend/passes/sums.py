@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from compiler.ir.graph import Node, TensorGraph
+from compiler.ir.existence import gather_of
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Share, Sum, Term
 
-from .patterns import Rule, gather_of
+from .patterns import Rule
 from .rebuild import reader_counts
 
 MayTake = Callable[[Node, Node], bool]
@@ -21,7 +22,7 @@ Terms: TypeAlias = "tuple[tuple[Term, ...], tuple[int, ...]]"
 """Terms with their sources."""
 
 
-def taker(graph: TensorGraph) -> MayTake:
+def taker(graph: SpaceGraph) -> MayTake:
     """A sum may take in what nothing else reads and what lies in the same cell or stage."""
     single = {graph.node(index).name for index, count in reader_counts(graph).items() if count == 1}
     return lambda node, reader: node.name in single and node.scope == reader.scope
@@ -36,11 +37,11 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
             return (Term((factor,)),)
         case Sum(terms=terms):
             return terms
-    return (Term(),) * count if gather_of(node) is Gather.SUM else None
+    return (Term(),) * count if gather_of(node.payload) is Gather.SUM else None
 
 
 def extended(
-    term: Term, index: int, rules: Iterable[Rule], graph: TensorGraph, may_take: Callable[[Node], bool]
+    term: Term, index: int, rules: Iterable[Rule], graph: SpaceGraph, may_take: Callable[[Node], bool]
 ) -> Terms | None:
     """A term with what it reads, a node of a graph, by the first rule that is about it; None where none is."""
     for rule in rules:
@@ -54,7 +55,7 @@ def take_in(
     node: Node,
     terms: tuple[Term, ...],
     sources: tuple[int, ...],
-    result: TensorGraph,
+    result: SpaceGraph,
     inner: Callable[[Term, int], Terms | None],
 ) -> int:
     """Add a node to ``result`` as a sum, whose terms ``inner`` may replace by others of other sources, repeatedly."""
@@ -71,7 +72,7 @@ def take_in(
     return result.add(replace(node, payload=payload), tuple(source for _, source in flat))
 
 
-def inlined(term: Term, source: int, result: TensorGraph) -> Terms | None:
+def inlined(term: Term, source: int, result: SpaceGraph) -> Terms | None:
     """The terms of a sum or of a weighed candidate, for a plain term that reads it."""
     node, deeper = result.node(source), result.sources(source)
     terms = terms_of(node, len(deeper)) if isinstance(node.payload, Sum | Weigh) and term.is_plain else None

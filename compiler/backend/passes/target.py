@@ -32,9 +32,10 @@ CUDA = Machine("cuda", 1e13, 1e12, 6e-6)
 class Target:
     """A use and a machine.
 
-    ``drop_path``: paths are dropped, as in training a discrete network. ``memory_budget``: bytes that the activations
-    of a step on ``batch`` images may take, None for what is fastest. ``passes``: the names of those to run, whether
-    they pay or not; None for those that pay. ``compiled``: `torch.compile` is to see every operation.
+    ``drop_path``: paths are dropped, as in training a discrete network, or in a search that says so.
+    ``memory_budget``: bytes that the activations of a step on ``batch`` images may take, None for what is fastest.
+    ``passes``: the names of those to run, whether they pay or not; None for those that pay. ``compiled``:
+    `torch.compile` is to see every operation.
     """
 
     machine: Machine = CPU_WITH_KERNEL

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.ir.graph import Node, SpaceGraph, TensorGraph
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.roles import BatchNormalisation
 from compiler.ir.sums import Sum, Term
@@ -26,7 +26,7 @@ def tie(graph: SpaceGraph) -> SpaceGraph:
     at = {graph.node(index).name: index for index in first}
     made: dict[int, int] = {}
 
-    def visit(node: Node, sources: tuple[int, ...], result: TensorGraph) -> int | None:
+    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
         index = at[node.name]
         leader = first[index]
         if len(groups[leader]) == 1:

@@ -1,4 +1,4 @@
-"""Regularisation while a discrete network is trained."""
+"""Regularisation while a network is trained, by rates that follow schedules."""
 
 from __future__ import annotations
 
@@ -6,15 +6,42 @@ import torch
 from torch import Tensor, nn
 
 
-class DropPath(nn.Module):
-    """Drop the whole tensor of an image with probability ``rate`` and scale the others, only in training.
-
-    Larsson et al., FractalNet (ICLR 2017), per sample as the DARTS family retrains.
-    """
+class Scheduled(nn.Module):
+    """A module with a rate that a schedule sets: no state, and 0 as it is built."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rate = 0.0
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+class Dropout(Scheduled):
+    """Drop each number with probability ``rate`` and scale the others, only in training.
+
+    The mask does not depend on the order in memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = 1.0 - self.rate
+        return x / keep * torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(keep)
+
+
+class Fade(Scheduled):
+    """The input times ``rate``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rate * x
+
+
+class DropPath(Scheduled):
+    """Drop the whole tensor of an image with probability ``rate`` and scale the others, only in training.
+
+    Larsson et al., FractalNet (ICLR 2017), per sample as the DARTS family retrains.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0.0:
@@ -22,6 +49,3 @@ class DropPath(nn.Module):
         keep = 1.0 - self.rate
         mask = torch.empty((x.shape[0],) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(keep)
         return x / keep * mask
-
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"

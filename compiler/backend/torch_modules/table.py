@@ -13,13 +13,28 @@ from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalPool, Noise, Resize, Zero
 from .mixing import gate
-from .regularisation import DropPath
+from .regularisation import Dropout, DropPath, Fade
 from .tokens import ClassToken, FirstToken, Patches, Positions, TokenLayerNorm, TokenLinear
 
 COPIED: tuple[type[nn.Module], ...] = (TokenLinear, TokenLayerNorm, Attention, Patches, ClassToken, Positions)
 """Modules whose text stands by itself, with ``torch``, ``nn``, ``F`` and ``Tensor``: exported files copy it."""
 
-_OWN = (*COPIED, BatchNorm, ChannelsLast, Crop, Cut, DropPath, FirstToken, GlobalPool, Noise, Resize, Shuffle, Zero)
+_OWN = (
+    *COPIED,
+    BatchNorm,
+    ChannelsLast,
+    Crop,
+    Cut,
+    DropPath,
+    Dropout,
+    Fade,
+    FirstToken,
+    GlobalPool,
+    Noise,
+    Resize,
+    Shuffle,
+    Zero,
+)
 
 MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
 """Modules of this package by name."""

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count as numbers
-from itertools import product
 from typing import TypeAlias
 
-from .circuit import ONE, Circuit, Literal, both, either
+from .circuit import ONE, Circuit, Literal, either
+from .polynomial import UNIT, Polynomial, Tag, multiplied, plus, replaced, tag_names, taken, times
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,6 @@ class Ways:
 
 Factor: TypeAlias = "Decide | Choose | Given | Mention | Ways"
 Product: TypeAlias = "tuple[Factor, ...]"
-
-Tag: TypeAlias = "str | tuple[str, int]"
-"""A copy by its path, or a decision with the item it takes."""
-
-Polynomial: TypeAlias = "dict[frozenset[Tag], Circuit]"
-
-UNIT: Polynomial = {frozenset(): ONE}
 
 
 def given(decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) -> Product:
@@ -169,7 +162,7 @@ class _Counting:
     ) -> Polynomial:
         """Evaluate units one by one, ``fold`` what they give and multiply it, up to tags that are not shared."""
         if len(units) == 1 and len(units[0]) == 1:
-            return _multiplied(fold([self.factor(units[0][0], shared)]))
+            return multiplied(fold([self.factor(units[0][0], shared)]))
         reached = [self.reach(unit) for unit in units]
         often = Counter(name for names in reached for name in names)
         tied = frozenset(name for name in often if name in self.copies and often[name] > 1)
@@ -181,7 +174,7 @@ class _Counting:
         pending = {name for name in often if often[name] > 1 or name in tied} - shared
         kept = shared | pending
         parts = fold([self.product(unit, kept & names) for unit, names in zip(units, reached, strict=True)])
-        return _multiplied(self.without(pending, parts, shared))
+        return multiplied(self.without(pending, parts, shared))
 
     def without(self, pending: set[str], parts: list[Polynomial], shared: frozenset[str]) -> list[Polynomial]:
         """Factors of the same product in which the pending copies and decisions stand no more.
@@ -203,7 +196,7 @@ class _Counting:
         def place(part: Polynomial) -> None:
             index = next(indices)
             live[index] = part
-            for name in _names(part) & pending:
+            for name in tag_names(part) & pending:
                 holders[name].add(index)
 
         for part in parts:
@@ -215,15 +208,15 @@ class _Counting:
                 continue  # an entry from before it changed
             pending.remove(name)
             merged = [(index, live.pop(index)) for index in sorted(holders.pop(name))]
-            touched = frozenset().union(*(_names(part) for _, part in merged)) & pending
+            touched = frozenset().union(*(tag_names(part) for _, part in merged)) & pending
             for other in touched:
                 holders[other].difference_update(index for index, _ in merged)
             value = self.product(self.copies[name], (shared | pending) & inner[name]) if name in inner else UNIT
-            made = _replaced(_multiplied(part for _, part in merged), name, value)
+            made = replaced(multiplied(part for _, part in merged), name, value)
             place(made)
             brought = inner.get(name, frozenset()) & pending
             bringing.subtract(brought - {name})
-            changed(touched | brought | _names(made))
+            changed(touched | brought | tag_names(made))
         return list(live.values())
 
     def factor(self, factor: Factor, shared: frozenset[str]) -> Polynomial:
@@ -238,24 +231,22 @@ class _Counting:
                     if item is not None:
                         tags: frozenset[Tag] = frozenset([(decision, index)] if decision in kept else ())
                         here: Polynomial = {tags: Literal(decision, (index,))}
-                        cases.append(_times(here, self.product(item, kept)))
-                total = _plus(cases)
-                return total if decision in shared or decision not in kept else _replaced(total, decision, UNIT)
+                        cases.append(times(here, self.product(item, kept)))
+                total = plus(cases)
+                return total if decision in shared or decision not in kept else replaced(total, decision, UNIT)
             case Given(decisions, assigned):
-                return _plus(
-                    _times({frozenset(zip(decisions, assignment, strict=True)): ONE}, self.product(case, shared))
+                return plus(
+                    times({frozenset(zip(decisions, assignment, strict=True)): ONE}, self.product(case, shared))
                     for assignment, case in assigned
                 )
             case Ways(terms):
-                return _plus(_times({frozenset(): number}, self.product(term, shared)) for number, term in terms)
+                return plus(times({frozenset(): number}, self.product(term, shared)) for number, term in terms)
             case Choose(decision, take, candidates):
                 exists: Polynomial = {frozenset(): Literal(decision, ())}
 
                 def chosen(parts: list[Polynomial]) -> list[Polynomial]:
-                    taken: list[Polynomial] = [
-                        {frozenset(): Literal(decision, (index,))} for index in range(len(parts))
-                    ]
-                    return [exists, _chosen([_times(*pair) for pair in zip(taken, parts, strict=True)], take)]
+                    here: list[Polynomial] = [{frozenset(): Literal(decision, (i,))} for i in range(len(parts))]
+                    return [exists, taken([times(*pair) for pair in zip(here, parts, strict=True)], take)]
 
                 return self.join(list(candidates), shared, chosen)
 
@@ -289,64 +280,3 @@ def _under(factor: Given, decision: str, item: int) -> Product:
     rest = (*factor.decisions[:at], *factor.decisions[at + 1 :])
     cases = {(*key[:at], *key[at + 1 :]): case for key, case in factor.cases if key[at] == item}
     return given(rest, cases) if cases else (Ways(()),)
-
-
-def _named(tag: Tag) -> str:
-    return tag if isinstance(tag, str) else tag[0]
-
-
-def _names(part: Polynomial) -> frozenset[str]:
-    return frozenset(_named(tag) for monomial in part for tag in monomial)
-
-
-def _replaced(part: Polynomial, name: str, value: Polynomial) -> Polynomial:
-    """The polynomial with ``value`` for a copy; a decision is just forgotten, its items add up."""
-    terms: list[Polynomial] = []
-    for monomial, number in part.items():
-        rest = frozenset(tag for tag in monomial if _named(tag) != name)
-        terms.append(_times({rest: number}, value) if len(rest) < len(monomial) else {rest: number})
-    return _plus(terms)
-
-
-def _chosen(parts: list[Polynomial], take: int | None) -> Polynomial:
-    """``take`` of the candidates: elementary symmetric polynomials, one candidate after the other."""
-    if take is None:
-        return _multiplied([_plus([UNIT, part]) for part in parts])
-    sums: list[Polynomial] = [UNIT, *({} for _ in range(take))]
-    for part in parts:
-        for size in range(take, 0, -1):
-            sums[size] = _plus([sums[size], _times(sums[size - 1], part)])
-    return sums[take]
-
-
-def _multiplied(parts: Iterable[Polynomial]) -> Polynomial:
-    result = UNIT
-    for part in parts:
-        result = _times(result, part)
-    return result
-
-
-def _times(left: Polynomial, right: Polynomial) -> Polynomial:
-    if right is UNIT:
-        return left
-    if left is UNIT:
-        return right
-    terms: dict[frozenset[Tag], list[Circuit]] = {}
-    for (a, m), (b, n) in product(left.items(), right.items()):
-        union = a | b
-        decided = [tag[0] for tag in union if isinstance(tag, tuple)]
-        if len(decided) == len(set(decided)):
-            terms.setdefault(union, []).append(both(m, n))
-    return _summed(terms)
-
-
-def _plus(parts: Iterable[Polynomial]) -> Polynomial:
-    terms: dict[frozenset[Tag], list[Circuit]] = {}
-    for part in parts:
-        for key, value in part.items():
-            terms.setdefault(key, []).append(value)
-    return _summed(terms)
-
-
-def _summed(terms: Mapping[frozenset[Tag], list[Circuit]]) -> Polynomial:
-    return {key: either(values) for key, values in terms.items()}

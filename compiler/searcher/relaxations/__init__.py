@@ -5,6 +5,7 @@ To add one, write its class in a file here, its word in `searcher/settings/relax
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from compiler.backend.passes import Target
@@ -23,6 +24,7 @@ from .gates import Gates
 from .gumbel import HardGumbel
 from .mixtures import DirichletMixture, GumbelMixture, Mixture, ReluMixture, SigmoidMixture, SoftmaxMixture, Temperature
 from .narrowing import narrower_of
+from .rates import rates_of
 from .reinforce import Sampled, Trials
 from .single_path import OnePath
 from .supernet import Supernet
@@ -37,7 +39,7 @@ def relaxed(
         space: an elaborated network with choices.
         settings: those of the search.
         target: the machine, its memory and the batch; by default this machine's CPU.
-        built: the space as it is built, where the setting `channels` lets channels go past the items of menus.
+        built: the space as it is built, where settings have menus built otherwise than they are written.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
@@ -54,7 +56,10 @@ def relaxed(
                 displacement_of(settings.perturb, epochs),
                 epochs,
                 narrower_of(settings.narrow, settings.seed),
+                rates_of(settings),
             )
+            if not settings.drop_path.is_off:
+                target = replace(target or Target.on(), drop_path=True)
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
         case Gumbel(temperature=schedule, logits=shares) as word:
             axes = Axes(ReluMixture() if shares is Shares.RELU else SoftmaxMixture(), epochs=epochs)

@@ -9,6 +9,7 @@ from compiler.searcher.settings.axes import Edges
 from .displaced import Displacement
 from .mixtures import Mixture, SoftmaxMixture
 from .narrowing import Narrower
+from .rates import ScheduledRate
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Axes:
 
     ``mixture`` weighs the items of a decision; ``edges`` says whether the candidates of a pick of menus have weights of
     their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``;
-    ``narrower`` says which items are given up.
+    ``narrower`` says which items are given up; ``rates`` follow schedules.
     """
 
     mixture: Mixture = field(default_factory=SoftmaxMixture)
@@ -25,6 +26,7 @@ class Axes:
     displacement: Displacement | None = None
     epochs: int = 1
     narrower: Narrower | None = None
+    rates: tuple[ScheduledRate, ...] = ()
 
     def anneal(self, epoch: float) -> None:
         """Follow schedules after ``epoch`` epochs, a fraction."""

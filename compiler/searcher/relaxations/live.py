@@ -103,6 +103,11 @@ class Live(nn.Module):
         menus = self.decisions[path].candidates
         return tuple(i for i, menu in enumerate(menus) if menu is None or self.items(menu))
 
+    def present(self, path: str) -> Tensor:
+        """1 for the candidates of a pick of menus that live, 0 for the others, (candidates)."""
+        alive = self.candidates(path)
+        return torch.tensor([float(i in alive) for i in range(len(self.decisions[path].items))])
+
     def softmax(self, path: str, alpha: Tensor) -> Tensor:
         """The softmax of the alphas of a pick of menus over the candidates that live, (candidates)."""
         return self._over_candidates(path, alpha, lambda living: living.softmax(0), 0.0)

@@ -22,7 +22,9 @@ from compiler.backend.lowering.names import node_path, tree
 from compiler.backend.lowering.operators import slice_of, standalone
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.share import share as share_equal
-from compiler.derivation.selected_steps import Dims, Paths, SelectedPath, SelectedStep, bounds
+from compiler.derivation.selected_path import Dims, SelectedPath, SelectedStep
+from compiler.derivation.selected_steps import Paths
+from compiler.derivation.width_bounds import width_bounds
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
@@ -93,7 +95,7 @@ class Operations:
         flat = share_equal(flatten(graph))  # operations that read the same have their activations in common
         self.paths = Paths(flat, decisions, keep_zeros)
         nodes = self.paths.nodes
-        widths = bounds(flat) if self.paths.is_open else {}
+        widths = width_bounds(flat) if self.paths.is_open else {}
         self.built: dict[int, Built] = {}
         for index, node in enumerate(nodes):
             if isinstance(node.payload, Prim) and not node.payload.op.drops_paths:

@@ -19,8 +19,8 @@ from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
 from compiler.backend.passes.chain import chain
 from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.derivation.selected_steps import SelectedStep
-from compiler.ir.graph import Node, TensorGraph
+from compiler.derivation.selected_path import SelectedStep
+from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.shape import Shape
@@ -84,7 +84,7 @@ class FusedSum:
         return result
 
 
-def fused(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> PathProgram:
+def fused(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> PathProgram:
     """The program of an architecture with sums of terms instead of the operations that these compute along.
 
     Args:
@@ -97,7 +97,7 @@ def fused(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, n
     return PathProgram(tuple(made.inputs), tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
 
 
-def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[int], output: int) -> TensorGraph:
+def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[int], output: int) -> SpaceGraph:
     """The flat graph that calls compute.
 
     What the passes must leave as it is, is opaque in it: what is smaller than it was built, and so reads slices of
@@ -109,7 +109,7 @@ def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[
         inputs: the slots of the inputs.
         output: that of the output.
     """
-    graph = TensorGraph()
+    graph = SpaceGraph()
     at = {slot: graph.add(nodes[slot]) for slot in inputs}
     for name, call in calls.items():
         step = call.step
@@ -121,7 +121,7 @@ def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[
     return graph
 
 
-def _calls(graph: TensorGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> Iterator[Call]:
+def _calls(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn.Module]) -> Iterator[Call]:
     """The calls of a graph after the passes; slots are its nodes."""
     for index, node in graph.order():
         sources = graph.sources(index)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from compiler.backend.torch_modules.mixing import joint
-from compiler.derivation.selected_steps import Paths, SelectedStep
+from compiler.derivation.selected_path import SelectedStep
+from compiler.derivation.selected_steps import Paths
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.relaxation import Idle

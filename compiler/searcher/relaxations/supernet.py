@@ -36,7 +36,7 @@ class Supernet(Relaxed):
         derive: the rule by which the leading architecture is found.
         target: the machine, its memory and the batch; by default this machine's CPU.
         axes: how weights follow from alphas.
-        built: the same space as it is built, where only some channels go through the items of menus.
+        built: the same space as it is built, where that is not as it is written.
 
     Raises:
         HspError: when the space cannot be relaxed by mixing.
@@ -57,9 +57,10 @@ class Supernet(Relaxed):
         self.lowering = Relowering(space if built is None else _with_weighed_picks(built), passes, target)
         made = self.lowering.first
         super().__init__(space, made.network, init, derive, axes)
-        self.partial = built is not None
+        self.is_built_otherwise = built is not None
         self.warnings = made.warnings
         self.given: Mapping[str, Tensor] | None = None
+        self.anneal(0)
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w); ``weights`` replaces the mixing weights, by path, (items) each.
@@ -76,16 +77,17 @@ class Supernet(Relaxed):
         return self.on_edges(self.drawn_weights()) if self.training else self.mixing()
 
     def on_edges(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of items with those of edges; where channels go past items, edges weigh both by themselves."""
-        if not self.partial:
+        """The weights of items with those of edges; where something goes past items, edges weigh all by themselves."""
+        if not self.is_built_otherwise:
             return super().on_edges(weights)
         found = dict(weights)
         like = next(iter(found.values()))
         for path, decision in self.space.decisions.items():
             if decision.candidates:
                 weighed = path in self.edges
-                alive = self.live.softmax(path, self.alphas[path]) if weighed else like.new_ones(len(decision.items))
-                found[path] = alive
+                found[path] = (
+                    self.live.softmax(path, self.alphas[path]) if weighed else self.live.present(path).to(like)
+                )
         return found
 
     def drawn_weights(self) -> dict[str, Tensor]:
@@ -109,6 +111,12 @@ class Supernet(Relaxed):
             yield
         finally:
             self.given = None
+
+    def anneal(self, epoch: float) -> None:
+        """Follow the schedules of the relaxation, of the statements and of what regularises the network."""
+        super().anneal(epoch)
+        for rate in self.axes.rates:
+            rate.follow(self.lowering.first.modules.values(), epoch)
 
     # ------------------------------------------------------------ narrowing
 
@@ -170,6 +178,6 @@ class Relowering:
 
 
 def _with_weighed_picks(built: Elaborated) -> Elaborated:
-    """The space with picks of menus that weigh their candidates: what goes past the items has no other weight."""
+    """The space with picks of menus that weigh their candidates: what goes past items has no other weight."""
     decisions = {path: replace(decision, candidates=()) for path, decision in built.decisions.items()}
     return replace(built, decisions=decisions)

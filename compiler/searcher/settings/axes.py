@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .schedules import Schedule
-from .words import Count, Named, Word
+from .schedules import Constant, Rate, Schedule
+from .words import Count, Named, Text, Word
 
 
 class Order(Named):
@@ -62,6 +62,51 @@ class PartialChannels(Word):
 
 
 Channels = AllChannels | PartialChannels
+
+
+class Nothing(Word):
+    """Menus have their items, and nothing else."""
+
+    word = "none"
+
+    @property
+    def rate(self) -> Schedule:
+        """Nothing is there all the time."""
+        return Constant(value=0)
+
+    @property
+    def wanted(self) -> str | None:
+        """The item that it is about."""
+        return None
+
+
+class _OfItem(Word):
+    """An item of menus, by its name in the text, and a number over the epochs; one that is always 0 says nothing."""
+
+    word = "ITEM"
+    positional = ("item", "rate")
+    by_item = True
+    item: Text
+    rate: Schedule
+
+    @property
+    def wanted(self) -> str | None:
+        """The item that it is about."""
+        return None if self.rate.is_off else self.item
+
+
+class ItemBeside(_OfItem):
+    """In menus that have the item it is added once more, times a number, outside of all weights (DARTS-)."""
+
+
+class ItemDropout(_OfItem):
+    """Behind the item, where it keeps the shape of what it gets, numbers are dropped (P-DARTS)."""
+
+    rate: Rate
+
+
+Beside = Nothing | ItemBeside
+Dropout = Nothing | ItemDropout
 
 
 class Levels(Named):

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .axes import Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .axes import Beside, Channels, Dropout, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
+from .schedules import Schedule
 from .stopping import Stopping, Unchanged
 
 
@@ -27,6 +28,9 @@ class Combined(Protocol):
     alphas: Alphas
     edges: Edges
     channels: Channels
+    beside: Beside
+    dropout: Dropout
+    drop_path: Schedule
     perturb: Perturbation
     levels: Levels
     narrow: Narrowing
@@ -104,6 +108,21 @@ RULES = (
         ("channels", "relax"),
         lambda s: s.channels.partial > 1 and not s.relax.runs_all,
         "`channels = partial` saves memory where all items run, and this relaxation runs one: use `channels = all`",
+    ),
+    Rule(
+        ("beside", "relax"),
+        lambda s: s.beside.wanted is not None and not s.relax.runs_all,
+        "`beside` adds an item to those that are mixed, and this relaxation runs one: use a `relax` that mixes",
+    ),
+    Rule(
+        ("dropout", "relax"),
+        lambda s: s.dropout.wanted is not None and not s.relax.runs_all,
+        "`dropout` weakens an item beside others, and this relaxation runs one: use a `relax` that mixes",
+    ),
+    Rule(
+        ("drop_path", "relax"),
+        lambda s: not s.drop_path.is_off and not s.relax.runs_all,
+        "`drop_path` drops paths beside others, and this relaxation runs one architecture: use a `relax` that mixes",
     ),
     Rule(
         ("narrow", "relax"),

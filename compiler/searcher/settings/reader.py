@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -90,6 +91,10 @@ class Reader:
             self._wrong(f"{what} cannot be {show(value)}", span, f"known: {', '.join(sorted(menu))}")
             return None
         where = span if value.span is NOWHERE else value.span
+        by_item = next((model for model in menu.values() if model.by_item), None)
+        if by_item is not None and value.name not in menu and value.args:
+            spans = {at + 1 if isinstance(at, int) else at: there for at, there in value.spans.items()}
+            return self._apply(by_item, replace(value, args=(value.name, *value.args), spans=spans), where)
         if value.name not in menu:
             self._unknown(f"{what} cannot be '{value.name}'", value.name, menu, where)
             return None

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from bisect import bisect_right
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .words import Amount, Count, Named, NonNegative, Positive, Word
 
@@ -60,6 +60,11 @@ class ScheduleWord(Word):
         """The smallest and the largest value of the curve over one epoch of one: where it starts and where it ends."""
         start, end = self.curve(0, 1), self.curve(1, 1)
         return min(start, end), max(start, end)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is 0 all the time."""
+        return self.range()[1] == 0
 
 
 class Constant(ScheduleWord):
@@ -160,3 +165,13 @@ class Pieces(ScheduleWord):
 
 Schedule = Constant | Cosine | Ramp | Decay | Steps | Pieces
 Pieces.model_rebuild()
+
+
+def _is_rate(schedule: Schedule) -> Schedule:
+    if schedule.range()[1] >= 1:
+        raise ValueError(f"a rate of {schedule.describe()} reaches 1, where nothing is left")
+    return schedule
+
+
+Rate = Annotated[Schedule, AfterValidator(_is_rate)]
+"""How probably something is dropped."""

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from hdas_dsl.text.diagnostics import Diagnostic
 
-from .axes import AllChannels, Channels, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .axes import (
+    AllChannels,
+    Beside,
+    Channels,
+    Dropout,
+    Edges,
+    Levels,
+    Nothing,
+    Order,
+    Perturbation,
+    Preferences,
+    Undisturbed,
+)
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
@@ -17,7 +29,7 @@ from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
-from .schedules import Cosine, Ramp, Schedule
+from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
 
@@ -58,6 +70,10 @@ class SearchSettings(_Section):
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
+    beside: Beside = Nothing()
+    dropout: Dropout = Nothing()
+    drop_path: Rate = Constant(value=0)
+    """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
@@ -74,12 +90,6 @@ class SearchSettings(_Section):
         return self
 
 
-def _a_rate(schedule: Schedule) -> Schedule:
-    if schedule.range()[1] >= 1:
-        raise ValueError(f"a drop_path of {schedule.describe()} reaches 1, where nothing is left")
-    return schedule
-
-
 class TrainSettings(_Section):
     """The training of an architecture; the defaults are those of DARTS on CIFAR-10. A rate or weight of 0 is off."""
 
@@ -88,7 +98,7 @@ class TrainSettings(_Section):
     epochs: Count = 600
     batch: Count = 96
     weights: Weights = Sgd(lr=Cosine(start=0.025))
-    drop_path: Annotated[Schedule, AfterValidator(_a_rate)] = Ramp(start=0.0, end=0.2)
+    drop_path: Rate = Ramp(start=0.0, end=0.2)
     aux_weight: NonNegative = 0.4
     label_smoothing: Fraction = 0.0
     seed: Amount = 0

@@ -89,6 +89,8 @@ class Word(Setting):
     """The fields that are always written, first and without their names; the others follow by name."""
     by_number: ClassVar[bool] = False
     """Whether a number alone says this word with one argument."""
+    by_item: ClassVar[bool] = False
+    """Whether the name of an item of a text says this word, ``skip_connect(0.3)``: the name is its first argument."""
 
     @classmethod
     def words(cls) -> Mapping[str, type[Word]]:
@@ -103,6 +105,8 @@ class Word(Setting):
     def describe(self, full: bool = False) -> str:
         """The word as the language writes it; ``full`` also names the arguments that have their defaults."""
         first = [show(getattr(self, name), full) for name in self.positional]
+        if self.by_item:
+            return f"{getattr(self, self.positional[0])}({', '.join(first[1:])})"
         rest = [f"{name} = {text}" for name, text in self.written(full).items() if name not in self.positional]
         if self.by_number and not self.written(False).keys() - set(self.positional):
             return first[0]

@@ -11,23 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TypeAlias
 
 from compiler.analysis.counting.count import counted
 from compiler.elaborate import Copy, Elaborated
 from compiler.ir.combinatorics.circuit import Circuit, narrowed, way
-from compiler.ir.decision import DecisionKind, Selection
-from compiler.ir.graph import Block, Call, Payload
-from compiler.ir.payloads import Mix, Prim
-from compiler.ir.undecided import Var
-from compiler.program.equivalence import Compare, Equivalence, Identity, Zero
+from compiler.ir.decision import Selection
+from compiler.ir.graph import Block, Call
+from compiler.program.equivalence import Compare, Equivalence
 from compiler.util.errors import UsageError
 
 from .canonical import Canonical, Form, Symmetric, Vertex, canonical
 from .expression_text import written
-from .terms import Constant, Label, Reader, Term, Variable, decisions_in, is_number, keeps_zero
-
-Params: TypeAlias = Mapping[str, object]
+from .free_decisions import FreeDecision, free_decisions
+from .operations import Operations, decisions_in, is_number
+from .reading import Reader
+from .terms import Label, Term, Variable
 
 MOST = 200_000
 """How many graphs of one text are compared."""
@@ -52,7 +50,8 @@ class Alike:
     def __init__(self, space: Elaborated, same: Equivalence) -> None:
         # Copies are met innermost first.
         self.copies = [copy for copy in space.copies.values() if copy.live and not copy.body.root] + [space.root]
-        self.reader = Reader(space, {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}, same)
+        variables = {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}
+        self.reader = Reader(Operations(space, variables), same)
         self.labels: dict[Label, int] = {}
 
     def key(self, chosen: Selection) -> object:
@@ -133,7 +132,8 @@ class _Text:
     def __init__(self, whole: _Unique, copy: Copy, inside: frozenset[str]) -> None:
         self.whole = whole
         self.copy = copy
-        self.reader = Reader(whole.space, {path: whole.variable(path) for path in inside}, whole.same)
+        self.operations = Operations(whole.space, {path: whole.variable(path) for path in inside})
+        self.reader = Reader(self.operations, whole.same)
         self.labels: dict[Label, int] = {}
         foreign = self._decisions() - set(copy.body.decisions)
         if foreign:
@@ -145,25 +145,24 @@ class _Text:
 
     def _decisions(self) -> set[str]:
         """The decisions that this text reads, not those that its copies do."""
-        return decisions_in(self.copy.block.graph, closed=self.reader.is_copy)
+        return decisions_in(self.copy.block.graph, closed=self.operations.is_copy)
 
     def number(self) -> int:
         """How many there are of it."""
         texts = self.whole.same.compare is Compare.TEXTS and bool(self.copy.body.decisions)
-        if texts and self.reader.copies:
+        if texts and self.operations.copies:
             raise self.whole.unclear(f"'{self.copy.path}' has cells with choices of their own, which have no one text")
         circuit = self.own()
         if texts:
             return len({written(terms) for terms in self.every(circuit, {})})
-        free = self.free()
+        free = free_decisions(self.whole.space, self.copy, self.operations, self.whole.same)
         narrow = narrowed(circuit, lambda path, items: path not in free or not {*items} & {*free[path].rest})
-        variables = {path: item.variable for path, item in free.items()}
         try:
-            found = self.classes(narrow, free, variables)
+            found = self.classes(narrow, free)
         except Symmetric:
             raise self.whole.unclear(f"a graph of '{self.copy.path}' has too many symmetries") from None
         if found is None:
-            found = self.classes(circuit, {}, {})
+            found = self.classes(circuit, {})
         assert found is not None
         return found
 
@@ -172,7 +171,7 @@ class _Text:
         circuit, _ = counted(self.whole.space, only=self.copy.path)
         return circuit
 
-    def every(self, circuit: Circuit, free: Mapping[str, _Free]) -> Iterator[list[Term]]:
+    def every(self, circuit: Circuit, free: Mapping[str, FreeDecision]) -> Iterator[list[Term]]:
         """The terms of each way."""
         if circuit.number > MOST:
             message = f"'{self.copy.path}' has {circuit.number:,} graphs, and {MOST:,} are compared at most"
@@ -182,7 +181,7 @@ class _Text:
             labels = {path: item.variable for path, item in free.items() if chosen.get(path) == (item.first,)}
             yield self.reader.terms(self.copy, chosen, labels)
 
-    def classes(self, circuit: Circuit, free: Mapping[str, _Free], variables: Mapping[str, Variable]) -> int | None:
+    def classes(self, circuit: Circuit, free: Mapping[str, FreeDecision]) -> int | None:
         """The classes of all labelled graphs; None where free labels could make two graphs alike."""
         forms: dict[Form, int] = {}
         untied: dict[Form, Form] = {}
@@ -228,102 +227,6 @@ class _Text:
 
     def size(self, variable: Variable) -> int:
         return self.whole.found.get(variable.name, len(variable.domain))
-
-    # ------------------------------------------------------------ decisions that only label a vertex
-
-    def free(self) -> dict[str, _Free]:  # noqa: C901
-        """The decisions that change nothing but the label of one vertex, at least for some of their items."""
-        graph = self.copy.body.graph
-        mixes: dict[str, list[int]] = {}
-        numbers: dict[str, list[Params]] = {}
-        bound: set[str] = set()
-        readers: dict[int, int] = {}
-        for index, node in graph.order():
-            for source in graph.sources(index):
-                readers[source] = readers.get(source, 0) + 1
-            match node.payload:
-                case Mix(decisions=(path,)):
-                    mixes.setdefault(path, []).append(index)
-                case Mix(decisions=paths):
-                    bound.update(paths)
-                case Prim(op=op):
-                    self._numbers(dict(op.attributes), numbers, bound)
-                case Call(block=block) if self.reader.is_plain(block):
-                    self._numbers(block.params, numbers, bound)
-                case Call(block=block):
-                    bound |= decisions_in(block.graph)
-                    bound.update(n for v in block.params.values() if isinstance(v, Var) for n in v.decisions)
-        sizes = {family.size.path for family in self.copy.body.families.values() if family.size is not None}
-        result: dict[str, _Free] = {}
-        for path in self.copy.body.decisions:
-            decision = self.whole.space.decisions[path]
-            if path in bound | sizes or decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
-                continue
-            items = tuple(item for item, usable in enumerate(decision.derivable) if usable)
-            found = None
-            if path not in mixes and len(numbers.get(path, ())) == 1:
-                given = [(name, value) for name, value in numbers[path][0].items() if isinstance(value, Var)]
-                domain = frozenset(tuple((name, value.values[item]) for name, value in given) for item in items)
-                found = _Free(items[0], items[1:], Variable(path, domain))
-            elif path not in numbers and len(mixes.get(path, ())) == 1:
-                found = self._labels(path, mixes[path][0], items, readers)
-            if found is not None and found.rest:
-                result[path] = found
-        return result
-
-    def _numbers(self, params: Params, numbers: dict[str, list[Params]], bound: set[str]) -> None:
-        """Note the parameters of a vertex that depend on one decision alone, by that decision."""
-        undecided = {name: value for name, value in params.items() if isinstance(value, Var)}
-        bound.update(name for value in undecided.values() if len(value.decisions) > 1 for name in value.decisions)
-        for path in {value.decisions[0] for value in undecided.values() if len(value.decisions) == 1}:
-            numbers.setdefault(path, []).append({n: v for n, v in undecided.items() if v.decisions == (path,)})
-
-    def _labels(self, path: str, mix: int, items: tuple[int, ...], readers: Mapping[int, int]) -> _Free | None:
-        """The largest set of items that are operations of the same tensors, and treat zeros alike if that matters."""
-        graph = self.copy.body.graph
-        payload = graph.node(mix).payload
-        assert isinstance(payload, Mix)
-        groups: dict[tuple[bool, tuple[int, ...]], dict[int, Label]] = {}
-        for source, row in zip(graph.sources(mix), payload.rows, strict=True):
-            node = graph.node(source)
-            label = self._label(node.payload)
-            mine = [item for (item,) in row if item in items]
-            if label is not None and len(mine) == 1 and node.line is None and readers[source] == 1:
-                keeps = self.whole.same.zero is Zero.VANISHING and keeps_zero(node.payload)
-                groups.setdefault((keeps, graph.sources(source)), {})[mine[0]] = label
-        best = max(groups.values(), key=len, default={})
-        if len(set(best.values())) < len(best) or len(best) < 2:
-            return None
-        first, *rest = sorted(best)
-        return _Free(first, tuple(rest), Variable(path, frozenset(best.values())))
-
-    def _label(self, payload: Payload) -> Label | None:
-        """The label of an operation that is nothing special to the equivalence."""
-        params: Params
-        match payload:
-            case Prim(op=op) if not op.commutative:
-                params, name = dict(op.attributes), op.called
-            case Call(block=block) if not self.reader.is_copy(block) and self.reader.is_plain(block):
-                params, name = block.params, self.reader.name(block)
-            case _:
-                return None
-        role = self.reader.role(payload)
-        if any(isinstance(value, Var) for value in params.values()):
-            return None
-        if role is Constant.ZERO and self.whole.same.zero is not Zero.KEPT:
-            return None
-        if isinstance(role, int) and self.whole.same.identity is Identity.TRANSPARENT:
-            return None
-        return (name, *params.items())
-
-
-@dataclass(frozen=True)
-class _Free:
-    """A decision that labels: its first such item stands for the rest of them."""
-
-    first: int
-    rest: tuple[int, ...]
-    variable: Variable
 
 
 def _vertex(term: Term, labels: dict[Label, int]) -> Vertex:

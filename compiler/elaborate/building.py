@@ -1,0 +1,23 @@
+"""How a search builds a space, where that is not as its text says: an architecture knows nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Building:
+    """What is different in menus of operations.
+
+    ``partial``: how many channels there are to one that goes through the items (`.partial`); ``beside``: the item that
+    is added to the weighted sum once more, outside of all weights, in menus that have it; ``dropout``: the item behind
+    which numbers are dropped, where it keeps the shape of what it gets (`.additions`).
+    """
+
+    partial: int = 1
+    beside: str | None = None
+    dropout: str | None = None
+
+
+AS_WRITTEN = Building()
+"""As the text says."""

@@ -1,0 +1,159 @@
+"""The phases of a search: the network of each, its settings, its statements, and what later phases build on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from compiler.derivation import derive_module
+from compiler.derivation.strongest import default_decisions
+from compiler.elaborate import Requirement
+from compiler.searcher.settings.sections import SearchSettings
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_module
+from hdas_dsl.units import Instance
+
+from .compilation import Compilation
+from .model import Phase
+from .networks import as_built, elaborated, network_call
+from .section_settings import SearchSection, search_settings, setting_values
+from .statements import statements, with_statements
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """The phases of a file, in order; ``results`` are the files in which their names are looked up."""
+
+    phases: tuple[Phase, ...] = ()
+    results: Mapping[str, Instance] = field(default_factory=dict)
+
+    @property
+    def main(self) -> Phase | None:
+        """The phase whose network the file is about: the last that always runs."""
+        required = [phase for phase in self.phases if not phase.optional]
+        return next(reversed(required or self.phases), None)
+
+    def requiring(self, requirements: Sequence[Requirement]) -> Phases:
+        """The phases where the network of the main one must also meet ``requirements``."""
+        main = self.main
+        assert main is not None
+        network = replace(main.network, requirements=(*main.network.requirements, *requirements))
+        return replace(self, phases=tuple(replace(p, network=network) if p is main else p for p in self.phases))
+
+
+def read_phases(
+    compilation: Compilation,
+    search: ast.Search,
+    section: SearchSection,
+    settings: SearchSettings,
+    found: Mapping[str, str],
+) -> Phases | None:
+    """The phases of a search, the last of them the search itself where it names a network; None after an error.
+
+    Args:
+        compilation: the file.
+        search: the section.
+        section: its settings and lines, those of its method included.
+        settings: what the section says, in force.
+        found: derived files of phases that have run, by name; the others are stood in for.
+
+    Raises:
+        HspError: when a derived file in ``found`` is no text of the language.
+        UsageError: an override has a value that its setting may not have.
+    """
+    reader = _PhaseReader(compilation, section, found)
+    phases: list[Phase] = []
+    lines = [line for line in search.settings if isinstance(line, ast.Phase)]
+    for position, line in enumerate(lines):
+        phase = reader.phase(line)
+        if phase is None:
+            return None
+        phases.append(phase)
+        # Where no phase builds on it, at most `train` names its network, which stands in a file of its own.
+        used = any(phase.name in _names(later.target) for later in lines[position + 1 :])
+        reader.results[phase.name] = reader.result(phase) if used else phase.network.root.instance
+    if search.target is not None:
+        last = reader.search(search.target, settings)
+        if last is None:
+            return None
+        phases.append(last)
+    return Phases(tuple(phases), reader.results)
+
+
+@dataclass(eq=False)
+class _PhaseReader:
+    """Reads the phases of a section one after the other: each may name those before it."""
+
+    compilation: Compilation
+    section: SearchSection
+    found: Mapping[str, str]
+    results: dict[str, Instance] = field(default_factory=dict)
+
+    def phase(self, line: ast.Phase) -> Phase | None:
+        """A phase: its own settings win over those of the section around it, whose statements hold for it too."""
+        compilation = self.compilation
+        if line.name in self.results:
+            compilation.report([Diagnostic(Code.PHASE, line.span, f"there are two phases '{line.name}'")])
+            return None
+        own = [replace(o, name=o.name.removeprefix(f"{line.name}.")) for o in compilation.overrides]
+        call = network_call(compilation, line.target, self.results, own)
+        if call is None:
+            return None
+        space = elaborated(compilation, call)
+        values = {**self.section.values, **setting_values(compilation, line.settings)}
+        settings = search_settings(compilation, values, line.name)
+        if space is None:
+            return None
+        lines = (*self.section.lines, *line.settings)
+        return Phase(
+            line.name,
+            with_statements(compilation, space, lines),
+            settings,
+            after=tuple(name for name in _names(line.target) if name in self.results),
+            optional=settings.optional,
+            span=line.span,
+            target=line.target,
+            statements=statements(lines),
+            built=as_built(compilation, call, settings),
+        )
+
+    def search(self, target: ast.Expr, settings: SearchSettings) -> Phase | None:
+        """The search of the network that the section itself names: a phase without a name."""
+        compilation = self.compilation
+        call = network_call(compilation, target, {}, compilation.overrides)
+        space = None if call is None else elaborated(compilation, call)
+        if call is None or space is None:
+            return None
+        return Phase(
+            "",
+            with_statements(compilation, space, self.section.lines),
+            settings,
+            span=target.span,
+            target=target,
+            statements=statements(self.section.lines),
+            built=as_built(compilation, call, settings),
+        )
+
+    def result(self, phase: Phase) -> Instance:
+        """The result of a phase: its derived file, or its first architecture in place of the one still to be found.
+
+        Both are texts. The tree of a derived module could not stand in for its text: most of its nodes are those of the
+        space, so that a message about the stand-in would quote the lines of another file, and the rest have no place.
+
+        Raises:
+            HspError: the derived file is no text of the language.
+        """
+        text = self.found.get(phase.name)
+        if text is None:
+            text = print_module(derive_module(phase.network, default_decisions(phase.network.decisions)))
+        loader = self.compilation.loader
+        instance = loader.load_text(text, f"<{phase.name}>")
+        if instance is None:
+            raise HspError(loader.diagnostics)
+        return instance
+
+
+def _names(expr: ast.Expr) -> tuple[str, ...]:
+    """The names in an expression, each once."""
+    return tuple(dict.fromkeys(node.id for node in expr.walk() if isinstance(node, ast.Name)))

@@ -1,0 +1,109 @@
+"""The settings of `search` and `train` sections: the file's, those of a method, those of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from compiler.elaborate.errors import ElaborationError
+from compiler.elaborate.setting_values import plain
+from compiler.searcher.settings.reader import OverrideError, override
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
+from compiler.searcher.settings.words import Applied, Value
+from compiler.util.errors import UsageError
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
+
+from .compilation import Compilation
+from .methods import SETTING as METHOD
+from .methods import Chosen, chosen_method
+from .overrides import Override
+
+S = TypeVar("S", SearchSettings, TrainSettings)
+
+Values = Mapping[str, tuple[Value, Span]]
+"""Settings by name, each with the place of its line."""
+
+
+@dataclass(frozen=True)
+class SearchSection:
+    """A `search` section with its method: the values that hold, and the lines of both, whose statements all hold."""
+
+    values: Values
+    lines: tuple[ast.SettingLine, ...]
+    method: Chosen | None = None
+
+
+def read_section(compilation: Compilation, search: ast.Search | None) -> SearchSection:
+    """The settings of a search and of its method; a file without a section may still be given a method.
+
+    Raises:
+        UsageError: the command line names a method that does not exist.
+    """
+    method = chosen_method(compilation, search)
+    own = search.settings if search else ()
+    if method is None:
+        return SearchSection(setting_values(compilation, own), own)
+    compilation.use(item for item in compilation.overrides if item.name == METHOD)
+    named = method.method.settings
+    first, second = (own, named) if method.wins else (named, own)
+    values = {**setting_values(compilation, first), **setting_values(compilation, second)}
+    return SearchSection(values, (*named, *own), method)
+
+
+def setting_values(compilation: Compilation, lines: Sequence[ast.SettingLine]) -> dict[str, tuple[Value, Span]]:
+    """Settings as plain values; one without a plain value is reported and left out."""
+    found: dict[str, tuple[Value, Span]] = {}
+    for line in lines:
+        if isinstance(line, ast.Setting):
+            try:
+                found[line.name] = (plain(line.value), line.span)
+            except ElaborationError as error:
+                compilation.report([error.diagnostic])
+    return found
+
+
+def search_settings(compilation: Compilation, values: Values, phase: str) -> SearchSettings:
+    """The settings of a search, or of a phase of that name, with those of the command line in force.
+
+    Raises:
+        UsageError: an override has a value that its setting may not have.
+    """
+    settings, diagnostics = read_search(dict(values))
+    compilation.report(diagnostics)
+    return _overridden(compilation, settings, phase)
+
+
+def train_settings(compilation: Compilation, train: ast.Train | None) -> TrainSettings:
+    """The settings of a training with those of the command line in force; the defaults where there is no section.
+
+    Raises:
+        UsageError: an override has a value that its setting may not have.
+    """
+    settings, diagnostics = read_train(setting_values(compilation, train.settings) if train else {})
+    compilation.report(diagnostics)
+    return _overridden(compilation, settings, "")
+
+
+def _overridden(compilation: Compilation, settings: S, phase: str) -> S:
+    names = [(item.name.removeprefix(f"{phase}.") if phase else item.name, item) for item in compilation.overrides]
+    changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
+    said = {name: item.said for name, item in changes}
+    try:
+        changed = override(settings, *((name, _value(item, settings)) for name, item in changes))
+    except OverrideError as error:
+        raise UsageError(f"{said[error.path]}: {error}") from None
+    compilation.use(item for _, item in changes)
+    return changed
+
+
+def _value(item: Override, settings: SearchSettings | TrainSettings) -> Value:
+    """The value of an override of a setting; other data keep what the section says of its own."""
+    try:
+        value = item.setting()
+    except ElaborationError as error:
+        raise UsageError(f"{item.said}: {error}") from None
+    if item.keeps and isinstance(value, Applied) and "data" in settings.model_fields_set:
+        return replace(value, kwargs={**settings.data.changes(), **value.kwargs})
+    return value

@@ -1,0 +1,55 @@
+"""The statements of sections: what a `search`, a phase or a `train` section prefers and requires of its network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from compiler.elaborate import BodyElaboration, Elaborated, Origin, Requirement
+from compiler.elaborate.errors import ElaborationError
+from compiler.elaborate.quantities import read_preference
+from compiler.elaborate.setting_values import plain
+from hdas_dsl.tree import ast
+
+from .compilation import Compilation
+
+
+def statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
+    """The lines that prefer or require something."""
+    return tuple(line for line in lines if isinstance(line, ast.Preference | ast.Require))
+
+
+def with_statements(compilation: Compilation, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
+    """The space with what the lines of a section prefer and require of it, after what its own bodies do."""
+    body = replace(_section_body(compilation, space), preferences=list(space.preferences))
+    requirements = [*space.requirements, *_requirements(compilation, lines, body, Origin.SEARCH)]
+    for line in lines:
+        if isinstance(line, ast.Preference):
+            try:
+                body.preferences.append(read_preference(line, body, space.decisions, lambda expr, _: plain(expr)))
+            except ElaborationError as error:
+                compilation.report([error.diagnostic])
+    return replace(space, preferences=tuple(body.preferences), requirements=tuple(requirements))
+
+
+def train_requirements(compilation: Compilation, train: ast.Train, network: Elaborated) -> tuple[Requirement, ...]:
+    """What a `train` section requires of a network."""
+    return _requirements(compilation, train.settings, _section_body(compilation, network), Origin.TRAIN)
+
+
+def _section_body(compilation: Compilation, network: Elaborated) -> BodyElaboration:
+    """The body of a network as a section of this file sees it: with its names, beside this file's tables."""
+    return replace(network.root.body, instance=compilation.instance)
+
+
+def _requirements(
+    compilation: Compilation, lines: Sequence[ast.SettingLine], body: BodyElaboration, origin: Origin
+) -> tuple[Requirement, ...]:
+    found = []
+    for line in lines:
+        if isinstance(line, ast.Require):
+            try:
+                found.append(Requirement.read(line, body, origin))
+            except ElaborationError as error:
+                compilation.report([error.diagnostic])
+    return tuple(found)
