@@ -9,10 +9,16 @@ import time
 from pathlib import Path
 
 from .case import Case
-from .runs import Job, begin, content, differences, finish, prepare, scratch, whole
+from .runs import Job, begin, content, differences, finish, has_begun, prepare, scratch, wait_for_checkpoints, whole
 
 MOST_KILLS = 4
 """Of one run."""
+
+BEGUN = 0.8
+"""The share of the kills that wait for checkpoints, of which each epoch has several; the others strike at the start."""
+
+MOST_CHECKPOINTS = 12
+"""Of one process before it is killed; after them a fraction of a second passes, longer than a step."""
 
 
 def check_kill(case: Case) -> str | None:
@@ -26,9 +32,12 @@ def check_kill(case: Case) -> str | None:
     try:
         for _ in range(source.randrange(1, MOST_KILLS + 1)):
             pid = begin(folder, *job.words, *going_on(folder))
-            time.sleep(source.uniform(0, unbroken.seconds))
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            if source.random() < BEGUN:
+                wait_for_checkpoints(pid, folder, source.randrange(1, MOST_CHECKPOINTS))
+                time.sleep(source.uniform(0, 0.03))
+            else:
+                time.sleep(source.uniform(0, 0.5))
+            _end(pid)
         done = finish(folder, *job.words, *going_on(folder))
         if done.code:
             return f"{job.name} does not go on: exit code {done.code}: {done.said[-300:]}"
@@ -38,7 +47,11 @@ def check_kill(case: Case) -> str | None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 def going_on(folder: Path) -> tuple[str, ...]:
     """What the user adds to the command: nothing where the run had not begun."""
-    begun = any((folder / "run").rglob("checkpoint.safetensors")) or any((folder / "run").rglob("derived.hsp"))
-    return ("--resume",) if begun else ()
+    return ("--resume",) if has_begun(folder) else ()

@@ -14,6 +14,9 @@ from .runs import RUN, Job, command, scratch, whole
 CHECKSUMMED = (CHECKPOINT,)
 """Files in which no damage goes unnoticed."""
 
+CHECKSUMMED_SHARE = 0.5
+"""The share of the cases that damage one of these."""
+
 REMADE = (HISTORY, SETTINGS, RECORD, RESULT)
 """Files that tell of a run, from which it does not go on."""
 
@@ -45,7 +48,8 @@ def check_run_file(case: Case) -> str | None:
     shutil.copytree(whole(job).folder, folder)
     try:
         names = [path for path in sorted((folder / RUN).rglob("*")) if path.is_file() and "events" not in path.parts]
-        path = source.choice([path for path in names if path.name in (DERIVED, WEIGHTS, *CHECKSUMMED, *REMADE)])
+        kinds = CHECKSUMMED if source.random() < CHECKSUMMED_SHARE else (DERIVED, WEIGHTS, *REMADE)
+        path = source.choice([path for path in names if path.name in kinds])
         before = path.read_bytes()
         path.write_bytes(damaged(before, source))
         if path.name in CHECKSUMMED:  # That of a finished phase is not read.

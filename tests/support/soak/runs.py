@@ -9,14 +9,14 @@ import shutil
 import tempfile
 import time
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
 
 from compiler.commands.compile import compile_main
-from compiler.searcher.run_files import EVENTS, HISTORY, LOCK, LOG, RECORD
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, EVENTS, HISTORY, LOCK, LOG, RECORD
 from compiler.util.files import UNFINISHED
 
 RUN = "run"
@@ -42,7 +42,7 @@ network Outer(image: [1, 8, 8]; Found) {
 
 search {
   data = fake(channels = 1, classes = 4, count = 32)
-  epochs = 3
+  epochs = 4
   batch = 8
   phase inner = Inner
   phase outer = Outer(Found = inner.Cell)
@@ -93,9 +93,8 @@ def prepare(folder: Path) -> None:
 
 def command(folder: Path, *words: str) -> Done:
     """A command in a folder, in this process."""
-    os.chdir(folder)
     said = folder / "said.txt"
-    with said.open("w", encoding="utf-8") as stream, redirect_stdout(stream), redirect_stderr(stream):
+    with chdir(folder), said.open("w", encoding="utf-8") as stream, redirect_stdout(stream), redirect_stderr(stream):
         code = compile_main(words)
     return Done(code, said.read_text(encoding="utf-8", errors="replace"))
 
@@ -131,26 +130,55 @@ def scratch() -> Path:
 
 @dataclass(frozen=True)
 class Whole:
-    """A run that nothing stops: its folder, what it makes, and its seconds."""
+    """A run that nothing stops: its folder, and what it makes."""
 
     folder: Path
     content: dict[str, bytes]
-    seconds: float
+
+
+@cache
+def load_modules() -> None:
+    """Have in this process what runs import, so that those that are forked from it begin at once."""
+    folder = scratch() / f"loaded-{os.getpid()}"
+    folder.mkdir()
+    prepare(folder)
+    for job in (Job.SEARCH, Job.TRAIN):
+        command(folder, *job.words, "--epochs", "1", "--force")
+    shutil.rmtree(folder)
 
 
 def whole(job: Job) -> Whole:
     """The whole run of a job, made once for all processes."""
+    load_modules()
     folder = scratch() / "whole" / job.name
-    seconds = folder / "seconds.txt"
-    if not seconds.is_file():
+    if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         prepare(folder)
-        since = time.monotonic()
         done = finish(folder, *job.words)
         assert done.code == 0, done.said
-        seconds.write_text(str(time.monotonic() - since))
-    return Whole(folder, content(folder), float(seconds.read_text()))
+        (folder / "done").touch()
+    return Whole(folder, content(folder))
+
+
+def wait_for_checkpoints(pid: int, folder: Path, count: int) -> None:
+    """Wait until a run has written so many checkpoints, or has ended."""
+    before = _checkpoints(folder)
+    while count and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        now = _checkpoints(folder)
+        count -= now != before
+        before = now
+        time.sleep(0.0005)
+
+
+def _checkpoints(folder: Path) -> list[int]:
+    """When the checkpoints of a run were written."""
+    return [path.stat().st_mtime_ns for path in sorted((folder / RUN).rglob(CHECKPOINT))]
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a run has left something to go on from."""
+    return any((folder / RUN).rglob(CHECKPOINT)) or any((folder / RUN).rglob(DERIVED))
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -33,11 +33,11 @@ LARGE = 0.02
 
 @cache
 def small() -> tuple[tuple[Path, str], ...]:
-    """The examples of the documentation and the wrong files of the tests, with the files as which they are compiled."""
+    """The examples of the documentation, wrong files of the tests, and one with everything; with their paths."""
     pages = sorted(DOCS.glob("*.md"))
     examples = [text for page in pages for text in re.findall(r"```hsp\n(.*?)```", page.read_text(), re.DOTALL)]
-    wrong = [(path, path.read_text(encoding="utf-8")) for path in sorted((FIXTURES / "wrong").glob("*.hsp"))]
-    return (*((SPACES / "example.hsp", text) for text in examples), *wrong)
+    paths = [*sorted((FIXTURES / "wrong").glob("*.hsp")), FIXTURES / "everything.hsp"]
+    return (*((SPACES / "example.hsp", text) for text in examples), *((path, path.read_text()) for path in paths))
 
 
 @cache
