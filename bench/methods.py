@@ -23,7 +23,7 @@ from contender import Case, Contender, Ours, Turn
 from iteration import every, moves, searched, typical_epoch
 from pydantic import BaseModel
 from race import Lane, Machine, Times, peak, say
-from worker import Refused, Worker
+from worker import RefusedError, Worker
 
 from compiler.program.methods import SETTING, library_methods
 from compiler.util.errors import UsageError
@@ -115,7 +115,7 @@ def run(entrants: Sequence[Entrant], repeats: int) -> tuple[list[Cost], list[Ref
                 worker = stack.enter_context(Worker(item.contender))
                 lane = Lane(time=Times(median=0, fastest=0, each=[]), memory=peak(worker))
                 worker.rest()
-            except Refused as error:
+            except RefusedError as error:
                 refused.append(Refusal(name=item.contender.name, reason=str(error)))
                 continue
             workers.append((item, worker, lane))

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 from race import Lane, Machine, race
 from supernet import add_arguments, case_of
 from torch.nn.functional import cross_entropy
-from worker import Refused
+from worker import RefusedError
 
 from hdas_dsl.units import LIBRARY
 
@@ -156,7 +156,7 @@ def main() -> None:
         parser.error("name a peer: --darts PATH, --pcdarts PATH or --nni")
     try:
         found = report(args)
-    except (CheckoutError, Refused) as error:
+    except (CheckoutError, RefusedError) as error:
         parser.exit(1, f"{error}\n")
     print(json.dumps(found.model_dump(mode="json")) if args.json else table(found))
 

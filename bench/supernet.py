@@ -18,7 +18,7 @@ from contender import Case, Contender, Ours
 from equality import Equality, equality
 from pydantic import BaseModel
 from race import Lane, Machine, race, say
-from worker import Refused
+from worker import RefusedError
 
 
 class Report(BaseModel):
@@ -121,7 +121,7 @@ def main() -> None:
             say(f"{space}:")
             found = report(args, space)
             print(json.dumps(found.model_dump(mode="json")) if args.json else table(found), flush=True)
-    except Refused as error:
+    except RefusedError as error:
         parser.exit(1, f"{error}\n")
 
 

@@ -18,7 +18,7 @@ import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from scipy.stats import spearmanr
 
 from compiler.analysis.architectures import Architectures
 from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.space_list import Choices
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.backend.lowering.network import Network
 from compiler.derivation import derive_module
@@ -45,7 +46,7 @@ from hdas_dsl.tree.printer import print_module
 EQUIVALENCE = "table"
 """Architectures that this equivalence of the file calls alike are one row."""
 VALIDATION = 5_000
-"""How many training images, beside those that train, the validation accuracy is taken on."""
+"""How many training images, beside those that train, the validation accuracy is taken on, or all others."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +157,31 @@ class Space:
         self.data_root = data_root
 
     @cached_property
-    def numbers(self) -> list[int]:
-        """The lowest number of each class of architectures that are alike."""
-        program, parts = self.listing.program, self.listing.parts
+    def readers(self) -> list[Alike]:
+        """What tells apart architectures that differ, part by part; none where the file has no such equivalence."""
+        program = self.listing.program
         if not any(item.name == EQUIVALENCE for item in program.equivalences):
-            return list(range(self.listing.number))
-        readers = [Alike(part.space, equivalence(program.equivalences, EQUIVALENCE)) for part in parts]
-        first: dict[tuple[object, ...], int] = {}
+            return []
+        return [Alike(part.space, equivalence(program.equivalences, EQUIVALENCE)) for part in self.listing.parts]
+
+    def key(self, choices: Choices) -> Hashable:
+        """What architectures that are alike have in common, and no others."""
+        if not self.readers:
+            return tuple(frozenset(chosen.items()) for chosen in choices)
+        return tuple(reader.key(chosen) for reader, chosen in zip(self.readers, choices, strict=True))
+
+    @cached_property
+    def classes(self) -> dict[Hashable, int]:
+        """The lowest number of each class of architectures that are alike, by its key."""
+        first: dict[Hashable, int] = {}
         for number in range(self.listing.number):
-            pairs = zip(readers, self.listing.choices(number), strict=True)
-            first.setdefault(tuple(reader.key(chosen) for reader, chosen in pairs), number)
-        return list(first.values())
+            first.setdefault(self.key(self.listing.choices(number)), number)
+        return first
+
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each row."""
+        return list(self.classes.values())
 
     @cached_property
     def data(self) -> tuple[Data, Images]:
@@ -181,12 +196,15 @@ class Space:
         rest = torch.ones(len(labels), dtype=torch.bool)
         rest[used] = False
         others = rest.nonzero().flatten()
-        held_out = others[limited(labels[others], VALIDATION, 0, settings.data.word)]
+        held_out = others[limited(labels[others], min(VALIDATION, len(others)), 0, settings.data.word)]
         validation = replace(everything.test, samples=everything.train.samples, indices=held_out)
         return replace(everything, train=everything.train.subset(used)), validation
 
-    def train(self, number: int, seed: int) -> tuple[Architecture, Result]:
-        """Train an architecture from scratch, as `hdas-compile --train` would, on one thread."""
+    def train(self, number: int, seed: int, epochs: int | None = None) -> tuple[Architecture, Result]:
+        """Train an architecture from scratch, as `hdas-compile --train` would, on one thread.
+
+        ``epochs`` are those of its section where they are None.
+        """
         found = self.listing.architecture(number)
         part = found.parts[-1]
         plain = print_module(derive_module(part.space, part.completed(found.choices[-1])))
@@ -196,7 +214,8 @@ class Space:
             folder = Path(temporary)
             (folder / "architecture.hsp").write_text(found.text)
             program = Request(folder / "architecture.hsp").compile()
-            space, settings = program.network, program.train_settings.model_copy(update={"seed": seed})
+            changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+            space, settings = program.network, program.train_settings.model_copy(update=changes)
             amounts = dict(amounts_of(space))
             data, validation = self.data
             torch.manual_seed(mix(seed, "init"))

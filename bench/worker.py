@@ -69,7 +69,7 @@ class Held(BaseModel):
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A contender that cannot run here; the text says what is missing."""
 
 
@@ -118,11 +118,11 @@ class Worker:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise Refused(f"{self.contender.name}: its process ended with status {self.process.wait()}")
+            raise RefusedError(f"{self.contender.name}: its process ended with status {self.process.wait()}")
         found = json.loads(line)
         if "refused" in found:
             self.process.wait()
-            raise Refused(f"{self.contender.name}: {found['refused']}")
+            raise RefusedError(f"{self.contender.name}: {found['refused']}")
         return kind.model_validate(found)
 
 
@@ -155,7 +155,7 @@ def resident(field: str) -> int:
         name, _, value = line.partition(":")
         if name == field:
             return int(value.split()[0]) * 1024
-    raise Refused("memory on the CPU is measured on Linux only")
+    raise RefusedError("memory on the CPU is measured on Linux only")
 
 
 def reset_peak() -> bool:
@@ -205,7 +205,7 @@ def main() -> None:
                 case Word.REST:
                     trim_heap()
                     answer(Rested().model_dump_json())
-    except (CheckoutError, HspError, Refused, SystemExit, RuntimeError, NotImplementedError) as error:
+    except (CheckoutError, HspError, RefusedError, SystemExit, RuntimeError, NotImplementedError) as error:
         answer(json.dumps({"refused": str(error)}))
 
 

@@ -146,7 +146,7 @@ def train(
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
-    """What differs between two files, by choice path."""
+    """The differences of two files, by choice path."""
     texts = [(read_text(Path(path)), str(path)) for path in (left, right)]
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 

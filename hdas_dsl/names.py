@@ -39,7 +39,7 @@ def local_names(definition: ast.TopLine) -> frozenset[str]:
 
 
 def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:
-    """The names below a node, each with the label of the copy that is meant, unless it depends on ``local`` names."""
+    """The names below a node, each with the label of its copy, unless it depends on ``local`` names."""
     match node:
         case ast.Copy(base=ast.Name(id=name), label=ast.Number(text=label)):
             yield name, label

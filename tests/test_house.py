@@ -16,6 +16,9 @@ PACKAGES = ("compiler", "hdas_dsl")
 FEW = 4
 """A folder with more modules than this has a README that names each."""
 
+LONGEST = 300
+"""The most lines of a file; a longer one does several things."""
+
 
 def folders() -> Iterator[Path]:
     """Every folder of the packages that holds a module."""
@@ -57,6 +60,12 @@ def test_a_readme_names_each_file(folder: Path) -> None:
         )
     ]
     assert unnamed == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_is_long(package: str) -> None:
+    lines = {path: path.read_text().count("\n") for path in (ROOT / package).rglob("*.py")}
+    assert {path.relative_to(ROOT).as_posix(): n for path, n in lines.items() if n > LONGEST} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -25,10 +25,25 @@ class ExportKind(Enum):
     @property
     def suffix(self) -> str:
         """The usual end of a file's name."""
-        return {ExportKind.ONNX: ".onnx", ExportKind.TORCH: ".pt2", ExportKind.PY: ".py"}[self]
+        match self:
+            case ExportKind.ONNX:
+                return ".onnx"
+            case ExportKind.TORCH:
+                return ".pt2"
+            case ExportKind.PY:
+                return ".py"
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference of an output, as a share of the largest output; a ``py`` file runs in float64."""
+        match self:
+            case ExportKind.ONNX | ExportKind.TORCH:
+                return 1e-3
+            case ExportKind.PY:
+                return 1e-9
 
     def check_installed(self) -> None:
-        """See that the packages are there that this kind needs.
+        """Check that the packages are installed that this kind needs.
 
         Raises:
             ExportError: one is missing.

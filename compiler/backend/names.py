@@ -11,7 +11,7 @@ WEIGHTS = "weights"
 """The name of the argument that holds the weights of the choices."""
 
 _GLOBALS = {"self", "super", "len", "torch", "nn", "F", "Tensor", "__debug__"}
-"""What generated code reads, besides its own names."""
+"""Names that generated code reads besides its own."""
 
 RESERVED = frozenset({*keyword.kwlist, *dir(fx.GraphModule(nn.Module(), fx.Graph())), *_GLOBALS, "meta", WEIGHTS})
 """Names that Python, torch or generated code uses itself."""

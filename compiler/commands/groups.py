@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def standard_input() -> str:
-    """What stands on standard input, a text in UTF-8."""
+    """The text of standard input, in UTF-8."""
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig")
     try:
@@ -44,7 +44,7 @@ def existing(path: Path) -> Path:
 
 
 def network_option() -> Any:
-    """A field: which network of a file is meant."""
+    """A field: the network of a file."""
     return option("--network", "NAME", "which network, where the file has several", otherwise="its only one")
 
 

@@ -101,7 +101,7 @@ def _measured(spaces: Sequence[Elaborated], how: Conditions, known: Table | None
 
 
 def _print_table(table: Table, measured: int, kept: int) -> None:
-    """What was measured, and the slowest operations."""
+    """A summary of the measurement, and the slowest operations."""
     facts = ", ".join(f"{name} {value}" for name, value in table.facts.items())
     before = f", {kept} kept" if kept else ""
     line(f"{table.name}: {measured} operations measured{before} ({facts})")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from compiler.analysis.counting.count import pruned_texts
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.elaborate import Elaborated
 from compiler.ir.combinatorics.circuit import best_way
 from compiler.ir.decision import Decision, DecisionKind, Selection
@@ -29,7 +29,7 @@ SCALE = 2**64
 
 
 def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Selection:
-    """What a derivation rule decides.
+    """The decisions of a derivation rule.
 
     Args:
         space: the space.
@@ -37,7 +37,7 @@ def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Selection:
         rule: the rule, with how it measures strength.
 
     Raises:
-        Uncountable: the rule is `best_path`, and a text with `prune` has a structure that is not counted.
+        UncountableError: the rule is `best_path`, and a text with `prune` has a structure that is not counted.
     """
     if isinstance(rule, BestPath):
         return best_path(space, alphas, rule.by)
@@ -51,7 +51,7 @@ def check_decidable(space: Elaborated, rule: Derivation) -> None:
         UsageError: the rule is `best_path`, and a text with `prune` has a structure that is not counted.
     """
     for reason in space.once(pruned_texts).values() if isinstance(rule, BestPath) else ():
-        if isinstance(reason, Uncountable):
+        if isinstance(reason, UncountableError):
             raise UsageError(f"`derive = best_path` does not decide '{space.name}': {reason.message}")
 
 
@@ -62,11 +62,11 @@ def best_path(space: Elaborated, alphas: Alphas, by: By) -> Selection:
     way, the strongest items stay.
 
     Raises:
-        Uncountable: a text with `prune` has a structure that is not counted.
+        UncountableError: a text with `prune` has a structure that is not counted.
     """
     chosen = strongest(space.decisions, alphas, by)
     for path, circuit in space.once(pruned_texts).items():
-        if isinstance(circuit, Uncountable):
+        if isinstance(circuit, UncountableError):
             raise circuit
         found = best_way(circuit, _worth(space, path, alphas, by, chosen), Random(0))
         chosen |= found or {}

@@ -1,4 +1,4 @@
-"""What selecting an architecture asks of blocks: which of them depend on decisions, whether any width is open."""
+"""Facts about blocks that selecting an architecture needs: which depend on decisions, whether any width is open."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Bundles:
         return [self.expr(node, at.turn(number)) if exists(result) else None for number, result in enumerate(results)]
 
     def _previous(self, node: ast.Call, at: Place) -> Parts:
-        """What `prev` gave: seeds as they are written, then the elements before this one by their names."""
+        """The elements of `prev`: seeds as they are written, then the elements before this one by their names."""
         seeds = [part for arg in node.args for part in self._parts(arg.value, at, whole=True)]
         return [*seeds, *self._before(at)][-len(seeds) :]
 

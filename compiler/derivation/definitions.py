@@ -87,7 +87,7 @@ class Definitions:
     # ------------------------------------------------------------ lines
 
     def _lines(self, line: ast.BodyLine, copy: Copy, names: frozenset[str]) -> list[ast.BodyLine]:
-        """What a line of a copy becomes: a line for each element, itself with what was decided, or nothing."""
+        """The residual of a line of a copy: a line for each element, the line with its decisions made, or nothing."""
         body = copy.body
         readings = body.trace.readings(line)
         match line:
@@ -150,7 +150,7 @@ class Definitions:
 
     def _residual(self, wheres: Mapping[str, ast.Binding], body: BodyElaboration) -> Residual:
         def rename(name: str, position: Position[Value]) -> ast.Expr | None:
-            """What a name is called in the derived file, if it is one of a module and not of the body."""
+            """The name of a definition in the derived file; None for a name of the body."""
             first, reading = name.partition(".")[0], position.reading
             if first in reading.locals:
                 return None

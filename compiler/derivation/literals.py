@@ -23,7 +23,7 @@ from hdas_dsl.tree import ast
 from .references import References
 
 
-def literal(value: Value, references: References) -> ast.Expr | None:  # noqa: C901
+def literal(value: Value, references: References) -> ast.Expr | None:  # noqa: C901 (a table)
     """A value written down; None where the language has no literal for it."""
     match value:
         case bool():

@@ -44,7 +44,7 @@ class Presence:
 
 
 def settle(space: Elaborated, chosen: Selection) -> Presence:
-    """What exists under decisions, and those decisions without what does not.
+    """The nodes that exist under decisions, and the decisions among these that such nodes depend on.
 
     Raises:
         HspError: nothing is left of a text that has an output.

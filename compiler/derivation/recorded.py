@@ -1,4 +1,4 @@
-"""What the record of an elaboration says of an expression, under the decisions of an architecture."""
+"""The record of an elaboration under the decisions of an architecture: the value of each expression."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Recorded:
     wheres: Mapping[str, ast.Binding]
 
     def value(self, node: ast.Node, at: Place) -> Value | None:
-        """What an expression was, under the decisions that it depends on; None where it was not read."""
+        """The value of an expression under the decisions that it depends on; None where it was not evaluated."""
         value = at.value(node)
         if isinstance(value, Var):
             return settle(value, value.decisions, tuple(self.presence.chosen[path][0] for path in value.decisions))

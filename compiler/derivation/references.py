@@ -1,4 +1,4 @@
-"""What the definitions that an architecture needs are called in its file, which uses or inlines them."""
+"""Names of the definitions that an architecture needs, in its file, which uses or inlines them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compiler.elaborate.values import Function
 from hdas_dsl.names import full_name, replacements
 from hdas_dsl.sameness import say_the_same
 from hdas_dsl.tree import ast
-from hdas_dsl.units import Entity, Instance, Namespace, Replacement, Unit
+from hdas_dsl.units import Entity, Instance, Namespace, Replacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class References:
     # ------------------------------------------------------------ names of the text
 
     def title_of(self, name: str, instance: Instance) -> ast.Expr | None:
-        """What a module-level name (``norm``, ``nb.Cell``) is called here; None where it keeps its name."""
+        """The name of a module-level definition (``norm``, ``nb.Cell``) here; None where it keeps its own."""
         head, _, tail = name.partition(".")
         found = instance.lookup(head)
         if isinstance(found, Namespace):
@@ -96,7 +96,7 @@ class References:
         if unit.path is not None and unit.prelude is None:
             return ast.Name(definition.name)
         if unit.shipped is not None:
-            alias = self._alias(unit, instance, unit.shipped)
+            alias = self._alias(instance, unit.shipped)
             name = ast.Name(definition.name)
             return name if alias is None else ast.Field(ast.Name(alias), ast.Ident(definition.name))
         if isinstance(definition, ast.GraphDef):
@@ -107,7 +107,7 @@ class References:
         return ast.Name(self.inlined[key].title)
 
     def _same(self, definition: ast.Definition, instance: Instance) -> Inlined | None:
-        """What is inlined already and says the same: a phase brings definitions that this file has too."""
+        """An equal definition that is inlined already: a phase brings definitions that this file has too."""
         for inlined in self.inlined.values():
             like = inlined.definition
             if like.name == definition.name and say_the_same((like, inlined.instance), (definition, instance)):
@@ -149,7 +149,7 @@ class References:
                 return copy.path.rpartition(".")[2].partition("@")[0]
         return function.name
 
-    def _alias(self, unit: Unit, instance: Instance, path: str) -> str | None:
+    def _alias(self, instance: Instance, path: str) -> str | None:
         """Note the use of a library file; the alias it needs, if any."""
         key = path, tuple(sorted((name, found.key) for name, found in replacements(instance).items()))
         if key not in self.libraries:

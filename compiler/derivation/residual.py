@@ -1,4 +1,4 @@
-"""What is left of a line when its decisions are made: expressions in, expressions of the same language out.
+"""The residual of a line, with its decisions made: expressions in, expressions of the same language out.
 
 A line without a decision stays as it is written. In a line with one, what was decided stands in the place of the
 choice, and only what became constant through that (indices, `prev`, `each`) is folded.
@@ -20,7 +20,7 @@ from .bundles import Bundles
 from .recorded import Place, Recorded
 
 Rename = Callable[[str, Place], "ast.Expr | None"]
-"""What a name of a module is called in the derived file; None where it keeps its name."""
+"""The name of a definition in the derived file; None where it keeps its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Residual:
 
     # ------------------------------------------------------------ tensors, numbers, operations
 
-    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901
+    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901 (a table)
         """The residual of an expression; the node itself where nothing changes."""
         choice = at.choice(node)
         if choice is not None and not isinstance(node, ast.Pick):
@@ -181,7 +181,7 @@ class Residual:
         return _merged(made, inputs, params)
 
     def argument(self, arg: ast.Arg, is_builtin: bool, at: Place) -> list[ast.Expr]:
-        """What stands for an argument: several where it is a bundle that has to be written out."""
+        """The residual of an argument: several arguments where it is a bundle that has to be written out."""
         if isinstance(arg.value, ast.Each):
             return [self.bundles.turn(arg.value, at)]
         if arg.name is None and (is_builtin or self.expands(arg, at)):

@@ -84,7 +84,7 @@ class Paths:
         return SelectedPath(tuple(steps), frozenset(used))
 
     def _taken(self, chosen: Selection) -> dict[int, tuple[int, ...]]:
-        """What the output reaches through what was chosen, each with the sources that it reads."""
+        """The nodes that the output reaches through the selected items, each with the sources that it reads."""
         taken: dict[int, tuple[int, ...]] = {}
         needed = bytearray(len(self.nodes))
         needed[self.output] = 1

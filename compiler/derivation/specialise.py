@@ -181,14 +181,14 @@ class _Selector:
         return made
 
     def sources(self, payload: Payload, sources: Sequence[int | None]) -> tuple[int, ...]:
-        """Those of a node that it reads."""
+        """The sources of a node that it reads."""
         if isinstance(payload, Mix):
             taken = tuple(self.chosen[path][0] for path in payload.decisions)
             sources = [source for source, row in zip(sources, payload.rows, strict=True) if taken in row]
         return tuple(source for source in sources if source is not None)
 
     def payload(self, payload: Payload) -> Payload:
-        """What a node does, once its decisions are made."""
+        """The payload of a node with its decisions made."""
         match payload:
             case Prim(op=op):
                 decided = op.map(self.assignment.attribute)

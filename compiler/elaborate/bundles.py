@@ -20,7 +20,7 @@ from .values import Bound, Bundle, Tensor, Unknown, Value, flatten, kind
 
 
 def known(value: Bound) -> Value:
-    """What a name is bound to.
+    """The value of a name.
 
     Raises:
         AlreadyReportedError: its line has an error.

@@ -160,7 +160,7 @@ class Instances:
         return made.block
 
     def _check_ends(self, copy: Copy, body: BodyElaboration, span: Span) -> None:
-        """See that a family whose elements choose ends where it does in the first instance: one text says them all."""
+        """Check that a family whose elements choose ends where it does in the first instance: one text says all."""
         first, other = _ends(copy.body), _ends(body)
         for name, end in first.items():
             if other.get(name) != end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from compiler.ir.undecided import Open, TooLarge, Var
+from compiler.ir.undecided import Open, TooManyCasesError, Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 
@@ -78,12 +78,12 @@ class Interpreter:
                 budget.step(expr.span, len(flatten(value)))
             elif isinstance(value, Var):
                 budget.step(expr.span, len(value.values))
-        except TooLarge as error:
+        except TooManyCasesError as error:
             raise ElaborationError(Code.LARGE, expr.span, str(error)) from None
         frame.position.reading.record_value(expr, frame.position.each, value)
         return value
 
-    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:  # noqa: C901
+    def _evaluate(self, expr: ast.Expr, frame: Frame, name_hint: str | None, last: int | None) -> Value:  # noqa: C901 (a table)
         match expr:
             case ast.Number() | ast.String():
                 return expr.value

@@ -35,7 +35,7 @@ class Mixtures:
             What was built: tensors mixed, else an undecided value; as it is where nothing is undecided.
 
         Raises:
-            TooLarge: there are more than `MOST` joint assignments.
+            TooManyCasesError: there are more than `MOST` joint assignments.
         """
         decisions, sizes = spread(values)
         if not decisions:

@@ -45,46 +45,42 @@ class Names:
         self.bundles = bundles
         self.evaluate = evaluate
 
-    def name(self, expr: ast.Name, frame: Frame) -> Value:  # noqa: C901
-        """What a name means."""
-        word, body, locals_ = expr.id, frame.body, frame.locals
-        if word in locals_:
-            return _mentioned(locals_[word], expr, frame)
-        if not frame.in_menu:
-            if word in body.bindings:
-                return _mentioned(known(body.bindings[word]), expr, frame)
-            if word in body.families:
-                return family_value(body.families[word])
-            if element := element_of(word):
-                family = body.families.get(element[0])
-                if family is not None and element[1] in family.elements:
-                    return member(family, element[1], expr.span)
-        if word in CONSTANTS:
-            return CONSTANTS[word]
+    def name(self, expr: ast.Name, frame: Frame) -> Value:
+        """The value of a name, in the innermost scope that has it.
+
+        Raises:
+            ElaborationError: no scope has it.
+            AlreadyReportedError: the line that it is bound to has an error.
+        """
+        word = expr.id
+        if word in frame.locals:
+            return _mentioned(frame.locals[word], expr, frame)
+        found = None if frame.in_menu else _of_body(expr, frame)
+        if found is None:
+            found = self._of_language(word, frame)
+        if found is None and (entity := frame.instance.lookup(word)) is not None:
+            found = _mentioned(self._found(entity), expr, frame)
+        if found is not None:
+            return found
+        return Builtin(word) if word in BUILTINS else _missing(expr, frame)
+
+    def _of_language(self, word: str, frame: Frame) -> Value | None:
+        """A word that no file can define."""
         if word == "relaxed":
             return self._relaxed(frame)
         if word == "open":
             return self.session.open()
-        found = frame.instance.lookup(word)
-        if found is not None:
-            return _mentioned(self._found(found), expr, frame)
-        if word in BUILTINS:
-            return Builtin(word)
-        element = element_of(word)
-        if element is not None and element[0] in body.families and not frame.in_menu:
-            return member(body.families[element[0]], element[1], expr.span)
-        visible = [*locals_, *body.bindings, *body.families, *frame.instance.unit.visible(), *BUILTINS]
-        raise ElaborationError(Code.UNKNOWN_NAME, expr.span, f"unknown name '{word}'", suggest(word, visible))
+        return CONSTANTS.get(word)
 
     def _relaxed(self, frame: Frame) -> bool:
-        """Whether the relaxed variant of the network is meant."""
+        """The value of `relaxed`: whether the network is elaborated as a supernet."""
         if frame.relaxed is not None:
             return frame.relaxed
         frame.body.reads_relaxed = True
         return frame.body.relaxed
 
     def _found(self, found: Found) -> Value:
-        """What a module-level name stands for."""
+        """The value of a module-level name."""
         match found:
             case Namespace(instance=instance):
                 return NamespaceValue(instance)
@@ -162,6 +158,28 @@ class Names:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ElaborationError(Code.COPY, expr.span, f"a label is a whole number or a name, not {shown(value)}")
         return str(value)
+
+
+def _of_body(expr: ast.Name, frame: Frame) -> Value | None:
+    """A line, a family or an element of the body around."""
+    word, body = expr.id, frame.body
+    if word in body.bindings:
+        return _mentioned(known(body.bindings[word]), expr, frame)
+    if word in body.families:
+        return family_value(body.families[word])
+    name, index = element_of(word) or ("", ())
+    family = body.families.get(name)
+    return member(family, index, expr.span) if family is not None and index in family.elements else None
+
+
+def _missing(expr: ast.Name, frame: Frame) -> Value:
+    """Raise the error of a name that no scope has."""
+    word, body = expr.id, frame.body
+    name, index = element_of(word) or ("", ())
+    if name in body.families and not frame.in_menu:
+        return member(body.families[name], index, expr.span)
+    visible = [*frame.locals, *body.bindings, *body.families, *frame.instance.unit.visible(), *BUILTINS]
+    raise ElaborationError(Code.UNKNOWN_NAME, expr.span, f"unknown name '{word}'", suggest(word, visible))
 
 
 def _mentioned(value: Value, node: ast.Expr, frame: Frame) -> Value:

@@ -124,7 +124,7 @@ def _unused(name: str, body: BodyElaboration) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """What preferences and conditions have in common: totals, numbers, arithmetic on both.
+    """Shared by preferences and conditions: totals, numbers, arithmetic on both.
 
     Args:
         body: where the statement stands: its names and its copy.
@@ -191,7 +191,7 @@ class _Reader:
         return self.other(expr)
 
     def other(self, expr: ast.Expr) -> Quantity:
-        """What is none of these."""
+        """An expression that is none of these."""
         return Unknown(expr.span)
 
 

@@ -1,4 +1,4 @@
-"""What one elaboration has found so far, whichever part of the interpreter found it."""
+"""The state of one elaboration, shared by all parts of the interpreter."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ STEPS = 300_000
 """How many steps elaboration takes before it gives up: a few seconds of work. Published spaces take up to 30,000."""
 
 STEPS_OF_APPLICATION = 4
-"""What an operation or menu takes beside its expressions; an expression or element takes one."""
+"""Steps of the budget for an operation or menu besides its expressions; an expression or element takes one."""
 
 STEPS_OF_COPY = 20
-"""What a cell, stage or network takes that is not like one before."""
+"""Steps of the budget for a cell, stage or network that is not like one before."""
 
 
 class Budget:

@@ -1,4 +1,4 @@
-"""What elaboration makes of a network: a space with its decisions, and what its bodies state of it."""
+"""The result of elaboration: a space with its decisions and the statements of its bodies."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Elaborated:
 
     @property
     def given(self) -> dict[str, Value]:
-        """What elaborates it again: the shapes of its inputs and the values of its parameters."""
+        """The arguments that elaborate it again: the shapes of its inputs and the values of its parameters."""
         inputs = zip(self.root.definition.inputs, self.block.graph.inputs, strict=True)
         shapes = {param.name: Bundle(self.block.graph.node(index).shape.dims) for param, index in inputs}
         return {**shapes, **self.arguments}

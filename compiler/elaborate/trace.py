@@ -134,12 +134,12 @@ class Reading(Generic[V]):
             self._choices[number, turns] = choice
 
     def value(self, node: ast.Node, turns: Turns) -> V | None:
-        """What an expression was; None where it was not read."""
+        """The value of an expression; None where it was not evaluated."""
         number = None if self.index is None else self.index.number(node)
         return None if number is None else self._values.get((number, turns))
 
     def choice(self, node: ast.Node, turns: Turns) -> ChoiceRecord[V] | None:
-        """What a choice became; None where the node is none, or was not read."""
+        """The record of a choice; None where the node is no choice, or was not evaluated."""
         number = None if self.index is None else self.index.number(node)
         return None if number is None else self._choices.get((number, turns))
 
@@ -167,11 +167,11 @@ class Position(NamedTuple, Generic[V]):
         return Position(self.reading, self.each[:-1])
 
     def value(self, node: ast.Node) -> V | None:
-        """What an expression was here; None where it was not read."""
+        """The value of an expression here; None where it was not evaluated."""
         return self.reading.value(node, self.each)
 
     def choice(self, node: ast.Node) -> ChoiceRecord[V] | None:
-        """What a choice became here; None where the node is none, or was not read."""
+        """The record of a choice here; None where the node is no choice, or was not evaluated."""
         return self.reading.choice(node, self.each)
 
 
@@ -187,7 +187,7 @@ class Option(NamedTuple, Generic[V]):
 
 
 class ChoiceRecord(NamedTuple, Generic[V]):
-    """What a choice became: the path of its decision and what each item says; no path where one item was left."""
+    """The record of a choice: the path of its decision and the value of each item; no path where one item was left."""
 
     path: str | None
     options: tuple[Option[V], ...]

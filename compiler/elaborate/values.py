@@ -1,4 +1,4 @@
-"""What an expression of the language stands for while a program is elaborated: a closed set of kinds of values."""
+"""Values of expressions while a program is elaborated: a closed union."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeGuard, assert_never, cast
 
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
-from compiler.ir.undecided import MOST, Open, TooLarge, Var
+from compiler.ir.undecided import MOST, Open, TooManyCasesError, Var
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
 
@@ -120,7 +120,7 @@ class NamespaceValue:
 
 
 class Unknown:
-    """What a name is bound to whose line has an error: whatever uses the name stays silent."""
+    """The value of a name whose line has an error: whatever uses the name reports nothing."""
 
 
 UNKNOWN = Unknown()
@@ -130,13 +130,13 @@ Callables = Function | Copies | Menu | Partial | Compose | Builtin
 Number: TypeAlias = "int | float"
 
 Value: TypeAlias = "Number | str | Var[Value] | Open | Tensor | Bundle | Picked | Callables | NamespaceValue"
-"""What an expression stands for. Truth values are `int`s, as in Python."""
+"""The value of an expression. Truth values are `int`s, as in Python."""
 
 NumberValue: TypeAlias = "Number | str | Open | Var[Number]"
-"""What arithmetic works on: a number, maybe undecided or open, or a text that is compared."""
+"""An operand of arithmetic: a number, maybe undecided or open, or a text that is compared."""
 
 Bound: TypeAlias = "Value | Unknown"
-"""What a name is bound to."""
+"""The value of a name."""
 
 
 def params_of(block: Block) -> Mapping[str, Value]:
@@ -165,7 +165,7 @@ def flatten(value: Value) -> list[Value]:
     """The elements of a bundle, nested ones included; anything else is a bundle of one.
 
     Raises:
-        TooLarge: there are more than `MOST` of them.
+        TooManyCasesError: there are more than `MOST` of them.
     """
     if not isinstance(value, Bundle):
         return [value]
@@ -176,7 +176,7 @@ def flatten(value: Value) -> list[Value]:
         item = pending.pop()
         visited += 1
         if visited > MOST:
-            raise TooLarge(f"this bundle has more than {MOST} elements")
+            raise TooManyCasesError(f"this bundle has more than {MOST} elements")
         if isinstance(item, Bundle):
             pending += reversed(item.items)
         else:

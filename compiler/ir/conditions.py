@@ -1,4 +1,4 @@
-"""What a `require` says, in three-valued logic: true, false, or None where a quantity is not known.
+"""Conditions in three-valued logic: true, false, or None where a quantity is not known.
 
 A condition is evaluated under ``values``, which give the value of each `Total`, or None where it has none. Depths,
 lengths and the loss are quantities of a supernet, not of an architecture: in a condition they are not known. Neither is

@@ -68,7 +68,7 @@ def gather_of(payload: object) -> Gather | None:
 
 
 def gathers(payload: object) -> bool:
-    """Whether a node makes do with those of its sources that exist."""
+    """Whether a node skips those of its sources that do not exist."""
     return gather_of(payload) is not None
 
 

@@ -77,4 +77,4 @@ COMPUTE: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "abs": abs,
 }
-"""What the functions of numbers in `hdas_dsl.tree.words` compute."""
+"""The functions of numbers in `hdas_dsl.tree.words`."""

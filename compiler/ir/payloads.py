@@ -1,4 +1,4 @@
-"""What a node of a space graph does, apart from calling a block and from fused sums (`.graph`, `.sums`)."""
+"""Payloads of nodes of a space graph, apart from calls of blocks and fused sums (`.graph`, `.sums`)."""
 
 from __future__ import annotations
 

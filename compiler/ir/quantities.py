@@ -1,4 +1,4 @@
-"""What can be preferred or required: quantities of a network and conditions over them, as plain data.
+"""Quantities of a network, which can be preferred or required, and conditions over them, as plain data.
 
 `compiler.elaborate.quantities` reads them, `compiler.ir.conditions` evaluates conditions.
 

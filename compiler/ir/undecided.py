@@ -28,7 +28,7 @@ MOST_PICKS = 20_000
 """How large the number picked, times the number left, may be: the count of a pick has as many terms."""
 
 
-class TooLarge(Exception):
+class TooManyCasesError(Exception):
     """A value would have more than `MOST` elements or joint cases."""
 
 
@@ -64,14 +64,14 @@ def spread(values: Iterable[object]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The decisions that any of the values depends on, in order of first mention, and their sizes.
 
     Raises:
-        TooLarge: they have more than `MOST` joint assignments.
+        TooManyCasesError: they have more than `MOST` joint assignments.
     """
     found: dict[str, int] = {}
     for value in values:
         if isinstance(value, Var):
             found.update((d, s) for d, s in zip(value.decisions, value.sizes, strict=True) if d not in found)
     if math.prod(found.values()) > MOST:
-        raise TooLarge(f"too many joint cases of choices: {', '.join(found)}")
+        raise TooManyCasesError(f"too many joint cases of choices: {', '.join(found)}")
     return tuple(found), tuple(found.values())
 
 
@@ -98,7 +98,7 @@ def lift(function: Callable[..., T], *values: object) -> T | Var[T]:
     is that of ``v`` whatever else is decided.
 
     Raises:
-        TooLarge: the values depend on decisions with more than `MOST` joint assignments.
+        TooManyCasesError: the values depend on decisions with more than `MOST` joint assignments.
     """
     decisions, sizes = spread(values)
     if not decisions:

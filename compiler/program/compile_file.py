@@ -1,4 +1,4 @@
-"""What a file says to do: which network, in which phases, with which settings. No torch.
+"""From a file to a `Program`: which network, in which phases, with which settings. No torch.
 
 `compile_file` is the front half of every command: load, check, elaborate. All that is wrong with the file comes out of
 it as diagnostics. Each section has a reader of its own beside this file; they share a `Compilation`.

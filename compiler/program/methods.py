@@ -18,7 +18,7 @@ LIBRARY = "lib/methods.hsp"
 """The shipped methods, known to every file without a `use`."""
 
 SETTING = "method"
-"""What the command line calls the method."""
+"""The name of the method's setting on the command line."""
 
 
 @dataclass(frozen=True, eq=False)

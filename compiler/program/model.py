@@ -28,7 +28,7 @@ class Phase:
     target: ast.Expr | None = None
     """The network as the section names it."""
     statements: tuple[ast.SettingLine, ...] = ()
-    """What the section, its method and the phase prefer and require."""
+    """The preferences and requirements of the section, its method and the phase."""
     built: Elaborated | None = None
     """The network as the search builds it, where it is not ``network``: partial channels, additions."""
 
@@ -48,7 +48,7 @@ class Program:
     warnings: tuple[Diagnostic, ...] = ()
     equivalences: tuple[Equivalence, ...] = ()
     trained: tuple[Requirement, ...] = ()
-    """What the `train` section requires, of `train_network` or of the network that a requirement names."""
+    """The requirements of the `train` section, about `train_network` or the network that a requirement names."""
     method: Chosen | None = None
     """The method that the search names."""
 

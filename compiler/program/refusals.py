@@ -1,4 +1,4 @@
-"""What a search cannot combine with the space that it searches, or with what is stated of it: asked before training."""
+"""Settings that a search cannot combine with its space, or with its statements: refused before training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, menus
+from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
-from compiler.ir.primitives.base import Gather
+from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.narrowing import NoNarrowing
@@ -99,10 +100,20 @@ def _item(space: Elaborated, setting: str, item: str, span: Span) -> Iterator[Di
 
 def _dropped_paths(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """The text says which paths are dropped."""
-    payloads = (node.payload for _, node in flatten(space.block.graph).order())
-    if not any(isinstance(payload, Prim) and payload.op.drops_paths for payload in payloads):
+    if not any(op.drops_paths for op in _operators(space.block.graph, set())):
         message = "`drop_path` is the rate of the text's operation of that name, and this space has none"
         yield Diagnostic(Code.VALUE, span, message, "use `drop_path = 0`, or write `-> drop_path` behind operations")
+
+
+def _operators(graph: SpaceGraph, seen: set[Block]) -> Iterator[Operator]:
+    """The primitives of a graph and of the blocks that it calls, each block once."""
+    for _, node in graph.order():
+        match node.payload:
+            case Prim(op=op):
+                yield op
+            case Call(block=block) if block not in seen:
+                seen.add(block)
+                yield from _operators(block.graph, seen)
 
 
 def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -33,7 +33,7 @@ def with_statements(compilation: Compilation, space: Elaborated, lines: Sequence
 
 
 def train_requirements(compilation: Compilation, train: ast.Train, network: Elaborated) -> tuple[Requirement, ...]:
-    """What a `train` section requires of a network."""
+    """The requirements of a `train` section, about a network."""
     return _requirements(compilation, train.settings, _section_body(compilation, network), Origin.TRAIN)
 
 

@@ -1,4 +1,4 @@
-"""What `--emit` prints: every stage of the pipeline as text. torch is imported for ``code`` and ``passes`` only."""
+"""The texts of `--emit`: every stage of the pipeline. torch is imported for ``code`` and ``passes`` only."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.counting.count import counted
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
@@ -25,7 +25,7 @@ def cardinality(space: Elaborated) -> int:
     """The number of architectures (law 7), under the requirements that can be counted with.
 
     Raises:
-        Uncountable: a text with `prune` has a structure that is not counted.
+        UncountableError: a text with `prune` has a structure that is not counted.
     """
     return counted(space)[0].number
 
@@ -91,7 +91,7 @@ def _number(space: Elaborated) -> tuple[str | None, list[str]]:
     """The number of architectures, where it is known, and the requirements that it leaves out."""
     try:
         circuit, uncounted = counted(space)
-    except Uncountable as reason:
+    except UncountableError as reason:
         return None, [reason.message]
     return digits(circuit.number), [item.requirement.span.text for item in uncounted]
 
@@ -123,9 +123,9 @@ def unknown(space: Elaborated) -> dict[str, str]:
         if item.total.by_table:
             try:
                 wanted.formula(item)
-            except UndefinedQuantity as reason:
+            except UndefinedQuantityError as reason:
                 found[str(item)] = str(reason)
-            except ExistenceTooComplex:  # Its architectures have values, one by one.
+            except ExistenceTooComplexError:  # Its architectures have values, one by one.
                 continue
     return found
 

@@ -10,7 +10,7 @@ from hdas_dsl.files import Loader
 from hdas_dsl.genotype import Cells, Dag, Genotype, Lattice, Matrix, Part, Stages, Widths, spell
 from hdas_dsl.genotype.benchmarks import fill_vertices, fill_widths, read_vertices, read_widths, vertex_template
 from hdas_dsl.genotype.build import USUAL, default_space
-from hdas_dsl.genotype.extract import Inexpressible, difference, extract
+from hdas_dsl.genotype.extract import InexpressibleError, difference, extract
 from hdas_dsl.genotype.inline import Inliner, Site, resolve
 from hdas_dsl.genotype.menu import LATTICE_NAMES, VERTEX_NAMES, in_sight
 from hdas_dsl.genotype.plan import CELL, CELL_SPACE, NORMAL, REDUCTION, STAGE
@@ -30,7 +30,7 @@ def genotype_text(space: Elaborated) -> str:
     try:
         writer = _Writer(space)
         genotype = writer.genotype()
-    except Inexpressible as error:
+    except InexpressibleError as error:
         raise HspError([error.diagnostic]) from None
     note = f"# Of another space than {writer.usual}: hdas-import needs --space.\n" if writer.differences else ""
     return note + spell(genotype)
@@ -40,7 +40,7 @@ def genotype_of(space: Elaborated) -> Genotype:
     """The genotype of an architecture.
 
     Raises:
-        Inexpressible: no genotype expresses it.
+        InexpressibleError: no genotype expresses it.
     """
     return _Writer(space).genotype()
 
@@ -52,13 +52,15 @@ class _Writer:
         self.space = space
         self.where = space.root.definition.copy.span
         self.loader = Loader()
-        self.differences: list[Inexpressible] = []
+        self.differences: list[InexpressibleError] = []
         self.usual = CELL_SPACE
 
     def genotype(self) -> Genotype:
         space = self.space
         if space.is_space:
-            raise Inexpressible(self.where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}")
+            raise InexpressibleError(
+                self.where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}"
+            )
         genotype = Genotype(tuple(self.parts()))
         usual = default_space(genotype, joined=False)
         self.usual = usual.name
@@ -91,7 +93,7 @@ class _Writer:
         if other is not None or not cells:
             found = "has no cells" if other is None else f"has a cell '{other.definition.name}'"
             place = self.where if other is None else other.definition.copy.span
-            raise Inexpressible(
+            raise InexpressibleError(
                 place, f"'{self.space.name}' {found}, where genotypes have '{NORMAL}' and '{REDUCTION}'"
             )
         return [*([self.stages(stages)] if stages else []), self.cells(cells)]
@@ -120,7 +122,7 @@ class _Writer:
         words = {own: word for word, own in LATTICE_NAMES.items()}
         dag = self.dag(copy, copy.definition, self.template(USUAL[Lattice], CELL), words)
         if dag.concat != (len(dag.nodes),) or not all(dag.nodes):
-            raise Inexpressible(copy.definition.copy.span, f"the output of '{copy.path}' is not its last node")
+            raise InexpressibleError(copy.definition.copy.span, f"the output of '{copy.path}' is not its last node")
         return Lattice(dag)
 
     def cells(self, copies: Iterable[Copy]) -> Cells:
@@ -136,7 +138,7 @@ class _Writer:
         if set(normals) != set(range(count)) or set(reductions) != set(range(1, count)):
             there = ", ".join(str(copy.definition.copy) for copy in copies)
             wanted = f"'{NORMAL}' and '{REDUCTION}', or '{NORMAL}@0', '{REDUCTION}@1', '{NORMAL}@1' and so on"
-            raise Inexpressible(self.where, f"the cells of '{self.space.name}' are {there}, not {wanted}")
+            raise InexpressibleError(self.where, f"the cells of '{self.space.name}' are {there}, not {wanted}")
         ordered = tuple(normals[k] for k in range(count)), tuple(reductions[k] for k in range(1, count))
         return Cells(*ordered, per_stage=True)
 
@@ -146,12 +148,12 @@ class _Writer:
         for copy in copies:
             if copy.definition.name != name:
                 message = f"the stages '{name}' and '{copy.definition.name}' are of two kinds"
-                raise Inexpressible(copy.definition.copy.span, message)
+                raise InexpressibleError(copy.definition.copy.span, message)
         found = _definitions(copies, name)
         dags = {_label(definition): self.dag(copy, definition, template, {}) for copy, definition in found}
         if set(dags) != set(range(len(dags))):
             message = f"the stages are not '{name}@0', '{name}@1' and so on, one definition for each"
-            raise Inexpressible(copies[0].definition.copy.span, message)
+            raise InexpressibleError(copies[0].definition.copy.span, message)
         return Stages(tuple(dags[k] for k in range(len(dags))))
 
     # ------------------------------------------------------------ definitions
@@ -181,13 +183,15 @@ class _Writer:
 
     def foreign(
         self, dag: Dag, definition: ast.GraphDef, copy: Copy, template: Template, words: dict[str, str]
-    ) -> Inexpressible | None:
+    ) -> InexpressibleError | None:
         """An operation that neither the usual space has, nor the file defines."""
         known = {*in_sight(template.site.instance), *copy.instance.unit.names, *words.values()}
         for j, edge in ((j, edge) for j, node in enumerate(dag.nodes) for edge in node):
             if edge.op not in known:
                 place = f"{definition.copy}.{template.family}{j}"
-                return Inexpressible(edge.span, f"'{place}' applies '{edge.op}', which is no operation of the space")
+                return InexpressibleError(
+                    edge.span, f"'{place}' applies '{edge.op}', which is no operation of the space"
+                )
         return None
 
 
@@ -220,5 +224,5 @@ def _label(definition: ast.GraphDef) -> int | None:
     """The number of a labelled copy; None for a definition that serves every label."""
     label = definition.copy.parts[-1].label
     if len(definition.copy.parts) > 1 or (label is not None and not label.name.isdigit()):
-        raise Inexpressible(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
+        raise InexpressibleError(definition.copy.span, f"'{definition.copy}' is not numbered by its stage")
     return None if label is None else int(label.name)

@@ -45,7 +45,7 @@ class RunConfig:
     command: tuple[str, ...] = ()
 
     def target(self, batch: int) -> Target:
-        """What networks are lowered for, at batches of ``batch`` images."""
+        """The target that networks are lowered for, at batches of ``batch`` images."""
         here = Target.on(self.device, self.memory_budget, batch)
         return replace(here, passes=self.passes, compiled=self.compiled)
 

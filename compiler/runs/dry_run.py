@@ -15,7 +15,7 @@ from torch import nn
 from compiler.backend.lowering.network import Network
 from compiler.reports.facts import cardinality, human, power
 from compiler.searcher.data.load import Data
-from compiler.searcher.engine.errors import SingleValue, is_single_value
+from compiler.searcher.engine.errors import SingleValueError, is_single_value
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.settings.axes import Order
 
@@ -75,7 +75,7 @@ def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes:
         try:
             output = module(images)
         except ValueError as error:
-            raise (SingleValue() if is_single_value(error) else error) from error
+            raise (SingleValueError() if is_single_value(error) else error) from error
         logits = output[0] if isinstance(output, tuple) else output
         nn.functional.cross_entropy(logits, labels).backward()
         if where.type == "cuda":

@@ -50,7 +50,7 @@ class Conditions:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the table says of it."""
+        """The conditions of the measurement, for the head of the table."""
         return {
             "batch": str(self.batch),
             "threads": str(self.threads),
@@ -64,7 +64,7 @@ def operations(spaces: Iterable[Elaborated]) -> dict[str, Application]:
     """Every distinct operation that an architecture of the spaces may hold, by its signature.
 
     Raises:
-        UndefinedQuantity: a width is open, or an operation unknown.
+        UndefinedQuantityError: a width is open, or an operation unknown.
     """
     found: dict[str, Application] = {}
     for space in spaces:
@@ -76,7 +76,7 @@ def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = t
     """A table of these operations.
 
     Raises:
-        UndefinedQuantity: one cannot be built by itself.
+        UndefinedQuantityError: one cannot be built by itself.
     """
     with _quiet(how):
         runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}

@@ -64,7 +64,7 @@ class TrainPlan:
 
     @property
     def settings(self) -> TrainSettings:
-        """Those of the `train` section."""
+        """The settings of the `train` section."""
         return self.program.train_settings
 
 
@@ -80,7 +80,7 @@ class ExportPlan:
 
     @property
     def fresh(self) -> str:
-        """What an export without weights is."""
+        """The remark of an export without weights."""
         if self.kind is ExportKind.PY:
             return "without --weights FILE no weights come with the file, and its network starts fresh"
         return "without --weights FILE the weights are fresh ones, drawn at random"
@@ -244,7 +244,7 @@ def _guard(config: RunConfig, result: Path, started: bool) -> None:
 
 
 def _check_classifies(space: Elaborated) -> None:
-    """See that a network classifies images: data are images, each with one label."""
+    """Check that a network classifies images: data are images, each with one label."""
     _check_single_input(space)
     if len(space.input.dims) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")

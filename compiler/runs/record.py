@@ -1,4 +1,4 @@
-"""What a run was: every setting in the language, and the command, the versions and the machine as JSON."""
+"""The record of a run: every setting in the language, and the command, the versions and the machine as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .config import RunConfig
 
 
 class Machine(BaseModel):
-    """What a run happened on; no name or address of it."""
+    """The machine of a run, without its name or address."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,12 +44,12 @@ class Machine(BaseModel):
 
 
 class Record(BaseModel):
-    """What the file beside the settings says, of the command that began the run."""
+    """The content of the file beside the settings, about the command that began the run."""
 
     model_config = ConfigDict(frozen=True)
 
     command: str
-    """As a shell takes it; empty for a run from Python."""
+    """The command as a shell takes it; empty for a run from Python."""
     device: str
     processes: int
     versions: dict[str, str]

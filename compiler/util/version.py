@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def package_version() -> str:
-    """As in `pyproject.toml`; ``unknown`` for code that is not installed."""
+    """The version in `pyproject.toml`; ``unknown`` for code that is not installed."""
     try:
         return version("hdas-dsl")
     except PackageNotFoundError:

@@ -7,7 +7,7 @@ network.
 from __future__ import annotations
 
 from hdas_dsl.text.diagnostics import Diagnostic
-from hdas_dsl.text.limits import TooMuch
+from hdas_dsl.text.limits import LimitError
 from hdas_dsl.units import Unit
 
 from .bodies import Bodies
@@ -32,6 +32,6 @@ def check(unit: Unit) -> list[Diagnostic]:
         Uses(expressions, names, report).check()
         Definitions(bodies, expressions, names, report).check()
         Sections(expressions, quantities, names, report).check()
-    except TooMuch as limit:
+    except LimitError as limit:
         last = [limit.diagnostic]
     return [*sorted(report.diagnostics, key=lambda diagnostic: diagnostic.span.start), *last]

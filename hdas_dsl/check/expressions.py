@@ -33,7 +33,7 @@ class Expressions:
         for expr in exprs:
             self.check(expr, scope)
 
-    def check(self, expr: ast.Expr | ast.Range, scope: Scope, place: Place = Place.VALUE) -> None:  # noqa: C901
+    def check(self, expr: ast.Expr | ast.Range, scope: Scope, place: Place = Place.VALUE) -> None:  # noqa: C901 (a table)
         """An expression that stands at this place."""
         match expr:
             case ast.Name():

@@ -13,7 +13,7 @@ from hdas_dsl.tree.words import element_name, element_of
 from .inline import Inliner, Site
 from .menu import Operation, offered
 from .model import Matrix, Vertex, Widths
-from .space import IncompatibleParts
+from .space import IncompatiblePartsError
 
 # ---------------------------------------------------------------- NAS-Bench-101
 
@@ -62,12 +62,12 @@ def fill_vertices(
     """The cell of an adjacency matrix.
 
     Raises:
-        IncompatibleParts: it has more vertices than the space has nodes.
+        IncompatiblePartsError: it has more vertices than the space has nodes.
     """
     definition, instance = template.site.definition, template.site.instance
     if len(matrix.vertices) > template.room:
         count = len(matrix.vertices)
-        raise IncompatibleParts(
+        raise IncompatiblePartsError(
             f"the cell has {count} operations, and '{definition.name}' has room for {template.room}"
         )
     local = local_names(definition)
@@ -206,15 +206,15 @@ def fill_widths(site: Site, widths: Widths, name: str) -> ast.GraphDef:
         name: how messages call the space.
 
     Raises:
-        IncompatibleParts: the network has no choice of widths.
+        IncompatiblePartsError: the network has no choice of widths.
         HspError: it does not offer one of them.
     """
     choice, line = next(_choices(site), (None, None))
     if choice is None or line is None:
-        raise IncompatibleParts(f"the network of {name} has no choice of widths")
+        raise IncompatiblePartsError(f"the network of {name} has no choice of widths")
     size = line.target.dims[0].size
     if size != ast.Number(str(len(widths.widths))):
-        raise IncompatibleParts(f"{name} does not have {len(widths.widths)} widths, as the genotype has")
+        raise IncompatiblePartsError(f"{name} does not have {len(widths.widths)} widths, as the genotype has")
     numbers = _numbers(choice)
     wrong = [width for width in widths.widths if width not in numbers]
     if wrong:

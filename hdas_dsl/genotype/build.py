@@ -18,7 +18,7 @@ from .benchmarks import fill_widths
 from .inline import Inliner, Site
 from .model import Genotype, Lattice, Matrix, Stages, Widths
 from .plan import CELL_SPACE, NORMAL, REDUCTION, STAGE, Plan
-from .space import IncompatibleParts, Space, read_file, read_space
+from .space import IncompatiblePartsError, Space, read_file, read_space
 
 USUAL = {Lattice: "nasbench201.hsp", Stages: "hdas_stages.hsp", Matrix: "nasbench101.hsp", Widths: "nats_size.hsp"}
 """The shipped space of a genotype by what it is, but for one of cells alone."""
@@ -48,7 +48,7 @@ def build(genotype: Genotype, around: Surroundings) -> ast.Module:
 
     Raises:
         HspError: where an operation is unknown, or a file that takes part cannot be read.
-        IncompatibleParts: where the parts do not go together.
+        IncompatiblePartsError: where the parts do not go together.
     """
     _check_parts(genotype, around)
     loader = Loader()
@@ -68,17 +68,19 @@ def _check_parts(genotype: Genotype, around: Surroundings) -> None:
     """Refuse a genotype and files that do not go together."""
     joined = around.stage_file is not None or around.cell_file is not None
     if genotype.lattice is not None and joined:
-        raise IncompatibleParts("a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join")
+        raise IncompatiblePartsError(
+            "a cell of NAS-Bench-201 is all that its network is made of: there is nothing to join"
+        )
     if genotype.cells is None and genotype.stages is None and joined:
-        raise IncompatibleParts(
+        raise IncompatiblePartsError(
             "a genotype of a benchmark is all that its network is made of: there is nothing to join"
         )
     if genotype.stages is not None and around.stage_file is not None:
-        raise IncompatibleParts("the genotype has stages of its own: --stage-file is for a genotype of cells")
+        raise IncompatiblePartsError("the genotype has stages of its own: --stage-file is for a genotype of cells")
     if genotype.cells is not None and around.cell_file is not None:
-        raise IncompatibleParts("the genotype has cells of its own: --cell-file is for a genotype of stages")
+        raise IncompatiblePartsError("the genotype has cells of its own: --cell-file is for a genotype of stages")
     if genotype.stages is not None and genotype.cells is None and around.cell_file is None:
-        raise IncompatibleParts(
+        raise IncompatiblePartsError(
             "a genotype of stages says nothing about the cells in them: name a file with --cell-file"
         )
 
@@ -125,7 +127,7 @@ class _Builder:
         titles = {role: name or (graphs[0].name if graphs else role) for role, name in titles.items()}
         for name in titles.values():
             if name not in instance.unit.names:
-                raise IncompatibleParts(f"'{path}' defines no {level.value} '{name}'")
+                raise IncompatiblePartsError(f"'{path}' defines no {level.value} '{name}'")
         chosen = [graph for graph in graphs if graph.name in titles.values()]
         if level is ast.Level.STAGE:
             family = self.plan.template(STAGE).family
@@ -155,11 +157,11 @@ class _Builder:
         unknown = [key for key in asked if key not in params]
         if unknown:
             hint = suggest(unknown[0], params) or f"it has {', '.join(params)}"
-            raise IncompatibleParts(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
+            raise IncompatiblePartsError(f"the network of {name} has no parameter '{unknown[0]}' ({hint})")
         fixed = {key: ast.Number(str(count)) for key, count in self.plan.counts.items() if key in params}
         for key, value in asked.items():
             if fixed.get(key, value) != value:
-                raise IncompatibleParts(f"the genotype itself says that '{key}' is {self.plan.counts[key]}")
+                raise IncompatiblePartsError(f"the genotype itself says that '{key}' is {self.plan.counts[key]}")
         own = self.plan.references
         trained = {
             key: inliner.expr(value, self.space.instance)

@@ -21,7 +21,7 @@ from .model import Dag, Edge
 from .template import HOLE, Template
 
 
-class Inexpressible(Exception):
+class InexpressibleError(Exception):
     """A piece of a text that no genotype expresses; ``diagnostic`` names its place."""
 
     def __init__(self, span: Span, message: str) -> None:
@@ -57,7 +57,7 @@ def extract(definition: ast.GraphDef, tensors: Set[str], word: Callable[[ast.Exp
         word: what genotypes call an operation; None for what is none.
 
     Raises:
-        Inexpressible: no genotype expresses it.
+        InexpressibleError: no genotype expresses it.
     """
     return _Extraction(definition, tensors, word).made()
 
@@ -86,7 +86,7 @@ class _Extraction:
             patterns.append(pattern)
             if pattern != patterns[0] and _numberless(pattern, j) != _numberless(patterns[0], self.numbers[0]):
                 message = f"'{self.title}.{line.target.name}' is not like the nodes before it"
-                raise Inexpressible(line.span, message)
+                raise InexpressibleError(line.span, message)
         nodes = tuple(edges.get(j, ()) for j in range(self.numbers[-1] + 1))
         rest, concat = self.output()
         return Extract(Dag(nodes, concat), tuple(self.sources), self.extras, rest, patterns[0])
@@ -101,18 +101,18 @@ class _Extraction:
             if found is not None and isinstance(line, ast.Binding) and len(found[1]) == 1:
                 families.setdefault(found[0], []).append(line)
         if not families:
-            raise Inexpressible(self.definition.copy.span, f"'{self.title}' has no nodes of its own")
+            raise InexpressibleError(self.definition.copy.span, f"'{self.title}' has no nodes of its own")
         nodes = max(families.values(), key=len)
         numbers = [(element_of(line.target.name) or ("", ()))[1] for line in nodes]
         for line, number, before in zip(nodes[1:], numbers[1:], numbers, strict=False):
             if number <= before:
                 family = (element_of(line.target.name) or ("", ()))[0]
                 message = f"'{self.title}' has {family}0, {family}1, ... one after the other, not this"
-                raise Inexpressible(line.span, message)
+                raise InexpressibleError(line.span, message)
         start, end = self.lines.index(nodes[0]), self.lines.index(nodes[-1])
         for line in self.lines[start:end]:
             if not any(line is node for node in nodes):
-                raise Inexpressible(line.span, f"this line of '{self.title}' stands between its nodes")
+                raise InexpressibleError(line.span, f"this line of '{self.title}' stands between its nodes")
         return nodes
 
     def source_names(self, tensors: Set[str]) -> list[str]:
@@ -121,7 +121,9 @@ class _Extraction:
         known = [param.name for param in self.definition.inputs] + [line.target.name for line in bindings]
         found = [name for name in known if name in tensors and name not in read]
         if not found:
-            raise Inexpressible(self.definition.copy.span, f"'{self.title}' has no tensor that its nodes read first")
+            raise InexpressibleError(
+                self.definition.copy.span, f"'{self.title}' has no tensor that its nodes read first"
+            )
         return found
 
     # ------------------------------------------------------------ nodes
@@ -131,7 +133,7 @@ class _Extraction:
         place = f"{self.title}.{line.target.name}"
         total = next((node for node in line.walk() if self.is_sum(node)), None)
         if total is None:
-            raise Inexpressible(line.span, f"'{place}' is not a sum of operations on inputs and earlier nodes")
+            raise InexpressibleError(line.span, f"'{place}' is not a sum of operations on inputs and earlier nodes")
         edges = tuple(self.edge(j, term, place) for term in _terms(total))
 
         return replace(_with_hole(line, total), target=ast.Target.of(self.family), note=None), edges
@@ -154,19 +156,21 @@ class _Extraction:
             case ast.Call(func=func, args=(ast.Arg(name=None, value=ast.Name(id=name)), *more)):
                 position = self.positions.get(name)
                 if position is None or position >= len(self.sources) + j:
-                    raise Inexpressible(term.span, f"'{place}' reads '{name}', which is no input and no earlier node")
+                    raise InexpressibleError(
+                        term.span, f"'{place}' reads '{name}', which is no input and no earlier node"
+                    )
                 word = self.word(func)
                 if word is None:
-                    raise Inexpressible(
+                    raise InexpressibleError(
                         term.span, f"'{place}' applies '{func.span.text}', which is no operation of the space"
                     )
                 key = position if position < len(self.sources) else len(self.sources)
                 if self.extras.setdefault(key, tuple(more)) != tuple(more):
-                    raise Inexpressible(
+                    raise InexpressibleError(
                         term.span, f"'{place}' gives '{word}' other parameters than the edges before it"
                     )
                 return Edge(position, word, func.span)
-        raise Inexpressible(term.span, f"'{place}' adds something other than an operation on one input or node")
+        raise InexpressibleError(term.span, f"'{place}' adds something other than an operation on one input or node")
 
     # ------------------------------------------------------------ the output
 
@@ -183,7 +187,7 @@ class _Extraction:
         if concat is None:
             output = next((line for line in self.lines if isinstance(line, ast.Output)), None)
             span = self.definition.copy.span if output is None else output.value.span
-            raise Inexpressible(span, f"the output of '{self.title}' is no concatenation")
+            raise InexpressibleError(span, f"the output of '{self.title}' is no concatenation")
         return tuple(rest), concat
 
     def place(self, line: ast.Node) -> ast.Node | None:
@@ -205,7 +209,7 @@ class _Extraction:
             names = self.names(part)
             if not names:
                 message = f"the output of '{self.title}' joins something other than inputs and nodes"
-                raise Inexpressible(part.span, message)
+                raise InexpressibleError(part.span, message)
             yield from (self.positions[name] for name in names)
 
     def names(self, value: ast.Node) -> Sequence[str]:
@@ -252,7 +256,7 @@ def _terms(total: ast.Node) -> Iterator[ast.Node]:
 # ---------------------------------------------------------------- what a genotype leaves to the space
 
 
-def difference(found: Extract, definition: ast.GraphDef, template: Template) -> Inexpressible | None:
+def difference(found: Extract, definition: ast.GraphDef, template: Template) -> InexpressibleError | None:
     """What a definition says otherwise than the template of a space, its edges apart; None where it is that of it."""
     title, name = str(definition.copy), template.site.definition.name
     expected: list[ast.BodyLine] = []
@@ -264,17 +268,19 @@ def difference(found: Extract, definition: ast.GraphDef, template: Template) -> 
     for line, wanted in zip_longest(found.rest, expected):
         if line is None or wanted is None or not _like(line, wanted, line in holes):
             span = definition.copy.span if line is None else line.span
-            return Inexpressible(span, f"this line of '{title}' is not one of '{name}' in the space")
+            return InexpressibleError(span, f"this line of '{title}' is not one of '{name}' in the space")
     first = found.dag.existing[0]
     like = replace(template.line(first), target=found.node.target)
     if found.sources != template.sources or like != found.node:
-        return Inexpressible(found.node.span, f"the nodes of '{title}' are not like those of '{name}' in the space")
+        return InexpressibleError(
+            found.node.span, f"the nodes of '{title}' are not like those of '{name}' in the space"
+        )
     for j, node in enumerate(found.dag.nodes):
         for edge in node:
             key = min(edge.source, len(found.sources))
             if found.extras[key] != template.extra(j, edge.source):
                 message = f"'{title}' gives '{edge.op}' other parameters than the space does"
-                return Inexpressible(edge.span, message)
+                return InexpressibleError(edge.span, message)
     return None
 
 

@@ -12,13 +12,13 @@ from hdas_dsl.tree import ast
 
 from .inline import Inliner
 from .model import Dag, Edge
-from .space import IncompatibleParts
+from .space import IncompatiblePartsError
 from .template import HOLE, Template
 
 LineT = TypeVar("LineT", bound=ast.Node)
 
 OperationOf = Callable[[int, Edge], ast.Expr]
-"""What the new file calls the operation of an edge of a node."""
+"""The name of the operation of an edge of a node, in the new file."""
 
 
 def fill(template: Template, dag: Dag, label: int | None, operation: OperationOf, inliner: Inliner) -> ast.GraphDef:
@@ -32,7 +32,7 @@ def fill(template: Template, dag: Dag, label: int | None, operation: OperationOf
         inliner: what all else in the definition is called.
 
     Raises:
-        IncompatibleParts: the genotype joins other nodes than the space, whose output is no plain concatenation.
+        IncompatiblePartsError: the genotype joins other nodes than the space, whose output is no plain concatenation.
     """
     return _Filling(template, dag, operation, inliner).definition(label)
 
@@ -63,7 +63,7 @@ class _Filling:
                 lines.append(made)
         if not joined:
             message = f"the output of '{definition.name}' is no concatenation of its nodes, as that of a genotype is"
-            raise IncompatibleParts(message)
+            raise IncompatiblePartsError(message)
         copy = ast.CopyName.of(definition.name if label is None else f"{definition.name}@{label}")
         head = self.inliner.line(replace(definition, body=ast.Block(())), instance, self.local)
         return replace(head, copy=copy, body=ast.Block(tuple(lines)), note=None)

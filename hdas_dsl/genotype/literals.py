@@ -16,7 +16,7 @@ from typing import TypeAlias
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Source, Span
 
-from .problems import InvalidPart
+from .problems import InvalidPartError
 
 _WRAPPERS = re.compile(r"u?int\d*|float\d*|bool_?|str_?|array|asarray|tensor|Tensor|tuple|list")
 """Calls that stand for their argument."""
@@ -27,7 +27,7 @@ _LEFTOVERS = {"item", "tolist", "numpy", "cpu", "detach"}
 """Methods without arguments that give the value itself."""
 
 _WORDS = {"true": True, "false": False, "null": None}
-"""What JSON calls the constants of Python."""
+"""The names of JSON for the constants of Python."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def statements(span: Span) -> tuple[Statement, ...]:
     """The statements of a part of a source, those without a value included, as `Other`.
 
     Raises:
-        InvalidPart: where Python's parser stops.
+        InvalidPartError: where Python's parser stops.
     """
     place = _Place(span)
     try:
@@ -148,10 +148,12 @@ def statements(span: Span) -> tuple[Statement, ...]:
         start = place.offset(error.lineno or 1, 0) + max((error.offset or 1) - 1, 0)
         start = min(start, span.start + len(place.text.rstrip()))
         where = Span(span.source, start, start + 1)
-        raise InvalidPart(Code.SYNTAX, where, f"this cannot be read: {error.msg}") from None
+        raise InvalidPartError(Code.SYNTAX, where, f"this cannot be read: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
         where = Span(span.source, span.start, span.start + 1)
-        raise InvalidPart(Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is no text") from None
+        raise InvalidPartError(
+            Code.SYNTAX, where, "this cannot be read: it is nested too deeply, or is no text"
+        ) from None
 
 
 def lines(span: Span) -> Iterator[Span]:

@@ -1,4 +1,4 @@
-"""What a genotype says, as plain data. The edges of a node have no order of their own, so they are kept sorted."""
+"""A genotype as plain data. The edges of a node have no order of their own, so they are kept sorted."""
 
 from __future__ import annotations
 

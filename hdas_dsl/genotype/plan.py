@@ -17,11 +17,11 @@ from .fill import fill
 from .inline import Inliner, Site, resolve
 from .menu import LATTICE_NAMES, VERTEX_NAMES, Operation, in_sight
 from .model import Cells, Dag, Edge, Genotype, Lattice, Matrix, Stages, Vertex
-from .space import IncompatibleParts, Space, read_file
+from .space import IncompatiblePartsError, Space, read_file
 from .template import Template, template_of
 
 NORMAL, REDUCTION, STAGE, CELL = "Normal", "Reduction", "Stage", "Cell"
-"""What the spaces call the definitions that genotypes fill in."""
+"""The names of the definitions that genotypes fill in."""
 
 CELL_SPACE = "darts.hsp"
 """Whose cells a genotype of cells fills in, where a space takes its cells as given."""
@@ -60,7 +60,7 @@ def _named(found: Mapping[str, Operation], aliases: Mapping[str, str]) -> dict[s
 
 @dataclass
 class Plan:
-    """What a genotype makes of a space.
+    """How a genotype fills in a space.
 
     ``makers`` write the definitions of cells and stages, in the order of the file; ``references`` are what the
     network's parameters for them stand for; ``counts`` are parameters that the genotype itself says.
@@ -80,7 +80,7 @@ class Plan:
 
         Raises:
             HspError: operations that the space does not have, all of them at once.
-            IncompatibleParts: definitions that the space does not have.
+            IncompatiblePartsError: definitions that the space does not have.
         """
         edges: list[_Edges] = []
         for part in genotype.parts:
@@ -111,7 +111,7 @@ class Plan:
         shipped = self._shipped(role) if role in (NORMAL, REDUCTION) and role in parameters else None
         found = None if shipped is None else template_of(shipped)
         if found is None:
-            raise IncompatibleParts(f"{self.space.name} has no searched '{role}' that a genotype could fill in")
+            raise IncompatiblePartsError(f"{self.space.name} has no searched '{role}' that a genotype could fill in")
         return found
 
     def _shipped(self, role: str) -> Site | None:
@@ -133,7 +133,7 @@ class Plan:
         room = template.room
         name = template.site.definition.name
         if room is not None and len(dag.nodes) > room:
-            raise IncompatibleParts(
+            raise IncompatiblePartsError(
                 f"the genotype has {len(dag.nodes)} nodes, and '{name}' of {self.space.name} has {room}"
             )
         closed = aliases is not None or (self.strict and self._owns(template))
@@ -169,7 +169,7 @@ class Plan:
     def _matrix(self, matrix: Matrix) -> None:
         template = next(filter(None, map(vertex_template, self.space.sites(CELL))), None)
         if template is None:
-            raise IncompatibleParts(
+            raise IncompatiblePartsError(
                 f"{self.space.name} has no '{CELL}' whose nodes are operations on sums, as in NAS-Bench-101"
             )
         operations = _named(template.operations, VERTEX_NAMES)

@@ -1,4 +1,4 @@
-"""What is wrong with a genotype, and what is worth saying about it."""
+"""Errors and remarks about a genotype."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
 from hdas_dsl.text.source import Span
 
 
-class InvalidPart(Exception):
+class InvalidPartError(Exception):
     """A part of the text that cannot be read; the parts beside it still report theirs."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Report:
         """Note something that is read otherwise than it is written."""
         self.diagnostics.append(Diagnostic(Code.GENOTYPE, span, message, hint, severity=Severity.WARNING))
 
-    def caught(self, error: InvalidPart) -> None:
+    def caught(self, error: InvalidPartError) -> None:
         """Note an error that ended the reading of a part."""
         self.diagnostics.append(error.diagnostic)
 

@@ -18,7 +18,7 @@ from .forms import FORMS, form_of
 from .forms.base import Form
 from .literals import Call, Items, Literal, Mapping, Name, Other, Statement, Text, statements, stripped
 from .model import Cells, Genotype, Part
-from .problems import InvalidPart, Report
+from .problems import InvalidPartError, Report
 
 LONGEST = 1_000_000
 """Characters of a text; a published genotype has about a thousand, a log of a search some ten thousand."""
@@ -56,7 +56,7 @@ def read_genotype(text: str, name: str, wanted: str | None = None) -> tuple[Geno
     try:
         title, chosen = _chosen(_candidates(source), source, wanted, report)
         genotype = _genotype(title, chosen, report)
-    except InvalidPart as error:
+    except InvalidPartError as error:
         report.caught(error)
     return (None if report.failed else genotype), report.sorted()
 
@@ -72,12 +72,12 @@ def _genotype(title: str | None, chosen: Sequence[_Candidate], report: Report) -
     for candidate in chosen:
         try:
             part = candidate.form.read(candidate.value, report)
-        except InvalidPart as error:
+        except InvalidPartError as error:
             report.caught(error)
             continue
         except RecursionError:
             message = "this cannot be read: it is nested too deeply"
-            raise InvalidPart(Code.SYNTAX, candidate.span, message) from None
+            raise InvalidPartError(Code.SYNTAX, candidate.span, message) from None
         parts += [] if part is None else [part]
     return Genotype(tuple(sorted(parts, key=lambda part: isinstance(part, Cells))), title)
 
@@ -94,7 +94,7 @@ def _chosen(
         named = [item for item in found if item.name == wanted]
         if not named:
             hint = suggest(wanted, names) or (f"it has {', '.join(names)}" if names else None)
-            raise InvalidPart(Code.UNKNOWN_NAME, Span(source, 0, 0), f"this text has no genotype '{wanted}'", hint)
+            raise InvalidPartError(Code.UNKNOWN_NAME, Span(source, 0, 0), f"this text has no genotype '{wanted}'", hint)
         return wanted, _last(named, report)
     if len(found) == 2 and {item.form.name for item in found} == _TOGETHER:
         return next((item.name for item in found if item.name), None), found
@@ -102,7 +102,7 @@ def _chosen(
     if len({item.name for item in different} - {None}) > 1:
         second = next(item for item in different if item.name not in (None, different[0].name))
         message = f"this text has several genotypes: {', '.join(names)}"
-        raise InvalidPart(Code.DUPLICATE, second.span, message, f"name the one to read: `--name {names[0]}`")
+        raise InvalidPartError(Code.DUPLICATE, second.span, message, f"name the one to read: `--name {names[0]}`")
     return next(iter(names), None), _last(different, report)
 
 
@@ -123,23 +123,23 @@ def _candidates(source: Source) -> list[_Candidate]:
     """All genotypes of a text, at least one.
 
     Raises:
-        InvalidPart: there is none.
+        InvalidPartError: there is none.
     """
     whole = _content(source)
     if not whole.text:
-        raise InvalidPart(Code.MISSING, whole, "there is no genotype in an empty text")
+        raise InvalidPartError(Code.MISSING, whole, "there is no genotype in an empty text")
     if len(whole.text) > LONGEST:
-        raise InvalidPart(Code.LARGE, Span(source, 0, 0), f"a genotype of more than {LONGEST:,} characters")
+        raise InvalidPartError(Code.LARGE, Span(source, 0, 0), f"a genotype of more than {LONGEST:,} characters")
     for form in FORMS:
         value = form.bare(whole)
         if value is not None:
             return [_Candidate(None, value, form, whole)]
-    problem: InvalidPart | None = None
+    problem: InvalidPartError | None = None
     found: list[_Candidate] = []
     try:
         program = statements(whole)
         found = _assigned(program)
-    except InvalidPart as error:
+    except InvalidPartError as error:
         problem, program = error, ()
     found = found or _logged(whole)
     if not found:
@@ -180,18 +180,20 @@ def _within(name: str | None, value: Literal, span: Span) -> Iterator[_Candidate
         yield from (_Candidate(name, item, form, item.span) for item, form in inner if form is not None)
 
 
-def _no_genotype(program: Sequence[Statement], whole: Span) -> InvalidPart:
+def _no_genotype(program: Sequence[Statement], whole: Span) -> InvalidPartError:
     """What to say of a text without any genotype."""
     if not program:
-        return InvalidPart(Code.MISSING, whole, "there is no genotype in this text")
+        return InvalidPartError(Code.MISSING, whole, "there is no genotype in this text")
     value = program[0].value
     if isinstance(value, Call):
         hint = "known: Genotype, Genotype2, Genotype3"
-        return InvalidPart(Code.UNKNOWN_NAME, value.called, f"unknown kind of genotype '{value.called.text}'", hint)
+        return InvalidPartError(
+            Code.UNKNOWN_NAME, value.called, f"unknown kind of genotype '{value.called.text}'", hint
+        )
     if isinstance(value, Other) and value.span == program[0].span:
         message = "a genotype is `Genotype(...)`, `NAME = Genotype(...)` or a string of NAS-Bench-201"
-        return InvalidPart(Code.KIND, value.span, message)
-    return InvalidPart(Code.KIND, value.span, "a genotype is `Genotype(...)` or a string of NAS-Bench-201")
+        return InvalidPartError(Code.KIND, value.span, message)
+    return InvalidPartError(Code.KIND, value.span, "a genotype is `Genotype(...)` or a string of NAS-Bench-201")
 
 
 # ---------------------------------------------------------------- logs
@@ -226,7 +228,7 @@ def _value_at(whole: Span, match: re.Match[str]) -> Literal | None:
         return None
     try:
         program = statements(Span(whole.source, start, end))
-    except InvalidPart:
+    except InvalidPartError:
         return None
     return program[0].value if len(program) == 1 else None
 

@@ -15,7 +15,7 @@ from hdas_dsl.units import Entity, Instance
 from .inline import Site, resolve
 
 
-class IncompatibleParts(UsageError):
+class IncompatiblePartsError(UsageError):
     """The genotype, its space, the files to join and the parameters do not fit together."""
 
 
@@ -67,7 +67,7 @@ def read_space(path: Path, loader: Loader) -> Space:
 
     Raises:
         HspError: it cannot be read.
-        IncompatibleParts: it has no network, or several.
+        IncompatiblePartsError: it has no network, or several.
     """
     instance = read_file(path, loader)
     lines = instance.unit.module.lines
@@ -85,7 +85,7 @@ def read_space(path: Path, loader: Loader) -> Space:
         found = resolve(ast.Name(graphs[0].name), instance) if len(graphs) == 1 else None
     network = next(_site(found), None)
     if network is None:
-        raise IncompatibleParts(f"{path.name} names no network that a genotype could stand in")
+        raise IncompatiblePartsError(f"{path.name} names no network that a genotype could stand in")
     return Space(path.name, instance, network, train, trained, searched)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from lark import Token
 
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
-from hdas_dsl.text.limits import ErrorList, TokenBudget, TooMuch, check_length
+from hdas_dsl.text.limits import ErrorList, LimitError, TokenBudget, check_length
 from hdas_dsl.text.source import Source
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.depth import check_depth
@@ -62,7 +62,7 @@ def _read(source: Source, start: _Start, budget: TokenBudget) -> tuple[ast.Node 
     try:
         check_length(source)
         node = _tree(source, start, report, budget)
-    except TooMuch as limit:
+    except LimitError as limit:
         last = [limit.diagnostic]
     found = [*sorted(report.diagnostics, key=lambda diagnostic: diagnostic.span.start), *last]
     return (None if found else node), found
@@ -72,7 +72,7 @@ def _tree(source: Source, start: _Start, report: ErrorList, budget: TokenBudget)
     """The tree of a text.
 
     Raises:
-        TooMuch: the text goes beyond a limit.
+        LimitError: the text goes beyond a limit.
     """
     parser = grammar_parser().parse_interactive(source.text, start=start)
     raw = _counted(source, parser.lexer_thread.lex(parser.parser_state), budget)

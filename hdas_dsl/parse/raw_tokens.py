@@ -1,4 +1,4 @@
-"""The raw tokens of a text with what stands between them, and what can be told from those that follow."""
+"""The raw tokens of a text with newlines and comments between them, and lookahead over them."""
 
 from __future__ import annotations
 

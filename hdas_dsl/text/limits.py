@@ -11,10 +11,10 @@ from .diagnostics import Code, Diagnostic
 from .source import Source, Span
 
 MAX_CHARACTERS = 2_000_000
-"""Of one text; comments take characters and no tokens."""
+"""The most characters of one text; comments take characters and no tokens."""
 
 MAX_TOKENS = 50_000
-"""Of a file together with all files that it uses."""
+"""The most tokens of a file together with all files that it uses."""
 
 MAX_FILES = 100
 """That one file may use, directly or not; also how deep their uses may be nested."""
@@ -26,7 +26,7 @@ MAX_ERRORS = 100
 """That are reported of one file; looking for more of them would take time, and nobody reads them."""
 
 
-class TooMuch(Exception):
+class LimitError(Exception):
     """A text goes beyond a limit; its diagnostic is the last one. Never leaves the language's own functions."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -43,11 +43,11 @@ def check_length(source: Source) -> None:
     """Refuse a text that is too long to be read.
 
     Raises:
-        TooMuch: it has more than `MAX_CHARACTERS`.
+        LimitError: it has more than `MAX_CHARACTERS`.
     """
     if len(source.text) > MAX_CHARACTERS:
         message = f"a file has at most {MAX_CHARACTERS:,} characters, not {len(source.text):,}"
-        raise TooMuch(too_large(Span(source, 0, 0), message))
+        raise LimitError(too_large(Span(source, 0, 0), message))
 
 
 @dataclass
@@ -60,12 +60,12 @@ class TokenBudget:
         """Count the token at this place.
 
         Raises:
-            TooMuch: it is one too many.
+            LimitError: it is one too many.
         """
         self.left -= 1
         if self.left < 0:
             message = f"a file, with those that it uses, has at most {MAX_TOKENS:,} words, numbers and signs"
-            raise TooMuch(too_large(span, message))
+            raise LimitError(too_large(span, message))
 
 
 class ErrorList:
@@ -78,9 +78,9 @@ class ErrorList:
         """Add an error.
 
         Raises:
-            TooMuch: it is more than one after `MAX_ERRORS`.
+            LimitError: it is more than one after `MAX_ERRORS`.
         """
         if len(self.diagnostics) == MAX_ERRORS:
             message = f"this file has more than {MAX_ERRORS} errors, and only so many are looked for"
-            raise TooMuch(too_large(diagnostic.span, message))
+            raise LimitError(too_large(diagnostic.span, message))
         self.diagnostics.append(diagnostic)

@@ -19,7 +19,7 @@ from compiler.analysis.requirements import label_elimination
 from compiler.analysis.requirements import pareto_labels as labels
 from compiler.analysis.requirements.constrained import best
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
-from compiler.analysis.requirements.problem import Unsatisfiable
+from compiler.analysis.requirements.problem import UnsatisfiableError
 from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
@@ -99,7 +99,7 @@ def test_against_enumeration(text: str, condition: str, by: By, share: float, se
     scores = scores_of(searched.decisions, alphas, by)
     expected = reference(searched, wanted, scores)
     if expected is None:
-        with pytest.raises(Unsatisfiable):
+        with pytest.raises(UnsatisfiableError):
             best(wanted, alphas, by)
         return
     answer = best(wanted, alphas, by)
@@ -184,13 +184,13 @@ def test_a_gap_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_cannot_be_met_is_refused_with_the_least() -> None:
     searched = requiring_file("nasbench201.hsp", "params <= 73K")
-    with pytest.raises(Unsatisfiable, match=r"`params` at most 73,000: at least it is 73,306"):
+    with pytest.raises(UnsatisfiableError, match=r"`params` at most 73,000: at least it is 73,306"):
         best(Requirements(searched), random_alphas(searched, 0), By.PROBABILITY)
     searched = requiring_file("nasbench201.hsp", "macs >= 1G")
-    with pytest.raises(Unsatisfiable, match=r"`macs` at least 1,000,000,000: at most it is 220,119,680"):
+    with pytest.raises(UnsatisfiableError, match=r"`macs` at least 1,000,000,000: at most it is 220,119,680"):
         best(Requirements(searched), random_alphas(searched, 0), By.PROBABILITY)
     searched = requiring_file("nasbench201.hsp", "params >= 1M and macs <= 10M")
-    with pytest.raises(Unsatisfiable, match="meets `params >= 1M and macs <= 10M`"):
+    with pytest.raises(UnsatisfiableError, match="meets `params >= 1M and macs <= 10M`"):
         best(Requirements(searched), random_alphas(searched, 0), By.PROBABILITY)
 
 

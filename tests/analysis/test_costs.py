@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.of_architecture import ArchitectureCosts
-from compiler.analysis.costs.prices import PRICES, UndefinedQuantity
+from compiler.analysis.costs.prices import PRICES, UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
@@ -150,14 +150,14 @@ def test_random_spaces_that_are_pruned(text: str) -> None:
     except HspError:
         assume(False)
     for quantity, cost in zip(QUANTITIES, expected, strict=True):
-        with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
+        with suppress(UndefinedQuantityError):  # a concatenation has as many channels as are picked
             formula = costing.formula(PRICES[quantity])
             if formula.exact:
                 assert formula.of(chosen) == cost
             else:
                 assert cost is not None
                 assert formula.of(chosen) >= cost
-        with suppress(UndefinedQuantity):  # a concatenation has as many channels as are picked
+        with suppress(UndefinedQuantityError):  # a concatenation has as many channels as are picked
             assert ArchitectureCosts(searched).amount(PRICES[quantity], chosen) == cost
         assert Requirements(searched).amount(QuantityRef(Total(quantity)), chosen) == cost
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from compiler.analysis.costs import elimination as optimum
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.costs.elimination import Range, Variables, maximum, minimum, range_of
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.commands import compile as cli
 from compiler.elaborate import Elaborated
@@ -93,7 +93,7 @@ def test_pruned_spaces_lie_between_their_bounds(text: str, name: str) -> None:
     assume(searched.decisions and next(every(searched), None) is not None)
     try:
         span = ranged(searched, name)
-    except UndefinedQuantity:
+    except UndefinedQuantityError:
         assume(False)  # a width is open
     for count, chosen in enumerate(every(searched)):
         if count % 7:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.analysis.architectures import Architectures, count
-from compiler.analysis.architectures.equivalence.canonical import Symmetric, Vertex, canonical
-from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
+from compiler.analysis.architectures.equivalence.canonical import TooSymmetricError, Vertex, canonical
+from compiler.analysis.architectures.equivalence.classes import Alike, UncountableClassesError, unique
 from compiler.analysis.architectures.equivalence.operations import Operations
 from compiler.analysis.architectures.equivalence.reading import Reader
 from compiler.analysis.architectures.equivalence.terms import Term, Variable
@@ -119,7 +119,7 @@ def check(text: str, same: Equivalence, most: int) -> int | None:
     (part,) = listing.parts
     try:
         number = unique(part.space, same)
-    except Unclear:
+    except UncountableClassesError:
         return None
     choices = [listing.choices(rank)[0] for rank in range(listing.number)]
     assert number == by_force(part.space, choices, same), text
@@ -240,7 +240,7 @@ def test_refused(text: str, words: str) -> None:
     more = "cell D(x; k) {\n  output (a | b)(x) -> conv(k)\n}\n"
     more += "cell F(x) {\n  output (a | b)(x)\n}\ncell E(x) {\n  output (a | b)(F(x))\n}\n"
     listing = listed(text.replace("network", more + "network"))
-    with pytest.raises(Unclear, match=words) as refused:
+    with pytest.raises(UncountableClassesError, match=words) as refused:
         count(listing, same="functional")
     assert "pairs that were drawn are alike: it is" in str(refused.value) or "by 95% confidence" in str(refused.value)
 
@@ -317,7 +317,7 @@ def test_too_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
     leaves = [Vertex(0, ()), *(Vertex(1, (0,), False, (f"v{i}",)) for i in range(9))]
     assert len(canonical(leaves[:5]).symmetries) == 24
     monkeypatch.setattr("compiler.analysis.architectures.equivalence.canonical.MOST", 500)
-    with pytest.raises(Symmetric):
+    with pytest.raises(TooSymmetricError):
         canonical(leaves)
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from compiler import api
 from compiler.analysis.costs.cost_polynomial import Costing
-from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.latency_table import BadTableError, Table, read_table
 from compiler.analysis.costs.of_architecture import ArchitectureCosts
-from compiler.analysis.costs.prices import Application, Latency, UndefinedQuantity
+from compiler.analysis.costs.prices import Application, Latency, UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
@@ -107,7 +107,7 @@ def test_spaces_and_derived_networks_speak_of_the_same_operations(name: str) -> 
 
 def test_what_a_table_lacks_is_listed() -> None:
     table = Table("t.csv", {name: value for name, value in MILLISECONDS.items() if not name.startswith("conv")})
-    with pytest.raises(UndefinedQuantity, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
+    with pytest.raises(UndefinedQuantityError, match=r"'t.csv' has no row for `conv.*`hdas-measure FILE --out t.csv`"):
         Costing(space(TOY)).formula(Latency(table))
 
 
@@ -135,7 +135,7 @@ def test_tables_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_wrong_tables(tmp_path: Path, text: str | bytes, why: str) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(BadTable) as error:
+    with pytest.raises(BadTableError) as error:
         read_table(path, "t.csv")
     assert why in str(error.value)
 
@@ -277,5 +277,5 @@ def test_tables_lie_where_uses_do(tmp_path: Path) -> None:
         path.write_text(TOY.replace("  output", f'  require latency("{place}") <= 9\n  output'))
         found = program(path)
         wanted = Requirements(found.network)
-        with pytest.raises(UndefinedQuantity, match=reason):
+        with pytest.raises(UndefinedQuantityError, match=reason):
             wanted.met(dict.fromkeys(found.network.decisions, (0,)))

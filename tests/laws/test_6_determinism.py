@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from compiler.searcher.engine import (
     CheckpointError,
-    Diverged,
-    Interrupted,
-    OutOfMemory,
+    DivergedError,
+    OutOfMemoryError,
+    RunInterruptedError,
     RunOptions,
     SearchOutcome,
     run_search,
@@ -137,7 +137,7 @@ def test_an_interrupted_search_resumes_to_the_same_bytes(
     unbroken: Path, tmp_path: Path, call: int, number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=r"Stopped after \d of 3 epochs.* to go on from .*--resume\.$"):
+    with pytest.raises(RunInterruptedError, match=r"Stopped after \d of 3 epochs.* to go on from .*--resume\.$"):
         search(tmp_path, sends(number, call))
     assert signal.getsignal(number) is before
     search(tmp_path, resume=True)
@@ -152,7 +152,7 @@ def test_an_interrupted_step_is_finished_and_kept(tmp_path: Path) -> None:
         calls.append(call)
         sends(signal.SIGINT, 3)(call)
 
-    with pytest.raises(Interrupted, match="after 0 of 3 epochs and 2 steps"):
+    with pytest.raises(RunInterruptedError, match="after 0 of 3 epochs and 2 steps"):
         search(tmp_path, before)
     assert calls == [1, 2, 3, 4]
     assert "Stopped after 0 of 3 epochs" in (tmp_path / "log.txt").read_text()
@@ -167,7 +167,7 @@ def test_an_interrupted_evaluation_begins_again_with_the_same_images(tmp_path: P
         )
         one = SEARCH.replace("epochs", 1)
         if at:
-            with pytest.raises(Interrupted):
+            with pytest.raises(RunInterruptedError):
                 search(out, sends(signal.SIGINT, at), one)
         search(out, settings=one, space=space, resume=at is not None)
         return seen
@@ -178,11 +178,11 @@ def test_an_interrupted_evaluation_begins_again_with_the_same_images(tmp_path: P
 def test_an_interrupted_second_order_search_and_a_training_resume_to_the_same_bytes(
     unbroken: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         search(tmp_path / "second", sends(signal.SIGINT, 8), SECOND)
     search(tmp_path / "second", settings=SECOND, resume=True)
     assert checkpoint(tmp_path / "second") == checkpoint(unbroken / "second")
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         train(tmp_path / "train", sends(signal.SIGINT, 4))
     train(tmp_path / "train", resume=True)
     assert checkpoint(tmp_path / "train") == checkpoint(unbroken / "train")
@@ -193,7 +193,7 @@ def test_a_run_stopped_again_and_again_gives_the_same_bytes(unbroken: Path, tmp_
         try:
             search(tmp_path, sends(signal.SIGINT, 4), resume=attempt > 0)
             break
-        except Interrupted:
+        except RunInterruptedError:
             continue
     assert attempt > 3
     assert checkpoint(tmp_path) == checkpoint(unbroken / "search")
@@ -201,7 +201,7 @@ def test_a_run_stopped_again_and_again_gives_the_same_bytes(unbroken: Path, tmp_
 
 
 def test_an_interrupted_test_is_begun_again(unbroken: Path, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted, match="after 3 of 3 epochs;"):
+    with pytest.raises(RunInterruptedError, match="after 3 of 3 epochs;"):
         train(tmp_path, sends(signal.SIGINT, 10))
     assert train(tmp_path, resume=True) == train(tmp_path, resume=True)
     assert checkpoint(tmp_path) == checkpoint(unbroken / "train")
@@ -233,14 +233,14 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_checkpoints_between_epochs_are_as_good(unbroken: Path, tmp_path: Path) -> None:
-    class Crash(Exception):
+    class CrashError(Exception):
         pass
 
     def before(call: int) -> None:
         if call == 15:
-            raise Crash
+            raise CrashError
 
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         search(tmp_path, before, checkpoint_every=2)
     calls: list[int] = []
     search(tmp_path, calls.append, resume=True)
@@ -263,7 +263,7 @@ def test_a_finished_run_can_be_resumed_to_its_result(unbroken: Path, tmp_path: P
 def test_workers_change_nothing_between_unbroken_and_resumed(tmp_path: Path) -> None:
     settings = SEARCH.replace("workers", 1).replace("epochs", 2)
     search(tmp_path / "a", settings=settings)
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         search(tmp_path / "b", sends(signal.SIGINT, 4), settings)
     search(tmp_path / "b", settings=settings, resume=True)
     assert checkpoint(tmp_path / "a") == checkpoint(tmp_path / "b")
@@ -301,7 +301,7 @@ def test_divergence_is_said_in_a_sentence_and_keeps_the_last_good_checkpoint(tmp
             with torch.no_grad():
                 space.module.head.weight.fill_(torch.nan)
 
-    with pytest.raises(Diverged, match=r"diverged in epoch 2.*lower learning rate"):
+    with pytest.raises(DivergedError, match=r"diverged in epoch 2.*lower learning rate"):
         search(tmp_path, before, space=space)
     search(tmp_path, resume=True)
     assert len(epochs(tmp_path)) == 3
@@ -311,7 +311,7 @@ def test_a_last_step_that_diverges_is_not_saved(tmp_path: Path) -> None:
     space = ToySpace()
     space.module.head.weight.register_hook(lambda gradient: gradient * torch.inf)
     one_step = SEARCH.replace("batch", 24)
-    with pytest.raises(Diverged, match="diverged in epoch 1"):
+    with pytest.raises(DivergedError, match="diverged in epoch 1"):
         search(tmp_path, settings=one_step, space=space)
     search(tmp_path, resume=True)
 
@@ -329,7 +329,7 @@ def test_running_out_of_memory_comes_with_advice(tmp_path: Path, error: Exceptio
         if call == 12:
             raise error
 
-    with pytest.raises(OutOfMemory, match="smaller --batch-size"):
+    with pytest.raises(OutOfMemoryError, match="smaller --batch-size"):
         search(tmp_path, before)
     assert len(epochs(tmp_path)) == 1
     assert not is_out_of_memory(RuntimeError("shape mismatch"))

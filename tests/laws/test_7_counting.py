@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from compiler.analysis.counting.count import architectures
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function, Value
 from compiler.ir.combinatorics.circuit import ONE, either
@@ -295,7 +295,7 @@ def test_required_without_prune(body: str, expected: int) -> None:
     ],
 )
 def test_refused(body: str, words: str) -> None:
-    with pytest.raises(Uncountable, match=words) as caught:
+    with pytest.raises(UncountableError, match=words) as caught:
         architectures(written(f"{HEAD}network N(x: [4, 8, 8]) {{\n {body}\n}}\n"))
     assert "require" in caught.value.diagnostics[0].render()
 
@@ -395,7 +395,7 @@ def test_many_candidates_are_counted() -> None:
 
 
 def test_lines_open_at_once_are_refused() -> None:
-    with pytest.raises(Uncountable, match="open at once"):
+    with pytest.raises(UncountableError, match="open at once"):
         architectures(written(wide(16)))
 
 

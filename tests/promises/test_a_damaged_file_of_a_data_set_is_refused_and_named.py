@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from compiler.searcher.data import DataError, MissingData
+from compiler.searcher.data import DataError, MissingDataError
 from compiler.searcher.data.load import load_data
 from compiler.searcher.settings.datasets import Cifar10, Cifar100, Mnist, Svhn
 from tests.support.damage import SPECIAL, Damage, content, cut, flipped
@@ -53,7 +53,7 @@ def test_a_broken_idx_file(damage: str, tmp_path: Path) -> None:
     make(path)
     with pytest.raises(DataError, match=rf"^(the images of )?{path} [^\n]*{why}[^\n]*$") as refused:
         load_data(Mnist(), tmp_path)
-    assert not isinstance(refused.value, MissingData)
+    assert not isinstance(refused.value, MissingDataError)
 
 
 PACKED: dict[str, Damage] = {
@@ -107,11 +107,13 @@ def test_a_file_with_another_checksum_is_named(tmp_path: Path, monkeypatch: pyte
     ):
         flipped(path)
         why = "is damaged: its checksum is another"
-        with pytest.raises(MissingData, match=rf"^{spec.word} in {tmp_path} is not whole: {path} {why}$") as damaged:
+        with pytest.raises(
+            MissingDataError, match=rf"^{spec.word} in {tmp_path} is not whole: {path} {why}$"
+        ) as damaged:
             load_data(spec, tmp_path)
         assert damaged.value.can_download
         path.unlink()
-        with pytest.raises(MissingData, match=rf"^{spec.word} in {tmp_path} is not whole: {path} is missing$"):
+        with pytest.raises(MissingDataError, match=rf"^{spec.word} in {tmp_path} is not whole: {path} is missing$"):
             load_data(spec, tmp_path)
 
 

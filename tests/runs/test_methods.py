@@ -11,7 +11,7 @@ import pytest
 from compiler import contains, load, search
 from compiler.program.compile_file import compile_file
 from compiler.program.methods import library_methods
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
 from hdas_dsl.tree import ast
@@ -78,7 +78,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     report = search(file, whole, **SHORT)
     with monkeypatch.context() as patch:
         stopped_at(patch, 4)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, broken, **SHORT)
     search(file, broken, resume=True, **SHORT)
     for written in ("derived.hsp", "checkpoint.safetensors"):

@@ -105,10 +105,9 @@ def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path) 
 
 
 def test_same_seed_same_bytes(first: Path, folder: Path) -> None:
-    for name in ("b", "c"):
-        done = run("tiny.hsp", "--search", "--out", name, "--seed", "3", "--quiet", folder=folder)
-        assert done.returncode == 0, done.stderr
-        assert (folder / name / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
+    done = run("tiny.hsp", "--search", "--out", "b", "--seed", "3", "--quiet", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "b" / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
 
 
 def test_finished_run_is_not_overwritten(first: Path, folder: Path) -> None:

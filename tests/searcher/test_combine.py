@@ -1,18 +1,12 @@
-"""What cannot be combined is refused before any training, with both places; every method and space: run, or refused."""
+"""What cannot be combined is refused before any training, with both places."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from compiler.program.compile_file import compile_file
-from compiler.program.methods import library_methods
-from compiler.program.overrides import Override
 from compiler.searcher.settings.combine import RULES
-from compiler.searcher.settings.words import Applied
 from hdas_dsl.text.diagnostics import Diagnostic
-from hdas_dsl.units import LIBRARY
 
 TEXT = """\
 hsp 1
@@ -81,6 +75,9 @@ BROKEN = {
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
+    ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
+    ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
+    ("until", "precision"): "until = sharpness(1.3)\n precision = bfloat16",
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
@@ -90,7 +87,7 @@ BROKEN = {
 }
 
 
-NEED = ("alphas = natural",)
+NEED = ("alphas = natural", " alphas = natural", "derive = strongest(epoch = before)")
 """Settings that the default of another one does not suit."""
 
 
@@ -149,15 +146,3 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
 def test_what_does_not_suit_the_space(settings: str, network: str, message: str) -> None:
     assert any(message in found.message for found in wrong(settings, network))
     assert wrong("relax = dirichlet\n minimize divergence") == []
-
-
-@pytest.mark.parametrize("name", ["darts.hsp", "nasbench201.hsp", "hdas_digits.hsp", "fbnet.hsp"])
-@pytest.mark.parametrize("method", [method.name for method in library_methods()])
-def test_a_method_suits_a_space_or_says_why_not(name: str, method: str) -> None:
-    path = Path(LIBRARY / name)
-    program, diagnostics = compile_file(path, [Override("method", Applied(method), f"--method {method}")])
-    if program is None:
-        assert all(found.message and found.span.text for found in diagnostics)
-    else:
-        assert program.method is not None
-        assert program.method.method.name == method

@@ -18,12 +18,13 @@ from compiler.elaborate import Elaborated
 from compiler.ir.decision import menus
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.live import Live, LiveMixture
+from compiler.searcher.relaxations.menu_scores import CertaintyScore, scaled
 from compiler.searcher.relaxations.mixtures import DirichletMixture, Mixture, SigmoidMixture, SoftmaxMixture
-from compiler.searcher.relaxations.narrowing import CertaintyScore, narrower_of, scaled
+from compiler.searcher.relaxations.narrowing import narrower_of
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.derivation import By
@@ -337,7 +338,7 @@ def test_a_narrowed_search_goes_on_where_it_was_killed(
 
     with monkeypatch.context() as patch:
         patch.setattr(Searching, "step", step)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     for written in ("derived.hsp", "checkpoint.safetensors"):

@@ -18,7 +18,7 @@ from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.searcher.data.load import load_data
-from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, run_search
+from compiler.searcher.engine import RunInterruptedError, RunOptions, SearchOutcome, run_search
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.relaxations import HardGumbel, OnePath, Relaxed, Sampled, Temperature, relaxed
 from compiler.searcher.relaxations.axes import Axes
@@ -311,7 +311,7 @@ def run(out: Path, relax: Relaxation, stop_at: int | None = None, resume: bool =
 def test_broken_runs_go_on_as_if_nothing_had_happened(tmp_path: Path, relax: Relaxation) -> None:
     whole = run(tmp_path / "whole", relax)
     again = run(tmp_path / "again", relax)
-    with pytest.raises(Interrupted):
+    with pytest.raises(RunInterruptedError):
         run(tmp_path / "broken", relax, stop_at=5)
     resumed = run(tmp_path / "broken", relax, resume=True)
     for other in (again, resumed):

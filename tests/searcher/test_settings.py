@@ -12,14 +12,14 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from compiler.searcher.settings.axes import Order, Preferences
+from compiler.searcher.settings.axes import Order, Precision, Preferences
 from compiler.searcher.settings.datasets import BUILT_IN, Cifar10, Digits, Folder
 from compiler.searcher.settings.derivation import BestPath, By, Epoch, Strongest
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.relaxation import Gumbel, Sample
 from compiler.searcher.settings.schedules import Constant, Cosine, Decay, Ramp
-from compiler.searcher.settings.sections import Precision, SearchSettings, TrainSettings, read_search, read_train
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Applied, Named, Setting, Value, Word, menu_of, names_of
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import NOWHERE, Source, Span

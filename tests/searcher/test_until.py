@@ -18,11 +18,11 @@ from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
 from compiler.runs.search import collapsed
 from compiler.runs.search import search as run_search
-from compiler.searcher.engine import Interrupted
+from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.protocol import Leading
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
-from compiler.searcher.settings.stopping import Never, Taken, Unchanged
+from compiler.searcher.settings.stopping import Evidence, Never, Taken, Unchanged
 from tests.support.programs import space
 
 TEXT = """\
@@ -47,12 +47,12 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 def test_conditions() -> None:
     cells = {"Normal": ["skip", "conv", "skip"], "Reduction": ["skip", "conv"]}
-    assert Taken(item="skip", least=2).holds(0, cells)
-    assert not Taken(item="skip", least=3).holds(0, cells)
-    assert not Taken(item="skip", least=2, within="Reduction").holds(0, cells)
-    assert not Taken(item="skip", least=1, within="Other").holds(0, cells)
-    assert [n for n in range(6) if Unchanged(epochs=4).holds(n, cells)] == [4, 5]
-    assert not Never().holds(1000, cells)
+    assert Taken(item="skip", least=2).holds(Evidence(taken=cells))
+    assert not Taken(item="skip", least=3).holds(Evidence(taken=cells))
+    assert not Taken(item="skip", least=2, within="Reduction").holds(Evidence(taken=cells))
+    assert not Taken(item="skip", least=1, within="Other").holds(Evidence(taken=cells))
+    assert [n for n in range(6) if Unchanged(epochs=4).holds(Evidence(unchanged=n))] == [4, 5]
+    assert not Never().holds(Evidence(unchanged=1000))
 
 
 def fixed(tmp_path: Path, settings: str) -> Path:
@@ -81,12 +81,12 @@ def test_it_ends_where_it_would_after_a_kill(tmp_path: Path, monkeypatch: pytest
     def step(searching: Searching, epoch: int, number: int) -> None:
         taken_[0] += 1
         if taken_[0] == 8:
-            raise Interrupted("as if killed")
+            raise RunInterruptedError("as if killed")
         plain(searching, epoch, number)
 
     with monkeypatch.context() as patch:
         patch.setattr(Searching, "step", step)
-        with pytest.raises(Interrupted):
+        with pytest.raises(RunInterruptedError):
             search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     search(file, tmp_path / "broken", resume=True)  # It is over: nothing more is done.

@@ -18,7 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, load_data
-from compiler.searcher.engine import Interrupted, RunOptions, SearchOutcome, is_main_process, run_search, run_train
+from compiler.searcher.engine import (
+    RunInterruptedError,
+    RunOptions,
+    SearchOutcome,
+    is_main_process,
+    run_search,
+    run_train,
+)
 from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.narrowing import Measure
@@ -97,6 +104,9 @@ class ToySpace:
         return nullcontext()
 
     def restricted(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def twice_differentiable(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def trials(self) -> Sequence[Run | None]:
@@ -193,7 +203,7 @@ def processes(out: Path) -> None:
     stopped = replace(whole, out=out / "stopped")
     space = ToySpace()
     space.module.before = before
-    with suppress(Interrupted):
+    with suppress(RunInterruptedError):
         found("never", run_search(space, toy_data(), SEARCH, stopped))
     found("resumed", run_search(ToySpace(), toy_data(), SEARCH, replace(stopped, resume=True)))
 

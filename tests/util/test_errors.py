@@ -9,24 +9,24 @@ from hdas_dsl.text.errors import HdasError
 from tests.support.paths import ROOT
 
 SIGNALS = {
-    "compiler.analysis.architectures.equivalence.canonical.Symmetric",
-    "compiler.analysis.costs.existence.ExistenceTooComplex",
-    "compiler.analysis.membership.found.NotInSpace",
+    "compiler.analysis.architectures.equivalence.canonical.TooSymmetricError",
+    "compiler.analysis.costs.existence.ExistenceTooComplexError",
+    "compiler.analysis.membership.found.NotInSpaceError",
     "compiler.commands.console.Ended",
     "compiler.derivation.selected_steps.NothingSelectedError",
     "compiler.elaborate.errors.ElaborationError",
     "compiler.elaborate.errors.AlreadyReportedError",
     "compiler.ir.primitives.parameters.ParameterError",
     "compiler.ir.primitives.parameters.SignatureError",
-    "compiler.ir.undecided.TooLarge",
+    "compiler.ir.undecided.TooManyCasesError",
     "compiler.ir.verify.verifier.MalformedGraphError",
-    "compiler.searcher.data.image_files.BrokenImage",
+    "compiler.searcher.data.image_files.BrokenImageError",
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",
     "compiler.searcher.settings.reader.OverrideError",
-    "hdas_dsl.genotype.extract.Inexpressible",
-    "hdas_dsl.genotype.problems.InvalidPart",
-    "hdas_dsl.text.limits.TooMuch",
+    "hdas_dsl.genotype.extract.InexpressibleError",
+    "hdas_dsl.genotype.problems.InvalidPartError",
+    "hdas_dsl.text.limits.LimitError",
 }
 """Exceptions that steer control flow, or that say that the program itself is wrong."""
 
@@ -56,12 +56,15 @@ def test_exit_codes() -> None:
         name.rpartition(".")[2]: made.exit_code for name, made in exceptions().items() if issubclass(made, HdasError)
     }
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
-        1: {"HspError", "LoweringError", "Uncountable"},
+        1: {"HspError", "LoweringError", "UncountableError"},
         2: {
-            "BadTable", "DataError", "DifferentDecisionsError", "ExportError", "IncompatibleParts",
-            "MissingData", "NoDevice", "SingleValue", "Unclear",
-            "UndefinedQuantity", "Unsatisfiable", "UsageError",
+            "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError",
+            "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
+            "UndefinedQuantityError", "UnsatisfiableError", "UsageError",
         },
-        3: {"CheckpointError", "Diverged", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemory", "RunError"},
-        130: {"Interrupted"},
+        3: {
+            "CheckpointError", "DivergedError", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemoryError",
+            "RunError",
+        },
+        130: {"RunInterruptedError"},
     }  # fmt: skip

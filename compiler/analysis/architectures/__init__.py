@@ -1,4 +1,4 @@
-"""What can be done with all architectures of a space: count, sample, enumerate, mutate, cross. No torch."""
+"""All architectures of a space: count, sample, enumerate, mutate, cross. No torch."""
 
 from .count import Count, count
 from .sampling import enumerate_all, sample

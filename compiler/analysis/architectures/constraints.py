@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.ir.decision import Selection
 from compiler.util.errors import UsageError
@@ -39,7 +39,7 @@ def judge(wanted: Requirements, chosen: Selection) -> Verdict:
     for requirement in wanted.requirements:
         try:
             shortfall = wanted.shortfall(requirement, chosen)
-        except UndefinedQuantity as reason:
+        except UndefinedQuantityError as reason:
             raise UsageError(f"`require {requirement}` cannot be checked: {reason}") from None
         if shortfall:
             verdict += Verdict(shortfall, (str(requirement),))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
-from compiler.analysis.architectures.equivalence.classes import Alike, Unclear, unique
+from compiler.analysis.architectures.equivalence.classes import Alike, UncountableClassesError, unique
 from compiler.program.equivalence import Equivalence, equivalence
 
 from .space_list import Architectures
@@ -84,15 +84,15 @@ def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
     Raises:
         UsageError: the equivalence is unknown, or whether an architecture meets a requirement is not known; or the
             number up to the equivalence is not known, then the message has a lower bound of it.
-        Uncountable: the file has a structure that is not counted.
+        UncountableError: the file has a structure that is not counted.
     """
     number = listing.number
     if same:
         kind = equivalence(listing.program.equivalences, same)
         try:
             found = prod(unique(part.space, kind) for part in listing.parts)
-        except Unclear as reason:
-            raise Unclear(f"{reason}; {_bound(listing, kind, Random(seed))}") from None
+        except UncountableClassesError as reason:
+            raise UncountableClassesError(f"{reason}; {_bound(listing, kind, Random(seed))}") from None
         return Count(found, listing.uncounted, same=same)
     if not listing.uncounted or not number:
         return Count(number)

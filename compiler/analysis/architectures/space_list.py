@@ -51,7 +51,7 @@ class Part:
         """Its architectures.
 
         Raises:
-            Uncountable: it has a structure that is not counted.
+            UncountableError: it has a structure that is not counted.
         """
         return self._counted[0]
 
@@ -93,7 +93,7 @@ class Architecture:
 
     @cached_property
     def text(self) -> str:
-        """What it is in the language, as a search that found it would write it, but for its provenance."""
+        """The text of the architecture, as a search that found it would write it, but for its provenance."""
         last = self.parts[-1]
         provenance = section({**origin(self.listing.program), **self.notes})
         chosen = last.completed(self.choices[-1])
@@ -132,7 +132,7 @@ class Architectures:
         """How many there are, before the requirements that only an architecture can be asked for.
 
         Raises:
-            Uncountable: the file has a structure that is not counted.
+            UncountableError: the file has a structure that is not counted.
         """
         return prod(part.circuit.number for part in self.parts)
 

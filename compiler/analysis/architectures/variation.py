@@ -117,7 +117,7 @@ def _changes(listing: Architectures, choices: Choices, source: Random) -> Iterat
 
 
 def _others(decision: Decision, items: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """What a decision may take instead."""
+    """The other selections of a decision."""
     every = range(len(decision.items))
     match decision.kind:
         case DecisionKind.ANY:

@@ -1,1 +1,1 @@
-"""What architectures cost, as a function of the decisions of their space."""
+"""Costs of architectures, as functions of the decisions of their space."""

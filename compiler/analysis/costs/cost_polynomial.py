@@ -27,8 +27,8 @@ from compiler.ir.primitives.external import Unavailable
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import MOST, Var
 
-from .existence import Conditions, ExistenceTooComplex
-from .prices import Amount, Application, Price, UndefinedQuantity, sizes
+from .existence import Conditions, ExistenceTooComplexError
+from .prices import Amount, Application, Price, UndefinedQuantityError, sizes
 
 Terms = dict[Monomial, Amount]
 
@@ -51,13 +51,13 @@ class Formula:
 
 
 class Costing:
-    """What a space costs.
+    """The costs of a space.
 
     Args:
         space: an elaborated network, with or without choices.
 
     Raises:
-        UndefinedQuantity: the discrete networks have other decisions than the relaxed one.
+        UndefinedQuantityError: the discrete networks have other decisions than the relaxed one.
     """
 
     def __init__(self, space: Elaborated) -> None:
@@ -65,7 +65,7 @@ class Costing:
         try:
             self.variant = space.once(discrete)
         except DifferentDecisionsError as error:
-            raise UndefinedQuantity(str(error)) from None
+            raise UndefinedQuantityError(str(error)) from None
         self.discrete = self.variant.network
         self.conditions = Conditions(self.discrete.decisions)
         self.inexact: set[int] = set()
@@ -77,8 +77,8 @@ class Costing:
         """The formula of a quantity, of the network or of a block of `discrete`.
 
         Raises:
-            UndefinedQuantity: the quantity has no value somewhere.
-            ExistenceTooComplex: a node exists in too many different ways.
+            UndefinedQuantityError: the quantity has no value somewhere.
+            ExistenceTooComplexError: a node exists in too many different ways.
         """
         whole = block or self.discrete.block
         terms = self.named(_Pricing(self, price).block(whole))
@@ -103,7 +103,7 @@ class Costing:
                 found = self.conditions.of(block.graph, text, prune)
                 if not self.is_exact(block.graph, prune):
                     self.inexact.add(id(block))
-            except ExistenceTooComplex:
+            except ExistenceTooComplexError:
                 if not prune:
                     raise
                 found = self.conditions.of(block.graph, text, prune=False)
@@ -164,7 +164,7 @@ class _Pricing:
     def node(
         self, graph: SpaceGraph, index: int, node: Node, conditions: Mapping[int, list[tuple[Monomial, int]]]
     ) -> Iterator[tuple[Monomial, Amount]]:
-        """What a node adds where it exists."""
+        """The monomials of a node that exists."""
         sources = [graph.node(source) for source in graph.sources(index)]
         shapes = [source.shape for source in sources]
         match node.payload:
@@ -223,7 +223,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assignment]]:
     for size in found.values():
         total *= size
     if total > MOST:
-        raise UndefinedQuantity(f"there are too many joint cases of {', '.join(found)}")
+        raise UndefinedQuantityError(f"there are too many joint cases of {', '.join(found)}")
     for items in product(*(range(size) for size in found.values())):
         assigned = Assignment(tuple(found), items)
         yield assigned.monomial, assigned
@@ -232,7 +232,7 @@ def cases(values: Iterable[Value]) -> Iterator[tuple[Monomial, Assignment]]:
 def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape, assigned: Assignment) -> Amount:
     """The price of a primitive under decisions."""
     if isinstance(op, Unavailable):
-        raise UndefinedQuantity(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
+        raise UndefinedQuantityError(f"what the plugin '{op.called}' costs is not known: {op.remedy}")
     decided = op.map(assigned.attribute)
     *before, after = sizes([assigned.shape(shape) for shape in (*inputs, output)])
     return price.primitive(decided, Application.of(decided, tuple(before), after))

@@ -42,7 +42,7 @@ State: TypeAlias = "tuple[int, ...]"
 
 @dataclass(frozen=True)
 class Variable:
-    """What is chosen at once: a decision with the ways to take its items, or one candidate of a pick of any number."""
+    """A variable of the elimination: a decision with the ways to take its items, or a candidate of a pick of any."""
 
     decision: str
     states: tuple[State, ...]
@@ -111,7 +111,7 @@ class Variables:
         return Factor(scope, table)
 
     def decisions(self, states: Mapping[int, int]) -> Selection:
-        """What the states of all variables decide."""
+        """The selection of the states of all variables."""
         return {
             path: tuple(sorted(item for index in several for item in self.all[index].states[states[index]]))
             for path, several in self._of.items()

@@ -21,7 +21,7 @@ MOST_COMPARED = 1024
 """How many of them are compared with each other, which takes the square of their number."""
 
 
-class ExistenceTooComplex(Exception):
+class ExistenceTooComplexError(Exception):
     """A node exists in too many different ways to be written down."""
 
 
@@ -43,7 +43,7 @@ class Conditions:
         With ``prune`` only what the output needs does; that picks may take nothing is ignored.
 
         Raises:
-            ExistenceTooComplex: where that would be too long.
+            ExistenceTooComplexError: where that would be too long.
         """
         found: dict[int, set[Monomial]] = {index: set() for index, _ in graph.order()}
         for index, monomials in ends(graph, text, self.decisions, prune).items():
@@ -83,7 +83,7 @@ class Conditions:
     def minimal(conditions: Collection[Monomial]) -> set[Monomial]:
         """Without what others imply."""
         if len(conditions) > MOST_COMPARED:
-            raise ExistenceTooComplex
+            raise ExistenceTooComplexError
         return {m for m in conditions if not any(other < m for other in conditions)}
 
     def signed(self, conditions: Collection[Monomial]) -> list[tuple[Monomial, int]]:
@@ -98,5 +98,5 @@ class Conditions:
             for monomial, sign in more.items():
                 total[monomial] = total.get(monomial, 0) + sign
             if len(total) > MOST:
-                raise ExistenceTooComplex
+                raise ExistenceTooComplexError
         return [(monomial, sign) for monomial, sign in total.items() if sign]

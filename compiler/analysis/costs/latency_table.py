@@ -24,7 +24,7 @@ from hdas_dsl.text.reading import read_named
 COLUMNS = ("signature", "milliseconds")
 
 
-class BadTable(UsageError):
+class BadTableError(UsageError):
     """A table cannot be read; the text says where and why."""
 
 
@@ -61,12 +61,12 @@ def read_table(path: Path, name: str) -> Table:
     """A table from its file.
 
     Raises:
-        BadTable: it is not there, or it is none.
+        BadTableError: it is not there, or it is none.
     """
     try:
         lines = read_named(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadTable(f"'{name}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise BadTableError(f"'{name}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
     facts: dict[str, str] = {}
     rows: dict[str, float] = {}
     titled = False
@@ -81,17 +81,17 @@ def read_table(path: Path, name: str) -> Table:
             continue
         if not titled:
             if tuple(cells) != COLUMNS:
-                raise BadTable(f"{name}:{number}: the first row must be `{','.join(COLUMNS)}`")
+                raise BadTableError(f"{name}:{number}: the first row must be `{','.join(COLUMNS)}`")
             titled = True
             continue
         value = _milliseconds(cells[1]) if len(cells) == 2 else None
         if value is None:
-            raise BadTable(f"{name}:{number}: a row is a signature and its milliseconds, at least 0")
+            raise BadTableError(f"{name}:{number}: a row is a signature and its milliseconds, at least 0")
         if cells[0] in rows:
-            raise BadTable(f"{name}:{number}: there are two rows of `{cells[0]}`")
+            raise BadTableError(f"{name}:{number}: there are two rows of `{cells[0]}`")
         rows[cells[0]] = value
     if not titled:
-        raise BadTable(f"{name}: there are no rows; the first is `{','.join(COLUMNS)}`")
+        raise BadTableError(f"{name}: there are no rows; the first is `{','.join(COLUMNS)}`")
     return Table(name, rows, facts)
 
 

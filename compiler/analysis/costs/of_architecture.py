@@ -16,7 +16,7 @@ from compiler.ir.primitives.base import Gather
 from hdas_dsl.text.diagnostics import HspError
 
 from .cost_polynomial import operation, primitive
-from .prices import Amount, Price, UndefinedQuantity, sizes
+from .prices import Amount, Price, UndefinedQuantityError, sizes
 
 
 @dataclass(eq=False)
@@ -34,18 +34,18 @@ class ArchitectureCosts:
         """The quantity of the architecture that decisions select, or of one of its copies, by its path.
 
         Raises:
-            UndefinedQuantity: it has no value.
+            UndefinedQuantityError: it has no value.
         """
         try:
             if self._last is None or self._last.chosen != chosen:
                 self._last = Selecting(self.space, chosen)
             block = self._last.network if copy is None else self._last.copy(copy)
         except DifferentDecisionsError as error:
-            raise UndefinedQuantity(str(error)) from None
+            raise UndefinedQuantityError(str(error)) from None
         except HspError as error:
-            raise UndefinedQuantity(error.diagnostics[0].message) from None
+            raise UndefinedQuantityError(error.diagnostics[0].message) from None
         if block is None:
-            raise UndefinedQuantity(f"there is no '{copy}' here")
+            raise UndefinedQuantityError(f"there is no '{copy}' here")
         return _Sum(price).block(block)
 
 

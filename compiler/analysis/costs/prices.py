@@ -26,7 +26,7 @@ from .latency_table import Table
 Amount: TypeAlias = "int | float"
 
 
-class UndefinedQuantity(HdasError):
+class UndefinedQuantityError(HdasError):
     """A quantity has no value: a width is open, a plugin is not allowed, a table lacks a signature."""
 
     exit_code = 2
@@ -88,17 +88,17 @@ def written(value: Value) -> str:
 
 
 class Price:
-    """What a quantity counts of each node."""
+    """The price of each node in one quantity."""
 
     of_structure: ClassVar[bool] = False
     """Whether it counts nodes whatever their parameters and shapes, of which some may be open."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """Of a primitive; of a sum, what it costs besides `addend` of each of its tensors."""
+        """The price of a primitive; of a sum, that besides `addend` of each of its tensors."""
         return 0
 
     def addend(self, output: Ints) -> Amount:
-        """Of every tensor that a sum adds up."""
+        """The price of every tensor that a sum adds up."""
         return 0
 
     def prices_operation(self, operation: str) -> bool:
@@ -106,15 +106,15 @@ class Price:
         return False
 
     def operation(self, application: Application) -> Amount | None:
-        """Of an operation as a whole, whose inside then counts nothing; None to look inside."""
+        """The price of an operation as a whole, whose nodes then count nothing; None to add up its nodes."""
         return None
 
     def applied(self, name: str) -> Amount:
-        """Of every application of that name, besides all else."""
+        """The price of every application of that name, besides all else."""
         return 0
 
     def picked(self) -> Amount:
-        """Of every tensor that a pick takes."""
+        """The price of every tensor that a pick takes."""
         return 0
 
 
@@ -155,7 +155,7 @@ class Latency(Price):
     Args:
         table: milliseconds by signature.
         missing: where signatures that the table lacks are gathered; they then cost nothing instead of raising
-            `UndefinedQuantity`.
+            `UndefinedQuantityError`.
     """
 
     table: Table
@@ -175,13 +175,13 @@ class Latency(Price):
         """The row of an application.
 
         Raises:
-            UndefinedQuantity: the table has none.
+            UndefinedQuantityError: the table has none.
         """
         signature = application.signature
         if signature in self.table.milliseconds:
             return self.table.milliseconds[signature]
         if self.missing is None:
-            raise UndefinedQuantity(lacking(self.table, [signature]))
+            raise UndefinedQuantityError(lacking(self.table, [signature]))
         self.missing[signature] = application
         return 0.0
 
@@ -231,7 +231,7 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
     """The price behind a quantity; tables by the argument that names them.
 
     Raises:
-        UndefinedQuantity: a table is not there.
+        UndefinedQuantityError: a table is not there.
     """
     match TOTALS[total.name].argument:
         case QuantityArgument.OPERATION:
@@ -239,7 +239,7 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
         case QuantityArgument.TABLE:
             table = tables.get(total.argument or "")
             if table is None:
-                raise UndefinedQuantity(f"the table '{total.argument}' is not there")
+                raise UndefinedQuantityError(f"the table '{total.argument}' is not there")
             return Latency(table)
     return PRICES[total.name]
 
@@ -247,5 +247,5 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
 def sizes(shapes: Sequence[Shape]) -> tuple[Ints, ...]:
     """Decided shapes as plain numbers."""
     if any(isinstance(dim, Open) for shape in shapes for dim in shape.dims):
-        raise UndefinedQuantity("a width is open")
+        raise UndefinedQuantityError("a width is open")
     return tuple(shape.largest for shape in shapes)

@@ -12,7 +12,7 @@ from compiler.ir.combinatorics.polynomial import Tag
 from compiler.ir.conditions import evaluate, totals, unknowns
 from compiler.ir.quantities import Condition
 
-from .errors import Uncountable
+from .errors import UncountableError
 from .steps import steps_of
 from .structural import Walk
 
@@ -21,7 +21,7 @@ def architectures(space: Elaborated) -> Circuit:
     """The architectures of a space: their number is that of law 7, and each can be found by its own.
 
     Raises:
-        Uncountable: the space, or a `require` of it, has a structure that is not counted.
+        UncountableError: the space, or a `require` of it, has a structure that is not counted.
     """
     circuit, uncounted = counted(space)
     for item in uncounted:
@@ -35,7 +35,7 @@ class UncountedRequirement:
     """A requirement that counting takes no part in. ``reason`` is None where it is about costs."""
 
     requirement: Requirement
-    reason: Uncountable | None
+    reason: UncountableError | None
 
 
 def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
@@ -46,7 +46,7 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
     With ``only`` a copy, the ways to decide in its text alone: the copies in it are taken as given.
 
     Raises:
-        Uncountable: a text with `prune` has a structure that is not counted.
+        UncountableError: a text with `prune` has a structure that is not counted.
     """
     formulas: dict[str, Product] = {}
     uncounted: list[UncountedRequirement] = []
@@ -60,7 +60,7 @@ def counted(space: Elaborated, only: str | None = None) -> tuple[Circuit, tuple[
     return ways(space.formula if only is None else (Mention(only),), formulas), tuple(uncounted)
 
 
-def pruned_texts(space: Elaborated) -> dict[str, Circuit | Uncountable]:
+def pruned_texts(space: Elaborated) -> dict[str, Circuit | UncountableError]:
     """The ways to decide in each text with `prune`, by the path of its copy, or why they are not counted.
 
     They meet the requirements that are counted with. The copies in a text are taken as given; a decision of another
@@ -69,10 +69,10 @@ def pruned_texts(space: Elaborated) -> dict[str, Circuit | Uncountable]:
     return {path: _text(space, copy) for path, copy in space.copies.items() if copy.body.prune}
 
 
-def _text(space: Elaborated, copy: Copy) -> Circuit | Uncountable:
+def _text(space: Elaborated, copy: Copy) -> Circuit | UncountableError:
     try:
         formula, _ = _formula(space, copy)
-    except Uncountable as reason:
+    except UncountableError as reason:
         return reason
     named = (space.decisions[name] for name in sorted(names_of(formula)) if name in space.decisions)
     others = (
@@ -105,13 +105,13 @@ def stated_in(space: Elaborated, path: str) -> Iterator[Requirement]:
     return (item for item in space.requirements if item.copy == path and item.origin in (Origin.BODY, Origin.SEARCH))
 
 
-def _beyond(space: Elaborated, copy: Copy, condition: Condition) -> Uncountable | None:
+def _beyond(space: Elaborated, copy: Copy, condition: Condition) -> UncountableError | None:
     """Why a condition on structure is beyond counting, if it is."""
     for unknown in unknowns(condition):
-        return Uncountable(unknown.span, "architectures cannot be counted under this requirement")
+        return UncountableError(unknown.span, "architectures cannot be counted under this requirement")
     try:
         _walk(space, copy, [condition])
-    except Uncountable as found:
+    except UncountableError as found:
         return found
     return None
 

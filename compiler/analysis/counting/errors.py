@@ -6,7 +6,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import Span
 
 
-class Uncountable(HspError):
+class UncountableError(HspError):
     """A text, or what it requires, has a structure that is not counted; the space can still be searched.
 
     Args:

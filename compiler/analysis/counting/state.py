@@ -1,4 +1,4 @@
-"""What the choices so far demand of the steps still to come, in a count from the output back (`.structural`)."""
+"""States of the count from the output back (`.structural`): demands on the steps still to come."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class State(NamedTuple):
         return True if (step, True) in self.demands else False if (step, False) in self.demands else None
 
     def tag(self, name: str) -> int | None:
-        """The item that a decision takes, or what a pick has come to; None before anything demands it."""
+        """The item that a decision takes, or how many a pick has taken; None before anything demands it."""
         return next((tag[1] for tag in self.tags if not isinstance(tag, str) and tag[0] == name), None)
 
     def met(self, step: int) -> State:
@@ -44,7 +44,7 @@ class State(NamedTuple):
         return self._replace(tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
 
     def tagged(self, name: str, value: int) -> State:
-        """With what a pick has come to."""
+        """With how many a pick has taken."""
         return self._replace(tags=self.without([name]).tags | {(name, value)})
 
     def making(self, name: str, *items: int) -> State:

@@ -56,7 +56,7 @@ class Step:
 
     @property
     def gathers(self) -> bool:
-        """Whether it makes do with those of its sources that exist."""
+        """Whether it skips those of its sources that do not exist."""
         return gathers(self.payload)
 
     @property

@@ -26,7 +26,7 @@ from compiler.ir.existence import follow
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.quantities import Condition
 
-from .errors import Uncountable
+from .errors import UncountableError
 from .state import State
 from .steps import Link, Step, depth_first, exists_surely, inside, linked, steps_of
 
@@ -50,7 +50,7 @@ class Walk:
         for inner in (inner for step in self.steps if required and step.copy for inner in inside(step.copy)):
             if inner.quantity in required:
                 message = f"`{inner.quantity}` goes on inside the cells of this text, where it cannot be counted"
-                raise Uncountable(required[inner.quantity].span, message)
+                raise UncountableError(required[inner.quantity].span, message)
         self.reads = [self._reads(step) for step in self.steps]
         self.first = {name: index for index, names in reversed(list(enumerate(self.reads))) for name in names}
         self.over: dict[int, set[str]] = {}
@@ -60,7 +60,7 @@ class Walk:
         self.moves_made = 0
         if required and not copy.body.prune and self._unread():
             message = "a decision of this text is read by nothing in it, so that it cannot be counted under a condition"
-            raise Uncountable(next(iter(required.values())).span, message)
+            raise UncountableError(next(iter(required.values())).span, message)
 
     def _survey(self) -> None:
         """Which steps exist wherever they are read, of which of these nothing depends; who offers sums something."""
@@ -93,19 +93,19 @@ class Walk:
         return loose.union(*(self.steps[index].decisions for index in picks))
 
     def spend(self) -> None:
-        """Count a move; raises `Uncountable` where there are too many."""
+        """Count a move; raises `UncountableError` where there are too many."""
         self.moves_made += 1
         if self.moves_made > MOST_MOVES:
             message = (
                 f"the architectures of '{self.copy.definition.name}' are not counted: too much of it is open at once"
             )
-            raise Uncountable(self.copy.definition.name_span, message)
+            raise UncountableError(self.copy.definition.name_span, message)
 
     def states(self) -> dict[State, Circuit]:
         """All ways to choose that the output can exist by.
 
         Raises:
-            Uncountable: they are beyond counting.
+            UncountableError: they are beyond counting.
         """
         last = len(self.steps) - 1
         states = dict(self.begin(last))
@@ -206,7 +206,9 @@ class Walk:
             return
         if not isinstance(step.payload, Mix) and len(loose) > 1:
             name = self.copy.definition.name
-            raise Uncountable(self.copy.definition.span, f"'{name}' joins two tensors of which either may not exist")
+            raise UncountableError(
+                self.copy.definition.span, f"'{name}' joins two tensors of which either may not exist"
+            )
         if loose:
             yield from state.asking(loose, exist=False)
 

@@ -24,7 +24,7 @@ from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
 from hdas_dsl.sameness import say_the_same
 
-from .found import Misses, NotInSpace, Ways, merge
+from .found import Misses, NotInSpaceError, Ways, merge
 from .graph_matching import GraphMatcher
 from .line_matching import LinePair, match_bundle, match_lines
 from .number_matching import bound_numbers, family_sizes, may_lack
@@ -52,16 +52,16 @@ class Matcher:
         It is elaborated at the shapes and numbers of the copy, under each way to settle those that are undecided.
 
         Raises:
-            NotInSpace: it matches under none.
+            NotInSpaceError: it matches under none.
         """
         graph = copy.block.graph
         inputs = [graph.node(index).shape for index in graph.inputs]
         wanted = {param.name for param in function.definition.params}
         params = {name: value for name, value in params_of(copy.block).items() if name in wanted and _is_plain(value)}
         if len(inputs) != len(function.definition.inputs):
-            raise NotInSpace(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
+            raise NotInSpaceError(copy.path, f"it takes {len(function.definition.inputs)} inputs, not {len(inputs)}")
         decisions, sizes = spread([*(dim for shape in inputs for dim in shape.dims), *params.values()])
-        missed: NotInSpace | None = None
+        missed: NotInSpaceError | None = None
         for assignment in assignments(sizes):
             shapes = [Shape(tuple(settle(dim, decisions, assignment) for dim in shape.dims)) for shape in inputs]
             numbers: dict[str, Value] = {n: settle(value, decisions, assignment) for n, value in params.items()}
@@ -70,9 +70,9 @@ class Matcher:
                 for found in self._at(copy, function, shapes, numbers):
                     if merge(found, settled) is not None:
                         return found
-            except NotInSpace as refusal:
+            except NotInSpaceError as refusal:
                 missed = missed or refusal
-        raise missed or NotInSpace(copy.path, "nothing settles its numbers")
+        raise missed or NotInSpaceError(copy.path, "nothing settles its numbers")
 
     def _at(
         self, copy: Copy, function: Function, shapes: Sequence[Shape], numbers: Mapping[str, Value]
@@ -81,13 +81,13 @@ class Matcher:
         path = function.label or copy.path
         found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
-            raise NotInSpace(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
+            raise NotInSpaceError(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
         return Matcher(self.space, found.copies, self.known, self.same).bodies(copy.body, found.body)
 
     # ------------------------------------------------------------ instances
 
     def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
-        """What makes the copy, or the operation, that is applied here the one that is applied there."""
+        """The decisions that make the copy, or the operation, of ``block`` that of ``given``."""
         if block.copy is None or given.copy is None:
             if block.copy is None and given.copy is None and self.is_one_operation(block, given):
                 yield from self.operation(block, given, misses)
@@ -129,7 +129,7 @@ class Matcher:
         mine, theirs = block.graph, given.graph
         ours, lines = ({node.line: i for i, node in graph.order() if node.line} for graph in (mine, theirs))
         if ours.keys() != lines.keys() or mine.output is None or theirs.output is None:
-            raise NotInSpace(block.name, f"'{block.name}' is another operation here")
+            raise NotInSpaceError(block.name, f"'{block.name}' is another operation here")
         matcher.correspondence |= {index: lines[name] for name, index in ours.items()}
         pairs = [LinePair(block.name, name, i, lines[name], True) for name, i in ours.items() if mine.sources(i)]
         yield from match_lines(matcher, [*pairs, LinePair(block.name, "output", mine.output, theirs.output, False)], {})
@@ -145,13 +145,13 @@ class Matcher:
         """All ways in which all lines of a body can be those of another.
 
         Raises:
-            NotInSpace: there are none.
+            NotInSpaceError: there are none.
         """
         ours, lines = mine.tensor_lines(), theirs.tensor_lines()
         bundles = {name: value for name, value in mine.bindings.items() if isinstance(value, Picked)}
         extra = [name for name in lines if name not in ours and name not in bundles]
         if extra:
-            raise NotInSpace(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
+            raise NotInSpaceError(f"{mine.copy}.{extra[0]}", f"the space has no '{extra[0]}'")
         matcher = self.graphs(mine.graph, theirs.graph, mine.prune)
         own = {name for name, index in ours.items() if mine.graph.node(index).line == name}
         matcher.correspondence |= {ours[name]: lines[name] for name in ours if name in own and name in lines}
@@ -163,7 +163,7 @@ class Matcher:
             if name in lines:
                 pairs.append(LinePair(mine.copy, name, index, lines[name], name in own))
             elif not may_lack(mine, theirs, name):
-                raise NotInSpace(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
+                raise NotInSpaceError(f"{mine.copy}.{name}", f"the architecture has no '{name}'")
         numbers = [*family_sizes(mine, theirs), *bound_numbers(mine, theirs)]
         if mine.graph.output is not None and theirs.graph.output is not None:
             pairs.append(LinePair(mine.copy, "output", mine.graph.output, theirs.graph.output, False))

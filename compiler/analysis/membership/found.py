@@ -1,4 +1,4 @@
-"""What a match gives: decisions that make it, or the place where the architecture leaves the space and why."""
+"""Results of a match: the decisions that make it, or the place where the architecture leaves the space and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compiler.ir.decision import Selection
 
 
 @dataclass(frozen=True)
-class NotInSpace(Exception):
+class NotInSpaceError(Exception):
     """The architecture leaves the space at a decision or line."""
 
     path: str
@@ -21,7 +21,7 @@ class Misses:
     """Reasons why a line does not match, of which the most specific one is reported."""
 
     def __init__(self) -> None:
-        self.best: NotInSpace | None = None
+        self.best: NotInSpaceError | None = None
         self._rank = 0
 
     def clear(self) -> None:
@@ -31,7 +31,7 @@ class Misses:
     def note(self, rank: int, path: str, reason: str) -> None:
         """Note a reason; the higher the ``rank``, the more specific it is. Of equal ones the first stays."""
         if self.best is None or rank > self._rank:
-            self.best, self._rank = NotInSpace(path, reason), rank
+            self.best, self._rank = NotInSpaceError(path, reason), rank
 
 
 MOST = 1000
@@ -47,7 +47,7 @@ class Ways:
 
     source: Iterator[Selection]
     found: list[Selection] = field(default_factory=list)
-    refusal: NotInSpace | None = None
+    refusal: NotInSpaceError | None = None
 
     def __iter__(self) -> Iterator[Selection]:
         for position in count():
@@ -59,7 +59,7 @@ class Ways:
         """Look for one more way."""
         try:
             new = next((way for way in self.source if way not in self.found), None)
-        except NotInSpace as refusal:
+        except NotInSpaceError as refusal:
             self.refusal, new = refusal, None
         if new is None or len(self.found) == MOST:
             return False

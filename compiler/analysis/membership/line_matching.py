@@ -16,7 +16,7 @@ from compiler.elaborate.values import (
 )
 from compiler.ir.decision import Selection
 
-from .found import NotInSpace, merge
+from .found import NotInSpaceError, merge
 from .graph_matching import GraphMatcher, expression
 
 
@@ -51,14 +51,14 @@ def match_lines(
         numbers: the ways to settle each undecided number: one that a name is bound to, or the size of a family.
 
     Raises:
-        NotInSpace: there are none.
+        NotInSpaceError: there are none.
     """
     misses = matcher.misses
     for line in lines:
         misses.clear()
         if next(_ways(matcher, line), None) is None:
             there, here = expression(matcher.theirs, line.theirs), expression(matcher.mine, line.mine)
-            raise misses.best or NotInSpace(line.path, f"'{there}' is not '{here}'")
+            raise misses.best or NotInSpaceError(line.path, f"'{there}' is not '{here}'")
     # What is certain comes first, so that the search for the rest goes back over little.
     certain = [partial(iter, ways) for ways in numbers if len(ways) == 1]
     open_ways = [partial(iter, ways) for ways in numbers if len(ways) > 1]
@@ -68,7 +68,7 @@ def match_lines(
         agreed = True
         yield agreement
     if not agreed:
-        raise NotInSpace(lines[-1].path, "its lines need different items of one choice")
+        raise NotInSpaceError(lines[-1].path, "its lines need different items of one choice")
 
 
 def _agreements(parts: Sequence[Callable[[], Iterator[Selection]]], found: Selection) -> Iterator[Selection]:
@@ -99,7 +99,7 @@ def match_bundle(matcher: GraphMatcher, picked: Picked, given: Bound | None, pat
         for index, term in zip(taken, terms, strict=True):
             matcher.correspondence[candidates[index]] = term
         return found
-    raise matcher.misses.best or NotInSpace(path, f"it is not made of {len(candidates)} candidates")
+    raise matcher.misses.best or NotInSpaceError(path, f"it is not made of {len(candidates)} candidates")
 
 
 def _items(value: Bound | None) -> list[Value]:

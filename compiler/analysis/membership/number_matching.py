@@ -10,7 +10,7 @@ from compiler.elaborate.values import (
 )
 from compiler.ir.decision import Selection
 
-from .found import NotInSpace
+from .found import NotInSpaceError
 from .graph_matching import settlements
 
 
@@ -18,14 +18,14 @@ def family_sizes(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[Se
     """The ways to end each family where it ends. Under `prune` some elements may not be written: there, readers tell.
 
     Raises:
-        NotInSpace: one ends elsewhere.
+        NotInSpaceError: one ends elsewhere.
     """
     found: list[list[Selection]] = []
     for family in mine.families.values():
         if family.size is not None and not mine.prune:
             path, numbers, count = family.size.path, family.size.numbers, _length(theirs, family.name)
             if count not in numbers:
-                raise NotInSpace(path, f"it has {count} elements, not one of {', '.join(map(str, numbers))}")
+                raise NotInSpaceError(path, f"it has {count} elements, not one of {', '.join(map(str, numbers))}")
             found.append([{path: (item,)} for item, number in enumerate(numbers) if number == count])
     return found
 
@@ -34,7 +34,7 @@ def bound_numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[S
     """The ways to settle each undecided number that a parameter, a line or an element is bound to.
 
     Raises:
-        NotInSpace: the architecture has none of the values of one.
+        NotInSpaceError: the architecture has none of the values of one.
     """
     found = []
     for table, other in ((mine.bindings, theirs.bindings), *_families(mine, theirs)):
@@ -44,7 +44,7 @@ def bound_numbers(mine: BodyElaboration, theirs: BodyElaboration) -> list[list[S
                 ways = settlements(value, given)
                 if not ways:
                     distinct = ", ".join(dict.fromkeys(map(str, value.values)))
-                    raise NotInSpace(value.decisions[-1], f"{given} is not one of {distinct}")
+                    raise NotInSpaceError(value.decisions[-1], f"{given} is not one of {distinct}")
                 found.append(ways)
     return found
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.counting.count import counted, stated_in
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, elaborate
@@ -22,7 +22,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
 
 from .body_matching import Matcher
-from .found import NotInSpace
+from .found import NotInSpaceError
 
 
 @dataclass(frozen=True)
@@ -106,34 +106,34 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
         again = _at_arguments_of(last, architecture)
         decisions |= next(Matcher(last, again.copies).bodies(last.root.body, again.root.body))
         _check_requirements(last, decisions)
-    except NotInSpace as refusal:
+    except NotInSpaceError as refusal:
         return Membership(False, {}, refusal.path, refusal.reason)
     return Membership(True, decisions)
 
 
 def _check_requirements(space: Elaborated, decisions: Selection) -> None:
-    """See that the architecture that decisions give meets what its space requires, as far as that is known.
+    """Check that the selected architecture meets the requirements of its space, as far as they are known.
 
     Raises:
-        NotInSpace: it does not.
+        NotInSpaceError: it does not.
     """
     if not space.requirements:
         return
     try:
         circuit, uncounted = counted(space)
-    except Uncountable:
+    except UncountableError:
         return
     wanted = Requirements(space)
     chosen = {**default_decisions(space.decisions), **decisions}
     for requirement in (item.requirement for item in uncounted):
-        with suppress(UndefinedQuantity):
+        with suppress(UndefinedQuantityError):
             if wanted.shortfall(requirement, chosen):
-                raise NotInSpace(requirement.copy, f"it does not meet `{requirement.span.text}`")
+                raise NotInSpaceError(requirement.copy, f"it does not meet `{requirement.span.text}`")
     left_out = [item.requirement for item in uncounted]
     counted_with = [item for path in space.copies for item in stated_in(space, path) if item not in left_out]
     if counted_with and way_of(circuit, decisions) is None:
         conditions = " and ".join(requirement.span.text for requirement in counted_with)
-        raise NotInSpace(counted_with[0].copy, f"it does not meet `{conditions}`")
+        raise NotInSpaceError(counted_with[0].copy, f"it does not meet `{conditions}`")
 
 
 def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | None:
@@ -162,5 +162,7 @@ def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
     function = Function(own.root.definition, own.root.instance)
     again, diagnostics = elaborate(function, args, externals=own.externals)
     if again is None:
-        raise NotInSpace(space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments")
+        raise NotInSpaceError(
+            space.name, diagnostics[0].message if diagnostics else "it does not fit the space's arguments"
+        )
     return again

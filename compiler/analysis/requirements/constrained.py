@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.derivation.strongest import default_decisions, strongest
 from compiler.ir.decision import Decision, Selection
 from compiler.ir.existence import Monomial
@@ -22,7 +22,7 @@ from compiler.util.errors import UsageError
 from .evaluate import Requirements
 from .label_elimination import by_labels
 from .lagrangian import by_multipliers
-from .problem import Problem, Unsatisfiable
+from .problem import Problem, UnsatisfiableError
 from .score import score_of, scores_of
 
 
@@ -67,9 +67,9 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
         by: how strength is measured between the candidates of a pick.
 
     Raises:
-        Unsatisfiable: there is none, or none was found.
-        UndefinedQuantity: a quantity has no value.
-        ExistenceTooComplex: one cannot be written down.
+        UnsatisfiableError: there is none, or none was found.
+        UndefinedQuantityError: a quantity has no value.
+        ExistenceTooComplexError: one cannot be written down.
     """
     decisions = wanted.space.decisions
     chosen = strongest(decisions, alphas, by)
@@ -91,8 +91,8 @@ def _answer(problem: Problem, scores: Mapping[Monomial, float], unconstrained: S
     if not options:
         conditions = " and ".join(f"`{requirement.span.text}`" for requirement in problem.wanted.requirements)
         if proved:
-            raise Unsatisfiable(f"no architecture of '{space.name}' meets {conditions} together")
-        raise Unsatisfiable(f"no architecture of '{space.name}' was found that meets {conditions}")
+            raise UnsatisfiableError(f"no architecture of '{space.name}' meets {conditions} together")
+        raise UnsatisfiableError(f"no architecture of '{space.name}' was found that meets {conditions}")
     top = max(options, key=lambda chosen: score_of(scores, chosen))
     score = score_of(scores, top)
     bound = score if proved else min((free, *(bound for _, bound in candidates)))
@@ -136,8 +136,8 @@ def _refusing(wanted: Requirements) -> Iterator[None]:
     conditions = ", ".join(f"`{requirement.span.text}`" for requirement in wanted.requirements)
     try:
         yield
-    except UndefinedQuantity as error:
+    except UndefinedQuantityError as error:
         raise UsageError(f"what '{wanted.space.name}' requires, {conditions}, cannot be honoured: {error}") from None
-    except ExistenceTooComplex:
+    except ExistenceTooComplexError:
         why = "its parts exist in too many different ways"
         raise UsageError(f"what '{wanted.space.name}' requires, {conditions}, cannot be honoured: {why}") from None

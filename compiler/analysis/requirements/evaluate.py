@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.analysis.costs.cost_polynomial import Costing, Formula
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.latency_table import BadTable, Table, read_table
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.latency_table import BadTableError, Table, read_table
 from compiler.analysis.costs.of_architecture import ArchitectureCosts
-from compiler.analysis.costs.prices import Application, Latency, Price, UndefinedQuantity, lacking, price_of
+from compiler.analysis.costs.prices import Application, Latency, Price, UndefinedQuantityError, lacking, price_of
 from compiler.derivation.specialise import derived_at
 from compiler.elaborate import Elaborated, Requirement
 from compiler.ir import conditions
@@ -70,38 +70,38 @@ class Requirements:
         """Whether the architecture that decisions select satisfies all requirements.
 
         Raises:
-            UndefinedQuantity: a quantity of them has no value; the text says which and why.
+            UndefinedQuantityError: a quantity of them has no value; the text says which and why.
         """
         return all(self.holds(requirement, chosen) for requirement in self.requirements)
 
     def holds(self, requirement: Requirement, chosen: Selection) -> bool:
-        """Whether one requirement is satisfied; raises `UndefinedQuantity` like `met`."""
+        """Whether one requirement is satisfied; raises `UndefinedQuantityError` like `met`."""
         network = requirement.network
         found = conditions.evaluate(
             requirement.condition, lambda total: self.amount(QuantityRef(total, network), chosen)
         )
         if found is None:
-            raise UndefinedQuantity(f"`{requirement.span.text}` cannot be computed")
+            raise UndefinedQuantityError(f"`{requirement.span.text}` cannot be computed")
         return found
 
     def shortfall(self, requirement: Requirement, chosen: Selection) -> float:
         """How far an architecture is from meeting a requirement, relative to what is asked for; 0 where it is met.
 
         Raises:
-            UndefinedQuantity: that is not known. A part that is not known does not matter where the others decide.
+            UndefinedQuantityError: that is not known. A part that is not known does not matter where the others decide.
         """
         reasons: list[str] = []
 
         def value(total: Total) -> Number | None:
             try:
                 return self.amount(QuantityRef(total, requirement.network), chosen)
-            except UndefinedQuantity as reason:
+            except UndefinedQuantityError as reason:
                 reasons.append(str(reason))
                 return None
 
         found = conditions.shortfall(requirement.condition, value)
         if found is None:
-            raise UndefinedQuantity(reasons[0] if reasons else "it is not known of an architecture")
+            raise UndefinedQuantityError(reasons[0] if reasons else "it is not known of an architecture")
         return found
 
     # ------------------------------------------------------------ quantities
@@ -110,10 +110,10 @@ class Requirements:
         """A quantity of the architecture that decisions select, in the unit of its price.
 
         Raises:
-            UndefinedQuantity: it has no value.
+            UndefinedQuantityError: it has no value.
         """
         if item.total.name == "edges" and not self.space.is_space:
-            raise UndefinedQuantity("an architecture has no picks left: how many edges it has is not seen")
+            raise UndefinedQuantityError("an architecture has no picks left: how many edges it has is not seen")
         formula = self.exact_formula(item)
         found = self.of_architecture(item, chosen) if formula is None else formula.of(chosen)
         # Terms add up in another order in a space than in its architectures: what lies below a picosecond is rounding.
@@ -124,18 +124,18 @@ class Requirements:
         if item not in self._exact:
             self._exact[item] = None
             if item.network is None or _same_choices(item.network, self.space):
-                with suppress(ExistenceTooComplex, UndefinedQuantity):
+                with suppress(ExistenceTooComplexError, UndefinedQuantityError):
                     formula = self.formula(item)
                     self._exact[item] = formula if formula.exact else None
         return self._exact[item]
 
     def of_architecture(self, item: QuantityRef, chosen: Selection) -> Number:
-        """A quantity of an architecture, added up on its graph; raises `UndefinedQuantity` like `amount`."""
+        """A quantity of an architecture, added up on its graph; raises `UndefinedQuantityError` like `amount`."""
         price, network = self.price(item), item.network or self.space
         if not _same_choices(network, self.space):
             # Decisions of the space select nothing of that network; the text that they select may be trained as it.
             if item.total.copy is not None:
-                raise UndefinedQuantity(f"'{network.name}' has other choices when it is trained")
+                raise UndefinedQuantityError(f"'{network.name}' has other choices when it is trained")
             return ArchitectureCosts(derived_at(self.space, chosen, network)).amount(price, {})
         if network not in self._architectures:
             self._architectures[network] = ArchitectureCosts(network)
@@ -145,8 +145,8 @@ class Requirements:
         """A quantity as a function of decisions.
 
         Raises:
-            UndefinedQuantity: it has no value.
-            ExistenceTooComplex: it cannot be written down.
+            UndefinedQuantityError: it has no value.
+            ExistenceTooComplexError: it cannot be written down.
         """
         if item not in self._formulas:
             price = self.price(item)
@@ -156,11 +156,11 @@ class Requirements:
         return self._formulas[item]
 
     def complete(self, item: QuantityRef, price: Latency) -> None:
-        """See that a table has a row for every operation of a space; raises `UndefinedQuantity` with those missing."""
+        """Check that a table has a row for every operation; raises `UndefinedQuantityError` with those missing."""
         missing: dict[str, Application] = {}
         self.costing(item).formula(Latency(price.table, missing), self.block(item))
         if missing:
-            raise UndefinedQuantity(lacking(price.table, missing))
+            raise UndefinedQuantityError(lacking(price.table, missing))
 
     def costing(self, item: QuantityRef) -> Costing:
         """The costs of the network that a quantity is about."""
@@ -170,20 +170,20 @@ class Requirements:
         return self._costings[network]
 
     def price(self, item: QuantityRef) -> Price:
-        """The price behind a quantity; raises `UndefinedQuantity` where its table cannot be read."""
+        """The price behind a quantity; raises `UndefinedQuantityError` where its table cannot be read."""
         tables = {item.total.argument or "": self.table(item)} if item.total.by_table else {}
         return price_of(item.total, tables)
 
     def table(self, item: QuantityRef) -> Table:
-        """The table of a latency, read once; raises `UndefinedQuantity` where that is not possible."""
+        """The table of a latency, read once; raises `UndefinedQuantityError` where that is not possible."""
         name = item.total.argument or ""
         if item.total.file is None:
-            raise UndefinedQuantity(f"'{name}' lies outside the folder of this file and the shipped library")
+            raise UndefinedQuantityError(f"'{name}' lies outside the folder of this file and the shipped library")
         if item.total.file not in self._tables:
             try:
                 self._tables[item.total.file] = read_table(item.total.file, name)
-            except BadTable as error:
-                raise UndefinedQuantity(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
+            except BadTableError as error:
+                raise UndefinedQuantityError(f"{error}; `hdas-measure FILE --out {name}` writes one") from None
         return self._tables[item.total.file]
 
     def block(self, item: QuantityRef) -> Block | None:
@@ -192,7 +192,7 @@ class Requirements:
             return None
         copies = self.costing(item).discrete.copies
         if item.total.copy not in copies:
-            raise UndefinedQuantity(f"there is no '{item.total.copy}' here")
+            raise UndefinedQuantityError(f"there is no '{item.total.copy}' here")
         return copies[item.total.copy].block
 
 
@@ -222,7 +222,7 @@ def amounts_of(space: Elaborated) -> Iterator[tuple[str, Number]]:
     """The quantities of an architecture, where they are known."""
     wanted = Requirements(space)
     for item in reported_quantities(space):
-        with suppress(UndefinedQuantity):
+        with suppress(UndefinedQuantityError):
             yield str(item), wanted.amount(item, {})
 
 
@@ -237,7 +237,7 @@ def unmet(space: Elaborated, requirements: Sequence[Requirement] | None = None) 
 def _warning(wanted: Requirements, requirement: Requirement) -> Diagnostic | None:
     known: dict[Total, Number] = {}
     for item in quantities(requirement):
-        with suppress(UndefinedQuantity):
+        with suppress(UndefinedQuantityError):
             known[item.total] = wanted.amount(item, {})
     if conditions.evaluate(requirement.condition, known.get) is not False:
         return None

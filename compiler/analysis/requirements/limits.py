@@ -1,4 +1,4 @@
-"""What requirements want of each quantity: less of it or more, and how much of it there may be at most."""
+"""Directions and upper limits of quantities under requirements."""
 
 from __future__ import annotations
 

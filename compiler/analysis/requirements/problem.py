@@ -14,7 +14,7 @@ from .evaluate import Requirements, shown
 from .limits import Column, columns
 
 
-class Unsatisfiable(UsageError):
+class UnsatisfiableError(UsageError):
     """No architecture meets the requirements, or none was found that does."""
 
 
@@ -28,8 +28,8 @@ class Problem:
         scores: the coefficients of the score.
 
     Raises:
-        UndefinedQuantity: a quantity has no value.
-        ExistenceTooComplex: one cannot be written down.
+        UndefinedQuantityError: a quantity has no value.
+        ExistenceTooComplexError: one cannot be written down.
     """
 
     def __init__(self, wanted: Requirements, scores: Mapping[Monomial, float]) -> None:
@@ -59,7 +59,7 @@ class Problem:
         """Refuse a limit that no architecture keeps, by itself.
 
         Raises:
-            Unsatisfiable: with the best value of the quantity.
+            UnsatisfiableError: with the best value of the quantity.
         """
         for column, formula in zip(self.columns, self.formulas, strict=True):
             span = range_of(formula, self.variables)
@@ -68,7 +68,7 @@ class Problem:
                 word, side = ("most", "least") if column.sign > 0 else ("least", "most")
                 exact = span.low_exact if column.sign > 0 else span.high_exact
                 reached = "" if exact else "a bound: "
-                raise Unsatisfiable(
+                raise UnsatisfiableError(
                     f"no architecture of '{self.wanted.space.name}' has `{column.total}` at {word} "
                     f"{shown(column.sign * _tidy(column.limit))}: {reached}at {side} it is {shown(column.sign * low)}"
                 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from compiler.analysis.costs.elimination import Range, Variables, range_of
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.elaborate import Elaborated
 
 from .evaluate import Requirements, reported_quantities
@@ -18,5 +18,5 @@ def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
     wanted = Requirements(space)
     variables = Variables(space.decisions)
     for item in reported_quantities(space):
-        with suppress(UndefinedQuantity, ExistenceTooComplex):
+        with suppress(UndefinedQuantityError, ExistenceTooComplexError):
             yield str(item), range_of(wanted.formula(item), variables)

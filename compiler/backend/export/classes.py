@@ -34,7 +34,7 @@ class Param:
 
     @property
     def default(self) -> int | None:
-        """What it is where nothing is said."""
+        """The default; None for a parameter without one."""
         return 1 if self.name in ("stride", "dilation", "groups") and 1 in self.values else None
 
     @property
@@ -59,7 +59,7 @@ class Class(Named):
     numbers: dict[Unit, tuple[Expression, dict[str, Term]]] = field(default_factory=dict)
     """The expression of every other unit, and its numbers."""
     names: set[str] = field(default_factory=set)
-    """What the program calls it where it is used."""
+    """The names under which the program uses it."""
     name: str = ""
     title: str | None = None
     """The copy that its blocks are of, if they are of one."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, fx, nn
@@ -29,14 +29,10 @@ from compiler.util.files import atomic_write, replacing
 from .text import write
 
 PREFIX = "network."
-"""What the names of a `Network`'s weights begin with."""
+"""The prefix of the names of a `Network`'s weights."""
 
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
-
-
-TOLERANCE = {ExportKind.ONNX: 1e-3, ExportKind.TORCH: 1e-3, ExportKind.PY: 1e-9}
-"""The largest difference of an output, as a share of the largest output; a ``py`` file runs at double precision."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,11 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
             case ExportKind.PY:
                 found, count, renamed = _python(network, space, out, part, images)
                 reference = _result(network.double(), images.double())
+            case never:
+                assert_never(never)
         difference = float((reference - found).abs().max())
         scale = float(reference.abs().max())
-        if not difference <= TOLERANCE[kind] * scale:
+        if not difference <= kind.tolerance * scale:
             message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
             raise ExportError(message)
         if kind is ExportKind.PY and weights is not None:
@@ -180,7 +178,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _result(network: nn.Module, images: Tensor) -> Tensor:
-    """What a network gives; the same noise, where it has any, every time."""
+    """The output of a network; noise is the same in every call."""
     torch.manual_seed(0)
     result: Tensor = network(images)
     return result

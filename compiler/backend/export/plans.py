@@ -99,7 +99,7 @@ def _has_state(step: Step) -> bool:
 
 
 def _attr(steps: Sequence[Step], root: bool) -> str:
-    """What a module is called: its line and place in it, without the operation where it says nothing more."""
+    """The name of a module: its line and place in it, without the operation where that adds nothing."""
     parts = [step.name.split(".") for step in steps]
     common = parts[0]
     for other in parts[1:]:

@@ -120,7 +120,7 @@ class _WeightedSums(torch.autograd.Function):
 
 
 def _saved(tensors: Iterator[Tensor | None], count: int) -> list[SavedTerm]:
-    """What was saved of so many terms."""
+    """The saved tensors of so many terms."""
     return [SavedTerm(*islice(tensors, SLOTS)) for _ in range(count)]
 
 

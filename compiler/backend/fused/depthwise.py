@@ -70,7 +70,7 @@ def _by_torch(b: Tensor, weight: Tensor | None, g: Filter) -> Tensor:
     return F.conv2d(b, weight, None, g.stride, g.pad, g.dilation, b.shape[1])
 
 
-def filtered_backward(  # noqa: PLR0913
+def filtered_backward(  # noqa: PLR0913 (as the kernel's)
     x: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,

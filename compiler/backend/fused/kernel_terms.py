@@ -104,7 +104,7 @@ class KernelTerms:
     # ------------------------------------------------------------ terms that are their source, weighted
 
     def plain(self, terms: Sequence[TermPlan]) -> PlainAddresses:
-        """Those terms, for the kernel."""
+        """The terms as the kernel takes them."""
         operands = self.operands
         shares = 0 if operands.mixing is None else operands.mixing.data_ptr()
         return PlainAddresses(

@@ -1,4 +1,4 @@
-"""What the plans of a call read, the sum that they are added up in, and where their gradients go."""
+"""Operands of the plans of a call: the tensors that they read, the sum, and the gradients."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows(x: Tensor) -> Tensor:
 
 
 class Operands:
-    """What the plans of a call read.
+    """The tensors that the plans of a call read.
 
     Args:
         modules: the convolutions, norms and pools of the plans.
@@ -163,7 +163,7 @@ class Gradients:
         self._images: list[Tensor | None] = [None] * len(sources)
         """The same as (n, c, h, w), no views: autograd adds in place only to what has no other owner."""
         self.written = (ctypes.c_int64 * len(sources))()
-        """Of each source, whether anything is written to its gradient yet."""
+        """For each source, whether its gradient is written already."""
         if operands.uses_kernel:
             for number, source in enumerate(sources):
                 if wants_sources[number]:

@@ -17,7 +17,7 @@ from .kernel import Filter, Geometry, Term
 from .plan import SumPlan, TermPlan
 
 IDENTITY = Filter(1)
-"""What a term without a filter has in its place."""
+"""The filter of a term without one."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class KernelPart:
     """The terms of a plan, by who computes them."""
 
     terms: tuple[TermPlan, ...]
-    """Those that the kernel computes as a whole."""
+    """The terms that the kernel computes as a whole."""
     structures: bytes
     """The same as an array of `kernel.Term`."""
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What the forward and the backward pass of a term by torch's operations have in common.
+"""Shared by the forward and the backward pass of a term by torch's operations.
 
 Where every operation on all pixels counts, a term ``w * norm(W z)`` is one matrix on the channels of z: with m and G
 the mean and the covariance of z,
@@ -24,10 +24,10 @@ from .plan import TermPlan
 
 @dataclass(frozen=True)
 class SavedTerm:
-    """What the backward pass needs of a term, besides its inputs; None where it needs none, or computes it again."""
+    """Tensors that the backward pass of a term needs besides its inputs; None for one that it computes again."""
 
     z: Tensor | None = None
-    """What the matrix reads, (n, h', w', c)."""
+    """The input of the matrix, (n, h', w', c)."""
     mean_before: Tensor | None = None
     """The mean of x, (c), where a norm is before the filter."""
     rate_before: Tensor | None = None
@@ -35,7 +35,7 @@ class SavedTerm:
     mean: Tensor | None = None
     """The mean of z, (c)."""
     covariance: Tensor | None = None
-    """That of z, (c, c), where a matrix reads it, in float64: what the matrix makes of it may cancel."""
+    """The covariance of z, (c, c), where a matrix reads it, in float64: what the matrix makes of it may cancel."""
     rate: Tensor | None = None
     """1 / sqrt(var + eps) of the norm, (c')."""
 

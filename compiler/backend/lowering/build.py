@@ -43,7 +43,7 @@ def build_modules(graph: SpaceGraph) -> dict[str, nn.Module]:
 
 
 def check_weights_fit(graph: SpaceGraph) -> None:
-    """See that the weights of a flat graph and their gradients fit into memory, before any is made.
+    """Check that the weights of a flat graph and their gradients fit into memory, before any is made.
 
     Raises:
         UsageError: they do not.

@@ -25,7 +25,7 @@ class Lowered:
     target: Target
     estimate: Estimate
     modules: Mapping[str, nn.Module]
-    """Those of primitives with parameters or state, by the names of nodes."""
+    """The modules of primitives with parameters or state, by the names of nodes."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

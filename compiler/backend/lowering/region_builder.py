@@ -31,7 +31,7 @@ from .regions import Region, in_order
 
 @dataclass(frozen=True)
 class Lowering:
-    """What all regions of a network are lowered from."""
+    """The parts of a network from which each region is lowered."""
 
     graph: SpaceGraph
     decisions: Mapping[str, Decision]
@@ -45,7 +45,7 @@ class Lowering:
         return sorted({source for member in members for source in self.graph.sources(member)} - members)
 
     def outputs(self, members: set[int]) -> list[int]:
-        """Those of some nodes that others read, or that are outputs of the network, in order."""
+        """The nodes of a region that others read, or that are outputs of the network, in order."""
         ends = set(self.graph.outputs)
         return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
 

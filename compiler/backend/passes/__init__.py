@@ -93,12 +93,12 @@ OPTIMISATIONS: tuple[Pass, ...] = (
     Pass("recompute", recompute, trades=True),
     _anywhere("layout", layout),
 )
-"""What makes a flat graph cheaper, in order; the naive lowering leaves all of them out."""
+"""The passes that make a flat graph cheaper, in order; the naive lowering leaves all of them out."""
 
 PASSES: tuple[Pass, ...] = (FLATTEN, *OPTIMISATIONS)
 
 STRUCTURAL: tuple[Pass, ...] = PASSES[:4]
-"""Those that leave every operation as it is written: what others than torch are to read."""
+"""The passes that leave every operation as it is written, for graphs that others than torch read."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a graph costs, estimated for forward and backward of one image in float32.
+"""The estimated cost of a graph: forward and backward of one image in float32.
 
 By these figures passes are chosen, and `--emit passes` prints them. They are made to compare a graph with another that
 computes the same, not to predict: tensors are counted as they are read and written, and caches are not looked into.
@@ -18,7 +18,7 @@ from compiler.ir.sums import Item, Part, Sum, Sums, Term
 from .target import Machine, Target
 
 BYTES = 4
-"""Of a number."""
+"""Bytes of a number."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Folding:
     may_take: Callable[[Node], bool]
 
     def deeper(self, term: Term, index: int) -> Terms | None:
-        """What becomes of a term that reads a node."""
+        """The terms in place of one that reads a node; None where the node is not taken in."""
         if not self.may_take(self.graph.node(index)):
             return None
         return self.projected(term, index) or inlined(term, index, self.graph)

@@ -34,7 +34,7 @@ It is what torch takes the norm of a projection by; the kernel takes it of the o
 
 
 def role_of(node: Node) -> Role | None:
-    """What sums can compute of a node."""
+    """The role of a node in a fused sum; None where sums cannot compute it."""
     return node.payload.op.role if isinstance(node.payload, Prim) else None
 
 

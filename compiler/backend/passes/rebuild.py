@@ -9,7 +9,7 @@ from compiler.ir.payloads import Prim
 from compiler.ir.sums import Part
 
 Keep = Callable[[Node, tuple[int, ...], SpaceGraph], "int | None"]
-"""What becomes of a node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
+"""A rewrite of one node, given its new sources and the new graph: its new id, or None for adding it unchanged."""
 
 
 def rebuild(graph: SpaceGraph, visit: Keep) -> SpaceGraph:

@@ -1,4 +1,4 @@
-"""What the passes on sums have in common: which nodes a sum may take in, and how."""
+"""Shared by the passes on sums: which nodes a sum may take in, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a graph is lowered for: the passes decide by it."""
+"""The target that a graph is lowered for: the passes decide by it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Machine:
-    """What operations cost, roughly: by it passes are weighed against each other, not predicted.
+    """Rough costs of operations, by which passes are weighed against each other; no prediction.
 
     ``work``: multiply-adds per second. ``traffic``: bytes per second to and from memory. ``launch``: seconds that an
     operation takes however small. ``channels_first``: how much longer a primitive takes on images that are not

@@ -130,7 +130,7 @@ class _Counting:
         self._names: dict[int, tuple[Factor, frozenset[str]]] = {}
 
     def names(self, factor: Factor) -> frozenset[str]:
-        """What a factor names, not looking into copies."""
+        """The decisions and copies that a factor names, not looking into copies."""
         known = self._names.get(id(factor))
         if known is None:
             found = frozenset(_own(factor)).union(*(self.names(f) for part in _parts(factor) for f in part))
@@ -139,7 +139,7 @@ class _Counting:
         return known[1]
 
     def reach(self, factors: Iterable[Factor], stop: frozenset[str] = frozenset()) -> frozenset[str]:
-        """What factors name, looking into copies except those of ``stop``."""
+        """The decisions and copies that factors name, looking into copies except those of ``stop``."""
         found: set[str] = set()
         pending = [name for factor in factors for name in self.names(factor)]
         while pending:
@@ -177,7 +177,7 @@ class _Counting:
         return multiplied(self.without(pending, parts, shared))
 
     def without(self, pending: set[str], parts: list[Polynomial], shared: frozenset[str]) -> list[Polynomial]:
-        """Factors of the same product in which the pending copies and decisions stand no more.
+        """Factors of the same product, with the pending copies and decisions eliminated.
 
         A copy can go once no other may still bring it, likewise a decision; those that fewest parts have go first.
         """

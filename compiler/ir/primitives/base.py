@@ -178,7 +178,7 @@ class Operator(ABC):
 
     @property
     def role(self) -> roles.Role | None:
-        """What fused sums can compute of it."""
+        """Its role in fused sums; None where they cannot compute it."""
         return None
 
     # ------------------------------------------------------------ shapes

@@ -19,7 +19,7 @@ from .parameters import Attribute, ParameterError, Scalar
 from .registry import PRIMITIVES, Registry
 
 PREFIX = "hsp:"
-"""What declarations of primitives begin with."""
+"""The prefix of primitives in `external` declarations."""
 
 
 @dataclass(frozen=True, kw_only=True)

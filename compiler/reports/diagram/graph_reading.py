@@ -1,4 +1,4 @@
-"""What a picture sees of a graph: the nodes that get spots, and what each node is made of."""
+"""The parts of a graph that a picture shows: the nodes that get spots, and the origin of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture shows, as plain data: spots and arrows between them."""
+"""A picture as plain data: spots and arrows between them."""
 
 from __future__ import annotations
 

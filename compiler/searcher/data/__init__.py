@@ -3,6 +3,6 @@
 This module imports no torch; `load.load_data` is where to start reading.
 """
 
-from compiler.searcher.settings.datasets import DataError, DataSpec, MissingData, register_dataset
+from compiler.searcher.settings.datasets import DataError, DataSpec, MissingDataError, register_dataset
 
-__all__ = ["DataError", "DataSpec", "MissingData", "register_dataset"]
+__all__ = ["DataError", "DataSpec", "MissingDataError", "register_dataset"]

@@ -43,7 +43,7 @@ def build(spec: DataSpec, options: LoadOptions) -> Source:
     """The data that ``spec`` names; those of a user by the builder that is registered for it.
 
     Raises:
-        MissingData: when the data are not there.
+        MissingDataError: when the data are not there.
         DataError: when they cannot be used.
     """
     source = user_builder(spec.word)(spec, options.root, options.download)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from compiler.searcher.settings.datasets import DataError, MissingData
+from compiler.searcher.settings.datasets import DataError, MissingDataError
 
 from .files import unreadable
 from .subsets import random_generator, stratified
@@ -54,20 +54,20 @@ def find_images(place: Path) -> FoundImages:
     are not to be seen by any search.
 
     Raises:
-        MissingData: when there are no such folders.
+        MissingDataError: when there are no such folders.
         DataError: when a folder of a class is empty or cannot be read, or the classes of the two parts differ.
     """
     expected = f"{place / 'train' / 'CLASS'} and {place / 'val' / 'CLASS'}, or in {place / 'CLASS'}"
     nothing = f"{place} holds no image data: images are expected in {expected}"
     if not os.path.exists(place):
-        raise MissingData(nothing)
+        raise MissingDataError(nothing)
     parts = {name.lower(): place / name for name in reversed(_subfolders(place)) if name.lower() in TRAINING + HELD_OUT}
     parts = {name: path for name, path in parts.items() if _subfolders(path)}
     train, test = (next((parts[name] for name in names if name in parts), None) for names in (TRAINING, HELD_OUT))
     if train and test:
         return _two_parts(train, test)
     if train or test or not (classes := _subfolders(place)):
-        raise MissingData(nothing)
+        raise MissingDataError(nothing)
     return _held_out(_images(place, classes), tuple(classes))
 
 

@@ -32,7 +32,7 @@ AT_ONCE = 1024
 """Files that are waiting for a thread at one time."""
 
 
-class BrokenImage(Exception):
+class BrokenImageError(Exception):
     """A file that cannot be used as an image; the reason, as the end of a sentence."""
 
 
@@ -111,7 +111,7 @@ class ImageFiles:
         path = self.files.paths[index]
         try:
             return self._shaped(decode(path, self.shape[0]))
-        except BrokenImage as error:
+        except BrokenImageError as error:
             raise DataError(f"{path} {error}") from None
 
     def _shaped(self, image: Image.Image) -> Tensor:
@@ -128,7 +128,7 @@ class ImageFiles:
                 return None
             image = decode(path, self.shape[0])
             kept = image if self.random else self._shaped(image)
-        except BrokenImage as error:
+        except BrokenImageError as error:
             return BrokenFile(path, str(error))
         if self.random:
             room.take(image.width * image.height * self.shape[0])
@@ -175,10 +175,10 @@ def decode(path: Path, channels: int, smallest: bool = False) -> Image.Image:
     """An image of bytes with 1, 3 or 4 channels; with ``smallest``, in the smallest size that its format decodes to.
 
     Raises:
-        BrokenImage: when it cannot be read, has pixels of no known range, or no alpha where 4 channels are asked for.
+        BrokenImageError: it cannot be read, its pixels have no known range, or it lacks the alpha that 4 channels need.
     """
     if why := obstacle(path):
-        raise BrokenImage(why)
+        raise BrokenImageError(why)
     try:
         with path.open("rb") as file:
             image = Image.open(file)
@@ -186,13 +186,13 @@ def decode(path: Path, channels: int, smallest: bool = False) -> Image.Image:
                 image.draft(None, (1, 1))
             image.load()
     except UnidentifiedImageError:
-        raise BrokenImage("is no image of a known format" if path.stat().st_size else "is empty") from None
+        raise BrokenImageError("is no image of a known format" if path.stat().st_size else "is empty") from None
     except Image.DecompressionBombError:
-        raise BrokenImage(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
+        raise BrokenImageError(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
     except OSError as error:
-        raise BrokenImage(unreadable(error) if error.errno else f"is damaged: {error}") from None
+        raise BrokenImageError(unreadable(error) if error.errno else f"is damaged: {error}") from None
     except Exception as error:  # The parsers of Pillow raise anything at all on damage.
-        raise BrokenImage(f"is damaged: {error or type(error).__name__}") from None
+        raise BrokenImageError(f"is damaged: {error or type(error).__name__}") from None
     return _in_mode(image, MODES[channels])
 
 
@@ -200,19 +200,21 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """The image with the channels of ``mode``, its pixels scaled from the range of their type to 0..255."""
     transparent = image.has_transparency_data
     if mode == "RGBA" and not transparent:
-        raise BrokenImage(f"has no alpha ({image.mode}), but the network takes 4 channels")
+        raise BrokenImageError(f"has no alpha ({image.mode}), but the network takes 4 channels")
     # A PNG or PGM of 16 bits has the mode "I" in some versions of Pillow; elsewhere "I" is 32 bits.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         image = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
     elif image.mode in ("I", "F"):
         pixels = "whole numbers of 32 bits" if image.mode == "I" else "floating-point numbers"
-        raise BrokenImage(f"has {pixels} as pixels, of which black and white are not known: save it with 8 or 16 bits")
+        raise BrokenImageError(
+            f"has {pixels} as pixels, of which black and white are not known: save it with 8 or 16 bits"
+        )
     elif image.mode == "P" and transparent:
         image = image.convert("RGBA")
     try:
         return image if image.mode == mode else image.convert(mode)
     except ValueError:
-        raise BrokenImage(f"has the mode {image.mode}, which cannot be converted to {mode}") from None
+        raise BrokenImageError(f"has the mode {image.mode}, which cannot be converted to {mode}") from None
 
 
 def centre(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -89,7 +89,7 @@ class Data:
     classes: int
     shape: Shape
     warnings: tuple[str, ...] = ()
-    """What a user should know of these data, a sentence each."""
+    """Remarks about these data for the user, a sentence each."""
 
 
 def load_data(
@@ -101,7 +101,7 @@ def load_data(
     the training images where the spec limits them.
 
     Raises:
-        MissingData: when the data are not there, or could not be fetched.
+        MissingDataError: when the data are not there, or could not be fetched.
         DataError: when they are damaged, or do not fit the network.
     """
     if input_shape is not None:
@@ -145,7 +145,7 @@ def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, 
 
 
 def _finish(source: Source, spec: DataSpec, channels: int, random: bool) -> Finish:
-    """What is done to a batch, with the random changes of ``spec`` if ``random``."""
+    """The transform of a batch, with the random changes of ``spec`` if ``random``."""
     augmentations: list[Augmentation] = []
     if random and isinstance(spec, Folder) and spec.jitter:
         augmentations.append(ColourJitter(spec.jitter))

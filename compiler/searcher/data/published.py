@@ -12,7 +12,7 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from compiler.searcher.settings.datasets import DataError, DataSpec, MissingData
+from compiler.searcher.settings.datasets import DataError, DataSpec, MissingDataError
 
 from .check import check_pixels
 from .files import obstacle, unreadable
@@ -27,7 +27,7 @@ def cifar(kind: Any, spec: DataSpec, root: Path, download: bool) -> Parts:
     """CIFAR-10 or -100, by its class in torchvision, from ``root/cifar-10-batches-py`` or ``root/cifar-100-python``.
 
     Raises:
-        MissingData: when a file is missing, is not the published one, or cannot be fetched.
+        MissingDataError: when a file is missing, is not the published one, or cannot be fetched.
         DataError: when a file holds something else than images and labels.
     """
     folder = root / kind.base_folder
@@ -49,7 +49,7 @@ def svhn(spec: DataSpec, root: Path, download: bool) -> Parts:
     """SVHN from ``root/train_32x32.mat`` and ``root/test_32x32.mat``.
 
     Raises:
-        MissingData: when a file is missing, is not the published one, or cannot be fetched.
+        MissingDataError: when a file is missing, is not the published one, or cannot be fetched.
         DataError: when a file holds something else than images and labels.
     """
     listed = {split: datasets.SVHN.split_list[split] for split in ("train", "test")}
@@ -75,7 +75,7 @@ def mnist(kind: Any, spec: DataSpec, root: Path, download: bool, package: str = 
     ``package`` is the name of the Debian package that has them, ``dataset-NAME``, if there is one.
 
     Raises:
-        MissingData: when no folder has them, or they cannot be fetched.
+        MissingDataError: when no folder has them, or they cannot be fetched.
         DataError: when a file is damaged, or holds images of another size.
     """
     raw = root / kind.__name__ / "raw"
@@ -89,10 +89,12 @@ def mnist(kind: Any, spec: DataSpec, root: Path, download: bool, package: str = 
         paths = whole(raw)
     if paths is None and partial:
         lacking = [name for name, path in zip(FILES, present(partial), strict=True) if path is None]
-        raise MissingData(f"{spec.word} in {partial} is not whole: {', '.join(lacking)} is missing", can_download=True)
+        raise MissingDataError(
+            f"{spec.word} in {partial} is not whole: {', '.join(lacking)} is missing", can_download=True
+        )
     if paths is None:
         also = f", or from Debian's package {package}" if package else ""
-        raise MissingData(
+        raise MissingDataError(
             f"{spec.word} is not in {root}: {FILES[0]}[.gz] and the three files that belong to it are read from {raw}, "
             f"as torchvision keeps them, from {own[1]} or {root}{also}",
             can_download=True,
@@ -131,10 +133,10 @@ def _fetch(
             download()
     lost = [path for path in checksums if not path.exists()]
     if len(lost) == len(checksums):
-        raise MissingData(f"{spec.word} is not in {root}", can_download=True)
+        raise MissingDataError(f"{spec.word} is not in {root}", can_download=True)
     for path, md5 in checksums.items():
         if why := obstacle(path) or _difference(path, md5):
-            raise MissingData(f"{spec.word} in {root} is not whole: {path} {why}", can_download=True)
+            raise MissingDataError(f"{spec.word} in {root} is not whole: {path} {why}", can_download=True)
 
 
 def _difference(path: Path, md5: str) -> str:
@@ -150,7 +152,7 @@ def _downloading(spec: DataSpec, root: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        raise MissingData(f"{spec.word} could not be downloaded to {root}: {error}") from error
+        raise MissingDataError(f"{spec.word} could not be downloaded to {root}: {error}") from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the builder of a dataset gives: images with labels, before anything is done to them."""
+"""The images and labels of a dataset, before any transform."""
 
 from __future__ import annotations
 

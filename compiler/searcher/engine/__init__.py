@@ -3,18 +3,18 @@
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.reporting.records import EpochRecord
 
-from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory
+from .errors import CheckpointError, DivergedError, EngineError, OutOfMemoryError, RunInterruptedError
 from .protocol import RunOptions, Searchable, Trainable
 from .retrain import TrainOutcome, evaluate, run_train
 from .search import SearchOutcome, run_search
 
 __all__ = [
     "CheckpointError",
-    "Diverged",
+    "DivergedError",
     "EngineError",
     "EpochRecord",
-    "Interrupted",
-    "OutOfMemory",
+    "OutOfMemoryError",
+    "RunInterruptedError",
     "RunOptions",
     "SearchOutcome",
     "Searchable",

@@ -9,23 +9,23 @@ class EngineError(RunError):
     """A run that cannot start or go on."""
 
 
-class NoDevice(EngineError):
+class NoDeviceError(EngineError):
     """A device that is unknown, or that this machine does not have."""
 
     exit_code = 2
 
 
-class Interrupted(EngineError):
+class RunInterruptedError(EngineError):
     """Stopped by SIGINT or SIGTERM, with a checkpoint from which to go on."""
 
     exit_code = 130
 
 
-class Diverged(EngineError):
+class DivergedError(EngineError):
     """A loss or a parameter is no longer finite."""
 
 
-class OutOfMemory(EngineError):
+class OutOfMemoryError(EngineError):
     """The device, or the machine, has too little memory."""
 
 
@@ -33,7 +33,7 @@ class CheckpointError(EngineError):
     """A checkpoint that is missing, damaged, in the way, or of another run."""
 
 
-class SingleValue(EngineError):
+class SingleValueError(EngineError):
     """A batch norm has one value of each channel in a batch, which has no variance."""
 
     exit_code = 2

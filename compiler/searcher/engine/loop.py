@@ -22,7 +22,15 @@ from compiler.searcher.settings.narrowing import Measure
 from compiler.util.memory import is_out_of_memory
 
 from .accuracy import Evaluation
-from .errors import CheckpointError, Diverged, EngineError, Interrupted, OutOfMemory, SingleValue, is_single_value
+from .errors import (
+    CheckpointError,
+    DivergedError,
+    EngineError,
+    OutOfMemoryError,
+    RunInterruptedError,
+    SingleValueError,
+    is_single_value,
+)
 from .gradients import finite
 from .protocol import Evaluate, RunOptions
 
@@ -64,7 +72,7 @@ class Job(Protocol):
         """End the run after its last epoch; returns a sentence on the result."""
 
 
-class _StopSignal(Exception):
+class _StopSignal(Exception):  # noqa: N818 (no error: a run stops where it was asked to)
     """Asked to stop where no state is half changed."""
 
 
@@ -73,9 +81,9 @@ def run_epochs(job: Job, state: State, seed: int, run: RunOptions, report: Repor
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, in the way, or of another run.
-        Diverged: a loss or a parameter is no longer finite.
-        Interrupted: SIGINT or SIGTERM asked to stop; the checkpoint is written.
-        OutOfMemory: the device has too little memory.
+        DivergedError: a loss or a parameter is no longer finite.
+        RunInterruptedError: SIGINT or SIGTERM asked to stop; the checkpoint is written.
+        OutOfMemoryError: the device has too little memory.
     """
     loop = _Loop(job, state, seed, run, report)
     with deterministic(), report, _errors_explained(loop.path), loop.stop.listening():
@@ -115,7 +123,7 @@ class _Loop:
         except _StopSignal:
             self._save()
             where = f"after {state.epoch} of {job.epochs} epochs" + (f" and {state.step} steps" if state.step else "")
-            raise Interrupted(f"Stopped {where}; to go on from {self.path}, {self.run.resume_with}.") from None
+            raise RunInterruptedError(f"Stopped {where}; to go on from {self.path}, {self.run.resume_with}.") from None
 
     def _run_steps(self) -> None:
         """The steps of an epoch that are left.
@@ -199,7 +207,7 @@ class _Loop:
 
     def _check_finite(self, is_finite: bool) -> None:
         if not is_finite:
-            raise Diverged(
+            raise DivergedError(
                 f"The {self.state.kind} diverged in epoch {self.state.epoch + 1}: a loss or a parameter is not finite; "
                 f"the last good checkpoint is {self.path}, but to go on from it repeats this, so start anew with a "
                 "lower learning rate."
@@ -214,10 +222,10 @@ def _errors_explained(path: Path) -> Iterator[None]:
     except EngineError:
         raise
     except ValueError as error:
-        raise (SingleValue() if is_single_value(error) else error) from error
+        raise (SingleValueError() if is_single_value(error) else error) from error
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(
+        raise OutOfMemoryError(
             f"Out of memory: use a smaller --batch-size, fewer channels or bfloat16; the last checkpoint is {path}."
         ) from error

@@ -14,7 +14,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.settings.narrowing import Measure
 
 Run = Mapping[str, tuple[int, ...]]
-"""What a pass runs: the items that it takes of each decision, by path."""
+"""The network of one pass: the items that it takes of each decision, by path."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Passes:
     """The passes of a step, which is taken along ``factor`` times the sum of their gradients."""
 
     runs: tuple[Run | None, ...] = (None,)
-    """What each pass runs; None: what it computes by itself."""
+    """The network of each pass; None for the network as it is."""
     factor: float = 1.0
 
 
@@ -31,7 +31,7 @@ class Leading:
     """The leading architecture: what deriving now would decide."""
 
     decisions: dict[str, str]
-    """What each decision takes, as a person reads it, by path."""
+    """The readable items that each decision takes, by path."""
     live: frozenset[str]
     """The decisions that the architecture depends on: not those of menus that no pick takes."""
     taken: dict[str, list[str]]
@@ -69,8 +69,11 @@ class Searchable(Protocol):
     def restricted(self) -> AbstractContextManager[None]:
         """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Within it a pass can be differentiated twice in the alphas."""
+
     def trials(self) -> Sequence[Run | None]:
-        """What the passes of the next step of the alphas run; `objective` is then asked about their losses."""
+        """The networks of the passes of the next step of the alphas; `objective` is then called with their losses."""
 
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""

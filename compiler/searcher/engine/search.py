@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,12 +21,15 @@ from compiler.searcher.settings.axes import Levels, Order, Preferences
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.searcher.settings.stopping import Evidence
 
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
+from .gradients import frozen
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
 from .protocol import Evaluate, Leading, Run, RunOptions, Searchable
+from .sharpness import largest_eigenvalue
 
 Batch = tuple[Tensor, Tensor]
 
@@ -193,10 +196,13 @@ class Searching:
             weights = self.searchable.observed()
         scalars |= self._steadiness(epoch, leading)
         scalars |= {f"free/{copy}": float(len(items)) for copy, items in leading.free.items()}
-        if self.settings.until.holds(int(scalars["unchanged"]), leading.taken):
+        if self.settings.until.measures(epoch):
+            scalars["sharpness"] = self._sharpness(epoch)
+        if self.settings.until.holds(self._evidence(scalars, leading)):
             scalars["until"] = 1.0
         record = EpochRecord(epoch + 1, scalars | rates, leading.decisions, weights)
         self._remember_if_best(record)
+        self._remember_for_before(epoch)
         return record
 
     def _steadiness(self, epoch: int, leading: Leading) -> dict[str, float]:
@@ -208,6 +214,32 @@ class Searching:
         changed = sum(before.get(path) != leading.decisions[path] for path in leading.live)
         rested = not moves or not self.settings.alphas.moves(epoch, 0)
         return {"changed": float(changed), "unchanged": 0.0 if changed else since + (not rested)}
+
+    def _evidence(self, scalars: Mapping[str, float], leading: Leading) -> Evidence:
+        """What is known after an epoch that has these numbers."""
+        known = [*(record.scalars for record in self.state.history), scalars]
+        sharpness = [found["sharpness"] for found in known if "sharpness" in found]
+        return Evidence(int(scalars["unchanged"]), leading.taken, sharpness)
+
+    def _sharpness(self, epoch: int) -> float:
+        """The largest eigenvalue of the Hessian of the loss in the alphas, on the images of their last step."""
+        batch, alphas = next(self.alpha_half.epoch(epoch, self.steps - 1)), self.bilevel.alphas.parameters
+        training = self.module.training
+        self.module.train()
+        try:
+            with self.bilevel.kept, frozen(self.bilevel.weights.parameters), self.searchable.twice_differentiable():
+                return largest_eigenvalue(self._loss(batch), alphas, self.compute.gradient)
+        finally:
+            self.module.train(training)
+
+    def _remember_for_before(self, epoch: int) -> None:
+        """Remember the alphas of an epoch that may turn out to be the one before the search ended."""
+        state, until = self.state, self.settings.until
+        if self.settings.derive.epoch is not Epoch.BEFORE:
+            return
+        found = {f"{epoch}/{path}": alpha for path, alpha in _alphas_on_cpu(state).items()}
+        known = {name: alpha for name, alpha in state.past.items() if int(name.split("/")[0]) >= until.before(epoch)}
+        state.past = known | found
 
     @property
     def is_over(self) -> bool:
@@ -232,19 +264,26 @@ class Searching:
         found = self.outcome()
         done = len(self.state.history)
         if done < self.epochs:
-            until = self.settings.until.describe()
-            return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says."
+            until, of = (
+                self.settings.until.describe(),
+                "" if found.epoch == done else f" Derived is epoch {found.epoch}.",
+            )
+            return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says.{of}"
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:
-        """The alphas and decisions of the last epoch, or of the best, as the settings say."""
+        """The alphas and decisions of the last epoch, of the best, or of one before the end, as the settings say."""
         state = self.state
-        best = self.settings.derive.epoch is Epoch.BEST
-        epoch = state.best_epoch if best else len(state.history)
+        epoch, alphas = len(state.history), _alphas_on_cpu(state)
+        if self.settings.derive.epoch is Epoch.BEST:
+            epoch, alphas = state.best_epoch, dict(state.best)
+        elif self.settings.derive.epoch is Epoch.BEFORE and self.is_over:
+            epoch = self.settings.until.before(epoch - 1) + 1
+            alphas = {path: state.past[f"{epoch - 1}/{path}"] for path in alphas}
         record = state.history[epoch - 1]
         return SearchOutcome(
             decisions=record.decisions,
-            alphas=dict(state.best) if best else _alphas_on_cpu(state),
+            alphas=alphas,
             epoch=epoch,
             score=record.scalars["score"],
             best_epoch=state.best_epoch,

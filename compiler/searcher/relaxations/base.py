@@ -1,4 +1,4 @@
-"""What a search asks of any relaxation of a space: `Relaxed`. Each relaxation is a subclass in a file of its own."""
+"""The base class of relaxations: `Relaxed`. Each relaxation is a subclass in a file of its own."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from compiler.searcher.settings.derivation import By, Derivation, Strongest
 from compiler.util.errors import UsageError
 
 from .axes import Axes
+from .evidence import logarithms
 from .live import Live, LiveMixture
 from .mixtures import SoftmaxMixture
 from .narrowing import Judge
 from .objective import Objective, RelaxedQuantities
+from .records import labelled, mean_entropies
 
 
 class Relaxed(nn.Module, ABC):
@@ -132,6 +134,10 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
 
+    def twice_differentiable(self) -> AbstractContextManager[None]:
+        """Within it a pass can be differentiated twice in the alphas, if the operations of torch can."""
+        return nullcontext()
+
     def trials(self) -> Sequence[Run | None]:
         """The passes of the next step of the alphas: one, that of the network as it is."""
         return (None,)
@@ -165,7 +171,7 @@ class Relaxed(nn.Module, ABC):
         return self.stated.terms(self._quantities())
 
     def objective(self, *losses: Tensor) -> Tensor:
-        """What the alphas minimise in place of the loss of the pass, a scalar (`Objective.loss`)."""
+        """The objective of the alphas in place of the loss of the pass, a scalar (`Objective.loss`)."""
         (loss,) = losses
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
@@ -187,22 +193,14 @@ class Relaxed(nn.Module, ABC):
     @torch.no_grad()
     def entropy(self) -> dict[str, float]:
         """The mean entropy of the choices of each level and of each copy, as a share of the largest possible."""
-        levels: dict[str, list[float]] = {}
-        copies: dict[str, list[float]] = {}
-        for path, alpha in self.item_alphas().items():
-            decision = self.space.decisions[path]
-            largest = self.axes.mixture.largest_entropy(decision)
-            value = float(self.axes.mixture.entropy(decision, alpha) / largest) if largest else 0.0
-            levels.setdefault(self.space.copies[decision.copy].body.level, []).append(value)
-            copies.setdefault(decision.copy, []).append(value)
-        return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
+        return mean_entropies(self.space, self.axes.mixture, self.item_alphas())
 
     def decisions(self) -> dict[str, str]:
         """The leading architecture: the readable items of each decision by path."""
         return readable(self.space.decisions, self.chosen())
 
     def leading(self, alphas: Mapping[str, Tensor] | None = None) -> Leading:
-        """What deriving now, or from the given alphas, decides, and which items of menus that takes."""
+        """The leading architecture, from the alphas or those given, and the items of menus that it takes."""
         decisions, chosen = self.space.decisions, self.chosen(alphas)
         found = Leading(readable(decisions, chosen), frozenset(taken(decisions, chosen)), {}, {})
         for path in sorted(found.live & self.free.keys(), key=list(decisions).index):
@@ -217,10 +215,7 @@ class Relaxed(nn.Module, ABC):
     def observed(self) -> dict[str, dict[str, float]]:
         """The mixing weight of every item, and of every edge that has one, by the path of its decision and by label."""
         weights = self.mixing() | {path: self.live.softmax(path, self.alphas[path]) for path in self.edges}
-        return {
-            path: dict(zip(_labels(self.space.decisions[path]), map(_short, values.tolist()), strict=True))
-            for path, values in weights.items()
-        }
+        return labelled(self.space.decisions, weights)
 
     @cached_property
     def free(self) -> dict[str, frozenset[int]]:
@@ -230,11 +225,11 @@ class Relaxed(nn.Module, ABC):
     # ------------------------------------------------------------ what is derived
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
-        """What deriving now, or from the given alphas, decides."""
+        """The selection that the rule derives from the alphas, or from those given."""
         return decided(self.space, *self.evidence(alphas))
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
-        """What a search derives: what deriving decides, or the best that satisfies what the space requires.
+        """The selection that a search derives: that of the rule, or the best that meets the requirements of the space.
 
         Raises:
             UsageError: nothing satisfies it, or that cannot be decided.
@@ -270,38 +265,15 @@ class Relaxed(nn.Module, ABC):
         """
         self.live.refresh()
         found = self.raw(alphas)
-        mixture = self.axes.mixture
-        if isinstance(mixture, SoftmaxMixture) and not self.edges:
+        if isinstance(self.axes.mixture, SoftmaxMixture) and not self.edges:
             return found, self.derive
-        tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in found.items()}
-        if self.derive.by is By.PROBABILITY:
-            for path, values in tensors.items():
-                own = path not in self.edges
-                decision = self.space.decisions[path]
-                tensors[path] = mixture.logarithms(decision, values) if own else self.live.log_softmax(path, values)
-        else:
-            tensors = {path: self.live.marked(path, values) for path, values in tensors.items()}
-        for path in self.edges:
-            for edge, menu in zip(tensors.pop(path), self.space.decisions[path].candidates, strict=True):
-                if menu is not None:
-                    tensors[menu] = tensors[menu] + edge
-        return {path: values.tolist() for path, values in tensors.items()}, self.derive.replace("by", By.LOGIT)
+        strengths = logarithms(self.space.decisions, found, self.edges, self.axes.mixture, self.live, self.derive.by)
+        return strengths, self.derive.replace("by", By.LOGIT)
 
     def _count_alphas(self, decision: Decision) -> int:
         """How many architecture parameters a decision has."""
         weighed = self.axes.edges is Edges.WEIGHED and bool(decision.candidates)
         return len(decision.items) if weighed else decision.alphas
-
-
-def _labels(decision: Decision) -> list[str]:
-    """The labels of items, numbered where several have the same."""
-    items = decision.items
-    return [label if items.count(label) == 1 else f"{label} #{number}" for number, label in enumerate(items, 1)]
-
-
-def _short(value: float) -> float:
-    """A weight as records write it."""
-    return float(f"{value:.6g}")
 
 
 def _key(path: str) -> str:

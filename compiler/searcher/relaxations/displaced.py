@@ -47,7 +47,7 @@ class Displacement(ABC):
 
     @property
     def eps(self) -> float:
-        """The largest change of now."""
+        """The largest change at the present epoch."""
         return self.schedule(self.epoch, self.epochs)
 
     @abstractmethod

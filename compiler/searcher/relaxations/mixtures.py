@@ -33,7 +33,7 @@ class Temperature:
         self.schedule, self.epochs, self.epoch = schedule, epochs, 0.0
 
     def __call__(self) -> float:
-        """The temperature of now."""
+        """The temperature at the present epoch."""
         return self.schedule(self.epoch, self.epochs)
 
 

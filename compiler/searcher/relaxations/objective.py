@@ -1,4 +1,4 @@
-"""What the alphas minimise: the quantities of a relaxed network, and the preferences and objectives made of them.
+"""The objective of the alphas: quantities of a relaxed network, and the preferences made of them.
 
 Liu et al., "Unchain the Search Space with Hierarchical Differentiable Architecture Search" (AAAI 2021), for the depth
 and the number of cells; costs are their expectations (`expected_cost`).
@@ -13,8 +13,8 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from compiler.analysis.costs.existence import ExistenceTooComplex
-from compiler.analysis.costs.prices import UndefinedQuantity
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.requirements.evaluate import QuantityRef, Requirements
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
@@ -191,7 +191,7 @@ class Objective:
         return torch.stack([term.reshape(()) for term in terms]).sum()
 
     def _signed(self, preference: Preference) -> float:
-        """The weight of now, signed so that the quantity is minimised."""
+        """The weight at the present epoch, signed so that the quantity is minimised."""
         weight = preference.weight_at(self.epoch, self.epochs)
         return weight if preference.sense is Sense.MINIMIZE else -weight
 
@@ -212,7 +212,7 @@ def expectations(space: Elaborated) -> dict[Total, Expectation]:
     for total in sorted(wanted, key=str):
         try:
             found[total] = Expectation(costs.formula(QuantityRef(total)), space.decisions)
-        except (UndefinedQuantity, ExistenceTooComplex) as error:
+        except (UndefinedQuantityError, ExistenceTooComplexError) as error:
             why = str(error) or "its parts exist in too many different ways"
             raise UsageError(f"what '{space.name}' prefers, `{total}`, has no expectation: {why}") from None
     return found

@@ -32,7 +32,7 @@ class Drawing(Protocol):
         """Raw architecture parameters by decision path, (items) each."""
 
     def logits(self) -> Logits:
-        """What architectures are drawn by."""
+        """The distribution that architectures are drawn from."""
 
     def draw(self, clean: Mapping[str, torch.Tensor]) -> Draw:
         """An architecture that meets the space's requirements."""

@@ -32,6 +32,6 @@ class ScheduledRate:
 
 
 def rates_of(settings: SearchSettings) -> tuple[ScheduledRate, ...]:
-    """What the settings regularise by; nothing of a rate that is always 0."""
+    """The regularisers of the settings, without those whose rate is always 0."""
     found = ((Fade, settings.beside.rate), (Dropout, settings.dropout.rate), (DropPath, settings.drop_path))
     return tuple(ScheduledRate(kind, rate, settings.epochs) for kind, rate in found if not rate.is_off)

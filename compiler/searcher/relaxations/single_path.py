@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compiler.analysis.counting.errors import Uncountable
+from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
@@ -78,7 +78,7 @@ class OnePath(Relaxed):
         return self.operations(images, chosen)
 
     def to_run(self) -> Selection:
-        """What a pass in train mode runs: what was planned, or a draw."""
+        """The architecture of a pass in train mode: the planned one, or a draw."""
         return self.draw(self.logits()).chosen if self.planned is None else self.planned
 
     @contextmanager
@@ -125,7 +125,7 @@ class OnePath(Relaxed):
         return log_probability(self.space.decisions, clean, draw.noisy, draw.chosen, used)
 
     def chosen(self, alphas: Mapping[str, Tensor] | None = None) -> Selection:
-        """What deriving decides; where that is no architecture, or misses a requirement, the best that is one."""
+        """The selection of the rule; where it is no architecture, or misses a requirement, the best that is one."""
         return self.answer(alphas).chosen
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
@@ -154,5 +154,5 @@ class OnePath(Relaxed):
     def _leading(self, strengths: dict[str, list[float]], rule: Derivation) -> Iterator[Selection]:
         """What the rule decides, then the best path, where texts with `prune` can be counted."""
         yield decided(self.space, strengths, rule)
-        with suppress(Uncountable):
+        with suppress(UncountableError):
             yield best_path(self.space, strengths, rule.by)

@@ -118,6 +118,17 @@ class Supernet(Relaxed):
         for rate in self.axes.rates:
             rate.follow(self.lowering.first.modules.values(), epoch)
 
+    @contextmanager
+    def twice_differentiable(self) -> Iterator[None]:
+        """Within it passes run the naive lowering: what is fused can be differentiated once."""
+        now = self.lowering.now
+        try:
+            self.lowering.now = self.lowering.naive()
+            self.train(self.training)
+            yield
+        finally:
+            self.lowering.now = now
+
     # ------------------------------------------------------------ narrowing
 
     def train(self, mode: bool = True) -> Self:
@@ -168,6 +179,12 @@ class Relowering:
         self.first = lowered(space, self.passes, target)
         self.now: nn.Module = self.first.network
         self.live: Mapping[str, tuple[int, ...]] = {}
+
+    def naive(self) -> nn.Module:
+        """The network that runs now, with every operation as it is written."""
+        target = None if self.target is None else replace(self.target, compiled=False)
+        made = lowered(self.space, (), target, self.live, self.first.modules)
+        return made.network.to(next(self.first.network.parameters()).device)
 
     def follow(self, live: Mapping[str, tuple[int, ...]], device: torch.device) -> None:
         """Lower the network for the items that live, by the path of their decision, if they are not those of now."""

@@ -116,6 +116,19 @@ class Levels(Named):
     ONE = "1"
 
 
+class Precision(Named):
+    """The type of numbers that forward and backward passes compute with; weights stay in float32."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+    @classmethod
+    def aliases(cls) -> Mapping[str, str]:
+        """The usual short names."""
+        return {"32": "float32", "bf16": "bfloat16", "16": "float16"}
+
+
 class Undisturbed(Word):
     """Weights learn under the mixing weights as they are."""
 

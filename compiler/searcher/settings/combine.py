@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .axes import Beside, Channels, Dropout, Edges, Levels, Order, Perturbation, Preferences, Undisturbed
+from .axes import Beside, Channels, Dropout, Edges, Levels, Order, Perturbation, Precision, Preferences, Undisturbed
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
 from .schedules import Schedule
-from .stopping import Stopping, Unchanged
+from .stopping import Sharpness, Stopping, Unchanged
 
 
 class Combined(Protocol):
@@ -37,6 +37,7 @@ class Combined(Protocol):
     until: Stopping
     derive: Derivation
     preferences: Preferences
+    precision: Precision
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,27 @@ RULES = (
     ),
     Rule(
         ("narrow", "derive"),
-        lambda s: _narrows(s) and s.derive.epoch is Epoch.BEST,
-        "`narrow` leaves the items of the last epoch, and `epoch = best` would take the alphas of another: "
+        lambda s: _narrows(s) and s.derive.epoch is not Epoch.LAST,
+        "`narrow` leaves the items of the last epoch, and `epoch = best` or `before` would take the alphas of another: "
         "use `epoch = last`",
+    ),
+    Rule(
+        ("derive", "until"),
+        lambda s: s.derive.epoch is Epoch.BEFORE and not isinstance(s.until, Sharpness),
+        "`epoch = before` is an epoch before `until = sharpness` came true, and nothing else is waited for so: "
+        "use `epoch = last`, or `best`",
+    ),
+    Rule(
+        ("until", "relax"),
+        lambda s: isinstance(s.until, Sharpness) and not s.relax.runs_all,
+        "`until = sharpness` differentiates the weights of items twice, and this relaxation draws one: "
+        "use a `relax` that mixes, or another condition",
+    ),
+    Rule(
+        ("until", "precision"),
+        lambda s: isinstance(s.until, Sharpness) and s.precision is not Precision.FLOAT32,
+        "`until = sharpness` is a second derivative, and half precision has too few digits for it: "
+        "use `precision = float32`",
     ),
     Rule(
         ("until", "alphas"),

@@ -35,7 +35,7 @@ class DataError(UsageError):
     """The data cannot be used as asked; one sentence for the user."""
 
 
-class MissingData(DataError):
+class MissingDataError(DataError):
     """The data are not there. ``can_download``: the same command with `--download` gets them."""
 
     def __init__(self, message: str, can_download: bool = False) -> None:

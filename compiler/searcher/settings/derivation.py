@@ -13,10 +13,14 @@ class By(Named):
 
 
 class Epoch(Named):
-    """Which architecture is reported: of the last epoch, or of the one with the best supernet accuracy."""
+    """Which architecture is reported: of the last epoch, of that with the best supernet accuracy, or of one before.
+
+    Which epoch is before the end of a search its setting `until` says; of one that did not end early it is the last.
+    """
 
     LAST = "last"
     BEST = "best"
+    BEFORE = "before"
 
 
 class Strongest(Word):

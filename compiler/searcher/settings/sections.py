@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from pydantic import model_validator
@@ -19,6 +18,7 @@ from .axes import (
     Nothing,
     Order,
     Perturbation,
+    Precision,
     Preferences,
     Undisturbed,
 )
@@ -31,20 +31,7 @@ from .reader import Given, Reader
 from .relaxation import Relaxation, Softmax
 from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
-from .words import Amount, Count, Flag, Fraction, Named, NonNegative, Setting
-
-
-class Precision(Named):
-    """The type of numbers that forward and backward passes compute with; weights stay in float32."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-    @classmethod
-    def aliases(cls) -> Mapping[str, str]:
-        """The usual short names."""
-        return {"32": "float32", "bf16": "bfloat16", "16": "float16"}
+from .words import Amount, Count, Flag, Fraction, NonNegative, Setting
 
 
 class _Section(Setting):

@@ -1,4 +1,4 @@
-"""When a search ends before its last epoch: conditions on the leading architecture, asked after every epoch.
+"""When a search ends before its last epoch: conditions on what is known of it, asked after every epoch.
 
 To add one, write its class and add it to `Stopping`.
 """
@@ -7,26 +7,47 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
-from .words import Count, Text, Word
+from .words import Amount, Count, Positive, Text, Word
 
 Within = Annotated[str | None, Field(description="the name of a cell in quotes")]
+
+SHIFT = 1e-3
+"""What is added to the eigenvalues of Hessians, so that ratios of small ones mean something (RobustDARTS)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a search knows after an epoch.
+
+    ``unchanged``: for how many epochs in a row the alphas have moved and the leading architecture stayed as it is;
+    ``taken``: the items that it takes of menus, by the copy of the cell that they are in; ``sharpness``: the largest
+    eigenvalues of the Hessian of the alphas, oldest first, where the condition asks for them.
+    """
+
+    unchanged: int = 0
+    taken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sharpness: Sequence[float] = ()
 
 
 class StopWord(Word):
     """A condition that ends a search."""
 
     @abstractmethod
-    def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
-        """Whether the search ends now.
+    def holds(self, evidence: Evidence) -> bool:
+        """Whether the search ends now."""
 
-        Args:
-            unchanged: for how many epochs in a row the alphas have moved and the leading architecture stayed as it is.
-            taken: the items that the leading architecture takes of menus, by the copy of the cell that they are in.
-        """
+    def measures(self, epoch: int) -> bool:
+        """Whether it asks for the sharpness at the end of an epoch, from 0."""
+        return False
+
+    def before(self, epoch: int) -> int:
+        """The epoch, from 0, whose architecture is that before the condition came true, at the end of ``epoch``."""
+        return epoch
 
 
 class Never(StopWord):
@@ -34,7 +55,7 @@ class Never(StopWord):
 
     word = "never"
 
-    def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
+    def holds(self, evidence: Evidence) -> bool:
         """It never ends."""
         return False
 
@@ -46,9 +67,9 @@ class Unchanged(StopWord):
     positional = ("epochs",)
     epochs: Count
 
-    def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
+    def holds(self, evidence: Evidence) -> bool:
         """Whether it has."""
-        return unchanged >= self.epochs
+        return evidence.unchanged >= self.epochs
 
 
 class Taken(StopWord):
@@ -61,10 +82,47 @@ class Taken(StopWord):
     within: Within = None
     """The cell; by default any."""
 
-    def holds(self, unchanged: int, taken: Mapping[str, Sequence[str]]) -> bool:
+    def holds(self, evidence: Evidence) -> bool:
         """Whether it does."""
-        cells = taken.values() if self.within is None else [taken.get(self.within, ())]
+        cells = evidence.taken.values() if self.within is None else [evidence.taken.get(self.within, ())]
         return any(items.count(self.item) >= self.least for items in cells)
 
 
-Stopping = Never | Unchanged | Taken
+class Sharpness(StopWord):
+    """The loss of the alphas bends ``over`` times as sharply as ``lag`` records before (RobustDARTS).
+
+    A record is the largest eigenvalue of the Hessian after every ``every``-th epoch, the first one included; compared
+    are means of ``window`` records. The architecture before is that of the centre of the earlier window, and no epoch
+    earlier than ``begin``, from 0, is such a centre.
+    """
+
+    word = "sharpness"
+    positional = ("over",)
+    over: Positive
+    window: Count = 5
+    lag: Count = 4
+    every: Count = 2
+    begin: Amount = 10
+
+    def measures(self, epoch: int) -> bool:
+        """After the first epoch, and after every so many more."""
+        return epoch % self.every == 0
+
+    def before(self, epoch: int) -> int:
+        """The centre of the window compared with, where the last record is of ``epoch``."""
+        return epoch - self.every * (self.window // 2 + self.lag)
+
+    def holds(self, evidence: Evidence) -> bool:
+        """Whether it does."""
+        records = evidence.sharpness
+        last = self.every * (len(records) - 1)
+        if len(records) < self.window + self.lag or self.before(last) < self.begin:
+            return False
+        then = records[: -self.lag][-self.window :]
+        return self._mean(records[-self.window :]) > self.over * self._mean(then)
+
+    def _mean(self, records: Sequence[float]) -> float:
+        return sum(records) / len(records) + SHIFT
+
+
+Stopping = Never | Unchanged | Taken | Sharpness

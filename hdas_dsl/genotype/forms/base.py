@@ -1,4 +1,4 @@
-"""What a form is, and what the readers of several forms share."""
+"""The protocol of forms, and functions that the readers of several forms share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hdas_dsl.genotype.literals import Call, Entry, Items, Literal, Mapping, Text, Whole
 from hdas_dsl.genotype.model import Part
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -51,23 +51,23 @@ def items(value: Literal, otherwise: str) -> tuple[Literal, ...]:
     """The items of a list.
 
     Raises:
-        InvalidPart: it is no list; ``otherwise`` says what it should be.
+        InvalidPartError: it is no list; ``otherwise`` says what it should be.
     """
     if isinstance(value, Items):
         return value.items
-    raise InvalidPart(Code.KIND, value.span, otherwise)
+    raise InvalidPartError(Code.KIND, value.span, otherwise)
 
 
 def number(value: Literal, what: str) -> int:
     """A number of an input or a node.
 
     Raises:
-        InvalidPart: it is no whole number, or far too large.
+        InvalidPartError: it is no whole number, or far too large.
     """
     if not isinstance(value, Whole) or value.value < 0:
-        raise InvalidPart(Code.KIND, value.span, f"{what} is a whole number from 0 on")
+        raise InvalidPartError(Code.KIND, value.span, f"{what} is a whole number from 0 on")
     if value.value >= LARGEST:
-        raise InvalidPart(Code.RANGE, value.span, f"{what} is the number of an input or a node: this is too far")
+        raise InvalidPartError(Code.RANGE, value.span, f"{what} is the number of an input or a node: this is too far")
     return value.value
 
 
@@ -75,8 +75,8 @@ def operation(value: Literal) -> tuple[str, Span]:
     """The name of an operation, and its place.
 
     Raises:
-        InvalidPart: it is no string.
+        InvalidPartError: it is no string.
     """
     if isinstance(value, Text):
         return value.value, value.inner
-    raise InvalidPart(Code.KIND, value.span, "an operation is its name between quotes")
+    raise InvalidPartError(Code.KIND, value.span, "an operation is its name between quotes")

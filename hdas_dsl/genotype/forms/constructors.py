@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from hdas_dsl.genotype.literals import Call, Entry, Literal, Mapping, Nothing
 from hdas_dsl.genotype.model import Cells, Dag, Stages
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 
@@ -90,7 +90,7 @@ def _given(value: Literal, report: Report) -> _Given:
         meant = sum(_FIELD.fullmatch(entry.name or "") is not None for entry in entries)
         if value.word not in _CONSTRUCTORS and meant < 2:
             hint = suggest(value.word, _CONSTRUCTORS) or f"known: {', '.join(_CONSTRUCTORS)}"
-            raise InvalidPart(Code.UNKNOWN_NAME, called, f"unknown kind of genotype '{called.text}'", hint)
+            raise InvalidPartError(Code.UNKNOWN_NAME, called, f"unknown kind of genotype '{called.text}'", hint)
         names = _places(value.word, len(value.args))
         for name, arg in zip(names, value.args, strict=False):
             parts[name] = Entry(name, arg, arg.span)
@@ -128,7 +128,7 @@ def _wanted(given: _Given) -> list[str]:
     known = given.known
     if not known:
         hint = "parts are normal and reduce, or DAG1, DAG2, ..., or normal1, reduce1, normal2, ..."
-        raise InvalidPart(Code.MISSING, given.called, "none of the parts of a genotype is given", hint)
+        raise InvalidPartError(Code.MISSING, given.called, "none of the parts of a genotype is given", hint)
     first = next(iter(known.values()))
     if first[1] != "DAG" and first[2] is None:
         return _both(("normal", "reduce"))
@@ -144,18 +144,18 @@ def _wanted(given: _Given) -> list[str]:
     stages = max(counts[last], 1 if first[1] == "DAG" else 2)
     if stages > len(given.parts) + 1:
         message = f"stages are numbered from 1, without gaps: '{last}' is too far"
-        raise InvalidPart(Code.ARGUMENT, given.parts[last].span, message)
+        raise InvalidPartError(Code.ARGUMENT, given.parts[last].span, message)
     return _both(f"{kind}{k}" for k in range(1, stages + 1) for kind in kinds if (kind, k) != ("reduce", stages))
 
 
-def _unwanted(item: Entry, wanted: Sequence[str]) -> InvalidPart:
+def _unwanted(item: Entry, wanted: Sequence[str]) -> InvalidPartError:
     """What to say of a part that is not None and belongs to no genotype."""
     name = str(item.name)
     if name in _NETWORK_PARTS:
         message = f"'{name}' says how the network around the cells is built, which is the space's: only None is read"
-        return InvalidPart(Code.ARGUMENT, item.span, message)
+        return InvalidPartError(Code.ARGUMENT, item.span, message)
     hint = suggest(name, wanted) or f"its parts are {', '.join(wanted)}"
-    return InvalidPart(Code.ARGUMENT, item.span, f"this genotype has no part '{name}'", hint)
+    return InvalidPartError(Code.ARGUMENT, item.span, f"this genotype has no part '{name}'", hint)
 
 
 _CALLED = r"(?<![\w.])(?:[A-Za-z_]\w*\.)*"

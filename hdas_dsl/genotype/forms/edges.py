@@ -16,7 +16,7 @@ from enum import Enum
 
 from hdas_dsl.genotype.literals import Call, Items, Literal, Real, Whole
 from hdas_dsl.genotype.model import Dag, Edge
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -48,7 +48,7 @@ def order_of(values: Iterable[Literal]) -> Order:
     """The order of the triples in the parts of a genotype: a node reads what has a smaller number.
 
     Raises:
-        InvalidPart: two triples disagree.
+        InvalidPartError: two triples disagree.
     """
     seen: tuple[Order, Span] | None = None
     for value in values:
@@ -58,7 +58,7 @@ def order_of(values: Iterable[Literal]) -> Order:
                     order = Order.FROM_TO if first < second else Order.TO_FROM
                     if seen is not None and seen[0] is not order:
                         message = f"this triple is {order.value}, and one before it {seen[0].value}"
-                        raise InvalidPart(Code.KIND, item.span, message, other=(seen[1], "the other order"))
+                        raise InvalidPartError(Code.KIND, item.span, message, other=(seen[1], "the other order"))
                     seen = seen or (order, item.span)
     return Order.FROM_TO if seen is None else seen[0]
 
@@ -89,7 +89,7 @@ class EdgeReader:
             if gaps and self.order is Order.TO_FROM:
                 concat = self.all_joined(nodes, concat, output.span)
             return Dag(tuple(map(tuple, nodes)), concat)
-        except InvalidPart as error:
+        except InvalidPartError as error:
             self.report.caught(error)
             return None
 
@@ -99,25 +99,25 @@ class EdgeReader:
         """The edges of each node, from a flat list or a list for each."""
         parts = items(value, "the nodes of a cell are a list of (operation, source)")
         if not parts:
-            raise InvalidPart(Code.FEW, value.span, "a cell has at least one node")
+            raise InvalidPartError(Code.FEW, value.span, "a cell has at least one node")
         flat = [_is_edge(item) for item in parts]
         if any(flat) and not all(flat):
             odd = parts[flat.index(not flat[0])]
-            raise InvalidPart(Code.KIND, odd.span, "a list of edges, or a list for each node: not both")
+            raise InvalidPartError(Code.KIND, odd.span, "a list of edges, or a list for each node: not both")
         if not flat[0]:
             return [self.node(item, j) for j, item in enumerate(parts)]
         whole = _every_edge(parts, output)
         if whole is not None:
             return [[self.edge(item, j) for item in group] for j, group in enumerate(whole)]
         if len(parts) % 2:
-            raise InvalidPart(Code.FEW, parts[-1].span, "a node has two edges: this one has no partner")
+            raise InvalidPartError(Code.FEW, parts[-1].span, "a node has two edges: this one has no partner")
         return [[self.edge(parts[i], i // 2), self.edge(parts[i + 1], i // 2)] for i in range(0, len(parts), 2)]
 
     def node(self, value: Literal, j: int) -> list[Edge]:
         """The edges of node j from its list."""
         parts = items(value, "a node is a list of (operation, source)")
         if not parts:
-            raise InvalidPart(Code.FEW, value.span, f"node {j} has no edge")
+            raise InvalidPartError(Code.FEW, value.span, f"node {j} has no edge")
         return [self.edge(item, j) for item in parts]
 
     def edge(self, value: Literal, j: int) -> Edge:
@@ -125,7 +125,7 @@ class EdgeReader:
         parts = items(value, _EDGE)
         weighted = len(parts) == 3 and isinstance(parts[2], Real)
         if len(parts) != 2 and not weighted:
-            raise InvalidPart(Code.KIND, value.span, _EDGE)
+            raise InvalidPartError(Code.KIND, value.span, _EDGE)
         if weighted and not self.weighted:
             self.weighted = True
             self.report.warn(parts[2].span, "the weights of edges are dropped: a genotype has none")
@@ -137,7 +137,7 @@ class EdgeReader:
         found = number(source, "a source")
         if found >= j + 2:
             message = f"node {j} reads from 0 to {j + 1}, not {found}"
-            raise InvalidPart(Code.RANGE, source.span, message, "0 and 1 are the inputs, 2 is node 0")
+            raise InvalidPartError(Code.RANGE, source.span, message, "0 and 1 are the inputs, 2 is node 0")
         return Edge(found, name, span)
 
     # ------------------------------------------------------------ triples
@@ -153,13 +153,15 @@ class EdgeReader:
         """One triple, in the order of the text."""
         parts = items(value, _EDGE)
         if len(parts) != 3:
-            raise InvalidPart(Code.KIND, value.span, f"an edge is {self.order.value}, like those before it")
+            raise InvalidPartError(Code.KIND, value.span, f"an edge is {self.order.value}, like those before it")
         source, target = parts[1:] if self.order is Order.FROM_TO else reversed(parts[1:])
         j = number(target, "a target")
         if j < 2:
-            raise InvalidPart(Code.RANGE, target.span, f"{j} is no node here: the first is 2")
+            raise InvalidPartError(Code.RANGE, target.span, f"{j} is no node here: the first is 2")
         if j >= MOST_NODES:
-            raise InvalidPart(Code.RANGE, target.span, f"a cell has less than {MOST_NODES:,} nodes: this is too far")
+            raise InvalidPartError(
+                Code.RANGE, target.span, f"a cell has less than {MOST_NODES:,} nodes: this is too far"
+            )
         return _Triple(self.joined(parts[0], source, j - 2), j - 2, value.span, source.span, target.span)
 
     def by_target(self, triples: Sequence[_Triple], whole: Span) -> list[list[Edge]]:
@@ -178,7 +180,7 @@ class EdgeReader:
         for j in sorted(listed):
             if not found[j]:
                 span = next(triple.span for triple in triples if triple.node == j)
-                raise InvalidPart(Code.FEW, span, f"node {j} has no edge but from nodes that do not exist")
+                raise InvalidPartError(Code.FEW, span, f"node {j} has no edge but from nodes that do not exist")
         gone = [str(j + 2) for j in range(len(found)) if not found[j]]
         if gone:
             verb = "is" if len(gone) == 1 else "are"
@@ -192,7 +194,7 @@ class EdgeReader:
         if missing or tuple(sorted(concat)) != existing:
             what = f"leaves out {missing[0]}" if missing else "lists more than the nodes"
             message = f"FairDARTS joins every node that has an edge, each once: this list {what}"
-            raise InvalidPart(Code.RANGE, span, message, f"the list {list(existing)} says what it builds")
+            raise InvalidPartError(Code.RANGE, span, message, f"the list {list(existing)} says what it builds")
         return existing
 
     # ------------------------------------------------------------ outputs
@@ -207,10 +209,10 @@ class EdgeReader:
             if source not in known:
                 hint = "a reduction cell halves the resolution of its inputs" if source < first else None
                 message = f"the output joins sources from {first} to {len(nodes) + 1}, not {source}"
-                raise InvalidPart(Code.RANGE, span, message, hint)
+                raise InvalidPartError(Code.RANGE, span, message, hint)
             found.append(source)
         if not found:
-            raise InvalidPart(Code.FEW, value.span, "the output joins at least one node")
+            raise InvalidPartError(Code.FEW, value.span, "the output joins at least one node")
         return tuple(found)
 
 
@@ -221,7 +223,7 @@ def _check_sequence(triples: Sequence[_Triple]) -> None:
     for triple in triples:
         if triple.node not in started and triple.node < last:
             message = f"the edges of node {triple.node} come before those of node {last} in FairDARTS's program"
-            raise InvalidPart(Code.KIND, triple.target, message, "list the edges in the order of their nodes")
+            raise InvalidPartError(Code.KIND, triple.target, message, "list the edges in the order of their nodes")
         started.add(triple.node)
         last = max(last, triple.node)
 
@@ -263,9 +265,9 @@ def _sources(value: Literal, nodes: int, gaps: bool) -> Iterator[tuple[int, Span
         numbers = [number(arg, "an end of a range") for arg in value.args]
         for found, arg in zip(numbers, value.args, strict=True):
             if found > (MOST_NODES if gaps else nodes + 2):
-                raise InvalidPart(Code.RANGE, arg.span, f"the last source is {nodes + 1}, so {found} is too far")
+                raise InvalidPartError(Code.RANGE, arg.span, f"the last source is {nodes + 1}, so {found} is too far")
         if len(numbers) == 3 and not numbers[2]:
-            raise InvalidPart(Code.RANGE, value.args[2].span, "a range has no step of 0")
+            raise InvalidPartError(Code.RANGE, value.args[2].span, "a range has no step of 0")
         yield from ((source, value.span) for source in range(*numbers))
     else:
         parts = items(value, "what the output joins is a list of sources or a range: `range(2, 6)`")

@@ -10,7 +10,7 @@ import re
 
 from hdas_dsl.genotype.literals import Call, Items, Literal, Text, lines, stripped
 from hdas_dsl.genotype.model import Dag, Edge, Lattice
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -92,16 +92,16 @@ def _is_edge(value: Literal) -> bool:
 def _read_structure(value: Literal, report: Report) -> Lattice | None:
     if isinstance(value, Call):
         if len(value.args) != 1 or value.entries:
-            raise InvalidPart(Code.ARGUMENT, value.called, f"a {value.word} is made of one list of nodes")
+            raise InvalidPartError(Code.ARGUMENT, value.called, f"a {value.word} is made of one list of nodes")
         value = value.args[0]
     nodes = items(value, "the nodes of a cell are a list, each a tuple of (operation, source)")
     if not nodes:
-        raise InvalidPart(Code.FEW, value.span, "a cell has at least one node")
+        raise InvalidPartError(Code.FEW, value.span, "a cell has at least one node")
     made: list[tuple[Edge, ...]] = []
     for j, node in enumerate(nodes):
         try:
             made.append(_listed(node, j))
-        except InvalidPart as error:
+        except InvalidPartError as error:
             report.caught(error)
     return None if report.failed else Lattice(Dag(tuple(made), (len(made),)))
 
@@ -112,15 +112,15 @@ def _listed(node: Literal, j: int) -> tuple[Edge, ...]:
     for item in items(node, "a node is a tuple of (operation, source)"):
         parts = items(item, "an edge is (operation, source)")
         if len(parts) != 2:
-            raise InvalidPart(Code.KIND, item.span, "an edge is (operation, source)")
+            raise InvalidPartError(Code.KIND, item.span, "an edge is (operation, source)")
         name, span = operation(parts[0])
         source = number(parts[1], "a source")
         if source > j:
             message = f"node {j} reads from 0 to {j}, not {source}"
-            raise InvalidPart(Code.RANGE, parts[1].span, message, "0 is the input, 1 is node 0")
+            raise InvalidPartError(Code.RANGE, parts[1].span, message, "0 is the input, 1 is node 0")
         edges.append(Edge(source, name, span))
     if not edges:
-        raise InvalidPart(Code.FEW, node.span, f"node {j} has no edge")
+        raise InvalidPartError(Code.FEW, node.span, f"node {j} has no edge")
     read = {edge.source for edge in edges}
     return (*edges, *(Edge(source, _ABSENT, node.span) for source in range(j + 1) if source not in read))
 

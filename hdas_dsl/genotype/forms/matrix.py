@@ -11,7 +11,7 @@ import re
 
 from hdas_dsl.genotype.literals import Call, Entry, Flag, Literal, Name, Text, Whole
 from hdas_dsl.genotype.model import Matrix, Vertex
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -47,15 +47,15 @@ def _read(value: Literal, report: Report) -> Matrix | None:
     matrix, ops = _pair(value)
     if matrix is None or ops is None:
         what = "matrix" if matrix is None else "list of operations"
-        raise InvalidPart(Code.MISSING, value.span, f"this cell has no {what}")
+        raise InvalidPartError(Code.MISSING, value.span, f"this cell has no {what}")
     labels = [_label(op) for op in items(ops, "the operations of a cell are a list")]
     if not 2 <= len(labels) <= MOST_VERTICES:
         message = f"a cell has from 2 to {MOST_VERTICES} vertices, the input and the output among them"
-        raise InvalidPart(Code.FEW, ops.span, message)
+        raise InvalidPartError(Code.FEW, ops.span, message)
     for position, word in ((0, "input"), (-1, "output")):
         if labels[position][0] != word:
             at = "first" if position == 0 else "last"
-            raise InvalidPart(Code.KIND, labels[position][1], f"the {at} operation is '{word}'")
+            raise InvalidPartError(Code.KIND, labels[position][1], f"the {at} operation is '{word}'")
     readers = _sources(matrix, len(labels))
     return _reached(labels, readers, value.span, report)
 
@@ -65,7 +65,7 @@ def _label(op: Literal) -> tuple[str, Span]:
         return _LABELS.get(op.word, op.word.lower()), op.span
     if isinstance(op, Text):
         return op.value, op.inner
-    raise InvalidPart(Code.KIND, op.span, "an operation is its name between quotes")
+    raise InvalidPartError(Code.KIND, op.span, "an operation is its name between quotes")
 
 
 def _sources(matrix: Literal, count: int) -> list[list[int]]:
@@ -73,20 +73,20 @@ def _sources(matrix: Literal, count: int) -> list[list[int]]:
     rows = items(matrix, "a matrix is a list of rows")
     if len(rows) != count:
         message = f"the matrix has {len(rows)} rows, and there are {count} operations"
-        raise InvalidPart(Code.RANGE, matrix.span, message)
+        raise InvalidPartError(Code.RANGE, matrix.span, message)
     sources: list[list[int]] = [[] for _ in range(count)]
     for i, row in enumerate(rows):
         cells = items(row, "a row of a matrix is a list of 0 and 1")
         if len(cells) != count:
-            raise InvalidPart(
+            raise InvalidPartError(
                 Code.RANGE, row.span, f"row {i} has {len(cells)} numbers, and there are {count} operations"
             )
         for j, cell in enumerate(cells):
             if not isinstance(cell, Whole | Flag) or cell.value not in (0, 1):
-                raise InvalidPart(Code.KIND, cell.span, "a matrix holds 0 and 1")
+                raise InvalidPartError(Code.KIND, cell.span, "a matrix holds 0 and 1")
             if cell.value and j <= i:
                 message = f"vertex {i} feeds later ones only, and not {j}"
-                raise InvalidPart(Code.RANGE, cell.span, message, "the matrix is upper triangular")
+                raise InvalidPartError(Code.RANGE, cell.span, message, "the matrix is upper triangular")
             if cell.value:
                 sources[j].append(i)
     return sources
@@ -105,7 +105,7 @@ def _reached(labels: list[tuple[str, Span]], sources: list[list[int]], span: Spa
             needed.update(sources[j])
     kept = sorted(fed & needed)
     if last not in kept:
-        raise InvalidPart(Code.RANGE, span, "no path leads from the input to the output")
+        raise InvalidPartError(Code.RANGE, span, "no path leads from the input to the output")
     for j in range(1, last):
         if j not in kept:
             message = f"vertex {j} is on no path from the input to the output: it is left out"

@@ -12,7 +12,7 @@ from collections.abc import Mapping as Table
 
 from hdas_dsl.genotype.literals import Entry, Items, Literal, Mapping, Text, Whole, lines
 from hdas_dsl.genotype.model import Cells, Dag, Edge
-from hdas_dsl.genotype.problems import InvalidPart, Report
+from hdas_dsl.genotype.problems import InvalidPartError, Report
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -45,7 +45,7 @@ def _read(value: Literal, report: Report) -> Cells | None:
     for kind in edges:
         try:
             dags.append(_dag(kind, edges[kind], inputs[kind], start))
-        except InvalidPart as error:
+        except InvalidPartError as error:
             report.caught(error)
     return None if report.failed else Cells((dags[0],), (dags[1],))
 
@@ -57,21 +57,21 @@ def _dag(kind: str, edges: Table[int, Entry], inputs: Table[int, Entry], whole: 
     first = 0
     for j in range(count):
         if j and j + 2 not in inputs:
-            raise InvalidPart(Code.MISSING, whole, f"there is no 'inputs_node_{kind}_{j + 2}'")
+            raise InvalidPartError(Code.MISSING, whole, f"there is no 'inputs_node_{kind}_{j + 2}'")
         made = []
         for source in _inputs(inputs[j + 2], j) if j + 2 in inputs else (0, 1):
             entry = edges.get(first + source)
             if entry is None:
                 where = inputs[j + 2].span if j + 2 in inputs else whole
                 message = f"node {j + 2} reads {source}, and there is no 'edge_{kind}_{first + source}'"
-                raise InvalidPart(Code.MISSING, where, message)
+                raise InvalidPartError(Code.MISSING, where, message)
             used.add(first + source)
             made.append(Edge(source, *operation(entry.value)))
         nodes.append(tuple(made))
         first += j + 2
     for position, entry in edges.items():
         if position not in used:
-            raise InvalidPart(Code.RANGE, entry.span, f"no node reads the edge {position} of this cell")
+            raise InvalidPartError(Code.RANGE, entry.span, f"no node reads the edge {position} of this cell")
     return Dag(tuple(nodes), tuple(range(2, count + 2)))
 
 
@@ -84,10 +84,10 @@ def _inputs(entry: Entry, j: int) -> list[int]:
     elif isinstance(value, Items) and all(isinstance(item, Whole) for item in value.items):
         found = [item.value for item in value.items if isinstance(item, Whole)]
     if not found or len(set(found)) != len(found):
-        raise InvalidPart(Code.KIND, value.span, "the inputs of a node are different numbers: `0_1`")
+        raise InvalidPartError(Code.KIND, value.span, "the inputs of a node are different numbers: `0_1`")
     if not 0 <= min(found) <= max(found) < j + 2:
         message = f"node {j + 2} reads from 0 to {j + 1}, not {value.span.text.strip(chr(39) + chr(34))}"
-        raise InvalidPart(Code.RANGE, value.span, message)
+        raise InvalidPartError(Code.RANGE, value.span, message)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What every node of the syntax tree is: its fields, its place in a text, and the nodes below it."""
+"""The base class of nodes: their fields, their place in a text, and the nodes below them."""
 
 from __future__ import annotations
 

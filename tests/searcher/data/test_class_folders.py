@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from torchvision import datasets
 
-from compiler.searcher.data import DataError, MissingData
+from compiler.searcher.data import DataError, MissingDataError
 from compiler.searcher.data.image_files import ImageFiles
 from compiler.searcher.data.load import load_data
 from compiler.searcher.settings.datasets import Folder
@@ -106,10 +106,10 @@ def test_links_are_followed_and_no_folder_is_read_twice(tmp_path: Path) -> None:
 
 def test_a_folder_has_classes_in_both_parts(tmp_path: Path) -> None:
     expected = r"holds no image data: images are expected in .*train/CLASS and .*val/CLASS, or in .*/CLASS$"
-    with pytest.raises(MissingData, match=expected):
+    with pytest.raises(MissingDataError, match=expected):
         load_data(Folder(path="nowhere"), tmp_path)
     folder(tmp_path, {"train": (8, 8)})
-    with pytest.raises(MissingData, match=expected):
+    with pytest.raises(MissingDataError, match=expected):
         load_data(Folder(), tmp_path)
     folder(tmp_path, {"val": (8, 8)}, ("cat", "cow"))
     with pytest.raises(DataError, match=r"differ: cow, dog$"):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from compiler.searcher.data import DataSpec, MissingData
+from compiler.searcher.data import DataSpec, MissingDataError
 from compiler.searcher.data.idx import shared_folders, whole
 from compiler.searcher.data.load import load_data
 from compiler.searcher.data.source import Pixels
@@ -84,12 +84,14 @@ def test_mnist_in_each_layout(
 def test_fashion_mnist_of_the_system_serves_where_the_root_has_none(tmp_path: Path) -> None:
     mnist(tmp_path / "share" / "datasets" / "fashion-mnist", packed=True)
     assert len(load_data(FashionMnist(), tmp_path / "data").train) == 4
-    with pytest.raises(MissingData):
+    with pytest.raises(MissingDataError):
         load_data(Mnist(), tmp_path / "data")
     own = tmp_path / "data" / "fashion_mnist"
     mnist(own)
     (own / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(MissingData, match=r"^fashion_mnist in .*fashion_mnist is not whole: t10k-labels-idx1-ubyte is"):
+    with pytest.raises(
+        MissingDataError, match=r"^fashion_mnist in .*fashion_mnist is not whole: t10k-labels-idx1-ubyte is"
+    ):
         load_data(FashionMnist(), tmp_path / "data")
 
 
@@ -135,13 +137,13 @@ def test_mnist_as_it_is_downloaded(mirror: str, tmp_path: Path, monkeypatch: pyt
 
 def test_a_download_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.MNIST, "mirrors", [f"file://{tmp_path}/nowhere/"])
-    with pytest.raises(MissingData, match=r"^mnist could not be downloaded to"):
+    with pytest.raises(MissingDataError, match=r"^mnist could not be downloaded to"):
         load_data(Mnist(), tmp_path, download=True)
 
 
 @pytest.mark.parametrize("spec", [Cifar10(), Cifar100(), Svhn()], ids=lambda spec: spec.word)
 def test_missing_data_say_how_to_get_them(spec: DataSpec, tmp_path: Path) -> None:
-    with pytest.raises(MissingData) as missing:
+    with pytest.raises(MissingDataError) as missing:
         load_data(spec, tmp_path)
     assert str(missing.value) == f"{spec.word} is not in {tmp_path}"
     assert missing.value.can_download
@@ -150,7 +152,7 @@ def test_missing_data_say_how_to_get_them(spec: DataSpec, tmp_path: Path) -> Non
 def test_missing_mnist_names_each_layout_and_the_package(tmp_path: Path) -> None:
     messages = []
     for spec in (Mnist(), FashionMnist()):
-        with pytest.raises(MissingData) as missing:
+        with pytest.raises(MissingDataError) as missing:
             load_data(spec, tmp_path)
         assert missing.value.can_download
         messages.append(str(missing.value).replace(str(tmp_path), "data"))

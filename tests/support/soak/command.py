@@ -16,7 +16,7 @@ from .case import Case, Check, Kind
 from .genotypes import check_genotype
 from .kills import check_kill
 from .run_files import check_run_file
-from .runs import scratch
+from .runs import load_modules
 from .texts import check_text
 from .worker import Limits, found, outcomes
 
@@ -59,7 +59,7 @@ class Record(BaseModel):
 
 def soak(record: Record, path: Path | None, rounds: int | None, until: float) -> None:
     """Go on with a record, round by round, until so many are done or the time is over; write it after each."""
-    scratch()  # Before the first process is forked, so that all have one.
+    load_modules()  # Before the first process is forked: loading torch in each would take longer than its cases.
     while time.monotonic() < until and (rounds is None or record.rounds < rounds):
         for kind in Kind:
             one_round(record, kind)

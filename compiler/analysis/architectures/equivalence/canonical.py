@@ -16,7 +16,7 @@ MOST = 50_000
 """How many symmetries a graph may have."""
 
 
-class Symmetric(Exception):
+class TooSymmetricError(Exception):
     """A graph has more symmetries than the search visits."""
 
 
@@ -61,7 +61,7 @@ def canonical(vertices: list[Vertex]) -> Canonical:
     """The canonical form of a graph.
 
     Raises:
-        Symmetric: it has too many symmetries.
+        TooSymmetricError: it has too many symmetries.
     """
     search = _Search(vertices)
     search.visit(search.refined([vertex.label for vertex in vertices]))
@@ -113,7 +113,7 @@ class _Search:
         tied = [colour for colour in sorted(classes) if len(classes[colour]) > 1]
         if not tied:
             if len(self.leaves) == MOST:
-                raise Symmetric
+                raise TooSymmetricError
             order = sorted(range(len(colours)), key=lambda index: colours[index])
             self.leaves.append((self.form(order), order))
             return

@@ -20,7 +20,7 @@ from compiler.ir.graph import Block, Call
 from compiler.program.equivalence import Compare, Equivalence
 from compiler.util.errors import UsageError
 
-from .canonical import Canonical, Form, Symmetric, Vertex, canonical
+from .canonical import Canonical, Form, TooSymmetricError, Vertex, canonical
 from .expression_text import written
 from .free_decisions import FreeDecision, free_decisions
 from .operations import Operations, decisions_in, is_number
@@ -31,7 +31,7 @@ MOST = 200_000
 """How many graphs of one text are compared."""
 
 
-class Unclear(UsageError):
+class UncountableClassesError(UsageError):
     """The number up to an equivalence is not known; says why."""
 
 
@@ -39,7 +39,7 @@ def unique(space: Elaborated, same: Equivalence) -> int:
     """The number of architectures of a space up to an equivalence.
 
     Raises:
-        Unclear: the choices of a text are not its own alone, or too many.
+        UncountableClassesError: the choices of a text are not its own alone, or too many.
     """
     return _Unique(space, same).number()
 
@@ -58,7 +58,7 @@ class Alike:
         """What equivalent architectures share, and only they: an instance is labelled by the form of its cell.
 
         Raises:
-            Unclear: a graph has too many symmetries.
+            UncountableClassesError: a graph has too many symmetries.
         """
         form: object = None
         forms: dict[str, Variable] = {}
@@ -74,8 +74,8 @@ class Alike:
         try:
             # A vertex without variables, since each copy is a label by now.
             return canonical([replace(_vertex(term, self.labels), variables=()) for term in terms]).form
-        except Symmetric:
-            raise Unclear("a graph has too many symmetries") from None
+        except TooSymmetricError:
+            raise UncountableClassesError("a graph has too many symmetries") from None
 
 
 @dataclass(eq=False)
@@ -122,8 +122,10 @@ class _Unique:
         numbers = tuple((name, str(value)) for name, value in copy.block.params.items() if is_number(value))
         return Variable(path, frozenset([(id(copy.definition), id(copy.instance), numbers, self.found[path])]))
 
-    def unclear(self, reason: str) -> Unclear:
-        return Unclear(f"the architectures of '{self.space.name}' are not counted up to `{self.same.name}`: {reason}")
+    def unclear(self, reason: str) -> UncountableClassesError:
+        return UncountableClassesError(
+            f"the architectures of '{self.space.name}' are not counted up to `{self.same.name}`: {reason}"
+        )
 
 
 class _Text:
@@ -159,7 +161,7 @@ class _Text:
         narrow = narrowed(circuit, lambda path, items: path not in free or not {*items} & {*free[path].rest})
         try:
             found = self.classes(narrow, free)
-        except Symmetric:
+        except TooSymmetricError:
             raise self.whole.unclear(f"a graph of '{self.copy.path}' has too many symmetries") from None
         if found is None:
             found = self.classes(circuit, {})
@@ -207,7 +209,7 @@ class _Text:
         """The form of a graph whose copies are all independent of each other: one that ties them may look the same.
 
         Raises:
-            Unclear: the graph has symmetries that would tie other copies.
+            UncountableClassesError: the graph has symmetries that would tie other copies.
         """
         names = [name for vertex in vertices for name in vertex.variables]
         if len(set(names)) == len(names):

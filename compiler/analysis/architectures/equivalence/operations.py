@@ -1,4 +1,4 @@
-"""What the operations of a space are to an equivalence: one by name and numbers, the identity, a zero, or opened."""
+"""Operations of a space under an equivalence: compared by name and numbers, the identity, a zero, or opened."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Operations:
         return self._lines[id(graph)]
 
     def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
-        """What a node does to its sources."""
+        """The step of a node."""
         match payload:
             case Prim(op=op) if not op.commutative:
                 return Step(payload, sources, op.called, dict(op.attributes), self.role(payload), keeps_zero(payload))

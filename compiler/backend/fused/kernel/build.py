@@ -34,7 +34,7 @@ FLAGS = (
 )
 COMPILERS = ("c++", "g++", "clang++")
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
-"""What the names of the functions for each type of number end with."""
+"""The suffix of the functions for each type of number."""
 
 _enabled: ContextVar[bool] = ContextVar("_enabled", default=True)
 
@@ -105,7 +105,7 @@ def _runtime() -> list[str]:
 
 
 def _key(command: list[str]) -> str:
-    """What a library depends on, as sixteen digits."""
+    """A digest of the command, compiler, processor and sources of a library, in sixteen hexadecimal digits."""
     digest = hashlib.sha256()
     version = subprocess.run([command[0], "--version"], check=True, capture_output=True, timeout=20).stdout
     processor = platform.machine()

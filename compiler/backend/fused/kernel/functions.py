@@ -80,7 +80,7 @@ def filter_forward(
     )
 
 
-def filter_backward(  # noqa: PLR0913
+def filter_backward(  # noqa: PLR0913 (as the kernel's)
     x: Tensor,
     scale: Tensor | None,
     shift: Tensor | None,
@@ -138,7 +138,7 @@ def terms_forward(
     )
 
 
-def terms_backward(  # noqa: PLR0913
+def terms_backward(  # noqa: PLR0913 (as the kernel's)
     dtype: torch.dtype,
     terms: bytes,
     inputs: Addresses,

@@ -45,7 +45,7 @@ def integers(values: Sequence[int]) -> bytes:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Those of sources, parameters and mixing weights, or of their gradients; 0 for what is not there or not wanted."""
+    """Addresses of sources, parameters and mixing weights, or of their gradients; 0 for one that is not wanted."""
 
     sources: bytes
     parameters: bytes

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compiler.searcher.engine.errors import NoDevice
+from compiler.searcher.engine.errors import NoDeviceError
 from compiler.searcher.engine.gradients import Gradients, LossScale
 
 
@@ -98,9 +98,11 @@ def _check_available(device: str, devices: int) -> tuple[str, int | None]:
         "mps": torch.backends.mps.is_available(),
     }
     if kind not in have or (index and (kind != "cuda" or not index.isdecimal() or devices > 1)):
-        raise NoDevice(f"There is no device {device!r}: name auto, cpu, cuda, one GPU as cuda:0, or mps.")
+        raise NoDeviceError(f"There is no device {device!r}: name auto, cpu, cuda, one GPU as cuda:0, or mps.")
     if have[kind] < max(devices, int(index or 0) + 1):
-        raise NoDevice(f"This machine has {int(have[kind])} {kind} devices: {device!r} x {devices} is not among them.")
+        raise NoDeviceError(
+            f"This machine has {int(have[kind])} {kind} devices: {device!r} x {devices} is not among them."
+        )
     return kind, int(index) if index else None
 
 

@@ -73,6 +73,8 @@ class State:
     """The alphas of the best epoch so far, on the CPU."""
     best_epoch: int = 0
     """Counted from 1; 0 is none."""
+    past: dict[str, Tensor] = field(default_factory=dict)
+    """The alphas of epochs before, as ``EPOCH/PATH``, the epoch counted from 0, on the CPU."""
 
     def save(self, path: Path, fingerprint: str) -> None:
         """Write the checkpoint; every process calls this, the main one writes."""
@@ -86,6 +88,7 @@ class State:
             **checkpoint.pack("module", _tensors(self.module)),
             **checkpoint.pack("alphas", self.alphas),
             **checkpoint.pack("best", self.best),
+            **checkpoint.pack("past", self.past),
             **checkpoint.pack("meter", sums),
         }
         plain: dict[str, checkpoint.OptimizerFacts] = {}
@@ -141,6 +144,7 @@ class State:
         self.compute.gradient.scale.finite_steps = facts.finite_steps
         self.epoch, self.step = facts.epoch, facts.step
         self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts.best_epoch
+        self.past = checkpoint.unpack("past", tensors)
         self.history = list(facts.history)
 
     def next_epoch(self, record: EpochRecord) -> None:

@@ -1,0 +1,285 @@
+"""What searches find, placed in a table of truth: each method with several seeds, beside random search and chance.
+
+    python bench/finds.py spaces/truth/cells.hsp [--methods darts pc_darts halving] [--seeds 5] [--epochs 50] [--report]
+
+A search runs as its method's lines say, on the images that the table's trainings learn from, half of which train
+alphas; epochs and batch are the same for all. `halving` is random search that spends the time of a search of `darts` on
+short trainings: the better third of the architectures goes on to three times the epochs. What is found is looked up in
+the table; an architecture that the table lacks is trained as those of the table were, and kept in `NAME.more.csv`
+beside it, so that the table stays a random sample. Found architectures are kept in `NAME.finds.csv` after every search:
+a run that ends early goes on where it was. `--report` prints the table of docs/finds.md from these files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import random
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from scipy.stats import beta, mannwhitneyu
+from truth import Space, Table
+
+from compiler.analysis.architectures.variation import found_in
+from compiler.program.methods import library_methods
+from compiler.program.overrides import read_override
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search
+from compiler.runs.search import search
+from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write
+from hdas_dsl.text.diagnostics import HspError
+
+HALVING = "halving"
+RIVAL = "darts"
+"""Whose time `halving` spends."""
+SHARE = 3
+"""One in so many architectures goes on, to so many times the epochs."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search with a seed found: the number of an architecture, or none where the space refuses the method."""
+
+    method: str
+    seed: int
+    number: int | None
+    seconds: float
+    epochs: int
+    refusal: str = ""
+
+
+class Finds:
+    """What searches of a space found, in a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.all: list[Found] = []
+        if path.is_file():
+            with path.open(newline="") as file:
+                for line in csv.DictReader(file):
+                    number = int(line["number"]) if line["number"] else None
+                    seconds, epochs = float(line["seconds"]), int(line["epochs"])
+                    self.all.append(Found(line["method"], int(line["seed"]), number, seconds, epochs, line["refusal"]))
+
+    def has(self, method: str, seed: int) -> bool:
+        """Whether it was searched, or is refused."""
+        return any(item.method == method and (item.seed == seed or item.refusal) for item in self.all)
+
+    def of(self, method: str) -> list[Found]:
+        """What a method found, by seed."""
+        return sorted((item for item in self.all if item.method == method), key=lambda item: item.seed)
+
+    def add(self, found: Found) -> None:
+        """Note what was found and write the file."""
+        self.all.append(found)
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["method", "seed", "number", "seconds", "epochs", "refusal"])
+        for item in sorted(self.all, key=lambda item: (item.method, item.seed)):
+            number = "" if item.number is None else item.number
+            writer.writerow([item.method, item.seed, number, f"{item.seconds:.1f}", item.epochs, item.refusal])
+        atomic_write(self.path, out.getvalue())
+
+
+# ---------------------------------------------------------------- ranks
+
+
+def better_than(accuracy: float, others: Sequence[float]) -> float:
+    """The share of a table that an accuracy is better than; of equals, half."""
+    below = sum(other < accuracy for other in others)
+    equal = sum(other == accuracy for other in others)
+    return (below + equal / 2) / len(others)
+
+
+def chance_of(value: float, count: int) -> float:
+    """How likely the median of an odd ``count`` of random architectures is better than the share ``value`` of all.
+
+    The median of n = 2 m + 1 uniform numbers has the distribution Beta(m + 1, m + 1).
+    """
+    middle = (count + 1) / 2
+    return float(beta.sf(value, middle, middle))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a method's architectures lie in a table: the share that each is better than, and its test accuracy."""
+
+    method: str
+    shares: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+
+def placed(found: Sequence[Found], table: Table, more: Table) -> Placed | None:
+    """The places of what a method found, those whose accuracy is known; None where there are none."""
+    known = {number: mean(r.test for r in row.results.values()) for number, row in table.rows.items()}
+    all_known = {n: mean(r.test for r in row.results.values()) for n, row in more.rows.items()} | known
+    items = [item for item in found if item.number is not None and item.number in all_known]
+    if not items:
+        return None
+    accuracies = tuple(all_known[item.number] for item in items if item.number is not None)
+    others = list(known.values())
+    shares = tuple(better_than(accuracy, others) for accuracy in accuracies)
+    return Placed(items[0].method, shares, accuracies, tuple(item.seconds for item in items))
+
+
+def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
+    """The table of docs/finds.md: the better median first."""
+    best = max(mean(r.test for r in row.results.values()) for row in table.rows.values())
+    yield "| method | searches | better than (median) | each | regret (mean) | p, chance | p, halving | seconds |"
+    yield "|---|---|---|---|---|---|---|---|"
+    names = dict.fromkeys(item.method for item in finds.all)
+    rows = [place for name in names if (place := placed(finds.of(name), table, more))]
+    rival = next((row for row in rows if row.method == HALVING), None)
+    for row in sorted(rows, key=lambda row: -median(row.shares)):
+        count, middle = len(row.shares), median(row.shares)
+        each = ", ".join(f"{share:.0%}" for share in row.shares)
+        regret = mean(best - accuracy for accuracy in row.accuracies)
+        against = ""
+        if rival is not None and rival is not row:
+            against = f"{mannwhitneyu(row.accuracies, rival.accuracies, alternative='greater').pvalue:.3f}"
+        chance = f"{chance_of(middle, count):.3f}" if count % 2 else ""
+        yield (
+            f"| `{row.method}` | {count} | {middle:.1%} | {each} | {regret:.2%} | {chance} | {against} "
+            f"| {mean(row.seconds):.0f} |"
+        )
+    for item in finds.all:
+        if item.refusal:
+            yield f"| `{item.method}` | refused: {item.refusal} | | | | | | |"
+
+
+# ---------------------------------------------------------------- searches
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How every method is searched here."""
+
+    epochs: int
+    batch: int
+    data: str
+    data_root: Path
+
+    def text(self, space: Space, method: str) -> str:
+        """The space with its `search` section."""
+        source = space.listing.request.path.read_text(encoding="utf-8")
+        lines = f"  data = {self.data}\n  epochs = {self.epochs}\n  batch = {self.batch}\n"
+        return f"{source}\nsearch {space.listing.program.network.name} by {method} {{\n{lines}}}\n"
+
+
+def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
+    """One search, and the number of the class of what it derives."""
+    overrides = (read_override(f"seed={seed}"),)
+    request = Request(space.listing.request.path, overrides, text=setting.text(space, method))
+    with tempfile.TemporaryDirectory(dir=space.listing.request.path.parent) as temporary:
+        folder = Path(temporary)
+        started = time.perf_counter()
+        try:
+            config = RunConfig(folder / "run", setting.data_root, device="cpu", quiet=True)
+            derived = search(plan_search(request, config), say=lambda _: None).derived
+        except (HspError, UsageError) as error:
+            return Found(method, seed, None, 0.0, setting.epochs, str(error).strip().splitlines()[0])
+        seconds = time.perf_counter() - started
+        number = space.classes[space.key(found_in(space.listing, Request(derived)))]
+    return Found(method, seed, number, seconds, setting.epochs)
+
+
+def rungs(epochs: int) -> list[int]:
+    """The epochs of the rungs of successive halving, the last those of a table's training: 1, 3, 8 for 8."""
+    found = [epochs]
+    while found[0] > 1:
+        found.insert(0, max(1, found[0] // SHARE))
+    return found
+
+
+def first_rung(budget: float, epoch: float, steps: Sequence[int]) -> int:
+    """How many architectures successive halving may begin with, so that all its trainings take ``budget`` seconds.
+
+    Every rung trains from scratch, as a user without checkpoints would.
+    """
+    each = sum(epoch * step / SHARE**place for place, step in enumerate(steps))
+    return max(1, int(budget / each))
+
+
+def halved(space: Space, seed: int, budget: float, epoch: float) -> Found:
+    """Random search by successive halving; the best validation accuracy of the last rung is what is found.
+
+    Args:
+        space: the space.
+        seed: of the draw and of the trainings.
+        budget: seconds.
+        epoch: the seconds that an epoch of one architecture takes.
+    """
+    steps = rungs(space.listing.program.train_settings.epochs)
+    numbers = space.numbers
+    count = min(first_rung(budget, epoch, steps), len(numbers))
+    going = random.Random(seed).sample(numbers, count)
+    started = time.perf_counter()
+    for place, epochs in enumerate(steps):
+        scores = {number: space.train(number, 1000 + seed, epochs)[1].validation for number in going}
+        keep = max(1, len(going) // SHARE) if place + 1 < len(steps) else 1
+        going = sorted(going, key=lambda number: -scores[number])[:keep]
+    return Found(HALVING, seed, going[0], time.perf_counter() - started, steps[-1])
+
+
+def known(numbers: Iterable[int | None], table: Table, more: Table, space: Space) -> None:
+    """Train what neither table has."""
+    for number in numbers:
+        if number is not None and number not in table.rows and number not in more.rows:
+            architecture, result = space.train(number, 0)
+            more.add(architecture, 0, result)
+
+
+def main() -> None:
+    names = sorted(method.name for method in library_methods())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=Path)
+    parser.add_argument("--methods", nargs="+", choices=[*names, HALVING], default=[*names, HALVING])
+    parser.add_argument("--seeds", type=int, default=5, help="searches of each method")
+    parser.add_argument("--epochs", type=int, default=50, help="of each search")
+    parser.add_argument("--batch", type=int, default=64, help="of each search")
+    parser.add_argument("--from-data", default="fashion_mnist(images = 6000, weights_share = 0.5)", help="of searches")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no search after so many")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where data lie")
+    parser.add_argument("--report", action="store_true", help="search nothing; print what was found")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table, more = Table(args.space.with_suffix(".csv")), Table(args.space.with_suffix(".more.csv"))
+    finds = Finds(args.space.with_suffix(".finds.csv"))
+    if not table.rows:
+        raise SystemExit(f"{table.path} has no rows: make it with bench/truth.py")
+    if not args.report:
+        began = time.monotonic()
+        space = Space(args.space, args.data)
+        assert space.data  # Data that are missing end the program here, and are no refusal of a method.
+        setting = Setting(args.epochs, args.batch, args.from_data, args.data)
+        for seed in range(args.seeds):
+            for method in args.methods:
+                if finds.has(method, seed) or (time.monotonic() - began) / 60 > args.minutes:
+                    continue
+                run = partial(searched, space, method, seed, setting)
+                if method == HALVING:
+                    times = [item.seconds for item in finds.of(RIVAL) if item.number is not None]
+                    if not times:
+                        raise SystemExit(f"search by {RIVAL} first: halving spends as much time")
+                    per_epoch = mean(r.seconds for row in table.rows.values() for r in row.results.values())
+                    per_epoch /= space.listing.program.train_settings.epochs
+                    run = partial(halved, space, seed, mean(times), per_epoch)
+                finds.add(run())
+                known([finds.all[-1].number], table, more, space)
+                print(finds.all[-1], flush=True)
+    print("\n".join(report(finds, table, more)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The strength of each item for deriving, where weights are not the softmax of alphas or edges weigh too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from compiler.ir.decision import Decision
+from compiler.searcher.settings.derivation import By
+
+from .live import Live
+from .mixtures import Mixture
+
+
+def logarithms(
+    decisions: Mapping[str, Decision],
+    alphas: Mapping[str, list[float]],
+    edges: Sequence[str],
+    mixture: Mixture,
+    live: Live,
+    by: By,
+) -> dict[str, list[float]]:
+    """Logarithms of strengths, so that the edge of an item counts by addition.
+
+    Args:
+        decisions: the decisions of the space, by path.
+        alphas: the raw parameters of each decision, (items).
+        edges: the picks of menus whose candidates have alphas of their own.
+        mixture: how weights follow from alphas.
+        live: which items live.
+        by: whether a strength is the probability of an item, or its alpha.
+
+    Returns:
+        The strengths of the items of each decision that is no edge, (items).
+    """
+    tensors = {path: torch.tensor(values, dtype=torch.float64) for path, values in alphas.items()}
+    if by is By.PROBABILITY:
+        for path, values in tensors.items():
+            is_edge = path in edges
+            tensors[path] = live.log_softmax(path, values) if is_edge else mixture.logarithms(decisions[path], values)
+    else:
+        tensors = {path: live.marked(path, values) for path, values in tensors.items()}
+    for path in edges:
+        for edge, menu in zip(tensors.pop(path), decisions[path].candidates, strict=True):
+            if menu is not None:
+                tensors[menu] = tensors[menu] + edge
+    return {path: values.tolist() for path, values in tensors.items()}

@@ -1,0 +1,50 @@
+"""The alphas in the records of a search: entropies, and the weight of every item by its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from compiler.elaborate import Elaborated
+from compiler.ir.decision import Decision
+
+from .mixtures import Mixture
+
+
+def mean_entropies(space: Elaborated, mixture: Mixture, alphas: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean entropy of the decisions of each level and of each copy, as a share of the largest possible, 0 to 1.
+
+    Args:
+        space: the space.
+        mixture: how weights follow from alphas.
+        alphas: the raw parameters of each decision, (items).
+    """
+    levels: dict[str, list[float]] = {}
+    copies: dict[str, list[float]] = {}
+    for path, alpha in alphas.items():
+        decision = space.decisions[path]
+        largest = mixture.largest_entropy(decision)
+        value = float(mixture.entropy(decision, alpha) / largest) if largest else 0.0
+        levels.setdefault(space.copies[decision.copy].body.level, []).append(value)
+        copies.setdefault(decision.copy, []).append(value)
+    return {name: sum(values) / len(values) for name, values in {**levels, **copies}.items()}
+
+
+def labelled(decisions: Mapping[str, Decision], weights: Mapping[str, Tensor]) -> dict[str, dict[str, float]]:
+    """The weights of the items of each decision, (items), by label."""
+    return {
+        path: dict(zip(_labels(decisions[path]), map(_short, values.tolist()), strict=True))
+        for path, values in weights.items()
+    }
+
+
+def _labels(decision: Decision) -> list[str]:
+    """The labels of items, numbered where several have the same."""
+    items = decision.items
+    return [label if items.count(label) == 1 else f"{label} #{number}" for number, label in enumerate(items, 1)]
+
+
+def _short(value: float) -> float:
+    """A weight as records write it."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,147 @@
+"""Placing what searches find in a table of truth: ranks by hand on a generated table, and one run of the program."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+BENCH = ROOT / "bench"
+
+SPACE = """hsp 1
+
+choice Op = identity | max_pool(3) | conv(3)
+
+network Tiny(image: [1, 8, 8]; classes = 10) {
+  stem = image -> conv(3, 2)
+  n[i < 2] = prev(stem) -> Op
+  output last of n -> classifier(classes)
+}
+
+train Tiny {
+  data = digits(images = 200)
+  epochs = 3
+  batch = 50
+}
+"""
+
+
+@pytest.fixture
+def finds(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("finds")
+
+
+@pytest.fixture
+def truth(finds: ModuleType) -> ModuleType:
+    return importlib.import_module("truth")
+
+
+def made(truth: ModuleType, path: Path, accuracies: list[list[float]]) -> Any:
+    """A table of these test accuracies by number and seed."""
+    table = truth.Table(path)
+    for number, row in enumerate(accuracies):
+        architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
+        for seed, accuracy in enumerate(row):
+            table.add(architecture, seed, truth.Result(accuracy, accuracy, 6.0))
+    return table
+
+
+def test_ranks_of_a_generated_table(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    """Two seeds of ten architectures: means 0.55, 0.60, ..., 0.95, and two that are equal."""
+    means = [0.50 + 0.05 * number for number in range(9)] + [0.70]
+    table = made(truth, tmp_path / "t.csv", [[mean - 0.01, mean + 0.01] for mean in means])
+    more = made(truth, tmp_path / "m.csv", [])
+    assert finds.better_than(0.90, means) == pytest.approx(0.95)  # the best: better than nine, equal to itself
+    assert finds.better_than(0.70, means) == pytest.approx(0.5)  # better than 4, equal to 2 of 10
+    assert finds.better_than(0.10, means) == 0
+    found = [finds.Found("darts", seed, number, 5.0, 50) for seed, number in enumerate([8, 7, 0])]
+    place = finds.placed(found, table, more)
+    assert place.shares == pytest.approx((0.95, 0.85, 0.05))
+    assert place.accuracies == pytest.approx((0.90, 0.85, 0.50))
+    # One that the table lacks is placed by the other table, and does not move the ranks.
+    more.add(truth.Architecture(99, "f" * 16, 1, 1, "{}"), 0, truth.Result(0.87, 0.87, 6.0))
+    place = finds.placed([finds.Found("darts", 0, 99, 5.0, 50)], table, more)
+    assert place.shares == pytest.approx((0.9,))
+    assert finds.placed([finds.Found("darts", 0, None, 0.0, 50, "why")], table, more) is None
+
+
+def test_the_report(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    table = made(truth, tmp_path / "t.csv", [[0.5 + number / 100] for number in range(20)])
+    more = made(truth, tmp_path / "m.csv", [])
+    kept = finds.Finds(tmp_path / "f.csv")
+    for seed, (left, right) in enumerate(zip([19, 18, 17], [3, 2, 1], strict=True)):
+        kept.add(finds.Found("darts", seed, left, 5.0, 50))
+        kept.add(finds.Found(finds.HALVING, seed, right, 6.0, 50))
+    kept.add(finds.Found("fairnas", 0, None, 0.0, 50, "items differ"))
+    again = finds.Finds(tmp_path / "f.csv")
+    assert {*again.all} == {*kept.all}
+    assert again.has("fairnas", 4)
+    assert not again.has("darts", 3)
+    lines = list(finds.report(again, table, more))
+    # Shares 97.5, 92.5, 87.5%; regrets 0, 1, 2 points; all three above all three of the rival: p = 1 / 20.
+    assert lines[2] == "| `darts` | 3 | 92.5% | 98%, 92%, 88% | 1.00% | 0.016 | 0.050 | 5 |"
+    assert lines[3].startswith("| `halving` | 3 | 12.5% |")
+    assert lines[4] == "| `fairnas` | refused: items differ | | | | | | |"
+
+
+def test_chance_of_a_median(finds: ModuleType) -> None:
+    source = random.Random(0)
+    drawn = [median(source.random() for _ in range(5)) for _ in range(20_000)]
+    for value in (0.5, 0.8, 0.95):
+        assert finds.chance_of(value, 5) == pytest.approx(sum(x > value for x in drawn) / len(drawn), abs=0.01)
+
+
+def test_halving_spends_its_budget(finds: ModuleType) -> None:
+    assert finds.rungs(8) == [1, 2, 8]
+    assert finds.rungs(1) == [1]
+    # Nine at one epoch, three at three, one at nine: 27 epochs of two seconds.
+    assert finds.first_rung(54.0, 2.0, [1, 3, 9]) == 9
+    assert finds.first_rung(1.0, 2.0, [1, 3, 9]) == 1
+
+
+def test_one_class_of_alike_architectures(truth: ModuleType, tmp_path: Path) -> None:
+    """Two lines may swap what they do where the file says so: nine architectures, six that differ up to order."""
+    (tmp_path / "space.hsp").write_text(SPACE)
+    space = truth.Space(tmp_path / "space.hsp", tmp_path)
+    assert len(space.numbers) == 9
+    for number in range(9):
+        assert space.classes[space.key(space.listing.choices(number))] == number
+
+
+@pytest.mark.bench
+def test_a_run(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "space.hsp"
+    path.write_text(SPACE)
+    space = truth.Space(path, tmp_path)
+    table = truth.Table(path.with_suffix(".csv"))
+    for number in range(0, 9, 2):
+        architecture, result = space.train(number, 0)
+        table.add(architecture, 0, result)
+    methods = ["darts", "fairnas", "drnas", "halving"]
+    args = ["--seeds", "1", "--epochs", "2", "--data", str(tmp_path), "--methods", *methods]
+    args += ["--from-data", "digits(images = 200, weights_share = 0.5)"]
+    command = [sys.executable, str(BENCH / "finds.py"), str(path), *args]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert first.returncode == 0, first.stderr
+    kept = finds.Finds(path.with_suffix(".finds.csv"))
+    assert [item.method for item in kept.all] == ["darts", "drnas", "fairnas", "halving"]
+    known = {*table.rows, *truth.Table(path.with_suffix(".more.csv")).rows}
+    assert all(item.number in known for item in kept.all if not item.refusal)
+    before = path.with_suffix(".finds.csv").read_bytes()
+    again = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert path.with_suffix(".finds.csv").read_bytes() == before
+    assert again.stdout == "\n".join(line for line in first.stdout.splitlines() if line[0] == "|") + "\n"
+    names = {"space.csv", "space.finds.csv", "space.more.csv", "space.hsp"}
+    assert {item.name for item in tmp_path.iterdir()} == names
