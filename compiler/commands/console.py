@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OK, DIFFERENT, WRONG_FILE, WRONG_USAGE, FAILED = 0, 1, 1, 2, 3
 INTERRUPTED, UNREAD = 130, 141
-"""As a shell reports a process that SIGINT or SIGPIPE ends."""
+"""Exit codes as a shell reports a process that SIGINT or SIGPIPE ends."""
 
 WRONG_PATHS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 """Errors of the operating system that say that a path on the command line is wrong; others fail a run."""

@@ -74,7 +74,7 @@ class Sampled(OnePath):
         self.baseline = nn.Parameter(torch.full((), torch.nan), requires_grad=False)
 
     def to_run(self) -> Selection:
-        """What was planned, or a draw: one that the alphas will be judged by, if it is they that ask for a gradient."""
+        """The planned architecture, or a draw; where the alphas ask for a gradient, a draw that they are judged by."""
         if self.planned is not None:
             return self.planned
         return self.draw_for_alphas() if self.is_for_alphas else self.plan()[0]
@@ -102,7 +102,7 @@ class Sampled(OnePath):
         return draw.chosen
 
     def objective(self, *losses: Tensor) -> Tensor:
-        """What has the gradient of the score-function estimator, for the losses of what was drawn for the alphas last.
+        """A scalar with the gradient of the score-function estimator, of the losses of the last draws for the alphas.
 
         Of ranked draws it is that of the expected utility, which is to rise.
         """

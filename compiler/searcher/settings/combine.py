@@ -189,7 +189,7 @@ RULES = (
         "use `relax = sample(weights = policy)`",
     ),
 )
-"""What cannot be combined."""
+"""Settings that cannot be combined."""
 
 
 def check_combination(settings: Combined) -> None:

@@ -34,7 +34,7 @@ class History(Sink):
             file.write(_json({**record.to_json(), **weights, "seconds": round(seconds, 3)}))
 
     def _read(self) -> dict[int, dict[str, Any]]:
-        """What else each epoch in the file says; a line that a kill cut short, or that is damaged, says nothing."""
+        """The other entries of each epoch in the file; a line that a kill cut short, or that is damaged, has none."""
         found: dict[int, dict[str, Any]] = {}
         for text in self.path.read_bytes().splitlines() if self.path.exists() else []:
             try:
