@@ -33,7 +33,12 @@ def cardinality(space: Elaborated) -> int:
 def describe(program: Program) -> dict[str, Any]:
     """One JSON-ready object about a compiled file."""
     if not program.named_phases:
-        return {**facts(program.network), "name": program.network.name}
+        found = {**facts(program.network), "name": program.network.name}
+        trained, shown = program.train_network, program.network
+        if trained is None or trained.is_space:
+            return found
+        same = trained.block.arguments == shown.block.arguments and trained.input == shown.input
+        return found if same else {**found, "trained": trained_facts(trained)}
     phases = []
     total: int | None = 1
     for phase in program.phases:
@@ -55,6 +60,18 @@ def describe(program: Program) -> dict[str, Any]:
         "classes": None,
         "blocks": None,
         "phases": phases,
+    }
+
+
+def trained_facts(network: Elaborated) -> dict[str, Any]:
+    """What an architecture is at the arguments of its `train` section, as which it is trained and exported."""
+    total = Costs().block(network.block)
+    return {
+        "arguments": dict(network.block.arguments),
+        "input": list(network.input.dims),
+        "params": total.params,
+        "macs": total.macs,
+        "memory": total.memory,
     }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from compiler.analysis.requirements.constrained import Answer
-from compiler.analysis.requirements.evaluate import quantities
+from compiler.analysis.requirements.tables import carry_tables
 from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
@@ -85,7 +85,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         found[phase.name] = text
     target = config.out / DERIVED
     atomic_write(target, found[last.name])
-    carry_tables(program.phases, config.out)
+    carry_tables((item for item, _ in program.requirements), config.out)
     return SearchReport(target, found[last.name], outcomes)
 
 
@@ -141,19 +141,8 @@ def search_phase(
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     atomic_write(folder / DERIVED, text)
-    carry_tables([phase], folder)
+    carry_tables(phase.network.requirements, folder)
     return outcome, text
-
-
-def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
-    """Copy the tables that derived files name beside them, so that they can still be checked there."""
-    for phase in phases:
-        for requirement in phase.network.requirements:
-            for asked in quantities(requirement):
-                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
-                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    atomic_write(target, file.read_bytes())
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
