@@ -14,8 +14,9 @@ from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
+from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
-from compiler.searcher.engine.search import SearchOutcome, run_search
+from compiler.searcher.engine.search import run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
@@ -31,7 +32,7 @@ from .folder import held
 from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until")
+AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
