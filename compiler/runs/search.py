@@ -29,7 +29,7 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
-from .plan import SearchPlan, check_phase, no_effect
+from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
 AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
@@ -75,7 +75,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         folder = plan.folder(planned)
         finished = folder / DERIVED
         if planned.name and config.resume and finished.is_file():
-            found[planned.name] = finished.read_text(encoding="utf-8")
+            found[planned.name] = derived_text(finished)
             say(f"phase {planned.name}: finished before, {finished}")
             continue
         if found:
