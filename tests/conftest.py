@@ -27,7 +27,7 @@ UNCOVERED = (
     "tests/runs/test_methods.py",
     "tests/searcher/test_methods_equal_reference.py",
 )
-"""Long tests of code that others cover as well: under coverage, those that compile much take two and a half times as long."""
+"""Long tests of code that others cover as well: those that compile much take 2.5 times as long under coverage."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
