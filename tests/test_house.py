@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,11 @@ PACKAGES = ("compiler", "hdas_dsl")
 FEW = 4
 """A folder with more modules than this has a README that names each."""
 
-LONGEST = 300
+LONGEST_FILE = 300
 """The most lines of a file; a longer one does several things."""
+
+LONGEST_FUNCTION = 60
+"""The most lines of a function, its docstring among them."""
 
 
 def folders() -> Iterator[Path]:
@@ -64,11 +68,33 @@ def test_a_readme_names_each_file(folder: Path) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_file_is_long(package: str) -> None:
-    lines = {path: path.read_text().count("\n") for path in (ROOT / package).rglob("*.py")}
-    assert {path.relative_to(ROOT).as_posix(): n for path, n in lines.items() if n > LONGEST} == {}
+    files = [path for ending in ("py", "h", "cpp", "lark") for path in (ROOT / package).rglob(f"*.{ending}")]
+    lines = {path.relative_to(ROOT).as_posix(): path.read_text().count("\n") for path in files}
+    assert {path: count for path, count in lines.items() if count > LONGEST_FILE} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_function_is_long(package: str) -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_module_says_what_it_is_for(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_a_source_distribution_carries_what_tests_read() -> None:
+    """Every folder and file at the top that a test names; setuptools takes some files by itself."""
+    named = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r'\bROOT / "([\w.]+)"', path.read_text())
+    }
+    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines()]
+    carried = {name for word, *names in lines if word in ("graft", "include") for name in names}
+    assert named - carried == {"README.md", "pyproject.toml", "MANIFEST.in"}

@@ -27,12 +27,14 @@ class ArchitectureFiles(OptionGroup):
     force: bool = flag("--force", "overwrite files in --out")
 
     def write(self, found: Iterable[tuple[str, Architecture]]) -> None:
-        """Write architectures under their names.
+        """Write architectures under their names, and beside them the tables that they name.
 
         Raises:
             UsageError: a file is there already, and is not to be overwritten.
         """
-        for name, architecture in found:
+        from compiler.analysis.requirements.tables import carry_tables
+
+        for number, (name, architecture) in enumerate(found):
             if self.folder is None:
                 put(architecture.text)
                 continue
@@ -41,3 +43,5 @@ class ArchitectureFiles(OptionGroup):
                 raise UsageError(f"'{path}' exists: choose another --out, or --force to overwrite it")
             self.folder.mkdir(parents=True, exist_ok=True)
             atomic_write(path, architecture.text)
+            if not number:
+                carry_tables((item for item, _ in architecture.listing.program.requirements), self.folder)

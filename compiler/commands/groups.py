@@ -94,7 +94,7 @@ class Source(OptionGroup):
 
     @property
     def path(self) -> Path:
-        """What messages call the file."""
+        """The name of the file in messages."""
         return Path("<stdin>" if self.file == "-" else self.file)
 
     def request(

@@ -110,7 +110,7 @@ def _print_table(table: Table, measured: int, kept: int) -> None:
 
 
 def _print_networks(spaces: Sequence[Elaborated], table: Table, how: Conditions) -> None:
-    """What each network takes by the table, and as a whole where it is an architecture."""
+    """The latency of each network by the table, and measured as a whole where it is an architecture."""
     from compiler.analysis.costs.cost_polynomial import Costing
     from compiler.analysis.costs.elimination import Variables, range_of
     from compiler.analysis.costs.prices import Latency

@@ -52,7 +52,7 @@ class OptionGroup:
     """Options that several commands share: a frozen dataclass whose fields are made as those of a command."""
 
     title: ClassVar[str]
-    """What help writes above them."""
+    """The heading of the options in help."""
 
 
 def option(

@@ -14,6 +14,9 @@ from .groups import Source, network_option, seed_option
 from .option import action_value, group
 from .values import whole
 
+MOST_DRAWN = 100_000
+"""How many files are written at once; other seeds give others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Command):
@@ -33,6 +36,8 @@ class Sample(Command):
         """Print one architecture, or write several."""
         if self.number < 1:
             raise UsageError(f"--sample {self.number}: at least one architecture is drawn")
+        if self.number > MOST_DRAWN:
+            raise UsageError(f"--sample {self.number}: at most {MOST_DRAWN:,} architectures are drawn at once")
         if self.number > 1 and self.output.folder is None:
             raise UsageError(f"--sample {self.number} writes several files: --out DIR says where")
         from compiler.analysis.architectures import Architectures, sample

@@ -112,20 +112,21 @@ class Bundles:
     def _previous(self, node: ast.Call, at: Place) -> Parts:
         """The elements of `prev`: seeds as they are written, then the elements before this one by their names."""
         seeds = [part for arg in node.args for part in self._parts(arg.value, at, whole=True)]
-        return [*seeds, *self._before(at)][-len(seeds) :]
+        return [*seeds, *self._before(at, len(seeds))][-len(seeds) :]
 
     def _earlier(self, node: ast.Earlier, at: Place) -> Parts:
         """The elements that ``earlier n`` stood for: the last of them, where only those were read."""
         value = at.value(node)
-        return self._before(at)[-len(value.items) :] if isinstance(value, Bundle) and value.items else []
+        return self._before(at, len(value.items)) if isinstance(value, Bundle) else []
 
-    def _before(self, at: Place) -> Parts:
-        """The elements of a family before this one, by their names."""
+    def _before(self, at: Place, count: int) -> Parts:
+        """The last so many elements of a family before this one, by their names."""
         if at.reading.element is None:
             return []
-        family, index = at.reading.element
-        elements = list(self.recorded.body.families[family].elements)
-        return [self._member(family, other) for other in elements[: elements.index(index)]]
+        name, index = at.reading.element
+        family = self.recorded.body.families[name]
+        place = family.places[index]
+        return [self._member(name, other) for other in family.order[max(0, place - count) : place]]
 
     def _member(self, family: str, index: tuple[int, ...]) -> ast.Expr | None:
         """An element of a family, by its name."""

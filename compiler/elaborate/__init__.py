@@ -4,7 +4,7 @@ from .body_elaboration import BodyElaboration, Copy
 from .building import Building
 from .entry import CopyAlone, NetworkCall, elaborate, elaborate_copy, is_network, read_network_call
 from .frame import Frame
-from .space import Elaborated, Origin, Requirement
+from .space import Elaborated, Origin, Requirement, check_number
 
 __all__ = [
     "BodyElaboration",
@@ -16,6 +16,7 @@ __all__ = [
     "NetworkCall",
     "Origin",
     "Requirement",
+    "check_number",
     "elaborate",
     "elaborate_copy",
     "is_network",

@@ -20,7 +20,7 @@ from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .quantities import read_preference
 from .session import Session
-from .space import Origin, Requirement
+from .space import Origin, Requirement, check_number
 from .tensors import TensorExpressions
 from .trace import Element
 from .values import UNKNOWN, Bound, Bundle, Tensor, Unknown, Value, flatten, kind
@@ -45,7 +45,8 @@ class Bodies:
         self.arithmetic = arithmetic
         self.evaluate = evaluate
         self.sizes = FamilySizes(choices, arithmetic)
-        self.requirements: list[Requirement] = []
+        self.requirements: dict[Requirement, None] = {}
+        """In the order of the text, each once: another instance of a copy mostly says the same again."""
 
     def read(self, body: BodyElaboration) -> None:
         """Read all lines of the definition.
@@ -92,9 +93,8 @@ class Bodies:
                 self._aux_line(line, body)
             case ast.Require():
                 requirement = Requirement.read(line, body, Origin.OPERATION if body.is_operation else Origin.BODY)
-                # Another instance of the same copy mostly says the same again.
-                if requirement not in self.requirements:
-                    self.requirements.append(requirement)
+                self.requirements[requirement] = None
+                check_number(self.requirements)
             case ast.Preference():
                 body.preferences.append(read_preference(line, body, self.session.decisions, self._plain))
             case ast.Prune() | ast.Comment():
@@ -207,7 +207,7 @@ class Bodies:
             value = UNKNOWN
         except AlreadyReportedError:
             value = UNKNOWN
-        family.elements[index] = value
+        family.add(index, value)
         if not isinstance(value, Unknown):
             _remember_fields(line, frame)
 
@@ -218,7 +218,7 @@ def _forget(line: ast.BodyLine, body: BodyElaboration) -> None:
         for name in line.target.names:
             body.bindings[name] = UNKNOWN
             if element := element_of(name):
-                body.families.setdefault(element[0], Family(element[0])).elements[element[1]] = UNKNOWN
+                body.families.setdefault(element[0], Family(element[0])).add(element[1], UNKNOWN)
 
 
 def _add_element(element: Element, value: Value, line: ast.Binding, body: BodyElaboration) -> None:
@@ -228,7 +228,7 @@ def _add_element(element: Element, value: Value, line: ast.Binding, body: BodyEl
     if index in family.elements:
         message = f"'{element_name(name, index)}' is already defined, as an element of '{name}'"
         raise ElaborationError(Code.DUPLICATE, line.target.span, message)
-    family.elements[index] = value
+    family.add(index, value)
 
 
 def _named(value: Value, name: str, frame: Frame) -> Value:

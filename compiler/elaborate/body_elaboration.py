@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 
 from compiler.ir.combinatorics.count_formula import Product
 from compiler.ir.graph import Block, Node, Payload, SpaceGraph
@@ -30,11 +32,43 @@ class FamilySize:
 
 @dataclass
 class Family:
-    """The elements that share a name. ``size`` says where the family ends, if a decision does."""
+    """The elements that share a name. ``size`` says where the family ends, if a decision does.
+
+    ``order`` are the indices in the order of their lines, ``places`` their positions in it; ``most`` is the largest
+    index of each axis.
+    """
 
     name: str
     elements: dict[tuple[int, ...], Bound] = field(default_factory=dict)
     size: FamilySize | None = None
+    order: list[tuple[int, ...]] = field(default_factory=list)
+    places: dict[tuple[int, ...], int] = field(default_factory=dict)
+    most: tuple[int, ...] = ()
+
+    def add(self, index: tuple[int, ...], value: Bound) -> None:
+        """Add an element, or give one another value."""
+        if index not in self.places:
+            self.places[index] = len(self.order)
+            self.order.append(index)
+        self.most = tuple(map(max, index, self.most)) if self.most else index
+        self.elements[index] = value
+
+    def within(self, axes: Sequence[range]) -> tuple[Value, ...]:
+        """The elements whose indices lie in these ranges, one for each axis; what they do not reach takes no time.
+
+        Raises:
+            AlreadyReportedError: the line of one has an error.
+        """
+        if not self.elements:
+            return ()
+        clipped = [range(max(a.start, 0), min(a.stop, most + 1)) for a, most in zip(axes, self.most, strict=True)]
+        if prod(map(len, clipped)) < len(self.elements):
+            found = sorted(
+                (index for index in product(*clipped) if index in self.elements), key=self.places.__getitem__
+            )
+        else:
+            found = [i for i in self.elements if all(a in axis for a, axis in zip(i, clipped, strict=True))]
+        return Family(self.name, {index: self.elements[index] for index in found}).values()
 
     def values(self) -> tuple[Value, ...]:
         """All elements.
@@ -100,6 +134,8 @@ class BodyElaboration:
     """The first mention of each menu by name, by line and name."""
     decisions: list[str] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
+    preferred: dict[str, int] = field(default_factory=dict)
+    """How often each name of a preference was wanted."""
     prune: bool = False
     undecided: dict[int, str] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Building:
-    """What is different in menus of operations.
+    """Changes that a search makes to menus of operations.
 
     ``partial``: how many channels there are to one that goes through the items (`.partial`); ``beside``: the item that
     is added to the weighted sum once more, outside of all weights, in menus that have it; ``dropout``: the item behind
@@ -20,4 +20,4 @@ class Building:
 
 
 AS_WRITTEN = Building()
-"""As the text says."""
+"""Menus of operations as they are written."""

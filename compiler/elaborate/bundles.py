@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code
@@ -42,14 +42,20 @@ def family_value(family: Family) -> Value:
 def member(family: Family, index: tuple[int, ...], span: Span) -> Value:
     """An element of a family, which has to exist whatever is decided."""
     if index not in family.elements:
-        have = ", ".join(element_name(family.name, other) for other in family.elements)
-        have = have if len(have) < 60 else f"{len(family.elements)} of them"
+        have = f"{len(family.elements)} of them"
+        if len(family.elements) <= MOST_LISTED:
+            names = ", ".join(element_name(family.name, other) for other in family.elements)
+            have = names if len(names) < 60 else have
         hint = f"the elements of '{family.name}' here: {have or 'none'}"
         raise ElaborationError(Code.RANGE, span, f"'{element_name(family.name, index)}' does not exist", hint)
     if family.size is not None and index[0] >= min(family.size.numbers):
         message = f"'{element_name(family.name, index)}' may not exist: '{family.size.path}' may end before it"
         raise ElaborationError(Code.RANGE, span, message)
     return known(family.elements[index])
+
+
+MOST_LISTED = 20
+"""How many elements a message names."""
 
 
 @dataclass(frozen=True)
@@ -86,21 +92,21 @@ class Bundles:
 
     def _elements(self, family: Family, expr: ast.Index, frame: Frame) -> Value:
         """An element of a family; with a range among the indices, all elements in it."""
-        axes: list[Sequence[int]] = []
+        axes: list[range] = []
         for index in expr.indices:
             if isinstance(index, ast.Range):
                 low, high = self.arithmetic.whole(index.low, frame), self.arithmetic.whole(index.high, frame)
                 axes.append(range(low, high + 1))
             else:
-                axes.append((self.arithmetic.whole(index, frame),))
+                at = self.arithmetic.whole(index, frame)
+                axes.append(range(at, at + 1))
         arity = len(next(iter(family.elements), axes))
         if len(axes) != arity:
             have = plural(arity, "index", "indices")
             raise ElaborationError(Code.RANGE, expr.span, f"'{family.name}' has {have}, not {len(axes)}")
         if not any(isinstance(index, ast.Range) for index in expr.indices):
-            return member(family, tuple(axis[0] for axis in axes), expr.span)
-        chosen = {i: v for i, v in family.elements.items() if all(a in x for a, x in zip(i, axes, strict=True))}
-        return Bundle(replace(family, elements=chosen).values())
+            return member(family, tuple(axis.start for axis in axes), expr.span)
+        return Bundle(family.within(axes))
 
     def where_names(self, base: ast.Expr, frame: Frame) -> dict[str, Value] | None:
         """The where-names of an element, if ``base`` names one."""

@@ -60,7 +60,7 @@ SMOOTH = ("+", "-", "*", "/", "**")
 """The arithmetic of preferences, which are differentiated."""
 
 WHOLE = ("//", "%")
-"""What conditions compute with besides."""
+"""The division of whole numbers, which only conditions have besides."""
 
 DIVISIONS = ("/", "//", "%")
 
@@ -110,13 +110,9 @@ def _called(expr: ast.Expr) -> str:
 
 
 def _unused(name: str, body: BodyElaboration) -> str:
-    """A name that no other preference of the body has."""
-    taken = {preference.name for preference in body.preferences}
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        found = f"{name} {number}"
-    return found
+    """The name, numbered where another preference of the body has it."""
+    number = body.preferred[name] = body.preferred.get(name, 0) + 1
+    return name if number == 1 else f"{name} {number}"
 
 
 # ---------------------------------------------------------------- the reader

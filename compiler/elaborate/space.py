@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import TypeVar, cast
 
 from compiler.ir.combinatorics.count_formula import Product
@@ -13,12 +14,13 @@ from compiler.ir.graph import Block
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.quantities import Condition, Preference
 from compiler.ir.shape import Shape
-from hdas_dsl.text.diagnostics import Diagnostic
+from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 from .body_elaboration import BodyElaboration, Copy
+from .errors import ElaborationError
 from .quantities import read_condition
 from .values import Bundle, Value
 
@@ -70,6 +72,21 @@ class Requirement:
 
     def __str__(self) -> str:
         return self.text
+
+
+MOST_REQUIREMENTS = 200
+"""How many there are of a space: each is asked of every architecture that is drawn."""
+
+
+def check_number(requirements: Collection[Requirement]) -> None:
+    """Refuse more requirements than are asked of an architecture.
+
+    Raises:
+        ElaborationError: they are more than `MOST_REQUIREMENTS`.
+    """
+    if len(requirements) > MOST_REQUIREMENTS:
+        span = next(islice(requirements, MOST_REQUIREMENTS, None)).span
+        raise ElaborationError(Code.LARGE, span, f"a network has at most {MOST_REQUIREMENTS} requirements")
 
 
 @dataclass(frozen=True, eq=False)

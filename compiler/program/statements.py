@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compiler.elaborate import BodyElaboration, Elaborated, Origin, Requirement
+from compiler.elaborate import BodyElaboration, Elaborated, Origin, Requirement, check_number
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.quantities import read_preference
 from compiler.elaborate.setting_values import plain
@@ -21,7 +21,8 @@ def statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
 
 def with_statements(compilation: Compilation, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
     """The space with what the lines of a section prefer and require of it, after what its own bodies do."""
-    body = replace(_section_body(compilation, space), preferences=list(space.preferences))
+    body = _section_body(compilation, space)
+    body = replace(body, preferences=list(space.preferences), preferred=dict(body.preferred))
     requirements = [*space.requirements, *_requirements(compilation, lines, body, Origin.SEARCH)]
     for line in lines:
         if isinstance(line, ast.Preference):
@@ -52,4 +53,8 @@ def _requirements(
                 found.append(Requirement.read(line, body, origin))
             except ElaborationError as error:
                 compilation.report([error.diagnostic])
+    try:
+        check_number(found)
+    except ElaborationError as error:
+        compilation.report([error.diagnostic])
     return tuple(found)

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
-from compiler.analysis.requirements.evaluate import amounts_of
+from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
 from compiler.ir.graph import Call, is_auxiliary
@@ -31,7 +33,12 @@ def cardinality(space: Elaborated) -> int:
 def describe(program: Program) -> dict[str, Any]:
     """One JSON-ready object about a compiled file."""
     if not program.named_phases:
-        return {**facts(program.network), "name": program.network.name}
+        found = {**facts(program.network), "name": program.network.name}
+        trained, shown = program.train_network, program.network
+        if trained is None or trained.is_space:
+            return found
+        same = trained.block.arguments == shown.block.arguments and trained.input == shown.input
+        return found if same else {**found, "trained": trained_facts(trained)}
     phases = []
     total: int | None = 1
     for phase in program.phases:
@@ -56,6 +63,18 @@ def describe(program: Program) -> dict[str, Any]:
     }
 
 
+def trained_facts(network: Elaborated) -> dict[str, Any]:
+    """What an architecture is at the arguments of its `train` section, as which it is trained and exported."""
+    total = Costs().block(network.block)
+    return {
+        "arguments": dict(network.block.arguments),
+        "input": list(network.input.dims),
+        "params": total.params,
+        "macs": total.macs,
+        "memory": total.memory,
+    }
+
+
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
     costs = Costs()
@@ -72,6 +91,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if known and space.is_space else {},
         "latency": latencies(space) if known and not space.is_space else {},
+        "unknown": unknown(space) if known else {},
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -110,6 +130,21 @@ def ranges(space: Elaborated) -> dict[str, Any]:
 def latencies(space: Elaborated) -> dict[str, float]:
     """The milliseconds of an architecture by each table that it mentions, where that can be read."""
     return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
+
+
+def unknown(space: Elaborated) -> dict[str, str]:
+    """Why latencies that the space mentions have no value: their tables lack rows, or cannot be read."""
+    wanted = Requirements(space)
+    found = {}
+    for item in reported_quantities(space):
+        if item.total.by_table:
+            try:
+                wanted.formula(item)
+            except UndefinedQuantityError as reason:
+                found[str(item)] = str(reason)
+            except ExistenceTooComplexError:  # Its architectures have values, one by one.
+                continue
+    return found
 
 
 def choice(decision: Decision) -> dict[str, Any]:

@@ -55,9 +55,12 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     if not is_space:
         rows.append(("memory", human(facts["memory"]) + " bytes" if facts["memory"] is not None else later))
     rows += [(name, f"{amount(value)} ms") for name, value in facts["latency"].items()]
+    rows += _trained(facts)
     rows += [("of each", f"{name} {_range(span)}") for name, span in facts["ranges"].items()]
     for name, value in rows:
         console.print(f"  {name:<14} {escape(printable(value))}")
+    for name, reason in facts["unknown"].items():
+        console.print(f"  [yellow]not known[/]: {escape(printable(f'{name}: {reason}'))}")
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {escape(printable(message))}")
     blocks = [
@@ -68,6 +71,21 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     console.print(columns(("block", "of", "shape", "parameters", "macs"), blocks, left=3))
     if len(facts["blocks"]) > MOST_BLOCKS:
         console.print(f"... and {len(facts['blocks']) - MOST_BLOCKS:,} more; `--json` lists them all")
+
+
+def _trained(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What training and export make of an architecture, where that is another than the one at the defaults."""
+    trained = facts.get("trained")
+    if trained is None:
+        return []
+    changed = {name: value for name, value in trained["arguments"].items() if facts["arguments"].get(name) != value}
+    if trained["input"] != facts["input"]:
+        changed["input"] = "x".join(map(str, trained["input"]))
+    costs = [("params", trained["params"]), ("macs", trained["macs"]), ("memory", trained["memory"])]
+    known = [f"{name} {human(value)}" for name, value in costs if value is not None]
+    return [
+        ("trained with", ", ".join(f"{name} = {value}" for name, value in changed.items()) + ": " + ", ".join(known))
+    ]
 
 
 def _dims(shape: Sequence[int | str | None]) -> str:

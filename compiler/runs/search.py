@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from compiler.analysis.requirements.constrained import Answer
-from compiler.analysis.requirements.evaluate import quantities
+from compiler.analysis.requirements.tables import carry_tables
 from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
+from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
-from compiler.searcher.engine.search import SearchOutcome, run_search
+from compiler.searcher.engine.search import run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
@@ -28,10 +29,10 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
-from .plan import SearchPlan, check_phase, no_effect
+from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until")
+AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
@@ -74,7 +75,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         folder = plan.folder(planned)
         finished = folder / DERIVED
         if planned.name and config.resume and finished.is_file():
-            found[planned.name] = finished.read_text(encoding="utf-8")
+            found[planned.name] = derived_text(finished)
             say(f"phase {planned.name}: finished before, {finished}")
             continue
         if found:
@@ -85,7 +86,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         found[phase.name] = text
     target = config.out / DERIVED
     atomic_write(target, found[last.name])
-    carry_tables(program.phases, config.out)
+    carry_tables((item for item, _ in program.requirements), config.out)
     return SearchReport(target, found[last.name], outcomes)
 
 
@@ -141,19 +142,8 @@ def search_phase(
     module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
     text = print_module(module)
     atomic_write(folder / DERIVED, text)
-    carry_tables([phase], folder)
+    carry_tables(phase.network.requirements, folder)
     return outcome, text
-
-
-def carry_tables(phases: Sequence[Phase], folder: Path) -> None:
-    """Copy the tables that derived files name beside them, so that they can still be checked there."""
-    for phase in phases:
-        for requirement in phase.network.requirements:
-            for asked in quantities(requirement):
-                file, target = asked.total.file, (folder / (asked.total.argument or "")).resolve()
-                if file is not None and file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    atomic_write(target, file.read_bytes())
 
 
 def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:

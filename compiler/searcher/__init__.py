@@ -1,1 +1,1 @@
-"""What learns and decides: settings, data, relaxations, the engine."""
+"""Search: settings, data, relaxations, the engine."""

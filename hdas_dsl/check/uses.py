@@ -56,7 +56,7 @@ class Uses:
                 self.report.error(Code.NO_REPLACEMENT, binding.span, f"'{name}' would be replaced by itself")
 
     def _mentioned(self, binding: ast.Binding, use: ast.Use, replaced: Set[str]) -> set[str]:
-        """Those of the replaced names that the value of a replacement refers to."""
+        """The replaced names that the value of a replacement refers to."""
         if use.alias is None:
             found = {node.id for node in binding.value.walk() if isinstance(node, ast.Name)}
             return (found & replaced) - self.names.unit.names.keys()

@@ -39,7 +39,7 @@ class VertexTemplate:
 
     @property
     def operations(self) -> Mapping[str, Operation]:
-        """What the space offers a node."""
+        """The operations that the space offers a node, by name."""
         return offered(self.menu, self.site.instance, self.site.defaults)
 
 
@@ -177,7 +177,7 @@ def read_vertices(template: VertexTemplate, definition: ast.GraphDef, words: Map
 
 
 def _source(template: VertexTemplate, term: ast.Node, numbers: Mapping[str, int]) -> int | None:
-    """What a term of a vertex reads."""
+    """The vertex that a term of a vertex reads."""
     if term == template.entry:
         return 0
     match term:

@@ -102,7 +102,7 @@ class _Filling:
     # ------------------------------------------------------------ the output
 
     def place(self, line: ast.Node) -> ast.Expr | None:
-        """What joins the nodes in a line, if that is where it is done."""
+        """The expression that joins the nodes, where a line of its own does."""
         for node in line.walk():
             if isinstance(node, ast.Call | ast.Take) and joined_sources(node, self.template, self.dag) is not None:
                 return node

@@ -116,7 +116,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Other:
-    """What is no literal."""
+    """An expression that is no literal."""
 
     span: Span
 

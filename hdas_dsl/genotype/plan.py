@@ -48,7 +48,7 @@ class _Edges:
         return ((j, edge) for j, node in enumerate(self.dag.nodes) for edge in node)
 
     def operations(self, j: int, source: int) -> Mapping[str, Operation]:
-        """What an edge may be, by the names that genotypes use."""
+        """The operations of an edge, by the names that genotypes use."""
         return _named(self.open or self.template.operations(j, source), self.aliases)
 
 

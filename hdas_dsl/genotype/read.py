@@ -88,7 +88,7 @@ def _genotype(title: str | None, chosen: Sequence[_Candidate], report: Report) -
 def _chosen(
     found: Sequence[_Candidate], source: Source, wanted: str | None, report: Report
 ) -> tuple[str | None, Sequence[_Candidate]]:
-    """What is read, and what it is called."""
+    """The name of the genotype to read, and its candidates."""
     names = list(dict.fromkeys(item.name for item in found if item.name is not None))
     if wanted is not None:
         named = [item for item in found if item.name == wanted]
@@ -181,7 +181,7 @@ def _within(name: str | None, value: Literal, span: Span) -> Iterator[_Candidate
 
 
 def _no_genotype(program: Sequence[Statement], whole: Span) -> InvalidPartError:
-    """What to say of a text without any genotype."""
+    """The error of a text without any genotype."""
     if not program:
         return InvalidPartError(Code.MISSING, whole, "there is no genotype in this text")
     value = program[0].value

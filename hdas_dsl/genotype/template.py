@@ -71,7 +71,7 @@ class Template:
         return element_name(self.family, (position - len(self.sources),))
 
     def extra(self, j: int, position: int) -> tuple[ast.Arg, ...]:
-        """What an edge of node j from a source says besides its operation."""
+        """The arguments of an edge of node j from a source, besides its operation."""
         name = self.source(position)
         ranked = sorted(
             self._applications(j),

@@ -56,6 +56,7 @@ class _Layout:
         self.raw = RawTokens(raw)
         # The line being collected; after a '}' it is the rest of the line that the '{' stands in.
         self.line: list[Token] = []
+        self.is_broken = False  # whether it has a BROKEN token
         self.is_rest = False
         self.gap = False
         self.hoisted: list[Token] = []
@@ -120,7 +121,7 @@ class _Layout:
                 yield from self._comment(gap, newlines > 1)
                 newlines = 0
         self.gap = newlines > 1
-        self.line, self.hoisted, self.is_rest = [], [], False
+        self.line, self.hoisted, self.is_broken, self.is_rest = [], [], False, False
 
     def _comment(self, comment: Token, gap: bool) -> Iterator[Token]:
         yield self._start(comment, gap)
@@ -176,10 +177,9 @@ class _Layout:
             self.deeper -= 1
             return
         wanted = [_CLOSERS[opened.value] for opened in self.brackets]
-        known = any(part.type == BROKEN for part in self.line)
-        if not wanted and not known:
+        if not wanted and not self.is_broken:
             self._wrong(Code.SYNTAX, self._span(token), f"nothing is open here that '{token}' could close")
-        elif wanted and wanted[-1] != token.value and not known:
+        elif wanted and wanted[-1] != token.value and not self.is_broken:
             self._break(self._unclosed(self.brackets[-1], self._span(token)))
         while wanted and token.value in wanted[:-1] and wanted[-1] != token.value:
             wanted.pop()
@@ -210,6 +210,7 @@ class _Layout:
     def _break(self, diagnostic: Diagnostic) -> None:
         self.report.add(diagnostic)
         self.line.append(Token(BROKEN, "", diagnostic.span.start, end_pos=diagnostic.span.end))
+        self.is_broken = True
 
     def _span(self, token: Token) -> Span:
         return span_of(self.source, token)

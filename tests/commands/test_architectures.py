@@ -6,11 +6,13 @@ tables beside it, wherever the command runs and wherever a parent's file lies.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from compiler.analysis.architectures import sampling
 from compiler.analysis.costs.cost_polynomial import Costing
 from compiler.analysis.costs.latency_table import Table
 from compiler.analysis.costs.prices import Application, Latency
@@ -118,3 +120,29 @@ def test_what_is_not_known_is_said(
     Path(with_table[0]).with_name("t.csv").unlink()
     assert compile_main([*with_table, "--count"]) == 2
     assert "cannot be checked: 't.csv' cannot be read" in capsys.readouterr().err
+
+
+def test_samples_have_the_tables_that_they_name_beside_them(
+    with_table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, *with_table, "--sample", 2, "--out", tmp_path / "samples")
+    facts = json.loads(run(capsys, tmp_path / "samples" / "sample-1.hsp", "--json"))
+    assert facts["latency"]['latency("t.csv")'] <= 6
+    assert "diagnostics" not in facts
+
+
+def test_a_count_or_a_list_without_an_end_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is compiled for more draws than are made; a list ends where many in a row miss a requirement."""
+    path = tmp_path / "net.hsp"
+    line = "a[i < 100] = prev(image) -> (relu | conv(1, 3))"
+    body = f"  {line}\n  require params <= 0\n  require macs <= 0 or params <= 0\n  output last of a\n"
+    path.write_text(f"hsp 1\nnetwork Net(image: [3, 8, 8]) {{\n{body}}}\n")
+    assert compile_main([str(path), "--sample", str(10**30), "--out", str(tmp_path / "out")]) == 2
+    assert "at most 100,000 architectures are drawn at once" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    path.write_text(path.read_text().replace("<= 0", "< 0"))
+    monkeypatch.setattr(sampling, "MOST_ASKED", 1000)
+    assert compile_main([str(path), "--enumerate", "--limit", "3"]) == 2
+    assert "none of 10 architectures" in capsys.readouterr().err

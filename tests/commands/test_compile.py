@@ -222,3 +222,20 @@ def test_explore_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path, arg
     assert (code, said) == (2, "")
     assert words in complaint
     assert (full / "sample-0.hsp").read_text() == "kept"
+
+
+def test_an_architecture_is_shown_as_it_is_trained_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the defaults, and with the arguments of its `train` section where these make another network of it."""
+    path = tmp_path / "net.hsp"
+    path.write_text(
+        "hsp 1\nnetwork Net(x: [4, 8, 8]; w = 8) {\n  output conv(x, 1, w)\n}\ntrain Net(w = 16) {\n  data = fake\n}\n"
+    )
+    assert compile_main([str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["params"], found["trained"]["params"]) == (32, 64)
+    assert (found["macs"], found["trained"]["macs"]) == (2048, 4096)
+    assert compile_main([str(path)]) == 0
+    assert "trained with   w = 16: params 64, macs 4,096" in capsys.readouterr().out
+    path.write_text(path.read_text().replace("Net(w = 16)", "Net(w = 8)"))
+    assert compile_main([str(path)]) == 0
+    assert "trained with" not in capsys.readouterr().out

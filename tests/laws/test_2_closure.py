@@ -4,6 +4,7 @@ It is the architecture that the decisions select: what `specialise` makes of the
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, product
 from pathlib import Path
@@ -18,10 +19,13 @@ from compiler.derivation import derive_module
 from compiler.derivation.specialise import specialise
 from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import describe
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.base import Gather
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
+from compiler.util.errors import UsageError
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree.printer import print_module
@@ -58,13 +62,27 @@ def check_closure(program: Program, chosen: Selection) -> None:
         return
     assert answer.inside, f"{answer.render()}\n{text}"
     again = compiled(Path("again.hsp"), print_module(derive_module(space, {**chosen, **answer.decisions})))
-    assert nodes(again) == nodes(derived)
+    assert same_network(again, derived)
 
 
-def nodes(program: Program) -> list[tuple[str, tuple[int, ...]]]:
-    """The flat network without its names: two ways of choosing may give the same one."""
-    graph = flatten(program.network.block.graph)
-    return [(describe(node.payload), graph.sources(index)) for index, node in graph.order()]
+def same_network(*programs: Program) -> bool:
+    """Whether flat networks are equal up to their names and the order of what a sum adds up.
+
+    Two ways of choosing may give one network, and list the candidates that they take in another order.
+    """
+    known: dict[object, int] = {}
+    made = []
+    for program in programs:
+        graph = flatten(program.network.block.graph)
+        at: dict[int, int] = {}
+        for index, node in graph.order():
+            sources = [at[source] for source in graph.sources(index)]
+            is_sum = isinstance(node.payload, Prim) and node.payload.op.gather is Gather.SUM
+            key = describe(node.payload), tuple(sorted(sources) if is_sum else sources), str(node.shape)
+            at[index] = known.setdefault(key, len(known))
+        assert graph.output is not None
+        made.append((at[graph.output], Counter(at.values())))
+    return all(one == made[0] for one in made)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -107,6 +125,7 @@ SMALL = {
         "ks = (1, 3)",
         "output sum(pick 1 of conv(each (image, relu(image)), each ks, 4))",
     ),
+    "equal candidates in another order": ("output sum(pick 2 of (g(image), f(image), g(image)))",),
     "widths under each": (
         "cs = (4, 6)",
         "output sum(pick 1 of conv(each (image, relu(image)), 1, each cs)) -> conv(1, 4)",
@@ -335,6 +354,51 @@ def test_operations_that_are_handed_over() -> None:
     assert answer(space, op + net("output both(image, gelu -> relu, sigmoid)"))[0]
     assert not answer(space, op + net("output both(image, gelu -> gelu, sigmoid)"))[0]
     assert not answer(space, op + net("output both(image, relu, relu)"))[0]
+
+
+def test_an_operation_is_what_its_definition_says() -> None:
+    """Under the name of an operation of the space a file may define another, or under another name the same."""
+    op = "op f(x) = x -> relu -> g\nop g(x) = sigmoid(x)\n"
+    space, found = op + net("output (f | gelu)(image)"), net("output f(image)")
+    assert answer(space, op + found) == (True, None)
+    assert answer(space, op.replace("f(", "mine(") + found.replace("f(", "mine(")) == (True, None)
+    assert answer(space, op.replace("relu", "gelu") + found) == (False, "f")
+    assert answer(space, op.replace("sigmoid", "gelu") + found) == (False, "f")
+
+
+def test_equal_files_hold_equal_operations(tmp_path: Path) -> None:
+    library = "hsp 1\nop f(x; k) = x -> conv(k) -> relu\n"
+    texts = {"one": library, "two": library, "three": library.replace("relu", "gelu")}
+    texts["space"] = f'hsp 1\nuse "one.hsp"\n{net("output f(image, 1 | 3)")}'
+    texts |= {f"{name}s": f'hsp 1\nuse "{name}.hsp"\n{net("output f(image, 3)")}' for name in ("one", "two", "three")}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.hsp").write_text(text)
+    space = compiled(tmp_path / "space.hsp")
+    for name in ("one", "two", "three"):
+        assert membership(space, compiled(tmp_path / f"{name}s.hsp")).inside is (name != "three")
+
+
+def test_a_long_text_lies_in_its_space() -> None:
+    space = compiled(
+        Path("space.hsp"), f"hsp 1\n{net('a[i < 1100] = prev(image) -> (relu | gelu)', 'output last of a')}"
+    )
+    found = compiled(Path("found.hsp"), print_module(derive_module(space.network, random_decisions(space.network, 0))))
+    assert membership(space, found).inside
+
+
+def test_a_search_for_decisions_has_an_end() -> None:
+    """Each line matches by two items, and no two of the last ones agree; a term that no pick has is seen at once."""
+    many = [f"a{i} = (relu | relu)(image)" for i in range(40)]
+    space = net("same = relu | gelu", *many, "b = image -> same", "c = image -> same", "output b + c")
+    with pytest.raises(UsageError, match="in too many ways"):
+        answer(
+            space,
+            net(*(f"a{i} = relu(image)" for i in range(40)), "b = relu(image)", "c = gelu(image)", "output b + c"),
+        )
+    equal = ", ".join(["relu(image)"] * 24)
+    terms = " + ".join(["relu(image)"] * 11)
+    assert answer(net(f"output sum(pick 12 of ({equal}))"), net(f"output {terms} + relu(image)"))[0]
+    assert not answer(net(f"output sum(pick 12 of ({equal}))"), net(f"output {terms} + gelu(image)"))[0]
 
 
 def test_a_line_that_is_a_pick() -> None:

@@ -13,6 +13,9 @@ from .space_list import Architecture, Architectures
 TRIES = 300
 """How many architectures in a row may miss a requirement before sampling gives up."""
 
+MOST_ASKED = 500_000
+"""How many decisions are asked for a requirement, of architectures in a row that miss it, before a list gives up."""
+
 
 def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
     """Architectures drawn independently and uniformly over all those of a file that meet its requirements.
@@ -65,14 +68,18 @@ def enumerate_all(listing: Architectures, limit: int | None = None) -> Iterator[
     """The architectures of a file that meet its requirements, in order of their numbers; at most ``limit`` of them.
 
     Raises:
-        UsageError: there is none, or whether one meets a requirement is not known.
+        UsageError: there is none, or none of many in a row meets the requirements, or that is not known.
     """
     listing.require_some()
     given = 0
+    nearest = Nearest(listing)
     for number in range(listing.number):
         if given == limit:
             return
         found = listing.architecture(number)
-        if not found.verdict.distance:
+        if nearest.meets(found):
             given += 1
+            nearest = Nearest(listing)
             yield found
+        elif nearest.tries * (1 + len(listing.decisions)) > MOST_ASKED:
+            raise nearest.refusal()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import combinations
@@ -23,10 +23,14 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.ir.existence import ItemTaken, Monomial
 
 from .cost_polynomial import Formula
+from .existence import ExistenceTooComplexError
 from .prices import Amount
 
 LARGEST = 500_000
 """How many cases a table may have."""
+
+MOST_AXES = 32
+"""How many variables a table may have: so many axes numpy has."""
 
 EXACT = 2**53
 """A table whose entries may be larger holds Python's integers, so that no sum of tables overflows."""
@@ -85,11 +89,13 @@ class Variables:
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and the sum of the constant terms."""
+        """Terms as tables, one per set of variables, and the constant terms; else `ExistenceTooComplexError`."""
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:
             scope = tuple(sorted({self.of(literal) for literal in monomial}))
+            if not self.fits(scope):
+                raise ExistenceTooComplexError
             if scope:
                 by_scope.setdefault(scope, []).append((monomial, value))
             else:
@@ -120,6 +126,23 @@ class Variables:
     def size(self, scope: Iterable[int]) -> int:
         """The number of joint cases of variables."""
         return math.prod(len(self.all[index].states) for index in scope)
+
+    def fits(self, scope: Collection[int]) -> bool:
+        """Whether there is a table over these variables."""
+        return len(scope) <= MOST_AXES and self.size(scope) <= LARGEST
+
+    def bounded(self, terms: Mapping[Monomial, Amount], sign: int) -> dict[Monomial, Amount]:
+        """Terms that have tables, whose sum is nowhere below that of ``terms`` (sign 1), or nowhere above it (-1)."""
+        found: dict[Monomial, Amount] = {}
+        for monomial, value in terms.items():
+            kept: Monomial = frozenset()
+            for literal in sorted(monomial):
+                if self.fits({self.of(each) for each in (*kept, literal)}):
+                    kept |= {literal}
+            # Asked for fewer items, a term counts in more cases; left out, in none.
+            if len(kept) == len(monomial) or value * sign > 0:
+                found[kept] = found.get(kept, 0) + value
+        return found
 
 
 def _variables(path: str, decision: Decision) -> Iterator[Variable]:
@@ -230,11 +253,13 @@ class Range:
 def range_of(formula: Formula, variables: Variables) -> Range:
     """The smallest and the largest value of a formula."""
     largest = LARGEST if formula.exact else ROUGH
-    terms = variables.factors(formula.terms.items())
-    least = terms if formula.exact else variables.factors(formula.least.items())
-    low = minimum(variables, *least, largest=largest, witness=False)
-    high = maximum(variables, *terms, largest=largest, witness=False)
-    return Range(low.value, high.value, low.exact and formula.exact, high.exact and formula.exact)
+    most, least = variables.bounded(formula.terms, 1), variables.bounded(formula.least, -1)
+    exact = formula.exact and most == least
+    tables = variables.factors(most.items())
+    lower = tables if exact else variables.factors(least.items())
+    low = minimum(variables, *lower, largest=largest, witness=False)
+    high = maximum(variables, *tables, largest=largest, witness=False)
+    return Range(low.value, high.value, low.exact and exact, high.exact and exact)
 
 
 def maximum(

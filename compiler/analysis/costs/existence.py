@@ -13,6 +13,7 @@ from compiler.elaborate import BodyElaboration
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.existence import ALWAYS, ItemTaken, Monomial, needs
 from compiler.ir.graph import SpaceGraph, is_auxiliary
+from compiler.util.errors import HdasError
 
 MOST = 4096
 """How many alternatives of the existence of one node are distinguished."""
@@ -21,8 +22,13 @@ MOST_COMPARED = 1024
 """How many of them are compared with each other, which takes the square of their number."""
 
 
-class ExistenceTooComplexError(Exception):
-    """A node exists in too many different ways to be written down."""
+class ExistenceTooComplexError(HdasError):
+    """A node exists in too many different ways to be written down, or under too many decisions at once."""
+
+    exit_code = 1
+
+    def __init__(self) -> None:
+        super().__init__("a quantity of this space depends on too many decisions at once to be known")
 
 
 class Conditions:

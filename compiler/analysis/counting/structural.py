@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
@@ -32,6 +33,9 @@ from .steps import Link, Step, depth_first, exists_surely, inside, linked, steps
 
 MOST_MOVES = 100_000
 """How many moves from a state to a state are made in one text, about a second of work."""
+
+STEPS_OF_A_MOVE = 10
+"""Of a state that the walk begins with, so many steps that it demands count as one move."""
 
 
 class Walk:
@@ -92,9 +96,9 @@ class Walk:
         loose = set(self.copy.body.decisions) - (self.first.keys() | sizes)
         return loose.union(*(self.steps[index].decisions for index in picks))
 
-    def spend(self) -> None:
-        """Count a move; raises `UncountableError` where there are too many."""
-        self.moves_made += 1
+    def spend(self, moves: int = 1) -> None:
+        """Count moves; raises `UncountableError` where there are too many."""
+        self.moves_made += moves
         if self.moves_made > MOST_MOVES:
             message = (
                 f"the architectures of '{self.copy.definition.name}' are not counted: too much of it is open at once"
@@ -125,7 +129,7 @@ class Walk:
         return states
 
     def begin(self, last: int) -> Iterator[tuple[State, Circuit]]:
-        """What must exist: the output; without `prune` all that is written, up to where each family ends."""
+        """The first states: the output must exist; without `prune` every line too, up to where each family ends."""
         text, grades = self.copy.body, (0,) * len(self.quantities)
         if text.prune:
             yield State(frozenset([(last, True)]), frozenset(), grades), ONE
@@ -136,8 +140,8 @@ class Walk:
         beyond = {value.index for family in ends for value in family.elements.values() if isinstance(value, Tensor)}
         written = {i for i, node in graph.order() if (node.line or i not in read) and i not in beyond}
         sizes = [family.size for family in ends if family.size is not None]
+        self.spend(prod(len(size.numbers) for size in sizes) * (1 + len(self.steps) // STEPS_OF_A_MOVE))
         for items in product(*(range(len(size.numbers)) for size in sizes)):
-            self.spend()
             here = set(written)
             for family, size, item in zip(ends, sizes, items, strict=True):
                 elements = [value for (i, *_), value in family.elements.items() if i < size.numbers[item]]
@@ -149,7 +153,7 @@ class Walk:
     # ------------------------------------------------------------ moves
 
     def moves(self, index: int, exists: bool, state: State) -> Iterator[State]:
-        """What a step leads to that must, or must not, exist."""
+        """The states after a step that must, or must not, exist."""
         step = self.steps[index]
         if isinstance(step.payload, Link):
             yield from state.asking(step.sources, exist=False)

@@ -24,7 +24,7 @@ from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
 from hdas_dsl.sameness import say_the_same
 
-from .found import Misses, NotInSpaceError, Ways, merge
+from .found import Effort, Misses, NotInSpaceError, Ways, merge
 from .graph_matching import GraphMatcher
 from .line_matching import LinePair, match_bundle, match_lines
 from .number_matching import bound_numbers, family_sizes, may_lack
@@ -39,12 +39,14 @@ class Matcher:
         copies: those that the body of the architecture uses.
         known: the ways to match each pair of copies, and of operations, found so far.
         same: whether two definitions of operations say the same.
+        effort: what the comparison has taken so far.
     """
 
     space: Elaborated
     copies: Mapping[str, Copy]
     known: dict[object, Ways] = field(default_factory=dict)
     same: dict[object, bool] = field(default_factory=dict)
+    effort: Effort = field(default_factory=Effort)
 
     def definition(self, copy: Copy, function: Function) -> Selection:
         """Match a copy of the space with a definition that no network of the architecture uses.
@@ -82,15 +84,18 @@ class Matcher:
         found, diagnostics = elaborate_copy(function, path, shapes, numbers, self.space.externals)
         if found is None:
             raise NotInSpaceError(copy.path, diagnostics[0].message if diagnostics else "its definition has an error")
-        return Matcher(self.space, found.copies, self.known, self.same).bodies(copy.body, found.body)
+        return Matcher(self.space, found.copies, self.known, self.same, self.effort).bodies(copy.body, found.body)
 
     # ------------------------------------------------------------ instances
 
     def instances(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:
         """The decisions that make the copy, or the operation, of ``block`` that of ``given``."""
         if block.copy is None or given.copy is None:
-            if block.copy is None and given.copy is None and self.is_one_operation(block, given):
-                yield from self.operation(block, given, misses)
+            if block.copy is None and given.copy is None:
+                if self.is_one_operation(block, given):
+                    yield from self.operation(block, given, misses)
+                elif block.name == given.name:
+                    misses.note(3, block.name, f"'{block.name}' is another operation here")
             return
         mine, theirs = self.space.copies[block.copy], self.copies[given.copy]
         yield from self.recalled(
@@ -98,9 +103,13 @@ class Matcher:
         )
 
     def is_one_operation(self, block: Block, given: Block) -> bool:
-        """Whether two operations have one name, or one definition: where two have a name, derivation numbers them."""
+        """Whether the definitions of two operations say the same, in whichever files and under whichever names.
+
+        A file may define an operation of its own that has a name of the space; where two have one, derivation numbers
+        them.
+        """
         one, other = block.definition, given.definition
-        if block.name == given.name or one is None or other is None:
+        if one is None or other is None:
             return block.name == given.name
         key = block.name, one[1], given.name, other[1]
         if key not in self.same:
@@ -137,7 +146,7 @@ class Matcher:
     def graphs(self, mine: SpaceGraph, theirs: SpaceGraph, pruned: bool = False) -> GraphMatcher:
         """A comparison of two graphs whose inputs stand for each other."""
         correspondence = dict(zip(mine.inputs, theirs.inputs, strict=True))
-        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, pruned, correspondence)
+        return GraphMatcher(mine, theirs, self.space.decisions, self.instances, self.effort, pruned, correspondence)
 
     # ------------------------------------------------------------ bodies
 

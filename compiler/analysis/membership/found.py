@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from compiler.ir.decision import Selection
+from compiler.util.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,27 @@ class NotInSpaceError(Exception):
 
     path: str
     reason: str
+
+
+MOST_STEPS = 500_000
+"""How many pairs of nodes are compared, and ways put together: a few seconds. The shipped spaces take up to 20,000."""
+
+
+class Effort:
+    """Bounds the work of one comparison of texts."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def step(self) -> None:
+        """Count a pair of nodes, or two ways that are put together.
+
+        Raises:
+            UsageError: they are too many.
+        """
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise UsageError("whether it lies in the space is not known: its lines match in too many ways")
 
 
 class Misses:

@@ -12,7 +12,7 @@ from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
 from compiler.ir.undecided import Open, Var, assignments
 
-from .found import Misses, merge
+from .found import Effort, Misses, merge
 
 MatchInstances = Callable[[Block, Block, Misses], Iterator[Selection]]
 """All ways in which an applied block of the space can be one of the architecture."""
@@ -28,6 +28,7 @@ class GraphMatcher:
         instances: compares the blocks of two instances.
         pruned: whether what is not there is no error, since what does not exist is not written.
         correspondence: the node of the architecture that stands for an input or a line of the space, by its node there.
+        effort: what the comparison has taken so far.
         failed: pairs of nodes that are known not to match, so that no two ways to the same pair look at it again.
     """
 
@@ -35,6 +36,7 @@ class GraphMatcher:
     theirs: SpaceGraph
     decisions: Mapping[str, Decision]
     instances: MatchInstances
+    effort: Effort
     pruned: bool = False
     correspondence: dict[int, int] = field(default_factory=dict)
     failed: set[tuple[int, int, bool]] = field(default_factory=set)
@@ -45,6 +47,7 @@ class GraphMatcher:
 
         Below the top a line of the space is a mention of it, and only a mention of the same line matches it.
         """
+        self.effort.step()
         if s in self.correspondence or self.mine.node(s).line is not None:
             if self.correspondence.get(s) == a:
                 yield {}
@@ -129,6 +132,8 @@ class GraphMatcher:
         if not terms:
             yield from self.picked(candidates, found, taken)
             return
+        if not taken and any(all(next(self.unify(c, t, top), None) is None for c in candidates) for t in terms):
+            return  # a term that is no candidate at all is seen before the others are tried in every order
         for position, candidate in enumerate(candidates):
             if position in taken or (ordered and taken and position < taken[-1]):
                 continue
@@ -139,7 +144,7 @@ class GraphMatcher:
                     yield from self.assign(candidates, terms[1:], top, ordered, merged, grown)
 
     def picked(self, candidates: Sequence[int], found: Selection, taken: Sequence[int]) -> Iterator[Selection]:
-        """What the picks among the candidates took, if that is what they have to take."""
+        """The selection of the picks among the candidates, where each takes as many as it has to."""
         picks: dict[str, list[int]] = {}
         for position, candidate in enumerate(candidates):
             payload = self.mine.node(candidate).payload
@@ -219,7 +224,7 @@ def feeds(graph: SpaceGraph, index: int) -> set[str]:
 
 
 def terms(graph: SpaceGraph, index: int, how: Gather) -> tuple[int, ...]:
-    """What a sum or concatenation joins; a sum in a sum by its terms, since addition has no brackets."""
+    """The terms of a sum or concatenation; a sum in a sum by its own terms, since addition has no brackets."""
     found: tuple[int, ...] = ()
     for source in graph.sources(index):
         node = graph.node(source)

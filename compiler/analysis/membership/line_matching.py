@@ -16,7 +16,7 @@ from compiler.elaborate.values import (
 )
 from compiler.ir.decision import Selection
 
-from .found import NotInSpaceError, merge
+from .found import Effort, NotInSpaceError, merge
 from .graph_matching import GraphMatcher, expression
 
 
@@ -64,22 +64,35 @@ def match_lines(
     open_ways = [partial(iter, ways) for ways in numbers if len(ways) > 1]
     parts = [*certain, *(partial(_ways, matcher, line) for line in lines), *open_ways]
     agreed = False
-    for agreement in _agreements(parts, found):
+    for agreement in _agreements(parts, found, matcher.effort):
         agreed = True
         yield agreement
     if not agreed:
         raise NotInSpaceError(lines[-1].path, "its lines need different items of one choice")
 
 
-def _agreements(parts: Sequence[Callable[[], Iterator[Selection]]], found: Selection) -> Iterator[Selection]:
+def _agreements(
+    parts: Sequence[Callable[[], Iterator[Selection]]], found: Selection, effort: Effort
+) -> Iterator[Selection]:
     """All ways in which the parts match under one set of decisions, each part being given by its ways."""
+    agreed, pending = [found], [part() for part in parts[:1]]
     if not parts:
         yield found
-        return
-    for way in parts[0]():
-        merged = merge(found, way)
-        if merged is not None:
-            yield from _agreements(parts[1:], merged)
+    while pending:
+        way = next(pending[-1], None)
+        if way is None:
+            pending.pop()
+            agreed.pop()
+            continue
+        effort.step()
+        merged = merge(agreed[-1], way)
+        if merged is None:
+            continue
+        if len(pending) == len(parts):
+            yield merged
+        else:
+            agreed.append(merged)
+            pending.append(parts[len(pending)]())
 
 
 def _ways(matcher: GraphMatcher, line: LinePair) -> Iterator[Selection]:

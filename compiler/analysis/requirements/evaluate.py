@@ -242,7 +242,7 @@ def _warning(wanted: Requirements, requirement: Requirement) -> Diagnostic | Non
     if conditions.evaluate(requirement.condition, known.get) is not False:
         return None
     facts = ", ".join(f"{QuantityRef(total, requirement.network)} is {shown(value)}" for total, value in known.items())
-    message = f"the architecture does not meet `{requirement.span.text}`: {facts}"
+    message = f"the architecture does not meet `{requirement.span.text}`{f': {facts}' if facts else ''}"
     return Diagnostic(Code.REQUIRE, requirement.span, message, severity=Severity.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""What a picture of a space shows: the text of each cell, stage and network as spots and arrows. Plain data.
+"""Pictures of spaces: the text of each cell, stage and network as spots and arrows. Plain data.
 
 A spot is an input, a line or the output; what is done on the way from one line to another stands on the arrow. A sum
 is the spot itself, and a menu is one arrow, however many operations it mixes.

@@ -23,7 +23,7 @@ class GraphReading:
         return isinstance(node.payload, Input) or (is_instance(node) and index not in self.hidden)
 
     def inside_menus(self) -> set[int]:
-        """What lies between a menu and the one thing that it is applied to: its arrow stands for all of that."""
+        """The nodes between a menu and the one tensor that it is applied to: the arrow stands for all of them."""
         self.hidden = {index for index, node in self.graph.order() if is_instance(node)}
         found: set[int] = set()
         for index, node in self.graph.order():
@@ -47,7 +47,7 @@ class GraphReading:
         return isinstance(self.graph.node(index).payload, Mix)
 
     def source(self, index: int) -> int | None:
-        """What a node is made of, if it is one thing: through all the items of a menu alike."""
+        """The one node that a node is made from, through all items of a menu alike; None where there are several."""
         if index not in self.made_of:
             self.made_of[index] = self.find_source(index)
         return self.made_of[index]

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Role(Enum):
-    """What a spot is in its text."""
+    """The role of a spot in its text."""
 
     INPUT = "input"
     VALUE = "value"

@@ -27,7 +27,7 @@ class Words:
         self.open = dict.fromkeys(own)
 
     def word(self, index: int) -> str:
-        """What a node does, for an arrow; nothing for what only carries or adds."""
+        """The label of an arrow for the operation of a node; empty for one that only carries or adds."""
         payload = self.reading.graph.node(index).payload
         if isinstance(payload, Mix):
             return ", ".join(self.menu(self.decisions[path], index) for path in payload.decisions)
@@ -60,7 +60,7 @@ class Words:
 
 
 def _name(payload: Payload) -> str:
-    """What is done at a node; nothing where it only carries or adds."""
+    """The operation of a node in words; empty where it only carries or adds."""
     if isinstance(payload, Call):
         return payload.block.name
     return payload.name if isinstance(payload, Prim) and payload.op.gather is not Gather.SUM else ""

@@ -65,7 +65,7 @@ def _read(file: BufferedReader | gzip.GzipFile, size: int) -> bytearray:
 
 
 def present(folder: Path) -> list[Path | None]:
-    """Of each of `FILES`, its path in ``folder``, plain before gzipped; None where there is neither."""
+    """The path in ``folder`` of each of `FILES`, plain before gzipped; None where neither exists."""
     names = [[folder / name, folder / f"{name}.gz"] for name in FILES]
     return [next((path for path in paths if os.path.lexists(path)), None) for paths in names]
 

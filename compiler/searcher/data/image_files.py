@@ -121,7 +121,7 @@ class ImageFiles:
         return torch.from_numpy(np.ascontiguousarray(pixels))
 
     def _kept(self, path: Path, room: _Room) -> Image.Image | Tensor | BrokenFile | None:
-        """What of a file stays in memory; None where there is no room for it."""
+        """The image of a file as it is kept in memory; None where there is no room for it."""
         try:
             if room.full:
                 decode(path, self.shape[0], smallest=True)
@@ -164,7 +164,7 @@ class _Room:
 
 
 def _in_threads(files: ImageFiles, room: _Room) -> Iterator[Image.Image | Tensor | BrokenFile | None]:
-    """What of each file stays in memory, in their order; Pillow decodes without the interpreter's lock."""
+    """The kept image of each file, in their order; Pillow decodes without the interpreter's lock."""
     paths = iter(files.files.paths)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
         while some := list(islice(paths, AT_ONCE)):

@@ -21,7 +21,7 @@ from .subsets import random_generator
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be read as one batch: the indices ``[k]`` of its images, and the seed of what is random in reading."""
+    """One batch to read: the indices (k) of its images, and the seed of their random changes."""
 
     indices: Tensor
     seed: int

@@ -19,7 +19,7 @@ from .bilevel import PreservedBuffers
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured, and how.
+    """A measure of a network on images, and how it is taken.
 
     ``measure`` is the accuracy, from 0 to 1, or the mean loss. Norms take running statistics, or, by
     ``batch_statistics``, those of each batch, in train mode; buffers are then restored. ``between`` is called after

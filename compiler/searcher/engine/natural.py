@@ -94,7 +94,7 @@ class NaturalGradient(Optimizer):
         memory["Delta"].copy_(torch.where(moves, grown, memory["Delta"]))
 
     def _memory(self, alphas: Sequence[Tensor]) -> dict[str, Any]:
-        """What is remembered beside the first alpha; made where there is nothing yet."""
+        """The state of the estimate, kept with that of the first alpha; zeros and ones at first."""
         for alpha in alphas:
             self.state[alpha].setdefault("s", torch.zeros_like(alpha))
         first: dict[str, Any] = self.state[alphas[0]]

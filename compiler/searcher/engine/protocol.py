@@ -1,4 +1,4 @@
-"""What the engine sees of a network: nothing of the language, the graph or the lowering."""
+"""Protocols of networks in the engine, which knows neither the language nor the graph nor the lowering."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Passes:
 
 @dataclass(frozen=True)
 class Leading:
-    """The leading architecture: what deriving now would decide."""
+    """The architecture that deriving would give at the current alphas."""
 
     decisions: dict[str, str]
     """The readable items that each decision takes, by path."""
@@ -37,7 +37,7 @@ class Leading:
     taken: dict[str, list[str]]
     """The items that it takes of menus of operations, by copy of a cell."""
     free: dict[str, list[str]]
-    """Those of them that have no parameters, where others of the menu have some, by copy of a cell."""
+    """The taken items without parameters, of menus that also have others, by copy of a cell."""
 
 
 class Searchable(Protocol):
@@ -78,6 +78,9 @@ class Searchable(Protocol):
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""
 
+    def teacher(self) -> Run | None:
+        """The architecture that may teach the others; None where there is none that runs by itself."""
+
     def running(self, run: Run | None) -> AbstractContextManager[None]:
         """Within it, forward passes in train mode run what was planned."""
 
@@ -88,7 +91,7 @@ class Searchable(Protocol):
         """
 
     def objective(self, *losses: Tensor) -> Tensor:
-        """What the alphas minimise, besides the preferences: the loss, or what the space states in its place.
+        """The objective of the alphas besides the preferences: the loss, or the statements of the space in its place.
 
         Several losses are those of the planned passes.
         """
@@ -100,7 +103,7 @@ class Searchable(Protocol):
         """The mean entropy of the choices of each level (`cell`, `stage`) and each copy, normalised to [0, 1]."""
 
     def leading(self) -> Leading:
-        """What deriving now would decide."""
+        """The leading architecture at the current alphas."""
 
     def observed(self) -> dict[str, dict[str, float]]:
         """The weight of every item that could be taken, by the path of its decision and by its label."""
@@ -145,7 +148,7 @@ class RunOptions:
     fingerprint: str = ""
     """Identifies the space and the settings: a checkpoint with another one is refused."""
     title: str = ""
-    """What the display and the log call this run."""
+    """The name of this run in the display and the log."""
     resume_with: str = "run the same command with --resume"
     """The end of the sentence that says how to go on."""
     checkpoint_every: int = 0

@@ -23,7 +23,7 @@ Logits = dict[str, Tensor]
 
 
 def logits(decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor], by: By) -> Logits:
-    """What strength is measured by: raw alphas, or the logarithms of probabilities (of a pick of any, its alphas)."""
+    """The strengths of items: raw alphas, or the logarithms of probabilities (of a pick of any, its alphas)."""
     if by is By.LOGIT:
         return dict(alphas)
     kinds = {path: alpha for path, alpha in alphas.items() if decisions[path].kind is not DecisionKind.ANY}

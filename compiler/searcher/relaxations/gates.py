@@ -78,7 +78,7 @@ class Gates(OnePath):
         return found
 
     def draw_active(self, alphas: Mapping[str, Tensor]) -> dict[str, int]:
-        """Of each decision with alphas the gate that is open, by the softmax of those that there are."""
+        """The open gate of each decision with alphas, drawn from the softmax of its gated items."""
         order = self.noisy(alphas)
         return {path: max(self.gated[path], key=order[path].__getitem__) for path in alphas}
 

@@ -31,7 +31,7 @@ STAYING = (DecisionKind.PICK, DecisionKind.ANY)
 
 
 class HardGumbel(OnePath):
-    """What is drawn runs, and the alphas learn from its weights.
+    """The drawn items run, and the alphas learn from their weights.
 
     What an item that does not run counts as, zeros or ones, says what gradient its weight has: none, or the sum of the
     gradient of what the menu makes. The weight of a width that is undecided stands at each of its channels.

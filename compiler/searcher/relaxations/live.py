@@ -41,7 +41,7 @@ class Live(nn.Module):
         self.narrow: dict[str, tuple[int, ...]] = {}
         """The items that live of each decision that has lost some."""
         self.left: dict[str, Decision] = {}
-        """Those decisions with these items alone."""
+        """The same decisions, with these items alone."""
         if narrows:
             self.register_buffer("mask", torch.ones(end, dtype=torch.bool))
         if history:

@@ -156,7 +156,7 @@ class SigmoidMixture(Mixture):
 
 
 class ReluMixture(Mixture):
-    """What is above zero of each alpha, divided by its sum; picks of any have nothing to share and keep a sigmoid.
+    """The part of each alpha above zero, divided by the sum of these; picks of any keep a sigmoid of each.
 
     Chang et al., "DATA: Differentiable ArchiTecture Approximation" (NeurIPS 2019).
     """

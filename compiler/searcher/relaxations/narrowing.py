@@ -33,7 +33,7 @@ class Narrower(ABC):
 
     @abstractmethod
     def plan(self, supernet: Narrowable, done: int, trial: Trial) -> Kept:
-        """What lives on after ``done`` epochs; decisions that do not change may be left out."""
+        """The items that live on after ``done`` epochs; decisions that do not change may be left out."""
 
 
 class TogetherNarrower(Narrower):

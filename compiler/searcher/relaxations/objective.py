@@ -183,7 +183,7 @@ class Objective:
         return {name: term for name, term in terms.items() if term.requires_grad or not torch.is_grad_enabled()}
 
     def loss(self, quantities: RelaxedQuantities, loss: Tensor) -> Tensor:
-        """What the alphas minimise in place of the loss: the sum of the statements that mention it, else the loss."""
+        """The objective in place of the loss: the sum of the statements that mention it, else the loss."""
         if not self.replacements:
             return loss
         known = replace(quantities, loss=loss)

@@ -42,7 +42,7 @@ CACHED = 64
 """How many architectures are remembered as programs."""
 
 Weighed = Callable[[SelectedStep, Sequence[Tensor]], Tensor]
-"""What the tensors of a choice that was made, or that of an undecided width, are passed through."""
+"""A function of the tensors of a choice that was made, or of the tensor of an undecided width: it weighs them."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Operations:
         return fused(graph_of(calls, self.paths.nodes, inputs, slot[path.steps[-1].index]), calls, self.modules)
 
     def _calls(self, path: SelectedPath, weighed: bool, slot: dict[int, int]) -> Iterator[tuple[str, Call]]:
-        """What to call in order, by name; ``slot`` gets the slot of each step, that of the step whose value it has."""
+        """The calls of a path in order, by name; ``slot`` gets for each step that of the step whose value it has."""
         for step in path.steps:
             sources = tuple(slot[source] for source in step.sources)
             slot[step.index] = step.index
@@ -226,9 +226,9 @@ class Slice:
     built: Built
     op: Operator
     module: nn.Module
-    """As it would be built for the smaller application, its tensors without memory."""
+    """The module as it would be built for the smaller application, on the meta device."""
     tensors: tuple[tuple[str, nn.Module, str, Dims], ...]
-    """Of each parameter and buffer its name, the large module that has it, what that calls it, and the part's shape."""
+    """For each parameter and buffer: its name, the large module that has it, its name there, the shape of the part."""
 
     @classmethod
     def of(cls, built: Built, op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> Slice:

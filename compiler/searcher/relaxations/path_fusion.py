@@ -29,7 +29,7 @@ from compiler.ir.sums import Sum
 
 @dataclass(frozen=True, kw_only=True)
 class Opaque(Operator):
-    """What the passes see of an operation that has to run as it is: it has no trait that they ask for."""
+    """A stand-in for an operation that has to run as it is: it has no trait that a pass could use."""
 
     name: ClassVar[str] = "opaque"
     arity: ClassVar[int | None] = None

@@ -73,7 +73,7 @@ class Uniformly(Plan):
 
 
 class Fairly(Plan):
-    """As many as a choice has items, each item of each choice in exactly one of them.
+    """As many architectures as a choice has items, each item of each choice in exactly one of them.
 
     They are the columns of one permutation of the items of each choice (Chu et al., "FairNAS: Rethinking Evaluation
     Fairness of Weight Sharing Neural Architecture Search", ICCV 2021, strict fairness). Choices have equal numbers of

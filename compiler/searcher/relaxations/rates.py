@@ -1,4 +1,4 @@
-"""What regularises a supernet by a rate that follows a schedule: a function of the epoch, and no state.
+"""Regularisers of a supernet whose rate follows a schedule: a function of the epoch, without state.
 
 To add one, write its module in `backend/torch_modules/regularisation.py`, its setting, and its line in `rates_of`.
 """

@@ -91,7 +91,7 @@ class OnePath(Relaxed):
             self.planned = None
 
     def logits(self) -> Logits:
-        """What architectures are drawn by: the alphas as the derivation rule measures their strength."""
+        """The logits of draws: the alphas as the derivation rule measures their strength."""
         mixture, decisions = self.axes.mixture, self.space.decisions
         if isinstance(mixture, SoftmaxMixture) or self.derive.by is By.LOGIT:
             return logits(decisions, self.alphas, self.derive.by)
@@ -152,7 +152,7 @@ class OnePath(Relaxed):
         return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
 
     def _leading(self, strengths: dict[str, list[float]], rule: Derivation) -> Iterator[Selection]:
-        """What the rule decides, then the best path, where texts with `prune` can be counted."""
+        """The selection of the rule, then the best path, where texts with `prune` can be counted."""
         yield decided(self.space, strengths, rule)
         with suppress(UncountableError):
             yield best_path(self.space, strengths, rule.by)

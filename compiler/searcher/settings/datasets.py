@@ -62,7 +62,7 @@ class DataSpec(Word):
     its share. Without it, all of them. The test images are never limited."""
 
     def changes(self) -> dict[str, Value]:
-        """What a text says that data of any kind may have: how images are changed, and which are used for what."""
+        """The settings that a text gives and that data of any kind have: changes of images, and shares of them."""
         said = [name for name in DataSpec.model_fields if name in self.model_fields_set]
         return {name: getattr(self, name) for name in said}
 

@@ -62,7 +62,7 @@ class ByCertainty(Word):
 
 
 class Measure(Named):
-    """What damage is measured by."""
+    """The measure of damage."""
 
     ACCURACY = "accuracy"
     LOSS = "loss"

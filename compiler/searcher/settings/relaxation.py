@@ -68,7 +68,7 @@ def _warm(schedule: Schedule) -> Schedule:
 
 
 class Idle(Named):
-    """What an item that does not run counts as, where the gradient of its weight is taken."""
+    """The output of an item that does not run, in the gradient of its weight."""
 
     ZEROS = "zeros"
     ONES = "ones"

@@ -54,7 +54,7 @@ class Setting(BaseModel):
     """Frozen, typed fields that a text may set, and that are written back in the form they are read in."""
 
     word: ClassVar[str]
-    """What the language calls it."""
+    """Its name in the language."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 

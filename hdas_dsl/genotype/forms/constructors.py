@@ -109,7 +109,7 @@ def _given(value: Literal, report: Report) -> _Given:
 
 
 def _places(word: str, count: int) -> list[str]:
-    """What the parts of a named tuple are called, in order."""
+    """The names of the parts of a named tuple, in order."""
     match word:
         case "Genotype2":
             return _both(f"DAG{k}" for k in range(1, count // 2 + 1))
@@ -149,7 +149,7 @@ def _wanted(given: _Given) -> list[str]:
 
 
 def _unwanted(item: Entry, wanted: Sequence[str]) -> InvalidPartError:
-    """What to say of a part that is not None and belongs to no genotype."""
+    """The error of a part that is not None and belongs to no genotype."""
     name = str(item.name)
     if name in _NETWORK_PARTS:
         message = f"'{name}' says how the network around the cells is built, which is the space's: only None is read"

@@ -69,7 +69,7 @@ def _label(op: Literal) -> tuple[str, Span]:
 
 
 def _sources(matrix: Literal, count: int) -> list[list[int]]:
-    """What each vertex reads: the matrix by columns."""
+    """The vertices that each vertex reads: the matrix by columns."""
     rows = items(matrix, "a matrix is a list of rows")
     if len(rows) != count:
         message = f"the matrix has {len(rows)} rows, and there are {count} operations"

@@ -76,7 +76,7 @@ def _dag(kind: str, edges: Table[int, Entry], inputs: Table[int, Entry], whole: 
 
 
 def _inputs(entry: Entry, j: int) -> list[int]:
-    """What a node reads: ``0_1``."""
+    """The nodes that a node reads: ``0_1``."""
     value = entry.value
     found: list[int] = []
     if isinstance(value, Text) and re.fullmatch(r"[0-9]{1,3}(_[0-9]{1,3})*", value.value):

@@ -40,7 +40,7 @@ class EpochRecord:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; what is not finite becomes null, for JSON has no word for it."""
+        """The record as JSON values; a number that is not finite becomes null, for JSON has no word for it."""
         scalars = {name: value if math.isfinite(value) else None for name, value in self.scalars.items()}
         return {"epoch": self.epoch, **scalars, "decisions": self.decisions}
 

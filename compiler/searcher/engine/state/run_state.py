@@ -33,7 +33,7 @@ Record = Annotated[EpochRecord, BeforeValidator(EpochRecord.from_json), PlainSer
 
 
 class Facts(BaseModel):
-    """What a checkpoint says besides its tensors."""
+    """The facts of a checkpoint besides its tensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

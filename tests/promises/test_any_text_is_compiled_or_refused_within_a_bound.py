@@ -1,14 +1,21 @@
-"""Texts that ask for more work than is done: each is refused with its reason. Work is counted in calls, never timed."""
+"""Texts that ask for more work than is done, with calls counted, and mutated texts under the limits of the kernel."""
 
 from __future__ import annotations
 
 import cProfile
+from pathlib import Path
 
 import pytest
 
+from compiler.analysis.architectures import Architectures, sample
 from compiler.program.compile_file import compile_file
+from compiler.program.request import Request
+from compiler.reports.facts import describe
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.limits import MAX_CHARACTERS, MAX_ERRORS, MAX_TOKENS
+from tests.support.soak.case import Case, Kind
+from tests.support.soak.texts import check_text
+from tests.support.soak.worker import Limits, outcomes
 
 MOST_CALLS = 15_000_000
 """Calls of functions that compiling makes at most: a few seconds, without the profiler."""
@@ -49,8 +56,45 @@ BOMBS = {
     "widths": (f"{NETWORK}  w = 1 | 2 | .. | 9999{END}", Code.LARGE),
     "a pick of thousands": (f"{NETWORK}  c[i < 3000] = relu(x)\n  a = sum(pick 1500 of c){END}", Code.LARGE),
     "half of a thousand": (f"{NETWORK}  c[i < 1000] = relu(x)\n  a = sum(pick 500 of c){END}", Code.LARGE),
+    "requirements": (
+        f"{NETWORK}{''.join(f'  require params < {i}{chr(10)}' for i in range(7000, 14000))}{END}",
+        Code.LARGE,
+    ),
+    "a grid that reads its rows": (
+        f"{NETWORK}  a[i < 100, j < 80] = if i == 0 then x else sum(a[i - 1, 0 .. 10 ** 12]){END}",
+        Code.LARGE,
+    ),
+    "elements that do not exist": (f"{NETWORK}  a[i < 5000] = if i == 0 then x else a[i + 1]{END}", Code.RANGE),
     "ends of a family": (f"{NETWORK}  c[i < 1 | 2 | .. | 900] = relu(x){END}", Code.LARGE),
 }
+
+
+LARGE = {
+    "a sum": f"{NETWORK}  a = sum({', '.join(['relu(x)'] * 5000)}){END}",
+    "menus in menus": (
+        f"{HEAD}choice M0 = relu | identity\n"
+        + "".join(f"choice M{i} = M{i - 1} | relu\n" for i in range(1, 100))
+        + f"{NETWORK[6:]}  output M99(x)\n}}\n"
+    ),
+}
+"""Texts of a size that is compiled."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_texts_are_compiled_and_described(name: str) -> None:
+    profile = cProfile.Profile()
+    program, diagnostics = profile.runcall(compile_file, "large.hsp", text=LARGE[name])
+    assert program is not None, diagnostics
+    profile.runcall(describe, program)
+    assert sum(entry.callcount for entry in profile.getstats()) < MOST_CALLS
+
+
+def test_a_long_sequence_is_derived() -> None:
+    text = f"{NETWORK}  a[i < 2000] = prev(x) -> (relu | identity){END}"
+    found = Architectures(Request(Path("long.hsp"), text=text))
+    profile = cProfile.Profile()
+    profile.runcall(lambda: next(sample(found, 1)).text)
+    assert sum(entry.callcount for entry in profile.getstats()) < MOST_CALLS / 3
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -63,3 +107,10 @@ def test_bombs_are_refused_with_their_reason(name: str) -> None:
     assert len(diagnostics) <= 2 * (MAX_ERRORS + 1)
     assert all(len(diagnostic.render()) < 10_000 for diagnostic in diagnostics)
     assert sum(entry.callcount for entry in profile.getstats()) < MOST_CALLS
+
+
+CASES = [Case(0, Kind.TEXT, number) for number in range(400)]
+
+
+def test_mutated_texts() -> None:
+    assert [item for item in outcomes(check_text, CASES, Limits(cpu=20)) if item.wrong] == []
