@@ -7,7 +7,7 @@ from pathlib import Path
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
-from hdas_dsl.text.reading import is_file, read_text
+from hdas_dsl.text.reading import is_file, read_named, read_text, unnameable
 from hdas_dsl.text.source import Source, Span
 
 from .tree import ast
@@ -66,7 +66,7 @@ class Loader:
         return self.units.get(path) or self._file(path, path.relative_to(self.library).as_posix(), self.library)
 
     def _file(self, path: Path, name: str, root: Path) -> Unit | None:
-        return self._unit(path, Source(name, read_text(path)), root)
+        return self._unit(path, Source(name, read_named(path)), root)
 
     def _unit(self, path: Path | None, source: Source, root: Path) -> Unit | None:
         module, diagnostics = parse(source, self._budget)
@@ -100,8 +100,8 @@ class Loader:
     def _use(self, use: ast.Use, unit: Unit, root: Path) -> Unit | None:
         folder = unit.path.parent if unit.path is not None else root
         roots = (root, self.library.resolve())
-        if "\0" in use.path:
-            self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, "no file has a NUL in its name"))
+        if (why := unnameable(use.path)) is not None:
+            self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, why))
             return None
         candidates = [(folder / use.path).resolve(), (self.library / use.path).resolve()]
         allowed = [c for c in candidates if any(c.is_relative_to(r) for r in roots)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from hdas_dsl.text.reading import unnameable
 from hdas_dsl.text.source import Source
 
 from .tree import ast
@@ -54,7 +55,7 @@ class Unit:
 
     def beside(self, path: str) -> Path | None:
         """The file of a path that the text names, whether it exists or not; None where it lies outside of the root."""
-        if self.root is None or Path(path).is_absolute() or "\0" in path:
+        if self.root is None or Path(path).is_absolute() or unnameable(path):
             return None
         folder = self.path.parent if self.path is not None else self.root
         found = (folder / path).resolve()

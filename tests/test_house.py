@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +88,13 @@ def test_no_function_is_long(package: str) -> None:
 def test_every_module_says_what_it_is_for(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_a_source_distribution_carries_what_tests_read() -> None:
+    """Every folder and file at the top that a test names; setuptools takes some files by itself."""
+    named = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r'\bROOT / "([\w.]+)"', path.read_text())
+    }
+    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines()]
+    carried = {name for word, *names in lines if word in ("graft", "include") for name in names}
+    assert named - carried == {"README.md", "pyproject.toml", "MANIFEST.in"}

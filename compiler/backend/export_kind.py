@@ -1,4 +1,4 @@
-"""What an export writes, beside the exporter, which needs torch: a command refuses without it."""
+"""Kinds of exports, apart from the exporter, which needs torch: a command refuses a kind without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ExportError(UsageError):
 
 
 class ExportKind(Enum):
-    """What to write: a file of ONNX, an ExportedProgram of torch, a Python file that needs nothing but torch."""
+    """The kind of an export: a file of ONNX, an ExportedProgram of torch, a Python file that needs only torch."""
 
     ONNX = "onnx"
     TORCH = "torch"

@@ -6,6 +6,7 @@ the output any more. Each exception of the package has its own (`HdasError.exit_
 
 from __future__ import annotations
 
+import errno
 import gc
 import shlex
 import sys
@@ -17,7 +18,7 @@ from compiler.util.memory import is_out_of_memory
 from hdas_dsl.text.diagnostics import Diagnostic, HspError
 from hdas_dsl.text.errors import HdasError
 
-from .output import complain, discard, open_missing
+from .output import complain, discard, open_streams
 
 if TYPE_CHECKING:
     from .command import Command
@@ -46,7 +47,7 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
         words: the command line.
         choose: from the words to a command.
     """
-    open_missing()
+    open_streams()
     code = _run(program, words, choose)
     try:
         sys.stdout.flush()
@@ -85,7 +86,7 @@ def _run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], C
     except OSError as error:
         _trace(words)
         say(program, f"'{error.filename}': {error.strerror}" if error.filename else error.strerror or str(error))
-        return WRONG_USAGE if isinstance(error, WRONG_PATHS) else FAILED
+        return WRONG_USAGE if isinstance(error, WRONG_PATHS) or error.errno == errno.EROFS else FAILED
     except (Exception, SystemExit) as error:
         _trace(words)
         say(program, _unforeseen(error))

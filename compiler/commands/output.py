@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 from hdas_dsl.text.printable import printable
@@ -14,8 +15,7 @@ def put(text: str) -> None:
     """Write a text to standard output: to a terminal in its encoding and printable, else as it is, in UTF-8."""
     stream = sys.stdout
     if stream.isatty():
-        encoding = stream.encoding or "ascii"
-        stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))
+        stream.write(printable(text))
     elif hasattr(stream, "buffer"):
         stream.flush()
         stream.buffer.write(text.encode("utf-8", "surrogateescape"))
@@ -45,10 +45,11 @@ def complain(text: str) -> None:
         discard(sys.stderr)
 
 
-def open_missing() -> None:
+def open_streams() -> None:
     """Open those of the three standard streams that the shell closed: to nowhere, and as an empty file.
 
-    Otherwise the next file that is opened would take the place of one, and get what is printed.
+    Otherwise the next file that is opened would take the place of one, and get what is printed. Signs that an encoding
+    lacks are written as escapes, whoever writes them: a bar of progress must not end a run on a terminal of ASCII.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -57,6 +58,9 @@ def open_missing() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def discard(stream: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""What a search adds to menus of operations, at rates that follow schedules: dropout, and an item beside the others.
+"""Additions of a search to menus of operations, at rates that follow schedules: dropout, an item beside the others.
 
 Dropout behind an item keeps a skip from growing only because it learns fast (Chen et al., "Progressive Differentiable
 Architecture Search", ICCV 2019); an item outside of all weights, which fades away, takes from a skip what it has as a
@@ -37,7 +37,7 @@ class Additions:
         self.session = session
 
     def behind(self, function: Var[Value], chosen: Value, application: Application, made: Value, site: Site) -> Value:
-        """What an item of an undecided operation made, numbers of it dropped where the search says so."""
+        """The output of an item of an undecided operation, with dropout where the search has it."""
         wanted = self._item(function, self.session.building.dropout, site)
         inputs = application.inputs
         if wanted is None or chosen is not wanted or not isinstance(made, Tensor) or len(inputs) != 1:

@@ -60,7 +60,7 @@ SMOOTH = ("+", "-", "*", "/", "**")
 """The arithmetic of preferences, which are differentiated."""
 
 WHOLE = ("//", "%")
-"""What conditions compute with besides."""
+"""The division of whole numbers, which only conditions have besides."""
 
 DIVISIONS = ("/", "//", "%")
 

@@ -155,7 +155,7 @@ def totals(condition: Condition) -> Iterator[Total]:
 
 
 def unknowns(condition: Condition) -> Iterator[Unknown]:
-    """What has no value of any architecture, from left to right."""
+    """The quantities without a value for any architecture, from left to right."""
     return (part for part in parts_of(condition) if isinstance(part, Unknown))
 
 

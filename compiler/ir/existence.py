@@ -33,27 +33,27 @@ ALWAYS: Monomial = frozenset()
 
 
 class Rule(Protocol[Source, Found]):
-    """What follows for a node from what is known of its sources, by the four ways in which a node depends on them."""
+    """The result for a node from those of its sources, by the four ways in which a node depends on them."""
 
     def candidate(self, payload: Weigh, source: Source) -> Found:
-        """Of a candidate of a pick: it exists if it is taken, and can be taken if its source exists."""
+        """For a candidate of a pick: it exists if it is taken, and can be taken if its source exists."""
         ...
 
     def mixture(self, payload: Mix, sources: Sequence[Source]) -> Found:
-        """Of a mixture: it exists if the item that is selected does."""
+        """For a mixture: it exists if the item that is selected does."""
         ...
 
     def gathered(self, sources: Sequence[Source]) -> Found:
-        """Of a sum or concatenation: it exists if any of its sources does."""
+        """For a sum or concatenation: it exists if any of its sources does."""
         ...
 
     def applied(self, sources: Sequence[Source]) -> Found:
-        """Of anything else: it exists if all of its sources do."""
+        """For anything else: it exists if all of its sources do."""
         ...
 
 
 def follow(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]) -> Found:
-    """What a rule makes of a node."""
+    """The result of a rule for a node."""
     match payload:
         case Weigh():
             return rule.candidate(payload, sources[0])

@@ -85,7 +85,7 @@ class Logarithm:
 
 
 class AlphaForm(Enum):
-    """What is measured of the alphas of each decision, whose mean regularises a search."""
+    """A measure of the alphas of each decision, whose mean regularises a search."""
 
     LOGSUMEXP = "logsumexp"
     """log sum exp of the alphas, whose gradient is their softmax (beta-DARTS)."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hdas_dsl.parse.parser import parse_expression
+from hdas_dsl.text.printable import encodable
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Unit
 
@@ -17,7 +18,7 @@ def origin(program: Program) -> dict[str, str]:
     used = {unit.shipped: unit for unit in units(program) if unit.shipped}
     library = ", ".join(f'"{path}", "{used[path].sha256[:16]}"' for path in sorted(p for p in used if p))
     return {
-        "source": f'"{Path(program.unit.source.name).name}"',
+        "source": f'"{encodable(Path(program.unit.source.name).name)}"',
         "sha256": f'"{program.unit.sha256}"',
         "library": f"({library})",
     }

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs
+from compiler.analysis.costs.existence import ExistenceTooComplexError
+from compiler.analysis.costs.prices import UndefinedQuantityError
 from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
-from compiler.analysis.requirements.evaluate import amounts_of
+from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision
 from compiler.ir.graph import Call, is_auxiliary
@@ -89,6 +91,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "memory": total.memory,
         "ranges": ranges(space) if known and space.is_space else {},
         "latency": latencies(space) if known and not space.is_space else {},
+        "unknown": unknown(space) if known else {},
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -127,6 +130,21 @@ def ranges(space: Elaborated) -> dict[str, Any]:
 def latencies(space: Elaborated) -> dict[str, float]:
     """The milliseconds of an architecture by each table that it mentions, where that can be read."""
     return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
+
+
+def unknown(space: Elaborated) -> dict[str, str]:
+    """Why latencies that the space mentions have no value: their tables lack rows, or cannot be read."""
+    wanted = Requirements(space)
+    found = {}
+    for item in reported_quantities(space):
+        if item.total.by_table:
+            try:
+                wanted.formula(item)
+            except UndefinedQuantityError as reason:
+                found[str(item)] = str(reason)
+            except ExistenceTooComplexError:  # Its architectures have values, one by one.
+                continue
+    return found
 
 
 def choice(decision: Decision) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     rows += [("of each", f"{name} {_range(span)}") for name, span in facts["ranges"].items()]
     for name, value in rows:
         console.print(f"  {name:<14} {escape(printable(value))}")
+    for name, reason in facts["unknown"].items():
+        console.print(f"  [yellow]not known[/]: {escape(printable(f'{name}: {reason}'))}")
     for message in facts["refusals"]:
         console.print(f"  [yellow]not to be relaxed by mixing[/]: {escape(printable(message))}")
     blocks = [

@@ -9,9 +9,23 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import LOCK
-from compiler.util.errors import UsageError
+from compiler.searcher.run_files import CHECKPOINT, LOCK
+from compiler.util.errors import RunError, UsageError
 from compiler.util.files import remove_unfinished
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Say that a run ends because its folder cannot be written any more: it is full, read-only, or gone."""
+    try:
+        yield
+    except OSError as error:
+        where = Path(error.filename) if isinstance(error.filename, str) else None
+        if where is None or not where.absolute().is_relative_to(folder.absolute()):
+            raise
+        ends = f"the run ends, since '{where}' cannot be written: {error.strerror}"
+        kept = any(folder.rglob(CHECKPOINT))
+        raise RunError(f"{ends}; --resume goes on from the last checkpoint" if kept else ends) from error
 
 
 @contextmanager
@@ -23,6 +37,7 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
 
     Raises:
         UsageError: another run holds the folder.
+        RunError: it can no longer be written.
         OSError: it cannot be made or written.
     """
     if not is_main_process():
@@ -38,7 +53,8 @@ def held(folder: Path, parts: Sequence[Path] = ()) -> Iterator[None]:
         for path in (folder, *parts):
             remove_unfinished(path)
         try:
-            yield
+            with _written(folder):
+                yield
         finally:
             if made and folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:  # The run was refused.
                 (folder / LOCK).unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
-from hdas_dsl.text.reading import is_file
+from hdas_dsl.text.reading import is_file, read_named
 
 from .config import RunConfig
 
@@ -120,7 +120,7 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
         if not path.is_file():
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
-        found[name] = path.read_text(encoding="utf-8")
+        found[name] = derived_text(path)
     if not found:
         return plan
     program = plan.request.compile(found)
@@ -258,6 +258,18 @@ def _check_classifies(space: Elaborated) -> None:
 def _check_single_input(space: Elaborated) -> None:
     if (count := len(space.block.graph.inputs)) != 1:
         raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
+
+
+def derived_text(path: Path) -> str:
+    """The text of a derived file that an earlier phase left.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    try:
+        return read_named(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _existing(path: Path) -> None:

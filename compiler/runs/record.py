@@ -13,6 +13,7 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
+from hdas_dsl.text.printable import encodable
 
 from .config import RunConfig
 
@@ -65,7 +66,7 @@ def write_record(config: RunConfig, settings: str) -> None:
         return
     versions = {"hdas-dsl": package_version(), "torch": str(torch.__version__), "python": platform.python_version()}
     record = Record(
-        command=shlex.join(config.command),
+        command=encodable(shlex.join(config.command)),
         device=config.device,
         processes=config.devices,
         versions=versions,

@@ -14,8 +14,9 @@ from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
+from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
-from compiler.searcher.engine.search import SearchOutcome, run_search
+from compiler.searcher.engine.search import run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
@@ -28,10 +29,10 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
-from .plan import SearchPlan, check_phase, no_effect
+from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until")
+AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
@@ -74,7 +75,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         folder = plan.folder(planned)
         finished = folder / DERIVED
         if planned.name and config.resume and finished.is_file():
-            found[planned.name] = finished.read_text(encoding="utf-8")
+            found[planned.name] = derived_text(finished)
             say(f"phase {planned.name}: finished before, {finished}")
             continue
         if found:

@@ -74,6 +74,17 @@ def replacing(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the errors of writing to an open file, which do not say which, its path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files in ``folder`` that killed processes left. No other process may write there.
 

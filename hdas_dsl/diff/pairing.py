@@ -19,7 +19,7 @@ T = TypeVar("T")
 N = TypeVar("N", bound=Node)
 
 MAX_CELLS = 1024
-"""Of the table that aligns two sequences; longer ones are compared by position."""
+"""The most cells of the table that aligns two sequences; longer ones are compared by position."""
 
 _Way: TypeAlias = tuple[int, int, list[Change]]
 """Changes that lead from one beginning to another: how many, minus the number of items in common, and the changes."""

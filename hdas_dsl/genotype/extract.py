@@ -191,7 +191,7 @@ class _Extraction:
         return tuple(rest), concat
 
     def place(self, line: ast.Node) -> ast.Node | None:
-        """What joins nodes in a line: ``concat(...)``, ``last of n``, or the one node that is the output."""
+        """The expression that joins nodes: ``concat(...)``, ``last of n``, or the one node that is the output."""
         for node in line.walk():
             match node:
                 case ast.Call(func=ast.Name(id="concat"), args=args) if any(self.names(arg.value) for arg in args):
@@ -257,7 +257,7 @@ def _terms(total: ast.Node) -> Iterator[ast.Node]:
 
 
 def difference(found: Extract, definition: ast.GraphDef, template: Template) -> InexpressibleError | None:
-    """What a definition says otherwise than the template of a space, its edges apart; None where it is that of it."""
+    """The first difference of a definition from the template of a space, its edges apart; None without one."""
     title, name = str(definition.copy), template.site.definition.name
     expected: list[ast.BodyLine] = []
     for line in template.site.definition.body.lines:

@@ -1,4 +1,4 @@
-"""What a file needs of other files: shipped libraries are used, all other definitions are copied, as derivation does.
+"""Definitions that a file needs of others: shipped libraries are used, all else is copied, as derivation does.
 
 A name keeps its meaning: it is looked up where it is written, and written as the definition is called in the new file.
 """
@@ -41,7 +41,7 @@ class Site:
 
     @property
     def defaults(self) -> Mapping[str, ast.Expr]:
-        """What the parameters are where a call does not say otherwise."""
+        """The defaults of the parameters."""
         return {param.name: param.default for param in self.definition.params if param.default is not None}
 
 
@@ -106,7 +106,7 @@ class Inliner:
         return self.line(site.definition, site.instance, local_names(site.definition))
 
     def reference(self, entity: Entity) -> ast.Expr:
-        """What a definition is called here; the file will use or copy it."""
+        """The name of a definition here; the file will use or copy it."""
         for definition in entity.definitions:
             if id(definition) in self.placed:
                 return self.placed[id(definition)]

@@ -52,7 +52,7 @@ def check_length(source: Source) -> None:
 
 @dataclass
 class TokenBudget:
-    """What is left to read for a file and those that it uses."""
+    """The tokens that a file and those that it uses may still have."""
 
     left: int = MAX_TOKENS
 

@@ -13,5 +13,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else _escape(char) for char in text)
 
 
+def encodable(name: str) -> str:
+    """The name of a file as UTF-8 can say it, which has to quote it: with escapes for the bytes that are no text.
+
+    Python keeps those as surrogates.
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,26 @@ def ranges(path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     cli.compile_main([str(path), "--json"])
     found: dict[str, Any] = json.loads(capsys.readouterr().out)["ranges"]
     return found
+
+
+@pytest.mark.parametrize("choices", ["1 | 3", "3"], ids=["space", "architecture"])
+def test_a_check_says_which_tables_are_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], choices: str
+) -> None:
+    path = tmp_path / "x.hsp"
+    stated = 'require latency("t.csv") <= 9\n  minimize latency("u.csv")\n'
+    path.write_text(TOY.replace("1 | 3", choices).replace("  output", f"  {stated}  output"))
+    partial = {name: value for name, value in MILLISECONDS.items() if name.startswith("conv")}
+    Table("u.csv", partial).write(tmp_path / "u.csv")
+    assert cli.compile_main([str(path)]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "not known: latency(\"t.csv\"): 't.csv' cannot be read: No such file or directory; `hdas-measure" in page
+    assert "not known: latency(\"u.csv\"): 'u.csv' has no row for " in page
+    assert cli.compile_main([str(path), "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["unknown"]) == ['latency("u.csv")', 'latency("t.csv")']
+    os.mkfifo(tmp_path / "t.csv")
+    assert cli.compile_main([str(path)]) == 0
+    assert "'t.csv' cannot be read: it is a pipe" in capsys.readouterr().out
 
 
 def test_tables_lie_where_uses_do(tmp_path: Path) -> None:

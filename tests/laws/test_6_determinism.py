@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 from compiler.searcher.engine import (
     CheckpointError,
     DivergedError,
-    EngineError,
     OutOfMemoryError,
     RunInterruptedError,
     RunOptions,
@@ -334,16 +333,6 @@ def test_running_out_of_memory_comes_with_advice(tmp_path: Path, error: Exceptio
         search(tmp_path, before)
     assert len(epochs(tmp_path)) == 1
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
-
-
-def test_what_cannot_run_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    space = ToySpace()
-    space.alphas = {}
-    with pytest.raises(EngineError, match="no choice"):
-        search(tmp_path / "run", space=space)
-    with pytest.raises(EngineError, match="no device 'abacus'"):
-        run_search(ToySpace(), toy_data(), SEARCH, RunOptions(tmp_path / "run", device="abacus"))
-    assert not (tmp_path / "run").exists()
 
 
 def test_two_processes_agree_and_resume_exactly(tmp_path: Path) -> None:

@@ -76,11 +76,26 @@ Batch = tuple[Tensor, Tensor]
 
 
 def weight_step(
-    searched: Searched, optimizer: torch.optim.Optimizer, batch: Batch, paths: Sequence[Items], factor: float
+    searched: Searched,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    paths: Sequence[Items],
+    factor: float,
+    teacher: tuple[Items, float] | None = None,
 ) -> None:
-    """SGD along ``factor`` times the sum of the gradients on paths; what none of them uses is left alone."""
+    """SGD along ``factor`` times the sum of the gradients on paths; what none of them uses is left alone.
+
+    The answers of a teacher are soft labels beside the true ones, with a weight.
+    """
     images, labels = batch
-    loss = torch.stack([cross_entropy(searched.net.path(images, items), labels) for items in paths]).sum() * factor
+    logits = [searched.net.path(images, items) for items in paths]
+    losses = [cross_entropy(found, labels) for found in logits]
+    if teacher is not None:
+        with torch.no_grad():
+            said = searched.net.path(images, teacher[0]).exp()
+            said = said / said.sum(1, keepdim=True)
+        losses += [-teacher[1] * (said * found.log_softmax(1)).sum(1).mean() for found in logits]
+    loss = torch.stack(losses).sum() * factor
     parameters = list(searched.net.parameters())
     for parameter, found in zip(parameters, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
         parameter.grad = found

@@ -1,8 +1,7 @@
-"""Runs from the command line: the same seed gives the same bytes, killed or not; a derived file trains."""
+"""Runs from the command line: the same seed gives the same bytes; a derived file trains."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,41 +108,6 @@ def test_same_seed_same_bytes(first: Path, folder: Path) -> None:
     done = run("tiny.hsp", "--search", "--out", "b", "--seed", "3", "--quiet", folder=folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "b" / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
-
-
-@pytest.mark.parametrize("phase", ["micro", "macro"])
-def test_killed_and_resumed_gives_the_same_bytes(first: Path, folder: Path, phase: str) -> None:
-    """SIGKILL as soon as a checkpoint of the middle of an epoch is there, then go on."""
-    out = folder / f"killed-{phase}"
-    args = ("tiny.hsp", "--search", "--out", out, "--seed", "3", "--checkpoint-every", "1", "--quiet")
-    program = (
-        "import os, signal, sys\n"
-        "import compiler.searcher.engine.state.run_state as state\n"
-        "save = state.State.save\n"
-        "count = [0]\n"
-        "def counted(self, path, fingerprint):\n"
-        "    save(self, path, fingerprint)\n"
-        f"    count[0] += path.parent.name == {phase!r}\n"
-        "    if count[0] == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "state.State.save = counted\n"
-        "from compiler.commands.compile import compile_main\n"
-        "sys.exit(compile_main())\n"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", program, *map(str, args)],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (out / "derived.hsp").exists()
-    refused = run(*args, folder=folder)
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
-    resumed = run(*args, "--resume", folder=folder)
-    assert resumed.returncode == 0, resumed.stderr
-    assert (out / "derived.hsp").read_bytes() == (first / "derived.hsp").read_bytes()
 
 
 def test_finished_run_is_not_overwritten(first: Path, folder: Path) -> None:

@@ -81,13 +81,14 @@ BROKEN = {
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
+    ("teacher", "relax"): "teacher = largest(1)\n relax = gates",
     ("levels", "relax"): "levels = 1\n relax = sample",
     ("alphas", "relax"): "alphas = natural\n relax = gates",
     ("levels", "preferences"): "levels = 1\n preferences = apart",
 }
 
 
-NEED = ("alphas = natural", " alphas = natural", "derive = strongest(epoch = before)")
+NEED = ("alphas = natural", "teacher = largest(1)", " alphas = natural", "derive = strongest(epoch = before)")
 """Settings that the default of another one does not suit."""
 
 

@@ -16,6 +16,7 @@ from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.search import Searching
+from compiler.searcher.engine.teacher import answers, lesson
 from compiler.searcher.relaxations import Gates, OnePath, relaxed
 from compiler.searcher.relaxations.path_executor import Operations
 from compiler.searcher.settings.datasets import Fake
@@ -143,6 +144,36 @@ def test_a_step_learns_from_several_passes(
         p.score_step(both.theirs, both.of_alphas, of_alphas, judged)
         p.weight_step(both.theirs, both.of_weights, of_weights, found, factor)
     both.check()
+
+
+def test_the_largest_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Both(monkeypatch, "relax = sample(weights = sandwich(random = 1))\n teacher = largest(0.5)", NUMBERS)
+    for number in range(3):
+        of_alphas, of_weights, (judged, teacher, *found) = both.step(number)
+        assert teacher == (1, 1, 1)
+        assert len(found) == 3
+        p.score_step(both.theirs, both.of_alphas, of_alphas, judged)
+        p.weight_step(both.theirs, both.of_weights, of_weights, found, 1.0, (teacher, 0.5))
+    both.check()
+
+
+def test_a_teacher_without_weight_is_none_and_one_with_it_moves_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, buffers = [], []
+    for teacher in ("none", "largest(0)", "largest(1)"):
+        both = Both(monkeypatch, f"relax = sample(weights = sandwich)\n teacher = {teacher}", NUMBERS)
+        *_, runs = both.step(0)
+        assert len(runs) == 5 + (teacher == "largest(1)")
+        weights.append(torch.cat([tensor.detach().flatten() for tensor in both.ours.network.parameters()]))
+        buffers.append(torch.cat([tensor.double().flatten() for tensor in both.ours.network.buffers()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(buffers[0], buffers[2])
+
+
+def test_nobody_learns_from_itself() -> None:
+    logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(lesson(logits, answers(logits)), [logits])
+    torch.testing.assert_close(slope, torch.zeros_like(slope))
 
 
 @pytest.mark.parametrize(("settings", "count"), [("gates", 2), ("gates(paths = all)", 3)])

@@ -115,6 +115,9 @@ class ToySpace:
     def passes(self) -> Passes:
         return Passes()
 
+    def teacher(self) -> Run | None:
+        return None
+
     def running(self, run: Run | None) -> AbstractContextManager[None]:
         return nullcontext()
 

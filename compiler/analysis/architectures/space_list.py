@@ -138,7 +138,7 @@ class Architectures:
 
     @cached_property
     def uncounted(self) -> str:
-        """Those requirements, in the language; empty where there are none."""
+        """The requirements that the count leaves out, in the language; empty where there are none."""
         required = (str(item) for part in self.parts for item in part.uncounted.requirements)
         return " and ".join(dict.fromkeys(required))
 

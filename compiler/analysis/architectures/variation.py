@@ -155,7 +155,7 @@ def _changed(part: Part, parent: Selection, path: str, items: tuple[int, ...], s
 
 @dataclass(frozen=True)
 class _Mix:
-    """What a child should take, and what it may."""
+    """The items that a child should take, and those that it may."""
 
     wanted: Mapping[str, tuple[int, ...]]
     allowed: Mapping[str, frozenset[int]]

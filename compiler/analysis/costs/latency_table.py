@@ -19,6 +19,7 @@ from pathlib import Path
 
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
+from hdas_dsl.text.reading import read_named
 
 COLUMNS = ("signature", "milliseconds")
 
@@ -63,7 +64,7 @@ def read_table(path: Path, name: str) -> Table:
         BadTableError: it is not there, or it is none.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_named(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadTableError(f"'{name}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
     facts: dict[str, str] = {}

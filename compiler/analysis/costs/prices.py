@@ -122,7 +122,7 @@ class Params(Price):
     """The number of trainable parameters."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """Those of a primitive."""
+        """The parameters of a primitive."""
         return op.params(application.inputs, application.output)
 
 
@@ -130,7 +130,7 @@ class Macs(Price):
     """Multiply-adds of convolutions and linears for one image."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """Those of a primitive."""
+        """The multiply-adds of a primitive."""
         return op.macs(application.inputs, application.output)
 
 
@@ -138,7 +138,7 @@ class Memory(Price):
     """Bytes of the tensors that primitives make for one image in float32."""
 
     def primitive(self, op: Operator, application: Application) -> Amount:
-        """Those of a primitive; a sum of n tensors makes n - 1."""
+        """The bytes of a primitive; a sum of n tensors makes n - 1."""
         if op.gather is Gather.SUM:
             return -self.addend(application.output)
         return op.memory(application.inputs, application.output)

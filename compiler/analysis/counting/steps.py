@@ -24,7 +24,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Link:
-    """What a sum or a concatenation reads of a tensor that may not exist."""
+    """The edge from a tensor that may not exist to a sum or a concatenation."""
 
 
 Payload: TypeAlias = "Input | Prim | Mix | Weigh | Sum | Sums | Item | Block | Link | Output"

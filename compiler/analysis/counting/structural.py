@@ -129,7 +129,7 @@ class Walk:
         return states
 
     def begin(self, last: int) -> Iterator[tuple[State, Circuit]]:
-        """What must exist: the output; without `prune` all that is written, up to where each family ends."""
+        """The first states: the output must exist; without `prune` every line too, up to where each family ends."""
         text, grades = self.copy.body, (0,) * len(self.quantities)
         if text.prune:
             yield State(frozenset([(last, True)]), frozenset(), grades), ONE
@@ -153,7 +153,7 @@ class Walk:
     # ------------------------------------------------------------ moves
 
     def moves(self, index: int, exists: bool, state: State) -> Iterator[State]:
-        """What a step leads to that must, or must not, exist."""
+        """The states after a step that must, or must not, exist."""
         step = self.steps[index]
         if isinstance(step.payload, Link):
             yield from state.asking(step.sources, exist=False)

@@ -144,7 +144,7 @@ class GraphMatcher:
                     yield from self.assign(candidates, terms[1:], top, ordered, merged, grown)
 
     def picked(self, candidates: Sequence[int], found: Selection, taken: Sequence[int]) -> Iterator[Selection]:
-        """What the picks among the candidates took, if that is what they have to take."""
+        """The selection of the picks among the candidates, where each takes as many as it has to."""
         picks: dict[str, list[int]] = {}
         for position, candidate in enumerate(candidates):
             payload = self.mine.node(candidate).payload
@@ -224,7 +224,7 @@ def feeds(graph: SpaceGraph, index: int) -> set[str]:
 
 
 def terms(graph: SpaceGraph, index: int, how: Gather) -> tuple[int, ...]:
-    """What a sum or concatenation joins; a sum in a sum by its terms, since addition has no brackets."""
+    """The terms of a sum or concatenation; a sum in a sum by its own terms, since addition has no brackets."""
     found: tuple[int, ...] = ()
     for source in graph.sources(index):
         node = graph.node(source)

@@ -89,7 +89,7 @@ def name_classes(classes: Sequence[Class]) -> None:
 
 
 def _marks(whole: Outline) -> list[str]:
-    """What a reader would say of a variant of an operation."""
+    """Words for a variant of an operation."""
     marks = [pascal(name) for name, value in whole.arguments.items() if value == "True"]
     last = next((step for value, step in whole.numbered() if value == whole.output), None)
     op = last.what.op if last is not None and isinstance(last.what, Prim) else None

@@ -80,7 +80,7 @@ class Forward:
         self.out += [text.removeprefix("        ") for text in line.split("\n")]
 
     def value(self, unit: Unit, operands: Sequence[_Value], name: str) -> _Value:
-        """What a unit makes of its operands: a call of its module, or an expression."""
+        """The value of a unit: a call of its module, or an expression, of its operands."""
         if unit.attr is not None:
             args = tuple(operand.text for operand in operands)
             head = f"self.{unit.attr}("

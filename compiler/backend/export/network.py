@@ -37,7 +37,7 @@ BATCH = 3
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how far its outputs are from the network's on a random batch.
+    """The files written, and how far their outputs are from the network's on a random batch.
 
     ``difference`` is the largest absolute difference of an output, ``scale`` the largest absolute output.
     """

@@ -17,7 +17,7 @@ Path: TypeAlias = tuple[int, ...]
 """Where a node is in the hierarchy: its index in each graph on the way down."""
 
 ZERO = Prim(Zero(c=1))
-"""What every zero becomes: its shape is the step's, and it reads nothing."""
+"""The payload of every zero: its shape is the step's, and it reads nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ class TorchTerms:
         self.operands = operands
 
     def filtered_input(self, term: TermPlan, x: Tensor, mean: Tensor | None, rate: Tensor | None) -> Tensor:
-        """What the projection, the norm or the sum itself reads, z: (n, h', w', c).
+        """The input z of the projection, the norm or the sum itself, (n, h', w', c).
 
         Args:
             term: the term.

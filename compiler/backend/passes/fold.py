@@ -45,7 +45,7 @@ def fold(graph: SpaceGraph, target: Target) -> SpaceGraph:
 
 @dataclass(frozen=True)
 class Folding:
-    """What the terms of one node of a new graph take in.
+    """The rules by which the terms of one node of a new graph take in others.
 
     ``joins`` are the projections whose joined images become terms of some channels each, None for none; ``may_take``
     says whether the node may compute another along.
@@ -63,11 +63,11 @@ class Folding:
         return self.projected(term, index) or inlined(term, index, self.graph)
 
     def projected(self, term: Term, index: int) -> Terms | None:
-        """What becomes of a term that reads a norm or a projection, or several whose images are joined."""
+        """The terms in place of one that reads a norm or a projection, or several whose images are joined."""
         return extended(term, index, self.rules, self.graph, self.may_take) or self.joined(term, index)
 
     def joined(self, term: Term, index: int) -> Terms | None:
-        """What becomes of a term of a norm or nothing that reads the joined images of projections: a term for each."""
+        """The terms in place of one that reads the joined images of projections, by a norm or itself: one for each."""
         joins, source, below = self.joins, self.graph.node(index), self.graph.sources(index)
         if joins is None or gather_of(source.payload) is not Gather.CONCATENATION or not self.may_take(source):
             return None

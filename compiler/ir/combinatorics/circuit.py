@@ -95,7 +95,7 @@ def way(circuit: Circuit, rank: int) -> dict[str, tuple[int, ...]]:
 
 
 Worth: TypeAlias = "Callable[[str, int | None], float | None]"
-"""What it is worth that a decision takes an item, and, for None, that a pick exists; None where that must not be."""
+"""The worth of an item that a decision takes, and, for None, of a pick that exists; None forbids it."""
 
 
 def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[int, ...]] | None:
@@ -133,7 +133,7 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
 
 
 def agreement(wanted: Mapping[str, tuple[int, ...]], decision: str, item: int | None) -> int:
-    """What an item counts for: for or against a way where it is wanted or not, nothing where nothing is said."""
+    """The worth of an item: positive where it is wanted, negative where it is not, else 0."""
     return 0 if item is None or decision not in wanted else 1 if item in wanted[decision] else -1
 
 

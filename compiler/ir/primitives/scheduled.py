@@ -1,4 +1,4 @@
-"""What a search adds to a graph, with rates that schedules set: no text names it, and no architecture has it."""
+"""Primitives that a search adds to a graph, with rates that schedules set: no text and no architecture has them."""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.reporting.records import EpochRecord
 
 from .errors import CheckpointError, DivergedError, EngineError, OutOfMemoryError, RunInterruptedError
+from .outcome import SearchOutcome
 from .protocol import RunOptions, Searchable, Trainable
 from .retrain import TrainOutcome, evaluate, run_train
-from .search import SearchOutcome, run_search
+from .search import run_search
 
 __all__ = [
     "CheckpointError",

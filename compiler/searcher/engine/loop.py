@@ -162,15 +162,15 @@ class _Loop:
             raise
 
     def _close_epoch(self) -> None:
-        """Judge an epoch and write its checkpoint."""
+        """Judge an epoch, report it and write its checkpoint: in this order no kill loses what is reported once."""
         state = self.state
         self._check_finite(finite(state.parameters()))
         self._seed("judge", state.epoch)
         record = self.job.end(state.epoch, self._evaluate)
         before = state.history[-1] if state.history else None
         state.next_epoch(record)
-        state.save(self.path, self.run.fingerprint)
         self.report.epoch(record, before)
+        state.save(self.path, self.run.fingerprint)
         if state.epoch < self.job.epochs and not self.job.is_over:
             self._raise_if_stopped()
 

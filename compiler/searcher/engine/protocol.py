@@ -78,6 +78,9 @@ class Searchable(Protocol):
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""
 
+    def teacher(self) -> Run | None:
+        """The architecture that may teach the others; None where there is none that runs by itself."""
+
     def running(self, run: Run | None) -> AbstractContextManager[None]:
         """Within it, forward passes in train mode run what was planned."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -28,25 +27,12 @@ from .errors import EngineError
 from .gradients import frozen
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
+from .outcome import SearchOutcome
 from .protocol import Evaluate, Leading, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
+from .teacher import answers, lesson
 
 Batch = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class SearchOutcome:
-    """The result of a search."""
-
-    decisions: dict[str, str]
-    alphas: dict[str, Tensor]
-    """On the CPU, by path."""
-    epoch: int
-    """The epoch, from 1, whose architecture this is: the last or the best, as the settings say."""
-    score: float
-    """The supernet's accuracy on the alpha half at the end of that epoch."""
-    best_epoch: int
-    history: tuple[EpochRecord, ...]
 
 
 def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run: RunOptions) -> SearchOutcome:
@@ -91,6 +77,7 @@ class Searching:
         seed, workers = mix(settings.seed, "data"), settings.workers
         self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
         self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
+        self.teacher = searchable.teacher() if settings.teacher.ratio else None
         self.meters = {"weights": Meter(compute.device), "alphas": Meter(compute.device)}
         self.state = State(
             "search",
@@ -138,8 +125,8 @@ class Searching:
         if moves and alpha_batch is not None:
             with self.searchable.restricted():
                 self._move_alphas(alpha_batch, weight_batch)
-        passes = self.searchable.passes()
-        losses = [partial(self._loss, weight_batch, self.meters["weights"], run) for run in passes.runs]
+        passes, taught = self.searchable.passes(), self._taught(weight_batch)
+        losses = [partial(self._loss, weight_batch, self.meters["weights"], run, taught) for run in passes.runs]
         with self.searchable.perturbed(partial(self._loss, weight_batch)):
             self.bilevel.weight_step(*losses, factor=passes.factor)
 
@@ -160,14 +147,24 @@ class Searching:
             "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
 
-    def _loss(self, batch: Batch, meter: Meter | None = None, run: Run | None = None) -> Tensor:
+    def _taught(self, batch: Batch) -> Tensor | None:
+        """What the teacher says of a batch, at the weights of now; None without one."""
+        if self.teacher is None:
+            return None
+        with torch.no_grad(), self.bilevel.kept, self.searchable.running(self.teacher), self.compute.autocast():
+            return answers(self.module(batch[0]))
+
+    def _loss(
+        self, batch: Batch, meter: Meter | None = None, run: Run | None = None, taught: Tensor | None = None
+    ) -> Tensor:
         images, labels = batch
         with self.searchable.running(run), self.compute.autocast():
             logits = self.module(images)
             loss = cross_entropy(logits, labels)
+            total = loss if taught is None else loss + self.settings.teacher.ratio * lesson(logits, taught)
         if meter:
             meter.add(loss, logits, labels)
-        return loss
+        return total
 
     def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
         losses = [self._loss(batch, meter, run) for run in self.searchable.trials()]

@@ -146,6 +146,10 @@ class Relaxed(nn.Module, ABC):
         """The passes of the next step of the weights: one, that of the network as it is."""
         return Passes()
 
+    def teacher(self) -> Run | None:
+        """The architecture that may teach the others: here none runs by itself."""
+        return None
+
     def running(self, run: Run | None) -> AbstractContextManager[None]:
         """Within it, forward passes in train mode run what was planned; here there is but one thing to run."""
         return nullcontext()

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, distributed, nn
 
+from compiler.derivation.extremes import extreme
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.searcher.engine.natural import utilities
 from compiler.searcher.engine.protocol import Passes, Run
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import Sample
+from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .draws import Logits
@@ -87,6 +90,24 @@ class Sampled(OnePath):
         """The architectures that the next step of the alphas judges."""
         self.judged = []
         return [self.draw_for_alphas() for _ in range(self.judging.count)]
+
+    def teacher(self) -> Run:
+        """The largest architecture (`derivation.extremes`).
+
+        Raises:
+            UsageError: it misses what the space requires.
+        """
+        if not self.meets(self.largest):
+            raise UsageError(
+                "`teacher = largest` is the largest architecture, which misses what the space requires: state the "
+                "requirement where an architecture is derived, or let nobody teach"
+            )
+        return self.largest
+
+    @cached_property
+    def largest(self) -> Selection:
+        """The largest architecture."""
+        return extreme(self.operations.paths, largest=True)
 
     @property
     def is_for_alphas(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .schedules import Constant, Rate, Schedule
-from .words import Count, Named, Text, Word
+from .words import Count, Named, NonNegative, Text, Word
 
 
 class Order(Named):
@@ -127,6 +127,28 @@ class Precision(Named):
     def aliases(cls) -> Mapping[str, str]:
         """The usual short names."""
         return {"32": "float32", "bf16": "bfloat16", "16": "float16"}
+
+
+class NoTeacher(Word):
+    """Weights learn from labels alone."""
+
+    word = "none"
+
+    @property
+    def ratio(self) -> float:
+        """There is none."""
+        return 0.0
+
+
+class LargestTeacher(Word):
+    """The largest architecture teaches those that the weights learn on: its answers weigh ``ratio`` (OFA, BigNAS)."""
+
+    word = "largest"
+    positional = ("ratio",)
+    ratio: NonNegative
+
+
+Teacher = NoTeacher | LargestTeacher
 
 
 class Undisturbed(Word):

@@ -9,7 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .axes import Beside, Channels, Dropout, Edges, Levels, Order, Perturbation, Precision, Preferences, Undisturbed
+from .axes import (
+    Beside,
+    Channels,
+    Dropout,
+    Edges,
+    Levels,
+    Order,
+    Perturbation,
+    Precision,
+    Preferences,
+    Teacher,
+    Undisturbed,
+)
 from .derivation import Derivation, Epoch
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
@@ -33,6 +45,7 @@ class Combined(Protocol):
     drop_path: Schedule
     perturb: Perturbation
     levels: Levels
+    teacher: Teacher
     narrow: Narrowing
     until: Stopping
     derive: Derivation
@@ -169,6 +182,12 @@ RULES = (
         lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
         "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
         "use `levels = 2`",
+    ),
+    Rule(
+        ("teacher", "relax"),
+        lambda s: s.teacher.ratio > 0 and not isinstance(s.relax, Sample),
+        "`teacher = largest` is one architecture that teaches others, and this relaxation runs none by itself: "
+        "use `relax = sample`",
     ),
     Rule(
         ("levels", "relax"),

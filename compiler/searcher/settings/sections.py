@@ -15,11 +15,13 @@ from .axes import (
     Dropout,
     Edges,
     Levels,
+    NoTeacher,
     Nothing,
     Order,
     Perturbation,
     Precision,
     Preferences,
+    Teacher,
     Undisturbed,
 )
 from .combine import check_combination
@@ -62,6 +64,7 @@ class SearchSettings(_Section):
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
+    teacher: Teacher = NoTeacher()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
     preferences: Preferences = Preferences.TOGETHER

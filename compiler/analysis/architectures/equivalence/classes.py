@@ -55,7 +55,7 @@ class Alike:
         self.labels: dict[Label, int] = {}
 
     def key(self, chosen: Selection) -> object:
-        """What equivalent architectures share, and only they: an instance is labelled by the form of its cell.
+        """A key that equivalent architectures share, and no others: an instance is labelled by the form of its cell.
 
         Raises:
             UncountableClassesError: a graph has too many symmetries.

@@ -16,7 +16,7 @@ from compiler.ir.undecided import Open, Var
 from .terms import Constant, Label, Variable
 
 Role: TypeAlias = "Constant | int | None"
-"""What an operation is to an equivalence: a constant, the input of this slot unchanged, or (None) itself."""
+"""The role of an operation in an equivalence: a constant, the input of this slot unchanged, or (None) itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Operations:
         return all(not self.is_copy(inner) for inner in blocks_in(block.graph)) and decisions_in(block.graph) <= known
 
     def name(self, block: Block) -> str:
-        """What an operation, or a cell without choices, is called: a cell by its definition, whatever its label."""
+        """The name of an operation, or of a cell without choices: that of its definition, whatever its label."""
         copy = self.space.copies.get(block.copy or "")
         return block.name if copy is None else f"{copy.definition.copy} of {copy.instance.unit.source.name}"
 

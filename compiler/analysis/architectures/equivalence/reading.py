@@ -97,7 +97,7 @@ class _Reading:
         return len(self.made) - 1
 
     def values(self, graph: SpaceGraph, inputs: Sequence[int]) -> Callable[[int], int | None]:
-        """What makes each node of a graph a term, when it is asked for; None where it is missing."""
+        """A function from each node of a graph to its term, made on demand; None where the node is missing."""
         known: dict[int, int | None] = dict(zip(graph.inputs, inputs, strict=True))
         steps = self.reader.operations.steps(graph)
 

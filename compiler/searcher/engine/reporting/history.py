@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 
-from compiler.util.files import atomic_write
+from compiler.util.files import atomic_write, naming
 
 from .records import EpochRecord
 from .sink import Plan, Sink
@@ -29,7 +29,7 @@ class History(Sink):
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
         """Append an epoch, with how long it took."""
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             weights = {"weights": record.weights} if record.weights else {}
             file.write(_json({**record.to_json(), **weights, "seconds": round(seconds, 3)}))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TextIO
+
+from compiler.util.files import naming
 
 from .records import EpochRecord
 from .sink import Plan, Sink, epoch_line
@@ -21,7 +24,7 @@ class Log(Sink):
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
         """Open the file, anew for a new run, and write what is going to happen."""
         self.epochs = plan.epochs
-        self.file = self.path.open("w" if plan.fresh else "a", encoding="utf-8")
+        self.file = self.path.open("w" if plan.fresh else "a", encoding="utf-8", errors="backslashreplace")
         what = f"{plan.kind} of {self.title}" if self.title else plan.kind
         if plan.fresh:
             self.note(f"{what}: {plan.epochs} epochs of {plan.steps} steps")
@@ -39,12 +42,14 @@ class Log(Sink):
     def note(self, text: str) -> None:
         """Write a line, at once."""
         if self.file:
-            self.file.write(text + "\n")
-            self.file.flush()
+            with naming(self.path):
+                self.file.write(text + "\n")
+                self.file.flush()
 
     def close(self, error: BaseException | None) -> None:
-        """Write why the run ends, where it ends early, and close the file."""
-        if error:
-            self.note(str(error) or type(error).__name__)
-        if self.file:
-            self.file.close()
+        """Write why the run ends, where it ends early, and close the file; no failure hides why it ends."""
+        with suppress(OSError) if error else naming(self.path), ExitStack() as stack:
+            if self.file:
+                stack.callback(self.file.close)
+            if error:
+                self.note(str(error) or type(error).__name__)

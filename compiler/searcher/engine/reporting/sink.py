@@ -35,7 +35,7 @@ class Sink:
         """A step is done; ``means`` are the epoch's so far, where they were looked at."""
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
-        """An epoch is done and its checkpoint written."""
+        """An epoch is done; its checkpoint comes next, so that a run killed between the two reports it again."""
 
     def note(self, text: str) -> None:
         """A sentence about the run as a whole."""

@@ -1,45 +1,77 @@
-"""``events``: the numbers of a run for TensorBoard."""
+"""``events``: the numbers of a run for TensorBoard.
+
+Written here and not by torch's `SummaryWriter`, whose thread would print a traceback where the disk is full, after the
+run has ended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+from compiler.util.files import naming
 
 from .records import EpochRecord
 from .sink import Plan, Sink
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.compat.proto.event_pb2 import Event
+
+VERSION = "brain.Event:2"
+"""The form of the file, as its first event says."""
 
 
 class Events(Sink):
     """TensorBoard's event files: every number of every epoch, under its name."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.writer: SummaryWriter | None = None
+        self.folder = path
+        self.file: BinaryIO | None = None
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
-        """Open the event files; those of a run that is overwritten are deleted."""
-        from torch.utils.tensorboard import SummaryWriter
+        """Open a file; those of a run that is overwritten are deleted."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
         if plan.fresh:
-            for old in self.path.glob("events.out.tfevents.*"):
+            for old in self.folder.glob("events.out.tfevents.*"):
                 old.unlink()
-        self.writer = SummaryWriter(str(self.path), purge_step=None if plan.fresh else plan.epoch + 1)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Readers take the files of a folder in the order of their names.
+        self.file = (self.folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}").open("wb")
+        self._write([Event(wall_time=time.time(), file_version=VERSION)])
+        if not plan.fresh:  # What an earlier file says of the epochs that are repeated is passed over.
+            again = SessionLog(status=SessionLog.START)
+            self._write([Event(wall_time=time.time(), step=plan.epoch + 1, session_log=again)])
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
         """Write the numbers of an epoch, and the weight of every item."""
-        if self.writer:
-            for name, value in record.scalars.items():
-                self.writer.add_scalar(name, value, record.epoch)
-            for path, weights in record.weights.items():
-                for label, value in weights.items():
-                    self.writer.add_scalar(f"weights/{path}/{label}", value, record.epoch)
-            self.writer.flush()
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        items = (
+            (f"weights/{path}/{label}", value)
+            for path, weights in record.weights.items()
+            for label, value in weights.items()
+        )
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in (*record.scalars.items(), *items)]
+        self._write(Event(wall_time=time.time(), step=record.epoch, summary=Summary(value=[value])) for value in values)
 
     def close(self, error: BaseException | None) -> None:
-        """Close the event files."""
-        if self.writer:
-            self.writer.close()
+        """Close the file."""
+        if self.file:
+            with suppress(OSError):  # All that it holds is flushed.
+                self.file.close()
+
+    def _write(self, events: Iterable[Event]) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        if self.file:
+            with naming(Path(self.file.name)):
+                records = RecordWriter(self.file)
+                for event in events:
+                    records.write(event.SerializeToString())
+                self.file.flush()

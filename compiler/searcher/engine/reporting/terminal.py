@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compiler.util.page import Page
+from hdas_dsl.text.printable import printable
 
 from .records import EpochRecord
 from .sink import Plan, Sink, epoch_line, format_number
@@ -18,7 +19,7 @@ from .sink import Plan, Sink, epoch_line, format_number
 
 def display(title: str, console: Console | None = None) -> Sink:
     """The live view on a terminal, lines elsewhere."""
-    console = console or Page()
+    console, title = console or Page(), printable(title)
     return LiveView(title, console) if console.is_terminal else EpochLines(title, console)
 
 
@@ -41,7 +42,7 @@ class EpochLines(Sink):
 
     def note(self, text: str) -> None:
         """Write a sentence, without styles."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveView(Sink):
@@ -90,7 +91,7 @@ class LiveView(Sink):
 
     def note(self, text: str) -> None:
         """Write a sentence above the bars."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(printable(text), markup=False, highlight=False)
 
     def close(self, error: BaseException | None) -> None:
         """Leave the last view on the screen."""
@@ -127,7 +128,7 @@ def architecture(decisions: dict[str, str], changed: dict[str, str], height: int
         row = rows.setdefault(node, Text())
         row.append("  " if row else "")
         row.append(f"{slot} ", style="dim")
-        row.append(decision, style="bold yellow" if path in changed else "default")
+        row.append(printable(decision), style="bold yellow" if path in changed else "default")
         if path in changed:
             marked.add(node)
     shown = list(rows)

@@ -1,4 +1,4 @@
-"""Texts that ask for more work than is done: each is refused with its reason. Work is counted in calls, never timed."""
+"""Texts that ask for more work than is done, with calls counted, and mutated texts under the limits of the kernel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from compiler.program.request import Request
 from compiler.reports.facts import describe
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.limits import MAX_CHARACTERS, MAX_ERRORS, MAX_TOKENS
+from tests.support.soak.case import Case, Kind
+from tests.support.soak.texts import check_text
+from tests.support.soak.worker import Limits, outcomes
 
 MOST_CALLS = 15_000_000
 """Calls of functions that compiling makes at most: a few seconds, without the profiler."""
@@ -104,3 +107,10 @@ def test_bombs_are_refused_with_their_reason(name: str) -> None:
     assert len(diagnostics) <= 2 * (MAX_ERRORS + 1)
     assert all(len(diagnostic.render()) < 10_000 for diagnostic in diagnostics)
     assert sum(entry.callcount for entry in profile.getstats()) < MOST_CALLS
+
+
+CASES = [Case(0, Kind.TEXT, number) for number in range(400)]
+
+
+def test_mutated_texts() -> None:
+    assert [item for item in outcomes(check_text, CASES, Limits(cpu=20)) if item.wrong] == []

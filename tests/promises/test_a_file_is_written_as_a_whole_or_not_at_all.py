@@ -1,4 +1,4 @@
-"""Atomic writes: whatever fails, a file holds its old content or its new one, and nothing lies beside it."""
+"""Whatever fails, a file holds its old content or its new one, and nothing lies beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from compiler.commands.fmt import format_main
 from compiler.util.files import atomic_write, replacing
 from tests.support.paths import ROOT
 
@@ -155,12 +156,29 @@ def test_what_a_library_writes(tmp_path: Path) -> None:
     assert (path.read_text(), len(list(tmp_path.iterdir()))) == (NEW, 1)
 
 
+def test_formatting_on_a_full_disk_leaves_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.hsp"
+    path.write_text("hsp 1\nop f( x ) = x->relu\n")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    assert format_main([str(path)]) == 3
+    assert capsys.readouterr().err == f"hdas-fmt: '{path}': No space left on device\n"
+    assert path.read_text() == "hsp 1\nop f( x ) = x->relu\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_every_file_is_written_through_here() -> None:
     """No other module opens a file to write it, but for logs (appended to) and what an export writes into its part."""
     allowed = {
         "compiler/util/files.py",
         "compiler/backend/export/network.py",
         "compiler/searcher/engine/reporting/log.py",
+        "compiler/searcher/engine/reporting/tensorboard.py",
     }
     found = set()
     for path in [*(ROOT / "compiler").rglob("*.py"), *(ROOT / "hdas_dsl").rglob("*.py")]:
