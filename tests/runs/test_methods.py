@@ -89,6 +89,7 @@ def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPat
     assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
     assert ("perturb" in lines) == name.startswith("sdarts")
     assert ("drop_path" in lines, "beside" in lines) == (name == "r_darts_dp", name == "darts_minus")
+    assert ("dropout" in lines) == (name == "p_darts")
     assert ("one level" in lines["searcher"]) == (name == "snas")
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
 from compiler.backend.torch_modules.regularisation import Dropout, DropPath, Fade, Scheduled
+from compiler.elaborate.setting_values import plain
 from compiler.program.compile_file import compile_file
+from compiler.program.methods import library_methods
 from compiler.program.model import Phase
 from compiler.searcher.engine.bilevel import Descent, second_order
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.reader import read_schedule
+from compiler.searcher.settings.words import Applied
+from hdas_dsl.tree import ast
 
 TEXT = """\
 hsp 1
@@ -84,6 +91,22 @@ def test_what_is_derived_and_priced_knows_nothing_of_it(setting: str) -> None:
     supernet, plain = supernet_of(setting.format(0.5)), supernet_of("")
     assert supernet.space.decisions == plain.space.decisions
     assert supernet.space.block.graph.pretty() == plain.space.block.graph.pretty()
+
+
+def test_the_dropout_of_p_darts_is_that_of_its_stages() -> None:
+    """In each of three stages p (25 - e - 1) / 25 while alphas rest, then p exp(-0.2 (e - 10)), p of 0, 0.4, 0.7."""
+    (method,) = (method for method in library_methods() if method.name == "p_darts")
+    (line,) = (line for line in method.settings if isinstance(line, ast.Setting) and line.name == "dropout")
+    value = plain(line.value)
+    assert isinstance(value, Applied)
+    (schedule,) = value.args
+    found, wrong = read_schedule(schedule, line.span)
+    assert found is not None, wrong
+    for epoch in range(75):
+        stage, e = divmod(epoch, 25)
+        p = (0, 0.4, 0.7)[stage]
+        expected = p * (25 - e - 1) / 25 if e < 10 else p * math.exp(-0.2 * (e - 10))
+        assert found(epoch, 75) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("setting", DROPS)
