@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from compiler.backend.passes import PASSES
+from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
@@ -21,9 +22,11 @@ from compiler.reports.graphviz import dot
 from compiler.util.errors import UsageError
 from hdas_dsl.tree.ast import CopyName, CopyPart, Ident
 from hdas_dsl.tree.dump import dump
+from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import LIBRARY
 from tests.support.golden import check
 from tests.support.paths import FIXTURES, ROOT
+from tests.support.programs import random_decisions
 
 HERE = FIXTURES / "emit"
 GOLDEN = [("space", kind) for kind in KINDS if kind not in ("passes", "search")] + [
@@ -201,6 +204,35 @@ def test_numbers_sizes_and_what_is_left() -> None:
     ]
     assert spots(tail)["x"].facts == ("wide = conv 3x3 relu",)
     assert spots(network)["output"].choices == ("any of 2",)
+
+
+FOUND = """
+op unit(x; k, e = 1) = x -> conv(k, x.c * e) -> batch_norm
+
+cell Cell(x; h) {
+  width = 24 | 32
+  y = x -> unit(3 | 5, e = 7 | 9) -> conv(1, width)
+  output (y -> conv(11 | 13, h)) + (y -> conv(1, h))
+}
+
+network Net(image: [3, 16, 16]) {
+  a = Cell(image, 34 | 40)
+  output a -> patches(8, 64) -> attention(2 | 4, 20 | 28)
+}
+"""
+"""Every decision is between numbers that nothing else is."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_picture_of_an_architecture_has_every_number_that_was_found(seed: int) -> None:
+    space = of_text(FOUND)
+    chosen = random_decisions(space, seed)
+    texts: list[str] = []
+    for item in pictures(of_text(print_module(derive_module(space, chosen)).removeprefix("hsp 1\n"))):
+        texts += [*item.choices, *(word for arrow in item.arrows for word in arrow.label)]
+        texts += [fact for spot in item.spots for fact in spot.facts if "×" not in fact]
+    numbers = {number for text in texts for number in re.findall(r"\d+", text)}
+    assert {space.decisions[path].items[item] for path, [item] in chosen.items()} <= numbers
 
 
 def test_inputs_keep_their_names_outside_of_a_recurrence() -> None:

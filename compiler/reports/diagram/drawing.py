@@ -14,7 +14,7 @@ from hdas_dsl.tree.words import element_of
 from .graph_reading import GraphReading, is_instance
 from .joined import folded, prepared
 from .model import Arrow, Picture, Role, Spot
-from .words import Words, few, note, prefixes, shape_text
+from .words import Words, few, note, number_lines, prefixes, shape_text, written_numbers
 
 
 class Drawing:
@@ -28,7 +28,10 @@ class Drawing:
         self.recurrence = recurrence
         text = space.copies[self.copy].body if self.copy in space.copies else None
         self.reading = GraphReading(block.graph)
-        self.words = Words(self.reading, space.decisions, self.copy, text.decisions if text else ())
+        found = None if space.is_space else text
+        self.numbers = () if found is None else tuple(f"{name} = {value}" for name, value in number_lines(found))
+        written = {} if found is None else written_numbers(found)
+        self.words = Words(self.reading, space.decisions, self.copy, text.decisions if text else (), written)
         self.facts: dict[int, tuple[str, ...]] = {}
         self.menus: dict[int, tuple[str, ...]] = {}
 
@@ -76,7 +79,7 @@ class Drawing:
         of = None
         if isinstance(node.payload, Call) and is_instance(node):
             of = node.payload.block.name
-            facts = (node.payload.block.copy or of, *facts)
+            facts = (self.words.called(node.payload.block.copy or of, node), *facts)
         if self.reading.is_end(index):
             return Spot(key, self.end_label(key), Role(key), of, facts, menus)
         if of is not None:
@@ -119,7 +122,7 @@ class Drawing:
         for index, texts in notes.items():
             if index is not None:
                 spots[index] = replace(spots[index], choices=(*spots[index].choices, *few(texts)))
-        return spots, few(notes.get(None, []))
+        return spots, (*few(notes.get(None, [])), *self.numbers)
 
     # ------------------------------------------------------------ arrows
 

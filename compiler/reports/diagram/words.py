@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from compiler.elaborate import BodyElaboration
 from compiler.ir.decision import Decision, DecisionKind
-from compiler.ir.graph import Call, Payload
+from compiler.ir.graph import Call, Node, Payload
 from compiler.ir.payloads import Mix, Prim
 from compiler.ir.primitives.base import Gather
 from compiler.ir.shape import Extent, Shape
 from compiler.ir.undecided import Var
+from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
 
 from .graph_reading import GraphReading
 
@@ -18,9 +21,21 @@ MOST = 4
 
 
 class Words:
-    """The words of one text. ``open`` are the decisions of its copy that no arrow shows yet."""
+    """The words of one text. ``open`` are the decisions of its copy that no arrow shows yet.
 
-    def __init__(self, reading: GraphReading, decisions: Mapping[str, Decision], copy: str, own: Iterable[str]) -> None:
+    ``written`` are the numbers that calls are written with, by the place of the call: of an architecture, each may be
+    one that was found.
+    """
+
+    def __init__(
+        self,
+        reading: GraphReading,
+        decisions: Mapping[str, Decision],
+        copy: str,
+        own: Iterable[str],
+        written: Mapping[Span, tuple[str, ...]],
+    ) -> None:
+        self.written = written
         self.reading = reading
         self.decisions = decisions
         self.copy = copy
@@ -28,11 +43,21 @@ class Words:
 
     def word(self, index: int) -> str:
         """The label of an arrow for the operation of a node; empty for one that only carries or adds."""
-        payload = self.reading.graph.node(index).payload
+        node = self.reading.graph.node(index)
+        payload, numbers = node.payload, self.written.get(node.span, ())
         if isinstance(payload, Mix):
             return ", ".join(self.menu(self.decisions[path], index) for path in payload.decisions)
         kernel = payload.op.kernel if isinstance(payload, Prim) else None
-        return f"{_name(payload)} {kernel}x{kernel}" if isinstance(kernel, int) else _name(payload)
+        name = _name(payload)
+        if isinstance(kernel, int):
+            name = f"{name} {kernel}x{kernel}"
+            numbers = numbers[1:] if numbers and numbers[0] in (str(kernel), f"k = {kernel}") else numbers
+        return f"{name}({', '.join(numbers)})" if name and numbers else name
+
+    def called(self, name: str, node: Node) -> str:
+        """What an instance is of, with the numbers that it is handed."""
+        numbers = self.written.get(node.span, ())
+        return f"{name}({', '.join(numbers)})" if numbers else name
 
     def menu(self, decision: Decision, index: int) -> str:
         """A decision on an arrow: a menu and how many items it has; a number, of the one operation it is for."""
@@ -57,6 +82,31 @@ class Words:
     def slot(self, path: str) -> str:
         """A decision's path within its copy."""
         return path.removeprefix(f"{self.copy}.")
+
+
+def written_numbers(text: BodyElaboration) -> dict[Span, tuple[str, ...]]:
+    """The numbers that each call of a text is written with: literals, and lines that are bound to a number."""
+    lines = dict(number_lines(text))
+    found: dict[Span, tuple[str, ...]] = {}
+    for call in text.definition.walk():
+        if isinstance(call, ast.Call):
+            numbers = []
+            for arg in call.args:
+                value = arg.value
+                number = lines.get(value.id) if isinstance(value, ast.Name) else None
+                number = value.text if isinstance(value, ast.Number) else number
+                if number is not None:
+                    numbers.append(f"{arg.name} = {number}" if arg.name else number)
+            found[call.span] = tuple(numbers)
+    return found
+
+
+def number_lines(text: BodyElaboration) -> Iterator[tuple[str, str]]:
+    """The lines of a text that are numbers, by name; its parameters are none."""
+    params = {param.name for param in text.definition.params}
+    for name, value in text.bound():
+        if name not in params and isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, str(value)
 
 
 def _name(payload: Payload) -> str:
