@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.backend.passes.flatten import flatten
 from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
@@ -142,7 +141,7 @@ def _all_candidates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
 
 def _several_items(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """Several items of a choice run at once where nothing has a parameter or a shape that depends on it."""
-    if shaping := Paths(flatten(space.block.graph), space.decisions).shaping:
+    if shaping := _paths(space).shaping:
         message = f"several draws of '{min(shaping)}' cannot run at once: it decides the shape of others"
         yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
 
@@ -207,7 +206,7 @@ def _fair(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
 
 def _conditional(space: Elaborated) -> str | None:
     """A decision that an architecture does not depend on which differs from the first one in at most one decision."""
-    paths, start = Paths(flatten(space.block.graph), space.decisions), default_decisions(space.decisions)
+    paths, start = _paths(space), default_decisions(space.decisions)
     changes: list[tuple[Decision, int]] = [(d, i) for d in space.decisions.values() for i in range(len(d.items))]
     for decision, item in changes:
         if decision.derivable[item]:
@@ -218,3 +217,10 @@ def _conditional(space: Elaborated) -> str | None:
             if unused := space.decisions.keys() - used:
                 return min(unused)
     return None
+
+
+def _paths(space: Elaborated) -> Paths:
+    """The steps of the flat network under a selection."""
+    from compiler.backend.passes.flatten import flatten  # With all passes, which most files need not load.
+
+    return Paths(flatten(space.block.graph), space.decisions)
