@@ -17,6 +17,7 @@ from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.searcher.settings.stopping import Taken
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.source import Span
 
@@ -27,9 +28,7 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
-    for name, item in (("beside", settings.beside.wanted), ("dropout", settings.dropout.wanted)):
-        if item is not None:
-            yield from _item(space, name, item, span)
+    yield from _items(space, settings, span)
     if not settings.drop_path.is_off:
         yield from _dropped_paths(space, span)
     if not isinstance(settings.narrow, NoNarrowing):
@@ -89,12 +88,22 @@ def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
                 yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
 
 
-def _item(space: Elaborated, setting: str, item: str, span: Span) -> Iterator[Diagnostic]:
+def _items(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
+    """Settings that name items."""
+    for name, item in (("beside", settings.beside.wanted), ("dropout", settings.dropout.wanted)):
+        if item is not None:
+            yield from _item(space, f"{name} = {item}(...)", item, f"use `{name} = none`", span)
+    if isinstance(settings.until, Taken):
+        item = settings.until.item
+        yield from _item(space, f'until = taken("{item}", ...)', item, "use `until = never`", span)
+
+
+def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> Iterator[Diagnostic]:
     """A setting names an item of menus."""
     known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
     if item not in known:
-        message = f"`{setting} = {item}(...)` names no item of a menu of this space"
-        yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or f"use `{setting} = none`")
+        message = f"`{setting}` names no item of a menu of this space"
+        yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or hint)
 
 
 def _dropped_paths(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

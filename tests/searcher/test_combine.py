@@ -120,6 +120,7 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     [
         ("edges = weighed", "Plain", "this space has none"),
         ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
+        ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
         ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
         ("narrow = one_by_one", "Sure", "this space has none"),

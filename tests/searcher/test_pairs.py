@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def outcomes(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     search, found = next(iter(instance.unit.module.searches)), {}
     with monkeypatch.context() as patch:
         patch.setattr(networks, "elaborate", elaborated)
-        patch.setattr(refusals, "flatten", flattened)
+        patch.setattr(import_module("compiler.backend.passes.flatten"), "flatten", flattened)
         for method in METHODS:
             compilation = Compilation(loader, instance, [by(method)])
             section = read_section(compilation, search)
