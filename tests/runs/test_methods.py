@@ -46,7 +46,8 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": TEXT.replace("skip_connect", "skip")}
+ONE_SKIP = TEXT.replace("i < 2", "i < 1").replace("pick 2", "pick 1")
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP}
 """Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
