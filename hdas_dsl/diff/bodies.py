@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hdas_dsl.tree.ast import Aux, Binary, Binding, BodyLine, Copy, Name, Node, Output, Preference, Prune, Require
 from hdas_dsl.tree.words import element_of
@@ -21,11 +21,13 @@ def lines(left: Sequence[BodyLine], right: Sequence[BodyLine], path: str) -> Ite
     """The lines of a body, by name; elements of a family that one side lacks are one change."""
     ours = [line for line in left if isinstance(line, Binding)]
     theirs = [line for line in right if isinstance(line, Binding)]
+    here, there = _families(ours), _families(theirs)
+    sizes = {name: _size(name, here.get(name, {}), there.get(name, {}), path) for name in (here | there)}
     reported: set[str] = set()
     for name, one, other in by_name(ours, theirs, line_name):
         if one is not None and other is not None:
             yield from _bindings(one, other, f"{path}.{target_name(one)}")
-        elif (size := _family(name, ours, theirs, path)) is None:
+        elif (element := element_of(name)) is None or (size := sizes.get(element[0])) is None:
             present = one or other
             place = f"{path}.{target_name(present)}" if present else path
             yield change(place, Kind.LINE, one, other)
@@ -34,11 +36,11 @@ def lines(left: Sequence[BodyLine], right: Sequence[BodyLine], path: str) -> Ite
             yield size
     for kind, word in ((Output, "output"), (Aux, "aux")):
         results = [line for line in left if isinstance(line, kind)], [line for line in right if isinstance(line, kind)]
-        for _, here, there in by_name(*results, lambda _: ""):
-            if here is not None and there is not None:
-                yield from compare(here.value, there.value, f"{path}.{word}")
+        for _, one_result, other_result in by_name(*results, lambda _: ""):
+            if one_result is not None and other_result is not None:
+                yield from compare(one_result.value, other_result.value, f"{path}.{word}")
             else:
-                yield change(f"{path}.{word}", Kind.LINE, here, there)
+                yield change(f"{path}.{word}", Kind.LINE, one_result, other_result)
     yield from rules(left, right, path)
 
 
@@ -57,13 +59,8 @@ def _bindings(left: Binding, right: Binding, path: str) -> Iterator[Change]:
 # ---------------------------------------------------------------- families
 
 
-def _family(name: str, left: Sequence[Binding], right: Sequence[Binding], path: str) -> Change | None:
-    """The change of size that explains an element on one side only: the other elements are on both."""
-    element = element_of(name)
-    if element is None:
-        return None
-    family = element[0]
-    ours, theirs = _elements(left, family), _elements(right, family)
+def _size(family: str, ours: Mapping[str, Binding], theirs: Mapping[str, Binding], path: str) -> Change | None:
+    """The change of size that explains elements on one side only: the other elements are on both."""
     extra, missing = [e for e in ours if e not in theirs], [e for e in theirs if e not in ours]
     if not ours or not theirs or (extra and missing):
         return None
@@ -73,10 +70,13 @@ def _family(name: str, left: Sequence[Binding], right: Sequence[Binding], path: 
     return Change(f"{path}.{family}", Kind.FAMILY, before, after, note)
 
 
-def _elements(lines: Sequence[Binding], family: str) -> dict[str, Binding]:
-    """The lines of elements of a family, by name."""
-    plain = {line.target.name: line for line in lines if not line.target.dims}
-    return {name: line for name, line in plain.items() if (element := element_of(name)) and element[0] == family}
+def _families(lines: Sequence[Binding]) -> dict[str, dict[str, Binding]]:
+    """The lines that are elements of families, by the family and by name."""
+    found: dict[str, dict[str, Binding]] = {}
+    for line in lines:
+        if not line.target.dims and (element := element_of(line.target.name)):
+            found.setdefault(element[0], {})[line.target.name] = line
+    return found
 
 
 def _noun(lines: Iterable[Binding]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import TypeAlias, TypeVar
 
 from hdas_dsl.tree.ast import Node
@@ -20,6 +20,9 @@ N = TypeVar("N", bound=Node)
 
 MAX_CELLS = 1024
 """The most cells of the table that aligns two sequences; longer ones are compared by position."""
+
+MAX_PAIRS = 100_000
+"""The most pairs of items whose likeness is compared; those of longer multisets are compared by position."""
 
 _Way: TypeAlias = tuple[int, int, list[Change]]
 """Changes that lead from one beginning to another: how many, minus the number of items in common, and the changes."""
@@ -57,11 +60,13 @@ def by_rank(
     """The items that differ of two multisets, the most alike together: lower ranks first, never those without one."""
     common = Counter(map(key, left)) & Counter(map(key, right))
     ours, theirs = _without(left, common), _without(right, common)
+    pairs: Iterable[tuple[int, int]] = product(range(len(ours)), range(len(theirs)))
+    if len(ours) * len(theirs) > MAX_PAIRS:
+        pairs = ((i, i) for i in range(min(len(ours), len(theirs))))
     ranked = [
-        (place, sorted((mine, their)), i, j)
-        for i, (mine, one) in enumerate(ours)
-        for j, (their, other) in enumerate(theirs)
-        if (place := rank(one, other)) is not None
+        (place, sorted((ours[i][0], theirs[j][0])), i, j)
+        for i, j in pairs
+        if (place := rank(ours[i][1], theirs[j][1])) is not None
     ]
     match: dict[int, int] = {}
     taken: set[int] = set()
@@ -124,7 +129,8 @@ def aligned(
 
 def in_order(left: Sequence[str], right: Sequence[str]) -> bool:
     """Whether the names that both sides have come in one order."""
-    return [name for name in left if name in right] == [name for name in right if name in left]
+    ours, theirs = set(left), set(right)
+    return [name for name in left if name in theirs] == [name for name in right if name in ours]
 
 
 def at(items: Sequence[N], position: int | None) -> N | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
 import random
 import subprocess
@@ -373,3 +374,21 @@ def _values(owner: Node, name: str, value: object) -> Iterator[object]:
         yield from (member for member in type(value) if member is not value)
     elif isinstance(value, str):
         yield f"{value}z"
+
+
+def test_renamed_lines_take_time_in_proportion() -> None:
+    """Each line of one side is missing on the other; work is counted in calls."""
+
+    def calls(size: int) -> int:
+        texts = [
+            "hsp 1\nnetwork N(x: [3, 4, 4]) {\n"
+            + "".join(f"  {name}{i} = relu({f'{name}{i - 1}' if i else 'x'})\n" for i in range(size))
+            + f"  output {name}{size - 1}\n}}\n"
+            for name in "ab"
+        ]
+        left, right = (parse_text(text, "grown.hsp") for text in texts)
+        profile = cProfile.Profile()
+        profile.runcall(diff, left, right)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls(400) < 5 * calls(100)

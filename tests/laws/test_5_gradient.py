@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.torch_modules.once_differentiable import TwiceDifferentiatedError
 from compiler.searcher.engine.bilevel import Bilevel, Descent, Optimized, PreservedBuffers, first_order, second_order
 from compiler.searcher.engine.gradients import Gradients, LossScale
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.settings.sections import SearchSettings
+from tests.support.programs import space
 
 
 def randn(*shape: int) -> Tensor:
@@ -254,3 +258,18 @@ def test_scaled_losses_give_the_same_gradients_and_overflow_skips_the_step() -> 
     steps.weight_step(lambda: loss(0))
     steps.weight_step(lambda: loss(0))
     assert scale.value == 2.0**16
+
+
+def test_a_gradient_written_by_hand_is_not_differentiated_again() -> None:
+    """It would be wrong without a word: `torch.autograd.grad` finds no way through it to the alphas."""
+    torch.manual_seed(0)
+    searched = space("darts.hsp", c=4, cells=3, size=8)
+    supernet = relaxed(searched, SearchSettings()).double()
+    images, labels = randn(2, *searched.input.largest), torch.randint(10, (2,))
+    alphas = list(supernet.alphas.values())
+    with pytest.raises(TwiceDifferentiatedError, match="first derivatives only"):
+        torch.autograd.grad(cross_entropy(supernet(images), labels), alphas, create_graph=True)
+    with supernet.twice_differentiable():
+        slopes = torch.autograd.grad(cross_entropy(supernet(images), labels), alphas, create_graph=True)
+    curvature = torch.autograd.grad(cast(Tensor, sum(slope.square().sum() for slope in slopes)), alphas)
+    assert all(rows.isfinite().all() for rows in curvature)

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from compiler.backend.torch_modules.once_differentiable import once_differentiable
 
 from .kernel_terms import KernelTerms
 from .operands import Accumulator, Gradients, Operands, ParameterModule, channels_last

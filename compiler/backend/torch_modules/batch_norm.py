@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from .once_differentiable import once_differentiable
 from .running_statistics import Statistics
 
 PIECES = 8
