@@ -114,3 +114,11 @@ CASES = [Case(0, Kind.TEXT, number) for number in range(400)]
 
 def test_mutated_texts() -> None:
     assert [item for item in outcomes(check_text, CASES, Limits(cpu=20)) if item.wrong] == []
+
+
+def test_a_wrong_setting_beside_settings_that_exclude_each_other() -> None:
+    """Found by the soak: the second mistake is seen once the first is out of the way."""
+    settings = "epochs = 0\n  order = second\n  relax = sample\n"
+    text = f"hsp 1\nnetwork N(x: [4, 6, 6]) {{\n  output x -> (relu | identity)\n}}\nsearch N {{\n  {settings}}}\n"
+    _, diagnostics = compile_file("x.hsp", text=text)
+    assert ["'epochs'" in diagnostics[0].message, "`order = second`" in diagnostics[1].message] == [True, True]

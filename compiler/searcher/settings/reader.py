@@ -44,8 +44,10 @@ class Reader:
     def section(self, model: type[S], settings: Given) -> S:
         """A model all of whose fields have defaults; a wrong setting is reported and keeps its default."""
         values = self.fields(model, settings)
-        wrong = self.check(model, values, settings, NOWHERE)
-        return model(**{name: value for name, value in values.items() if name not in wrong})
+        while wrong := self.check(model, values, settings, NOWHERE):  # Conflicts show once fields are right.
+            left = {name: value for name, value in values.items() if name not in wrong}
+            values = left if len(left) < len(values) else {}
+        return model(**values)
 
     def fields(self, model: type[Setting], given: Given) -> dict[str, object]:
         """Each field as its model takes it, plain values still unchecked; those that cannot be read are left out."""
