@@ -25,6 +25,7 @@ UNCOVERED = (
     "tests/analysis/test_constrained.py",
     "tests/analysis/test_costs.py",
     "tests/runs/test_methods.py",
+    "tests/searcher/test_pairs.py",
     "tests/promises/test_any_text_is_compiled_or_refused_within_a_bound.py",
     "tests/searcher/test_methods_equal_reference.py",
 )

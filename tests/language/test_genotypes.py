@@ -171,7 +171,7 @@ def test_no_text_is_too_odd(text: str) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000), st.text("()[],='0123|~+\n\té\"ab", max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_damaged_texts_are_reported(at: int, length: int, instead: str) -> None:
     text = (HERE / "hdas_c.txt").read_text()
     at %= len(text)

@@ -10,7 +10,6 @@ from tests.support.paths import ROOT
 
 SIGNALS = {
     "compiler.analysis.architectures.equivalence.canonical.TooSymmetricError",
-    "compiler.analysis.costs.existence.ExistenceTooComplexError",
     "compiler.analysis.membership.found.NotInSpaceError",
     "compiler.commands.console.Ended",
     "compiler.derivation.selected_steps.NothingSelectedError",
@@ -56,7 +55,7 @@ def test_exit_codes() -> None:
         name.rpartition(".")[2]: made.exit_code for name, made in exceptions().items() if issubclass(made, HdasError)
     }
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
-        1: {"HspError", "LoweringError", "UncountableError"},
+        1: {"ExistenceTooComplexError", "HspError", "LoweringError", "UncountableError"},
         2: {
             "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError",
             "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
@@ -64,7 +63,7 @@ def test_exit_codes() -> None:
         },
         3: {
             "CheckpointError", "DivergedError", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemoryError",
-            "RunError",
+            "RunError", "TwiceDifferentiatedError",
         },
         130: {"RunInterruptedError"},
     }  # fmt: skip

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from compiler.util.errors import LoweringError
+from compiler.util.errors import HdasError
 
 R = TypeVar("R")
 
 
-class TwiceDifferentiatedError(LoweringError):
+class TwiceDifferentiatedError(HdasError, RuntimeError):
     """A second derivative is asked of a function that has a first one only."""
 
 
