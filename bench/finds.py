@@ -179,16 +179,22 @@ class Setting:
 
 def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
     """One search, and the number of the class of what it derives."""
-    overrides = (read_override(f"seed={seed}"),)
-    request = Request(space.listing.request.path, overrides, text=setting.text(space, method))
-    with tempfile.TemporaryDirectory(dir=space.listing.request.path.parent) as temporary:
+    # The text lies beside the space, whose `use` lines are relative.
+    with tempfile.TemporaryDirectory(prefix="finds-", dir=space.listing.request.path.parent) as temporary:
         folder = Path(temporary)
+        text = folder.with_suffix(".hsp")
         started = time.perf_counter()
         try:
+            text.write_text(setting.text(space, method), encoding="utf-8")
             config = RunConfig(folder / "run", setting.data_root, device="cpu", quiet=True)
+            request = Request(text, (read_override(f"seed={seed}"),))
             derived = search(plan_search(request, config), say=lambda _: None).derived
         except (HspError, UsageError) as error:
-            return Found(method, seed, None, 0.0, setting.epochs, str(error).strip().splitlines()[0])
+            return Found(
+                method, seed, None, 0.0, setting.epochs, str(error).strip().splitlines()[0].removeprefix(f"{text}:")
+            )
+        finally:
+            text.unlink(missing_ok=True)
         seconds = time.perf_counter() - started
         number = space.classes[space.key(found_in(space.listing, Request(derived)))]
     return Found(method, seed, number, seconds, setting.epochs)

@@ -121,8 +121,10 @@ def test_one_class_of_alike_architectures(truth: ModuleType, tmp_path: Path) -> 
 
 @pytest.mark.bench
 def test_a_run(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "space.hsp"
-    path.write_text(SPACE)
+    path = tmp_path / "spaces" / "space.hsp"
+    path.parent.mkdir()
+    (path.parent / "ops.hsp").write_text("hsp 1\n\nop small(x) = x -> conv(3)\n")
+    path.write_text(SPACE.replace("hsp 1\n", 'hsp 1\nuse "ops.hsp"\n').replace("| conv(3)", "| small"))
     space = truth.Space(path, tmp_path)
     table = truth.Table(path.with_suffix(".csv"))
     for number in range(0, 9, 2):
@@ -143,5 +145,6 @@ def test_a_run(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert path.with_suffix(".finds.csv").read_bytes() == before
     assert again.stdout == "\n".join(line for line in first.stdout.splitlines() if line[0] == "|") + "\n"
-    names = {"space.csv", "space.finds.csv", "space.more.csv", "space.hsp"}
-    assert {item.name for item in tmp_path.iterdir()} == names
+    names = {"ops.hsp", "space.csv", "space.finds.csv", "space.more.csv", "space.hsp"}
+    assert {item.name for item in path.parent.iterdir()} == names
+    assert any(item.number is not None for item in kept.all)
