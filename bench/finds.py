@@ -4,8 +4,8 @@
 
 A search runs as its method's lines say, on the images that the table's trainings learn from, half of which train
 alphas; epochs and batch are the same for all. `halving` is random search that spends the time of a search of `darts` on
-short trainings: the better third of the architectures goes on to three times the epochs. What is found is looked up in
-the table; an architecture that the table lacks is trained as those of the table were, and kept in `NAME.more.csv`
+short trainings: the better third of the architectures goes on to about three times the epochs. What is found is looked
+up in the table; an architecture that the table lacks is trained as those of the table were, and kept in `NAME.more.csv`
 beside it, so that the table stays a random sample. Found architectures are kept in `NAME.finds.csv` after every search:
 a run that ends early goes on where it was. `--report` prints the table of docs/finds.md from these files.
 """
@@ -190,9 +190,8 @@ def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
             request = Request(text, (read_override(f"seed={seed}"),))
             derived = search(plan_search(request, config), say=lambda _: None).derived
         except (HspError, UsageError) as error:
-            return Found(
-                method, seed, None, 0.0, setting.epochs, str(error).strip().splitlines()[0].removeprefix(f"{text}:")
-            )
+            reason = str(error).strip().splitlines()[0].removeprefix(f"{text}:")
+            return Found(method, seed, None, 0.0, setting.epochs, reason)
         finally:
             text.unlink(missing_ok=True)
         seconds = time.perf_counter() - started
@@ -204,7 +203,7 @@ def rungs(epochs: int) -> list[int]:
     """The epochs of the rungs of successive halving, the last those of a table's training: 1, 3, 8 for 8."""
     found = [epochs]
     while found[0] > 1:
-        found.insert(0, max(1, found[0] // SHARE))
+        found.insert(0, max(1, round(found[0] / SHARE)))
     return found
 
 

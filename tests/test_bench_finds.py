@@ -103,7 +103,7 @@ def test_chance_of_a_median(finds: ModuleType) -> None:
 
 
 def test_halving_spends_its_budget(finds: ModuleType) -> None:
-    assert finds.rungs(8) == [1, 2, 8]
+    assert finds.rungs(8) == [1, 3, 8]
     assert finds.rungs(1) == [1]
     # Nine at one epoch, three at three, one at nine: 27 epochs of two seconds.
     assert finds.first_rung(54.0, 2.0, [1, 3, 9]) == 9

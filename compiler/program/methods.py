@@ -41,7 +41,8 @@ def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen
         UsageError: the command line names a method that does not exist.
     """
     stated = next((item for item in compilation.overrides if item.name == SETTING), None)
-    if stated is None and (search is None or search.method is None):
+    named = None if search is None else search.method
+    if stated is None and named is None:
         return None
     known = {method.name: Chosen(method, unit, stated is not None) for method, unit in _methods(compilation)}
     if stated is not None:
@@ -49,14 +50,10 @@ def chosen_method(compilation: Compilation, search: ast.Search | None) -> Chosen
         if name not in known:
             raise UsageError(f"{stated.said}: there is no such method; {_hint(name, known)}")
         return known[name]
-    assert search is not None
-    assert search.method is not None
-    if search.method.name not in known:
-        message = f"there is no method '{search.method.name}'"
-        hint = _hint(search.method.name, known)
-        compilation.report([Diagnostic(Code.UNKNOWN_NAME, search.method.span, message, hint)])
-        return None
-    return known[search.method.name]
+    if named is not None and named.name not in known:
+        message, hint = f"there is no method '{named.name}'", _hint(named.name, known)
+        compilation.report([Diagnostic(Code.UNKNOWN_NAME, named.span, message, hint)])
+    return None if named is None else known.get(named.name)
 
 
 def library_methods() -> tuple[ast.Method, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,12 @@ from compiler.commands import compile as cli
 from compiler.commands import measure as command
 from compiler.util.errors import LoweringError
 from hdas_dsl.format import format_text
-from tests.support.paths import DOCS
-
-TEXT = (DOCS / "plugins.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0]
-PROGRAM = re.findall(r"```hsp\n(.*?)```", TEXT, re.DOTALL)[0]
+from tests.support.plugins import BLOCKS, PROGRAM, written
 
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    (tmp_path / "blocks.py").write_text(BLOCKS)
-    (tmp_path / "net.hsp").write_text(PROGRAM)
-    return tmp_path / "net.hsp"
+    return written(tmp_path)
 
 
 def facts(capsys: pytest.CaptureFixture[str], *args: object) -> dict[str, Any]:

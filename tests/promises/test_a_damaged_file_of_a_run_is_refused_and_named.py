@@ -7,30 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.errors import CheckpointError
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.state import checkpoint
 from compiler.searcher.engine.state.run_state import State
+from tests.support.checkpoints import tensors
 from tests.support.soak.case import Case, Kind
 from tests.support.soak.run_files import check_run_file
 from tests.support.soak.worker import Limits, Outcome, outcomes
-
-
-def tensors() -> dict[str, Tensor]:
-    torch.manual_seed(0)
-    shared = torch.randn(3, 4)
-    return {
-        "b": torch.randn(2, 3, dtype=torch.float64),
-        "a": torch.randn(5).bfloat16(),
-        "count": torch.tensor(7),
-        "none": torch.empty(0, 3),
-        "flag": torch.tensor([True, False]),
-        "view": shared.T,
-        "same": shared,
-    }
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 100, 600, -1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from compiler import contains, load, search
 from compiler.program.compile_file import compile_file
 from compiler.program.methods import library_methods
 from compiler.searcher.engine import RunInterruptedError
-from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
 from hdas_dsl.tree import ast
+from tests.support.interruption import at_step, terminated
 
 TEXT = """\
 hsp 1
@@ -59,28 +58,13 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def stopped_at(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Let SIGTERM come in a step, counted from 1 over the whole run."""
-    plain, taken = Searching.step, [0]
-
-    def step(searching: Searching, epoch: int, number: int) -> None:
-        taken[0] += 1
-        if taken[0] == count:
-            signal.raise_signal(signal.SIGTERM)
-        plain(searching, epoch, number)
-
-    monkeypatch.setattr(Searching, "step", step)
-
-
 @pytest.mark.parametrize("name", [method.name for method in library_methods()])
-def test_a_method_searches_and_goes_on(file: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_method_searches_and_goes_on(file: Path, name: str) -> None:
     file.write_text(TEXTS.get(name, TEXT).replace("search Net", f"search Net by {name}"))
     whole, broken = file.parent / "whole", file.parent / "broken"
     report = search(file, whole, **SHORT)
-    with monkeypatch.context() as patch:
-        stopped_at(patch, 4)
-        with pytest.raises(RunInterruptedError):
-            search(file, broken, **SHORT)
+    with at_step(4, terminated), pytest.raises(RunInterruptedError):
+        search(file, broken, **SHORT)
     search(file, broken, resume=True, **SHORT)
     for written in ("derived.hsp", "checkpoint.safetensors"):
         assert (broken / written).read_bytes() == (whole / written).read_bytes()

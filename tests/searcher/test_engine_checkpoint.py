@@ -12,20 +12,7 @@ from torch import Tensor, nn
 
 from compiler.searcher.engine.errors import CheckpointError
 from compiler.searcher.engine.state import checkpoint
-
-
-def tensors() -> dict[str, Tensor]:
-    torch.manual_seed(0)
-    shared = torch.randn(3, 4)
-    return {
-        "b": torch.randn(2, 3, dtype=torch.float64),
-        "a": torch.randn(5).bfloat16(),
-        "count": torch.tensor(7),
-        "none": torch.empty(0, 3),
-        "flag": torch.tensor([True, False]),
-        "view": shared.T,
-        "same": shared,
-    }
+from tests.support.checkpoints import tensors
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

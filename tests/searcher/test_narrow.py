@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,6 @@ from compiler.ir.decision import menus
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
 from compiler.searcher.engine import RunInterruptedError
-from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.relaxations.live import Live, LiveMixture
 from compiler.searcher.relaxations.menu_scores import CertaintyScore, scaled
@@ -38,6 +36,7 @@ from compiler.searcher.settings.narrowing import (
     Together,
 )
 from hdas_dsl.text.diagnostics import Diagnostic
+from tests.support.interruption import at_step, terminated
 from tests.support.programs import randomize, space
 
 TEXT = """\
@@ -321,25 +320,13 @@ SEARCHED = (
 
 
 @pytest.mark.parametrize("narrow", SEARCHED)
-def test_a_narrowed_search_goes_on_where_it_was_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: str
-) -> None:
+def test_a_narrowed_search_goes_on_where_it_was_killed(tmp_path: Path, narrow: str) -> None:
     file = tmp_path / "net.hsp"
     section = "search Net {\n data = fake(classes = 3, count = 48, channels = 1, size = 8)\n"
     file.write_text(f"{TEXT}{section} epochs = 4\n batch = 8\n narrow = {narrow}\n}}\n")
     report = search(file, tmp_path / "whole")
-    plain, taken = Searching.step, [0]
-
-    def step(searching: Searching, epoch: int, number: int) -> None:
-        taken[0] += 1
-        if taken[0] == 8:  # In the third epoch, after two decisions.
-            signal.raise_signal(signal.SIGTERM)
-        plain(searching, epoch, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Searching, "step", step)
-        with pytest.raises(RunInterruptedError):
-            search(file, tmp_path / "broken")
+    with at_step(8, terminated), pytest.raises(RunInterruptedError):  # In the third epoch, after two decisions.
+        search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     for written in ("derived.hsp", "checkpoint.safetensors"):
         assert (tmp_path / "broken" / written).read_bytes() == (tmp_path / "whole" / written).read_bytes()

@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from compiler import search
 from compiler.searcher.engine import RunInterruptedError
-from compiler.searcher.engine.search import Searching
 from compiler.searcher.engine.sharpness import lanczos, largest_eigenvalue
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.stopping import Evidence, Sharpness
+from tests.support.interruption import at_step, killed
 from tests.support.programs import randomize, space
 
 TEXT = """\
@@ -135,22 +135,14 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
-def test_a_search_ends_and_derives_the_architecture_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_ends_and_derives_the_architecture_before(tmp_path: Path) -> None:
     """Of windows of two and a lag of one, at the end of epoch 4 the centre of the earlier window is epoch 2, from 0."""
-    file, plain, taken = tmp_path / "net.hsp", Searching.step, [0]
+    file = tmp_path / "net.hsp"
     file.write_text(TEXT + SECTION)
     report = search(file, tmp_path / "whole")
 
-    def step(searching: Searching, epoch: int, number: int) -> None:
-        taken[0] += 1
-        if taken[0] == 14:
-            raise RunInterruptedError("as if killed")
-        plain(searching, epoch, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Searching, "step", step)
-        with pytest.raises(RunInterruptedError):
-            search(file, tmp_path / "broken")
+    with at_step(14, killed), pytest.raises(RunInterruptedError):
+        search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     for name in ("derived.hsp", "checkpoint.safetensors"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

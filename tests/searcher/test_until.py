@@ -20,9 +20,9 @@ from compiler.runs.search import collapsed
 from compiler.runs.search import search as run_search
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.protocol import Leading
-from compiler.searcher.engine.search import Searching
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.stopping import Evidence, Never, Taken, Unchanged
+from tests.support.interruption import at_step, killed
 from tests.support.programs import space
 
 TEXT = """\
@@ -73,21 +73,11 @@ def test_a_search_ends_when_nothing_changes(tmp_path: Path, capsys: pytest.Captu
     assert "until = unchanged(2)" in report.text
 
 
-def test_it_ends_where_it_would_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_where_it_would_after_a_kill(tmp_path: Path) -> None:
     file = fixed(tmp_path, "alphas = adam(lr = 1e-9, init = 1)\n until = unchanged(3)")
     search(file, tmp_path / "whole")
-    plain, taken_ = Searching.step, [0]
-
-    def step(searching: Searching, epoch: int, number: int) -> None:
-        taken_[0] += 1
-        if taken_[0] == 8:
-            raise RunInterruptedError("as if killed")
-        plain(searching, epoch, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Searching, "step", step)
-        with pytest.raises(RunInterruptedError):
-            search(file, tmp_path / "broken")
+    with at_step(8, killed), pytest.raises(RunInterruptedError):
+        search(file, tmp_path / "broken")
     search(file, tmp_path / "broken", resume=True)
     search(file, tmp_path / "broken", resume=True)  # It is over: nothing more is done.
     for name in ("derived.hsp", "checkpoint.safetensors"):

@@ -1,0 +1,36 @@
+"""Runs that something happens to in a step."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from compiler.searcher.engine import RunInterruptedError
+from compiler.searcher.engine.search import Searching
+
+
+def killed() -> None:
+    """The run ends without another word, as if it were killed."""
+    raise RunInterruptedError("as if killed")
+
+
+def terminated() -> None:
+    """SIGTERM comes: the run ends behind the step."""
+    signal.raise_signal(signal.SIGTERM)
+
+
+@contextmanager
+def at_step(count: int, happens: Callable[[], None]) -> Iterator[None]:
+    """Within it ``happens`` is called before one step of a search, counted from 1 over the whole run."""
+    plain, taken = Searching.step, [0]
+
+    def step(searching: Searching, epoch: int, number: int) -> None:
+        taken[0] += 1
+        if taken[0] == count:
+            happens()
+        plain(searching, epoch, number)
+
+    with patch.object(Searching, "step", step):
+        yield
