@@ -11,6 +11,7 @@ import torch
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
 from compiler.derivation import derive_module
+from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
@@ -99,6 +100,16 @@ def collapsed(leading: Leading) -> Iterator[str]:
             yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
 
 
+def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
+    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
+    if answer.is_dead:
+        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
+    elif answer.instead_of is not None:
+        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
+        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
+        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
+
+
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
 ) -> tuple[SearchOutcome, str]:
@@ -135,6 +146,8 @@ def search_phase(
     outcome = run_search(supernet, data, settings, options)
     answer = supernet.answer(outcome.alphas)
     for warning in collapsed(supernet.leading(outcome.alphas)):
+        say(f"warning: {warning}")
+    for warning in without_input(space, answer):
         say(f"warning: {warning}")
     if answer.summary:
         say(f"requirements: {answer.summary}")
