@@ -152,7 +152,8 @@ def test_a_requirement_is_met_as_well() -> None:
 
 
 def test_where_nothing_lives_the_answer_says_so() -> None:
-    dead = space(CELL.replace("none | identity | c3", "none | none2").replace("choice", "op none2(x) = x -> zero\nchoice"))
+    zeros = CELL.replace("none | identity | c3", "none | other")
+    dead = space(zeros.replace("choice", "op other(x) = x -> zero\nchoice"))
     answer = Supernet(dead).answer()
     assert answer.is_dead
     assert list(without_input(dead, answer)) == [
