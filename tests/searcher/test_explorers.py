@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -219,14 +220,16 @@ def genetic(space: ExploredSpace, judge: Table, word: Genetic) -> list[int]:
     for number in range(word.rounds):
         top = [space.candidate(n) for n in sorted(seen, key=lambda n: -seen[n])[: word.parents]]
 
-        def mutant(source: Random, top: list[Candidate] = top) -> Candidate:
+        def mutant(source: Random, *, top: list[Candidate] = top) -> Candidate:
             return space.redrawn(source.choice(top), word.rate, source)
 
-        def child(source: Random, top: list[Candidate] = top) -> Candidate:
+        def child(source: Random, *, top: list[Candidate] = top) -> Candidate:
             return space.crossed(source.choice(top), source.choice(top), source)
 
-        makers = [mutant] * word.mutants + [child] * word.children
-        makers = makers + [space.drawn] * (word.population - len(makers)) if number else [space.drawn] * word.population
+        makers: Sequence[Callable[[Random], Candidate]] = [mutant] * word.mutants + [child] * word.children
+        makers = (
+            [*makers, *[space.drawn] * (word.population - len(makers))] if number else [space.drawn] * word.population
+        )
         fresh: dict[int, float] = {}
         for maker in makers:
             source = Random(mix(3, "ask", len(judged)))

@@ -77,7 +77,8 @@ def statistics(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> 
         weights = [0.9 ** (len(seen) - 1 - index) for index in range(len(seen))]
         for at, target in enumerate((norm.running_mean, norm.running_var)):
             assert target is not None
-            target.copy_(sum(w * pair[at] for w, pair in zip(weights, seen, strict=True)) / sum(weights))
+            rows = torch.stack([w * pair[at] for w, pair in zip(weights, seen, strict=True)])
+            target.copy_(rows.sum(0) / sum(weights))
 
 
 @pytest.mark.parametrize("calibrate", [0, 3])
