@@ -39,8 +39,8 @@ from compiler.searcher.data.load import Data, Images, load_data
 from compiler.searcher.data.subsets import limited
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import evaluate, run_train
-from compiler.searcher.engine.state.seeds import mix
 from compiler.util.files import atomic_write
+from compiler.util.seeds import mix
 from hdas_dsl.tree.printer import print_module
 
 EQUIVALENCE = "table"

@@ -85,6 +85,10 @@ class Relaxed(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w)."""
 
+    @abstractmethod
+    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+        """Logits (n, classes) of one architecture, with the weights that it has here; every decision has an item."""
+
     # ------------------------------------------------------------ parameters
 
     @property

@@ -78,6 +78,10 @@ class OnePath(Relaxed):
             chosen = self.to_run() if self.training else self.chosen()
         return self.operations(images, chosen)
 
+    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+        """Logits of one architecture: only its operations run."""
+        return self.operations(images, chosen)
+
     def to_run(self) -> Selection:
         """The architecture of a pass in train mode: the planned one, or a draw."""
         return self.draw(self.logits()).chosen if self.planned is None else self.planned
