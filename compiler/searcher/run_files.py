@@ -11,6 +11,9 @@ WEIGHTS = "weights.safetensors"
 LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
 """A log to read, a JSON object for each epoch, and a folder of TensorBoard's events."""
 
+TRIALS = "trials.jsonl"
+"""The architectures that an explorer proposed, and their scores, a JSON object for each."""
+
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 
