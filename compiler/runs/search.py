@@ -10,7 +10,6 @@ import torch
 
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
-from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
@@ -19,6 +18,7 @@ from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.util.files import atomic_write
@@ -139,7 +139,8 @@ def search_phase(
     if answer.summary:
         say(f"requirements: {answer.summary}")
     provenance = provenance_of(program, phase, outcome, answer)
-    module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
+    train = program.train if is_last else None
+    module = derived_module(supernet, answer.chosen, outcome.alphas, train, provenance)
     text = print_module(module)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)

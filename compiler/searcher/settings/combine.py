@@ -22,8 +22,8 @@ from .axes import (
     Teacher,
     Undisturbed,
 )
-from .derivation import Derivation, Epoch
-from .narrowing import Narrowing, NoNarrowing
+from .derivation import Derivation, Epoch, Menus
+from .narrowing import Narrowing, NoNarrowing, OneByOne
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
@@ -154,6 +154,18 @@ RULES = (
         lambda s: s.derive.epoch is Epoch.BEFORE and not isinstance(s.until, Sharpness),
         "`epoch = before` is an epoch before `until = sharpness` came true, and nothing else is waited for so: "
         "use `epoch = last`, or `best`",
+    ),
+    Rule(
+        ("until", "derive"),
+        lambda s: isinstance(s.derive, Menus) and s.derive.epoch is Epoch.BEFORE,
+        "`derive = menus` leaves choices for a later search, and `epoch = before` is the architecture before this one "
+        "went wrong: use `epoch = last`, or `derive = strongest`",
+    ),
+    Rule(
+        ("derive", "narrow"),
+        lambda s: isinstance(s.derive, Menus) and isinstance(s.narrow, OneByOne),
+        "`derive = menus` leaves choices open, and `narrow = one_by_one` decides them: use `narrow = together`, or "
+        "`derive = strongest`",
     ),
     Rule(
         ("until", "relax"),
