@@ -230,7 +230,8 @@ def test_a_local_choice_is_not_made_twice() -> None:
 
 
 def test_a_condition_on_an_undecided_width_stays() -> None:
-    cell = "cell A(x) {\n  output (relu | sigmoid | gelu)(x) + (if x.c == 4 then relu(x) else gelu(x))\n}\n"
+    line = "n[i < 1] = (relu | sigmoid | gelu)(x) + (if x.c == i + 4 then relu(x) else gelu(x))"
+    cell = f"cell A(x) {{\n  {line}\n  output last of n\n}}\n"
     body = "w = 2 | 4\n  output image -> conv(1, w) -> A -> conv(1, 3)"
     program = compiled("net.hsp", f"hsp 1\n{cell}network Net(image: [1, 8, 8]) {{\n  {body}\n}}\n")
     left = left_of(program, 2)
