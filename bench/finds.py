@@ -183,7 +183,7 @@ def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
     with tempfile.TemporaryDirectory(prefix="finds-", dir=space.listing.request.path.parent) as temporary:
         folder = Path(temporary)
         text = folder.with_suffix(".hsp")
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             text.write_text(setting.text(space, method), encoding="utf-8")
             config = RunConfig(folder / "run", setting.data_root, device="cpu", quiet=True)
@@ -194,7 +194,7 @@ def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
             return Found(method, seed, None, 0.0, setting.epochs, reason)
         finally:
             text.unlink(missing_ok=True)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         number = space.classes[space.key(found_in(space.listing, Request(derived)))]
     return Found(method, seed, number, seconds, setting.epochs)
 
@@ -229,12 +229,12 @@ def halved(space: Space, seed: int, budget: float, epoch: float) -> Found:
     numbers = space.numbers
     count = min(first_rung(budget, epoch, steps), len(numbers))
     going = random.Random(seed).sample(numbers, count)
-    started = time.perf_counter()
+    started = time.process_time()
     for place, epochs in enumerate(steps):
         scores = {number: space.train(number, 1000 + seed, epochs)[1].validation for number in going}
         keep = max(1, len(going) // SHARE) if place + 1 < len(steps) else 1
         going = sorted(going, key=lambda number: -scores[number])[:keep]
-    return Found(HALVING, seed, going[0], time.perf_counter() - started, steps[-1])
+    return Found(HALVING, seed, going[0], time.process_time() - started, steps[-1])
 
 
 def known(numbers: Iterable[int | None], table: Table, more: Table, space: Space) -> None:

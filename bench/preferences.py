@@ -73,7 +73,7 @@ def searched(text: str) -> tuple[Elaborated, Selection]:
         report = search(plan_search(request, RunConfig(Path(folder) / "run", device="cpu", quiet=True)))
         program = request.compile()
     alphas = {path: alpha.tolist() for path, alpha in report.outcomes[""].alphas.items()}
-    return program.network, strongest(program.network.decisions, alphas, program.settings.derive.by)
+    return program.network, strongest(program.network.decisions, alphas, program.settings.derive.rule.by)
 
 
 def depths(space: Elaborated, chosen: Selection) -> Iterator[float]:

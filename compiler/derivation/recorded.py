@@ -37,10 +37,6 @@ class Recorded:
             return settle(value, value.decisions, tuple(self.presence.chosen[path][0] for path in value.decisions))
         return value
 
-    def is_undecided(self, node: ast.Node, at: Place) -> bool:
-        """Whether the value of an expression depends on a decision that stays open."""
-        return isinstance(self.value(node, at), Var)
-
     def stays_open(self, node: ast.Node, at: Place) -> bool:
         """Whether an expression has a choice that stays one: to write it twice would choose twice."""
         return any(map(self.presence.left.is_open, at.reading.choices(node)))

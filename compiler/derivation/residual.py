@@ -177,8 +177,6 @@ class Residual:
 
     def condition(self, node: ast.If, at: Place) -> ast.Expr:
         """An `if`: the branch taken, where the condition is constant now; else both, as far as they can be written."""
-        if self.recorded.is_undecided(node.cond, at):
-            return self.below(node, at)
         if not self.recorded.substitutes(node.cond, at) and not self.recorded.chooses(node, at):
             return self.below(node, at)
         both = self.recorded.can_be_written(node.then, at) and self.recorded.can_be_written(node.orelse, at)

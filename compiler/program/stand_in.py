@@ -8,10 +8,11 @@ from compiler.derivation.strongest import default_decisions, equal_strengths
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import menus
 from compiler.searcher.settings.derivation import Derivation, Menus
+from compiler.searcher.settings.exploring import Explorer
 from hdas_dsl.tree import ast
 
 
-def stand_in(space: Elaborated, rule: Derivation) -> ast.Module:
+def stand_in(space: Elaborated, rule: Derivation | Explorer) -> ast.Module:
     """The first architecture of a space; the space itself where the rule leaves choices: they are decided later."""
     decisions = space.decisions
     if not isinstance(rule, Menus):

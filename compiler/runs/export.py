@@ -6,7 +6,7 @@ import torch
 
 from compiler.backend.export import export
 from compiler.backend.lowering.network import Network
-from compiler.searcher.engine.state.seeds import mix
+from compiler.util.seeds import mix
 
 from .plan import ExportPlan
 from .weights import read_weights

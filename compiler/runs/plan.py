@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportKind
@@ -16,7 +17,9 @@ from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
+from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -100,7 +103,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
-            _guard(config, config.out / DERIVED, started or named)
+            guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
     if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
@@ -109,6 +112,8 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         _check_classifies(phase.network)
         if not phase.after:
             check_phase(phase)
+            if isinstance(phase.settings.derive, ExplorerWord):
+                ExploredSpace(Part(phase.name, plan.program, phase is plan.phases[-1]))
     return plan
 
 
@@ -133,7 +138,7 @@ def check_phase(phase: Phase) -> None:
     Raises:
         UsageError: it cannot.
     """
-    check_decidable(phase.network, phase.settings.derive)
+    check_decidable(phase.network, phase.settings.derive.rule)
     check_feasible(Requirements(phase.network))
 
 
@@ -160,7 +165,7 @@ def plan_training(
     _check_classifies(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
-        _guard(config, config.out / RESULT, started)
+        guard(config, config.out / RESULT, started)
         made = config.out / WEIGHTS
         if made.exists() and not started and not config.force:
             raise UsageError(f"'{made}' would be overwritten: choose another --out, or --force")
@@ -230,7 +235,7 @@ def _discrete(program: Program) -> Elaborated:
     return network
 
 
-def _guard(config: RunConfig, result: Path, started: bool) -> None:
+def guard(config: RunConfig, result: Path, started: bool) -> None:
     """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
     if config.force:
         return

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
+from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
-from compiler.searcher.engine.state.seeds import mix
-from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
 from compiler.searcher.settings.axes import Levels, Order
+from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.util.files import atomic_write
+from compiler.util.seeds import mix
 from compiler.util.version import package_version
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
+from .explore import explored
 from .fingerprint import fingerprint
 from .folder import held
 from .plan import SearchPlan, check_phase, derived_text, no_effect
@@ -99,6 +103,24 @@ def collapsed(leading: Leading) -> Iterator[str]:
             yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
 
 
+def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
+    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
+    if answer.is_dead:
+        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
+    elif answer.instead_of is not None:
+        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
+        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
+        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
+
+
+def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:
+    """Sentences on what the alphas select."""
+    for warning in (*collapsed(supernet.leading(outcome.alphas)), *without_input(supernet.space, answer)):
+        yield f"warning: {warning}"
+    if answer.summary:
+        yield f"requirements: {answer.summary}"
+
+
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
 ) -> tuple[SearchOutcome, str]:
@@ -133,12 +155,16 @@ def search_phase(
     )
     write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options)
-    answer = supernet.answer(outcome.alphas)
-    for warning in collapsed(supernet.leading(outcome.alphas)):
-        say(f"warning: {warning}")
-    if answer.summary:
-        say(f"requirements: {answer.summary}")
-    provenance = provenance_of(program, phase, outcome, answer)
+    facts: Mapping[str, str] = {}
+    if isinstance(settings.derive, ExplorerWord):
+        found = explored(Part(phase.name, program, is_last), phase, supernet, data, options, say)
+        answer, facts = found.answer, found.facts
+        outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
+    else:
+        answer = supernet.answer(outcome.alphas)
+        for remark in remarks(supernet, outcome, answer):
+            say(remark)
+    provenance = provenance_of(program, phase, outcome, answer, facts)
     train = program.train if is_last else None
     module = derived_module(supernet, answer.chosen, outcome.alphas, train, provenance)
     text = print_module(module)
@@ -147,7 +173,9 @@ def search_phase(
     return outcome, text
 
 
-def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer) -> list[ast.Setting]:
+def provenance_of(
+    program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer, facts: Mapping[str, str]
+) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings = phase.settings
     order = "second" if settings.order is Order.SECOND else "first"
@@ -160,6 +188,7 @@ def provenance_of(program: Program, phase: Phase, outcome: SearchOutcome, answer
         "searcher": f'"{levels}, {order} order, {settings.relax.describe()}"',
         **{name: text for name, text in settings.written(full=False).items() if name in AXES},
         "derive": settings.derive.describe(full=True),
+        **facts,
         "data": settings.data.describe(),
         "epochs": str(settings.epochs),
         "epoch": str(outcome.epoch),

@@ -11,9 +11,9 @@ from compiler.backend.lowering.network import Network
 from compiler.reports.settings_text import train_record
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import TrainOutcome, run_train
-from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.run_files import RESULT
 from compiler.util.files import atomic_write
+from compiler.util.seeds import mix
 
 from .data import matching_data
 from .fingerprint import fingerprint

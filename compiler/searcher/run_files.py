@@ -11,6 +11,9 @@ WEIGHTS = "weights.safetensors"
 LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
 """A log to read, a JSON object for each epoch, and a folder of TensorBoard's events."""
 
+TRIALS = "trials.jsonl"
+"""The architectures that an explorer proposed, and their scores, a JSON object for each."""
+
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 
@@ -19,6 +22,9 @@ SETTINGS, RECORD = "settings.hsp", "run.json"
 
 RESULT = "result.json"
 """The test accuracy of a trained network."""
+
+COMPARISON = "versus.json"
+"""An architecture beside random ones of its space."""
 
 LOCK = ".lock"
 """Held by the run that writes to the folder."""

@@ -46,6 +46,9 @@ search Net {
 }
 """
 ONE_SKIP = TEXT.replace("i < 2", "i < 1").replace("pick 2", "pick 1")
+FEW = "  derive = genetic(rounds = 2, population = 3, mutants = 1, children = 1)\n}"
+EXPLORED = {"spos": FEW, "fairnas": FEW, "rsws": "  derive = random(5, again = 2, rounds = 2)\n}"}
+"""Lines of the section that have an explorer propose less than the method says."""
 TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP}
 """Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
@@ -60,7 +63,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", [method.name for method in library_methods()])
 def test_a_method_searches_and_goes_on(file: Path, name: str) -> None:
-    file.write_text(TEXTS.get(name, TEXT).replace("search Net", f"search Net by {name}"))
+    text = TEXTS.get(name, TEXT).replace("search Net", f"search Net by {name}")
+    file.write_text(text.removesuffix("}\n") + EXPLORED.get(name, "}") + "\n")
     whole, broken = file.parent / "whole", file.parent / "broken"
     report = search(file, whole, **SHORT)
     with at_step(4, terminated), pytest.raises(RunInterruptedError):
@@ -76,6 +80,7 @@ def test_a_method_searches_and_goes_on(file: Path, name: str) -> None:
     assert ("drop_path" in lines, "beside" in lines) == (name == "r_darts_dp", name == "darts_minus")
     assert ("dropout" in lines) == (name == "p_darts")
     assert ("one level" in lines["searcher"]) == (name == "snas")
+    assert ("judge" in lines, "number" in lines) == (name in EXPLORED, name in EXPLORED)
 
 
 def provenance(path: Path) -> list[ast.Setting]:

@@ -91,6 +91,10 @@ BROKEN = {
     ("levels", "relax"): "levels = 1\n relax = sample",
     ("alphas", "relax"): "alphas = natural\n relax = gates",
     ("levels", "preferences"): "levels = 1\n preferences = apart",
+    ("judge", "derive"): "judge = shared\n derive = strongest(by = logit)",
+    ("derive", "narrow"): "derive = random(10)\n narrow = together(keep = 2, at = 5)",
+    ("derive", "channels"): "derive = local(10)\n channels = partial(2)",
+    ("derive", "beside"): "derive = evolution(10)\n beside = identity(1)",
 }
 
 
@@ -100,6 +104,7 @@ NEED = (
     " alphas = natural",
     "derive = strongest(epoch = before)",
     "derive = menus(keep = 2, epoch = before)",
+    "judge = shared",
 )
 """Settings that the default of another one does not suit."""
 

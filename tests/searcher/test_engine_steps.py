@@ -16,13 +16,14 @@ from compiler.searcher.engine import RunOptions, bilevel, run_search, run_train,
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.reporting.records import Meter
-from compiler.searcher.engine.state.seeds import mix, seed_all
+from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.axes import Order, Preferences
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
 from compiler.searcher.settings.schedules import Constant, Cosine
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.util.seeds import mix
 from tests.support import engine_toy
 from tests.support.programs import space
 

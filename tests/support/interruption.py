@@ -9,6 +9,9 @@ from unittest.mock import patch
 
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
+from compiler.searcher.explore.proposers import Proposal
+from compiler.searcher.explore.study import Study
+from compiler.searcher.explore.trials import History, Trial
 
 
 def killed() -> None:
@@ -33,4 +36,18 @@ def at_step(count: int, happens: Callable[[], None]) -> Iterator[None]:
         plain(searching, epoch, number)
 
     with patch.object(Searching, "step", step):
+        yield
+
+
+@contextmanager
+def at_trial(count: int, happens: Callable[[], None]) -> Iterator[None]:
+    """Within it ``happens`` is called before one trial of an exploration is judged, counted from 1."""
+    plain = Study._tried
+
+    def tried(study: Study, proposal: Proposal, history: History) -> Trial:
+        if len(history) + 1 == count:
+            happens()
+        return plain(study, proposal, history)
+
+    with patch.object(Study, "_tried", tried):
         yield

@@ -1,26 +1,17 @@
-"""Mutation and crossover: architectures of the same space that are near to given ones.
-
-A child is one of the architectures that agree with what it should be in as many items as the space allows, drawn
-uniformly among these: choices that only now exist are drawn, those that no longer exist are gone, and what the space
-requires of structure holds. The circuit of the space finds it, so that no repair is needed afterwards.
-"""
+"""Mutation and crossover of architectures that are written down: they are found in the space, then moved (`moves`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from random import Random
 
 from compiler.analysis.membership.query import located
-from compiler.derivation.presence import settle
-from compiler.ir.combinatorics.circuit import agreement, best_way, way_of
-from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.combinatorics.circuit import way_of
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import HspError
 
+from .moves import changed, changes, crossed
 from .sampling import TRIES, Nearest
-from .space_list import Architecture, Architectures, Choices, Part
+from .space_list import Architecture, Architectures, Choices
 
 
 def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architecture:
@@ -35,14 +26,14 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
     source = Random(seed)
     choices = found_in(listing, parent)
     nearest = Nearest(listing)
-    for position, path, items in _changes(listing, choices, source):
+    for position, path, items in changes(listing.parts, choices, source):
         part = listing.parts[position]
-        child = _changed(part, choices[position], path, items, source)
+        child = changed(part, choices[position], path, items, source)
         if child is None:
             continue
-        changed = (*choices[:position], child, *choices[position + 1 :])
+        child_choices = (*choices[:position], child, *choices[position + 1 :])
         notes = {"mutation": f'"{path}"', "parent": _digest(parent), "seed": str(seed)}
-        made = Architecture(listing, changed, notes)
+        made = Architecture(listing, child_choices, notes)
         if nearest.meets(made):
             return made
         if nearest.tries == TRIES:
@@ -69,7 +60,7 @@ def crossover(listing: Architectures, left: Request, right: Request, seed: int =
     known: Architecture | None = None
     for _ in range(TRIES):
         child = tuple(
-            _crossed(part, a, b, source) for part, a, b in zip(listing.parts, parents[0], parents[1], strict=True)
+            crossed(part, a, b, source) for part, a, b in zip(listing.parts, parents[0], parents[1], strict=True)
         )
         made = Architecture(listing, child, notes)
         if nearest.meets(made):
@@ -99,81 +90,6 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
             raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {message}")
         choices.append(found)
     return tuple(choices)
-
-
-# ---------------------------------------------------------------- mutation
-
-
-def _changes(listing: Architectures, choices: Choices, source: Random) -> Iterator[tuple[int, str, tuple[int, ...]]]:
-    """All ways to decide one choice otherwise, in random order: the choices first, then what each may take."""
-    places = [(position, path) for position, made in enumerate(choices) for path in made]
-    source.shuffle(places)
-    for position, path in places:
-        decision = listing.parts[position].space.decisions[path]
-        others = list(_others(decision, choices[position][path]))
-        source.shuffle(others)
-        for items in others:
-            yield position, path, items
-
-
-def _others(decision: Decision, items: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The other selections of a decision."""
-    every = range(len(decision.items))
-    match decision.kind:
-        case DecisionKind.ANY:
-            for item in every:
-                yield tuple(sorted({*items} ^ {item}))
-        case DecisionKind.PICK:
-            for gone in items:
-                yield from (tuple(sorted({*items} - {gone} | {item})) for item in every if item not in items)
-        case _:
-            yield from ((item,) for item in every if decision.derivable[item] and (item,) != items)
-
-
-def _changed(part: Part, parent: Selection, path: str, items: tuple[int, ...], source: Random) -> Selection | None:
-    """The parent with one choice decided otherwise; None where the space has no such architecture."""
-    wanted: Mapping[str, tuple[int, ...]] = {**parent, path: items}
-
-    def worth(name: str, item: int | None) -> float | None:
-        if item is None or name not in wanted:
-            return 0
-        return 1 if item in wanted[name] else None
-
-    child = best_way(part.circuit, worth, source)
-    if child is None or child.get(path) != items:
-        return None
-    try:
-        # A pick may only lose what is no longer there.
-        settled = settle(part.space, part.completed({**child, **wanted})).chosen
-    except HspError:
-        return None
-    return child if all(child[name] == settled[name] for name in parent if name in child) else None
-
-
-# ---------------------------------------------------------------- crossover
-
-
-@dataclass(frozen=True)
-class _Mix:
-    """The items that a child should take, and those that it may."""
-
-    wanted: Mapping[str, tuple[int, ...]]
-    allowed: Mapping[str, frozenset[int]]
-
-    def worth(self, path: str, item: int | None) -> float | None:
-        if item is None or path not in self.allowed:
-            return 0
-        return agreement(self.wanted, path, item) if item in self.allowed[path] else None
-
-
-def _crossed(part: Part, left: Selection, right: Selection, source: Random) -> Selection:
-    coins = {path: source.random() < 0.5 for path in sorted({**left, **right})}
-    first = {path: (left if coins[path] else right) for path in coins}
-    wanted = {path: made.get(path, left.get(path, right.get(path, ()))) for path, made in first.items()}
-    allowed = {path: frozenset((*left.get(path, ()), *right.get(path, ()))) for path in coins}
-    child = best_way(part.circuit, _Mix(wanted, allowed).worth, source)
-    assert child is not None, "each parent is a child that is allowed"
-    return child
 
 
 def _digest(request: Request) -> str:

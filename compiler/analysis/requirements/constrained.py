@@ -31,12 +31,16 @@ class Answer:
     """Decisions that meet the requirements, their score, and an upper bound of the score of all that meet them.
 
     Scores are log-probabilities. ``free`` is the score of the strongest architecture, requirements left aside.
+    ``instead_of`` is the architecture of the rule where its output does not depend on its input and this one's does;
+    ``is_dead`` says that this one's does not either, since none was found.
     """
 
     chosen: Selection
     score: float
     bound: float
     free: float
+    instead_of: Selection | None = None
+    is_dead: bool = False
 
     @classmethod
     def of(cls, chosen: Selection) -> Answer:

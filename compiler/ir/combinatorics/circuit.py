@@ -143,6 +143,38 @@ def way_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> dict[str,
     return None if found is None or any(items != wanted.get(name, items) for name, items in found.items()) else found
 
 
+def rank_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> int:
+    """The number of the way that decides just this: the inverse of `way`.
+
+    Raises:
+        ValueError: there is none.
+    """
+
+    def worth(decision: str, item: int | None) -> float:
+        return agreement(wanted, decision, item) if decision in wanted else -1
+
+    known: dict[int, tuple[float, int]] = {}
+    for part in _inner_first(circuit):
+        known[id(part)] = _best(part, worth, known)
+
+    rank = 0
+    pending = [(circuit, 1)]
+    while pending:
+        here, scale = pending.pop()
+        match here:
+            case Or(parts, ends) if parts:
+                index = max(range(len(parts)), key=lambda at: known[id(parts[at])][0])
+                rank += scale * (ends[index - 1] if index else 0)
+                pending.append((parts[index], scale))
+            case And(parts):
+                for inner in reversed(parts):
+                    pending.append((inner, scale))
+                    scale *= inner.number
+    if not circuit.number or way(circuit, rank) != dict(wanted):
+        raise ValueError("no way decides just this")
+    return rank
+
+
 def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
     """The highest worth of the ways of a part, and how many have it."""
     match part:

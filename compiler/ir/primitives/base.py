@@ -75,6 +75,8 @@ class Operator(ABC):
     """Whether its output is zero, whatever its input."""
     preserves_zero: ClassVar[bool] = False
     """Whether zeros become zeros whatever its parameters, so that a network without the edge computes the same."""
+    absorbs_zero: ClassVar[bool] = False
+    """Whether its output is zero as soon as one of its inputs is."""
     fills: ClassVar[bool] = False
     """Whether channels that are zero on the way in may be non-zero on the way out, so that undecided widths mask it."""
     commutative: ClassVar[bool] = False
@@ -85,6 +87,8 @@ class Operator(ABC):
     """How it combines any number of inputs."""
     slices_channels: ClassVar[bool] = False
     """Whether its output is some of the channels of its input."""
+    permutes_channels: ClassVar[bool] = False
+    """Whether its output is its input with the channels in another order."""
     channels_last: ClassVar[bool] = False
     """Whether it only changes the order in memory, to channels last."""
 

@@ -176,6 +176,7 @@ class Mul(Operator):
     torch_call: ClassVar[TorchCall | None] = TorchCall("gate")
     infix: ClassVar[str] = "*"
     preserves_zero: ClassVar[bool] = True
+    absorbs_zero: ClassVar[bool] = True
 
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
         missing = len(inputs[0]) - len(inputs[1])
@@ -231,6 +232,7 @@ class Shuffle(Operator):
 
     name: ClassVar[str] = "shuffle"
     preserves_zero: ClassVar[bool] = True
+    permutes_channels: ClassVar[bool] = True
     any_width: ClassVar[bool] = False
     saves: ClassVar[Saved] = Saved.NONE
 

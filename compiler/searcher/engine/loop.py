@@ -15,11 +15,12 @@ from compiler.searcher.engine.reporting.records import EpochRecord
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan
 from compiler.searcher.engine.state.run_state import State
-from compiler.searcher.engine.state.seeds import mix, seed_all
+from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.run_files import CHECKPOINT
 from compiler.searcher.settings.narrowing import Measure
 from compiler.util.memory import is_out_of_memory
+from compiler.util.seeds import mix
 
 from .accuracy import Evaluation
 from .errors import (

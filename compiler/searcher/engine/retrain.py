@@ -14,9 +14,9 @@ from compiler.searcher.engine.device.compute import PRECISIONS, Compute, determi
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
-from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
+from compiler.util.seeds import mix
 
 from .accuracy import Evaluation
 from .bilevel import Optimized, descend

@@ -15,12 +15,13 @@ from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
-from compiler.searcher.engine.state.seeds import mix
 from compiler.searcher.settings.axes import Levels, Order, Preferences
 from compiler.searcher.settings.derivation import Epoch
+from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Evidence
+from compiler.util.seeds import mix
 
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
@@ -266,6 +267,8 @@ class Searching:
                 "" if found.epoch == done else f" Derived is epoch {found.epoch}.",
             )
             return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says.{of}"
+        if isinstance(self.settings.derive, ExplorerWord):
+            return f"The weights have learned for {done} epochs; an explorer proposes architectures now."
         return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
 
     def outcome(self) -> SearchOutcome:

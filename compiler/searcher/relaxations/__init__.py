@@ -47,7 +47,7 @@ def relaxed(
     """
     if (count := len(space.block.graph.inputs)) != 1:
         raise UsageError(f"network '{space.name}' takes {count} inputs; a search has one, an image")
-    init, derive, epochs = settings.alphas.init, settings.derive, settings.epochs
+    init, derive, epochs = settings.alphas.init, settings.derive.rule, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:
             axes = Axes(

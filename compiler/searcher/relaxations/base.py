@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from compiler.analysis.costs.parameter_free import parameter_free
+from compiler.analysis.requirements.alive import Strengths, alive
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation.best_path import decided
@@ -83,6 +84,10 @@ class Relaxed(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w)."""
+
+    @abstractmethod
+    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+        """Logits (n, classes) of one architecture, with the weights that it has here; every decision has an item."""
 
     # ------------------------------------------------------------ parameters
 
@@ -235,13 +240,23 @@ class Relaxed(nn.Module, ABC):
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
         """The selection that a search derives: that of the rule, or the best that meets the requirements of the space.
 
+        Its output depends on its input, where an architecture whose output does was found (`Answer.is_dead`).
+
         Raises:
             UsageError: nothing satisfies it, or that cannot be decided.
         """
-        chosen = self.chosen(alphas)
+        strengths, rule = self.evidence(alphas)
+        return alive(self.space, strengths, rule.by, lambda found, by: self.select(found, rule.replace("by", by)))
+
+    def select(self, strengths: Strengths, rule: Derivation) -> Answer:
+        """The selection of a rule by the strengths of items, or the best that meets the requirements of the space.
+
+        Raises:
+            UsageError: nothing satisfies it, or that cannot be decided.
+        """
+        chosen = decided(self.space, strengths, rule)
         if self.meets(chosen):
             return Answer.of(chosen)
-        strengths, rule = self.evidence(alphas)
         return derive_within(self.required, strengths, rule.by)
 
     def meets(self, chosen: Selection) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from compiler.analysis.counting.errors import UncountableError
+from compiler.analysis.requirements.alive import Strengths
 from compiler.analysis.requirements.constrained import Answer, derive_within
 from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
@@ -77,6 +78,10 @@ class OnePath(Relaxed):
             chosen = self.to_run() if self.training else self.chosen()
         return self.operations(images, chosen)
 
+    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+        """Logits of one architecture: only its operations run."""
+        return self.operations(images, chosen)
+
     def to_run(self) -> Selection:
         """The architecture of a pass in train mode: the planned one, or a draw."""
         return self.draw(self.logits()).chosen if self.planned is None else self.planned
@@ -129,14 +134,15 @@ class OnePath(Relaxed):
         return self.answer(alphas).chosen
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
-        """The decisions that alphas select; they meet the requirements."""
-        strengths, rule = self.evidence(alphas)
+        """The decisions that alphas select; kept, since every pass in eval mode runs them."""
+        strengths, _ = self.evidence(alphas)
         if self.last is None or self.last[0] != strengths:
-            self.last = strengths, self._answer(strengths, rule)
+            self.last = strengths, super().answer(alphas)
         return self.last[1]
 
     @torch.no_grad()
-    def _answer(self, strengths: dict[str, list[float]], rule: Derivation) -> Answer:
+    def select(self, strengths: Strengths, rule: Derivation) -> Answer:
+        """The selection of a rule, or the best path, or the best that meets the requirements, or a probable draw."""
         for found in self._leading(strengths, rule):
             if self.meets(found):
                 return Answer.of(found)
@@ -151,7 +157,7 @@ class OnePath(Relaxed):
             draws = [self.draw(clean) for _ in range(CANDIDATES)]
         return Answer.of(max(draws, key=lambda draw: float(self.probability(clean, draw))).chosen)
 
-    def _leading(self, strengths: dict[str, list[float]], rule: Derivation) -> Iterator[Selection]:
+    def _leading(self, strengths: Strengths, rule: Derivation) -> Iterator[Selection]:
         """The selection of the rule, then the best path, where texts with `prune` can be counted."""
         yield decided(self.space, strengths, rule)
         with suppress(UncountableError):

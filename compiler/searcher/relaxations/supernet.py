@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from compiler.backend.lowering.network import lowered
 from compiler.backend.passes import Pass, Target
 from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.narrowing import Measure
 from hdas_dsl.text.diagnostics import HspError
@@ -23,6 +24,7 @@ from hdas_dsl.text.diagnostics import HspError
 from .axes import Axes
 from .base import Relaxed
 from .narrowing import Judge
+from .weights import one_hot
 
 
 class Supernet(Relaxed):
@@ -69,6 +71,11 @@ class Supernet(Relaxed):
         """
         output: Tensor = self.lowering.now(images, self.weights_of_pass() if weights is None else dict(weights))
         return output
+
+    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+        """Logits of one architecture: that which one-hot weights select; all items run."""
+        weights = one_hot(self.space.decisions, chosen)
+        return self.forward(images, {path: weight.to(images) for path, weight in weights.items()})
 
     def weights_of_pass(self) -> dict[str, Tensor]:
         """The mixing weights of a forward pass, by path, (items) each: drawn in training, else their means."""

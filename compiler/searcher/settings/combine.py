@@ -23,6 +23,7 @@ from .axes import (
     Undisturbed,
 )
 from .derivation import Derivation, Epoch, Menus
+from .exploring import Explorer, ExplorerWord, Judge, NoJudge
 from .narrowing import Narrowing, NoNarrowing, OneByOne
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
@@ -48,7 +49,8 @@ class Combined(Protocol):
     teacher: Teacher
     narrow: Narrowing
     until: Stopping
-    derive: Derivation
+    derive: Derivation | Explorer
+    judge: Judge
     preferences: Preferences
     precision: Precision
 
@@ -81,6 +83,10 @@ def _one_level(settings: Combined) -> bool:
 
 def _narrows(settings: Combined) -> bool:
     return not isinstance(settings.narrow, NoNarrowing)
+
+
+def _explores(settings: Combined) -> bool:
+    return isinstance(settings.derive, ExplorerWord)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -218,6 +224,28 @@ RULES = (
         lambda s: isinstance(s.alphas, AlphaNatural) and not isinstance(s.relax, Sample),
         "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
         "use `relax = sample(weights = policy)`",
+    ),
+    Rule(
+        ("judge", "derive"),
+        lambda s: not isinstance(s.judge, NoJudge) and not _explores(s),
+        "`judge` says how good an architecture is that an explorer proposes, and this rule derives what alphas select: "
+        "use `derive = random(100)`, `genetic`, `evolution(100)` or `local(100)`",
+    ),
+    Rule(
+        ("derive", "narrow"),
+        lambda s: _explores(s) and _narrows(s),
+        "`narrow` gives up items that an explorer would still propose: use `narrow = none`",
+    ),
+    Rule(
+        ("derive", "channels"),
+        lambda s: _explores(s) and s.channels.partial > 1,
+        "an explorer judges architectures as they are derived, whose items see all channels: use `channels = all`",
+    ),
+    Rule(
+        ("derive", "beside"),
+        lambda s: _explores(s) and s.beside.wanted is not None,
+        "an explorer judges architectures as they are derived, which have nothing beside their items: "
+        "use `beside = none`",
     ),
 )
 """Settings that cannot be combined."""

@@ -36,6 +36,11 @@ class Strongest(Word):
     by: By = By.PROBABILITY
     epoch: Epoch = Epoch.LAST
 
+    @property
+    def rule(self) -> Strongest:
+        """The rule by which the leading architecture is shown while a search goes on."""
+        return self
+
 
 class BestPath(Strongest):
     """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""

@@ -27,6 +27,7 @@ from .axes import (
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
+from .exploring import Explorer, ExplorerWord, Judge, NoJudge, SharedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
@@ -54,7 +55,9 @@ class SearchSettings(_Section):
     alphas_from: Amount = 0
     """The first epoch in which the alphas take steps."""
     relax: Relaxation = Softmax()
-    derive: Derivation = Strongest()
+    derive: Derivation | Explorer = Strongest()
+    judge: Judge = NoJudge()
+    """How the architectures that an explorer proposes are judged; without one nothing is."""
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
@@ -73,6 +76,13 @@ class SearchSettings(_Section):
     seed: Amount = 0
     precision: Precision = Precision.FLOAT32
     workers: Amount = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explorers_have_a_judge(cls, values: dict[str, object]) -> dict[str, object]:
+        unjudged = isinstance(values.get("judge", NoJudge()), NoJudge)
+        explores = isinstance(values.get("derive"), ExplorerWord)
+        return {**values, "judge": SharedJudge()} if explores and unjudged else values
 
     @model_validator(mode="after")
     def _settings_go_together(self) -> Self:

@@ -11,7 +11,7 @@ from compiler.searcher.data.load import Images
 from compiler.searcher.data.loader import batches_of, read_batches
 from compiler.searcher.data.source import Batch
 from compiler.searcher.engine.errors import EngineError
-from compiler.searcher.engine.state.seeds import mix
+from compiler.util.seeds import mix
 
 from .compute import Compute
 

@@ -6,17 +6,11 @@ and no generator's state needs saving.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import dataclass
 
 import numpy
 import torch
-
-
-def mix(*parts: int | str) -> int:
-    """A 63-bit seed that depends on every part and on their order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def seed_all(seed: int, device: torch.device) -> None:

@@ -11,6 +11,10 @@
 #include <type_traits>
 #include <vector>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 namespace {
 
 template <typename T> struct Vector;
@@ -33,18 +37,40 @@ template <typename T> inline V<T> load(const T* from) {
     std::memcpy(&value, from, sizeof(value));
     return value;
 }
-// The first `count` lanes; the others are zero.
-template <typename T> inline V<T> load(const T* from, int count) {
-    if (count == LANES<T>) return load(from);
+// Some of the lanes, where a machine has instructions for that and where it has not.
+#ifdef __AVX512F__
+inline V<float> load_some(const float* from, int count) {
+    return (V<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+}
+inline V<double> load_some(const double* from, int count) {
+    return (V<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+}
+inline void store_some(float* to, V<float> value, int count) {
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), (__m512)value);
+}
+inline void store_some(double* to, V<double> value, int count) {
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), (__m512d)value);
+}
+#else
+template <typename T> inline V<T> load_some(const T* from, int count) {
     V<T> value = {};
     for (int i = 0; i < count; i++) value[i] = from[i];
     return value;
+}
+template <typename T> inline void store_some(T* to, V<T> value, int count) {
+    for (int i = 0; i < count; i++) to[i] = value[i];
+}
+#endif
+
+// The first `count` lanes; the others are zero.
+template <typename T> inline V<T> load(const T* from, int count) {
+    return count == LANES<T> ? load(from) : load_some(from, count);
 }
 template <typename T> inline void store(T* to, V<T> value, int count) {
     if (count == LANES<T>)
         std::memcpy(to, &value, sizeof(value));
     else
-        for (int i = 0; i < count; i++) to[i] = value[i];
+        store_some(to, value, count);
 }
 
 // How many lanes of the vector at column `first` are columns.

@@ -1,0 +1,110 @@
+"""Exploring after a supernet has learned: architectures are proposed and judged, and the best one is derived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from compiler.analysis.architectures.space_list import Part
+from compiler.analysis.requirements.constrained import Answer
+from compiler.derivation.strongest import readable
+from compiler.program.model import Phase
+from compiler.searcher.data.load import Data
+from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic, is_main_process
+from compiler.searcher.engine.errors import RunInterruptedError
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.explore.progress import TrialProgress
+from compiler.searcher.explore.proposers import proposer_of
+from compiler.searcher.explore.shared import SharedWeights
+from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.relaxations.base import Relaxed
+from compiler.searcher.run_files import TRIALS
+from compiler.searcher.settings.exploring import ExplorerWord, SharedJudge
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What an exploration found: the decisions of the best architecture, its trial, and what provenance says of it."""
+
+    answer: Answer
+    best: Trial
+    decisions: dict[str, str]
+    facts: Mapping[str, str]
+
+
+def explored(
+    part: Part, phase: Phase, supernet: Relaxed, data: Data, options: RunOptions, say: Callable[[str], None]
+) -> Explored:
+    """Explore the architectures of a phase by the weights of its supernet, or go on with what its folder has.
+
+    Raises:
+        UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
+        RunInterruptedError: SIGINT or SIGTERM asked to stop; every trial that is done is kept.
+    """
+    settings = phase.settings
+    assert isinstance(settings.derive, ExplorerWord)
+    assert isinstance(settings.judge, SharedJudge)
+    for warning in warnings(phase):
+        say(f"warning: {warning}")
+    space = ExploredSpace(part)
+    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
+    judge = SharedWeights(supernet, space, data, settings, settings.judge, compute)
+    proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed))
+    log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
+    recorded = Recorded(log, proposer.total, options)
+    known = log.start(options.resume)
+    with deterministic(), recorded.stop.listening(), recorded.progress:
+        history = Study(space, proposer, judge, recorded.tell).run(known)
+    best = history.best
+    assert best is not None, "an exploration has a trial"
+    chosen = space.completed(space.candidate(best.number))
+    say(summary(history, best))
+    facts = {
+        "judge": settings.judge.describe(full=True),
+        "trials": str(len(history)),
+        "number": f'"{best.number}"',
+    }
+    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
+
+
+class Recorded:
+    """What happens with a trial that is done: it is written, shown, and the run stops behind it where it was asked to.
+
+    Args:
+        log: where trials are written.
+        total: how many there are at most.
+        options: the run.
+    """
+
+    def __init__(self, log: TrialLog, total: int, options: RunOptions) -> None:
+        self.log, self.total, self.options = log, total, options
+        self.stop = Stop()
+        self.progress = TrialProgress("explore", total, options.quiet or not is_main_process())
+
+    def tell(self, trial: Trial, history: History) -> None:
+        """A trial is done; raises RunInterruptedError where the user has asked to stop."""
+        self.log.append(trial)
+        self.progress.tell(trial, history)
+        if self.stop.requested:
+            where = f"after {len(history)} of {self.total} trials"
+            raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
+
+
+def warnings(phase: Phase) -> Iterator[str]:
+    """Sentences on what an explorer does not see, and on weights that never ran alone."""
+    settings = phase.settings
+    for preference in phase.network.preferences:
+        yield f"an explorer judges by accuracy alone, in which '{preference.name}' has no part: use `require`"
+    if settings.relax.runs_all:
+        relax = settings.relax.describe()
+        yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"
+
+
+def summary(history: History, best: Trial) -> str:
+    """A sentence on what was judged, and how good the best is."""
+    known = len(history) - history.judged
+    again = f", {known} of them known before" if known else ""
+    return f"explored {len(history)} architectures{again}: the best has score {best.score:.1%}, trial {best.id}"

@@ -1,0 +1,1 @@
+"""Explorers: architectures are proposed, judged and told, and the best one is derived."""

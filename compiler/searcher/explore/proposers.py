@@ -1,0 +1,225 @@
+"""Proposers: which architecture is judged next, as a function of the trials so far and of a stream of random numbers.
+
+A proposer remembers nothing that does not follow from the trials, so that reading them again rebuilds it. Proposal k
+draws from stream k alone. To add one, write its class, its word in `settings/exploring.py`, and its line in
+`proposer_of`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import assert_never
+
+from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, RandomDraws
+
+from .space import Candidate, ExploredSpace
+from .trials import History, Trial, strongest
+
+FRESH = 50
+"""How many mutants, or children, may be known already before an architecture is drawn instead."""
+
+Stream = Callable[[int], Random]
+"""The random numbers of a proposal, by how many were made before it."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to be judged with a budget: on so many images, or after so many epochs."""
+
+    candidate: Candidate
+    budget: int
+    parents: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a judge spends on an architecture: as it is told to, or all that it has."""
+
+    stated: int
+    whole: int
+
+
+class Proposer(ABC):
+    """What is proposed next.
+
+    Args:
+        space: the architectures.
+        budgets: of the judge.
+        stream: where random numbers come from.
+    """
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream) -> None:
+        self.space, self.budgets, self.stream = space, budgets, stream
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """How many proposals there are at most."""
+
+    @abstractmethod
+    def ask(self, history: History) -> Proposal | None:
+        """The next proposal; None at the end.
+
+        Raises:
+            UsageError: none of many architectures meets what is required.
+        """
+
+    def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
+        """A proposal at the stated budget."""
+        return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
+
+    def candidate(self, trial: Trial) -> Candidate:
+        """The architecture of a trial."""
+        return self.space.candidate(trial.number)
+
+
+class Draws(Proposer):
+    """Architectures drawn uniformly; of each round the best are proposed again, to be judged on everything."""
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: RandomDraws) -> None:
+        super().__init__(space, budgets, stream)
+        self.word = word
+
+    @property
+    def total(self) -> int:
+        """So many in each round, and again the best of them."""
+        return self.word.rounds * (self.word.trials + self.word.again)
+
+    def ask(self, history: History) -> Proposal | None:
+        """A draw, or one of the best of the round."""
+        k = len(history)
+        if k >= self.total:
+            return None
+        place = k % (self.word.trials + self.word.again)
+        if place < self.word.trials:
+            return self.proposed(self.space.drawn(self.stream(k)))
+        first = k - place
+        best = strongest(history.trials[first : first + self.word.trials], self.word.again)
+        found = best[min(place - self.word.trials, len(best) - 1)]
+        return Proposal(self.candidate(found), self.budgets.whole, (found.id,))
+
+
+class GeneticRounds(Proposer):
+    """Rounds of mutants and children of the best so far (Guo et al., "Single Path One-Shot", ECCV 2020, algorithm 1).
+
+    What was proposed before is proposed again only where nothing else is found.
+    """
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Genetic) -> None:
+        super().__init__(space, budgets, stream)
+        self.word = word
+        self.parents: tuple[int, list[Trial]] = 0, []
+        """Those of the last round that was asked for, with its number."""
+
+    @property
+    def total(self) -> int:
+        """So many rounds of a population each."""
+        return self.word.rounds * self.word.population
+
+    def ask(self, history: History) -> Proposal | None:
+        """A mutant, a child, or a draw."""
+        k, word = len(history), self.word
+        if k >= self.total:
+            return None
+        number, place = divmod(k, word.population)
+        source = self.stream(k)
+        if number and place < word.mutants + word.children:
+            if self.parents[0] != number:
+                self.parents = number, strongest(history.trials[: number * word.population], word.parents)
+            parents = self.parents[1]
+            make = self._mutant if place < word.mutants else self._child
+            found = self._fresh(history, lambda: make(parents, source))
+            if found is not None:
+                return found
+        drawn = self._fresh(history, lambda: self.proposed(self.space.drawn(source)))
+        return drawn or self.proposed(self.space.drawn(source))
+
+    def _mutant(self, parents: list[Trial], source: Random) -> Proposal:
+        parent = source.choice(parents)
+        return self.proposed(self.space.redrawn(self.candidate(parent), self.word.rate, source), parent)
+
+    def _child(self, parents: list[Trial], source: Random) -> Proposal:
+        left, right = source.choice(parents), source.choice(parents)
+        return self.proposed(self.space.crossed(self.candidate(left), self.candidate(right), source), left, right)
+
+    def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
+        for _ in range(FRESH):
+            found = make()
+            if (found.candidate.number, found.budget) not in history.known:
+                return found
+        return None
+
+
+class Aging(Proposer):
+    """Mutants of the best of a tournament among the youngest (Real et al., "Regularized Evolution", AAAI 2019)."""
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Evolution) -> None:
+        super().__init__(space, budgets, stream)
+        self.word = word
+
+    @property
+    def total(self) -> int:
+        """So many as it is told to."""
+        return self.word.trials
+
+    def ask(self, history: History) -> Proposal | None:
+        """A draw until the population is there, then a mutant; the oldest is no parent any more."""
+        k, word = len(history), self.word
+        if k >= self.total:
+            return None
+        source = self.stream(k)
+        if k < word.population:
+            return self.proposed(self.space.drawn(source))
+        entered = [k - word.population + source.randrange(word.population) for _ in range(word.tournament)]
+        parent = max((history.trials[index] for index in entered), key=lambda trial: trial.score)
+        child = self.space.mutated(self.candidate(parent), source)
+        return self.proposed(self.space.drawn(source)) if child is None else self.proposed(child, parent)
+
+
+class Climbing(Proposer):
+    """Neighbours of the best so far, until none that was not judged is left."""
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Local) -> None:
+        super().__init__(space, budgets, stream)
+        self.word = word
+        self.around = lru_cache(1)(self._around)
+
+    @property
+    def total(self) -> int:
+        """At most as many as it is told to."""
+        return self.word.trials
+
+    def ask(self, history: History) -> Proposal | None:
+        """A draw at first, then a neighbour of the best."""
+        k, centre = len(history), history.best
+        if k >= self.total:
+            return None
+        if centre is None:
+            return self.proposed(self.space.drawn(self.stream(k)))
+        for found in self.around(centre.id, centre.number):
+            if (found.number, self.budgets.stated) not in history.known:
+                return self.proposed(found, centre)
+        return None
+
+    def _around(self, at: int, number: int) -> list[Candidate]:
+        """The neighbours of an architecture, in the order of the stream that follows its trial."""
+        return self.space.neighbours(self.space.candidate(number), self.stream(at + 1))
+
+
+def proposer_of(word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream) -> Proposer:
+    """The proposer that the setting `derive` names."""
+    match word:
+        case RandomDraws():
+            return Draws(space, budgets, stream, word)
+        case Genetic():
+            return GeneticRounds(space, budgets, stream, word)
+        case Evolution():
+            return Aging(space, budgets, stream, word)
+        case Local():
+            return Climbing(space, budgets, stream, word)
+        case never:
+            assert_never(never)

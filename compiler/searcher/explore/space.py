@@ -1,0 +1,127 @@
+"""The architectures of one network as an explorer sees them: exact numbers, their choices, and steps between them.
+
+What is proposed meets everything that the network requires: structure by the circuit that counts the space, the rest by
+drawing again. Ties and choices under conditions are those of the space, since nothing is flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from random import Random
+
+from compiler.analysis.architectures.constraints import judge
+from compiler.analysis.architectures.moves import changed, changes, crossed, redrawn
+from compiler.analysis.architectures.space_list import Part
+from compiler.analysis.counting.errors import UncountableError
+from compiler.derivation.strongest import readable
+from compiler.ir.combinatorics.circuit import rank_of, way
+from compiler.ir.decision import Selection
+from compiler.util.errors import UsageError
+
+TRIES = 300
+"""How many proposals in a row may miss a requirement before none is believed to meet it."""
+
+REMEMBERED = 4096
+"""How many architectures are remembered with whether they meet what is required."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture: its number in the space, and the items of every decision that exists in it."""
+
+    number: int
+    choices: Selection
+
+
+class ExploredSpace:
+    """The architectures of a network.
+
+    Args:
+        part: the network, in its program.
+
+    Raises:
+        UsageError: it has a structure that is not counted, nothing to choose, or no architecture.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.name = part.space.name
+        self.meets = lru_cache(REMEMBERED)(self._meets)
+        if not part.space.is_space:
+            raise UsageError(f"'{self.name}' is an architecture: there is nothing to choose in it")
+        if not self.count:
+            raise UsageError(f"'{self.name}' has no architecture: its requirements leave none")
+
+    @cached_property
+    def count(self) -> int:
+        """How many architectures there are, before the requirements that only an architecture can be asked for."""
+        try:
+            return self.part.circuit.number
+        except UncountableError as reason:
+            message = f"an explorer draws architectures by their numbers, and those of '{self.name}' have none"
+            raise UsageError(f"{message}: {reason.message}") from None
+
+    def candidate(self, number: int) -> Candidate:
+        """An architecture by its number; raises IndexError where there are not so many."""
+        return Candidate(number, way(self.part.circuit, number))
+
+    def completed(self, found: Candidate) -> Selection:
+        """Its decisions, with some item for each decision that does not exist in it."""
+        return self.part.completed(found.choices)
+
+    def readable(self, found: Candidate) -> dict[str, str]:
+        """The items that it takes of each decision that exists in it, as a person reads them."""
+        return readable(self.part.space.decisions, found.choices)
+
+    # ------------------------------------------------------------ proposals
+
+    def drawn(self, source: Random) -> Candidate:
+        """An architecture, uniformly of all that meet the requirements.
+
+        Raises:
+            UsageError: none of many that were drawn does.
+        """
+        return self._meeting(lambda: self.candidate(source.randrange(self.count)))
+
+    def mutated(self, parent: Candidate, source: Random) -> Candidate | None:
+        """The parent with one choice decided otherwise, and what depends on it; None where it has no neighbour.
+
+        The choice is drawn uniformly among those that exist, then its new item among those that it may have.
+        """
+        return next(self._neighbours(parent, source), None)
+
+    def neighbours(self, parent: Candidate, source: Random) -> list[Candidate]:
+        """All architectures that differ in one choice, each once, in random order."""
+        return list({found.number: found for found in self._neighbours(parent, source)}.values())
+
+    def redrawn(self, parent: Candidate, rate: float, source: Random) -> Candidate:
+        """The parent, each of whose choices is drawn anew with the probability ``rate``; it may come out as it was."""
+        return self._meeting(lambda: self._of(redrawn(self.part, parent.choices, rate, source)))
+
+    def crossed(self, left: Candidate, right: Candidate, source: Random) -> Candidate:
+        """An architecture that takes each choice from one of two parents, by a fair coin."""
+        return self._meeting(lambda: self._of(crossed(self.part, left.choices, right.choices, source)))
+
+    def _neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
+        for _, path, items in changes((self.part,), (parent.choices,), source):
+            child = changed(self.part, parent.choices, path, items, source)
+            if child is not None and self.meets(number := rank_of(self.part.circuit, child)):
+                yield Candidate(number, child)
+
+    def _of(self, choices: Selection) -> Candidate:
+        return Candidate(rank_of(self.part.circuit, choices), choices)
+
+    def _meeting(self, propose: Callable[[], Candidate]) -> Candidate:
+        for _ in range(TRIES):
+            found = propose()
+            if self.meets(found.number):
+                return found
+        required = " and ".join(str(item) for item in self.part.uncounted.requirements)
+        raise UsageError(f"of {TRIES} architectures proposed of '{self.name}', none meets `require {required}`")
+
+    def _meets(self, number: int) -> bool:
+        if not self.part.uncounted:
+            return True
+        return not judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance

@@ -1,0 +1,122 @@
+"""Explorers, which propose architectures one after the other, and judges, which say how good one is.
+
+To add one, write its class, add it to its union, and build it in `searcher/explore`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from .derivation import Epoch, Strongest
+from .words import Amount, Count, Word
+
+Probability = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
+
+
+class ExplorerWord(Word):
+    """The best of architectures that are proposed and judged, instead of the one that alphas select."""
+
+    epoch: ClassVar[Epoch] = Epoch.LAST
+    """Weights are judged as the last epoch leaves them."""
+
+    @property
+    def rule(self) -> Strongest:
+        """The rule by which the leading architecture is shown while weights still learn."""
+        return Strongest()
+
+
+class RandomDraws(ExplorerWord):
+    """``trials`` architectures, drawn uniformly and independently, in each of ``rounds``.
+
+    With ``again``, the best so many of each round are judged again, on all images, and the best of these is derived
+    (random search with weight sharing).
+    """
+
+    word = "random"
+    positional = ("trials",)
+    trials: Count
+    again: Amount = 0
+    rounds: Count = 1
+
+    @model_validator(mode="after")
+    def _fewer_are_judged_again(self) -> RandomDraws:
+        if self.again > self.trials:
+            raise ValueError(f"of {self.trials} architectures no {self.again} can be judged again")
+        return self
+
+
+class Genetic(ExplorerWord):
+    """``rounds`` of ``population`` new architectures each, of which the first round is drawn (SPOS).
+
+    A later one has mutants of the best ``parents`` so far, each of whose choices is drawn anew with the probability
+    ``rate``, children of two of them, and for the rest architectures that are drawn.
+    """
+
+    word = "genetic"
+    rounds: Count = 20
+    population: Count = 50
+    parents: Count = 10
+    mutants: Amount = 25
+    children: Amount = 25
+    rate: Probability = 0.1
+
+    @model_validator(mode="after")
+    def _population_holds_them(self) -> Genetic:
+        if self.mutants + self.children > self.population:
+            raise ValueError(f"{self.mutants} mutants and {self.children} children are more than a population")
+        return self
+
+
+class Evolution(ExplorerWord):
+    """``trials`` architectures: a ``population`` that is drawn, then mutants of the best of a ``tournament``.
+
+    Each mutant replaces the oldest of the population (regularized evolution; Real et al., AAAI 2019).
+    """
+
+    word = "evolution"
+    positional = ("trials",)
+    trials: Count
+    population: Count = 100
+    tournament: Count = 25
+
+
+class Local(ExplorerWord):
+    """From an architecture that is drawn to the first neighbour that is better, until none is (White et al., UAI 2021).
+
+    A neighbour differs in one choice. At most ``trials`` architectures are judged.
+    """
+
+    word = "local"
+    positional = ("trials",)
+    trials: Count
+
+
+class NoJudge(Word):
+    """Nothing is judged: the alphas select an architecture."""
+
+    word = "none"
+
+
+class SharedJudge(Word):
+    """The accuracy of an architecture with the weights of the supernet, on images that its weights did not learn on.
+
+    ``batches`` of them, or ``images``; 0, for both, is all. Before, statistics of norms are taken anew on ``calibrate``
+    batches of the images that weights learn on; 0 takes those of the supernet.
+    """
+
+    word = "shared"
+    batches: Amount = 0
+    images: Amount = 0
+    calibrate: Amount = 0
+
+    @model_validator(mode="after")
+    def _one_number(self) -> SharedJudge:
+        if self.batches and self.images:
+            raise ValueError("shared takes a number of batches or of images, not both")
+        return self
+
+
+Explorer = RandomDraws | Genetic | Evolution | Local
+Judge = NoJudge | SharedJudge

@@ -1,0 +1,185 @@
+"""Networks that answer every image alike: told by running them, and the best of those that do not by trying all."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler.analysis.requirements.alive import alive
+from compiler.analysis.requirements.constrained import Answer
+from compiler.analysis.requirements.score import score_of, scores_of
+from compiler.backend.lowering.network import Network
+from compiler.derivation.strongest import strongest
+from compiler.elaborate import Elaborated
+from compiler.ir.decision import Selection
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search
+from compiler.runs.search import search, without_input
+from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.derivation import By
+from tests.support.programs import architecture, space
+
+HEAD = """\
+hsp 1
+op c3(x) = x -> relu -> conv(3) -> batch_norm
+op none(x) = x -> zero
+choice Op = none | identity | c3
+"""
+
+CELL = (
+    HEAD
+    + """
+cell Cell(x) {
+  n[i < 2] = sum(Op(each (x, earlier n)))
+  output last of n
+}
+
+network Net(image: [3, 4, 4]) {
+  stem = image -> conv(1, 4) -> batch_norm
+  a = Cell(stem)
+  output Cell(a) -> batch_norm -> classifier(3)
+}
+"""
+)
+
+GATED = (
+    HEAD
+    + """
+cell Cell(x, y) {
+  g = Op(x) * Op(y)
+  output g + Op(x)
+}
+
+network Net(image: [3, 4, 4]) {
+  stem = image -> conv(1, 4) -> batch_norm
+  output Cell(stem, stem) -> classifier(3)
+}
+"""
+)
+
+PICKED = (
+    HEAD.replace(" | identity", "")
+    + """
+cell Cell(x) {
+  a = Op(x)
+  b = Op(x)
+  output sum(pick 1 of Op(each (a, b)))
+}
+
+network Net(image: [3, 4, 4]) {
+  output image -> conv(1, 4) -> batch_norm -> Cell -> classifier(3)
+}
+"""
+)
+
+SPACES = {"cell": CELL, "gated": GATED, "picked": PICKED}
+
+
+@cache
+def searched(name: str) -> Elaborated:
+    return space(SPACES[name])
+
+
+def everything(of: Elaborated) -> list[Selection]:
+    items = [list(combinations(range(len(d.items)), d.take)) for d in of.decisions.values()]
+    return [dict(zip(of.decisions, chosen, strict=True)) for chosen in product(*items)]
+
+
+@cache
+def living(name: str) -> list[Selection]:
+    """The architectures whose network gives two images two outputs, found by running each."""
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, 4, 4)
+    found = []
+    known: dict[str, bool] = {}
+    for chosen in everything(searched(name)):
+        text, network = architecture(searched(name), chosen)
+        if text not in known:
+            with torch.no_grad():
+                first, second = Network(network).module.eval()(images)
+            known[text] = not torch.equal(first, second)
+        if known[text]:
+            found.append(chosen)
+    assert 0 < len(found) < len(everything(searched(name)))
+    return found
+
+
+def strengths_of(of: Elaborated, seed: int) -> dict[str, list[float]]:
+    """Alphas of which the first, that of `none`, tends to be strong."""
+    source = random.Random(seed)
+    return {
+        path: [source.gauss(2.0 * (item == 0), 1) for item in range(d.alphas)]
+        for path, d in of.decisions.items()
+        if d.alphas
+    }
+
+
+@pytest.mark.parametrize("by", list(By))
+@pytest.mark.parametrize("name", SPACES)
+def test_the_answer_is_the_best_of_all_architectures_that_live(name: str, by: By) -> None:
+    of = searched(name)
+    revived = 0
+    for seed in range(10):
+        alphas = strengths_of(of, seed)
+        scores = scores_of(of.decisions, alphas, by)
+        found = alive(of, alphas, by, lambda values, by: Answer.of(strongest(of.decisions, values, by)))
+        best = max(score_of(scores, chosen) for chosen in living(name))
+        assert found.chosen in living(name)
+        assert score_of(scores, found.chosen) == pytest.approx(best, abs=1e-9)
+        assert not found.is_dead
+        assert (found.instead_of is None) == (strongest(of.decisions, alphas, by) in living(name))
+        revived += found.instead_of is not None
+    assert revived
+
+
+def test_a_requirement_is_met_as_well() -> None:
+    required = space(CELL.replace("  output last", "  require count(c3) <= 0\n  output last"))
+    torch.manual_seed(0)
+    supernet = Supernet(required)
+    with torch.no_grad():
+        for alpha in supernet.alphas.values():
+            alpha.copy_(torch.tensor([5.0, 1.0, 4.0]))
+    answer = supernet.answer()
+    items = {path: required.decisions[path].items[chosen[0]] for path, chosen in answer.chosen.items()}
+    assert sorted(items.values()) == ["identity", "none", "none"]
+    assert answer.chosen in living("cell")
+
+
+def test_where_nothing_lives_the_answer_says_so() -> None:
+    zeros = CELL.replace("none | identity | c3", "none | other")
+    dead = space(zeros.replace("choice", "op other(x) = x -> zero\nchoice"))
+    answer = Supernet(dead).answer()
+    assert answer.is_dead
+    assert list(without_input(dead, answer)) == [
+        "no input of 'Net' reaches its output in what was derived: it answers every image alike"
+    ]
+
+
+SEARCH = """
+search Net {
+  data = fake(classes = 3, count = 16, size = 4)
+  epochs = 1
+  batch = 8
+  alphas = adam(lr = 1, init = 0)
+  minimize macs weight 100
+}
+"""
+
+
+@pytest.mark.parametrize("relax", ["softmax", "sample"])
+def test_a_search_that_is_drawn_to_none_derives_a_network_that_lives(relax: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.hsp"
+    file.write_text(CELL + SEARCH.replace("epochs", f"relax = {relax}\n  epochs"))
+    said: list[str] = []
+    report = search(plan_search(Request(file), RunConfig(tmp_path / "run", quiet=True, device="cpu")), said.append)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        first, second = Network(space(report.text)).module.eval()(torch.randn(2, 3, 4, 4))
+    assert not torch.equal(first, second)
+    assert any("no input reached the output in the strongest architecture" in sentence for sentence in said), said

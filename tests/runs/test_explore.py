@@ -1,0 +1,132 @@
+"""Exploring after a search: the best architecture is derived; killed and resumed, with the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compiler import contains, search
+from compiler.analysis.architectures import Architectures
+from compiler.analysis.counting import structural
+from compiler.commands.compile import compile_main
+from compiler.program.compile_file import compile_file
+from compiler.program.request import Request
+from compiler.runs.explore import warnings
+from compiler.searcher.engine import RunInterruptedError
+from compiler.searcher.explore.trials import TrialLog
+from compiler.util.errors import UsageError
+from tests.support.interruption import at_step, at_trial, killed, terminated
+
+TEXT = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = unit | unit(k = 3) | identity
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  n[i < 3] = prev(stem) -> Op
+  output last of n -> classifier(classes)
+}
+
+search Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+  epochs = 2
+  batch = 8
+  relax = sample
+  alphas = fixed
+  derive = evolution(9, population = 3, tournament = 2)
+  judge = shared(images = 16, calibrate = 1)
+}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "net.hsp"
+    path.write_text(TEXT)
+    return path
+
+
+def trials(folder: Path) -> list[dict[str, object]]:
+    """The trials in a folder, without how long they took; the first line is that of the run."""
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None)
+    return lines
+
+
+def half_written(folder: Path) -> None:
+    with (folder / "trials.jsonl").open("ab") as file:
+        file.write(b'{"id":4,"num')
+
+
+def test_the_best_is_derived(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = file.parent / "run"
+    assert compile_main([str(file), "--search", "--out", str(said)]) == 0
+    shown = capsys.readouterr()
+    found = trials(said)[1:]
+    assert len(found) == 9
+    best = max(found, key=lambda trial: trial["score"])  # type: ignore[arg-type, return-value]
+    text = (said / "derived.hsp").read_text()
+    named = Architectures(Request(file)).architecture(best["number"]).text  # type: ignore[arg-type]
+    assert text.partition("provenance")[0] == named.partition("provenance")[0]
+    lines = f'number = "{best["number"]}"', f"score = {best['score']:.4f}", "trials = 9", "judge = shared(batches = 0,"
+    assert all(line in text for line in lines)
+    assert contains(file, said / "derived.hsp")
+    assert "trial 9/9 | score" in shown.out
+    assert "explored 9 architectures" in shown.err + shown.out
+    assert f"the best has score {best['score']:.1%}, trial {best['id']}" in shown.err + shown.out
+
+
+@pytest.mark.parametrize("happens", [killed, terminated])
+@pytest.mark.parametrize("places", [[(at_step, 3), (at_trial, 1)], [(at_trial, 2), (at_trial, 5), (at_trial, 9)]])
+def test_killed_and_resumed(
+    file: Path, places: list[tuple[Callable[..., object], int]], happens: Callable[[], None]
+) -> None:
+    whole, broken = file.parent / "whole", file.parent / "broken"
+    search(file, whole)
+    for count, (at, number) in enumerate(places):
+        with at(number, happens), pytest.raises(RunInterruptedError):  # type: ignore[attr-defined]
+            search(file, broken, resume=count > 0)
+        if at is at_trial:
+            half_written(broken)
+    search(file, broken, resume=True)
+    assert (broken / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
+    assert trials(broken) == trials(whole)
+
+
+def test_trials_of_another_run_are_refused(file: Path) -> None:
+    out = file.parent / "run"
+    with at_trial(3, killed), pytest.raises(RunInterruptedError):
+        search(file, out)
+    log = (out / "trials.jsonl").read_text()
+    (out / "trials.jsonl").write_text(log.replace('{"run":"', '{"run":"0'))
+    with pytest.raises(UsageError, match="trials of another run; --force starts anew"):
+        search(file, out, resume=True)
+    search(file, out, force=True)
+    assert len(TrialLog(out / "trials.jsonl", json.loads(log.splitlines()[0])["run"]).start(resume=True)) == 9
+
+
+def test_requirements_are_met(file: Path) -> None:
+    file.write_text(TEXT.replace("  output last", "  require count(unit) == 1\n  require params <= 200\n  output last"))
+    report = search(file, file.parent / "run", derive="random(20)")
+    for trial in trials(file.parent / "run")[1:]:
+        assert sum(item.startswith("unit") for item in trial["decisions"].values()) == 1  # type: ignore[attr-defined]
+    assert contains(file, report.derived)
+
+
+def test_what_an_explorer_does_not_see_is_said(file: Path) -> None:
+    file.write_text(TEXT.replace("  output last", "  minimize macs\n  output last").replace("= sample", "= softmax"))
+    phase = compile_file(file)[0].phases[0]  # type: ignore[union-attr]
+    unseen, mixed = warnings(phase)
+    assert "in which 'macs Net' has no part: use `require`" in unseen
+    assert "no weight ever ran alone" in mixed
+
+
+def test_a_space_that_is_not_counted_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structural, "MOST_MOVES", 0)
+    file.write_text(TEXT.replace("prev(stem) -> Op", "Op(sum(pick any of (stem, earlier n)))\n  prune"))
+    with pytest.raises(UsageError, match=r"draws architectures by their numbers, and those of 'Net' have none: .*open"):
+        search(file, file.parent / "run")

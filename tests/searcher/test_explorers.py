@@ -1,0 +1,295 @@
+"""Laws of explorers: what is proposed is a function of the trials, lies in the space, and equals independent loops."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from compiler.analysis.architectures import Architectures
+from compiler.ir.combinatorics.circuit import rank_of, way
+from compiler.program.request import Request
+from compiler.searcher.explore.proposers import Budgets, proposer_of
+from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, RandomDraws
+from compiler.util.errors import UsageError
+from compiler.util.seeds import mix
+from tests.analysis.test_architectures import SMALL, is_uniform, net, quick
+from tests.support.random_spaces import Plan, plans
+
+FREE = net(*(f"n{i} = (a | b | C | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
+"""Four choices of four items (one of them has a choice inside), of which none depends on another."""
+
+EXPLORERS: dict[str, Explorer] = {
+    "random": RandomDraws(trials=7, again=2, rounds=2),
+    "genetic": Genetic(rounds=4, population=6, parents=3, mutants=2, children=2, rate=0.5),
+    "evolution": Evolution(trials=25, population=5, tournament=3),
+    "local": Local(trials=40),
+}
+
+
+@dataclass
+class Table:
+    """A judge of made-up scores, which counts how often it is asked."""
+
+    seed: int = 0
+    budgets: Budgets = field(default_factory=lambda: Budgets(1, 1))
+    asked: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def score(self, found: Candidate, budget: int) -> float:
+        self.asked[found.number, budget] += 1
+        return Random(mix(self.seed, found.number, budget)).random()
+
+
+def explored(text: str) -> ExploredSpace:
+    return ExploredSpace(Architectures(Request(Path("space.hsp"), text=text)).parts[0])
+
+
+def explore(space: ExploredSpace, word: Explorer, judge: Table | None = None, *known: Trial) -> History:
+    judge = judge or Table()
+    proposer = proposer_of(word, space, judge.budgets, stream_of(3))
+    return Study(space, proposer, judge, lambda trial, history: None).run(known)
+
+
+def timeless(history: History) -> list[Trial]:
+    return [trial.model_copy(update={"seconds": 0.0}) for trial in history.trials]
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@given(plans())
+@quick(max_examples=20)
+def test_the_rank_of_a_way_is_its_number(plan: Plan) -> None:
+    circuit = Architectures(Request(Path("space.hsp"), text=plan.text)).parts[0].circuit
+    assume(1 < circuit.number <= 100)
+    for rank in range(circuit.number):
+        found = way(circuit, rank)
+        assert rank_of(circuit, found) == rank
+    with pytest.raises(ValueError, match="no way"):
+        rank_of(circuit, {**found, "not.there": (0,)})
+
+
+# ---------------------------------------------------------------- every explorer
+
+
+@pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: Explorer) -> None:
+    """Ties, choices under conditions, picks, structure and costs: a proposal is one of the listed architectures."""
+    space = explored(SMALL[name])
+    part = space.part
+    history = explore(space, word)
+    assert len(history) > 1
+    for trial in history.trials:
+        found = space.candidate(trial.number)
+        assert part.uncounted.met(part.completed(found.choices))
+        assert trial.decisions.keys() == found.choices.keys()
+
+
+@pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
+def test_trials_that_are_read_again_rebuild_the_proposer(word: Explorer) -> None:
+    space = explored(FREE)
+    whole = timeless(explore(space, word))
+    for cut in range(len(whole)):
+        assert timeless(explore(space, word, None, *whole[:cut])) == whole
+
+
+@pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
+def test_equal_architectures_are_judged_once(word: Explorer) -> None:
+    judge = Table(budgets=Budgets(1, 2))
+    history = explore(explored(SMALL["tied"]), word, judge)
+    assert max(judge.asked.values()) == 1
+    assert len(judge.asked) == history.judged
+    for trial in history.trials:
+        first = history.trials[trial.id if trial.same is None else trial.same]
+        assert (first.number, first.budget, first.score) == (trial.number, trial.budget, trial.score)
+
+
+# ---------------------------------------------------------------- random
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_random_is_uniform(name: str) -> None:
+    space = explored(SMALL[name])
+    meeting = [number for number in range(space.count) if space.meets(number)]
+    history = explore(space, RandomDraws(trials=40 * len(meeting)))
+    assert is_uniform(Counter(trial.number for trial in history.trials), len(meeting))
+
+
+def test_the_best_of_each_round_are_judged_on_everything() -> None:
+    judge = Table(budgets=Budgets(10, 80))
+    history = explore(explored(FREE), RandomDraws(trials=20, again=3, rounds=2), judge)
+    assert [trial.budget for trial in history.trials] == 2 * (20 * [10] + 3 * [80])
+    for first in (0, 23):
+        drawn = {trial.number: trial.score for trial in history.trials[first : first + 20]}
+        best = sorted(drawn, key=lambda number: -drawn[number])[:3]
+        assert [trial.number for trial in history.trials[first + 20 : first + 23]] == best
+    whole = [trial for trial in history.trials if trial.budget == 80]
+    assert history.best == max(whole, key=lambda trial: trial.score)
+
+
+# ---------------------------------------------------------------- evolution, on one stream
+
+
+def evolution(space: ExploredSpace, judge: Table, trials: int, population: int, tournament: int) -> list[int]:
+    """Regularized evolution as Real et al. write it: a queue whose oldest leaves; the numbers that were judged."""
+    queue: list[tuple[Candidate, float]] = []
+    judged = []
+    for k in range(trials):
+        source = Random(mix(3, "ask", k))
+        if len(queue) < population:
+            child: Candidate | None = space.drawn(source)
+        else:
+            sample = [queue[source.randrange(population)] for _ in range(tournament)]
+            child = space.mutated(max(sample, key=lambda one: one[1])[0], source)
+            queue.pop(0)
+        assert child is not None
+        queue.append((child, judge.score(child, 1)))
+        judged.append(child.number)
+    return judged
+
+
+@pytest.mark.parametrize(("population", "tournament"), [(1, 1), (6, 1), (6, 4), (6, 12)])
+def test_evolution_equals_a_queue(population: int, tournament: int) -> None:
+    space = explored(FREE)
+    history = explore(space, Evolution(trials=40, population=population, tournament=tournament))
+    assert [trial.number for trial in history.trials] == evolution(space, Table(), 40, population, tournament)
+    mutants = [trial for trial in history.trials if trial.parents]
+    assert len(mutants) == 40 - population
+    assert all(trial.id - population <= trial.parents[0] for trial in mutants)  # the oldest died
+
+
+def test_a_population_of_one_walks() -> None:
+    space = explored(net(*(f"n{i} = (a | b)({'x' if not i else f'n{i - 1}'})" for i in range(5)), "output n4"))
+    trials = explore(space, Evolution(trials=30, population=1, tournament=1)).trials
+    for before, after in itertools.pairwise(trials):
+        assert after.parents == (before.id,)
+        assert sum(before.decisions[path] != after.decisions[path] for path in before.decisions) == 1
+
+
+# ---------------------------------------------------------------- local
+
+
+PLAIN = net(*(f"n{i} = (a | b | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
+
+
+@given(st.integers(0, 10_000))
+@quick(max_examples=15)
+def test_local_ends_where_no_neighbour_is_better(seed: int) -> None:
+    """81 architectures, of which neighbours are found by comparing all."""
+    space, judge = explored(PLAIN), Table(seed)
+    every = {number: space.candidate(number).choices for number in range(space.count)}
+    history = explore(space, Local(trials=200), judge)
+    assert history.best is not None
+    end = every[history.best.number]
+    near = [n for n, made in every.items() if sum(made[path] != end[path] for path in end) == 1]
+    assert len(near) == 8
+    assert all(Random(mix(seed, number, 1)).random() < history.best.score for number in near)
+    assert max(judge.asked.values()) == 1
+    for trial in history.trials[1:]:
+        parent = every[history.trials[trial.parents[0]].number]
+        assert sum(every[trial.number][path] != parent[path] for path in parent) == 1
+
+
+# ---------------------------------------------------------------- genetic, on one stream
+
+
+def genetic(space: ExploredSpace, judge: Table, word: Genetic) -> list[int]:
+    """The algorithm of SPOS, with a set of what was seen; the numbers that were judged."""
+    seen: dict[int, float] = {}
+    judged: list[int] = []
+
+    def unseen(source: Random, make: Any) -> Candidate | None:
+        for _ in range(50):
+            found: Candidate = make(source)
+            if found.number not in seen:
+                return found
+        return None
+
+    for number in range(word.rounds):
+        top = [space.candidate(n) for n in sorted(seen, key=lambda n: -seen[n])[: word.parents]]
+
+        def mutant(source: Random, *, top: list[Candidate] = top) -> Candidate:
+            return space.redrawn(source.choice(top), word.rate, source)
+
+        def child(source: Random, *, top: list[Candidate] = top) -> Candidate:
+            return space.crossed(source.choice(top), source.choice(top), source)
+
+        makers: Sequence[Callable[[Random], Candidate]] = [mutant] * word.mutants + [child] * word.children
+        makers = (
+            [*makers, *[space.drawn] * (word.population - len(makers))] if number else [space.drawn] * word.population
+        )
+        fresh: dict[int, float] = {}
+        for maker in makers:
+            source = Random(mix(3, "ask", len(judged)))
+            found = unseen(source, maker) or unseen(source, space.drawn)
+            assert found is not None
+            seen[found.number] = fresh[found.number] = judge.score(found, 1)
+            judged.append(found.number)
+    return judged
+
+
+def test_genetic_equals_rounds() -> None:
+    word, space = Genetic(rounds=5, population=12, parents=4, mutants=5, children=4, rate=0.3), explored(FREE)
+    history = explore(space, word)
+    assert [trial.number for trial in history.trials] == genetic(space, Table(), word)
+    assert max(Counter(trial.number for trial in history.trials).values()) == 1
+    for trial in history.trials:
+        place = trial.id % 12 if trial.id >= 12 else 11
+        assert len(trial.parents) in (
+            0,
+            1 if place < 5 else 2 if place < 9 else 0,
+        )  # where no child is new, it is drawn
+
+
+def test_a_mutant_redraws_each_choice_with_the_rate() -> None:
+    space = explored(PLAIN)
+    parent, source = space.candidate(0), Random(0)
+    assert space.redrawn(parent, 0.0, source) == parent
+    drawn = Counter(space.redrawn(parent, 1.0, source).number for _ in range(40 * space.count))
+    assert is_uniform(drawn, space.count)
+
+
+# ---------------------------------------------------------------- the file of trials
+
+
+def test_a_file_of_trials_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    history = explore(explored(FREE), EXPLORERS["random"])
+    log = TrialLog(path, "run")
+    assert log.start(resume=False) == []
+    for trial in history.trials:
+        log.append(trial)
+    assert TrialLog(path, "run").start(resume=True) == history.trials
+    written = path.read_bytes()
+    path.write_bytes(written[:-7])
+    assert TrialLog(path, "run").start(resume=True) == history.trials[:-1]
+    assert path.read_bytes() == written[: written[:-1].rindex(b"\n") + 1]
+    with pytest.raises(UsageError, match="another run"):
+        TrialLog(path, "other").start(resume=True)
+    path.write_bytes(written.replace(b'"score":', b'"score":"x', 1))
+    with pytest.raises(UsageError, match="is damaged"):
+        TrialLog(path, "run").start(resume=True)
+    path.write_bytes(b"".join(written.splitlines(keepends=True)[:1] + written.splitlines(keepends=True)[2:]))
+    with pytest.raises(UsageError, match="another run"):
+        TrialLog(path, "run").start(resume=True)
+    assert TrialLog(path, "run").start(resume=False) == []
+
+
+def test_what_cannot_be_explored() -> None:
+    with pytest.raises(UsageError, match="nothing to choose"):
+        explored(net("output a(x)"))
+    never = SMALL["costs"].replace("params <= 300", "params <= 1")
+    with pytest.raises(UsageError, match=r"of 300 .* none meets `require params <= 1`"):
+        explore(explored(never), EXPLORERS["random"])
