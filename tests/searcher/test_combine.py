@@ -81,7 +81,6 @@ BROKEN = {
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
     ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
     ("until", "derive"): "derive = menus(keep = 2, epoch = before)\n until = sharpness(1.3)",
-    ("derive", "narrow"): "derive = menus(keep = 2)\n narrow = one_by_one",
     ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
     ("until", "precision"): "until = sharpness(1.3)\n precision = bfloat16",
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",

@@ -24,7 +24,7 @@ from .axes import (
 )
 from .derivation import Derivation, Epoch, Menus
 from .exploring import Explorer, ExplorerWord, Judge, NoJudge
-from .narrowing import Narrowing, NoNarrowing, OneByOne
+from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
 from .relaxation import Gates, Relaxation, Sample
@@ -166,12 +166,6 @@ RULES = (
         lambda s: isinstance(s.derive, Menus) and s.derive.epoch is Epoch.BEFORE,
         "`derive = menus` leaves choices for a later search, and `epoch = before` is the architecture before this one "
         "went wrong: use `epoch = last`, or `derive = strongest`",
-    ),
-    Rule(
-        ("derive", "narrow"),
-        lambda s: isinstance(s.derive, Menus) and isinstance(s.narrow, OneByOne),
-        "`derive = menus` leaves choices open, and `narrow = one_by_one` decides them: use `narrow = together`, or "
-        "`derive = strongest`",
     ),
     Rule(
         ("until", "relax"),
