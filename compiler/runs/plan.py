@@ -103,7 +103,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
-            _guard(config, config.out / DERIVED, started or named)
+            guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
     if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
@@ -165,7 +165,7 @@ def plan_training(
     _check_classifies(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
-        _guard(config, config.out / RESULT, started)
+        guard(config, config.out / RESULT, started)
         made = config.out / WEIGHTS
         if made.exists() and not started and not config.force:
             raise UsageError(f"'{made}' would be overwritten: choose another --out, or --force")
@@ -235,7 +235,7 @@ def _discrete(program: Program) -> Elaborated:
     return network
 
 
-def _guard(config: RunConfig, result: Path, started: bool) -> None:
+def guard(config: RunConfig, result: Path, started: bool) -> None:
     """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
     if config.force:
         return
