@@ -107,16 +107,16 @@ def search(
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
     """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
 
-    It satisfies what the space requires.
+    It satisfies what the space requires. Where the rule is `menus`, the text is the smaller space that it leaves.
 
     Raises:
         UsageError: no architecture does, or that cannot be seen to.
     """
     from hdas_dsl.tree.printer import print_module
 
-    from .derivation import derive_module
+    from .searcher.relaxations.derived import derived_module
 
-    return print_module(derive_module(supernet.space, supernet.answer(alphas).chosen))
+    return print_module(derived_module(supernet, supernet.answer(alphas).chosen, alphas))
 
 
 def train(

@@ -11,7 +11,6 @@ import torch
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
-from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
@@ -20,6 +19,7 @@ from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.relaxations import Relaxed, relaxed
+from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
@@ -165,7 +165,8 @@ def search_phase(
         for remark in remarks(supernet, outcome, answer):
             say(remark)
     provenance = provenance_of(program, phase, outcome, answer, facts)
-    module = derive_module(space, answer.chosen, program.train if is_last else None, provenance)
+    train = program.train if is_last else None
+    module = derived_module(supernet, answer.chosen, outcome.alphas, train, provenance)
     text = print_module(module)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
