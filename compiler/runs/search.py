@@ -36,7 +36,19 @@ from .folder import held
 from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
+AXES = (
+    "edges",
+    "channels",
+    "beside",
+    "dropout",
+    "drop_path",
+    "levels",
+    "perturb",
+    "narrow",
+    "until",
+    "freeze",
+    "teacher",
+)
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75

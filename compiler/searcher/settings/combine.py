@@ -14,6 +14,8 @@ from .axes import (
     Channels,
     Dropout,
     Edges,
+    Freeze,
+    FreezeOverfitting,
     Levels,
     Order,
     Perturbation,
@@ -46,6 +48,7 @@ class Combined(Protocol):
     drop_path: Schedule
     perturb: Perturbation
     levels: Levels
+    freeze: Freeze
     teacher: Teacher
     narrow: Narrowing
     until: Stopping
@@ -87,6 +90,10 @@ def _narrows(settings: Combined) -> bool:
 
 def _explores(settings: Combined) -> bool:
     return isinstance(settings.derive, ExplorerWord)
+
+
+def _freezes(settings: Combined) -> bool:
+    return isinstance(settings.freeze, FreezeOverfitting)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -194,6 +201,27 @@ RULES = (
         lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
         "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
         "use `levels = 2`",
+    ),
+    Rule(
+        ("freeze", "relax"),
+        lambda s: _freezes(s) and not s.relax.runs_all,
+        "`freeze` compares gradients of every operation in every step, and this relaxation runs one of them: use a "
+        "`relax` that mixes",
+    ),
+    Rule(
+        ("freeze", "levels"),
+        lambda s: _freezes(s) and _one_level(s),
+        "`freeze` compares gradients on two halves of the images, and `levels = 1` has one: use `levels = 2`",
+    ),
+    Rule(
+        ("freeze", "order"),
+        lambda s: _freezes(s) and _second(s),
+        "`freeze` compares gradients at the same weights, and `order = second` looks ahead: use `order = first`",
+    ),
+    Rule(
+        ("freeze", "alphas"),
+        lambda s: _freezes(s) and isinstance(s.alphas, AlphaFixed | AlphaNatural),
+        "`freeze` compares with the gradient on a batch of the alphas, and these take none: use `alphas = adam`",
     ),
     Rule(
         ("teacher", "relax"),

@@ -14,7 +14,9 @@ from .axes import (
     Channels,
     Dropout,
     Edges,
+    Freeze,
     Levels,
+    NoFreezing,
     NoTeacher,
     Nothing,
     Order,
@@ -67,6 +69,7 @@ class SearchSettings(_Section):
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
+    freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
