@@ -190,10 +190,11 @@ def test_narrow_images_side_by_side(c: int, images: int, sliced: bool) -> None:
     torch.manual_seed(0)
     wide = [torch.randn(images, c + 2 * sliced, 5, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     modules = [part.double() for _ in range(3) for part in everything(c, c)]
-    places = {"before": 0, "filter": 1, "projection": 2, "norm": 3}
     terms = [
-        replace(EVERYTHING, source=number % 2, weight=number, **{part: 4 * number + at for part, at in places.items()})
-        for number in range(3)
+        replace(
+            EVERYTHING, source=at % 8 // 4, weight=at // 4, before=at, filter=at + 1, projection=at + 2, norm=at + 3
+        )
+        for at in (0, 4, 8)
     ]
     plan = SumPlan((TermPlan(0, weight=3), *terms), keep=False)
     module = WeightedSum([plan], tuple(((number,),) for number in range(4)))
