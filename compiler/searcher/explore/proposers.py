@@ -8,9 +8,8 @@ draws from stream k alone. To add one, write its class, its word in `settings/ex
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
 from typing import assert_never
 
@@ -186,7 +185,8 @@ class Climbing(Proposer):
     def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Local) -> None:
         super().__init__(space, budgets, stream)
         self.word = word
-        self.around = lru_cache(1)(self._around)
+        self.around: tuple[int, Iterator[Candidate]] = -1, iter(())
+        """The trial whose neighbours are proposed, and those that were not proposed yet."""
 
     @property
     def total(self) -> int:
@@ -194,20 +194,18 @@ class Climbing(Proposer):
         return self.word.trials
 
     def ask(self, history: History) -> Proposal | None:
-        """A draw at first, then a neighbour of the best."""
+        """A draw at first, then a neighbour of the best, in the order of the stream that follows its trial."""
         k, centre = len(history), history.best
         if k >= self.total:
             return None
         if centre is None:
             return self.proposed(self.space.drawn(self.stream(k)))
-        for found in self.around(centre.id, centre.number):
+        if self.around[0] != centre.id:
+            self.around = centre.id, self.space.neighbours(self.candidate(centre), self.stream(centre.id + 1))
+        for found in self.around[1]:
             if (found.number, self.budgets.stated) not in history.known:
                 return self.proposed(found, centre)
         return None
-
-    def _around(self, at: int, number: int) -> list[Candidate]:
-        """The neighbours of an architecture, in the order of the stream that follows its trial."""
-        return self.space.neighbours(self.space.candidate(number), self.stream(at + 1))
 
 
 def proposer_of(word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream) -> Proposer:
