@@ -18,6 +18,7 @@ from compiler.searcher.data.load import Data
 from compiler.searcher.engine.errors import SingleValueError, is_single_value
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.settings.axes import Order
+from compiler.searcher.settings.relaxation import NoRelaxation
 
 from .data import matching_data
 from .plan import SearchPlan, TrainPlan
@@ -37,6 +38,10 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
     """Say what a search would do; nothing is written."""
     for phase in plan.phases:
         space, settings = phase.network, phase.settings
+        if isinstance(settings.relax, NoRelaxation):
+            say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
+            say(f"  {power(cardinality(space))} architectures, each trained by itself: {settings.judge.describe()}")
+            continue
         data = matching_data(settings, space, plan.config)
         supernet = relaxed(space, settings, plan.config.target(settings.batch), phase.built)
         half = int(len(data.train) * settings.data.weights_share)
