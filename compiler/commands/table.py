@@ -20,6 +20,7 @@ from .mutate import Mutate
 from .sample import Sample
 from .search import Search
 from .train import Train
+from .versus import Versus
 
 COMMANDS: tuple[type[Command], ...] = (
     Check,
@@ -27,6 +28,7 @@ COMMANDS: tuple[type[Command], ...] = (
     Search,
     Train,
     Evaluate,
+    Versus,
     DryRun,
     Export,
     Contains,

@@ -104,7 +104,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         started = any(path.is_file() for path in kept)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
-            _guard(config, config.out / DERIVED, started or named)
+            guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
     if idle and not any(p.settings.relax.runs_all or isinstance(p.settings.judge, TrainedJudge) for p in plan.phases):
@@ -179,7 +179,7 @@ def plan_training(
     _check_classifies(network)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
-        _guard(config, config.out / RESULT, started)
+        guard(config, config.out / RESULT, started)
         made = config.out / WEIGHTS
         if made.exists() and not started and not config.force:
             raise UsageError(f"'{made}' would be overwritten: choose another --out, or --force")
@@ -249,7 +249,7 @@ def _discrete(program: Program) -> Elaborated:
     return network
 
 
-def _guard(config: RunConfig, result: Path, started: bool) -> None:
+def guard(config: RunConfig, result: Path, started: bool) -> None:
     """Refuse to overwrite a finished run, to mix with an unfinished one, or to resume nothing."""
     if config.force:
         return

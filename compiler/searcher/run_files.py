@@ -26,5 +26,8 @@ SETTINGS, RECORD = "settings.hsp", "run.json"
 RESULT = "result.json"
 """The test accuracy of a trained network."""
 
+COMPARISON = "versus.json"
+"""An architecture beside random ones of its space."""
+
 LOCK = ".lock"
 """Held by the run that writes to the folder."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from compiler.backend.export import ExportError, ExportKind, export
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN
+from compiler.backend.torch_modules.channels import Shuffle
 from compiler.backend.torch_modules.images import Noise
 from compiler.elaborate import Elaborated
 from tests.laws.test_8_cost import check
@@ -139,3 +140,10 @@ def test_exports(name: str, kind: ExportKind, tmp_path: Path) -> None:
         return
     report = export(exported(name), kind, tmp_path / "net")
     assert report.difference <= (1e-12 if kind is ExportKind.PY else 1e-4) * report.scale
+
+
+def test_a_shuffle_leaves_images_channels_last() -> None:
+    x = torch.randn(2, 6, 3, 4)
+    last = Shuffle(3)(x.to(memory_format=torch.channels_last))
+    assert torch.equal(last, Shuffle(3)(x))
+    assert last.is_contiguous(memory_format=torch.channels_last)

@@ -94,7 +94,7 @@ def test_the_action_of_an_idle_option_is_named(capsys: pytest.CaptureFixture[str
     )
     assert refused(compile_main, [DARTS, "--eval", "w", "--precision", "16"], capsys).endswith(
         "--precision does nothing with --eval: weights are tested in float32; "
-        "it belongs to --search, --train and --dry-run"
+        "it belongs to --search, --train, --versus and --dry-run"
     )
     assert refused(compile_main, [DARTS, "--count", "--json"], capsys).endswith("it belongs to a check")
     assert refused(hdas_main, ["sample", DARTS, "1", "--limit", "3"], capsys).endswith(

@@ -147,6 +147,14 @@ def test_identities_and_zeros(sample: Sample) -> None:
 
 
 @each
+def test_orders_of_channels(sample: Sample) -> None:
+    module, op, images = sample.module().eval(), sample.op, sample.images()
+    output = module(*images)
+    is_moved = output.shape == images[0].shape and torch.equal(output.sort(1).values, images[0].sort(1).values)
+    assert op.permutes_channels == (is_moved and not torch.equal(output, images[0]))
+
+
+@each
 def test_masks(sample: Sample) -> None:
     """Channels that are zero stay so where the operator says that it does not fill them."""
     module, op, images = sample.module().eval(), sample.op, sample.images()

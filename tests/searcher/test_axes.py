@@ -11,10 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.passes import FLATTEN, OPTIMISATIONS, Target, run_passes, weighed
 from compiler.elaborate import Building, Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.graph import SpaceGraph
+from compiler.ir.payloads import Prim
 from compiler.ir.quantities import AlphaForm, AlphaMean
+from compiler.ir.sums import Sum
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
@@ -242,6 +246,21 @@ def test_a_skip_of_partial_channels_is_a_shuffle() -> None:
 
     (stem,) = stems
     torch.testing.assert_close(seen[0].flatten(1), (shuffled(stem) + shuffled(stem.relu())).mean((2, 3)))
+
+
+def test_a_node_of_partial_channels_is_shuffled_once() -> None:
+    """Not each of its edges: the candidates of all of them are one sum of the channels that they work on."""
+    found = phase("channels = partial(2)\n edges = weighed")
+    assert found.built is not None
+    flat = run_passes(found.built.block.graph, [FLATTEN])
+
+    def shuffles(graph: SpaceGraph) -> int:
+        return sum(isinstance(node.payload, Prim) and node.payload.op.permutes_channels for _, node in graph.order())
+
+    graph, _ = weighed(flat, OPTIMISATIONS, Target())
+    assert (shuffles(flat), shuffles(graph)) == (5, 2)
+    sums = [node.payload for _, node in graph.order() if isinstance(node.payload, Sum)]
+    assert max(sum(len(term.weight) == 2 for term in each.terms) for each in sums) == 9  # three edges of three items
 
 
 def test_what_is_derived_and_priced_has_all_channels() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
+from compiler.analysis.requirements.alive import lives
 from compiler.util.errors import UsageError
 
 from .constraints import Verdict
@@ -29,6 +31,22 @@ def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Archit
     source = Random(seed)
     for index in range(count):
         yield _draw(listing, source, {"sampler": '"uniform"', "seed": str(seed), "draw": str(index)})
+
+
+def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
+    """As `sample`, over those architectures whose output depends on their input: others answer every image alike.
+
+    Raises:
+        UsageError: as `sample`, or next to none of many that were drawn is such an architecture.
+    """
+    given = 0
+    for found in sample(listing, TRIES * count, seed):
+        if lives(replace(listing.request, overrides=(), text=found.text).compile().network):
+            given += 1
+            yield found
+        if given == count:
+            return
+    raise UsageError(f"of {TRIES * count} architectures that were drawn, the input reaches the output in {given}")
 
 
 def _draw(listing: Architectures, source: Random, notes: dict[str, str]) -> Architecture:

@@ -53,6 +53,11 @@ def alive(space: Elaborated, strengths: Strengths, by: By, select: Callable[[Str
     return replace(found, instead_of=first.chosen)
 
 
+def lives(network: Elaborated) -> bool:
+    """Whether the output of an architecture, a network without choices, depends on its input."""
+    return _lives(_reach(_with_zeros(network), {}))
+
+
 def _with_zeros(space: Elaborated) -> Paths:
     """The architectures of a space, with their zeros."""
     return Paths(flatten(space.block.graph), space.decisions, keep_zeros=True)

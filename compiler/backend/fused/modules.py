@@ -32,24 +32,17 @@ class WeightedSums(nn.Module):
     def __init__(self, plans: Sequence[SumPlan], weights: WeightPlan) -> None:
         super().__init__()
         self.plans, self.weights = tuple(plans), weights
-        self.is_simple = all(len(factors) == 1 and len(factors[0]) == 1 for factors in weights)
-        places = [place for factors in weights for factor in factors for place in factor]
-        self.register_buffer("places", torch.tensor(places, dtype=torch.long), persistent=False)
+        self.register_buffer("places", _rectangle(weights), persistent=False)
 
     def mixing(self, vectors: Sequence[Tensor]) -> Tensor | None:
         """The weights of the terms that have one, (terms); None where none has."""
         if not self.weights:
             return None
-        every = torch.cat(list(vectors))
-        if self.is_simple:
-            return every[self.places]
-        products = []
-        for factors in self.weights:
-            product = every[list(factors[0])].sum()
-            for factor in factors[1:]:
-                product = product * every[list(factor)].sum()
-            products.append(product)
-        return torch.stack(products)
+        every = torch.cat([*vectors, vectors[0].new_tensor([0.0, 1.0])])
+        product, *others = every[self.places].sum(2).unbind(1)
+        for factor in others:
+            product = product * factor
+        return product
 
     def sums(
         self, vectors: Sequence[Tensor], sources: Sequence[Tensor], parts: Sequence[nn.Module]
@@ -84,6 +77,19 @@ class WeightedSum(WeightedSums):
         """The sums of the weighted terms."""
         (result,) = self.sums(vectors, sources, parts)
         return result
+
+
+def _rectangle(weights: WeightPlan) -> Tensor:
+    """The positions of weights as (terms, factors, summands): what is missing is position -2, a 0, or -1, a 1."""
+    factors = max((len(term) for term in weights), default=0)
+    summands = max((len(factor) for term in weights for factor in term), default=0)
+
+    def filled(places: Sequence[int]) -> list[int]:
+        return [*places, *[-2] * (summands - len(places))]
+
+    return torch.tensor(
+        [[filled(factor) for factor in (*term, *[(-1,)] * (factors - len(term)))] for term in weights], dtype=torch.long
+    )
 
 
 def modules_of(plans: Sequence[SumPlan], parts: Sequence[nn.Module]) -> Sequence[ParameterModule]:

@@ -19,6 +19,7 @@ from hdas_dsl.text.diagnostics import suggest
 from .absorb import absorb
 from .accumulate import accumulate
 from .batch import batch
+from .commute import commute
 from .drop_none import drop_none
 from .estimate import Estimate, estimate
 from .flatten import flatten
@@ -85,6 +86,7 @@ OPTIMISATIONS: tuple[Pass, ...] = (
     _anywhere("drop_none", drop_none),
     _anywhere("share", share),
     _anywhere("tie", tie),
+    _anywhere("commute", commute, prepares=True),
     _anywhere("accumulate", accumulate),
     Pass("fold", fold),
     Pass("absorb", absorb),

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .memory_order import lies_channels_last
 from .once_differentiable import once_differentiable
 from .running_statistics import Statistics
 
@@ -38,11 +39,8 @@ def _loses_digits(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
-        and not x.is_contiguous()
-        and x.is_contiguous(memory_format=torch.channels_last)
+        and lies_channels_last(x)
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
 
 

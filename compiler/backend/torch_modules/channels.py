@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .memory_order import lies_channels_last
+
 
 class Cut(nn.Module):
     """``c`` channels, from ``start`` on."""
@@ -25,4 +27,8 @@ class Shuffle(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.unflatten(x, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        if not lies_channels_last(x):
+            return torch.unflatten(x, 1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        # In their own order: flattened as above they would be copied to channels first, and back by whoever reads them.
+        pixels = torch.unflatten(x.permute(0, 2, 3, 1), 3, (self.groups, -1))
+        return pixels.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)

@@ -87,6 +87,8 @@ class Operator(ABC):
     """How it combines any number of inputs."""
     slices_channels: ClassVar[bool] = False
     """Whether its output is some of the channels of its input."""
+    permutes_channels: ClassVar[bool] = False
+    """Whether its output is its input with the channels in another order."""
     channels_last: ClassVar[bool] = False
     """Whether it only changes the order in memory, to channels last."""
 

@@ -232,6 +232,7 @@ class Shuffle(Operator):
 
     name: ClassVar[str] = "shuffle"
     preserves_zero: ClassVar[bool] = True
+    permutes_channels: ClassVar[bool] = True
     any_width: ClassVar[bool] = False
     saves: ClassVar[Saved] = Saved.NONE
 

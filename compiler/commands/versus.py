@@ -1,0 +1,82 @@
+"""`hdas versus FILE N`, or `hdas-compile FILE --versus N`: an architecture beside N random ones, trained alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from .command import Command
+from .console import OK
+from .groups import (
+    DataOptions,
+    MachineOptions,
+    RunOptions,
+    SettingOptions,
+    Source,
+    existing,
+    network_option,
+    recipe_option,
+    run_config,
+)
+from .option import action_value, group, option
+from .output import complain, line, put, remark
+from .values import at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versus(Command):
+    """Train an architecture and N random ones of its space alike, and say whether it is better than chance.
+
+    Every architecture of the space whose output depends on its input is equally likely to be drawn. All are trained as
+    the `train` section of the architecture's file says, and tested once. 19 random ones can show a p of 0.05, 99 of
+    0.01.
+    """
+
+    name: ClassVar[str] = "versus"
+    action: ClassVar[str | None] = "--versus"
+    summary: ClassVar[str] = "is the architecture better than N random ones?"
+    idle: ClassVar[dict[str, str]] = {
+        "--phases": "a training has no phases",
+        "--weights": "all architectures start from fresh weights",
+    }
+    collects_garbage: ClassVar[bool] = True
+
+    source: Source = group(Source)
+    number: int = action_value("N", "how many random ones", read=at_least(1))
+    space: Path | None = option("--space", "FILE", "the space", read=Path, otherwise="the one it was derived from")
+    repeats: int = option("--repeats", "K", "train each with K seeds", read=at_least(1), default=1)
+    data: DataOptions = group(DataOptions)
+    settings: SettingOptions = group(SettingOptions)
+    machine: MachineOptions = group(MachineOptions)
+    run_options: RunOptions = group(RunOptions)
+    network: str | None = network_option()
+    recipe: Path | None = recipe_option()
+
+    def run(self) -> int:
+        """Draw, train and compare; what is refused is refused before torch is loaded."""
+        from compiler.analysis.architectures import Architectures, sample_living
+        from compiler.analysis.architectures.variation import found_in
+        from compiler.program.source_file import source_file
+        from compiler.runs.plan_versus import plan_versus
+
+        overrides = (*self.data.overrides(), *self.settings.overrides())
+        request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
+        plain = self.source.request(network=self.network)
+        space = existing(self.space) if self.space else source_file(plain.compile(), self.source.path)
+        listing = Architectures(replace(plain, path=space, network=None))
+        found_in(listing, plain)
+        seed = self.settings.seed or 0
+        random = [found.text for found in sample_living(listing, self.number, seed)]
+        config = run_config(self.source, self.data, self.machine, self.run_options, kind="versus")
+        plan = plan_versus(request, random, config, seed=seed, seeds=self.repeats)
+        from compiler.reports.columns import text_of
+        from compiler.runs.versus import versus
+        from compiler.searcher.engine.device.compute import is_main_process
+
+        comparison = versus(plan, say=remark, warn=complain)
+        if is_main_process():
+            put(text_of(comparison.table()))
+            for sentence in comparison.verdict():
+                line(sentence)
+        return OK

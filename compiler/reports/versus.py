@@ -1,0 +1,113 @@
+"""An architecture beside random ones of its space, all trained alike: ranks, the difference, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from math import sqrt
+from statistics import mean, stdev
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+from rich.table import Table
+from scipy.stats import t as student
+
+from .columns import columns
+
+CONFIDENCE = 0.95
+"""Of the interval of the difference."""
+
+
+class Trained(BaseModel):
+    """An architecture with its accuracies on the test part, from 0 to 1, one for each seed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    params: int
+    macs: int
+    accuracies: tuple[float, ...] = Field(min_length=1)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds."""
+        return mean(self.accuracies)
+
+
+class Comparison(BaseModel):
+    """An architecture and random ones of its space.
+
+    The question is whether a random architecture would be as good: under the hypothesis that the architecture is a
+    draw like the others, all ranks are equally probable, which gives ``p``; and its difference from their mean lies
+    about zero as wide as they spread, which gives the interval (Student's, of one further draw).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    seeds: tuple[int, ...]
+    architecture: Trained
+    random: tuple[Trained, ...] = Field(min_length=1)
+
+    @cached_property
+    def accuracies(self) -> list[float]:
+        """Those of the random architectures."""
+        return [item.accuracy for item in self.random]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def rank(self) -> int:
+        """The place of the architecture among all, 1 for the best; of equals the last."""
+        return 1 + sum(value >= self.architecture.accuracy for value in self.accuracies)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def p(self) -> float:
+        """How probable it is that a random architecture takes this rank or a better one: one-sided and exact."""
+        return self.rank / (len(self.random) + 1)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def difference(self) -> float:
+        """How much more accurate the architecture is than random ones in the mean."""
+        return self.architecture.accuracy - mean(self.accuracies)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the difference lies with 95% confidence if accuracies are normal; None for a single random one."""
+        count = len(self.random)
+        if count < 2:
+            return None
+        spread = stdev(self.accuracies) * sqrt(1 + 1 / count)
+        reach = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
+        return self.difference - reach, self.difference + reach
+
+    def table(self) -> Table:
+        """A row for each architecture, the best first."""
+        every = sorted((self.architecture, *self.random), key=lambda item: -item.accuracy)
+        each = [f"seed {seed}" for seed in self.seeds] if len(self.seeds) > 1 else []
+        rows = [
+            [
+                item.name,
+                f"{item.accuracy:.2%}",
+                *(f"{value:.2%}" for value in item.accuracies[: len(each)]),
+                f"{item.params:,}",
+                f"{item.macs:,}",
+            ]
+            for item in every
+        ]
+        return columns(["architecture", "accuracy", *each, "parameters", "multiply-adds"], rows)
+
+    def verdict(self) -> Iterator[str]:
+        """The rank, the difference with its interval, and p, a sentence each."""
+        total = len(self.random) + 1
+        yield f"rank {self.rank} of {total}: {self.architecture.name} beside {len(self.random)} random architectures"
+        interval = self.interval
+        between = "" if interval is None else f", 95% interval {_points(interval[0])} to {_points(interval[1])}"
+        yield f"difference from their mean: {_points(self.difference)}{between}"
+        least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""
+        yield f"p = {self.p:.3f} that a random architecture does as well (one-sided, by rank{least})"
+
+
+def _points(share: float) -> str:
+    """A difference of accuracies in percentage points."""
+    return f"{100 * share:+.2f} points"

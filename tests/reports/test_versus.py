@@ -1,0 +1,64 @@
+"""Figures of a comparison with chance, against values worked out by hand and by drawing."""
+
+from __future__ import annotations
+
+import random
+from math import sqrt
+
+import pytest
+
+from compiler.reports.columns import text_of
+from compiler.reports.versus import Comparison, Trained
+
+
+def comparison(accuracy: float, *others: float) -> Comparison:
+    def made(name: str, value: float) -> Trained:
+        return Trained(name=name, params=1000, macs=20000, accuracies=(value,))
+
+    found = tuple(made(f"random-{number}", value) for number, value in enumerate(others))
+    return Comparison(seeds=(0,), architecture=made("architecture", accuracy), random=found)
+
+
+def test_rank_p_difference_and_interval_by_hand() -> None:
+    found = comparison(0.90, 0.80, 0.84, 0.86, 0.82)
+    assert (found.rank, found.p) == (1, 1 / 5)
+    assert found.difference == pytest.approx(0.07)
+    # The spread of 80, 84, 86, 82 is sqrt(20 / 3); Student's t of 3 degrees of freedom at 97.5% is 3.182446.
+    reach = 3.182446 * sqrt(20 / 3) / 100 * sqrt(1 + 1 / 4)
+    assert found.interval == pytest.approx((0.07 - reach, 0.07 + reach), abs=1e-6)
+
+
+def test_equals_are_not_beaten() -> None:
+    found = comparison(0.8, 0.8, 0.8, 0.9, 0.1)
+    assert (found.rank, found.p) == (4, 4 / 5)
+
+
+def test_one_random_architecture_has_no_spread() -> None:
+    found = comparison(0.8, 0.7)
+    assert found.interval is None
+    assert list(found.verdict())[1] == "difference from their mean: +10.00 points"
+
+
+def test_seeds_count_by_their_mean() -> None:
+    trained = Trained(name="architecture", params=1, macs=1, accuracies=(0.5, 0.7))
+    other = Trained(name="random-0", params=1, macs=1, accuracies=(0.61, 0.58))
+    found = Comparison(seeds=(4, 5), architecture=trained, random=(other,))
+    assert found.rank == 1
+    assert text_of(found.table()).splitlines() == [
+        "architecture  accuracy  seed 4  seed 5  parameters  multiply-adds",
+        "architecture    60.00%  50.00%  70.00%           1              1",
+        "random-0        59.50%  61.00%  58.00%           1              1",
+    ]
+
+
+def test_a_draw_like_the_others_seldom_seems_better() -> None:
+    """Of draws from one distribution, p is at most 1/10 for a tenth, and the interval covers zero for 95%."""
+    source = random.Random(0)
+    rounds, small, covered = 4000, 0, 0
+    for _ in range(rounds):
+        found = comparison(*(source.gauss(0.5, 0.02) for _ in range(10)))
+        small += found.p <= 0.1
+        low, high = found.interval or (0.0, 0.0)
+        covered += low <= 0 <= high
+    assert abs(small / rounds - 0.1) < 0.02
+    assert abs(covered / rounds - 0.95) < 0.015
