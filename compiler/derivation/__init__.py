@@ -1,5 +1,5 @@
 """Derivation: decisions go back into the syntax tree, and the printer writes an architecture in the same language."""
 
-from .module import derive_module
+from .module import derive_module, derive_space
 
-__all__ = ["derive_module"]
+__all__ = ["derive_module", "derive_space"]

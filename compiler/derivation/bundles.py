@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compiler.elaborate.trace import ChoiceRecord, Option
 from compiler.elaborate.values import Builtin, Bundle, Picked, Tensor, Unknown, Value, flatten, is_tensors
+from compiler.ir.undecided import Var
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
 
@@ -46,6 +47,10 @@ class Bundles:
     def _parts(self, node: ast.Expr, at: Place, whole: bool) -> Parts:
         """The elements of a bundle; ``whole`` writes out families that could stand by their name."""
         choice, where = at.choice(node), self.recorded.where(node, at)
+        if choice is not None and self.recorded.presence.left.is_open(choice):
+            return [self.expr(node, at)]
+        if where is not None and self.recorded.stays_open(where.value, at):
+            return self._named(node, at, whole)
         if choice is not None and not isinstance(node, ast.Pick):
             option = choice.options[0 if choice.path is None else self.recorded.presence.chosen[choice.path][0]]
             return self._parts(option.expr, option.position, whole)
@@ -74,7 +79,7 @@ class Bundles:
     def _by_name(self, node: ast.Expr, at: Place, whole: bool) -> Parts:
         """The elements of a family or a bundle by their names; the expression itself where it can stand for them."""
         exists, value = self.recorded.presence.exists, self.recorded.value(node, at)
-        if value is None:
+        if value is None or isinstance(value, Var):
             return [self.expr(node, at)]
         items = flatten(value)
         if is_tensors(value) and not any(map(exists, items)):
@@ -89,6 +94,12 @@ class Bundles:
             if whole and len(items) > 1:
                 return [self._indexed(node, at, number, item) for number, item in enumerate(items)]
         return [self.expr(node, at)]
+
+    def _named(self, node: ast.Expr, at: Place, whole: bool) -> Parts:
+        """A local bundle by its name; where it is written out, its elements by their numbers."""
+        value = at.value(node)
+        count = len(value.items) if whole and isinstance(value, Bundle) else 1
+        return [node] if count == 1 else [ast.Index(node, (ast.Number(str(number)),)) for number in range(count)]
 
     def _indexed(self, node: ast.Expr, at: Place, number: int, item: Value) -> ast.Expr | None:
         """An element of a bundle that is no line of its own: its literal, else the bundle by index."""

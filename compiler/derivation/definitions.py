@@ -10,6 +10,7 @@ from compiler.elaborate.trace import Position, Reading
 from compiler.elaborate.values import Tensor, Unknown, Value
 from compiler.ir.shape import Shape
 from hdas_dsl.names import is_element, local_names
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import ELEMENT
 from hdas_dsl.units import Instance
@@ -67,7 +68,7 @@ class Definitions:
         names = local_names(copy.definition)
         for line in copy.definition.body.lines:
             lines += self._lines(line, copy, names)
-        if copy.body.prune:
+        if copy.body.prune and not self.presence.left.items:
             lines = reachable([line for line in lines if not isinstance(line, ast.Prune)], copy.body)
         body = replace(copy.definition.body, lines=tuple(lines))
         params = tuple(self._param(param, copy, names) for param in definition.params)
@@ -80,6 +81,8 @@ class Definitions:
         readings = copy.body.trace.readings(param)
         if any(map(self._is_touched, readings)):
             return replace(param, default=self._residual({}, copy.body).expr(param.default, Position(readings[0])))
+        if self.presence.left.items:
+            return replace(param, default=self.references.renamed(param.default, copy.instance, names))
         if not readings and any(isinstance(part, ast.Choice | ast.Pick) for part in param.default.walk()):
             return replace(param, default=None)
         return replace(param, default=self.references.renamed(param.default, copy.instance, names))
@@ -91,12 +94,13 @@ class Definitions:
         body = copy.body
         readings = body.trace.readings(line)
         match line:
-            case ast.Preference():
+            case ast.Preference() if not self.presence.left.items:
                 return []
             case ast.Binding(target=ast.Target(dims=dims)) if dims:
                 elements = self._elements(line, body)
                 if elements is not None:
                     return [self._element(line, reading, body, i == 0) for i, reading in enumerate(elements)]
+                line = self._sized(line, body)
             case ast.Binding() if not self._exists(body.bindings[line.target.name]):
                 return []
             case ast.Binding() if any(map(self._is_touched, readings)):
@@ -108,18 +112,38 @@ class Definitions:
 
     def _elements(self, line: ast.Binding, body: BodyElaboration) -> list[Reading[Value]] | None:
         """The elements of a family that the architecture has; None where the line can stand as it is written."""
-        family = body.families[line.target.name]
+        family, left = body.families[line.target.name], self.presence.left
         readings = body.trace.readings(line)
+        if left.items and not any(map(left.changes, readings)):
+            return None
         chooses = any(reading.has_choices for reading in readings)
         is_decided_here = isinstance(line.target.dims[0].size, ast.Choice)
         if not body.prune and not chooses and not is_decided_here:
             return None
+        if family.size is not None and family.size.path in left.items:
+            message = f"the choices of '{family.name}' cannot lose items one by one, since its end is undecided"
+            raise HspError([Diagnostic(Code.UNDERIVABLE, line.span, message)])
         if family.size is not None:
             readings = readings[: family.size.numbers[self.presence.chosen[family.size.path][0]]]
         return [r for r in readings if r.element is not None and self._exists(family.elements[r.element[1]])]
 
+    def _sized(self, line: ast.Binding, body: BodyElaboration) -> ast.Binding:
+        """The line of a family whose size keeps some of its numbers."""
+        first, *others = line.target.dims
+        family, left = body.families[line.target.name], self.presence.left
+        if not left.items or not isinstance(first.size, ast.Choice) or family.size is None:
+            return line
+        path, numbers = family.size.path, family.size.numbers
+        if path not in left.smaller:
+            return line
+        kept = [ast.Number(str(numbers[item])) for item in left.items.get(path, self.presence.chosen[path])]
+        size = ast.Choice(tuple(map(ast.Item, kept))) if len(kept) > 1 else kept[0]
+        return replace(line, target=replace(line.target, dims=(replace(first, size=size), *others)))
+
     def _is_touched(self, reading: Reading[Value]) -> bool:
         """Whether anything was decided in a line, or part of what it reads does not exist."""
+        if self.presence.left.items:
+            return self.presence.left.changes(reading)
         return reading.has_choices or any(map(self.presence.lacks, reading.values))
 
     def _exists(self, value: Value | Unknown) -> bool:
@@ -134,6 +158,7 @@ class Definitions:
             replace(binding, value=residual.expr(binding.value, position))
             for binding in line.where
             if isinstance(reading.locals.get(binding.target.name), Tensor)
+            or residual.recorded.stays_open(binding.value, position)
         ]
         used = _names_in(value)
         for binding in reversed(kept):

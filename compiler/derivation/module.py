@@ -16,6 +16,7 @@ from hdas_dsl.tree import ast
 from .definitions import Definitions
 from .presence import Presence, settle
 from .references import References
+from .remaining import remaining
 
 
 def derive_module(
@@ -35,7 +36,32 @@ def derive_module(
     Raises:
         HspError: the decisions of a body with `prune` leave nothing of it.
     """
-    presence = settle(space, chosen)
+    return _written(space, settle(space, chosen), train, provenance)
+
+
+def derive_space(space: Elaborated, kept: Selection, provenance: Iterable[ast.Setting] = ()) -> ast.Module:
+    """The part of a space in which each choice has these items, as a module of the language; picks stay as they are.
+
+    A line none of whose choices loses items stays as it is written.
+
+    Args:
+        space: the elaborated space.
+        kept: item indices of every choice, by path; at least one of each can be derived.
+        provenance: settings of the provenance section.
+
+    Raises:
+        HspError: a choice cannot lose items, since it stands in a family whose end stays undecided.
+    """
+    left = remaining(space.decisions, kept)
+    if not left.items:
+        return derive_module(space, kept, provenance=provenance)
+    chosen = {path: items[:1] for path, items in kept.items()}
+    return _written(space, Presence(chosen, frozenset(), frozenset(), left), None, provenance)
+
+
+def _written(
+    space: Elaborated, presence: Presence, train: ast.Train | None, provenance: Iterable[ast.Setting]
+) -> ast.Module:
     aliased: frozenset[str] = frozenset()
     while True:
         writer = _ModuleWriter(space, presence, aliased)

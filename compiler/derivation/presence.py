@@ -20,6 +20,8 @@ from compiler.ir.payloads import Weigh
 from compiler.ir.undecided import Var, assignments
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 
+from .remaining import NOTHING_LEFT, Remaining
+
 
 @dataclass(frozen=True)
 class Presence:
@@ -28,6 +30,7 @@ class Presence:
     chosen: Selection
     empty: frozenset[str]
     absent: frozenset[tuple[SpaceGraph, int]]
+    left: Remaining = NOTHING_LEFT
 
     def exists(self, value: Value) -> bool:
         """Whether anything is there of what an expression stood for."""

@@ -32,8 +32,14 @@ class Recorded:
         """The value of an expression under the decisions that it depends on; None where it was not evaluated."""
         value = at.value(node)
         if isinstance(value, Var):
+            if any(path in self.presence.left.items for path in value.decisions):
+                return value
             return settle(value, value.decisions, tuple(self.presence.chosen[path][0] for path in value.decisions))
         return value
+
+    def stays_open(self, node: ast.Node, at: Place) -> bool:
+        """Whether an expression has a choice that stays one: to write it twice would choose twice."""
+        return any(map(self.presence.left.is_open, at.reading.choices(node)))
 
     def can_be_written(self, node: ast.Node, at: Place) -> bool:
         """Whether an expression was read, or says without a record what it is: another instance may read it."""

@@ -115,8 +115,9 @@ class References:
         return None
 
     def _new(self, definition: ast.Definition, instance: Instance) -> Inlined:
-        """A definition under its own name, numbered where another one has that."""
-        taken = {inlined.title for inlined in self.inlined.values()}
+        """A definition under its own name, numbered where another one has that, or a copy of the space."""
+        copies = {path.rpartition(".")[2].partition("@")[0] for path in self.space.copies}
+        taken = copies | {inlined.title for inlined in self.inlined.values()}
         title, number = definition.name, 2
         while title in taken:
             title, number = f"{definition.name}_{number}", number + 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from compiler.elaborate.interpreter import addends
+from compiler.elaborate.trace import ChoiceRecord
 from compiler.elaborate.values import Builtin, Bundle, Function, Picked, Tensor, Value
 from compiler.ir.numbers import BINARY, tidy
 from hdas_dsl.tree import ast
@@ -41,13 +42,19 @@ class Residual:
 
     # ------------------------------------------------------------ tensors, numbers, operations
 
-    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901 (a table)
+    def expr(self, node: ast.Expr, at: Place) -> ast.Expr:
         """The residual of an expression; the node itself where nothing changes."""
         choice = at.choice(node)
+        if choice is not None and self.recorded.presence.left.is_open(choice):
+            return self.smaller(node, choice, at)
         if choice is not None and not isinstance(node, ast.Pick):
             return self.bundles.option(
                 choice.options[0 if choice.path is None else self.recorded.presence.chosen[choice.path][0]]
             )
+        return self.without_choice(node, at)
+
+    def without_choice(self, node: ast.Expr, at: Place) -> ast.Expr:  # noqa: C901 (a table)
+        """The residual of an expression that is no choice, or of the mention of one that is left whole."""
         match node:
             case ast.Name():
                 return self.name(node, at)
@@ -77,6 +84,23 @@ class Residual:
                 return self.condition(node, at)
         return self.below(node, at)
 
+    def smaller(self, node: ast.Expr, choice: ChoiceRecord[Value], at: Place) -> ast.Expr:
+        """A choice that stays open, of the items that it keeps; a pick of all its candidates."""
+        if isinstance(node, ast.Pick):
+            count = None if node.count is None else self.expr(node.count, at)
+            return ast.Pick(count, _bundle([self.bundles.option(option) for option in choice.options]))
+        left = self.recorded.presence.left
+        if not left.changed(choice):
+            return self.below(node, at) if isinstance(node, ast.Choice) else self.without_choice(node, at)
+        assert choice.path is not None, "it is open"
+        relaxed = left.relaxed[choice.path]
+        return ast.Choice(
+            tuple(
+                ast.Item(self.bundles.option(choice.options[item]), ast.Name("relaxed") if item in relaxed else None)
+                for item in left.items[choice.path]
+            )
+        )
+
     def below(self, node: ast.Expr, at: Place) -> ast.Expr:
         """The node with the residuals of the expressions in it."""
         return node.mapped(lambda child: self.node(child, at))
@@ -94,6 +118,8 @@ class Residual:
             if isinstance(value, Tensor):
                 return node
             binding = self.recorded.where(node, at)
+            if binding is not None and self.recorded.stays_open(binding.value, at):
+                return node
             if binding is None or (isinstance(value, int | float | str) and self.recorded.is_constant(node, at)):
                 return self.literal(value) or node
             if len(binding.target.names) == 1:
@@ -167,7 +193,10 @@ class Residual:
             return _bundle(self.bundles.spread(node, at))
         if function == Builtin("sum") and self.expands(node, at):
             terms = [part for arg in node.args for part in self.bundles.spread(arg.value, at)]
-            return node if _same(terms, [arg.value for arg in node.args]) else _sum(terms)
+            if _same(terms, [arg.value for arg in node.args]):
+                return node
+            is_open = self.recorded.stays_open(node, at)
+            return replace(node, args=tuple(ast.Arg(None, term) for term in terms)) if is_open else _sum(terms)
         inputs: list[ast.Arg] = []
         params: list[ast.Arg] = []
         for arg in node.args:

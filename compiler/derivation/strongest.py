@@ -61,7 +61,11 @@ def readable(decisions: Mapping[str, Decision], chosen: Selection) -> dict[str, 
     return {path: " + ".join(decisions[path].items[i] for i in items) or "nothing" for path, items in chosen.items()}
 
 
+def equal_strengths(decisions: Mapping[str, Decision]) -> dict[str, list[float]]:
+    """Alphas that are all equal, before any search."""
+    return {path: [0.0] * len(decision.items) for path, decision in decisions.items()}
+
+
 def default_decisions(decisions: Mapping[str, Decision]) -> Selection:
     """The first architecture in source order: what the derivation rule gives for alphas that are all equal."""
-    alphas = {path: [0.0] * len(decision.items) for path, decision in decisions.items()}
-    return strongest(decisions, alphas, By.LOGIT)
+    return strongest(decisions, equal_strengths(decisions), By.LOGIT)

@@ -143,6 +143,11 @@ class Reading(Generic[V]):
         number = None if self.index is None else self.index.number(node)
         return None if number is None else self._choices.get((number, turns))
 
+    def choices(self, node: ast.Node | None = None) -> Iterator[ChoiceRecord[V]]:
+        """The choices of this passage, or of an expression of it, in all turns of `each`."""
+        parts = None if node is None or self.index is None else {self.index.number(part) for part in node.walk()}
+        yield from (choice for (number, _), choice in self._choices.items() if parts is None or number in parts)
+
     def occurrences(self) -> Iterator[Occurrence[V]]:
         """All that was recorded, in the order in which it was read."""
         if self.index is None:

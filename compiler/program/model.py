@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated, Origin, Requirement
+from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.source import NOWHERE, Span
@@ -31,6 +32,11 @@ class Phase:
     """The preferences and requirements of the section, its method and the phase."""
     built: Elaborated | None = None
     """The network as the search builds it, where it is not ``network``: partial channels, additions."""
+
+    @property
+    def leaves_choices(self) -> bool:
+        """Whether later phases still choose in what it derives."""
+        return isinstance(self.settings.derive, Menus)
 
 
 @dataclass(frozen=True, eq=False)

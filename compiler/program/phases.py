@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from compiler.derivation import derive_module
-from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Requirement
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
@@ -18,6 +16,7 @@ from .compilation import Compilation
 from .model import Phase
 from .networks import as_built, elaborated, network_call
 from .section_settings import SearchSection, search_settings, setting_values
+from .stand_in import stand_in
 from .statements import statements, with_statements
 
 
@@ -136,7 +135,7 @@ class _PhaseReader:
         )
 
     def result(self, phase: Phase) -> Instance:
-        """The result of a phase: its derived file, or its first architecture in place of the one still to be found.
+        """The result of a phase: its derived file, or what stands in for the one still to be found.
 
         Both are texts. The tree of a derived module could not stand in for its text: most of its nodes are those of the
         space, so that a message about the stand-in would quote the lines of another file, and the rest have no place.
@@ -146,7 +145,7 @@ class _PhaseReader:
         """
         text = self.found.get(phase.name)
         if text is None:
-            text = print_module(derive_module(phase.network, default_decisions(phase.network.decisions)))
+            text = print_module(stand_in(phase.network, phase.settings.derive))
         loader = self.compilation.loader
         instance = loader.load_text(text, f"<{phase.name}>")
         if instance is None:

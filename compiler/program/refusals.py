@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
@@ -13,13 +14,16 @@ from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Taken
-from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
+
+from .stand_in import first_menus
 
 
 def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
@@ -46,6 +50,19 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
     if isinstance(settings.alphas, AlphaNatural):
         yield from _natural(space, span)
     yield from _measures(space, settings, span)
+    if isinstance(settings.derive, Menus):
+        yield from _menus(space, settings.derive, span)
+
+
+def _menus(space: Elaborated, rule: Menus, span: Span) -> Iterator[Diagnostic]:
+    """Choices lose items where the text can say so."""
+    instead = "keep as many items as the choices have, or use `derive = strongest`"
+    try:
+        first_menus(space, rule)
+    except HspError as error:
+        for found in error.diagnostics:
+            message = f"`{rule.describe()}`: {found.message}"
+            yield replace(found, message=message, hint=instead, other=(span, "asked for here"))
 
 
 def _measures(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:

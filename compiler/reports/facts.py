@@ -45,7 +45,8 @@ def describe(program: Program) -> dict[str, Any]:
         found = facts(phase.network, known=not phase.after)
         known = found["cardinality"]
         together = None if total is None or known is None else total * int(Decimal(known))
-        total = total if phase.optional else together
+        is_decided_later = phase.leaves_choices and phase is not program.phases[-1]
+        total = total if phase.optional or is_decided_later else together
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,

@@ -13,12 +13,15 @@ import torch
 from torch import nn
 
 from compiler.backend.lowering.network import Network
+from compiler.program.stand_in import first_menus
 from compiler.reports.facts import cardinality, human, power
 from compiler.searcher.data.load import Data
 from compiler.searcher.engine.errors import SingleValueError, is_single_value
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.settings.axes import Order
+from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.relaxation import NoRelaxation
+from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
 from .plan import SearchPlan, TrainPlan
@@ -36,12 +39,17 @@ class StepEstimate:
 
 def dry_search(plan: SearchPlan, say: Say = print) -> None:
     """Say what a search would do; nothing is written."""
-    for phase in plan.phases:
+    found = dict(plan.found)
+    for planned in plan.phases:
+        program = plan.request.compile(found) if found else plan.program
+        phase = next(item for item in program.phases if item.name == planned.name)
         space, settings = phase.network, phase.settings
         if isinstance(settings.relax, NoRelaxation):
             say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
             say(f"  {power(cardinality(space))} architectures, each trained by itself: {settings.judge.describe()}")
             continue
+        if isinstance(settings.derive, Menus):
+            found[phase.name] = print_module(first_menus(space, settings.derive))
         data = matching_data(settings, space, plan.config)
         supernet = relaxed(space, settings, plan.config.target(settings.batch), phase.built)
         half = int(len(data.train) * settings.data.weights_share)

@@ -21,6 +21,7 @@ from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import Relaxed, relaxed
+from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRIALS
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
@@ -126,17 +127,18 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
 
 @dataclass(frozen=True)
 class Decided:
-    """What a phase decided; ``facts`` are what the provenance says of how an explorer found it."""
+    """What a phase decided, with its supernet, if any; ``facts``: what provenance says of how an explorer found it."""
 
     outcome: SearchOutcome
     answer: Answer
+    supernet: Relaxed | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
         """The best architecture of an exploration, after ``outcome``."""
         outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-        return cls(outcome, found.answer, found.facts)
+        return cls(outcome, found.answer, None, found.facts)
 
 
 def search_phase(
@@ -153,7 +155,11 @@ def search_phase(
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
     found = by(plan, part, phase, say)
     provenance = provenance_of(program, phase, found)
-    module = derive_module(phase.network, found.answer.chosen, program.train if is_last else None, provenance)
+    chosen, train = found.answer.chosen, program.train if is_last else None
+    if found.supernet is None:
+        module = derive_module(phase.network, chosen, train, provenance)
+    else:
+        module = derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance)
     text = print_module(module)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
@@ -183,7 +189,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
         say(remark)
-    return Decided(outcome, answer)
+    return Decided(outcome, answer, supernet)
 
 
 def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:

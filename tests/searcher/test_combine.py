@@ -46,6 +46,10 @@ network Joined(image: [1, 8, 8]) {
 network Relaxed(image: [1, 8, 8]) {
   output image -> conv(3, 4) -> Op -> Op -> (zero if relaxed | unit | identity) -> classifier(3)
 }
+network Ending(image: [1, 8, 8]) {
+  n[i < 1 | 2] = prev(image) -> Op
+  output last of n -> classifier(3)
+}
 cell Deep(x) {
   output x -> (unit | unit(k = 3))
 }
@@ -76,6 +80,7 @@ BROKEN = {
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
     ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
+    ("until", "derive"): "derive = menus(keep = 2, epoch = before)\n until = sharpness(1.3)",
     ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
     ("until", "precision"): "until = sharpness(1.3)\n precision = bfloat16",
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
@@ -103,6 +108,7 @@ NEED = (
     "teacher = largest(1)",
     " alphas = natural",
     "derive = strongest(epoch = before)",
+    "derive = menus(keep = 2, epoch = before)",
     "judge = shared",
     " judge = shared",
     "judge = trained",
@@ -141,6 +147,7 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("derive = menus(keep = 2)", "Ending", "the choices of 'n' cannot lose items one by one"),
         ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
         ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
         ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),

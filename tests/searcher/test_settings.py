@@ -309,6 +309,7 @@ def test_the_other_schedules() -> None:
         "weights = sgd(lr = 2.7e-4)",
         "relax = gumbel(temperature = decay(5, 0.956))",
         "derive = best_path(by = logit)",
+        "derive = menus(keep = 5)",
         "order = second\noptional = true",
     ],
 )

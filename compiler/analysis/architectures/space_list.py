@@ -1,6 +1,7 @@
 """All architectures of a file in one list: each has a number, its decisions and a text of its own.
 
-A file that is searched in phases has one part for each: an architecture is one of every part.
+A file that is searched in phases has one part for each: an architecture is one of every part. A phase that leaves its
+choices to later ones is no part.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Architectures:
         self.request = request
         self.program = request.compile()
         phases = [phase for phase in self.program.phases if not phase.optional] or list(self.program.phases)
-        names = [phase.name for phase in phases] or [""]
+        names = [phase.name for phase in phases if not phase.leaves_choices or phase is phases[-1]] or [""]
         self.parts = tuple(Part(name, self.program, name == names[-1]) for name in names)
 
     @cached_property

@@ -22,7 +22,7 @@ from .axes import (
     Teacher,
     Undisturbed,
 )
-from .derivation import Derivation, Epoch
+from .derivation import Derivation, Epoch, Menus
 from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, RandomDraws, Rungs, SharedJudge, TrainedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
@@ -166,6 +166,12 @@ RULES = (
         lambda s: s.derive.epoch is Epoch.BEFORE and not isinstance(s.until, Sharpness),
         "`epoch = before` is an epoch before `until = sharpness` came true, and nothing else is waited for so: "
         "use `epoch = last`, or `best`",
+    ),
+    Rule(
+        ("until", "derive"),
+        lambda s: isinstance(s.derive, Menus) and s.derive.epoch is Epoch.BEFORE,
+        "`derive = menus` leaves choices for a later search, and `epoch = before` is the architecture before this one "
+        "went wrong: use `epoch = last`, or `derive = strongest`",
     ),
     Rule(
         ("until", "relax"),

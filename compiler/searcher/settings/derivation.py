@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from .words import Named, Word
+
+Several = Annotated[int, Field(ge=2, description="a whole number above 1")]
 
 
 class By(Named):
@@ -42,4 +48,14 @@ class BestPath(Strongest):
     word = "best_path"
 
 
-Derivation = Strongest | BestPath
+class Menus(Strongest):
+    """The strongest ``keep`` items of each choice, which stays a choice, and picks as they are: a smaller space.
+
+    The architecture that `strongest` derives lies in it (P-DARTS).
+    """
+
+    word = "menus"
+    keep: Several
+
+
+Derivation = Strongest | BestPath | Menus
