@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
+import compiler  # noqa: F401 (before torch: it says how threads wait)
+
 if TYPE_CHECKING:
     from contender import Contender, Step
     from iteration import Iteration

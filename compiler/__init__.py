@@ -3,10 +3,13 @@
     from compiler import load, search, derive, train, diff, contains, describe
     from compiler import count, sample, enumerate, mutate, crossover
 
-They are imported when asked for, so that the commands that only read text start fast.
+They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
+the threads of torch wait, and how many there are (`util.threads`).
 """
 
 from typing import TYPE_CHECKING, Any
+
+from .util.threads import prepare as _prepare
 
 if TYPE_CHECKING:
     from .api import (
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
         search,
         train,
     )
+
+_prepare()
 
 __all__ = [
     "HspError",

@@ -219,6 +219,19 @@ search Net {
 
 
 @pytest.mark.bench
+def test_contention() -> None:
+    found = figures("contention", DARTS, *TINY, "--busy", 1)
+    assert [(step["lowering"], step["busy"]) for step in found["steps"]] == [
+        ("naive", 0),
+        ("optimised", 0),
+        ("naive", 1),
+        ("optimised", 1),
+    ]
+    alone, beside = found["steps"][::2]
+    assert beside["ratio"] == pytest.approx(beside["time"]["median"] / alone["time"]["median"])
+
+
+@pytest.mark.bench
 def test_methods(tmp_path: Path) -> None:
     space = tmp_path / "net.hsp"
     space.write_text(METHODS_SPACE)

@@ -15,6 +15,7 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportKind
 from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
+from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
@@ -188,7 +189,8 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
 
     Raises:
         HspError: the file is wrong.
-        UsageError: there is no such kind, the file still has choices, or there is no file of weights.
+        UsageError: there is no such kind, the file still has choices, the network is too large for the kind, or there
+            is no file of weights.
     """
     known = [item.value for item in ExportKind]
     if kind not in known:
@@ -201,6 +203,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     program = request.compile()
     network = _discrete(program)
     _check_single_input(network)
+    wanted.check_size(operations_of(network.block))
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)
 
