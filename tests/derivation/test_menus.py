@@ -275,7 +275,8 @@ def test_phases_that_leave_choices_are_counted_where_they_are_decided(tmp_path: 
 
 def test_p_darts_searches_ever_deeper_networks_with_ever_fewer_items() -> None:
     """The menus of the paper, and its networks; an architecture that the last phase derives lies in the space."""
-    path, found = SPACES / "p_darts.hsp", {}
+    path = SPACES / "p_darts.hsp"
+    found: dict[str, str] = {}
     for name, cells, items in (("five", 5, 8), ("eleven", 11, 5), ("seventeen", 17, 3)):
         program, _ = compile_file(path, found=found)
         assert program is not None
