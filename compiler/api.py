@@ -158,13 +158,14 @@ def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FileP
     return membership_of(_request(architecture, {}, None, plugins), Path(space))
 
 
-def count(space: FilePath, unique: str = "", *, seed: int = 0, **params: object) -> Count:
+def count(space: FilePath, unique: str = "", *, seed: int = 0, graphs: int = 20_000, **params: object) -> Count:
     """How many architectures a file has: ``exact`` where that is known, else an ``estimate`` with its standard error.
 
     Args:
         space: a .hsp file.
         unique: count up to an equivalence: ``isomorphic``, ``pruned``, ``functional``, or one that the file defines.
         seed: of the sample that an estimate comes from.
+        graphs: how many graphs of one cell or stage are compared for ``unique`` at most; 10,000 take some seconds.
         **params: parameters and settings instead of the file's, such as ``c=36``.
 
     Raises:
@@ -173,7 +174,7 @@ def count(space: FilePath, unique: str = "", *, seed: int = 0, **params: object)
     """
     from compiler.analysis.architectures import count
 
-    return count(_architectures(space, params), seed, unique)
+    return count(_architectures(space, params), seed, unique, graphs)
 
 
 def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object) -> list[Architecture]:

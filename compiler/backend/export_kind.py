@@ -10,6 +10,9 @@ from compiler.util.errors import UsageError
 WEIGHTS_OF_PY = ".pt"
 """The suffix of the weights beside a Python file."""
 
+MOST_TRACED = 10_000
+"""How many operations torch is asked to trace, at some ten milliseconds each; published networks have a thousand."""
+
 
 class ExportError(UsageError):
     """The network was not exported; the message says why, and what to do, in a sentence."""
@@ -52,3 +55,13 @@ class ExportKind(Enum):
         missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
             raise ExportError(f"an export to ONNX needs {' and '.join(missing)}: run `pip install 'hdas-dsl[onnx]'`")
+
+    def check_size(self, operations: int) -> None:
+        """Check that a network of so many operations is written in this form.
+
+        Raises:
+            ExportError: it is too large to be traced.
+        """
+        if self is not ExportKind.PY and operations > MOST_TRACED:
+            message = f"this network has {operations:,} operations, and torch traces {MOST_TRACED:,} at most"
+            raise ExportError(f"{message} for an export to {self.value}: `--export py` has no limit of its own")

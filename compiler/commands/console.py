@@ -96,7 +96,7 @@ def _run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], C
 def _unforeseen(error: BaseException) -> str:
     """A sentence on what nothing below has a sentence for."""
     if is_out_of_memory(error):
-        return "out of memory: use a smaller --batch-size, fewer channels or bfloat16"
+        return "out of memory: use a smaller batch, smaller images, fewer channels or bfloat16"
     what = f"{type(error).__name__}: {error}".removesuffix(": ")
     return f"an error of this program, not of your input ({what}); --debug shows where it happened"
 

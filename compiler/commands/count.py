@@ -10,6 +10,7 @@ from .console import OK
 from .groups import Source, network_option, seed_option
 from .option import group, option
 from .output import line
+from .values import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,13 @@ class CountArchitectures(Command):
         default="",
         otherwise="all are counted",
     )
+    graphs: int = option(
+        "--graphs",
+        "N",
+        "with --unique, how many graphs of one cell or stage are compared at most",
+        read=at_least(1),
+        default=20_000,
+    )
     seed: int = seed_option("the seed of the sample that an estimate comes from")
     network: str | None = network_option()
 
@@ -35,5 +43,9 @@ class CountArchitectures(Command):
         """Print the number."""
         from compiler.analysis.architectures import Architectures, count
 
-        line(count(Architectures(self.source.request(network=self.network)), self.seed, self.unique).render())
+        line(
+            count(
+                Architectures(self.source.request(network=self.network)), self.seed, self.unique, self.graphs
+            ).render()
+        )
         return OK

@@ -15,7 +15,7 @@ from .groups import Source, network_option
 from .option import flag, group, option
 from .output import line
 from .program import run_program
-from .values import at_least
+from .values import at_least, between
 
 if TYPE_CHECKING:
     from compiler.analysis.costs.latency_table import Table
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 SLOWEST = 5
 """How many of the slowest operations are shown."""
+
+MOST_THREADS = 1_024
+"""More threads than this end a process where the system cannot start them."""
+
+MOST_ROUNDS = 100_000
+"""More turns than this tell nothing about a median that fewer do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +48,8 @@ class Measure(Command):
     force: bool = flag("--force", "measure everything anew")
     network: str | None = network_option()
     batch: int = option("--batch", "N", "how many images at once", read=at_least(1), default=1)
-    threads: int = option("--threads", "N", "threads of torch", read=at_least(1), default=1)
-    rounds: int = option("--rounds", "N", "turns of each operation", read=at_least(1), default=51)
+    threads: int = option("--threads", "N", "threads of torch", read=between(1, MOST_THREADS), default=1)
+    rounds: int = option("--rounds", "N", "turns of each operation", read=between(1, MOST_ROUNDS), default=51)
 
     def run(self) -> int:
         """Measure what the table lacks, write it, and print the range of each network by it."""

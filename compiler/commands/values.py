@@ -31,6 +31,18 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
+def between(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        number = at_least(least)(text)
+        if number > most:
+            raise UsageError(f"{number} is more than {most:,}")
+        return number
+
+    return read
+
+
 def real(text: str) -> float:
     """A number."""
     try:

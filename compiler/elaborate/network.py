@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Mention
-from compiler.ir.graph import Block, Call
+from compiler.ir.graph import Block, operations_of
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from hdas_dsl.text.diagnostics import Code, suggest
@@ -135,16 +135,9 @@ class NetworkElaborator:
 
 def _check_size(block: Block, span: Span) -> None:
     """Refuse a network that no pass could flatten: shared blocks make large ones of few lines."""
-    known: dict[Block, int] = {}
-
-    def size(block: Block) -> int:
-        if block not in known:
-            payloads = (node.payload for _, node in block.graph.order())
-            known[block] = sum(size(payload.block) if isinstance(payload, Call) else 1 for payload in payloads)
-        return known[block]
-
-    if size(block) > MOST_OPERATIONS:
-        message = f"this network has {size(block):,} operations, and {MOST_OPERATIONS:,} are compiled at most"
+    size = operations_of(block)
+    if size > MOST_OPERATIONS:
+        message = f"this network has {size:,} operations, and {MOST_OPERATIONS:,} are compiled at most"
         raise ElaborationError(Code.LARGE, span, message)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 
 from .decision import Selection
@@ -28,6 +29,9 @@ ItemTaken: TypeAlias = "tuple[str, int]"
 
 Monomial: TypeAlias = "frozenset[ItemTaken]"
 """Items that are all taken."""
+
+Alternatives: TypeAlias = "tuple[Monomial, ...] | None"
+"""Items of which all of one monomial are taken; None where nothing needs to be."""
 
 ALWAYS: Monomial = frozenset()
 
@@ -82,6 +86,11 @@ def needs(reader: object, slot: int, source: object) -> Iterator[Monomial]:
         yield taken
 
 
+def alternatives(reader: object, slot: int, source: object) -> Alternatives:
+    """The items under which a node that exists reads the source in one of its slots; None where it always does."""
+    return tuple(needs(reader, slot, source)) if isinstance(reader, Mix) or isinstance(source, Weigh) else None
+
+
 def holds(monomial: Monomial, chosen: Selection) -> bool:
     """Whether decisions take all items of a monomial."""
     return all(item in chosen[decision] for decision, item in monomial)
@@ -92,6 +101,11 @@ class Selected:
     """The rule where all decisions are made: what exists, by what exists."""
 
     chosen: Selection
+
+    @cached_property
+    def taken(self) -> Monomial:
+        """All items that decisions take."""
+        return frozenset((decision, item) for decision, items in self.chosen.items() for item in items)
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
         """Whether it is taken, and there."""
@@ -112,6 +126,8 @@ class Selected:
 
     def reads(self, reader: object, slot: int, source: object) -> bool:
         """Whether a node that exists reads the source in one of its slots."""
-        if not isinstance(reader, Mix) and not isinstance(source, Weigh):
-            return True
-        return any(holds(items, self.chosen) for items in needs(reader, slot, source))
+        return self.takes(alternatives(reader, slot, source))
+
+    def takes(self, under: Alternatives) -> bool:
+        """Whether decisions take all items of one of the alternatives."""
+        return under is None or any(items <= self.taken for items in under)

@@ -178,6 +178,21 @@ class SpaceGraph:
         return "\n".join(lines) + "\n"
 
 
+def operations_of(block: Block) -> int:
+    """How many operations a block has once all blocks that it calls are put in their places."""
+    known: dict[Block, int] = {}
+
+    def size(block: Block) -> int:
+        if block not in known:
+            known[block] = sum(
+                size(node.payload.block) if isinstance(node.payload, Call) else not isinstance(node.payload, Input)
+                for _, node in block.graph.order()
+            )
+        return known[block]
+
+    return size(block)
+
+
 def describe(payload: Payload) -> str:
     """A payload in one line: its kind with its parameters or decisions."""
     match payload:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from statistics import median
 
 import torch
@@ -30,9 +31,14 @@ from compiler.derivation.specialise import specialise
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.derivation import By
+from compiler.util.errors import UsageError
+from compiler.util.memory import physical_memory
 
 WARM_UP = 3
 """Runs before any that count."""
+
+HELD = 2**29
+"""The bytes of tensors that operations which take turns hold together: more than any cache."""
 
 SAMPLES = 5
 """How many architectures of a space are measured as a whole, besides the fastest."""
@@ -73,15 +79,47 @@ def operations(spaces: Iterable[Elaborated]) -> dict[str, Application]:
 
 
 def measure(wanted: Mapping[str, Application], how: Conditions, clock: Clock = time.perf_counter) -> Table:
-    """A table of these operations.
+    """A table of these operations, as many at once as memory holds.
 
     Raises:
         UndefinedQuantityError: one cannot be built by itself.
+        UsageError: one takes more memory than this machine has.
     """
+    found: dict[str, float] = {}
     with _quiet(how):
-        runs = {signature: runner(application, how.batch) for signature, application in wanted.items()}
-        found = _in_turns(runs, how, clock)
+        for signatures in together(wanted, how.batch):
+            runs = {signature: runner(wanted[signature], how.batch) for signature in signatures}
+            found |= _in_turns(runs, how, clock)
     return Table("measured", found, how.facts)
+
+
+def together(wanted: Mapping[str, Application], batch: int) -> Iterator[list[str]]:
+    """The operations that take turns with each other: in the order given, of at most `HELD` bytes, or one alone.
+
+    Raises:
+        UsageError: one takes more memory than this machine has.
+    """
+    memory = physical_memory()
+    group, size = list[str](), 0
+    for signature, application in wanted.items():
+        held = _held(application, batch)
+        if memory is not None and held > memory:
+            takes, has = (f"{amount / 2**30:,.0f} GiB" for amount in (held, memory))
+            raise UsageError(f"'{signature}' takes {takes} of memory, and this machine has {has}")
+        if group and size + held > HELD:
+            yield group
+            group, size = [], 0
+        group.append(signature)
+        size += held
+    if group:
+        yield group
+
+
+def _held(application: Application, batch: int) -> int:
+    """The bytes of an operation's parameters, inputs and output in float32."""
+    assert application.op is not None, "only what is known has a price"
+    numbers = sum(prod(shape) for shape in (*application.inputs, application.output)) * batch
+    return 4 * (numbers + application.op.params(application.inputs, application.output))
 
 
 def calibration(space: Elaborated, table: Table, how: Conditions, clock: Clock = time.perf_counter) -> float:

@@ -15,11 +15,12 @@ from compiler.analysis.requirements.evaluate import Requirements
 from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportKind
 from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
+from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
+from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -100,20 +101,21 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     program = request.compile()
     plan = SearchPlan(request, config, program, _wanted(program, config.phases))
     if writes:
-        started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
+        kept = [plan.folder(phase) / name for phase in plan.phases for name in (CHECKPOINT, TRIALS)]
+        started = any(path.is_file() for path in kept)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
             guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
-    if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
+    if idle and not any(p.settings.relax.runs_all or isinstance(p.settings.judge, TrainedJudge) for p in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
         _check_classifies(phase.network)
         if not phase.after:
             check_phase(phase)
             if isinstance(phase.settings.derive, ExplorerWord):
-                ExploredSpace(Part(phase.name, plan.program, phase is plan.phases[-1]))
+                _check_explorer(plan, phase)
     return plan
 
 
@@ -140,6 +142,19 @@ def check_phase(phase: Phase) -> None:
     """
     check_decidable(phase.network, phase.settings.derive.rule)
     check_feasible(Requirements(phase.network))
+
+
+def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
+    """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
+    is_last = phase is plan.phases[-1]
+    ExploredSpace(Part(phase.name, plan.program, is_last))
+    if not isinstance(phase.settings.judge, TrainedJudge):
+        return
+    if not is_last:
+        message = f"`judge = trained` trains what the last phase derives, and '{phase.name}' is not the last"
+        raise UsageError(f"{message}: use `judge = shared`")
+    if plan.program.train is None:
+        raise UsageError("`judge = trained` trains as the `train` section says, and this file has none: write one")
 
 
 def no_effect(option: str, phase: Phase) -> str:
@@ -188,7 +203,8 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
 
     Raises:
         HspError: the file is wrong.
-        UsageError: there is no such kind, the file still has choices, or there is no file of weights.
+        UsageError: there is no such kind, the file still has choices, the network is too large for the kind, or there
+            is no file of weights.
     """
     known = [item.value for item in ExportKind]
     if kind not in known:
@@ -201,6 +217,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     program = request.compile()
     network = _discrete(program)
     _check_single_input(network)
+    wanted.check_size(operations_of(network.block))
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)
 

@@ -19,7 +19,8 @@ from compiler.commands import compile as cli
 from compiler.commands.measure import main, networks
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
-from compiler.runs.measure_latency import Conditions, calibration, measure, operations
+from compiler.runs.measure_latency import Conditions, calibration, measure, operations, together
+from compiler.util.errors import UsageError
 from tests.analysis.test_constrained import every
 from tests.searcher.test_requirements import written
 from tests.support.programs import architecture, random_decisions, space
@@ -165,6 +166,17 @@ def test_operations_take_turns_and_the_median_counts() -> None:
     assert list(measure(wanted, Conditions(rounds=3), Clock(10, 14)).milliseconds.values()) == [1000.0, 101_000.0]
 
 
+def test_operations_take_turns_as_far_as_memory_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions of 63 MiB of weights, of which eight take turns together."""
+    wide = "  ".join(f"b{i}x = conv(x, 1, {4000 + i})\n" for i in range(20))
+    text = f"hsp 1\nnetwork Net(x: [4096, 1, 1]) {{\n  {wide}  output concat(b0x, b19x)\n}}\n"
+    wanted = operations([space(text)])
+    assert [len(group) for group in together(wanted, 1)] == [9, 8, 4]
+    monkeypatch.setattr("compiler.runs.measure_latency.physical_memory", lambda: 2**30)
+    with pytest.raises(UsageError, match=r"'concat .*' takes 60 GiB of memory, and this machine has 1 GiB"):
+        list(together(wanted, 1_000_000))
+
+
 def test_rows_are_scaled_to_whole_networks() -> None:
     """By this clock a network takes a second; the fastest architecture has 1.6875 ms in its rows, all others more."""
     searched = space(TOY)
@@ -208,6 +220,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "was measured with batch = 1: --force" in capsys.readouterr().err
     assert main([str(tmp_path / "none.hsp")]) == 2
     assert main([str(path), "--rounds", "0"]) == 2
+    assert main([str(path), "--threads", "1000000"]) == 2
+    assert "1000000 is more than 1,024" in capsys.readouterr().err
 
 
 def test_a_search_within_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

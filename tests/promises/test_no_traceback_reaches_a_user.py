@@ -53,7 +53,7 @@ def ending(error: BaseException, capsys: pytest.CaptureFixture[str], *words: str
         (OSError(errno.EIO, "Input/output error"), 3, "Input/output error"),
         (HdasError("it failed"), 3, "it failed"),
         (SystemExit(0), 3, UNFORESEEN.format("SystemExit: 0")),  # As of a plugin that ends the program.
-        (MemoryError(), 3, "out of memory: use a smaller --batch-size, fewer channels or bfloat16"),
+        (MemoryError(), 3, "out of memory: use a smaller batch, smaller images, fewer channels or bfloat16"),
         (FileNotFoundError(errno.ENOENT, "No such file", "a\x1b[31m\u202e"), 2, "'a\\x1b[31m\\u202e': No such file"),
     ],
 )  # fmt: skip

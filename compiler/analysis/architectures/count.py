@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
-from compiler.analysis.architectures.equivalence.classes import Alike, UncountableClassesError, unique
+from compiler.analysis.architectures.equivalence.classes import MOST, Alike, UncountableClassesError, unique
 from compiler.program.equivalence import Equivalence, equivalence
 
 from .space_list import Architectures
@@ -73,13 +73,14 @@ class Count:
         )
 
 
-def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
+def count(listing: Architectures, seed: int = 0, same: str = "", graphs: int = MOST) -> Count:
     """The number of architectures of a file.
 
     Args:
         listing: the architectures.
         seed: of the sample that an estimate comes from.
         same: the name of the equivalence up to which they are counted.
+        graphs: how many graphs of one text are compared for that at most; 10,000 take some seconds.
 
     Raises:
         UsageError: the equivalence is unknown, or whether an architecture meets a requirement is not known; or the
@@ -90,7 +91,7 @@ def count(listing: Architectures, seed: int = 0, same: str = "") -> Count:
     if same:
         kind = equivalence(listing.program.equivalences, same)
         try:
-            found = prod(unique(part.space, kind) for part in listing.parts)
+            found = prod(unique(part.space, kind, graphs) for part in listing.parts)
         except UncountableClassesError as reason:
             raise UncountableClassesError(f"{reason}; {_bound(listing, kind, Random(seed))}") from None
         return Count(found, listing.uncounted, same=same)

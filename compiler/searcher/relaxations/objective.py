@@ -63,6 +63,8 @@ class RelaxedQuantities:
     expectations: Mapping[Total, Expectation] = field(default_factory=dict)
     loss: Tensor | None = None
     picks: Mapping[str, Tensor] = field(default_factory=dict)
+    measured: dict[tuple[AlphaMean | Depth | Total, bool], Tensor] = field(default_factory=dict, init=False, repr=False)
+    """What was measured of decisions, with gradients or without: statements often speak of the same."""
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:
@@ -80,36 +82,47 @@ class RelaxedQuantities:
         match quantity:
             case Constant(value=value):
                 return torch.tensor(float(value))
-            case Depth():
-                return self.depth(quantity)
+            case Depth() | AlphaMean():
+                return self.once(quantity)
             case Length(decision=None, sizes=sizes):
                 return torch.tensor(float(sizes[0]))
             case Length(decision=str() as decision, sizes=sizes):
                 # Number by number: a tensor of the sizes would be copied to the device, which waits for it, every step.
                 shares = self.weights[decision]
                 return torch.stack([size * share for size, share in zip(sizes, shares, strict=True)]).sum()
-            case AlphaMean():
-                return self.mean(quantity)
             case Arithmetic(op=op, left=left, right=right):
                 return ARITHMETIC[op](self.value(left), self.value(right))
             case Logarithm(operand=operand):
                 return self.value(operand).log()
             case Total() if quantity in self.expectations:
-                return self.expectations[quantity](self.weights)
+                return self.once(quantity)
             case Loss() if self.loss is not None:
                 return self.loss
         raise ValueError(f"'{quantity}' of a relaxed network is not given")
 
+    def once(self, quantity: AlphaMean | Depth | Total) -> Tensor:
+        """A quantity that reads many decisions, a scalar; read once, whoever asks."""
+        key = quantity, torch.is_grad_enabled()
+        if key not in self.measured:
+            match quantity:
+                case AlphaMean():
+                    self.measured[key] = self.mean(quantity)
+                case Depth():
+                    self.measured[key] = self.depth(quantity)
+                case Total():
+                    self.measured[key] = self.expectations[quantity](self.weights)
+        return self.measured[key]
+
     def mean(self, quantity: AlphaMean) -> Tensor:
         """The mean over the decisions that have alphas of what is measured of each, a scalar; 0 without any."""
         measured = [
-            self.measured(quantity.form, self.decisions[path], alpha)
+            self.measure(quantity.form, self.decisions[path], alpha)
             for path, alpha in self.alphas.items()
             if quantity.covers(self.decisions[path].copy) and len(self.mixture.living(self.decisions[path], alpha))
         ]
         return torch.stack(measured).mean() if measured else torch.zeros(())
 
-    def measured(self, form: AlphaForm, decision: Decision, alpha: Tensor) -> Tensor:
+    def measure(self, form: AlphaForm, decision: Decision, alpha: Tensor) -> Tensor:
         """A measure of the alphas of one decision, a scalar."""
         living = partial(self.mixture.living, decision)
         match form:

@@ -27,21 +27,21 @@ from .operations import Operations, decisions_in, is_number
 from .reading import Reader
 from .terms import Label, Term, Variable
 
-MOST = 200_000
-"""How many graphs of one text are compared."""
+MOST = 20_000
+"""How many graphs of one text are compared unless more are asked for: a few seconds."""
 
 
 class UncountableClassesError(UsageError):
     """The number up to an equivalence is not known; says why."""
 
 
-def unique(space: Elaborated, same: Equivalence) -> int:
-    """The number of architectures of a space up to an equivalence.
+def unique(space: Elaborated, same: Equivalence, graphs: int = MOST) -> int:
+    """The number of architectures of a space up to an equivalence, of texts with at most so many graphs.
 
     Raises:
         UncountableClassesError: the choices of a text are not its own alone, or too many.
     """
-    return _Unique(space, same).number()
+    return _Unique(space, same, graphs).number()
 
 
 class Alike:
@@ -52,7 +52,7 @@ class Alike:
         self.copies = [copy for copy in space.copies.values() if copy.live and not copy.body.root] + [space.root]
         variables = {copy.path: Variable(copy.path, frozenset()) for copy in self.copies}
         self.reader = Reader(Operations(space, variables), same)
-        self.labels: dict[Label, int] = {}
+        self.labels = Numbers()
 
     def key(self, chosen: Selection) -> object:
         """A key that equivalent architectures share, and no others: an instance is labelled by the form of its cell.
@@ -73,7 +73,7 @@ class Alike:
             return written(terms)
         try:
             # A vertex without variables, since each copy is a label by now.
-            return canonical([replace(_vertex(term, self.labels), variables=()) for term in terms]).form
+            return canonical([replace(self.labels.vertex(term), variables=()) for term in terms]).form
         except TooSymmetricError:
             raise UncountableClassesError("a graph has too many symmetries") from None
 
@@ -82,6 +82,8 @@ class Alike:
 class _Unique:
     space: Elaborated
     same: Equivalence
+    most: int
+    """How many graphs of one text are compared."""
     found: dict[str, int] = field(default_factory=dict)
     """How many there are of each copy."""
 
@@ -136,7 +138,7 @@ class _Text:
         self.copy = copy
         self.operations = Operations(whole.space, {path: whole.variable(path) for path in inside})
         self.reader = Reader(self.operations, whole.same)
-        self.labels: dict[Label, int] = {}
+        self.labels = Numbers()
         foreign = self._decisions() - set(copy.body.decisions)
         if foreign:
             raise whole.unclear(f"'{copy.path}' depends on '{min(foreign)}', which is decided elsewhere")
@@ -175,8 +177,11 @@ class _Text:
 
     def every(self, circuit: Circuit, free: Mapping[str, FreeDecision]) -> Iterator[list[Term]]:
         """The terms of each way."""
-        if circuit.number > MOST:
-            message = f"'{self.copy.path}' has {circuit.number:,} graphs, and {MOST:,} are compared at most"
+        most = self.whole.most
+        if circuit.number > most:
+            message = (
+                f"'{self.copy.path}' has {circuit.number:,} graphs, and {most:,} are compared unless --graphs says more"
+            )
             raise self.whole.unclear(message)
         for rank in range(circuit.number):
             chosen: Selection = way(circuit, rank)
@@ -187,21 +192,21 @@ class _Text:
         """The classes of all labelled graphs; None where free labels could make two graphs alike."""
         forms: dict[Form, int] = {}
         untied: dict[Form, Form] = {}
-        kinds: dict[Label, Term] = {}
+        kinds: dict[int, Term] = {}
         for terms in self.every(circuit, free):
-            vertices = [_vertex(term, self.labels) for term in terms]
+            vertices = [self.labels.vertex(term) for term in terms]
             found = canonical(vertices)
-            for term in terms:
-                kinds.setdefault(_skeleton(term.label), term)
+            for vertex, term in zip(vertices, terms, strict=True):
+                kinds.setdefault(vertex.label, term)
             if found.form not in forms:
                 if untied.setdefault(self.untied(vertices, found), found.form) != found.form:
                     raise self.whole.unclear(f"copies in '{self.copy.path}' are tied in some of its graphs only")
                 sizes = {v.name: self.size(v) for term in terms for v in term.variables}
                 forms[found.form] = found.labellings(sizes)
-        full: dict[Label, Label] = {}
-        for skeleton, term in kinds.items() if free else ():
+        full: dict[Label, int] = {}
+        for number, term in kinds.items() if free else ():
             for label in _full(term.label):
-                if full.setdefault(label, skeleton) != skeleton:
+                if full.setdefault(label, number) != number:
                     return None
         return sum(forms.values())
 
@@ -231,10 +236,23 @@ class _Text:
         return self.whole.found.get(variable.name, len(variable.domain))
 
 
-def _vertex(term: Term, labels: dict[Label, int]) -> Vertex:
-    """A term for the canonical form; ``labels`` numbers those met so far."""
-    label = labels.setdefault(_skeleton(term.label), len(labels))
-    return Vertex(label, term.sources, term.symmetric, tuple(variable.name for variable in term.variables))
+@dataclass(eq=False)
+class Numbers:
+    """Labels as numbers: equal for labels that only the names of variables tell apart."""
+
+    skeletons: dict[Label, int] = field(default_factory=dict)
+    told: dict[Label, tuple[int, bool, tuple[str, ...]]] = field(default_factory=dict)
+    """What is told of a label that was met before."""
+
+    def vertex(self, term: Term) -> Vertex:
+        """A term for the canonical form."""
+        found = self.told.get(term.label)
+        if found is None:
+            number = self.skeletons.setdefault(_skeleton(term.label), len(self.skeletons))
+            found = number, term.symmetric, tuple(variable.name for variable in term.variables)
+            self.told[term.label] = found
+        number, symmetric, names = found
+        return Vertex(number, term.sources, symmetric, names)
 
 
 def _skeleton(label: Label) -> Label:

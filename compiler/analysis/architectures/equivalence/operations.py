@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from compiler.elaborate import Elaborated
+from compiler.ir.existence import Alternatives, alternatives
 from compiler.ir.graph import Block, Call, Payload, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
@@ -21,10 +22,14 @@ Role: TypeAlias = "Constant | int | None"
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A node of a graph; ``what`` it applies with ``params``, where it is one operation."""
+    """A node of a graph; ``what`` it applies with ``params``, where it is one operation.
+
+    ``under`` has the items under which it reads each of its sources.
+    """
 
     payload: Payload
     sources: tuple[int, ...]
+    under: tuple[Alternatives, ...]
     what: object = None
     params: Mapping[str, object] = field(default_factory=dict)
     role: Role = None
@@ -78,7 +83,7 @@ class Operations:
         """The nodes of a graph as steps, made once for all architectures."""
         found = self._steps.get(id(graph))
         if found is None:
-            steps = {index: self.step(node.payload, graph.sources(index)) for index, node in graph.order()}
+            steps = {index: self.step(graph, index) for index, _ in graph.order()}
             # The graph is kept along, or its id could be another's later.
             found = self._steps[id(graph)] = graph, steps
         return found[1]
@@ -90,15 +95,20 @@ class Operations:
             self._lines[id(graph)] = tuple(index for index, _ in nodes)
         return self._lines[id(graph)]
 
-    def step(self, payload: Payload, sources: tuple[int, ...]) -> Step:
+    def step(self, graph: SpaceGraph, index: int) -> Step:
         """The step of a node."""
+        payload, sources = graph.node(index).payload, graph.sources(index)
+        under = tuple(alternatives(payload, slot, graph.node(source).payload) for slot, source in enumerate(sources))
+        what: object = None
+        params: Mapping[str, object] = {}
         match payload:
             case Prim(op=op) if not op.commutative:
-                return Step(payload, sources, op.called, dict(op.attributes), self.role(payload), keeps_zero(payload))
+                what, params = op.called, dict(op.attributes)
             case Call(block=block) if self.is_copy(block) or self.is_plain(block):
-                what = self.copies.get(block.copy or "", self.name(block))
-                return Step(payload, sources, what, block.params, self.role(payload), keeps_zero(payload))
-        return Step(payload, sources)
+                what, params = self.copies.get(block.copy or "", self.name(block)), block.params
+            case _:
+                return Step(payload, sources, under)
+        return Step(payload, sources, under, what, params, self.role(payload), keeps_zero(payload))
 
     def is_copy(self, block: Block) -> bool:
         """Whether a block is a copy with choices of its own."""

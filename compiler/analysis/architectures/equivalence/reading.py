@@ -121,11 +121,11 @@ class _Reading:
             if at in known or at in found:
                 continue
             found[at] = label
-            payload, below = steps[at].payload, None
-            if isinstance(payload, Mix) and len(payload.decisions) == 1:
-                below = self.labels.get(payload.decisions[0])
-            for slot, source in enumerate(steps[at].sources):
-                if self.rule.reads(payload, slot, steps[source].payload):
+            step, below = steps[at], None
+            if isinstance(step.payload, Mix) and len(step.payload.decisions) == 1:
+                below = self.labels.get(step.payload.decisions[0])
+            for source, under in zip(step.sources, step.under, strict=True):
+                if source not in known and (under is None or self.rule.takes(under)):
                     pending.append((source, below))
         return found
 
