@@ -5,77 +5,14 @@ To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from .axes import (
-    Beside,
-    Channels,
-    Dropout,
-    Edges,
-    Freeze,
-    FreezeOverfitting,
-    Levels,
-    Order,
-    Perturbation,
-    Precision,
-    Preferences,
-    Teacher,
-    Undisturbed,
-)
-from .derivation import Derivation, Epoch, Menus
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, RandomDraws, Rungs, SharedJudge, TrainedJudge
-from .narrowing import Narrowing, NoNarrowing
-from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
-from .reader import ConflictError
-from .relaxation import Gates, NoRelaxation, Relaxation, Sample
-from .schedules import Schedule
-from .stopping import Sharpness, Stopping, Unchanged
-
-
-class Combined(Protocol):
-    """The settings of a search that rules are about (`sections.SearchSettings`)."""
-
-    order: Order
-    relax: Relaxation
-    weights: Weights
-    alphas: Alphas
-    edges: Edges
-    channels: Channels
-    beside: Beside
-    dropout: Dropout
-    drop_path: Schedule
-    perturb: Perturbation
-    levels: Levels
-    freeze: Freeze
-    teacher: Teacher
-    narrow: Narrowing
-    until: Stopping
-    derive: Derivation | Explorer
-    judge: Judge
-    rungs: Rungs
-    epochs: int
-    preferences: Preferences
-    precision: Precision
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Two settings that exclude each other where ``broken`` holds, why, and what to do instead."""
-
-    fields: tuple[str, str]
-    broken: Callable[[Combined], bool]
-    why: str
-
-    def check(self, settings: Combined) -> None:
-        """Refuse settings that break the rule.
-
-        Raises:
-            ConflictError: they do; it names both.
-        """
-        if self.broken(settings):
-            raise ConflictError(self.why, *self.fields)
+from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
+from .derivation import Epoch, Menus
+from .exploring import ExplorerWord, NoJudge, NoRungs, RandomDraws, SharedJudge, TrainedJudge
+from .narrowing import NoNarrowing
+from .optimizers import AlphaFixed, AlphaNatural, Sgd
+from .relaxation import Gates, NoRelaxation, Sample
+from .rule import Combined, Rule
+from .stopping import Sharpness, Unchanged
 
 
 def _second(settings: Combined) -> bool:
