@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from compiler.elaborate import Requirement
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
+from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import Instance
@@ -102,6 +103,11 @@ class _PhaseReader:
         space = elaborated(compilation, call)
         values = {**self.section.values, **setting_values(compilation, line.settings)}
         settings = search_settings(compilation, values, line.name)
+        start = settings.start.after
+        if start is not None and start not in self.results:
+            where = values["start"][1] if "start" in values else line.span
+            self._refuse_start(start, f"before '{line.name}'", where)
+            return None
         if space is None:
             return None
         lines = (*self.section.lines, *line.settings)
@@ -117,9 +123,21 @@ class _PhaseReader:
             built=as_built(compilation, call, settings),
         )
 
+    def _refuse_start(self, start: str, where: str, span: Span) -> None:
+        """Report a search that starts from what no phase leaves."""
+        known = list(self.results)
+        hint = suggest(start, known) or (f"known: {', '.join(known)}" if known else "use `start = none`")
+        message = f"`start = {start}` takes the weights of a phase, and there is none of that name {where}"
+        self.compilation.report([Diagnostic(Code.PHASE, span, message, hint)])
+
     def search(self, target: ast.Expr, settings: SearchSettings) -> Phase | None:
         """The search of the network that the section itself names: a phase without a name."""
         compilation = self.compilation
+        start = settings.start.after
+        if start is not None and start not in self.results:
+            values = self.section.values
+            self._refuse_start(start, "in this file", values["start"][1] if "start" in values else target.span)
+            return None
         call = network_call(compilation, target, {}, compilation.overrides)
         space = None if call is None else elaborated(compilation, call)
         if call is None or space is None:

@@ -50,7 +50,12 @@ class SearchPlan:
     def earlier(self) -> dict[str, Phase]:
         """The names of phases that are not searched, each with one that is and builds on it."""
         searched = {phase.name for phase in self.phases}
-        return {name: phase for phase in self.phases for name in phase.after if name not in searched}
+        return {name: phase for phase in self.phases for name in phase.needs if name not in searched}
+
+    def weights(self, phase: Phase) -> Path | None:
+        """The checkpoint that a phase takes its first weights from; None where they are fresh."""
+        start = phase.settings.start.after
+        return None if start is None else self.config.out / start / CHECKPOINT
 
     def finished(self, name: str) -> Path:
         """The derived file of a phase."""
@@ -127,6 +132,9 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
         found[name] = derived_text(path)
+        weights = plan.weights(later)
+        if weights is not None and not weights.is_file():
+            raise UsageError(f"phase '{later.name}' starts from the weights of '{name}', and there is no '{weights}'")
     if not found:
         return plan
     program = plan.request.compile(found)

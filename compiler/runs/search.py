@@ -35,8 +35,12 @@ from .fingerprint import fingerprint
 from .folder import held
 from .plan import SearchPlan, check_phase, derived_text, no_effect
 from .record import write_record
+from .start import started
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
+AXES = (
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher"),
+    "start",
+)
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
@@ -142,14 +146,18 @@ def search_phase(
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
+    resumes = config.resume and (folder / CHECKPOINT).is_file()
+    weights = plan.weights(phase)
+    if weights is not None and not resumes:
+        say(started(supernet, phase, weights))
     options = RunOptions(
         out=folder,
         device=config.device,
         devices=config.devices,
-        resume=config.resume and (folder / CHECKPOINT).is_file(),
+        resume=resumes,
         overwrite=config.force,
         quiet=config.quiet,
-        fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data),
+        fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data, weights),
         title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
