@@ -19,8 +19,8 @@ from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
+from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -106,20 +106,21 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     program = request.compile()
     plan = SearchPlan(request, config, program, _wanted(program, config.phases))
     if writes:
-        started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
+        kept = [plan.folder(phase) / name for phase in plan.phases for name in (CHECKPOINT, TRIALS)]
+        started = any(path.is_file() for path in kept)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
             guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
-    if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
+    if idle and not any(p.settings.relax.runs_all or isinstance(p.settings.judge, TrainedJudge) for p in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
         _check_classifies(phase.network)
         if not phase.after:
             check_phase(phase)
             if isinstance(phase.settings.derive, ExplorerWord):
-                ExploredSpace(Part(phase.name, plan.program, phase is plan.phases[-1]))
+                _check_explorer(plan, phase)
     return plan
 
 
@@ -149,6 +150,19 @@ def check_phase(phase: Phase) -> None:
     """
     check_decidable(phase.network, phase.settings.derive.rule)
     check_feasible(Requirements(phase.network))
+
+
+def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
+    """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
+    is_last = phase is plan.phases[-1]
+    ExploredSpace(Part(phase.name, plan.program, is_last))
+    if not isinstance(phase.settings.judge, TrainedJudge):
+        return
+    if not is_last:
+        message = f"`judge = trained` trains what the last phase derives, and '{phase.name}' is not the last"
+        raise UsageError(f"{message}: use `judge = shared`")
+    if plan.program.train is None:
+        raise UsageError("`judge = trained` trains as the `train` section says, and this file has none: write one")
 
 
 def no_effect(option: str, phase: Phase) -> str:

@@ -35,6 +35,7 @@ SETTINGS = """
   batch = 48
   relax = sample(share = true)
 """
+ALONE = "relax = none\n    epochs = 0\n    derive = random(2)\n"
 PHASES = f"""
 search {{{SETTINGS}
   phase kernel = Net(w = 6, e = 1)
@@ -129,19 +130,41 @@ def test_a_phase_starts_from_another_and_goes_on_after_a_kill(
     [
         (
             "search {\n  phase early = Net\n  phase b = Net {\n    start = earyl\n  }\n}",
-            "before 'b'",
+            "takes the weights of a phase, and none of that name has any before 'b'",
             "start = earyl",
             "did you mean 'early'?",
         ),
-        ("search {\n  phase a = Net {\n    start = a\n  }\n}", "before 'a'", "start = a", "use `start = none`"),
-        ("search Net {\n  start = a\n}", "in this file", "start = a", "use `start = none`"),
+        (
+            "search {\n  phase a = Net {\n    start = a\n  }\n}",
+            "takes the weights of a phase, and none of that name has any before 'a'",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            f"search {{\n  phase a = Net {{\n    {ALONE}  }}\n  phase b = Net {{\n    start = a\n  }}\n}}",
+            "takes the weights of a phase, and none of that name has any before 'b'",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            f"search {{\n  phase a = Net\n  phase b = Net {{\n    start = a\n    {ALONE}  }}\n}}",
+            "takes the weights of a phase, and `relax = none` has no supernet for them",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            "search Net {\n  start = a\n}",
+            "takes the weights of a phase, and none of that name has any in this file",
+            "start = a",
+            "use `start = none`",
+        ),
     ],
 )
 def test_a_start_from_no_phase_is_refused(section: str, message: str, place: str, hint: str) -> None:
     program, (wrong,) = compile_file("net.hsp", text=f"{NETS}{section}\n")
     assert program is None
     assert (wrong.span.text, wrong.hint) == (place, hint)
-    assert wrong.message.endswith(f"takes the weights of a phase, and there is none of that name {message}")
+    assert wrong.message == f"`{place}` {message}"
 
 
 def test_a_phase_with_nothing_in_common_is_refused(

@@ -91,6 +91,12 @@ BROKEN = {
     ("alphas", "relax"): "alphas = natural\n relax = gates",
     ("levels", "preferences"): "levels = 1\n preferences = apart",
     ("judge", "derive"): "judge = shared\n derive = strongest(by = logit)",
+    ("relax", "derive"): "relax = none\n derive = strongest(by = logit)",
+    ("relax", "judge"): "relax = none\n judge = shared\n derive = random(9)",
+    ("judge", "relax"): "judge = trained\n relax = sample\n derive = random(9)",
+    ("relax", "epochs"): "relax = none\n epochs = 3\n derive = random(9)",
+    ("epochs", "relax"): "epochs = 0\n relax = softmax",
+    ("rungs", "derive"): "rungs = halving(start = 1, to = 9)\n derive = local(9)",
     ("derive", "narrow"): "derive = random(10)\n narrow = together(keep = 2, at = 5)",
     ("derive", "channels"): "derive = local(10)\n channels = partial(2)",
     ("derive", "beside"): "derive = evolution(10)\n beside = identity(1)",
@@ -104,6 +110,12 @@ NEED = (
     "derive = strongest(epoch = before)",
     "derive = menus(keep = 2, epoch = before)",
     "judge = shared",
+    " judge = shared",
+    "judge = trained",
+    "relax = none",
+    " epochs = 0",
+    "epochs = 0",
+    "rungs = halving(start = 1, to = 9)",
 )
 """Settings that the default of another one does not suit."""
 

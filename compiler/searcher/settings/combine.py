@@ -23,11 +23,11 @@ from .axes import (
     Undisturbed,
 )
 from .derivation import Derivation, Epoch, Menus
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge
+from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, RandomDraws, Rungs, SharedJudge, TrainedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
 from .reader import ConflictError
-from .relaxation import Gates, Relaxation, Sample
+from .relaxation import Gates, NoRelaxation, Relaxation, Sample
 from .schedules import Schedule
 from .stopping import Sharpness, Stopping, Unchanged
 
@@ -51,6 +51,8 @@ class Combined(Protocol):
     until: Stopping
     derive: Derivation | Explorer
     judge: Judge
+    rungs: Rungs
+    epochs: int
     preferences: Preferences
     precision: Precision
 
@@ -87,6 +89,10 @@ def _narrows(settings: Combined) -> bool:
 
 def _explores(settings: Combined) -> bool:
     return isinstance(settings.derive, ExplorerWord)
+
+
+def _supernet(settings: Combined) -> bool:
+    return not isinstance(settings.relax, NoRelaxation)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -224,6 +230,37 @@ RULES = (
         lambda s: not isinstance(s.judge, NoJudge) and not _explores(s),
         "`judge` says how good an architecture is that an explorer proposes, and this rule derives what alphas select: "
         "use `derive = random(100)`, `genetic`, `evolution(100)` or `local(100)`",
+    ),
+    Rule(
+        ("relax", "derive"),
+        lambda s: not _supernet(s) and not _explores(s),
+        "`relax = none` has no alphas that select anything: use `derive = random(100)`, `genetic`, `evolution(100)` or "
+        "`local(100)`",
+    ),
+    Rule(
+        ("relax", "judge"),
+        lambda s: not _supernet(s) and isinstance(s.judge, SharedJudge),
+        "`judge = shared` takes the weights of a supernet, and `relax = none` has none: use `judge = trained`",
+    ),
+    Rule(
+        ("judge", "relax"),
+        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge),
+        "`judge = trained` trains each architecture from scratch, without a supernet: use `relax = none`, `epochs = 0`",
+    ),
+    Rule(
+        ("relax", "epochs"),
+        lambda s: not _supernet(s) and s.epochs > 0,
+        "`relax = none` has no weights to learn: use `epochs = 0`",
+    ),
+    Rule(
+        ("epochs", "relax"),
+        lambda s: _supernet(s) and s.epochs == 0,
+        "`epochs = 0` is for `relax = none`, where no supernet learns: use 1 epoch or more",
+    ),
+    Rule(
+        ("rungs", "derive"),
+        lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
+        "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
     ),
     Rule(
         ("derive", "narrow"),

@@ -29,11 +29,11 @@ from .axes import (
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge, SharedJudge
+from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, Rungs, SharedJudge, TrainedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
-from .relaxation import Relaxation, Softmax
+from .relaxation import NoRelaxation, Relaxation, Softmax
 from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, NonNegative, Setting
@@ -50,7 +50,7 @@ class SearchSettings(_Section):
 
     word: ClassVar[str] = "search"
     data: DataSpec = Cifar10()
-    epochs: Count = 50
+    epochs: Amount = 50
     batch: Count = 64
     weights: Weights = Sgd(lr=Cosine(start=0.025, end=0.001))
     alphas: Alphas = AlphaAdam()
@@ -60,6 +60,8 @@ class SearchSettings(_Section):
     derive: Derivation | Explorer = Strongest()
     judge: Judge = NoJudge()
     """How the architectures that an explorer proposes are judged; without one nothing is."""
+    rungs: Rungs = NoRungs()
+    """With which budgets they are."""
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
@@ -85,7 +87,8 @@ class SearchSettings(_Section):
     def _explorers_have_a_judge(cls, values: dict[str, object]) -> dict[str, object]:
         unjudged = isinstance(values.get("judge", NoJudge()), NoJudge)
         explores = isinstance(values.get("derive"), ExplorerWord)
-        return {**values, "judge": SharedJudge()} if explores and unjudged else values
+        judge = TrainedJudge() if isinstance(values.get("relax"), NoRelaxation) else SharedJudge()
+        return {**values, "judge": judge} if explores and unjudged else values
 
     @model_validator(mode="after")
     def _settings_go_together(self) -> Self:
