@@ -35,8 +35,9 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .explore import Explored, explored, shared_judge
 from .fingerprint import fingerprint
+from .finished import derived_text, weights_of
 from .folder import held
-from .plan import SearchPlan, check_phase, derived_text, no_effect
+from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
 from .start import started
 from .trained_alone import TrainedAlone
@@ -183,7 +184,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
-    weights = plan.weights(phase)
+    weights = weights_of(phase, config.out)
     identity = fingerprint(part.program, space, settings.describe(full=True), data, weights)
     options = run_options(plan, phase, CHECKPOINT, identity)
     if weights is not None and not options.resume:
