@@ -15,6 +15,7 @@ from .axes import (
     Dropout,
     Edges,
     Freeze,
+    FreshStart,
     Levels,
     NoFreezing,
     NoTeacher,
@@ -23,6 +24,7 @@ from .axes import (
     Perturbation,
     Precision,
     Preferences,
+    Start,
     Teacher,
     Undisturbed,
 )
@@ -73,6 +75,7 @@ class SearchSettings(_Section):
     perturb: Perturbation = Undisturbed()
     freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()
+    start: Start = FreshStart()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
     preferences: Preferences = Preferences.TOGETHER
