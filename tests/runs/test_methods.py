@@ -58,7 +58,11 @@ train Net {
   batch = 8
 }"""
 ALONE = {"random_search": "random(3)", "regularized_evolution": "evolution(4, population = 2, tournament = 2)"}
-ALONE |= {"local_search": "local(4)", "successive_halving": "random(3)"}
+ALONE |= {
+    "local_search": "local(4)",
+    "bananas": "predictor(4, start = 2, batch = 2, among = 4, trees = 3)",
+    "successive_halving": "random(3)",
+}
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}
 """Methods that have no supernet train each architecture for an epoch."""
 TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP}

@@ -13,8 +13,18 @@ from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Halving, Local, RandomDraws, Rungs
+from compiler.searcher.settings.exploring import (
+    Evolution,
+    Explorer,
+    Genetic,
+    Halving,
+    Local,
+    Predictor,
+    RandomDraws,
+    Rungs,
+)
 
+from .predictor import Features, predicted
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
 
@@ -222,6 +232,51 @@ class Climbing(Proposer):
         return None
 
 
+class Guided(Proposer):
+    """What a predictor that learns from the trials expects to be best (`predictor`)."""
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Predictor) -> None:
+        super().__init__(space, budgets, stream)
+        self.word = word
+        self.features = Features(space.part.space.decisions)
+        self.round: tuple[int, list[Candidate]] = 0, []
+        """The architectures of the last round that was asked for, after so many trials, the best first."""
+
+    @property
+    def total(self) -> int:
+        """So many as it is told to."""
+        return self.word.trials
+
+    def ask(self, history: History) -> Proposal | None:
+        """A draw at first, then the next of those that look best; a draw where all candidates are known."""
+        k, word = len(history), self.word
+        if k >= self.total:
+            return None
+        if k < word.start:
+            return self.proposed(self.space.drawn(self.stream(k)))
+        place = (k - word.start) % word.batch
+        if self.round[0] != k - place:
+            self.round = k - place, self._best(history.trials[: k - place], self.stream(k - place))
+        best = self.round[1]
+        return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
+
+    def _best(self, trials: list[Trial], source: Random) -> list[Candidate]:
+        """The candidates of a round, in the order of a draw from what the predictor thinks of each."""
+        known = {trial.number: trial.score for trial in trials}
+        parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch)]
+        near = (self.space.mutated(source.choice(parents), source) for _ in range(self.word.among))
+        drawn = (self.space.drawn(source) for _ in range(self.word.among))
+        asked = {found.number: found for found in (*near, *drawn) if found is not None and found.number not in known}
+        if not asked:
+            return []
+        rows = self.features([self.space.candidate(number).choices for number in known])
+        others = self.features([found.choices for found in asked.values()])
+        means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
+        hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+        order = sorted(zip(hopes, asked.values(), strict=True), key=lambda pair: (-pair[0], pair[1].number))
+        return [found for _, found in order[: self.word.batch]]
+
+
 def proposer_of(
     word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream, rungs: Rungs | None = None
 ) -> Proposer:
@@ -238,5 +293,7 @@ def proposer_of(
             return Aging(space, budgets, stream, word)
         case Local():
             return Climbing(space, budgets, stream, word)
+        case Predictor():
+            return Guided(space, budgets, stream, word)
         case never:
             assert_never(never)

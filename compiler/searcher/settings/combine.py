@@ -194,13 +194,14 @@ RULES = (
         ("judge", "derive"),
         lambda s: not isinstance(s.judge, NoJudge) and not _explores(s),
         "`judge` says how good an architecture is that an explorer proposes, and this rule derives what alphas select: "
-        "use `derive = random(100)`, `genetic`, `evolution(100)` or `local(100)`",
+        "use `derive = random(100)`, `genetic`, `evolution(100)`, `local(100)` or "
+        "`predictor(100)`",
     ),
     Rule(
         ("relax", "derive"),
         lambda s: not _supernet(s) and not _explores(s),
-        "`relax = none` has no alphas that select anything: use `derive = random(100)`, `genetic`, `evolution(100)` or "
-        "`local(100)`",
+        "`relax = none` has no alphas that select anything: use `derive = random(100)`, `genetic`, `evolution(100)`, "
+        "`local(100)` or `predictor(100)`",
     ),
     Rule(
         ("relax", "judge"),

@@ -93,6 +93,23 @@ class Local(ExplorerWord):
     trials: Count
 
 
+class Predictor(ExplorerWord):
+    """``trials`` architectures, of which the first ``start`` are drawn; then rounds of ``batch`` that look best.
+
+    How good they may be is learned from those that were judged, by a forest of ``trees``. Each round asks it of
+    ``among`` neighbours of the best so far and as many draws, and takes those with the best draw from their mean and
+    deviation (after BANANAS; White et al., AAAI 2021).
+    """
+
+    word = "predictor"
+    positional = ("trials",)
+    trials: Count
+    start: Count = 10
+    batch: Count = 10
+    among: Count = 100
+    trees: Count = 100
+
+
 class NoJudge(Word):
     """Nothing is judged: the alphas select an architecture."""
 
@@ -163,6 +180,6 @@ class Halving(Word):
         return tuple(found)
 
 
-Explorer = RandomDraws | Genetic | Evolution | Local
+Explorer = RandomDraws | Genetic | Evolution | Local | Predictor
 Judge = NoJudge | SharedJudge | TrainedJudge
 Rungs = NoRungs | Halving

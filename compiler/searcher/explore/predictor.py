@@ -1,0 +1,56 @@
+"""How good an architecture may be, learned from those that were judged: a mean and a deviation.
+
+White, Neiswanger, Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search"
+(AAAI 2021). Their ensemble is of five networks; here it is the trees of a forest, which need no tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+
+from compiler.ir.decision import Decision, Selection
+
+
+class Features:
+    """An architecture as numbers: for each item of each decision, whether it is taken; nothing of what does not exist.
+
+    Args:
+        decisions: those of a space.
+    """
+
+    def __init__(self, decisions: Mapping[str, Decision]) -> None:
+        self.start: dict[str, int] = {}
+        end = 0
+        for path, decision in decisions.items():
+            self.start[path] = end
+            end += len(decision.items)
+        self.count = end
+
+    def __call__(self, many: Sequence[Selection]) -> NDArray[np.float32]:
+        """A row for each architecture, (architectures, items)."""
+        found = np.zeros((len(many), self.count), dtype=np.float32)
+        for row, chosen in zip(found, many, strict=True):
+            for path, items in chosen.items():
+                row[[self.start[path] + item for item in items]] = 1
+        return found
+
+
+def predicted(
+    known: NDArray[np.float32], scores: Sequence[float], asked: NDArray[np.float32], trees: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean and the deviation over the trees of a forest that learned from scores, (architectures) each.
+
+    Args:
+        known: the features of the architectures that were judged.
+        scores: how good these are.
+        asked: the features of others.
+        trees: how many trees the forest has.
+        seed: of the forest, below 2 ** 32.
+    """
+    forest = RandomForestRegressor(trees, random_state=seed, n_jobs=1).fit(known, np.asarray(scores))
+    each = np.stack([tree.predict(asked) for tree in forest.estimators_])
+    return each.mean(0), each.std(0)
