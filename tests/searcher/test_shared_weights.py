@@ -109,11 +109,13 @@ def test_a_judged_architecture_is_the_derived_network(relax: str, calibrate: int
     assert all(torch.equal(before[name].nan_to_num(), after[name].nan_to_num()) for name in before)
 
 
-@pytest.mark.parametrize("kept", [shared.KEPT, 0])
-def test_a_score_follows_from_the_architecture_alone(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+@pytest.mark.parametrize(("kept", "calibrate"), [(shared.KEPT, 2), (0, 2), (0, 0)])
+def test_a_score_follows_from_the_architecture_alone(
+    monkeypatch: pytest.MonkeyPatch, kept: int, calibrate: int
+) -> None:
     """Whatever was judged before, and where images, with random changes, are read again each time."""
     monkeypatch.setattr(shared, "KEPT", kept)
-    judge = judge_of("sample", SharedJudge(batches=2, calibrate=2), precision="32-true")
+    judge = judge_of("sample", SharedJudge(batches=2, calibrate=calibrate), precision="32-true")
     assert judge.budgets.stated == 16
     assert judge.budgets.whole == 24
     some = [judge.space.candidate(number) for number in range(0, judge.space.count, judge.space.count // 6)]
