@@ -24,9 +24,10 @@ from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
-from hdas_dsl.text.reading import is_file, read_named
+from hdas_dsl.text.reading import is_file
 
 from .config import RunConfig
+from .finished import derived_text, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class SearchPlan:
     def earlier(self) -> dict[str, Phase]:
         """The names of phases that are not searched, each with one that is and builds on it."""
         searched = {phase.name for phase in self.phases}
-        return {name: phase for phase in self.phases for name in phase.after if name not in searched}
+        return {name: phase for phase in self.phases for name in phase.needs if name not in searched}
 
     def finished(self, name: str) -> Path:
         """The derived file of a phase."""
@@ -128,6 +129,8 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
         found[name] = derived_text(path)
+        if later.settings.start.after == name:
+            weights_of(later, plan.config.out)
     if not found:
         return plan
     program = plan.request.compile(found)
@@ -280,18 +283,6 @@ def _check_classifies(space: Elaborated) -> None:
 def _check_single_input(space: Elaborated) -> None:
     if (count := len(space.block.graph.inputs)) != 1:
         raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
-
-
-def derived_text(path: Path) -> str:
-    """The text of a derived file that an earlier phase left.
-
-    Raises:
-        UsageError: it is damaged.
-    """
-    try:
-        return read_named(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _existing(path: Path) -> None:

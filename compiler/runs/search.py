@@ -35,12 +35,17 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .explore import Explored, explored, shared_judge
 from .fingerprint import fingerprint
+from .finished import derived_text, weights_of
 from .folder import held
-from .plan import SearchPlan, check_phase, derived_text, no_effect
+from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
+from .start import started
 from .trained_alone import TrainedAlone
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
+AXES = (
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher"),
+    "start",
+)
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
@@ -179,8 +184,11 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
-    identity = fingerprint(part.program, space, settings.describe(full=True), data)
+    weights = weights_of(phase, config.out)
+    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights)
     options = run_options(plan, phase, CHECKPOINT, identity)
+    if weights is not None and not options.resume:
+        say(started(supernet, phase, weights))
     write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options)
     if isinstance(settings.derive, ExplorerWord):

@@ -151,6 +151,34 @@ class LargestTeacher(Word):
 Teacher = NoTeacher | LargestTeacher
 
 
+class FreshStart(Word):
+    """Weights start anew."""
+
+    word = "none"
+
+    @property
+    def after(self) -> str | None:
+        """No phase has to be finished."""
+        return None
+
+
+class PhaseStart(Word):
+    """Weights are at first those that an earlier phase of this name left, where names and shapes agree."""
+
+    word = "PHASE"
+    positional = ("phase",)
+    by_item = True
+    phase: Text
+
+    @property
+    def after(self) -> str | None:
+        """The phase that has to be finished."""
+        return self.phase
+
+
+Start = FreshStart | PhaseStart
+
+
 class Undisturbed(Word):
     """Weights learn under the mixing weights as they are."""
 

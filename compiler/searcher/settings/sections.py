@@ -14,6 +14,7 @@ from .axes import (
     Channels,
     Dropout,
     Edges,
+    FreshStart,
     Levels,
     NoTeacher,
     Nothing,
@@ -21,6 +22,7 @@ from .axes import (
     Perturbation,
     Precision,
     Preferences,
+    Start,
     Teacher,
     Undisturbed,
 )
@@ -70,6 +72,7 @@ class SearchSettings(_Section):
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
     teacher: Teacher = NoTeacher()
+    start: Start = FreshStart()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
     preferences: Preferences = Preferences.TOGETHER
