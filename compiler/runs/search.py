@@ -43,8 +43,8 @@ from .start import started
 from .trained_alone import TrainedAlone
 
 AXES = (
-    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher"),
-    "start",
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
+    *("teacher", "start"),
 )
 """Settings that a derived file records where they differ from their defaults."""
 

@@ -5,74 +5,14 @@ To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from .axes import (
-    Beside,
-    Channels,
-    Dropout,
-    Edges,
-    Levels,
-    Order,
-    Perturbation,
-    Precision,
-    Preferences,
-    Teacher,
-    Undisturbed,
-)
-from .derivation import Derivation, Epoch, Menus
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, RandomDraws, Rungs, SharedJudge, TrainedJudge
-from .narrowing import Narrowing, NoNarrowing
-from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
-from .reader import ConflictError
-from .relaxation import Gates, NoRelaxation, Relaxation, Sample
-from .schedules import Schedule
-from .stopping import Sharpness, Stopping, Unchanged
-
-
-class Combined(Protocol):
-    """The settings of a search that rules are about (`sections.SearchSettings`)."""
-
-    order: Order
-    relax: Relaxation
-    weights: Weights
-    alphas: Alphas
-    edges: Edges
-    channels: Channels
-    beside: Beside
-    dropout: Dropout
-    drop_path: Schedule
-    perturb: Perturbation
-    levels: Levels
-    teacher: Teacher
-    narrow: Narrowing
-    until: Stopping
-    derive: Derivation | Explorer
-    judge: Judge
-    rungs: Rungs
-    epochs: int
-    preferences: Preferences
-    precision: Precision
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Two settings that exclude each other where ``broken`` holds, why, and what to do instead."""
-
-    fields: tuple[str, str]
-    broken: Callable[[Combined], bool]
-    why: str
-
-    def check(self, settings: Combined) -> None:
-        """Refuse settings that break the rule.
-
-        Raises:
-            ConflictError: they do; it names both.
-        """
-        if self.broken(settings):
-            raise ConflictError(self.why, *self.fields)
+from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
+from .derivation import Epoch, Menus
+from .exploring import ExplorerWord, NoJudge, NoRungs, RandomDraws, SharedJudge, TrainedJudge
+from .narrowing import NoNarrowing
+from .optimizers import AlphaFixed, AlphaNatural, Sgd
+from .relaxation import Gates, NoRelaxation, Sample
+from .rule import Combined, Rule
+from .stopping import Sharpness, Unchanged
 
 
 def _second(settings: Combined) -> bool:
@@ -89,6 +29,10 @@ def _narrows(settings: Combined) -> bool:
 
 def _explores(settings: Combined) -> bool:
     return isinstance(settings.derive, ExplorerWord)
+
+
+def _freezes(settings: Combined) -> bool:
+    return isinstance(settings.freeze, FreezeOverfitting)
 
 
 def _supernet(settings: Combined) -> bool:
@@ -200,6 +144,27 @@ RULES = (
         lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
         "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
         "use `levels = 2`",
+    ),
+    Rule(
+        ("freeze", "relax"),
+        lambda s: _freezes(s) and not s.relax.runs_all,
+        "`freeze` compares gradients of every operation in every step, and this relaxation runs one of them: use a "
+        "`relax` that mixes",
+    ),
+    Rule(
+        ("freeze", "levels"),
+        lambda s: _freezes(s) and _one_level(s),
+        "`freeze` compares gradients on two halves of the images, and `levels = 1` has one: use `levels = 2`",
+    ),
+    Rule(
+        ("freeze", "order"),
+        lambda s: _freezes(s) and _second(s),
+        "`freeze` compares gradients at the same weights, and `order = second` looks ahead: use `order = first`",
+    ),
+    Rule(
+        ("freeze", "alphas"),
+        lambda s: _freezes(s) and isinstance(s.alphas, AlphaFixed | AlphaNatural),
+        "`freeze` compares with the gradient on a batch of the alphas, and these take none: use `alphas = adam`",
     ),
     Rule(
         ("teacher", "relax"),

@@ -14,8 +14,10 @@ from .axes import (
     Channels,
     Dropout,
     Edges,
+    Freeze,
     FreshStart,
     Levels,
+    NoFreezing,
     NoTeacher,
     Nothing,
     Order,
@@ -71,6 +73,7 @@ class SearchSettings(_Section):
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
+    freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()
     start: Start = FreshStart()
     narrow: Narrowing = NoNarrowing()
