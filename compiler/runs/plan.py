@@ -24,7 +24,7 @@ from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
-from hdas_dsl.text.reading import is_file, read_named
+from hdas_dsl.text.reading import is_file, no_file, read_named
 
 from .config import RunConfig
 
@@ -282,4 +282,4 @@ def derived_text(path: Path) -> str:
 
 def _existing(path: Path) -> None:
     if not is_file(path):
-        raise UsageError(f"there is no file '{path}'")
+        raise UsageError(no_file(path))
