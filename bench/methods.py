@@ -26,6 +26,7 @@ from race import Lane, Machine, Times, peak, say
 from worker import RefusedError, Worker
 
 from compiler.program.methods import SETTING, library_methods
+from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.units import LIBRARY
@@ -89,6 +90,8 @@ def entrant(args: argparse.Namespace, method: str, keep: int | None = None) -> E
         return Refusal(name=name, reason="; ".join(item.message for item in error.diagnostics))
     except UsageError as error:
         return Refusal(name=name, reason=str(error))
+    if isinstance(settings.relax, NoRelaxation):
+        return Refusal(name=name, reason="it has no supernet that takes a step")
     turn = Turn(name=name, steps=args.steps, keep=keep)
     share = 1 / every(settings) if moves(settings, typical_epoch(settings)) else 0.0
     return Entrant(contender=Contender(case=case, kind=Ours.OPTIMISED, turn=turn), alpha_share=share)

@@ -34,6 +34,12 @@ class Phase:
     """The network as the search builds it, where it is not ``network``: partial channels, additions."""
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The phases that have to be finished before it: those whose result it uses, and that whose weights it does."""
+        start = self.settings.start.after
+        return self.after if start is None or start in self.after else (*self.after, start)
+
+    @property
     def leaves_choices(self) -> bool:
         """Whether later phases still choose in what it derives."""
         return isinstance(self.settings.derive, Menus)

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler.elaborate import Requirement
+from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.searcher.settings.sections import SearchSettings
-from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
+from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import Instance
@@ -69,6 +71,8 @@ def read_phases(
         if phase is None:
             return None
         phases.append(phase)
+        if not isinstance(phase.settings.relax, NoRelaxation):
+            reader.trained.append(phase.name)
         # Where no phase builds on it, at most `train` names its network, which stands in a file of its own.
         used = any(phase.name in _names(later.target) for later in lines[position + 1 :])
         reader.results[phase.name] = reader.result(phase) if used else phase.network.root.instance
@@ -88,6 +92,8 @@ class _PhaseReader:
     section: SearchSection
     found: Mapping[str, str]
     results: dict[str, Instance] = field(default_factory=dict)
+    trained: list[str] = field(default_factory=list)
+    """The phases that leave weights."""
 
     def phase(self, line: ast.Phase) -> Phase | None:
         """A phase: its own settings win over those of the section around it, whose statements hold for it too."""
@@ -102,6 +108,10 @@ class _PhaseReader:
         space = elaborated(compilation, call)
         values = {**self.section.values, **setting_values(compilation, line.settings)}
         settings = search_settings(compilation, values, line.name)
+        if not self.may_start(
+            settings, f"before '{line.name}'", values["start"][1] if "start" in values else line.span
+        ):
+            return None
         if space is None:
             return None
         lines = (*self.section.lines, *line.settings)
@@ -117,9 +127,28 @@ class _PhaseReader:
             built=as_built(compilation, call, settings),
         )
 
+    def may_start(self, settings: SearchSettings, where: str, span: Span) -> bool:
+        """Whether there are the weights that a search starts from; else that is reported."""
+        start = settings.start.after
+        if start is None:
+            return True
+        hint = "use `start = none`"
+        if isinstance(settings.relax, NoRelaxation):
+            why = "`relax = none` has no supernet for them"
+        elif start not in self.trained:
+            why, hint = f"none of that name has any {where}", suggest(start, self.trained) or hint
+        else:
+            return True
+        message = f"`start = {start}` takes the weights of a phase, and {why}"
+        self.compilation.report([Diagnostic(Code.PHASE, span, message, hint)])
+        return False
+
     def search(self, target: ast.Expr, settings: SearchSettings) -> Phase | None:
         """The search of the network that the section itself names: a phase without a name."""
         compilation = self.compilation
+        values = self.section.values
+        if not self.may_start(settings, "in this file", values["start"][1] if "start" in values else target.span):
+            return None
         call = network_call(compilation, target, {}, compilation.overrides)
         space = None if call is None else elaborated(compilation, call)
         if call is None or space is None:

@@ -20,6 +20,7 @@ from compiler.searcher.engine.errors import SingleValueError, is_single_value
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.settings.axes import Order
 from compiler.searcher.settings.derivation import Menus
+from compiler.searcher.settings.relaxation import NoRelaxation
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
@@ -43,6 +44,10 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
         program = plan.request.compile(found) if found else plan.program
         phase = next(item for item in program.phases if item.name == planned.name)
         space, settings = phase.network, phase.settings
+        if isinstance(settings.relax, NoRelaxation):
+            say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
+            say(f"  {power(cardinality(space))} architectures, each trained by itself: {settings.judge.describe()}")
+            continue
         if isinstance(settings.derive, Menus):
             found[phase.name] = print_module(first_menus(space, settings.derive))
         data = matching_data(settings, space, plan.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
@@ -18,11 +19,12 @@ from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.shared import SharedWeights
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.study import Judge, Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, SharedJudge
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, SharedJudge
+from compiler.searcher.settings.sections import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -35,24 +37,33 @@ class Explored:
     facts: Mapping[str, str]
 
 
-def explored(
-    part: Part, phase: Phase, supernet: Relaxed, data: Data, options: RunOptions, say: Callable[[str], None]
-) -> Explored:
-    """Explore the architectures of a phase by the weights of its supernet, or go on with what its folder has.
+class RunJudge(Judge, Protocol):
+    """A judge of the architectures of a space."""
+
+    @property
+    def space(self) -> ExploredSpace:
+        """The architectures."""
+
+
+def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSettings, options: RunOptions) -> RunJudge:
+    """The judge by the weights of a supernet, on the images that its alphas are for."""
+    assert isinstance(settings.judge, SharedJudge)
+    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
+    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
+
+
+def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None]) -> Explored:
+    """Explore the architectures of a phase, or go on with the trials that its folder has.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
         RunInterruptedError: SIGINT or SIGTERM asked to stop; every trial that is done is kept.
     """
-    settings = phase.settings
+    settings, space = phase.settings, judge.space
     assert isinstance(settings.derive, ExplorerWord)
-    assert isinstance(settings.judge, SharedJudge)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    space = ExploredSpace(part)
-    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
-    judge = SharedWeights(supernet, space, data, settings, settings.judge, compute)
-    proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed))
+    proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed), settings.rungs)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     recorded = Recorded(log, proposer.total, options)
     known = log.start(options.resume)
@@ -64,6 +75,7 @@ def explored(
     say(summary(history, best))
     facts = {
         "judge": settings.judge.describe(full=True),
+        "rungs": "" if isinstance(settings.rungs, NoRungs) else settings.rungs.describe(full=True),
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }

@@ -19,14 +19,15 @@ from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
+from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
-from hdas_dsl.text.reading import is_file, no_file, read_named
+from hdas_dsl.text.reading import is_file, no_file
 
 from .config import RunConfig
+from .finished import derived_text, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class SearchPlan:
     def earlier(self) -> dict[str, Phase]:
         """The names of phases that are not searched, each with one that is and builds on it."""
         searched = {phase.name for phase in self.phases}
-        return {name: phase for phase in self.phases for name in phase.after if name not in searched}
+        return {name: phase for phase in self.phases for name in phase.needs if name not in searched}
 
     def finished(self, name: str) -> Path:
         """The derived file of a phase."""
@@ -101,20 +102,21 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     program = request.compile()
     plan = SearchPlan(request, config, program, _wanted(program, config.phases))
     if writes:
-        started = any((plan.folder(phase) / CHECKPOINT).is_file() for phase in plan.phases)
+        kept = [plan.folder(phase) / name for phase in plan.phases for name in (CHECKPOINT, TRIALS)]
+        started = any(path.is_file() for path in kept)
         named = any(phase.name and (plan.folder(phase) / DERIVED).is_file() for phase in plan.phases)
         if started or named or not plan.earlier:
             guard(config, config.out / DERIVED, started or named)
         plan = _with_earlier(plan)
     idle = config.lowering_options()
-    if idle and not any(phase.settings.relax.runs_all for phase in plan.phases):
+    if idle and not any(p.settings.relax.runs_all or isinstance(p.settings.judge, TrainedJudge) for p in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     for phase in plan.phases:
         _check_classifies(phase.network)
         if not phase.after:
             check_phase(phase)
             if isinstance(phase.settings.derive, ExplorerWord):
-                ExploredSpace(Part(phase.name, plan.program, phase is plan.phases[-1]))
+                _check_explorer(plan, phase)
     return plan
 
 
@@ -127,6 +129,8 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
         found[name] = derived_text(path)
+        if later.settings.start.after == name:
+            weights_of(later, plan.config.out)
     if not found:
         return plan
     program = plan.request.compile(found)
@@ -141,6 +145,19 @@ def check_phase(phase: Phase) -> None:
     """
     check_decidable(phase.network, phase.settings.derive.rule)
     check_feasible(Requirements(phase.network))
+
+
+def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
+    """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
+    is_last = phase is plan.phases[-1]
+    ExploredSpace(Part(phase.name, plan.program, is_last))
+    if not isinstance(phase.settings.judge, TrainedJudge):
+        return
+    if not is_last:
+        message = f"`judge = trained` trains what the last phase derives, and '{phase.name}' is not the last"
+        raise UsageError(f"{message}: use `judge = shared`")
+    if plan.program.train is None:
+        raise UsageError("`judge = trained` trains as the `train` section says, and this file has none: write one")
 
 
 def no_effect(option: str, phase: Phase) -> str:
@@ -266,18 +283,6 @@ def _check_classifies(space: Elaborated) -> None:
 def _check_single_input(space: Elaborated) -> None:
     if (count := len(space.block.graph.inputs)) != 1:
         raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
-
-
-def derived_text(path: Path) -> str:
-    """The text of a derived file that an earlier phase left.
-
-    Raises:
-        UsageError: it is damaged.
-    """
-    try:
-        return read_named(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _existing(path: Path) -> None:

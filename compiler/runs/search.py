@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
+from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
@@ -18,11 +19,13 @@ from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRIALS
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from compiler.util.version import package_version
@@ -30,13 +33,19 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
-from .explore import explored
+from .explore import Explored, explored, shared_judge
 from .fingerprint import fingerprint
+from .finished import derived_text, weights_of
 from .folder import held
-from .plan import SearchPlan, check_phase, derived_text, no_effect
+from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
+from .start import started
+from .trained_alone import TrainedAlone
 
-AXES = ("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "teacher")
+AXES = (
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
+    *("teacher", "start"),
+)
 """Settings that a derived file records where they differ from their defaults."""
 
 COLLAPSED = 0.75
@@ -121,6 +130,22 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
         yield f"requirements: {answer.summary}"
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What a phase decided, with its supernet, if any; ``facts``: what provenance says of how an explorer found it."""
+
+    outcome: SearchOutcome
+    answer: Answer
+    supernet: Relaxed | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
+        """The best architecture of an exploration, after ``outcome``."""
+        outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
+        return cls(outcome, found.answer, None, found.facts)
+
+
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
 ) -> tuple[SearchOutcome, str]:
@@ -129,9 +154,26 @@ def search_phase(
     Raises:
         UsageError: no architecture does, or that cannot be seen to; before the search.
     """
-    space, settings, config, folder = phase.network, phase.settings, plan.config, plan.folder(phase)
+    folder, part = plan.folder(phase), Part(phase.name, program, is_last)
     if phase.after:
         check_phase(phase)
+    by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
+    found = by(plan, part, phase, say)
+    provenance = provenance_of(program, phase, found)
+    chosen, train = found.answer.chosen, program.train if is_last else None
+    if found.supernet is None:
+        module = derive_module(phase.network, chosen, train, provenance)
+    else:
+        module = derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance)
+    text = print_module(module)
+    atomic_write(folder / DERIVED, text)
+    carry_tables(phase.network.requirements, folder)
+    return found.outcome, text
+
+
+def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+    """What the alphas of a supernet select, or an explorer finds by its weights."""
+    space, settings, config = phase.network, phase.settings, plan.config
     data = matching_data(settings, space, config)
     for warning in data.warnings:
         say(f"warning: {warning}")
@@ -142,56 +184,66 @@ def search_phase(
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
-    options = RunOptions(
+    weights = weights_of(phase, config.out)
+    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights)
+    options = run_options(plan, phase, CHECKPOINT, identity)
+    if weights is not None and not options.resume:
+        say(started(supernet, phase, weights))
+    write_record(config, search_record(plan.phases))
+    outcome = run_search(supernet, data, settings, options)
+    if isinstance(settings.derive, ExplorerWord):
+        judge = shared_judge(part, supernet, data, settings, options)
+        return Decided.by_explorer(explored(phase, judge, options, say), outcome)
+    answer = supernet.answer(outcome.alphas)
+    for remark in remarks(supernet, outcome, answer):
+        say(remark)
+    return Decided(outcome, answer, supernet)
+
+
+def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+    """What an explorer finds without a supernet: each architecture is trained by itself."""
+    options = run_options(plan, phase, TRIALS)
+    judge = TrainedAlone(ExploredSpace(part), plan.request, phase.settings, plan.config, options)
+    write_record(plan.config, search_record(plan.phases))
+    found = explored(phase, judge, replace(options, fingerprint=judge.identity), say)
+    return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
+
+
+def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -> RunOptions:
+    """Where and how a phase runs; it is resumed where its folder has the file ``kept``."""
+    config, folder = plan.config, plan.folder(phase)
+    folder.mkdir(parents=True, exist_ok=True)
+    return RunOptions(
         out=folder,
         device=config.device,
         devices=config.devices,
-        resume=config.resume and (folder / CHECKPOINT).is_file(),
+        resume=config.resume and (folder / kept).is_file(),
         overwrite=config.force,
         quiet=config.quiet,
-        fingerprint=fingerprint(program, phase.network, settings.describe(full=True), data),
-        title=f"search {program.name}" + (f", phase {phase.name}" if phase.name else ""),
+        fingerprint=identity,
+        title=f"search {plan.program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
     )
-    write_record(config, search_record(plan.phases))
-    outcome = run_search(supernet, data, settings, options)
-    facts: Mapping[str, str] = {}
-    if isinstance(settings.derive, ExplorerWord):
-        found = explored(Part(phase.name, program, is_last), phase, supernet, data, options, say)
-        answer, facts = found.answer, found.facts
-        outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-    else:
-        answer = supernet.answer(outcome.alphas)
-        for remark in remarks(supernet, outcome, answer):
-            say(remark)
-    provenance = provenance_of(program, phase, outcome, answer, facts)
-    train = program.train if is_last else None
-    module = derived_module(supernet, answer.chosen, outcome.alphas, train, provenance)
-    text = print_module(module)
-    atomic_write(folder / DERIVED, text)
-    carry_tables(phase.network.requirements, folder)
-    return outcome, text
 
 
-def provenance_of(
-    program: Program, phase: Phase, outcome: SearchOutcome, answer: Answer, facts: Mapping[str, str]
-) -> list[ast.Setting]:
+def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
-    settings = phase.settings
+    settings, outcome, answer = phase.settings, found.outcome, found.answer
     order = "second" if settings.order is Order.SECOND else "first"
+    alone = isinstance(settings.relax, NoRelaxation)
     levels = "one level" if settings.levels is Levels.ONE else "bilevel"
     lines = {
         **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
         "seed": str(settings.seed),
         "by": "" if program.method is None else program.method.method.name,
-        "searcher": f'"{levels}, {order} order, {settings.relax.describe()}"',
+        "searcher": '"none"' if alone else f'"{levels}, {order} order, {settings.relax.describe()}"',
         **{name: text for name, text in settings.written(full=False).items() if name in AXES},
         "derive": settings.derive.describe(full=True),
-        **facts,
-        "data": settings.data.describe(),
-        "epochs": str(settings.epochs),
-        "epoch": str(outcome.epoch),
+        **found.facts,
+        "data": "" if alone else settings.data.describe(),
+        "epochs": "" if alone else str(settings.epochs),
+        "epoch": "" if alone else str(outcome.epoch),
         "score": f"{outcome.score:.4f}",
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',

@@ -8,13 +8,16 @@ from collections.abc import Callable
 import torch
 
 from compiler.backend.lowering.network import Network
+from compiler.elaborate import Elaborated
 from compiler.reports.settings_text import train_record
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import TrainOutcome, run_train
 from compiler.searcher.run_files import RESULT
+from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 
+from .config import RunConfig
 from .data import matching_data
 from .fingerprint import fingerprint
 from .folder import held
@@ -37,6 +40,12 @@ def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> Trai
         return _train(plan, warn)
 
 
+def fresh_network(space: Elaborated, settings: TrainSettings, config: RunConfig) -> Network:
+    """A discrete network with the weights that a training from scratch begins with."""
+    torch.manual_seed(mix(settings.seed, "init"))
+    return Network(space, target=config.target(settings.batch))
+
+
 def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     program, space, settings, config = plan.program, plan.network, plan.settings, plan.config
     for warning in program.warnings:
@@ -44,9 +53,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     data = matching_data(settings, space, config)
     for note in data.warnings:
         warn(f"warning: {note}")
-    torch.manual_seed(mix(settings.seed, "init"))
-    target = config.target(settings.batch)
-    network = Network(space, target=target)
+    network = fresh_network(space, settings, config)
     start = [] if plan.weights is None else list(start_from(network, plan.weights))
     for sentence in (*network.warnings, *start):
         warn(f"warning: {sentence}")

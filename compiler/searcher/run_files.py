@@ -14,6 +14,9 @@ LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
 TRIALS = "trials.jsonl"
 """The architectures that an explorer proposed, and their scores, a JSON object for each."""
 
+TRAININGS = "trials"
+"""A folder with the trainings of trials that are under way."""
+
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 

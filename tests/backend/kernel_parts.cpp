@@ -5,6 +5,7 @@
 
 #include "filter_gradients.h"
 #include "layout.h"
+#include "packs.h"
 #include "products.h"
 
 namespace {
@@ -57,6 +58,45 @@ template <typename T> void products(int64_t rows, int64_t height, int64_t vector
     for (int64_t j = 0; j < width; j++)
         for (int64_t i = 0; i < tall; i++)
             expect("padded_matrix", turned[j * tall + i], i < height ? matrix[i * width + j] : 0, 0);
+}
+
+// A matrix with the pixels of packs, its transpose, and its gradient, against one image after the other.
+template <typename T> void packed_products(int64_t images, int64_t channels) {
+    const int64_t rows = 11;
+    const Packing packing{images, channels, LANES<T> / channels, LANES<T>};
+    const int64_t packs = images / packing.abreast, size = rows * packing.columns;
+    const auto x = random_numbers<T>(images * rows * channels), y = random_numbers<T>(images * rows * channels);
+    const auto matrix = random_numbers<T>(channels * channels);
+    std::vector<T> left(packs * size), right(packs * size), out(packs * size), back = y;
+    std::vector<V<T>> totals(packs * channels);
+    for (const bool transposed : {false, true}) {
+        const PackedMatrix<T> packed(packing, matrix.data(), transposed);
+        for (int64_t pack = 0; pack < packs; pack++) {
+            pack_rows<T>(packing, pack, rows, {x.data(), channels}, left.data() + pack * size);
+            pack_rows<T>(packing, pack, rows, {y.data(), channels}, right.data() + pack * size);
+            packed.multiply(rows, left.data() + pack * size, out.data() + pack * size);
+            packed.outer(rows, left.data() + pack * size, right.data() + pack * size, totals.data() + pack * channels);
+            unpack_rows<T>(packing, pack, rows, out.data() + pack * size, transposed, {back.data(), channels});
+        }
+        for (int64_t at = 0; at < images * rows; at++)
+            for (int64_t o = 0; o < channels; o++) {
+                double sum = transposed ? y[at * channels + o] : 0;
+                for (int64_t i = 0; i < channels; i++)
+                    sum += static_cast<double>(x[at * channels + i]) * matrix[transposed ? i * channels + o : o * channels + i];
+                expect("packed product", back[at * channels + o], sum, 10 * TOLERANCE<T>);
+            }
+        back = y;
+        for (int64_t o = 0; o < channels; o++) {
+            std::vector<T> row(channels);
+            packed.add_up_outer(packing, totals.data(), channels, o, row.data());
+            for (int64_t i = 0; i < channels; i++) {
+                double sum = 0;
+                for (int64_t at = 0; at < images * rows; at++)
+                    sum += static_cast<double>(x[at * channels + o]) * y[at * channels + i];
+                expect("packed outer", row[i], sum, 100 * TOLERANCE<T>);
+            }
+        }
+    }
 }
 
 // The moments of columns far from zero, where E[x^2] - E[x]^2 would cancel.
@@ -183,6 +223,7 @@ void flags() {
 template <typename T> void all() {
     for (int64_t vectors : {1, 2, 3, 7})
         for (int64_t height : {1, 5, 16, 33}) products<T>(vectors == 1 ? 300 : 21, height, vectors);
+    for (int64_t channels : {1, 3, 4}) packed_products<T>(LANES<T> / channels * 3, channels);
     for (int64_t columns : {1, 8, 16, 19}) moments<T>(131, columns);
     for (int64_t side : {3, 5, 7})
         for (int64_t stride : {1, 2})

@@ -161,10 +161,11 @@ def values_of(plan: SumPlan, modules: list[nn.Module], x: torch.Tensor) -> dict[
 
 
 @needs_kernel
-def test_threads_change_nothing() -> None:
+@pytest.mark.parametrize(("images", "c", "wide"), [(5, 32, 48), (24, 4, 4)])
+def test_threads_change_nothing(images: int, c: int, wide: int) -> None:
     """Not even a bit (law 6)."""
     torch.manual_seed(0)
-    x = torch.randn(5, 32, 9, 9)
+    x = torch.randn(images, c, 9, 9)
     found = []
     before = torch.get_num_threads()
     try:
@@ -172,13 +173,43 @@ def test_threads_change_nothing() -> None:
             torch.set_num_threads(threads)
             torch.manual_seed(0)
             found.append(
-                values_of(SumPlan((EVERYTHING,), keep=False), [part.float() for part in everything(32, 48)], x)
+                values_of(SumPlan((EVERYTHING,), keep=False), [part.float() for part in everything(c, wide)], x)
             )
     finally:
         torch.set_num_threads(before)
     assert len(found[0]) > 10
     for other in found[1:]:
         assert all(other[name].equal(tensor) for name, tensor in found[0].items())
+
+
+@needs_kernel
+@settings(deadline=None, max_examples=12)
+@given(st.integers(1, 4), st.sampled_from([6, 8]), st.booleans())
+def test_narrow_images_side_by_side(c: int, images: int, sliced: bool) -> None:
+    """Several terms of sources of few channels, some of which are read twice, or are channels of wider images."""
+    torch.manual_seed(0)
+    wide = [torch.randn(images, c + 2 * sliced, 5, 6, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    modules = [part.double() for _ in range(3) for part in everything(c, c)]
+    terms = [
+        replace(
+            EVERYTHING, source=at % 8 // 4, weight=at // 4, before=at, filter=at + 1, projection=at + 2, norm=at + 3
+        )
+        for at in (0, 4, 8)
+    ]
+    plan = SumPlan((TermPlan(0, weight=3), *terms), keep=False)
+    module = WeightedSum([plan], tuple(((number,),) for number in range(4)))
+
+    def values() -> dict[str, torch.Tensor]:
+        shares = torch.linspace(0.1, 1, 4, dtype=torch.float64).requires_grad_()
+        sources = [image.contiguous(memory_format=torch.channels_last)[:, sliced : c + sliced] for image in wide]
+        y = module([shares], sources, modules)
+        of = [shares, *wide, *(p for module in modules for p in module.parameters())]
+        found = [y.detach(), *torch.autograd.grad(y.sin().sum(), of)]
+        return {str(number): tensor for number, tensor in enumerate(found)}
+
+    found = values()
+    with mock.patch("compiler.backend.fused.modules.is_plain_torch", return_value=True):
+        assert_same(found, values())
 
 
 @needs_kernel
@@ -232,10 +263,15 @@ steps = st.builds(
 
 
 @settings(deadline=None, max_examples=60)
-@given(steps, st.booleans(), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.sampled_from([None, 0, 3]))
-def test_terms(step: TermPlan, keep: bool, c: int, wide: int, by_kernel: bool, first: int | None) -> None:
+@given(
+    *(steps, st.booleans(), st.integers(1, 4) | st.integers(1, 40), st.none() | st.integers(1, 40)),
+    *(st.booleans(), st.sampled_from([None, 0, 3]), st.sampled_from([3, 8])),
+)
+def test_terms(
+    step: TermPlan, keep: bool, c: int, other: int | None, by_kernel: bool, first: int | None, images: int
+) -> None:
     """Every kind of term, of any width, placed among other channels or not, is what its modules are."""
-    wide = wide if step.projection is not None else c
+    wide = c if other is None or step.projection is None else other
     torch.manual_seed(c)
     if first is not None:
         step = replace(step, columns=Columns(first, wide, wide + 5))
@@ -249,7 +285,7 @@ def test_terms(step: TermPlan, keep: bool, c: int, wide: int, by_kernel: bool, f
         for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
             if "num_batches" not in name:
                 nn.init.uniform_(tensor, 0.5, 1.5)
-    x = torch.randn(3, c, 6, 7, dtype=torch.float64)
+    x = torch.randn(images, c, 6, 7, dtype=torch.float64)
     plan, again = SumPlan((step,), keep), copy.deepcopy(parts)
     with nullcontext() if by_kernel else no_kernel():
         found = values_of(plan, parts, x)

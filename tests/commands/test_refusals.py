@@ -47,7 +47,7 @@ REFUSALS = [
     (2, "no file 'none.hsp'", ["net.hsp", "--train", "--recipe", "none.hsp"]),
     (2, "no `train` section", ["net.hsp", "--train", "--recipe", "net.hsp"]),
     (2, "--set epochs: the form is name=value", ["space.hsp", "--search", "--set", "epochs"]),
-    (2, "--epochs 0: 'epochs' of search must be", ["space.hsp", "--search", "--epochs", "0"]),
+    (2, "--epochs 0: `epochs = 0` is for `relax = none`", ["space.hsp", "--search", "--epochs", "0"]),
     (2, "no parameter or setting of that name", ["space.hsp", "--search", "--set", "epoch=3"]),
     (2, "did you mean 'recompute'?", ["space.hsp", "--search", "--passes", "recompte"]),
     (2, "'big' is no size of memory", ["space.hsp", "--search", "--memory-budget", "big"]),

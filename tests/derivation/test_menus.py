@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 from compiler import derive
 from compiler.analysis.architectures.space_list import Architectures
 from compiler.analysis.counting.errors import UncountableError
-from compiler.analysis.membership.query import membership
+from compiler.analysis.membership.query import membership, membership_of
 from compiler.commands.compile import compile_main
 from compiler.derivation import derive_module, derive_space
 from compiler.derivation.remaining import kept_items
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Selection
+from compiler.ir.decision import DecisionKind, Selection
 from compiler.ir.graph import describe
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.reports.facts import cardinality
 from compiler.searcher.relaxations import relaxed
-from compiler.searcher.settings.derivation import By
+from compiler.searcher.settings.derivation import By, Menus
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree.printer import print_module
@@ -271,6 +271,27 @@ def test_phases_that_leave_choices_are_counted_where_they_are_decided(tmp_path: 
     text = listing.architecture(listing.number - 1).text
     assert "cells = 3" in text
     assert membership(request.compile(), compiled("derived.hsp", text)).inside
+
+
+def test_p_darts_searches_ever_deeper_networks_with_ever_fewer_items() -> None:
+    """The menus of the paper, and its networks; an architecture that the last phase derives lies in the space."""
+    path = SPACES / "p_darts.hsp"
+    found: dict[str, str] = {}
+    for name, cells, items in (("five", 5, 8), ("eleven", 11, 5), ("seventeen", 17, 3)):
+        program, _ = compile_file(path, found=found)
+        assert program is not None
+        phase = next(phase for phase in program.phases if phase.name == name)
+        sizes = {len(found.items) for found in phase.network.decisions.values() if found.kind is DecisionKind.OPERATION}
+        assert (phase.network.arguments["cells"], sizes) == (cells, {items})
+        if isinstance(phase.settings.derive, Menus):
+            kept_ = kept(phase.network, phase.settings.derive.keep, 3)
+            found[name] = print_module(derive_space(phase.network, kept_))
+    chosen = kept(phase.network, 1, 3) | {
+        path: tuple(range(found.take)) for path, found in phase.network.decisions.items() if found.candidates
+    }
+    derived = print_module(derive_module(phase.network, chosen))
+    answer = membership_of(Request(path, text=derived), path)
+    assert answer.inside, answer.render()
 
 
 def search(out: Path, *args: str) -> int:

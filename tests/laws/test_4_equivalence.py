@@ -15,7 +15,7 @@ from torch import Tensor
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.fused.kernel import no_kernel
-from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, Pass, run_passes
+from compiler.backend.passes import FLATTEN, OPTIMISATIONS, PASSES, STRUCTURAL, Pass, run_passes
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
@@ -147,7 +147,7 @@ def test_what_moves_out_lets_its_readers_follow() -> None:
     """The pools of equal activations are equal once those are one."""
     pools = LATE.replace("op unit(x) = x -> relu", "op unit(x) = x -> relu -> avg_pool(3) -> relu")
     pools = pools.replace("k[i < 3] = prev(x) -> Cell\n  output last of k", "output Cell@0(x) + Cell@1(x)")
-    graph = run_passes(space(pools).block.graph)
+    graph = run_passes(space(pools).block.graph, STRUCTURAL)
     assert sum(isinstance(n.payload, Prim) and n.payload.name == "avg_pool" for _, n in graph.order()) == 3
     check(space(pools))
 

@@ -90,7 +90,7 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        (override_of("epochs", None), "epochs=None: 'epochs' of search must be a whole number, at least 1, not None"),
+        (override_of("epochs", None), "epochs=None: 'epochs' of search must be a whole number, 0 or more, not None"),
         (override_of("relax", None), "relax=None: 'relax' of search cannot be None"),
         (override_of("scale", None), "scale=None: nothing in the language says None"),
         (override_of("scale", math.inf), "scale=inf: nothing in the language says inf"),

@@ -209,7 +209,7 @@ def test_mutated_texts() -> None:
 
 def test_a_wrong_setting_beside_settings_that_exclude_each_other() -> None:
     """Found by the soak: the second mistake is seen once the first is out of the way."""
-    settings = "epochs = 0\n  order = second\n  relax = sample\n"
+    settings = "batch = 0\n  order = second\n  relax = sample\n"
     text = f"hsp 1\nnetwork N(x: [4, 6, 6]) {{\n  output x -> (relu | identity)\n}}\nsearch N {{\n  {settings}}}\n"
     _, diagnostics = compile_file("x.hsp", text=text)
-    assert ["'epochs'" in diagnostics[0].message, "`order = second`" in diagnostics[1].message] == [True, True]
+    assert ["'batch'" in diagnostics[0].message, "`order = second`" in diagnostics[1].message] == [True, True]

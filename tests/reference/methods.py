@@ -33,6 +33,12 @@ class Searched:
     betas: dict[str, Tensor] = field(default_factory=dict)
     now: float = 0.0
     """The epoch."""
+    last: dict[nn.Parameter, Tensor] = field(default_factory=dict)
+    """OLES: the gradient of each weight in the last step of the weights."""
+    cosines: list[list[float]] = field(default_factory=list)
+    """OLES: those of the operations, step by step."""
+    stopped: set[nn.Parameter] = field(default_factory=set)
+    """OLES: weights that no longer move."""
 
 
 def softmax(searched: Searched) -> Weights:
@@ -243,6 +249,8 @@ class Method:
     """Whether idle operations count as ones; None: all run."""
     kept: Callable[[int], list[int]] | None = None
     """The items that each edge keeps: weights of the others, whose gradient is 0, take no step."""
+    overfitting: tuple[float, int] | None = None
+    """OLES: the bound of the cosine, and over how many steps it is averaged."""
 
     def loss(self, searched: Searched, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
         return cross_entropy(searched.net.mixed(images, weights, shares(searched)), labels)
@@ -287,17 +295,49 @@ def step(
         _apply(of_alphas, architecture, looked_ahead(method, searched, of_weights, batches))
     else:
         loss = method.alpha_loss(searched, *batches[0])
-        _apply(of_alphas, architecture, torch.autograd.grad(loss, architecture))
+        every = torch.autograd.grad(loss, [*architecture, *parameters], allow_unused=True)
+        _apply(of_alphas, architecture, every[: len(architecture)])
+        if method.overfitting is not None:
+            stop_early(searched, *method.overfitting, dict(zip(parameters, every[len(architecture) :], strict=True)))
     for name, buffer in searched.net.named_buffers():  # Only the pass of the weights moves statistics here.
         buffer.copy_(buffers[name])
     weights = method.displaced(searched, *batches[1])
     loss = method.loss(searched, *batches[1], weights)
-    slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
+    slopes: tuple[Tensor | None, ...] = torch.autograd.grad(loss, parameters, allow_unused=True)
+    if method.overfitting is not None:
+        searched.last = {p: g.clone() for p, g in zip(parameters, slopes, strict=True) if g is not None}
+        slopes = tuple(None if p in searched.stopped else g for p, g in zip(parameters, slopes, strict=True))
     if method.kept is not None:
-        used = [(p, g) for p, g in zip(parameters, slopes, strict=True) if bool(g.any())]
+        used = [(p, g) for p, g in zip(parameters, slopes, strict=True) if g is not None and bool(g.any())]
         parameters, slopes = [p for p, _ in used], tuple(g for _, g in used)
         of_weights.zero_grad(set_to_none=True)
     _apply(of_weights, parameters, slopes, clip)
+
+
+def stop_early(searched: Searched, below: float, over: int, found: dict[nn.Parameter, Tensor | None]) -> None:
+    """OLES: each operation with weights keeps them once its mean cosine over so many steps is below the bound.
+
+    The cosine is that of two gradients, row by row: on this batch, and on the last one that the weights learned on.
+    """
+    if not searched.last:
+        return
+    mixed = [op for part in searched.net.modules() if isinstance(part, MixedOp) for op in part.values()]
+    operations = [list(op.parameters()) for op in mixed if any(p.dim() > 1 for p in op.parameters())]
+    row: list[float] = []
+    for parameters in operations:
+        each = []
+        for parameter in parameters:
+            here = found[parameter]
+            assert here is not None
+            pairs = zip(here.flatten(1), searched.last[parameter].flatten(1), strict=True)
+            each.append(sum(float(a @ b / (a.norm() * b.norm()).clamp_min(1e-16)) for a, b in pairs) / len(here))
+        row.append(sum(each) / len(each))
+    searched.cosines.append(row)
+    if len(searched.cosines) == over:
+        for place, parameters in enumerate(operations):
+            if sum(row[place] for row in searched.cosines) / over < below:
+                searched.stopped.update(parameters)
+        searched.cosines.clear()
 
 
 def looked_ahead(

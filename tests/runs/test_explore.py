@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from compiler import contains, search
+from compiler import contains, load, search
 from compiler.analysis.architectures import Architectures
 from compiler.analysis.counting import structural
 from compiler.commands.compile import compile_main
 from compiler.program.compile_file import compile_file
+from compiler.program.overrides import Override
 from compiler.program.request import Request
+from compiler.runs import trained_alone
+from compiler.runs.config import RunConfig
+from compiler.runs.data import matching_data
 from compiler.runs.explore import warnings
+from compiler.runs.plan import plan_training
+from compiler.runs.train import train
+from compiler.searcher.data.load import Data, halves
 from compiler.searcher.engine import RunInterruptedError
+from compiler.searcher.engine.retrain import TrainOutcome, _Training, run_train
 from compiler.searcher.explore.trials import TrialLog
 from compiler.util.errors import UsageError
 from tests.support.interruption import at_step, at_trial, killed, terminated
@@ -130,3 +140,118 @@ def test_a_space_that_is_not_counted_is_refused(file: Path, monkeypatch: pytest.
     file.write_text(TEXT.replace("prev(stem) -> Op", "Op(sum(pick any of (stem, earlier n)))\n  prune"))
     with pytest.raises(UsageError, match=r"draws architectures by their numbers, and those of 'Net' have none: .*open"):
         search(file, file.parent / "run")
+
+
+# ---------------------------------------------------------------- trained from scratch
+
+ALONE = (
+    TEXT.partition("search Net")[0]
+    + """
+search Net {
+  data = fake(weights_share = 0.6)
+  relax = none
+  epochs = 0
+  derive = evolution(5, population = 2, tournament = 2)
+  judge = trained(epochs = 2)
+  seed = 3
+}
+
+train Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8, crop = 1)
+  batch = 8
+  epochs = 3
+  seed = 5
+}
+"""
+)
+
+
+def held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `--train` learn on 60% of the images, as seed 3 divides them, and test on the others without changes."""
+
+    def parts(*arguments: Any) -> Data:
+        data = matching_data(*arguments)
+        learned, held = halves(data, 0.6, 3)
+        return replace(data, train=learned, test=replace(held, finishing=data.test.finishing))
+
+    monkeypatch.setattr("compiler.runs.train.matching_data", parts)
+
+
+def test_a_trial_is_a_training_of_the_derived_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(ALONE)
+    weights: list[bytes] = []
+    monkeypatch.setattr(
+        trained_alone, "rmtree", lambda folder: weights.append((folder / "weights.safetensors").read_bytes())
+    )
+    search(file, file.parent / "run")
+    held_out(monkeypatch)
+    listing = Architectures(Request(file))
+    found = [trial for trial in trials(file.parent / "run")[1:] if "same" not in trial]
+    assert len(found) == len(weights) > 2
+    for index, (trial, expected) in enumerate(zip(found, weights, strict=True)):
+        derived, out = file.parent / f"{index}.hsp", file.parent / str(index)
+        derived.write_text(listing.architecture(trial["number"]).text)  # type: ignore[arg-type]
+        epochs = Override("epochs", 2, "--set epochs=2")
+        outcome = train(plan_training(Request(derived, (epochs,)), RunConfig(out, quiet=True)))
+        assert outcome.accuracy == trial["score"]
+        assert outcome.weights.read_bytes() == expected
+
+
+def test_the_score_is_the_mean_over_seeds_and_the_test_images_are_not_asked(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(ALONE.replace("epochs = 2)", "epochs = 1, seeds = 2)").replace("evolution(5", "random(1) # "))
+    seen: list[float] = []
+
+    def untested(*arguments: Any) -> Data:
+        data = matching_data(*arguments)
+        return replace(data, test=replace(data.test, samples=None))  # type: ignore[arg-type]
+
+    def noted(*arguments: Any) -> TrainOutcome:
+        outcome = run_train(*arguments)
+        seen.append(outcome.accuracy)
+        return outcome
+
+    monkeypatch.setattr(trained_alone, "matching_data", untested)
+    monkeypatch.setattr(trained_alone, "run_train", noted)
+    search(file, file.parent / "run")
+    assert len(seen) == 2
+    assert [trial["score"] for trial in trials(file.parent / "run")[1:]] == [sum(seen) / 2]
+    assert not list((file.parent / "run" / "trials").iterdir())
+
+
+@pytest.mark.parametrize("happens", [killed, terminated])
+def test_a_trial_goes_on_from_its_checkpoint(
+    file: Path, happens: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(ALONE)
+    whole, broken = file.parent / "whole", file.parent / "broken"
+    plain, taken, stops = _Training.step, [0], {0}
+
+    def step(training: _Training, epoch: int, number: int) -> None:
+        taken[0] += 1
+        if taken[0] in stops:
+            happens()
+        plain(training, epoch, number)
+
+    monkeypatch.setattr(_Training, "step", step)
+    search(file, whole)
+    steps, taken[0], stops = taken[0], 0, {5, 12}
+    for resume in (False, True):
+        with pytest.raises(RunInterruptedError):
+            search(file, broken, resume=resume)
+        assert list((broken / "trials").iterdir())
+    search(file, broken, resume=True)
+    assert taken[0] == steps if happens is terminated else taken[0] > steps
+    assert (broken / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
+    assert trials(broken) == trials(whole)
+    with pytest.raises(UsageError, match="holds a finished run"):
+        search(file, broken)
+
+
+def test_what_cannot_be_trained_is_refused(file: Path) -> None:
+    file.write_text(ALONE.partition("train Net")[0])
+    with pytest.raises(UsageError, match="this file has none"):
+        search(file, file.parent / "run")
+    with pytest.raises(UsageError, match="no supernet"):
+        load(file)

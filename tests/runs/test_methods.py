@@ -13,7 +13,7 @@ from compiler.program.methods import library_methods
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.relaxations.supernet import Supernet
 from hdas_dsl.tree import ast
-from tests.support.interruption import at_step, terminated
+from tests.support.interruption import at_step, at_trial, terminated
 
 TEXT = """\
 hsp 1
@@ -49,6 +49,18 @@ ONE_SKIP = TEXT.replace("i < 2", "i < 1").replace("pick 2", "pick 1")
 FEW = "  derive = genetic(rounds = 2, population = 3, mutants = 1, children = 1)\n}"
 EXPLORED = {"spos": FEW, "fairnas": FEW, "rsws": "  derive = random(5, again = 2, rounds = 2)\n}"}
 """Lines of the section that have an explorer propose less than the method says."""
+TRAINED = """  derive = LESS
+  judge = trained(epochs = 1)
+}
+
+train Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+  batch = 8
+}"""
+ALONE = {"random_search": "random(3)", "regularized_evolution": "evolution(4, population = 2, tournament = 2)"}
+ALONE |= {"local_search": "local(4)", "successive_halving": "random(3)"}
+EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}
+"""Methods that have no supernet train each architecture for an epoch."""
 TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP}
 """Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
@@ -66,11 +78,13 @@ def test_a_method_searches_and_goes_on(file: Path, name: str) -> None:
     text = TEXTS.get(name, TEXT).replace("search Net", f"search Net by {name}")
     file.write_text(text.removesuffix("}\n") + EXPLORED.get(name, "}") + "\n")
     whole, broken = file.parent / "whole", file.parent / "broken"
-    report = search(file, whole, **SHORT)
-    with at_step(4, terminated), pytest.raises(RunInterruptedError):
-        search(file, broken, **SHORT)
-    search(file, broken, resume=True, **SHORT)
-    for written in ("derived.hsp", "checkpoint.safetensors"):
+    is_alone = name in ALONE
+    short, interrupted = ({}, at_trial(2, terminated)) if is_alone else (SHORT, at_step(4, terminated))
+    report = search(file, whole, **short)
+    with interrupted, pytest.raises(RunInterruptedError):
+        search(file, broken, **short)
+    search(file, broken, resume=True, **short)
+    for written in ("derived.hsp",) if is_alone else ("derived.hsp", "checkpoint.safetensors"):
         assert (broken / written).read_bytes() == (whole / written).read_bytes()
     assert contains(file, report.derived)
     lines = {line.name: line.value.span.text for line in provenance(report.derived)}

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from compiler.analysis.architectures import Architectures
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.program.request import Request
+from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.explore.proposers import Budgets, proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Halving, Local, RandomDraws, Rungs
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from tests.analysis.test_architectures import SMALL, is_uniform, net, quick
@@ -55,9 +56,11 @@ def explored(text: str) -> ExploredSpace:
     return ExploredSpace(Architectures(Request(Path("space.hsp"), text=text)).parts[0])
 
 
-def explore(space: ExploredSpace, word: Explorer, judge: Table | None = None, *known: Trial) -> History:
+def explore(
+    space: ExploredSpace, word: Explorer, judge: Table | None = None, *known: Trial, rungs: Rungs | None = None
+) -> History:
     judge = judge or Table()
-    proposer = proposer_of(word, space, judge.budgets, stream_of(3))
+    proposer = proposer_of(word, space, judge.budgets, stream_of(3), rungs)
     return Study(space, proposer, judge, lambda trial, history: None).run(known)
 
 
@@ -137,6 +140,35 @@ def test_the_best_of_each_round_are_judged_on_everything() -> None:
         assert [trial.number for trial in history.trials[first + 20 : first + 23]] == best
     whole = [trial for trial in history.trials if trial.budget == 80]
     assert history.best == max(whole, key=lambda trial: trial.score)
+
+
+def test_halving_by_formula() -> None:
+    word = Halving(start=2, to=20, by=3)
+    assert Halving(start=1, to=81).rungs(81) == ((1, 81), (3, 27), (9, 9), (27, 3), (81, 1))
+    assert word.rungs(20) == ((2, 20), (6, 6), (18, 2))
+    assert Halving(start=1, to=1000, by=2).rungs(5) == ((1, 5), (2, 2), (4, 1))
+    history = explore(explored(FREE), RandomDraws(trials=20, rounds=2), None, rungs=word)
+    assert [trial.budget for trial in history.trials] == 2 * (20 * [2] + 6 * [6] + 2 * [18])
+    for first in (0, 28):
+        rung = history.trials[first : first + 20]
+        for size, start in ((6, 20), (2, 26)):
+            best = {trial.number: trial.score for trial in reversed(rung)}
+            rung = history.trials[first + start : first + start + size]
+            assert [trial.number for trial in rung] == sorted(best, key=lambda n: -best[n])[:size]
+    assert history.best == max((t for t in history.trials if t.budget == 18), key=lambda trial: trial.score)
+
+
+def test_an_architecture_that_cannot_be_judged_is_the_worst() -> None:
+    class Fragile(Table):
+        def score(self, found: Candidate, budget: int) -> float:
+            if found.number % 2:
+                raise DivergedError("too fast")
+            return super().score(found, budget)
+
+    history = explore(explored(FREE), Evolution(trials=30, population=4, tournament=2), Fragile())
+    assert {(t.number % 2, t.failed, t.score == 0) for t in history.trials} == {(0, "", False), (1, "too fast", True)}
+    assert history.best is not None
+    assert history.best.number % 2 == 0
 
 
 # ---------------------------------------------------------------- evolution, on one stream

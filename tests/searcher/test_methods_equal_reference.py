@@ -48,6 +48,7 @@ TEXTS = {
     "darts_minus": "beside = skip_connect(ramp(1, 0))",
     "dropout": "dropout = skip_connect(pieces(ramp(0.384, 0.224), decay(0.4, 0.8187), at = 10))",
     "additions": "edges = weighed\n channels = partial(2)\n beside = skip_connect(0.5)",
+    "oles": "freeze = overfitting(below = 0.1, over = 2)",
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
 
@@ -82,6 +83,7 @@ METHODS = {
     "darts_minus": m.Method(beside=lambda now: 1 - int(now) / EPOCHS),
     "dropout": m.Method(dropout=lambda now: 0.4 * 0.8187 ** (int(now) - 10)),
     "additions": m.Method(edges=True, partial=2, beside=lambda now: 0.5),
+    "oles": m.Method(overfitting=(0.1, 2)),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
@@ -157,6 +159,10 @@ def test_three_steps(name: str) -> None:
         torch.manual_seed(number)
         searching.alpha_batch, searching.weight_batch = (None if method.one_level else batches[0]), batches[1]
         searching.step(epoch, 0)
+    if method.overfitting is not None:
+        assert 0 < len(theirs.stopped) < len(list(theirs.net.parameters()))
+        assert searching.freezing is not None
+        assert 0 < searching.freezing.count < len(searching.freezing.names)
     for key, copy in COPIES.items():
         rows = torch.stack([ours.alphas[path] for path in cell_edges(copy)])
         torch.testing.assert_close(rows, theirs.alphas[key], rtol=0, atol=1e-10)

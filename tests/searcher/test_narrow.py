@@ -19,6 +19,7 @@ from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.relaxations import relaxed
+from compiler.searcher.relaxations.evidence import numbers
 from compiler.searcher.relaxations.live import Live, LiveMixture
 from compiler.searcher.relaxations.menu_scores import CertaintyScore, scaled
 from compiler.searcher.relaxations.mixtures import DirichletMixture, Mixture, SigmoidMixture, SoftmaxMixture
@@ -182,7 +183,7 @@ def test_what_was_given_up_stays_so_and_is_never_derived() -> None:
     assert best not in whole.live.items(path)
     whole.alphas[path].data[best] = 100
     assert whole.chosen()[path] != (best,)
-    assert strongest(whole.space.decisions, whole.raw(), By.LOGIT)[path] == (best,)
+    assert strongest(whole.space.decisions, numbers(whole.alphas), By.LOGIT)[path] == (best,)
 
 
 # ---------------------------------------------------------------- together
@@ -203,7 +204,7 @@ def test_together_keeps_the_strongest_and_one_that_can_be_derived() -> None:
 
 def test_a_pick_gives_up_the_menus_that_it_does_not_take() -> None:
     whole = supernet("narrow = one_by_one")
-    strengths = {path: max(a[1:]) - max(a) for path, a in whole.raw().items()}
+    strengths = {path: max(a[1:]) - max(a) for path, a in numbers(whole.alphas).items()}
     assert strengths
     live: list[dict[str, int]] = []
     for done in range(1, 9):

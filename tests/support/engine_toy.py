@@ -9,7 +9,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +114,9 @@ class ToySpace:
 
     def passes(self) -> Passes:
         return Passes()
+
+    def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        return {}
 
     def teacher(self) -> Run | None:
         return None

@@ -64,8 +64,11 @@ def located(request: Request, space: Request) -> Membership:
 
 
 def _runs(program: Program) -> list[list[Phase]]:
-    """The ways to run the phases of a file: those that are not optional, then up to each optional one."""
-    phases = program.phases
+    """The ways to run the phases of a file: those that are not optional, then up to each optional one.
+
+    A phase that leaves its choices to later ones decides nothing.
+    """
+    phases = [p for p in program.phases if not p.leaves_choices or p is program.phases[-1]]
     required = [phase for phase in phases if not phase.optional]
     until = [[*phases[:i], phase] for i, phase in enumerate(phases) if phase.optional]
     return [required or list(phases), *until]
@@ -88,7 +91,7 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
     """Whether the architecture lies in the space of the program: of these phases, or all required ones, together."""
     if architecture.is_space:
         return Membership(False, {}, architecture.network.name, "it still has choices in it")
-    phases = [phase for phase in program.phases if not phase.optional] if phases is None else phases
+    phases = _runs(program)[0] if phases is None else phases
     last = phases[-1].network if phases else program.network
     decisions: Selection = {}
     try:

@@ -1,7 +1,7 @@
 """absorb: a pointwise convolution takes in the depthwise one before it, and both take in the norm and ReLU before.
 
-The filtered image is the only thing that is ever stored of the four. A ReLU that others read too is computed by each of
-them on the way: that costs nothing.
+For the kernel, pools are filters too. The filtered image is the only thing that is ever stored of the four. A ReLU that
+others read too is computed by each of them on the way: that costs nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.sums import Part, Sum, Term
 
-from .patterns import DEPTHWISE, Pattern, absorbing_rules, projection
+from .patterns import DEPTHWISE, POOL, Pattern, absorbing_rules, projection
 from .rebuild import part_of, rebuild
 from .sums import Terms, extended, take_in, taker
 from .target import Target
@@ -21,8 +21,10 @@ from .target import Target
 def absorb(graph: SpaceGraph, target: Target) -> SpaceGraph:
     """Take what stands before pointwise and depthwise convolutions into the sums that they are terms of."""
     # Projections first, so that a filter is still there to be taken in; then the filters that are left.
-    projected = _absorb(graph, target, projection(target), lambda term, part: replace(term, projection=part))
-    return _absorb(projected, target, DEPTHWISE, lambda term, part: replace(term, filter=part))
+    graph = _absorb(graph, target, projection(target), lambda term, part: replace(term, projection=part))
+    for filter_ in (DEPTHWISE, POOL) if target.machine.kernel else (DEPTHWISE,):
+        graph = _absorb(graph, target, filter_, lambda term, part: replace(term, filter=part))
+    return graph
 
 
 def _absorb(graph: SpaceGraph, target: Target, becomes_sum: Pattern, start: Callable[[Term, Part], Term]) -> SpaceGraph:

@@ -174,7 +174,7 @@ TAKE_CROP = Rule(  # a crop is a view, whoever else reads it
 )
 TAKE_POOL = Rule(
     (POOL,),
-    lambda term: _takes_a_filter(term) and term.projection is None and term.norm is not None,
+    lambda term: _takes_a_filter(term) and term.projection is None and term.columns is None,
     lambda term, parts: replace(term, filter=parts[0]),
 )
 

@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 
 from compiler.searcher.engine.state.seeds import Randomness
 
+from .freeze import Freezing
 from .gradients import PLAIN, Gradients, frozen
 
 Loss = Callable[[], Tensor]
@@ -144,6 +145,7 @@ class Bilevel:
         alphas: moved by `alpha_step` and `preference_step`.
         second: whether alpha steps take the second-order gradient.
         gradient: how gradients are taken.
+        freezing: which weights stay as they are.
     """
 
     def __init__(
@@ -154,7 +156,9 @@ class Bilevel:
         *,
         second: bool = False,
         gradient: Gradients = PLAIN,
+        freezing: Freezing | None = None,
     ) -> None:
+        self.freezing = freezing
         self.kept = PreservedBuffers(module)
         self.weights, self.alphas = weights, alphas
         self.second, self.gradient = second, gradient
@@ -167,8 +171,13 @@ class Bilevel:
                 descent = Descent.of(self.weights.optimizer, weights)
                 found = second_order(alpha_loss, weight_loss, alphas, weights, descent, self.gradient)
             else:
-                found = first_order(alpha_loss, alphas, self.gradient, weights)
-        move(self.alphas, found, self.gradient)
+                watched = self.freezing.watched if self.freezing else []
+                seen = {id(weight) for weight in watched}
+                others = [weight for weight in weights if id(weight) not in seen]
+                found = first_order(alpha_loss, [*alphas, *watched], self.gradient, others)
+        move(self.alphas, found[: len(alphas)], self.gradient)
+        if self.freezing:
+            self.freezing.compare(found[len(alphas) :])
 
     def joint_step(self, loss: Loss) -> None:
         """Move weights and alphas by one backward pass down one loss (SNAS); buffers follow its forward pass."""
@@ -188,16 +197,20 @@ class Bilevel:
     def weight_step(self, *losses: Loss, factor: float = 1.0) -> None:
         """Move the weights down ``factor`` times the sum of losses, one backward pass each; none is in the alphas.
 
-        A weight that no loss uses is left alone, by decay too.
+        A weight that no loss uses, or that is frozen, is left alone, by decay too.
         """
-        parameters = self.weights.parameters
-        with frozen(self.alphas.parameters):
-            found = list(self.gradient.used(losses[0](), parameters))
+        resting = self.freezing.resting if self.freezing else set()
+        moving = [weight for weight in self.weights.parameters if id(weight) not in resting]
+        with frozen([*self.alphas.parameters, *(w for w in self.weights.parameters if id(w) in resting)]):
+            found = list(self.gradient.used(losses[0](), moving))
             for loss in losses[1:]:
-                found = [_sum(*pair) for pair in zip(found, self.gradient.used(loss(), parameters), strict=True)]
+                found = [_sum(*pair) for pair in zip(found, self.gradient.used(loss(), moving), strict=True)]
         if factor != 1.0:
             found = [None if gradient is None else factor * gradient for gradient in found]
-        move(self.weights, found, self.gradient)
+        of = dict(zip(map(id, moving), found, strict=True))
+        if self.freezing:
+            self.freezing.remember(of)
+        move(self.weights, [of.get(id(weight)) for weight in self.weights.parameters], self.gradient)
 
 
 def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:

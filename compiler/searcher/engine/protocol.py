@@ -78,6 +78,9 @@ class Searchable(Protocol):
     def passes(self) -> Passes:
         """The passes of the next step of the weights."""
 
+    def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """The parameters of each item of a menu, in each place where it runs, by name; none where not all run."""
+
     def teacher(self) -> Run | None:
         """The architecture that may teach the others; None where there is none that runs by itself."""
 

@@ -25,6 +25,7 @@ from compiler.util.seeds import mix
 
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
+from .freeze import freezing_of
 from .gradients import frozen
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
@@ -65,12 +66,14 @@ class Searching:
             raise ValueError("an alpha is among the weights")
         self.weight_optimizer = build_optimizer(settings.weights, weights)
         self.alpha_optimizer = build_optimizer(settings.alphas, list(alphas.values()))
+        self.freezing = freezing_of(searchable, settings.freeze)
         self.bilevel = Bilevel(
             self.module,
             Optimized(weights, self.weight_optimizer, settings.weights.clip),
             Optimized(list(alphas.values()), self.alpha_optimizer, settings.alphas.clip),
             second=settings.order is Order.SECOND,
             gradient=compute.gradient,
+            freezing=self.freezing,
         )
         of_weights, of_alphas = halves(data, settings.data.weights_share, settings.seed)
         if settings.levels is Levels.ONE:
@@ -90,6 +93,7 @@ class Searching:
             },
             self.meters,
             compute,
+            more=self.freezing.tensors if self.freezing else {},
         )
 
     @property
@@ -105,6 +109,8 @@ class Searching:
     def begin(self, epoch: int, skip: int) -> None:
         """Open the batches of an epoch, of which the first ``skip`` are done."""
         self.searchable.begin(epoch)
+        if self.freezing:
+            self.freezing.refresh()
         self.weight_batches = self.weight_half.epoch(epoch, skip)
         moving = epoch >= self.settings.alphas_from and self.settings.levels is Levels.TWO
         self.alpha_batches: Iterator[Batch] | None = self.alpha_half.epoch(epoch, skip) if moving else None
@@ -194,6 +200,8 @@ class Searching:
             weights = self.searchable.observed()
         scalars |= self._steadiness(epoch, leading)
         scalars |= {f"free/{copy}": float(len(items)) for copy, items in leading.free.items()}
+        if self.freezing:
+            scalars["frozen"] = float(self.freezing.count)
         if self.settings.until.measures(epoch):
             scalars["sharpness"] = self._sharpness(epoch)
         if self.settings.until.holds(self._evidence(scalars, leading)):
@@ -235,7 +243,7 @@ class Searching:
         state, until = self.state, self.settings.until
         if self.settings.derive.epoch is not Epoch.BEFORE:
             return
-        found = {f"{epoch}/{path}": alpha for path, alpha in _alphas_on_cpu(state).items()}
+        found = {f"{epoch}/{path}": alpha for path, alpha in state.alphas_on_cpu().items()}
         known = {name: alpha for name, alpha in state.past.items() if int(name.split("/")[0]) >= until.before(epoch)}
         state.past = known | found
 
@@ -255,17 +263,15 @@ class Searching:
         if record.epoch <= min(self.settings.alphas_from, self.epochs - 1):
             return
         if state.best_epoch == 0 or record.scalars["score"] > state.history[state.best_epoch - 1].scalars["score"]:
-            state.best_epoch, state.best = record.epoch, _alphas_on_cpu(state)
+            state.best_epoch, state.best = record.epoch, state.alphas_on_cpu()
 
     def finish(self, evaluate: Evaluate) -> str:
         """A sentence on the architecture that is reported."""
         found = self.outcome()
         done = len(self.state.history)
         if done < self.epochs:
-            until, of = (
-                self.settings.until.describe(),
-                "" if found.epoch == done else f" Derived is epoch {found.epoch}.",
-            )
+            until = self.settings.until.describe()
+            of = "" if found.epoch == done else f" Derived is epoch {found.epoch}."
             return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says.{of}"
         if isinstance(self.settings.derive, ExplorerWord):
             return f"The weights have learned for {done} epochs; an explorer proposes architectures now."
@@ -274,7 +280,7 @@ class Searching:
     def outcome(self) -> SearchOutcome:
         """The alphas and decisions of the last epoch, of the best, or of one before the end, as the settings say."""
         state = self.state
-        epoch, alphas = len(state.history), _alphas_on_cpu(state)
+        epoch, alphas = len(state.history), state.alphas_on_cpu()
         if self.settings.derive.epoch is Epoch.BEST:
             epoch, alphas = state.best_epoch, dict(state.best)
         elif self.settings.derive.epoch is Epoch.BEFORE and self.is_over:
@@ -289,7 +295,3 @@ class Searching:
             best_epoch=state.best_epoch,
             history=tuple(state.history),
         )
-
-
-def _alphas_on_cpu(state: State) -> dict[str, Tensor]:
-    return {path: alpha.detach().to("cpu", copy=True) for path, alpha in state.alphas.items()}

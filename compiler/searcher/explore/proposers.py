@@ -8,13 +8,12 @@ draws from stream k alone. To add one, write its class, its word in `settings/ex
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from random import Random
 from typing import assert_never
 
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Halving, Local, RandomDraws, Rungs
 
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
@@ -78,29 +77,43 @@ class Proposer(ABC):
 
 
 class Draws(Proposer):
-    """Architectures drawn uniformly; of each round the best are proposed again, to be judged on everything."""
+    """Architectures drawn uniformly; of each round the best are proposed again, to be judged with more.
 
-    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: RandomDraws) -> None:
+    Each of ``rungs`` is a budget, and how many it judges: at first draws, then the best of the rung before.
+    """
+
+    def __init__(
+        self,
+        space: ExploredSpace,
+        budgets: Budgets,
+        stream: Stream,
+        rounds: int,
+        rungs: Sequence[tuple[int, int]],
+    ) -> None:
         super().__init__(space, budgets, stream)
-        self.word = word
+        self.rounds, self.rungs = rounds, rungs
+        self.round = sum(count for _, count in rungs)
 
     @property
     def total(self) -> int:
-        """So many in each round, and again the best of them."""
-        return self.word.rounds * (self.word.trials + self.word.again)
+        """All rungs of all rounds."""
+        return self.rounds * self.round
 
     def ask(self, history: History) -> Proposal | None:
-        """A draw, or one of the best of the round."""
+        """A draw, or one of the best of the rung before."""
         k = len(history)
         if k >= self.total:
             return None
-        place = k % (self.word.trials + self.word.again)
-        if place < self.word.trials:
-            return self.proposed(self.space.drawn(self.stream(k)))
-        first = k - place
-        best = strongest(history.trials[first : first + self.word.trials], self.word.again)
-        found = best[min(place - self.word.trials, len(best) - 1)]
-        return Proposal(self.candidate(found), self.budgets.whole, (found.id,))
+        start = k - k % self.round
+        rung, end = 0, start + self.rungs[0][1]
+        while k >= end:
+            rung, start, end = rung + 1, end, end + self.rungs[rung + 1][1]
+        budget, count = self.rungs[rung]
+        if not rung:
+            return Proposal(self.space.drawn(self.stream(k)), budget)
+        best = strongest(history.trials[start - self.rungs[rung - 1][1] : start], count)
+        found = best[min(k - start, len(best) - 1)]
+        return Proposal(self.candidate(found), budget, (found.id,))
 
 
 class GeneticRounds(Proposer):
@@ -186,7 +199,8 @@ class Climbing(Proposer):
     def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Local) -> None:
         super().__init__(space, budgets, stream)
         self.word = word
-        self.around = lru_cache(1)(self._around)
+        self.around: tuple[int, Iterator[Candidate]] = -1, iter(())
+        """The trial whose neighbours are proposed, and those that were not proposed yet."""
 
     @property
     def total(self) -> int:
@@ -194,27 +208,30 @@ class Climbing(Proposer):
         return self.word.trials
 
     def ask(self, history: History) -> Proposal | None:
-        """A draw at first, then a neighbour of the best."""
+        """A draw at first, then a neighbour of the best, in the order of the stream that follows its trial."""
         k, centre = len(history), history.best
         if k >= self.total:
             return None
         if centre is None:
             return self.proposed(self.space.drawn(self.stream(k)))
-        for found in self.around(centre.id, centre.number):
+        if self.around[0] != centre.id:
+            self.around = centre.id, self.space.neighbours(self.candidate(centre), self.stream(centre.id + 1))
+        for found in self.around[1]:
             if (found.number, self.budgets.stated) not in history.known:
                 return self.proposed(found, centre)
         return None
 
-    def _around(self, at: int, number: int) -> list[Candidate]:
-        """The neighbours of an architecture, in the order of the stream that follows its trial."""
-        return self.space.neighbours(self.space.candidate(number), self.stream(at + 1))
 
-
-def proposer_of(word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream) -> Proposer:
-    """The proposer that the setting `derive` names."""
+def proposer_of(
+    word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream, rungs: Rungs | None = None
+) -> Proposer:
+    """The proposer that the settings `derive` and `rungs` name."""
     match word:
-        case RandomDraws():
-            return Draws(space, budgets, stream, word)
+        case RandomDraws(trials=trials, again=again, rounds=rounds):
+            if isinstance(rungs, Halving):
+                return Draws(space, budgets, stream, rounds, rungs.rungs(trials))
+            whole = ((budgets.whole, again),) if again else ()
+            return Draws(space, budgets, stream, rounds, ((budgets.stated, trials), *whole))
         case Genetic():
             return GeneticRounds(space, budgets, stream, word)
         case Evolution():

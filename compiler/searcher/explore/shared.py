@@ -80,7 +80,8 @@ class SharedWeights:
 
     @torch.no_grad()
     def score(self, found: Candidate, budget: int) -> float:
-        """The accuracy of an architecture on the first ``budget`` of the held-out images, from 0 to 1."""
+        """The accuracy of an architecture on the first ``budget`` of the held-out images, or on all, from 0 to 1."""
+        budget = min(budget, self.budgets.whole)
         right = torch.zeros((), dtype=torch.int64, device=self.compute.device)
         for logits, labels in self.answers(found, budget):
             right += (logits.argmax(dim=1) == labels).sum()

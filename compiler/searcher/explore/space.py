@@ -90,11 +90,14 @@ class ExploredSpace:
 
         The choice is drawn uniformly among those that exist, then its new item among those that it may have.
         """
-        return next(self._neighbours(parent, source), None)
+        return next(self.neighbours(parent, source), None)
 
-    def neighbours(self, parent: Candidate, source: Random) -> list[Candidate]:
-        """All architectures that differ in one choice, each once, in random order."""
-        return list({found.number: found for found in self._neighbours(parent, source)}.values())
+    def neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
+        """All architectures that differ in one choice, and in what depends on it, in random order."""
+        for _, path, items in changes((self.part,), (parent.choices,), source):
+            child = changed(self.part, parent.choices, path, items, source)
+            if child is not None and self.meets(number := rank_of(self.part.circuit, child)):
+                yield Candidate(number, child)
 
     def redrawn(self, parent: Candidate, rate: float, source: Random) -> Candidate:
         """The parent, each of whose choices is drawn anew with the probability ``rate``; it may come out as it was."""
@@ -103,12 +106,6 @@ class ExploredSpace:
     def crossed(self, left: Candidate, right: Candidate, source: Random) -> Candidate:
         """An architecture that takes each choice from one of two parents, by a fair coin."""
         return self._meeting(lambda: self._of(crossed(self.part, left.choices, right.choices, source)))
-
-    def _neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
-        for _, path, items in changes((self.part,), (parent.choices,), source):
-            child = changed(self.part, parent.choices, path, items, source)
-            if child is not None and self.meets(number := rank_of(self.part.circuit, child)):
-                yield Candidate(number, child)
 
     def _of(self, choices: Selection) -> Candidate:
         return Candidate(rank_of(self.part.circuit, choices), choices)

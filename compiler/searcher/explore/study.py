@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from compiler.searcher.engine.errors import DivergedError
 from compiler.util.seeds import mix
 
 from .proposers import Budgets, Proposal, Stream
@@ -72,13 +73,18 @@ class Study:
     def _tried(self, proposal: Proposal, history: History) -> Trial:
         found, since = proposal.candidate, time.monotonic()
         before = history.known.get((found.number, proposal.budget))
-        score = self.judge.score(found, proposal.budget) if before is None else before.score
+        failed = "" if before is None else before.failed
+        try:
+            score = self.judge.score(found, proposal.budget) if before is None else before.score
+        except DivergedError as reason:
+            score, failed = 0.0, str(reason)
         return Trial(
             id=len(history),
             number=found.number,
             budget=proposal.budget,
             score=score,
             parents=proposal.parents,
+            failed=failed,
             same=None if before is None else before.id,
             decisions=self.space.readable(found),
             seconds=round(time.monotonic() - since, 3),

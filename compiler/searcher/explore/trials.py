@@ -30,6 +30,8 @@ class Trial(BaseModel):
     score: FiniteFloat
     parents: tuple[Index, ...] = ()
     """The trials that it comes from."""
+    failed: str = ""
+    """Why it could not be judged, in which case its score is 0."""
     same: Index | None = None
     """The trial of the same architecture, judged alike, whose score it has; None where it was judged itself."""
     decisions: dict[str, str] = {}

@@ -12,7 +12,7 @@ from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
 from compiler.searcher.settings.optimizers import AlphaNatural
-from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, Sample, Shares, Sigmoid, Softmax
+from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, NoRelaxation, Sample, Shares, Sigmoid, Softmax
 from compiler.searcher.settings.relaxation import Gates as GatesWord
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
@@ -43,7 +43,7 @@ def relaxed(
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
-        UsageError: when it takes several inputs; a search has one, an image.
+        UsageError: when it takes several inputs, where a search has one, an image; there is no supernet.
     """
     if (count := len(space.block.graph.inputs)) != 1:
         raise UsageError(f"network '{space.name}' takes {count} inputs; a search has one, an image")
@@ -71,6 +71,8 @@ def relaxed(
                 Trials(settings.alphas.draws, ranked=True) if isinstance(settings.alphas, AlphaNatural) else Trials()
             )
             return Sampled(space, word, init, derive, Axes(epochs=epochs), trials)
+        case NoRelaxation():
+            raise UsageError("`relax = none` has no supernet")
         case never:
             assert_never(never)
 

@@ -22,10 +22,9 @@ from compiler.ir.decision import Decision, Selection, taken
 from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
-from compiler.util.errors import UsageError
 
 from .axes import Axes
-from .evidence import logarithms
+from .evidence import logarithms, numbers
 from .live import Live, LiveMixture
 from .mixtures import SoftmaxMixture
 from .narrowing import Judge
@@ -151,6 +150,10 @@ class Relaxed(nn.Module, ABC):
         """The passes of the next step of the weights: one, that of the network as it is."""
         return Passes()
 
+    def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:
+        """The parameters of each item of a menu that runs in every pass, by name: here none does."""
+        return {}
+
     def teacher(self) -> Run | None:
         """The architecture that may teach the others: here none runs by itself."""
         return None
@@ -263,19 +266,6 @@ class Relaxed(nn.Module, ABC):
         """Whether decisions select an architecture that satisfies what the space requires."""
         return not self.required or self.required.met(chosen)
 
-    def raw(self, alphas: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
-        """The alphas, or those given, as numbers.
-
-        Raises:
-            UsageError: not every decision is given as many as it has.
-        """
-        found = self.alphas if alphas is None else {path: alphas[path] for path in self.alphas if path in alphas}
-        for path, own in self.alphas.items():
-            if path not in found or found[path].shape != own.shape:
-                given = f"is given {found[path].numel()}" if path in found else "is given none"
-                raise UsageError(f"'{path}' has {own.numel()} alphas, and {given}")
-        return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
-
     def evidence(self, alphas: Mapping[str, Tensor] | None = None) -> tuple[dict[str, list[float]], Derivation]:
         """The strength of each item by path, and the rule that decides by it.
 
@@ -283,7 +273,7 @@ class Relaxed(nn.Module, ABC):
         weights, by logit the alphas themselves; to both that of the edge is added.
         """
         self.live.refresh()
-        found = self.raw(alphas)
+        found = numbers(self.alphas, alphas)
         if isinstance(self.axes.mixture, SoftmaxMixture) and not self.edges:
             return found, self.derive
         strengths = logarithms(self.space.decisions, found, self.edges, self.axes.mixture, self.live, self.derive.by)

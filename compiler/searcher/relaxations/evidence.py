@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from compiler.ir.decision import Decision
 from compiler.searcher.settings.derivation import By
+from compiler.util.errors import UsageError
 
 from .live import Live
 from .mixtures import Mixture
+
+
+def numbers(own: Mapping[str, Tensor], given: Mapping[str, Tensor] | None = None) -> dict[str, list[float]]:
+    """The alphas, or those given in their stead, as numbers.
+
+    Raises:
+        UsageError: not every decision is given as many as it has.
+    """
+    found = own if given is None else {path: given[path] for path in own if path in given}
+    for path, alpha in own.items():
+        if path not in found or found[path].shape != alpha.shape:
+            said = f"is given {found[path].numel()}" if path in found else "is given none"
+            raise UsageError(f"'{path}' has {alpha.numel()} alphas, and {said}")
+    return {path: alpha.detach().double().tolist() for path, alpha in found.items()}
 
 
 def logarithms(

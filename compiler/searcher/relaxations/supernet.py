@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from compiler.backend.lowering.network import lowered
 from compiler.backend.passes import Pass, Target
+from compiler.backend.passes.flatten import flatten
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
+from compiler.ir.payloads import Mix
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.narrowing import Measure
 from hdas_dsl.text.diagnostics import HspError
@@ -118,6 +120,18 @@ class Supernet(Relaxed):
             yield
         finally:
             self.given = None
+
+    def weights_of_items(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters of each item of a menu, wherever it runs, by name; where menus nest, of the inner one."""
+        flat = flatten(self.lowering.space.block.graph)
+        mixes = {node.name for _, node in flat.order() if isinstance(node.payload, Mix)}
+        found: dict[str, list[nn.Parameter]] = {}
+        for name, module in self.lowering.first.modules.items():
+            words = name.split(".")
+            ends = (end for end in range(len(words) - 1, 0, -1) if ".".join(words[:end]) in mixes)
+            if (end := next(ends, 0)) and (parameters := list(module.parameters())):
+                found.setdefault(".".join(words[: end + 1]), []).extend(parameters)
+        return found
 
     def anneal(self, epoch: float) -> None:
         """Follow the schedules of the relaxation, of the statements and of what regularises the network."""

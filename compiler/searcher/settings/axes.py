@@ -6,9 +6,14 @@ Each axis is a closed list of words, the default first. To add a word, write its
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
 
 from .schedules import Constant, Rate, Schedule
-from .words import Count, Named, NonNegative, Text, Word
+from .words import Count, Flag, Named, NonNegative, Text, Word
+
+Cosine = Annotated[float, Field(ge=-1, le=1, description="a number from -1 to 1")]
 
 
 class Order(Named):
@@ -149,6 +154,56 @@ class LargestTeacher(Word):
 
 
 Teacher = NoTeacher | LargestTeacher
+
+
+class NoFreezing(Word):
+    """All weights learn to the end."""
+
+    word = "none"
+
+
+class FreezeOverfitting(Word):
+    """An operation whose gradients on the two halves of the images disagree keeps its weights from then on (OLES).
+
+    Its cosines are averaged over so many steps of the alphas, ``over``; below the bound it freezes for good. With
+    ``accumulated`` the gradient of the weights' batch is added to that of the alphas', as the released program does.
+    """
+
+    word = "overfitting"
+    below: Cosine = 0.4
+    over: Count = 20
+    accumulated: Flag = False
+
+
+Freeze = NoFreezing | FreezeOverfitting
+
+
+class FreshStart(Word):
+    """Weights start anew."""
+
+    word = "none"
+
+    @property
+    def after(self) -> str | None:
+        """No phase has to be finished."""
+        return None
+
+
+class PhaseStart(Word):
+    """Weights are at first those that an earlier phase of this name left, where names and shapes agree."""
+
+    word = "PHASE"
+    positional = ("phase",)
+    by_item = True
+    phase: Text
+
+    @property
+    def after(self) -> str | None:
+        """The phase that has to be finished."""
+        return self.phase
+
+
+Start = FreshStart | PhaseStart
 
 
 class Undisturbed(Word):

@@ -5,72 +5,14 @@ To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from .axes import (
-    Beside,
-    Channels,
-    Dropout,
-    Edges,
-    Levels,
-    Order,
-    Perturbation,
-    Precision,
-    Preferences,
-    Teacher,
-    Undisturbed,
-)
-from .derivation import Derivation, Epoch, Menus
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge
-from .narrowing import Narrowing, NoNarrowing
-from .optimizers import AlphaFixed, AlphaNatural, Alphas, Sgd, Weights
-from .reader import ConflictError
-from .relaxation import Gates, Relaxation, Sample
-from .schedules import Schedule
-from .stopping import Sharpness, Stopping, Unchanged
-
-
-class Combined(Protocol):
-    """The settings of a search that rules are about (`sections.SearchSettings`)."""
-
-    order: Order
-    relax: Relaxation
-    weights: Weights
-    alphas: Alphas
-    edges: Edges
-    channels: Channels
-    beside: Beside
-    dropout: Dropout
-    drop_path: Schedule
-    perturb: Perturbation
-    levels: Levels
-    teacher: Teacher
-    narrow: Narrowing
-    until: Stopping
-    derive: Derivation | Explorer
-    judge: Judge
-    preferences: Preferences
-    precision: Precision
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Two settings that exclude each other where ``broken`` holds, why, and what to do instead."""
-
-    fields: tuple[str, str]
-    broken: Callable[[Combined], bool]
-    why: str
-
-    def check(self, settings: Combined) -> None:
-        """Refuse settings that break the rule.
-
-        Raises:
-            ConflictError: they do; it names both.
-        """
-        if self.broken(settings):
-            raise ConflictError(self.why, *self.fields)
+from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
+from .derivation import Epoch, Menus
+from .exploring import ExplorerWord, NoJudge, NoRungs, RandomDraws, SharedJudge, TrainedJudge
+from .narrowing import NoNarrowing
+from .optimizers import AlphaFixed, AlphaNatural, Sgd
+from .relaxation import Gates, NoRelaxation, Sample
+from .rule import Combined, Rule
+from .stopping import Sharpness, Unchanged
 
 
 def _second(settings: Combined) -> bool:
@@ -87,6 +29,14 @@ def _narrows(settings: Combined) -> bool:
 
 def _explores(settings: Combined) -> bool:
     return isinstance(settings.derive, ExplorerWord)
+
+
+def _freezes(settings: Combined) -> bool:
+    return isinstance(settings.freeze, FreezeOverfitting)
+
+
+def _supernet(settings: Combined) -> bool:
+    return not isinstance(settings.relax, NoRelaxation)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -196,6 +146,27 @@ RULES = (
         "use `levels = 2`",
     ),
     Rule(
+        ("freeze", "relax"),
+        lambda s: _freezes(s) and not s.relax.runs_all,
+        "`freeze` compares gradients of every operation in every step, and this relaxation runs one of them: use a "
+        "`relax` that mixes",
+    ),
+    Rule(
+        ("freeze", "levels"),
+        lambda s: _freezes(s) and _one_level(s),
+        "`freeze` compares gradients on two halves of the images, and `levels = 1` has one: use `levels = 2`",
+    ),
+    Rule(
+        ("freeze", "order"),
+        lambda s: _freezes(s) and _second(s),
+        "`freeze` compares gradients at the same weights, and `order = second` looks ahead: use `order = first`",
+    ),
+    Rule(
+        ("freeze", "alphas"),
+        lambda s: _freezes(s) and isinstance(s.alphas, AlphaFixed | AlphaNatural),
+        "`freeze` compares with the gradient on a batch of the alphas, and these take none: use `alphas = adam`",
+    ),
+    Rule(
         ("teacher", "relax"),
         lambda s: s.teacher.ratio > 0 and not isinstance(s.relax, Sample),
         "`teacher = largest` is one architecture that teaches others, and this relaxation runs none by itself: "
@@ -224,6 +195,37 @@ RULES = (
         lambda s: not isinstance(s.judge, NoJudge) and not _explores(s),
         "`judge` says how good an architecture is that an explorer proposes, and this rule derives what alphas select: "
         "use `derive = random(100)`, `genetic`, `evolution(100)` or `local(100)`",
+    ),
+    Rule(
+        ("relax", "derive"),
+        lambda s: not _supernet(s) and not _explores(s),
+        "`relax = none` has no alphas that select anything: use `derive = random(100)`, `genetic`, `evolution(100)` or "
+        "`local(100)`",
+    ),
+    Rule(
+        ("relax", "judge"),
+        lambda s: not _supernet(s) and isinstance(s.judge, SharedJudge),
+        "`judge = shared` takes the weights of a supernet, and `relax = none` has none: use `judge = trained`",
+    ),
+    Rule(
+        ("judge", "relax"),
+        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge),
+        "`judge = trained` trains each architecture from scratch, without a supernet: use `relax = none`, `epochs = 0`",
+    ),
+    Rule(
+        ("relax", "epochs"),
+        lambda s: not _supernet(s) and s.epochs > 0,
+        "`relax = none` has no weights to learn: use `epochs = 0`",
+    ),
+    Rule(
+        ("epochs", "relax"),
+        lambda s: _supernet(s) and s.epochs == 0,
+        "`epochs = 0` is for `relax = none`, where no supernet learns: use 1 epoch or more",
+    ),
+    Rule(
+        ("rungs", "derive"),
+        lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
+        "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
     ),
     Rule(
         ("derive", "narrow"),

@@ -118,5 +118,51 @@ class SharedJudge(Word):
         return self
 
 
+class TrainedJudge(Word):
+    """The accuracy of an architecture that is trained from scratch, as the `train` section says, on held-out images.
+
+    These are the images of the alphas, without random changes; the test images are never asked. ``epochs`` are as many
+    as of the section by default, 0; with ``seeds`` it is the mean of so many trainings.
+    """
+
+    word = "trained"
+    epochs: Amount = 0
+    seeds: Count = 1
+
+
+class NoRungs(Word):
+    """Every architecture is judged with the same budget."""
+
+    word = "none"
+
+
+class Halving(Word):
+    """The first rung judges on ``start`` epochs or images; the best 1 in ``by`` of it goes on, to ``by`` times as many.
+
+    The last rung is the last that takes at most ``to`` (successive halving; Jamieson, Talwalkar, AISTATS 2016).
+    """
+
+    word = "halving"
+    start: Count
+    to: Count
+    by: Annotated[int, Field(ge=2, description="a whole number, at least 2")] = 3
+
+    @model_validator(mode="after")
+    def _rises(self) -> Halving:
+        if self.to < self.start:
+            raise ValueError(f"rungs from {self.start} to {self.to} go down")
+        return self
+
+    def rungs(self, count: int) -> tuple[tuple[int, int], ...]:
+        """The budget of each rung, and how many of ``count`` architectures it judges, as long as it judges any."""
+        found: list[tuple[int, int]] = []
+        budget = self.start
+        while budget <= self.to and count:
+            found.append((budget, count))
+            budget, count = budget * self.by, count // self.by
+        return tuple(found)
+
+
 Explorer = RandomDraws | Genetic | Evolution | Local
-Judge = NoJudge | SharedJudge
+Judge = NoJudge | SharedJudge | TrainedJudge
+Rungs = NoRungs | Halving

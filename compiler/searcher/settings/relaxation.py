@@ -190,4 +190,15 @@ class Sample(RelaxationWord):
         return False
 
 
-Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Gates | Sample
+class NoRelaxation(RelaxationWord):
+    """There is no supernet: architectures are proposed, and each is judged by itself."""
+
+    word = "none"
+
+    @property
+    def mixes(self) -> bool:
+        """Nothing is added up."""
+        return False
+
+
+Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Gates | Sample | NoRelaxation

@@ -14,24 +14,28 @@ from .axes import (
     Channels,
     Dropout,
     Edges,
+    Freeze,
+    FreshStart,
     Levels,
+    NoFreezing,
     NoTeacher,
     Nothing,
     Order,
     Perturbation,
     Precision,
     Preferences,
+    Start,
     Teacher,
     Undisturbed,
 )
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge, SharedJudge
+from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, Rungs, SharedJudge, TrainedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
-from .relaxation import Relaxation, Softmax
+from .relaxation import NoRelaxation, Relaxation, Softmax
 from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, NonNegative, Setting
@@ -48,7 +52,7 @@ class SearchSettings(_Section):
 
     word: ClassVar[str] = "search"
     data: DataSpec = Cifar10()
-    epochs: Count = 50
+    epochs: Amount = 50
     batch: Count = 64
     weights: Weights = Sgd(lr=Cosine(start=0.025, end=0.001))
     alphas: Alphas = AlphaAdam()
@@ -58,6 +62,8 @@ class SearchSettings(_Section):
     derive: Derivation | Explorer = Strongest()
     judge: Judge = NoJudge()
     """How the architectures that an explorer proposes are judged; without one nothing is."""
+    rungs: Rungs = NoRungs()
+    """With which budgets they are."""
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
@@ -67,7 +73,9 @@ class SearchSettings(_Section):
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
+    freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()
+    start: Start = FreshStart()
     narrow: Narrowing = NoNarrowing()
     until: Stopping = Never()
     preferences: Preferences = Preferences.TOGETHER
@@ -82,7 +90,8 @@ class SearchSettings(_Section):
     def _explorers_have_a_judge(cls, values: dict[str, object]) -> dict[str, object]:
         unjudged = isinstance(values.get("judge", NoJudge()), NoJudge)
         explores = isinstance(values.get("derive"), ExplorerWord)
-        return {**values, "judge": SharedJudge()} if explores and unjudged else values
+        judge = TrainedJudge() if isinstance(values.get("relax"), NoRelaxation) else SharedJudge()
+        return {**values, "judge": judge} if explores and unjudged else values
 
     @model_validator(mode="after")
     def _settings_go_together(self) -> Self:

@@ -106,7 +106,8 @@ class Word(Setting):
         """The word as the language writes it; ``full`` also names the arguments that have their defaults."""
         first = [show(getattr(self, name), full) for name in self.positional]
         if self.by_item:
-            return f"{getattr(self, self.positional[0])}({', '.join(first[1:])})"
+            name = str(getattr(self, self.positional[0]))
+            return f"{name}({', '.join(first[1:])})" if first[1:] else name
         rest = [f"{name} = {text}" for name, text in self.written(full).items() if name not in self.positional]
         if self.by_number and not self.written(False).keys() - set(self.positional):
             return first[0]

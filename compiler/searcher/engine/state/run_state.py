@@ -76,6 +76,9 @@ class State:
     past: dict[str, Tensor] = field(default_factory=dict)
     """The alphas of epochs before, as ``EPOCH/PATH``, the epoch counted from 0, on the CPU."""
 
+    more: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further tensors, live, by name."""
+
     def save(self, path: Path, fingerprint: str) -> None:
         """Write the checkpoint; every process calls this, the main one writes."""
         sums = {name: self.compute.sum(meter.sums) for name, meter in self.meters.items()}
@@ -89,6 +92,7 @@ class State:
             **checkpoint.pack("alphas", self.alphas),
             **checkpoint.pack("best", self.best),
             **checkpoint.pack("past", self.past),
+            **checkpoint.pack("more", self.more),
             **checkpoint.pack("meter", sums),
         }
         plain: dict[str, checkpoint.OptimizerFacts] = {}
@@ -132,6 +136,7 @@ class State:
             raise CheckpointError(f"The checkpoint {path} is of other optimizers: it cannot go on here.")
         checkpoint.assign("tensor", _tensors(self.module), checkpoint.unpack("module", tensors))
         checkpoint.assign("alpha", self.alphas, checkpoint.unpack("alphas", tensors))
+        checkpoint.assign("tensor", self.more, checkpoint.unpack("more", tensors))
         for name, (optimizer, names) in self.optimizers.items():
             saved = checkpoint.unpack(f"optimizer/{name}", tensors)
             checkpoint.load_optimizer_state(optimizer, names, saved, facts.optimizers[name])
@@ -158,9 +163,13 @@ class State:
         """Every tensor that training moves."""
         return [p for optimizer, _ in self.optimizers.values() for p in checkpoint.parameters_of(optimizer)]
 
+    def alphas_on_cpu(self) -> dict[str, Tensor]:
+        """A copy of the alphas."""
+        return {path: alpha.detach().to("cpu", copy=True) for path, alpha in self.alphas.items()}
+
     def broadcast(self) -> None:
         """Give every process the main one's tensors."""
-        self.compute.broadcast([*_tensors(self.module).values(), *self.alphas.values()])
+        self.compute.broadcast([*_tensors(self.module).values(), *self.alphas.values(), *self.more.values()])
 
 
 def parameter_names(module: nn.Module, parameters: list[nn.Parameter]) -> list[str]:

@@ -66,6 +66,8 @@ void sums_and_squares(int64_t rows, int64_t columns, int64_t pitch, const T* x, 
 template <typename T> struct Rows {
     T* data;
     int64_t pitch;
+
+    Rows<const T> read() const { return {data, pitch}; }
 };
 
 // y = [y +] scale x + shift, column by column.

@@ -45,15 +45,17 @@ template <typename T> struct Taps {
     int64_t size;
     std::vector<V<T>> data;
 
-    // `weight` is (channels, side, side), or null.
-    Taps(const T* weight, const Geometry& geometry, bool mirrored) : size(geometry.taps()) {
+    // `weight` is (channels, side, side), or null; the columns of a pack have its channels again and again.
+    Taps(const T* weight, const Geometry& geometry, bool mirrored)
+        : Taps(weight, geometry, geometry.channels, mirrored) {}
+    Taps(const T* weight, const Geometry& geometry, int64_t channels, bool mirrored) : size(geometry.taps()) {
         if (!weight) return;
         data.resize(vectors_of<T>(geometry.channels) * size);
         T* const to = reinterpret_cast<T*>(data.data());
         for (int64_t i = 0; i < geometry.channels; i++) {
             const int64_t start = i / LANES<T> * size * LANES<T> + i % LANES<T>;
             for (int64_t tap = 0; tap < size; tap++)
-                to[start + (mirrored ? size - 1 - tap : tap) * LANES<T>] = weight[i * size + tap];
+                to[start + (mirrored ? size - 1 - tap : tap) * LANES<T>] = weight[i % channels * size + tap];
         }
     }
 

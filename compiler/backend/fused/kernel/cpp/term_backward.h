@@ -3,7 +3,7 @@
 #pragma once
 
 #include "filter_gradients.h"
-#include "terms.h"
+#include "packed_terms.h"
 
 namespace {
 
@@ -40,7 +40,7 @@ template <typename T> class TermBackward {
     const bool add;  // whether the gradient of x is added to what is there
     const Wanted wanted;
     const NormMoments norm, norm_before;
-    const int64_t in_channels, out_channels, pixels;
+    const int64_t in_channels, out_channels, pixels;  // columns of packs, where images are packed
     const Prologue<T> prologue;
     const TermBuffers<T> buffers;
     std::vector<T> mean;  // of p, zero without a norm
@@ -51,8 +51,9 @@ template <typename T> class TermBackward {
         : pass(pass), geometry(pass.geometry()), inputs(pass.inputs), gradients(gradients), dy(dy), add(add),
           wanted(wanted), norm(pass.norm()), norm_before(pass.norm_before()), in_channels(geometry.channels),
           out_channels(pass.term.out_channels), pixels(geometry.pixels()),
-          prologue(in_channels, inputs, norm_before.mean, norm_before.rate), buffers(pass, {nullptr, 0}, false),
-          mean(norm.mean, norm.mean ? norm.mean + out_channels : nullptr) {
+          prologue(pass.packing, pass.in_channels(), inputs, norm_before.mean, norm_before.rate),
+          buffers(pass, {nullptr, 0}, false), mean(norm.mean, norm.mean ? norm.mean + pass.out_channels() : nullptr) {
+        repeat(mean, pass.packing);
         mean.resize(out_channels);
     }
 
@@ -75,13 +76,11 @@ template <typename T> class TermBackward {
   private:
     // z and p of every image, where they are not kept, and for each image the sums of dy * (p - mean) by columns.
     void reduce_products(double* sums) const {
-        std::vector<T> transposed;
-        if (inputs.matrix && wanted.products)
-            transposed = padded_matrix(inputs.matrix, out_channels, in_channels, true);
+        const Projection<T> projection(pass, true, wanted.products);
         FilterStage<T> stage(pass, prologue);
 #pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < geometry.images; image++) {
-            buffers.make(geometry, stage, transposed.data(), wanted.products, image);
+            buffers.make(geometry, stage, projection, wanted.products, image);
             std::fill_n(sums + image * out_channels, out_channels, 0.0);
             if (!wanted.products) continue;
             const Rows<const T> p = buffers.projected.rows(image), gradient = dy.image(geometry, image);
@@ -96,14 +95,16 @@ template <typename T> class TermBackward {
 
     // From the products by images: the gradients of the share and of the norm's parameters, and the coefficients of dp.
     Affine<T> norm_gradients(const double* sums) const {
-        const double share = inputs.share ? *inputs.share : 1, count = static_cast<double>(geometry.images * pixels);
+        const int64_t images = pass.packing.images, channels = pass.out_channels();
+        const Place place(pass.packing, channels);
+        const double share = inputs.share ? *inputs.share : 1, count = static_cast<double>(images * pixels);
         const double* const total = dy.total;
         double to_share = 0;
-        Affine<T> affine{std::vector<T>(out_channels, static_cast<T>(share)), std::vector<T>(out_channels),
-                         std::vector<T>(out_channels)};
-        for (int64_t i = 0; wanted.products && i < out_channels; i++) {
+        Affine<T> affine{std::vector<T>(channels, static_cast<T>(share)), std::vector<T>(channels),
+                         std::vector<T>(channels)};
+        for (int64_t i = 0; wanted.products && i < channels; i++) {
             double product = 0;
-            for (int64_t image = 0; image < geometry.images; image++) product += sums[image * out_channels + i];
+            for (int64_t image = 0; image < images; image++) product += sums[place.of(image, i)];
             if (!norm.mean) {
                 to_share += product;
                 continue;
@@ -121,6 +122,7 @@ template <typename T> class TermBackward {
         }
 #pragma omp master
         if (gradients.share) *gradients.share = static_cast<T>(to_share);
+        for (std::vector<T>* values : {&affine.scale, &affine.slope, &affine.shift}) repeat(*values, pass.packing);
         return affine;
     }
 
@@ -153,10 +155,10 @@ template <typename T> class TermBackward {
     // For every image dp, and from it the gradients of the matrix, of z and of what the filter reads.
     void input_gradients(const Affine<T>& affine, const FilterGradients<T>& to) const {
         const int64_t out_columns = buffers.projected.columns, in_columns = buffers.filtered.columns;
-        std::vector<T> matrix;
-        if (inputs.matrix && wanted.input) matrix = padded_matrix(inputs.matrix, out_channels, in_channels, false);
+        const Projection<T> projection(pass, false, wanted.input);
+        const PackedMatrix<T> turns(pass.packing);
         const FilterInput<T> input = prologue.of(inputs.x, pass.term.relu);
-        const Taps<T> mirrored(wanted.input ? inputs.filter : nullptr, geometry, true);
+        const Taps<T> mirrored(wanted.input ? inputs.filter : nullptr, geometry, pass.in_channels(), true);
         GradientBuffers<T> work(geometry);
         const Rows<T> dp{scratch<T>(IMAGE, pixels * out_columns), out_columns};
         const Rows<T> dz = inputs.matrix ? Rows<T>{scratch<T>(IMAGE_GRADIENT, pixels * in_columns), in_columns} : dp;
@@ -165,12 +167,15 @@ template <typename T> class TermBackward {
 #pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < geometry.images; image++) {
             projected_gradient(affine, image, dp);
-            if (wanted.matrix)
+            T* const to_matrix = pass.workspace.matrix_gradients + image * out_columns * in_columns;
+            if (wanted.matrix && pass.packing.packs())
+                turns.outer(pixels, dp.data, buffers.filtered.image(image), reinterpret_cast<V<T>*>(to_matrix));
+            else if (wanted.matrix)
                 outer_rows<T>(pixels, out_columns, {dp.data, dp.pitch}, in_columns, buffers.filtered.rows(image),
-                              pass.workspace.matrix_gradients + image * out_columns * in_columns);
+                              to_matrix);
             if (!wanted.input) continue;
             if (inputs.matrix)
-                multiply_rows<T>(pixels, out_channels, {dp.data, dp.pitch}, in_columns, matrix.data(), dz);
+                projection.multiply(pixels, {dp.data, dp.pitch}, in_columns, dz);
             for (int64_t first = 0; first < in_channels; first += LANES<T>)
                 filter_item_backward<T>(of_dz, work, input, mirrored, dz.data, to, {image, first});
         }
@@ -180,7 +185,14 @@ template <typename T> class TermBackward {
     void weight_gradients(const FilterGradients<T>& to) const {
         const int64_t out_columns = buffers.projected.columns, in_columns = buffers.filtered.columns;
         const int64_t channels = in_channels, taps = geometry.taps();
-        if (wanted.matrix) {
+        const Packing& packing = pass.packing;
+        if (wanted.matrix && packing.packs()) {
+            const PackedMatrix<T> turns(packing);
+            const V<T>* const totals = reinterpret_cast<V<T>*>(pass.workspace.matrix_gradients);
+#pragma omp for schedule(static) nowait
+            for (int64_t o = 0; o < packing.channels; o++)
+                turns.add_up_outer(packing, totals, in_columns, o, gradients.matrix + o * packing.channels);
+        } else if (wanted.matrix) {
 #pragma omp for schedule(static) nowait
             for (int64_t o = 0; o < out_channels; o++) {
                 std::vector<double> row(channels);
@@ -194,16 +206,25 @@ template <typename T> class TermBackward {
         if (!to.taps) return;
 #pragma omp for schedule(static) nowait
         for (int64_t tap = 0; tap < taps; tap++)
-            add_up<T>(to.taps, geometry.images, channels, taps, tap, gradients.filter + tap, taps);
+            add_up_images(to.taps, taps, tap, gradients.filter + tap, taps);
+    }
+
+    // to[channel * step] = the sum over images of parts[item][which], `per_item` for each.
+    template <typename To>
+    void add_up_images(const V<T>* parts, int64_t per_item, int64_t which, To* to, int64_t step) const {
+        if (pass.packing.packs())
+            add_up_packs<T>(pass.packing, parts, per_item, which, to, step);
+        else
+            add_up<T>(parts, geometry.images, in_channels, per_item, which, to, step);
     }
 
     // Through the norm before the filter: the gradients of its parameters and of x.
     void prologue_gradients(const FilterGradients<T>& to) const {
-        const int64_t channels = in_channels, inputs_count = geometry.input_pixels();
+        const int64_t channels = pass.in_channels(), inputs_count = geometry.input_pixels();
         std::vector<double> plain(channels), product(channels);
-        add_up<T>(to.sums, geometry.images, channels, 2, 0, plain.data(), 1);
-        add_up<T>(to.sums, geometry.images, channels, 2, 1, product.data(), 1);
-        const double values = static_cast<double>(geometry.images * inputs_count);
+        add_up_images(to.sums, 2, 0, plain.data(), 1);
+        add_up_images(to.sums, 2, 1, product.data(), 1);
+        const double values = static_cast<double>(pass.packing.images * inputs_count);
         Affine<T> affine{prologue.scale, std::vector<T>(channels), std::vector<T>(channels)};
         for (int64_t i = 0; i < channels; i++) {
             const double rate = norm_before.rate[i], factor = prologue.scale[i];
@@ -216,12 +237,14 @@ template <typename T> class TermBackward {
             }
         }
         if (!gradients.x) return;
+        repeat(affine.slope, pass.packing);
+        repeat(affine.shift, pass.packing);
         const int64_t pitch = geometry.input_pitch;
 #pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < geometry.images; image++)
-            affine_rows<T>(inputs_count, channels, {to.image(image), channels},
+            affine_rows<T>(inputs_count, in_channels, {to.image(image), in_channels},
                            {inputs.x + image * inputs_count * pitch, pitch}, affine, add,
-                           {gradients.x + image * inputs_count * channels, channels});
+                           {gradients.x + image * inputs_count * in_channels, in_channels});
     }
 };
 
@@ -230,21 +253,32 @@ template <typename T> class TermBackward {
 template <typename T>
 void terms_backward(const Term* terms, int64_t count, const Tensors<T>& all, double* moments, const SumGradient<T>& dy,
                     T* const* kept, const Tensors<T>& gradients, int64_t* has_gradient, int threads) {
-    SharedWorkspace<T> workspace(terms, count, true);
+    PackedTerms<T> packed(terms, count, all, true);
+    const Packing& packing = packed.packing;
+    SharedWorkspace<T> workspace(packed.terms, count, true);
     std::vector<char> adds;
+    const std::vector<int64_t> before(has_gradient, has_gradient + packed.sources);
+    std::vector<int64_t> written = packing.packs() ? std::vector<int64_t>(packed.sources) : before;
     for (int64_t i = 0; i < count; i++) {
-        adds.push_back(has_gradient[terms[i].source] != 0);
-        if (gradients.sources[terms[i].source]) has_gradient[terms[i].source] = 1;
+        adds.push_back(written[terms[i].source] != 0);
+        if (gradients.sources[terms[i].source]) has_gradient[terms[i].source] = written[terms[i].source] = 1;
     }
+    const Tensors<T> to_tensors = packed.gradients(gradients);
+    const Rows<const T> rows = packing.packs() ? packed.sum(0).read() : dy.rows;
 #pragma omp parallel num_threads(threads)
-    for (int64_t i = 0, turn = 0; i < count; i++) {
-        const Term& term = terms[i];
-        const TermTensors<T> to(term, gradients);
-        const Wanted wanted(term, to);
-        if (!wanted.any()) continue;
-        const TermPass<T> pass{term, TermTensors<T>(term, all), moments, workspace, kept[i]};
-        const SumGradient<T> of_term{{dy.rows.data + term.first_column, dy.rows.pitch}, dy.total + term.first_column};
-        TermBackward<T>(pass, to, of_term, adds[i], wanted).run(turn);
+    {
+        packed.read_sources();
+        packed.read_sum(dy.rows);
+        for (int64_t i = 0, turn = 0; i < count; i++) {
+            const Term& term = packed.terms[i];
+            const TermTensors<T> to(term, to_tensors);
+            const Wanted wanted(term, to);
+            if (!wanted.any()) continue;
+            const TermPass<T> pass{term, packing, TermTensors<T>(term, packed.tensors), moments, workspace, kept[i]};
+            const SumGradient<T> of_term{{rows.data + term.first_column, rows.pitch}, dy.total + term.first_column};
+            TermBackward<T>(pass, to, of_term, adds[i], wanted).run(turn);
+        }
+        packed.write_gradients(gradients, before);
     }
 }
 

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "terms.h"
+#include "packed_terms.h"
 
 namespace {
 
@@ -40,28 +40,26 @@ template <typename T> class TermForward {
     // The moments of x that the norm before the filter takes.
     Prologue<T> normed_before(int64_t turn) const {
         const int64_t channels = geometry.channels, pixels = geometry.input_pixels();
-        if (term.moments_before < 0) return Prologue<T>(channels, pass.inputs, nullptr, nullptr);
+        if (term.moments_before < 0) return Prologue<T>(pass.packing, channels, pass.inputs, nullptr, nullptr);
         double *const sums = pass.workspace.sums_of(turn, 0), *const squares = pass.workspace.sums_of(turn, 1);
         const int64_t pitch = geometry.input_pitch;
 #pragma omp for schedule(static)
         for (int64_t image = 0; image < geometry.images; image++)
             sums_and_squares<T>(pixels, channels, pitch, pass.inputs.x + image * pixels * pitch,
                                 sums + image * channels, squares + image * channels);
-        const JoinedMoments joined(geometry.images, pixels, sums, squares, term.eps_before, channels,
+        const JoinedMoments joined(pass.packing, pixels, sums, squares, term.eps_before, pass.in_channels(),
                                    pass.norm_before());
-        return Prologue<T>(channels, pass.inputs, joined.mean.data(), joined.rate.data());
+        return Prologue<T>(pass.packing, pass.in_channels(), pass.inputs, joined.mean.data(), joined.rate.data());
     }
 
     // z and p of every image, and the sums and squares of the columns of p where a norm reads them.
     void make_images(const Prologue<T>& prologue, const TermBuffers<T>& buffers, double* sums, double* squares) const {
         const int64_t channels = term.out_channels;
-        const T* const matrix = pass.inputs.matrix;
-        const std::vector<T> transposed =
-            matrix ? padded_matrix(matrix, channels, geometry.channels, true) : std::vector<T>();
+        const Projection<T> projection(pass, true, true);
         FilterStage<T> stage(pass, prologue);
 #pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < geometry.images; image++) {
-            buffers.make(geometry, stage, transposed.data(), true, image);
+            buffers.make(geometry, stage, projection, true, image);
             if (term.moments >= 0)
                 sums_and_squares<T>(geometry.pixels(), channels, buffers.projected.pitch,
                                     buffers.projected.image(image), sums + image * channels,
@@ -71,16 +69,18 @@ template <typename T> class TermForward {
 
     // y = [y +] share * norm(p).
     void add_normed(const TermBuffers<T>& buffers, const double* sums, const double* squares) const {
-        const int64_t channels = term.out_channels;
+        const int64_t channels = pass.out_channels();
         const TermTensors<T>& inputs = pass.inputs;
         const T share = inputs.share ? *inputs.share : 1;
-        const JoinedMoments joined(geometry.images, geometry.pixels(), sums, squares, term.eps, channels, pass.norm());
+        const JoinedMoments joined(pass.packing, geometry.pixels(), sums, squares, term.eps, channels, pass.norm());
         std::vector<T> scale(channels), shift(channels);
         for (int64_t i = 0; i < channels; i++) {
             scale[i] = static_cast<T>(share * joined.rate[i] * (inputs.gamma ? inputs.gamma[i] : 1));
             const double beta = inputs.beta ? static_cast<double>(share) * inputs.beta[i] : 0;
             shift[i] = static_cast<T>(beta - joined.mean[i] * scale[i]);
         }
+        repeat(scale, pass.packing);
+        repeat(shift, pass.packing);
         add_scaled(buffers, scale, shift);
     }
 
@@ -98,11 +98,20 @@ template <typename T> class TermForward {
 template <typename T>
 void terms_forward(const Term* terms, int64_t count, const Tensors<T>& all, double* moments, Rows<T> y, bool is_first,
                    T* const* kept, int threads) {
-    SharedWorkspace<T> workspace(terms, count, false);
+    const PackedTerms<T> packed(terms, count, all, false);
+    const Packing& packing = packed.packing;
+    SharedWorkspace<T> workspace(packed.terms, count, false);
+    const Rows<T> sum = packing.packs() ? packed.sum(0) : y;
 #pragma omp parallel num_threads(threads)
-    for (int64_t i = 0, turn = 0; i < count; i++) {
-        const TermPass<T> pass{terms[i], TermTensors<T>(terms[i], all), moments, workspace, kept[i]};
-        TermForward<T>(pass, {y.data + terms[i].first_column, y.pitch}, is_first && i == 0).run(turn);
+    {
+        packed.read_sources();
+        for (int64_t i = 0, turn = 0; i < count; i++) {
+            const Term& term = packed.terms[i];
+            const TermPass<T> pass{term, packing, TermTensors<T>(term, packed.tensors), moments, workspace, kept[i]};
+            const bool writes = i == 0 && (is_first || packing.packs());
+            TermForward<T>(pass, {sum.data + term.first_column, sum.pitch}, writes).run(turn);
+        }
+        packed.write_sum(is_first, y);
     }
 }
 

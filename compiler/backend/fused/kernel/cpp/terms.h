@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "filters.h"
+#include "packs.h"
 #include "products.h"
 
 namespace {
@@ -63,22 +64,26 @@ struct NormMoments {
     }
 };
 
-// The moments of all images, from the sums and squares of each, (images, columns). Every thread joins them for itself,
+// The moments of all images, from the sums and squares of each, by image and channel. Every thread joins them for itself,
 // which is faster than to wait for one that does; the first leaves them where others want them.
 struct JoinedMoments {
     std::vector<double> mean, rate;
 
-    JoinedMoments(int64_t images, int64_t rows, const double* sums, const double* squares, double eps, int64_t columns,
-                  const NormMoments& to)
+    JoinedMoments(const Packing& packing, int64_t rows, const double* sums, const double* squares, double eps,
+                  int64_t columns, const NormMoments& to)
         : mean(columns), rate(columns) {
+        const int64_t images = packing.images;
+        const Place place(packing, columns);
         std::vector<double> variance(columns);
         const double each = static_cast<double>(rows), count = static_cast<double>(images), all = count * each;
-        for (int64_t i = 0; i < images * columns; i++) mean[i % columns] += sums[i];
+        for (int64_t image = 0; image < images; image++)
+            for (int64_t i = 0; i < columns; i++) mean[i] += sums[place.of(image, i)];
         for (double& value : mean) value /= all;
         for (int64_t image = 0; image < images; image++)
             for (int64_t i = 0; i < columns; i++) {
-                const double apart = sums[image * columns + i] / each - mean[i];
-                variance[i] += squares[image * columns + i] / all + apart * apart / count;
+                const int64_t at = place.of(image, i);
+                const double apart = sums[at] / each - mean[i];
+                variance[i] += squares[at] / all + apart * apart / count;
             }
         for (int64_t i = 0; i < columns; i++) rate[i] = 1 / std::sqrt(variance[i] + eps);
 #pragma omp master
@@ -90,18 +95,21 @@ struct JoinedMoments {
     }
 };
 
-// What the norm before a filter does to x: scale x + shift. `center` is its mean; all are empty without a norm.
+// What the norm before a filter does to x: scale x + shift. `center` is its mean; all are by column of a pack, and empty
+// without a norm.
 template <typename T> struct Prologue {
     std::vector<T> scale, shift, center;
 
-    // `mean` and `rate` are those of the norm, or null.
-    Prologue(int64_t columns, const TermTensors<T>& inputs, const double* mean, const double* rate) {
+    // `mean` and `rate` are those of the norm, by channel, or null.
+    Prologue(const Packing& packing, int64_t columns, const TermTensors<T>& inputs, const double* mean,
+             const double* rate) {
         for (int64_t i = 0; mean && i < columns; i++) {
             scale.push_back(static_cast<T>(rate[i] * (inputs.gamma_before ? inputs.gamma_before[i] : 1)));
             // Of the factor as it is rounded: what is off here is off in every pixel.
             shift.push_back(static_cast<T>((inputs.beta_before ? inputs.beta_before[i] : 0) - mean[i] * scale[i]));
             center.push_back(static_cast<T>(mean[i]));
         }
+        for (std::vector<T>* values : {&scale, &shift, &center}) repeat(*values, packing);
     }
     FilterInput<T> of(const T* x, bool relu) const {
         return scale.empty() ? FilterInput<T>{x, nullptr, nullptr, relu}
@@ -150,18 +158,22 @@ template <typename T> struct SharedWorkspace {
     double* sums_of(int64_t turn, int which) { return sums.data() + (turn % 2 * 4 + which) * sums_size; }
 };
 
-// A term and what its passes share. In the forward pass `kept` is where z is to be kept, in the backward pass it is what
+// A term and what its passes share. Of packed images its sizes are those of packs. In the forward pass `kept` is where z is to be kept, in the backward pass it is what
 // was kept; null where z is not kept.
 template <typename T> struct TermPass {
     const Term& term;
+    const Packing& packing;
     TermTensors<T> inputs;
     double* moments;
     SharedWorkspace<T>& workspace;
     T* kept;
 
     const Geometry& geometry() const { return term.geometry; }
-    NormMoments norm() const { return NormMoments(moments, term.moments, term.out_channels); }
-    NormMoments norm_before() const { return NormMoments(moments, term.moments_before, geometry().channels); }
+    // The channels of an image.
+    int64_t in_channels() const { return packing.packs() ? packing.channels : geometry().channels; }
+    int64_t out_channels() const { return packing.packs() ? packing.channels : term.out_channels; }
+    NormMoments norm() const { return NormMoments(moments, term.moments, out_channels()); }
+    NormMoments norm_before() const { return NormMoments(moments, term.moments_before, in_channels()); }
 };
 
 // What a thread needs to compute z.
@@ -171,8 +183,32 @@ template <typename T> struct FilterStage {
     PaddedInput<T> padded;
 
     FilterStage(const TermPass<T>& pass, const Prologue<T>& prologue)
-        : input(prologue.of(pass.inputs.x, pass.term.relu)), taps(pass.inputs.filter, pass.geometry(), false),
+        : input(prologue.of(pass.inputs.x, pass.term.relu)),
+          taps(pass.inputs.filter, pass.geometry(), pass.in_channels(), false),
           padded(pass.geometry()) {}
+};
+
+// The matrix of a term, or its transpose, for products with rows of pixels; without one it is not used.
+template <typename T> struct Projection {
+    int64_t height;
+    std::vector<T> matrix;
+    std::vector<PackedMatrix<T>> packed;  // one, or none where images are not packed
+
+    Projection(const TermPass<T>& pass, bool is_forward, bool is_wanted) : height(0) {
+        if (!pass.inputs.matrix || !is_wanted) return;
+        const int64_t out = pass.out_channels(), in = pass.in_channels();
+        height = is_forward ? in : out;
+        if (pass.packing.packs())
+            packed.emplace_back(pass.packing, pass.inputs.matrix, !is_forward);
+        else
+            matrix = padded_matrix(pass.inputs.matrix, out, in, is_forward);
+    }
+    void multiply(int64_t rows, Rows<const T> x, int64_t columns, Rows<T> out) const {
+        if (packed.empty())
+            multiply_rows<T>(rows, height, x, columns, matrix.data(), out);
+        else
+            packed[0].multiply(rows, x.data, out.data);
+    }
 };
 
 // Rows of pixels of several images; `columns` of each row belong to them.
@@ -220,16 +256,16 @@ template <typename T> struct TermBuffers {
         }
     }
 
-    // Computes z of an image and, where `wants_projected`, p; `transposed` is the matrix for it.
-    void make(Geometry geometry, FilterStage<T>& stage, const T* transposed, bool wants_projected,
+    // Computes z of an image and, where `wants_projected`, p.
+    void make(Geometry geometry, FilterStage<T>& stage, const Projection<T>& projection, bool wants_projected,
               int64_t image) const {
         geometry.output_pitch = filtered.pitch;
         T* const to = passes ? scratch<T>(IMAGE, geometry.pixels() * filtered.columns) : filtered.image(image);
         for (int64_t first = 0; makes_filtered && first < geometry.channels; first += LANES<T>)
             filter_item<T>(geometry, stage.padded, stage.taps, stage.input, to, filtered.columns, {image, first});
         if (makes_projected && wants_projected)
-            multiply_rows<T>(geometry.pixels(), geometry.channels, {to, filtered.pitch}, projected.columns, transposed,
-                             {projected.image(image), projected.pitch});
+            projection.multiply(geometry.pixels(), {to, filtered.pitch}, projected.columns,
+                                {projected.image(image), projected.pitch});
     }
 };
 

@@ -37,7 +37,17 @@ template <typename T> inline V<T> load(const T* from) {
     std::memcpy(&value, from, sizeof(value));
     return value;
 }
-// Some of the lanes, where a machine has instructions for that and where it has not.
+// Places of lanes in a vector.
+template <typename T> struct PlaceVector;
+template <> struct PlaceVector<float> {
+    typedef int32_t type __attribute__((vector_size(64)));
+};
+template <> struct PlaceVector<double> {
+    typedef int64_t type __attribute__((vector_size(64)));
+};
+template <typename T> using Places = typename PlaceVector<T>::type;
+
+// Some of the lanes, and lanes in another order, where a machine has instructions for that and where it has not.
 #ifdef __AVX512F__
 inline V<float> load_some(const float* from, int count) {
     return (V<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
@@ -51,7 +61,20 @@ inline void store_some(float* to, V<float> value, int count) {
 inline void store_some(double* to, V<double> value, int count) {
     _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), (__m512d)value);
 }
+constexpr bool CAN_PERMUTE = true;
+inline V<float> permute(V<float> value, Places<float> places) {
+    return (V<float>)_mm512_permutexvar_ps((__m512i)places, (__m512)value);
+}
+inline V<double> permute(V<double> value, Places<double> places) {
+    return (V<double>)_mm512_permutexvar_pd((__m512i)places, (__m512d)value);
+}
 #else
+constexpr bool CAN_PERMUTE = false;
+template <typename T, typename P> inline T permute(T value, P places) {
+    T result = {};
+    for (size_t i = 0; i < sizeof(P) / sizeof(places[0]); i++) result[i] = value[places[i]];
+    return result;
+}
 template <typename T> inline V<T> load_some(const T* from, int count) {
     V<T> value = {};
     for (int i = 0; i < count; i++) value[i] = from[i];
@@ -106,6 +129,9 @@ enum Buffer {
     MATRIX_GRADIENTS,  // by image
     INPUT_GRADIENTS,   // dx of all images
     PROLOGUE_SUMS,     // by item
+    PACKED_SOURCES,    // of all images
+    PACKED_GRADIENTS,  // of the sources
+    PACKED_SUM,        // y or dy of all images
     BUFFERS
 };
 template <typename T> T* scratch(Buffer which, int64_t size) {

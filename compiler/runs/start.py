@@ -1,0 +1,43 @@
+"""The first weights of a phase, where they are those that an earlier phase left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from compiler.program.model import Phase
+from compiler.searcher.engine.state import checkpoint
+from compiler.searcher.relaxations import Relaxed
+from compiler.searcher.relaxations.started import start_from
+from compiler.util.errors import UsageError
+
+
+def started(supernet: Relaxed, phase: Phase, weights: Path) -> str:
+    """Give a supernet the weights of a checkpoint; a sentence on what it took.
+
+    Raises:
+        UsageError: the checkpoint has no tensor of the name and the shape of one of the supernet's.
+        CheckpointError: it is missing or damaged.
+    """
+    tensors, _ = checkpoint.read(weights)
+    found = start_from(supernet, _operations(checkpoint.unpack("module", tensors)))
+    start = phase.settings.start.after
+    taken = [name for name in (*found.whole, *found.part) if supernet.network.state_dict()[name].dim()]
+    if not taken:  # Counters of steps have one shape everywhere.
+        raise UsageError(
+            f"phase '{phase.name}' starts from phase '{start}', which has no weights of its network: no tensor has the "
+            "name and the shape of one of its own"
+        )
+    every = len(found.whole) + len(found.part) + len(found.fresh)
+    said = f"phase {phase.name}: starts from phase {start}, {len(found.whole)} of {every} tensors as they are"
+    parts = f", {len(found.part)} in part" if found.part else ""
+    fresh = f"; {len(found.fresh)} start fresh, as {found.fresh[0]}" if found.fresh else ""
+    return f"{said}{parts}{fresh}"
+
+
+def _operations(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the operations of a supernet, among them all."""
+    start = "network."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

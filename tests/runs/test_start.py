@@ -1,0 +1,176 @@
+"""`start = PHASE`: weights that an earlier phase left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler.commands.compile import compile_main
+from compiler.program.compile_file import compile_file
+from compiler.searcher.engine.state import checkpoint
+from compiler.searcher.relaxations import Relaxed, relaxed
+from compiler.searcher.relaxations.started import start_from
+from compiler.searcher.run_files import CHECKPOINT
+from tests.support.interruption import at_step, killed
+from tests.support.programs import random_decisions
+
+NETS = """\
+hsp 1
+network Net(image: [1, 8, 8]; w = 4 | 6, k = 3 | 5 | 7, e = 2) {
+  stem = image -> conv(3, w) -> batch_norm -> relu
+  n[i < e] = prev(stem) -> conv(k, 6) -> batch_norm -> (relu | sigmoid)
+  output last of n -> classifier(10)
+}
+
+network Other(image: [1, 8, 8]) {
+  begin = image -> conv(3, 5)
+  output begin -> (relu | sigmoid) -> conv(1, 10) -> global_pool
+}
+"""
+SETTINGS = """
+  data = digits(weights_share = 0.5, images = 192)
+  epochs = 1
+  batch = 48
+  relax = sample(share = true)
+"""
+ALONE = "relax = none\n    epochs = 0\n    derive = random(2)\n"
+PHASES = f"""
+search {{{SETTINGS}
+  phase kernel = Net(w = 6, e = 1)
+  phase width = Net {{
+    start = kernel
+  }}
+}}
+"""
+
+
+def supernet(text: str, seed: int, relax: str = "sample(share = true)", nets: str = NETS) -> Relaxed:
+    program, wrong = compile_file("net.hsp", text=f"{nets}search {text} {{\n  relax = {relax}\n}}\n")
+    assert program is not None, [found.render() for found in wrong]
+    torch.manual_seed(seed)
+    made = relaxed(program.phases[0].network, program.settings).double()
+    made.train(False)
+    return made
+
+
+@pytest.mark.parametrize("relax", ["sample", "softmax"])
+def test_one_network_computes_the_same(relax: str) -> None:
+    old, new = (supernet("Net(w = 4, k = 3)", seed, relax) for seed in (1, 2))
+    images = torch.randn(3, 1, 8, 8, dtype=torch.float64)
+    chosen = random_decisions(old.space, 3)
+    assert not torch.equal(old.alone(images, chosen), new.alone(images, chosen))
+    found = start_from(new, old.network.state_dict())
+    assert found.fresh == found.part == ()
+    assert torch.equal(old.alone(images, chosen), new.alone(images, chosen))
+    alphas = zip(old.alphas.values(), new.alphas.values(), strict=True)
+    assert not any(torch.equal(a, b) for a, b in alphas)  # they start anew
+
+
+@pytest.mark.parametrize(
+    ("full", "smaller", "taken"),
+    [("w = 4 | 6", "w = 4", {"Net.w": (0,)}), ("k = 3 | 5 | 7", "k = 3 | 5", {"Net.k": (1,)})],
+)
+def test_a_smaller_network_is_the_part_that_sharing_defines(
+    full: str, smaller: str, taken: dict[str, tuple[int, ...]]
+) -> None:
+    """A width, the middle of a kernel: the same logits as the larger supernet with that width, or that kernel."""
+    old, new = supernet("Net", 1), supernet("Net", 2, nets=NETS.replace(full, smaller))
+    found = start_from(new, old.network.state_dict())
+    assert found.fresh == ()
+    assert found.part
+    chosen = random_decisions(old.space, 3) | taken
+    assert set(chosen) == set(old.space.decisions)
+    images = torch.randn(3, 1, 8, 8, dtype=torch.float64)
+    mine = {path: items for path, items in chosen.items() if path in new.space.decisions}
+    torch.testing.assert_close(new.alone(images, mine), old.alone(images, chosen), rtol=0, atol=1e-12)
+
+
+def test_a_larger_network_has_fresh_tensors() -> None:
+    old, new = supernet("Net(w = 4, e = 1)", 1), supernet("Net(w = 6)", 2)
+    before = {name: tensor.clone() for name, tensor in new.network.state_dict().items()}
+    found = start_from(new, old.network.state_dict())
+    assert any(name.startswith("stem") for name in found.fresh)
+    assert any(name.startswith("n1") for name in found.fresh)
+    assert all(torch.equal(before[name], new.network.state_dict()[name]) for name in found.fresh)
+    assert any(name.startswith("output") for name in found.whole)
+
+
+def search(out: Path, *args: str) -> int:
+    return compile_main(["net.hsp", "--search", "--out", str(out), "--quiet", *args])
+
+
+def test_a_phase_starts_from_another_and_goes_on_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.hsp").write_text(NETS + PHASES)
+    whole, parted, apart = (tmp_path / name for name in ("whole", "parted", "apart"))
+    assert search(whole) == 0
+    assert "phase width: starts from phase kernel, " in capsys.readouterr().out
+    assert "  start = kernel\n" in (whole / "derived.hsp").read_text()
+    with at_step(4, killed):  # the second step of the second phase
+        assert search(parted) != 0
+    assert search(parted, "--resume") == 0
+    for phase in ("kernel", "width"):
+        assert search(apart, "--phases", phase) == 0
+    for other in (parted, apart):
+        assert (other / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
+        states = [checkpoint.read(run / "width" / CHECKPOINT)[0] for run in (whole, other)]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    (apart / "kernel" / CHECKPOINT).unlink()
+    assert search(apart, "--phases", "width", "--force") == 2
+    assert "phase 'width' starts from the weights of 'kernel', and there is no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("section", "message", "place", "hint"),
+    [
+        (
+            "search {\n  phase early = Net\n  phase b = Net {\n    start = earyl\n  }\n}",
+            "takes the weights of a phase, and none of that name has any before 'b'",
+            "start = earyl",
+            "did you mean 'early'?",
+        ),
+        (
+            "search {\n  phase a = Net {\n    start = a\n  }\n}",
+            "takes the weights of a phase, and none of that name has any before 'a'",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            f"search {{\n  phase a = Net {{\n    {ALONE}  }}\n  phase b = Net {{\n    start = a\n  }}\n}}",
+            "takes the weights of a phase, and none of that name has any before 'b'",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            f"search {{\n  phase a = Net\n  phase b = Net {{\n    start = a\n    {ALONE}  }}\n}}",
+            "takes the weights of a phase, and `relax = none` has no supernet for them",
+            "start = a",
+            "use `start = none`",
+        ),
+        (
+            "search Net {\n  start = a\n}",
+            "takes the weights of a phase, and none of that name has any in this file",
+            "start = a",
+            "use `start = none`",
+        ),
+    ],
+)
+def test_a_start_from_no_phase_is_refused(section: str, message: str, place: str, hint: str) -> None:
+    program, (wrong,) = compile_file("net.hsp", text=f"{NETS}{section}\n")
+    assert program is None
+    assert (wrong.span.text, wrong.hint) == (place, hint)
+    assert wrong.message == f"`{place}` {message}"
+
+
+def test_a_phase_with_nothing_in_common_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.hsp").write_text(NETS + PHASES.replace("width = Net", "width = Other"))
+    assert search(tmp_path / "run") == 2
+    assert "phase 'width' starts from phase 'kernel', which has no weights of its network" in capsys.readouterr().err
