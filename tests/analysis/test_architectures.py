@@ -101,7 +101,7 @@ SMALL = {
     "underivable": net("output (zero if relaxed | a | C)(x)"),
     "required": net("n[i < 2] = (a | b)(sum(x, pick any of (x, earlier n)))", "output last of n", "require edges == 1"),
     "counted": net("n[i < 3] = prev(x) -> (a | b)", "output last of n", "require count(a) <= 1"),
-    "costs": net("k = 1 | 3", "n[i < 1 | 2] = prev(x) -> conv(k)", "output last of n", "require params <= 300"),
+    "costs": net("k = 1 | 3", "n[i < 1 | 2] = prev(x) -> conv(k)", "output last of n", "require params <= 200"),
 }
 
 

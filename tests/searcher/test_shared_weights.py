@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -88,8 +89,8 @@ def test_a_judged_architecture_is_the_derived_network(relax: str, calibrate: int
     judge = judge_of(relax, SharedJudge(images=20, calibrate=calibrate))
     space = judge.space.part.space
     before = {name: tensor.clone() for name, tensor in judge.supernet.state_dict().items()}
-    for number in range(3, judge.space.count, judge.space.count // 4):
-        found = judge.space.candidate(number)
+    for seed in range(5):
+        found = judge.space.drawn(Random(seed))
         chosen = judge.space.completed(found)
         _, derived = architecture(space, chosen)
         network = randomize(Network(derived), seed=1)
@@ -109,15 +110,18 @@ def test_a_judged_architecture_is_the_derived_network(relax: str, calibrate: int
     assert all(torch.equal(before[name].nan_to_num(), after[name].nan_to_num()) for name in before)
 
 
-@pytest.mark.parametrize("kept", [shared.KEPT, 0])
-def test_a_score_follows_from_the_architecture_alone(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+@pytest.mark.parametrize(("kept", "calibrate"), [(shared.KEPT, 2), (0, 2), (0, 0)])
+def test_a_score_follows_from_the_architecture_alone(
+    monkeypatch: pytest.MonkeyPatch, kept: int, calibrate: int
+) -> None:
     """Whatever was judged before, and where images, with random changes, are read again each time."""
     monkeypatch.setattr(shared, "KEPT", kept)
-    judge = judge_of("sample", SharedJudge(batches=2, calibrate=2), precision="32-true")
+    judge = judge_of("sample", SharedJudge(batches=2, calibrate=calibrate), precision="32-true")
     assert judge.budgets.stated == 16
     assert judge.budgets.whole == 24
-    some = [judge.space.candidate(number) for number in range(0, judge.space.count, judge.space.count // 6)]
+    some = [judge.space.drawn(Random(seed)) for seed in range(7)]
     there = [torch.cat([logits for logits, _ in judge.answers(found, 16)]) for found in some]
+    assert sum(not torch.equal(logits[0], logits[1]) for logits in there) > 3  # most do not answer every image alike
     back = [torch.cat([logits for logits, _ in judge.answers(found, 16)]) for found in reversed(some)]
     assert all(torch.equal(a, b) for a, b in zip(there, reversed(back), strict=True))
     assert judge.supernet.training
