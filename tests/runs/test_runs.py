@@ -80,9 +80,10 @@ def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
 def call(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """A command in this process, where the process is not what is asked about."""
     out, err = io.StringIO(), io.StringIO()
+    words = [str(arg) for arg in args]
     with contextlib.chdir(folder), redirect_stdout(out), redirect_stderr(err):
-        code = compile_main([str(arg) for arg in args])
-    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+        code = compile_main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
