@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from contender import Contender, Ours, build_supernet, random_batch
 from equality import Group, Worst, differences
 from peers import Peer, twin
 from peers.checkout import CheckoutError
+from peers.nni import MISSING
 from pydantic import BaseModel
 from race import Lane, Machine, race
 from supernet import add_arguments, case_of
@@ -154,6 +156,8 @@ def main() -> None:
             parser.exit(1, f"{missing}\n")
     if not (args.darts or args.pcdarts or args.nni):
         parser.error("name a peer: --darts PATH, --pcdarts PATH or --nni")
+    if args.nni and find_spec("nni") is None:
+        parser.exit(1, f"{MISSING}\n")
     try:
         found = report(args)
     except (CheckoutError, RefusedError) as error:

@@ -16,7 +16,7 @@ from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
-from hdas_dsl.text.reading import is_file, read_text
+from hdas_dsl.text.reading import is_file, no_file, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,7 +233,7 @@ def _request(
     path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
 ) -> Request:
     if not is_file(Path(path)):
-        raise FileNotFoundError(f"there is no file '{path}'")
+        raise FileNotFoundError(no_file(Path(path)))
     overrides = tuple(override_of(name, value) for name, value in settings.items())
     return Request(Path(path), overrides, network, externals=allow(plugins))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
 from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
-from hdas_dsl.text.reading import is_file, read_named, read_text, unnameable
+from hdas_dsl.text.reading import is_file, no_file, read_named, read_text, resolved, unnameable
 from hdas_dsl.text.source import Source, Span
 
 from .tree import ast
@@ -41,7 +42,7 @@ class Loader:
             return None
         source = Source(name or str(path), text)
         self._budget = TokenBudget()
-        unit = self._unit(path.resolve(), source, path.resolve().parent)
+        unit = self._unit(resolved(path), source, resolved(path).parent)
         return None if unit is None else Instance(unit, {}, self._pool)
 
     def load_text(self, text: str, name: str, folder: Path | None = None) -> Instance | None:
@@ -56,7 +57,7 @@ class Loader:
 
     def shipped(self, path: str) -> Unit | None:
         """A file of the shipped library, by its path there."""
-        found = (self.library / path).resolve()
+        found = resolved(self.library / path)
         return self.units.get(found) or self._file(found, path, self.library)
 
     def _prelude(self) -> Unit | None:
@@ -103,8 +104,8 @@ class Loader:
         if (why := unnameable(use.path)) is not None:
             self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, why))
             return None
-        candidates = [(folder / use.path).resolve(), (self.library / use.path).resolve()]
-        allowed = [c for c in candidates if any(c.is_relative_to(r) for r in roots)]
+        places = {resolved(place): place for place in (folder / use.path, self.library / use.path)}
+        allowed = [path for path in places if any(path.is_relative_to(r) for r in roots)]
         if Path(use.path).is_absolute() or not allowed:
             message = f"'{use.path}' lies outside the folder of this file and the shipped library"
             self.diagnostics.append(Diagnostic(Code.OUTSIDE, use.span, message))
@@ -126,6 +127,10 @@ class Loader:
         known = (
             p.relative_to(r).as_posix() for r in roots for p in sorted(r.glob("*.hsp")) + sorted(r.glob("*/*.hsp"))
         )
+        other = next((places[path] for path in allowed if os.path.lexists(places[path])), None)
+        if other is not None:
+            self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, no_file(other, use.path)))
+            return None
         message = f"there is no file '{use.path}' beside this one or in the shipped library"
         self.diagnostics.append(Diagnostic(Code.NO_FILE, use.span, message, suggest(use.path, known)))
         return None

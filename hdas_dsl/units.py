@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from hdas_dsl.text.reading import unnameable
+from hdas_dsl.text.reading import resolved, unnameable
 from hdas_dsl.text.source import Source
 
 from .tree import ast
@@ -58,7 +58,7 @@ class Unit:
         if self.root is None or Path(path).is_absolute() or unnameable(path):
             return None
         folder = self.path.parent if self.path is not None else self.root
-        found = (folder / path).resolve()
+        found = resolved(folder / path)
         return found if found.is_relative_to(self.root) or found.is_relative_to(LIBRARY) else None
 
     def origins(self, name: str) -> list[tuple[Unit, ast.Use | None]]:

@@ -12,6 +12,9 @@ from torch import nn
 
 from peers.checkout import CheckoutError
 
+MISSING = "NNI: `pip install nni==3.0 pytorch-lightning` first"
+"""What to do where it is not installed."""
+
 
 def build_nni(c: int, cells: int, classes: int) -> nn.Module:
     """The supernet; its alphas are parameters already.
@@ -27,6 +30,6 @@ def build_nni(c: int, cells: int, classes: int) -> nn.Module:
             from nni.nas.hub.pytorch import DARTS
             from nni.nas.strategy import DARTS as Strategy
         except (ImportError, AttributeError) as error:
-            raise CheckoutError(f"NNI: `pip install nni==3.0 pytorch-lightning` first ({error})") from error
+            raise CheckoutError(f"{MISSING} ({error})") from error
         network: nn.Module = Strategy().mutate_model(DARTS(width=c, num_cells=cells, dataset="cifar"))
     return network

@@ -23,7 +23,7 @@ from compiler.ir.primitives.external import External, Externals, Plugins
 from compiler.ir.primitives.parameters import Attribute
 from compiler.ir.shape import Ints
 from compiler.util.errors import LoweringError, UsageError
-from hdas_dsl.text.reading import is_file
+from hdas_dsl.text.reading import is_file, no_file, resolved
 
 if TYPE_CHECKING:
     from torch import nn
@@ -178,14 +178,14 @@ def allow(items: Iterable[str | Path]) -> Externals:
     named = frozenset(map(str, items))
     for file in filter(None, map(file_of, sorted(named))):
         if not is_file(file):
-            raise UsageError(f"there is no file '{file.name}' of plugins: looked for '{file}'")
+            raise UsageError(f"{no_file(file, file.name)} of plugins: looked for '{file}'")
     return Externals(AllowedPlugins(named))
 
 
 def file_of(item: str) -> Path | None:
     """The file that is allowed; None for a module."""
     place = item.rpartition(":")[0] if _is_class(item) else item
-    return Path(place).resolve() if place.endswith(".py") else None
+    return resolved(Path(place)) if place.endswith(".py") else None
 
 
 def _is_class(item: str) -> bool:

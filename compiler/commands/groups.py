@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from compiler.util.errors import UsageError
-from hdas_dsl.text.reading import is_file
+from hdas_dsl.text.reading import is_file, no_file
 
 from .option import OptionGroup, command_line, flag, option, position
 from .values import at_least, device, names, one_of, read_bytes, real, whole
@@ -39,7 +39,7 @@ def existing(path: Path) -> Path:
         UsageError: it names none.
     """
     if not is_file(path):
-        raise UsageError(f"there is no file '{path}'")
+        raise UsageError(no_file(path))
     return path
 
 

@@ -24,7 +24,7 @@ from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
-from hdas_dsl.text.reading import is_file
+from hdas_dsl.text.reading import is_file, no_file
 
 from .config import RunConfig
 from .finished import derived_text, weights_of
@@ -287,4 +287,4 @@ def _check_single_input(space: Elaborated) -> None:
 
 def _existing(path: Path) -> None:
     if not is_file(path):
-        raise UsageError(f"there is no file '{path}'")
+        raise UsageError(no_file(path))

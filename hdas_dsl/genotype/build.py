@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.reading import resolved
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_of
 from hdas_dsl.units import LIBRARY
@@ -132,11 +133,11 @@ class _Builder:
         if level is ast.Level.STAGE:
             family = self.plan.template(STAGE).family
             self.plan.counts |= {"stages": len(chosen), "cells": max(_size(graph, family) for graph in chosen)}
-        resolved = path.resolve()
-        if resolved.is_relative_to(LIBRARY):
+        place = resolved(path)
+        if place.is_relative_to(LIBRARY):
             uses = (use for use, unit in self.space.network.instance.unit.imports if unit is not None)
             replacements = next((use.replace for use in uses if use.path == "lib/darts.hsp"), ())
-            self.joined.append(ast.Use(resolved.relative_to(LIBRARY).as_posix(), ast.Ident(path.stem), replacements))
+            self.joined.append(ast.Use(place.relative_to(LIBRARY).as_posix(), ast.Ident(path.stem), replacements))
             alias = ast.Name(path.stem)
             self.plan.references |= {role: ast.Field(alias, ast.Ident(name)) for role, name in titles.items()}
             return []

@@ -16,6 +16,36 @@ def is_file(path: Path) -> bool:
         return False
 
 
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+"""What a path may name that is no file."""
+
+
+def no_file(path: Path, shown: str | None = None) -> str:
+    """A sentence on a path that names no file: what it names instead, ``shown`` in the place of the path."""
+    name = f"'{path if shown is None else shown}'"
+    if (why := unnameable(str(path))) is not None:
+        return f"there is no file {name}: {why}"
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return f"{name} may not be read"
+    except OSError:
+        return f"{name} is a link that leads to no file" if path.is_symlink() else f"there is no file {name}"
+    kind = next((kind for holds, kind in KINDS if holds(mode)), None)
+    return f"there is no file {name}" if kind is None else f"{name} is {kind}, not a file"
+
+
+def resolved(path: Path) -> Path:
+    """A path without links, as far as they lead somewhere: `Path.resolve` raises a RuntimeError at one to itself."""
+    return Path(os.path.realpath(path))
+
+
 def unnameable(name: str) -> str | None:
     """Why no file can have such a name; None where one can."""
     if "\0" in name:

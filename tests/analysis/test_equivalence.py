@@ -130,7 +130,7 @@ KINDS = (ISOMORPHIC, PRUNED, FUNCTIONAL)
 
 
 @given(plans(), st.sampled_from(KINDS))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_by_brute_force(plan: Plan, same: Equivalence) -> None:
     assume(check(plan.text, same, 120) is not None)
 

@@ -103,7 +103,7 @@ def check(searched: Elaborated, seed: int, *, plain: bool) -> str:
 
 
 SMALL = {
-    "darts": lambda: space("darts.hsp", c=4, cells=4),
+    "darts": lambda: space("darts.hsp", c=4, cells=3, size=16),
     "hdas_cells": lambda: space("hdas_cells.hsp", c=2, cells=4),
     "hdas_stages": lambda: space("hdas_stages.hsp", c=2, stages=2),
     "nasbench201": lambda: space("nasbench201.hsp", size=8, c=4, n=1),

@@ -81,7 +81,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_spaces(name: str) -> None:
-    check(space(name, **SMALL[name]), [*ALONE, *TOGETHER[2:]])
+    """The passes one by one, and all; of a small space also as many as come first, and of random ones any."""
+    check(space(name, **SMALL[name]), [*ALONE, *TOGETHER[2 if name == "nasbench201.hsp" else -1 :]])
 
 
 @pytest.mark.parametrize("name", ["darts.hsp", "hdas_stages.hsp"])

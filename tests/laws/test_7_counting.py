@@ -103,7 +103,7 @@ def test_distribution_search() -> None:
 
 
 @given(plan=plans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_enumeration(plan: Plan) -> None:
     found = plan.list(most=3000)
     assume(found is not None and len(found) > 0)
@@ -186,7 +186,7 @@ def formulas(draw: st.DrawFn) -> tuple[Product, dict[str, Product]]:
 
 
 @given(formulas())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_formulas(case: tuple[Product, dict[str, Product]]) -> None:
     formula, copies = case
     expected = sum(1 for _, _ in zip(range(20_000), outcomes(formula, copies, {}), strict=False))

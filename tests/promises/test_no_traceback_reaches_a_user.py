@@ -121,3 +121,52 @@ def test_as_a_module() -> None:
     words = [sys.executable, "-m", "compiler", "check", "none.hsp"]
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (2, "hdas: there is no file 'none.hsp'\n")
+
+
+KINDS = {
+    "folder": "'{}' is a folder, not a file",
+    "pipe": "'{}' is a pipe, not a file",
+    "loop": "'{}' is a link that leads to no file",
+    "broken": "'{}' is a link that leads to no file",
+    "zero": "'{}' is a device, not a file",
+}
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a path of each of these names that is no file, and a network that uses each."""
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+    Path("broken").symlink_to("nowhere")
+    for kind in KINDS:
+        text = f'use "{kind}"\nnetwork N(x: [1, 8, 8]) {{\n  output x -> relu -> classifier(10)\n}}\n'
+        Path(f"{kind}.hsp").write_text(f"hsp 1\n{text}")
+    Path("net.hsp").write_text(f"hsp 1\n{text.partition(chr(10))[2]}train N {{\n  data = digits\n}}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_path_that_names_no_file_is_said_to_be_what_it_is(
+    kind: str, odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a program, one that is used, weights, an architecture, a recipe and plugins."""
+    named = "/dev/zero" if kind == "zero" else kind
+    said = KINDS[kind].format(named)
+    for words in (
+        [named],
+        ["net.hsp", "--in", named],
+        ["net.hsp", "--eval", named],
+        ["net.hsp", "--train", "--weights", named],
+        ["net.hsp", "--train", "--recipe", named],
+    ):
+        assert compile_main(words) == 2, words
+        assert capsys.readouterr().err == f"hdas-compile: {said}\n"
+    if kind != "zero":
+        assert compile_main([f"{kind}.hsp"]) == 1
+        assert capsys.readouterr().err.startswith(f"{kind}.hsp:2:1: error[E203]: {said}\n")
+        os.mkfifo(f"{kind}.py")
+        assert compile_main(["net.hsp", "--allow-plugin", f"{kind}.py"]) == 2
+        said = f"hdas-compile: '{kind}.py' is a pipe, not a file of plugins: looked for '{odd / kind}.py'\n"
+        assert capsys.readouterr().err == said

@@ -235,6 +235,20 @@ def test_the_picture_of_an_architecture_has_every_number_that_was_found(seed: in
     assert {space.decisions[path].items[item] for path, [item] in chosen.items()} <= numbers
 
 
+def test_the_picture_of_an_architecture_has_what_was_made_of_found_numbers() -> None:
+    """Of a line that is a number, of that and a parameter, and by a function; not of parameters alone."""
+    lines = "w = 24 | 32", "y = image -> conv(3, 2 * w)", "z = y -> conv(1, w * c + 1) -> conv(5, c)"
+    space = of_text(
+        f"network Net(image: [3, 16, 16]; c = 3) {{\n  {chr(10).join(lines)}\n"
+        "  output z -> conv(1, round_to(8, w / 2)) -> conv(1, c * 7)\n}\n"
+    )
+    derived = print_module(derive_module(space, {"Net.w": (1,)})).removeprefix("hsp 1\n")
+    (drawn,) = pictures(of_text(derived))
+    found = " ".join(word for arrow in drawn.arrows for word in arrow.label)
+    assert {"64", "97", "16"} <= {*re.findall(r"\d+", found)}
+    assert not {"3)", "21"} & {*re.findall(r"\d+\)?", found)}
+
+
 def test_inputs_keep_their_names_outside_of_a_recurrence() -> None:
     space = of_text("cell F(a, b) {\n output a + relu(b)\n}\nnetwork N(x: [3, 4, 4]) {\n output F(x, gelu(x))\n}\n")
     assert arrows(picture(space, "F")) == [("a", "", "output"), ("b", "relu", "output")]

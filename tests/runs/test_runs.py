@@ -1,13 +1,17 @@
 """Runs from the command line: the same seed gives the same bytes; a derived file trains."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from compiler.commands.compile import compile_main
 from tests.support.paths import ROOT
 
 TINY = """hsp 1
@@ -73,6 +77,15 @@ def run(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def call(*args: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command in this process, where the process is not what is asked about."""
+    out, err = io.StringIO(), io.StringIO()
+    words = [str(arg) for arg in args]
+    with contextlib.chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        code = compile_main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs")
@@ -97,10 +110,10 @@ def test_search_writes_a_derived_file_for_each_phase(first: Path, folder: Path) 
     assert str(folder) not in text
     assert (first / "micro" / "log.txt").exists()
     assert (first / "micro" / "history.jsonl").exists()
-    facts = json.loads(run("a/derived.hsp", "--json", folder=folder).stdout)
+    facts = json.loads(call("a/derived.hsp", "--json", folder=folder).stdout)
     assert facts["kind"] == "architecture"
     assert facts["cardinality"] == "1"
-    inside = run("a/derived.hsp", "--in", "tiny.hsp", folder=folder)
+    inside = call("a/derived.hsp", "--in", "tiny.hsp", folder=folder)
     assert inside.returncode == 0, inside.stdout + inside.stderr
 
 
@@ -111,45 +124,45 @@ def test_same_seed_same_bytes(first: Path, folder: Path) -> None:
 
 
 def test_finished_run_is_not_overwritten(first: Path, folder: Path) -> None:
-    again = run("tiny.hsp", "--search", "--out", "a", folder=folder)
+    again = call("tiny.hsp", "--search", "--out", "a", folder=folder)
     assert again.returncode == 2
     assert "--force" in again.stderr
 
 
 def test_train_and_eval(first: Path, folder: Path) -> None:
-    trained = run("a/derived.hsp", "--train", "--seed", "1", folder=folder)
+    trained = call("a/derived.hsp", "--train", "--seed", "1", folder=folder)
     assert trained.returncode == 0, trained.stderr
     facts = json.loads((first / "train" / "result.json").read_text())
     assert 0 < facts["accuracy"] <= 1
-    tested = run("a/derived.hsp", "--eval", "a/train/weights.safetensors", folder=folder)
+    tested = call("a/derived.hsp", "--eval", "a/train/weights.safetensors", folder=folder)
     assert tested.returncode == 0, tested.stderr
     assert f"{facts['accuracy']:.2%}" in tested.stdout
-    wrong = run("a/derived.hsp", "--eval", "a/train/weights.safetensors", "--set", "c=3", folder=folder)
+    wrong = call("a/derived.hsp", "--eval", "a/train/weights.safetensors", "--set", "c=3", folder=folder)
     assert wrong.returncode == 2
     assert "does not belong to this network" in wrong.stderr
 
 
 def test_training_a_space_is_refused(folder: Path) -> None:
-    refused = run("tiny.hsp", "--train", folder=folder)
+    refused = call("tiny.hsp", "--train", folder=folder)
     assert refused.returncode == 2
     assert "still has choices" in refused.stderr
 
 
 def test_missing_data_say_how_to_get_them(folder: Path) -> None:
-    missing = run("tiny.hsp", "--search", "--out", "m", "--data", "mnist", folder=folder)
+    missing = call("tiny.hsp", "--search", "--out", "m", "--data", "mnist", folder=folder)
     assert missing.returncode == 2
     assert "--download" in missing.stderr
     assert "Traceback" not in missing.stderr
 
 
 def test_dry_run_writes_nothing(folder: Path) -> None:
-    dry = run("tiny.hsp", "--search", "--out", "dry", "--phases", "micro", "--dry-run", folder=folder)
+    dry = call("tiny.hsp", "--search", "--out", "dry", "--phases", "micro", "--dry-run", folder=folder)
     assert dry.returncode == 0, dry.stderr
     assert "a step" in dry.stdout
     assert not (folder / "dry").exists()
 
 
 def test_diverging_ends_with_a_sentence(folder: Path) -> None:
-    bad = run("tiny.hsp", "--search", "--out", "nan", "--lr", "1e30", "--set", "weights.clip=0", folder=folder)
+    bad = call("tiny.hsp", "--search", "--out", "nan", "--lr", "1e30", "--set", "weights.clip=0", folder=folder)
     assert bad.returncode == 3, bad.stderr
     assert "Traceback" not in bad.stderr

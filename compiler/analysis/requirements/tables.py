@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compiler.elaborate import Requirement
 from compiler.util.files import atomic_write
+from hdas_dsl.text.reading import resolved
 
 from .evaluate import quantities
 
@@ -19,7 +20,7 @@ def carry_tables(requirements: Iterable[Requirement], folder: Path) -> None:
     named = {asked.total for requirement in requirements for asked in quantities(requirement)}
     found = {(total.argument or "", total.file) for total in named if total.file is not None}
     for name, file in sorted(found):
-        target = (folder / name).resolve()
-        if file.is_file() and target.is_relative_to(folder.resolve()) and target != file:
+        target = resolved(folder / name)
+        if file.is_file() and target.is_relative_to(resolved(folder)) and target != file:
             target.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(target, file.read_bytes())

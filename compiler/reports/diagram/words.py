@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from compiler.elaborate import BodyElaboration
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Call, Node, Payload
+from compiler.ir.numbers import BINARY, COMPARISONS, COMPUTE, tidy
 from compiler.ir.payloads import Mix, Prim
 from compiler.ir.primitives.base import Gather
 from compiler.ir.shape import Extent, Shape
@@ -15,6 +17,9 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 from .graph_reading import GraphReading
+
+LOGICAL = (*COMPARISONS, "in")
+"""Operators whose result is no number."""
 
 MOST = 4
 """How many choices a spot lists."""
@@ -85,28 +90,62 @@ class Words:
 
 
 def written_numbers(text: BodyElaboration) -> dict[Span, tuple[str, ...]]:
-    """The numbers that each call of a text is written with: literals, and lines that are bound to a number."""
-    lines = dict(number_lines(text))
+    """The numbers that each call of a text is written with: literals, lines that are numbers, and what is made of them.
+
+    A parameter by itself is none: nothing was found there, and each instance may have another.
+    """
+    lines = {name for name, _ in number_lines(text)}
+    known = dict(_numbers(text))
     found: dict[Span, tuple[str, ...]] = {}
     for call in text.definition.walk():
         if isinstance(call, ast.Call):
             numbers = []
             for arg in call.args:
-                value = arg.value
-                number = lines.get(value.id) if isinstance(value, ast.Name) else None
-                number = value.text if isinstance(value, ast.Number) else number
+                names = {node.id for node in arg.value.walk() if isinstance(node, ast.Name)} - set(COMPUTE)
+                number = _computed(arg.value, known) if not names or names & lines else None
                 if number is not None:
-                    numbers.append(f"{arg.name} = {number}" if arg.name else number)
+                    numbers.append(f"{arg.name} = {number}" if arg.name else str(number))
             found[call.span] = tuple(numbers)
     return found
+
+
+def _computed(value: ast.Expr, known: Mapping[str, int | float]) -> int | float | str | None:
+    """The number that an expression is, a literal as it is written; None where it is none that is known."""
+
+    def number(value: ast.Expr) -> Any:
+        match value:
+            case ast.Number():
+                return value.value
+            case ast.Name(id=name):
+                return known[name]
+            case ast.Unary(op="-", operand=operand):
+                return -number(operand)
+            case ast.Binary(op=op, left=left, right=right) if op in BINARY and op not in LOGICAL:
+                return tidy(BINARY[op](number(left), number(right)))
+            case ast.Call(func=ast.Name(id=name), args=args) if name in COMPUTE:
+                return tidy(COMPUTE[name](*(number(arg.value) for arg in args)))
+        raise KeyError
+
+    if isinstance(value, ast.Number):
+        return value.text
+    try:
+        found = number(value)
+    except (KeyError, ArithmeticError, ValueError, TypeError):
+        return None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def number_lines(text: BodyElaboration) -> Iterator[tuple[str, str]]:
     """The lines of a text that are numbers, by name; its parameters are none."""
     params = {param.name for param in text.definition.params}
+    yield from ((name, str(value)) for name, value in _numbers(text) if name not in params)
+
+
+def _numbers(text: BodyElaboration) -> Iterator[tuple[str, int | float]]:
+    """Parameters and lines of a text that are numbers, by name."""
     for name, value in text.bound():
-        if name not in params and isinstance(value, int | float) and not isinstance(value, bool):
-            yield name, str(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
 
 
 def _name(payload: Payload) -> str:
