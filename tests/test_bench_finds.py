@@ -148,3 +148,30 @@ def test_a_run(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
     names = {"ops.hsp", "space.csv", "space.finds.csv", "space.more.csv", "space.hsp"}
     assert {item.name for item in path.parent.iterdir()} == names
     assert any(item.number is not None for item in kept.all)
+
+
+def test_regret_against_trials(
+    monkeypatch: pytest.MonkeyPatch, finds: ModuleType, truth: ModuleType, tmp_path: Path
+) -> None:
+    """Nine architectures, of which the table lacks one; the best on the validation images is not the best of all."""
+    regret = importlib.import_module("regret")
+    path = tmp_path / "tiny.hsp"
+    path.write_text(SPACE)
+    space, table = truth.Space(path, tmp_path), truth.Table(tmp_path / "t.csv")
+    tests = [0.50, 0.60, 0.90, 0.55, 0.99, 0.70, 0.80, 0.65, 0.75]
+    for number, accuracy in enumerate(tests):
+        if number != 4:
+            validation = 0.95 if number == 6 else accuracy
+            architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
+            table.add(architecture, 0, truth.Result(validation, accuracy, 6.0))
+    known = regret.Known(space, table)
+    assert sorted(known.results) == [0, 1, 2, 3, 5, 6, 7, 8]
+    for name, word in regret.explorers(60).items():
+        found = known.regrets(word, 0)
+        assert len(found) >= 60, name
+        assert {round(value, 9) for value in found} <= {round(0.90 - accuracy, 9) for accuracy in tests}, name
+    drawn = known.regrets(regret.explorers(60)["random"], 1)
+    assert drawn[-1] == pytest.approx(0.10), "what looked best is 0.80, the best is 0.90"
+    lines = list(regret.report({"random": [[0.02] * 100, [0.04] * 100], "local": [[0.01] * 100, [0.01] * 100]}))
+    assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p against random |"
+    assert lines[3].startswith("| `local` | 1.00 (1.00 to 1.00)")

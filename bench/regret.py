@@ -1,0 +1,129 @@
+"""What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
+
+    python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
+
+Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
+are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. The regret after n trials is
+the test accuracy of the table's best architecture less that of the one that looked best so far. Printed are its median
+over the seeds, with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney,
+one-sided).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import quantiles
+
+from scipy.stats import mannwhitneyu
+from truth import Result, Space, Table
+
+from compiler.searcher.explore.proposers import Budgets, proposer_of
+from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Predictor, RandomDraws
+
+SHOWN = (10, 25, 50, 100, 150)
+"""After so many trials the regret is printed."""
+COMPARED = 100
+"""After so many trials explorers are compared with random draws."""
+
+
+def explorers(trials: int) -> dict[str, Explorer]:
+    """Each by the name of its word, for so many trials."""
+    rounds = -(-trials // 25)
+    return {
+        "random": RandomDraws(trials=trials),
+        "local": Local(trials=trials),
+        "evolution": Evolution(trials=trials, population=20, tournament=5),
+        "genetic": Genetic(rounds=rounds, population=25, parents=5, mutants=12, children=12),
+        "predictor": Predictor(trials=trials),
+    }
+
+
+@dataclass(frozen=True)
+class Known:
+    """The architectures of a space that a table has, by the numbers of all that are alike."""
+
+    space: Space
+    table: Table
+
+    @cached_property
+    def results(self) -> dict[int, Result]:
+        """The training of each architecture with seed 0, by its number."""
+        found = {}
+        for number in range(self.space.listing.number):
+            row = self.table.rows.get(self.space.classes[self.space.key(self.space.listing.choices(number))])
+            if row is not None and 0 in row.results:
+                found[number] = row.results[0]
+        return found
+
+    @property
+    def budgets(self) -> Budgets:
+        """A trial is one training."""
+        return Budgets(1, 1)
+
+    def score(self, found: Candidate, budget: int) -> float:
+        """The validation accuracy."""
+        return self.results[found.number].validation
+
+    def explored(self) -> ExploredSpace:
+        """The space, of which only these are proposed."""
+        made = ExploredSpace(self.space.listing.parts[-1])
+        made.meets = lambda number: number in self.results  # type: ignore[assignment]
+        return made
+
+    def regrets(self, word: Explorer, seed: int) -> list[float]:
+        """The regret after each trial; that of the last where an explorer ends early."""
+        space = self.explored()
+        proposer = proposer_of(word, space, self.budgets, stream_of(seed))
+        history = Study(space, proposer, self, lambda trial, history: None).run()
+        best = max(result.test for result in self.results.values())
+        found, leading = [], history.trials[0]
+        for trial in history.trials:
+            leading = max(leading, trial, key=lambda one: one.score)
+            found.append(best - self.results[leading.number].test)
+        return found + [found[-1]] * (proposer.total - len(found))
+
+
+def report(found: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
+    """A table in Markdown: quartiles of the regret in percentage points, by explorer."""
+    trials = min(len(run) for runs in found.values() for run in runs)
+    shown = [count for count in SHOWN if count <= trials]
+    yield f"| explorer | {' | '.join(f'{count} trials' for count in shown)} | p against random |"
+    yield f"|---|{'---|' * (len(shown) + 1)}"
+    at = min(COMPARED, trials) - 1
+    for name, runs in found.items():
+        cells = []
+        for count in shown:
+            low, middle, high = (100 * value for value in quantiles([run[count - 1] for run in runs], n=4))
+            cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+        p = ""
+        if name != "random" and "random" in found:
+            ours, chance = ([run[at] for run in found[key]] for key in (name, "random"))
+            p = f"{mannwhitneyu(ours, chance, alternative='less').pvalue:.2g}"
+        yield f"| `{name}` | {' | '.join(cells)} | {p} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=Path)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=150)
+    parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
+    args = parser.parse_args()
+    known = Known(Space(args.space, Path("data")), Table(args.space.with_suffix(".csv")))
+    if not known.results:
+        raise SystemExit("the table has no rows: make it with bench/truth.py")
+    words = explorers(args.trials)
+    found = {name: [known.regrets(words[name], seed) for seed in range(args.seeds)] for name in args.explorers}
+    count = len({id(result) for result in known.results.values()})
+    print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
+    print("\n".join(report(found)))
+
+
+if __name__ == "__main__":
+    main()
