@@ -3,16 +3,17 @@
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
-are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. The regret after n trials is
-the test accuracy of the table's best architecture less that of the one that looked best so far. Printed are its median
-over the seeds, with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney,
-one-sided).
+are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. A trial is a row of the table:
+one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test accuracy
+of the table's best architecture less that of the one that looked best so far. Printed are its median over the seeds,
+with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-sided).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from truth import Result, Space, Table
 from compiler.searcher.explore.proposers import Budgets, proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Predictor, RandomDraws
 
 SHOWN = (10, 25, 50, 100, 150)
@@ -32,8 +34,12 @@ COMPARED = 100
 """After so many trials explorers are compared with random draws."""
 
 
+REPEATED = 4
+"""At most so many proposals are made for one trial."""
+
+
 def explorers(trials: int) -> dict[str, Explorer]:
-    """Each by the name of its word, for so many trials."""
+    """Each by the name of its word, for so many proposals."""
     rounds = -(-trials // 25)
     return {
         "random": RandomDraws(trials=trials),
@@ -42,6 +48,10 @@ def explorers(trials: int) -> dict[str, Explorer]:
         "genetic": Genetic(rounds=rounds, population=25, parents=5, mutants=12, children=12),
         "predictor": Predictor(trials=trials),
     }
+
+
+class EnoughError(Exception):
+    """So many rows of the table were asked for as are wanted."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,24 @@ class Known:
         made.meets = lambda number: number in self.results  # type: ignore[assignment]
         return made
 
-    def regrets(self, word: Explorer, seed: int) -> list[float]:
-        """The regret after each trial; that of the last where an explorer ends early."""
+    def regrets(self, word: Explorer, seed: int, trials: int) -> list[float]:
+        """The regret after each trial; where an explorer ends early, it stays as it is then."""
         space = self.explored()
         proposer = proposer_of(word, space, self.budgets, stream_of(seed))
-        history = Study(space, proposer, self, lambda trial, history: None).run()
         best = max(result.test for result in self.results.values())
-        found, leading = [], history.trials[0]
-        for trial in history.trials:
-            leading = max(leading, trial, key=lambda one: one.score)
-            found.append(best - self.results[leading.number].test)
-        return found + [found[-1]] * (proposer.total - len(found))
+        rows: dict[int, Result] = {}
+        found: list[float] = []
+
+        def told(trial: Trial, _: History) -> None:
+            result = self.results[trial.number]
+            if rows.setdefault(id(result), result) is result and len(rows) > len(found):
+                found.append(best - max(rows.values(), key=lambda row: row.validation).test)
+            if len(found) == trials:
+                raise EnoughError
+
+        with suppress(EnoughError):
+            Study(space, proposer, self, told).run()
+        return found + [found[-1]] * (trials - len(found))
 
 
 def report(found: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
@@ -118,8 +135,9 @@ def main() -> None:
     known = Known(Space(args.space, Path("data")), Table(args.space.with_suffix(".csv")))
     if not known.results:
         raise SystemExit("the table has no rows: make it with bench/truth.py")
-    words = explorers(args.trials)
-    found = {name: [known.regrets(words[name], seed) for seed in range(args.seeds)] for name in args.explorers}
+    words = explorers(REPEATED * args.trials)
+    seeds = range(args.seeds)
+    found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}
     count = len({id(result) for result in known.results.values()})
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
     print("\n".join(report(found)))

@@ -166,11 +166,11 @@ def test_regret_against_trials(
             table.add(architecture, 0, truth.Result(validation, accuracy, 6.0))
     known = regret.Known(space, table)
     assert sorted(known.results) == [0, 1, 2, 3, 5, 6, 7, 8]
-    for name, word in regret.explorers(60).items():
-        found = known.regrets(word, 0)
-        assert len(found) >= 60, name
+    for name, word in regret.explorers(200).items():
+        found = known.regrets(word, 0, 8)
+        assert len(found) == 8, name
         assert {round(value, 9) for value in found} <= {round(0.90 - accuracy, 9) for accuracy in tests}, name
-    drawn = known.regrets(regret.explorers(60)["random"], 1)
+    drawn = known.regrets(regret.explorers(200)["random"], 1, 8)
     assert drawn[-1] == pytest.approx(0.10), "what looked best is 0.80, the best is 0.90"
     lines = list(regret.report({"random": [[0.02] * 100, [0.04] * 100], "local": [[0.01] * 100, [0.01] * 100]}))
     assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p against random |"

@@ -90,7 +90,7 @@ def test_an_unknown_method_is_an_error_of_the_file_or_of_the_command_line() -> N
     _, (wrong,) = compile_file("net.hsp", text=NET + "search Net by fair_drats {\n}\n")
     assert (wrong.message, wrong.span.text) == ("there is no method 'fair_drats'", "fair_drats")
     assert wrong.hint == "did you mean 'fair_darts'?"
-    with pytest.raises(UsageError, match=r"^--method nix: there is no such method; known: asng, beta_darts, "):
+    with pytest.raises(UsageError, match=r"^--method nix: there is no such method; known: asng, bananas, beta_darts, "):
         compiled("search Net {\n}\n", by("nix"))
 
 
