@@ -76,7 +76,7 @@ BOMBS = {
 
 
 LARGE = {
-    "a sum": f"{NETWORK}  a = sum({', '.join(['relu(x)'] * 5000)}){END}",
+    "a sum": f"{NETWORK}  a = sum({', '.join(['relu(x)'] * 4000)}){END}",
     "menus in menus": (
         f"{HEAD}choice M0 = relu | identity\n"
         + "".join(f"choice M{i} = M{i - 1} | relu\n" for i in range(1, 100))
