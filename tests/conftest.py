@@ -7,8 +7,10 @@ Hypothesis draws the same examples each time, so that a run says something of th
 """
 
 import os
+from collections.abc import Generator
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,10 +44,22 @@ UNCOVERED = (
 """Long tests of code that others cover as well: those that compile much take 2.5 times as long under coverage."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long tests and those of properties out of the coverage (`pytest-cov` reads the mark)."""
-    for item in items:
-        path = item.path.relative_to(config.rootpath).as_posix()
-        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if is_property or "slow" in item.keywords or path.startswith(UNCOVERED):
-            item.add_marker(pytest.mark.no_cover)
+def is_uncovered(item: pytest.Item) -> bool:
+    """Whether a test is left out of the coverage: those of properties are long as well."""
+    path = item.path.relative_to(item.config.rootpath).as_posix()
+    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    return is_property or "slow" in item.keywords or path.startswith(UNCOVERED)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop what measures coverage for some tests: the mark of `pytest-cov` stops one of several that a worker has."""
+    stopped = []
+    while is_uncovered(item) and (measuring := Coverage.current()) is not None and measuring not in stopped:
+        measuring.stop()
+        stopped.append(measuring)
+    try:
+        return (yield)
+    finally:
+        for measuring in reversed(stopped):
+            measuring.start()
