@@ -42,7 +42,9 @@ class Freezing:
             **{str(place): torch.zeros_like(weight) for place, weight in enumerate(self._weights(range(count)))},
         }
         """All that a checkpoint holds: the gradients of the last step of the weights by their place, among others."""
-        self.before = [self.tensors[str(place)] for place in range(sum(map(len, self.compared)))]
+        weights = self._weights(range(count))
+        self.before = {id(weight): self.tensors[str(place)] for place, weight in enumerate(weights)}
+        """The gradient of each weight in the last step of the weights, by the identity of the parameter."""
         self.refresh()
 
     def _weights(self, places: Iterable[int]) -> list[nn.Parameter]:
@@ -65,8 +67,8 @@ class Freezing:
     @torch.no_grad()
     def remember(self, gradients: Mapping[int, Tensor | None]) -> None:
         """Keep the gradients of a step of the weights, by the identity of the parameter."""
-        for weight, kept in zip(self._weights(range(len(self.names))), self.before, strict=True):
-            found = gradients.get(id(weight))
+        for weight, kept in self.before.items():
+            found = gradients.get(weight)
             if found is None:
                 kept.zero_()
             else:
@@ -81,10 +83,9 @@ class Freezing:
         """
         if not self.tensors["learned"]:
             return
-        place_of = {id(weight): place for place, weight in enumerate(self._weights(range(len(self.names))))}
         found = dict(zip(map(id, self.watched), gradients, strict=True))
         for place in self.live:
-            cosines = [self._cosine(found[id(w)], self.before[place_of[id(w)]]) for w in self.compared[place]]
+            cosines = [self._cosine(found[id(w)], self.before[id(w)]) for w in self.compared[place]]
             self.tensors["sums"][place] += torch.stack(cosines).mean()
         self.tensors["steps"] += 1
         if int(self.tensors["steps"]) == self.word.over:

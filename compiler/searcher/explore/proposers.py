@@ -69,13 +69,17 @@ class Proposer(ABC):
     def total(self) -> int:
         """How many proposals there are at most."""
 
-    @abstractmethod
     def ask(self, history: History) -> Proposal | None:
         """The next proposal; None at the end.
 
         Raises:
             UsageError: none of many architectures meets what is required.
         """
+        return self.following(history, len(history)) if len(history) < self.total else None
+
+    @abstractmethod
+    def following(self, history: History, k: int) -> Proposal | None:
+        """The proposal that follows ``k`` others; None where nothing is left to propose."""
 
     def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
         """A proposal at the stated budget."""
@@ -109,11 +113,8 @@ class Draws(Proposer):
         """All rungs of all rounds."""
         return self.rounds * self.round
 
-    def ask(self, history: History) -> Proposal | None:
+    def following(self, history: History, k: int) -> Proposal | None:
         """A draw, or one of the best of the rung before."""
-        k = len(history)
-        if k >= self.total:
-            return None
         start = k - k % self.round
         rung, end = 0, start + self.rungs[0][1]
         while k >= end:
@@ -143,11 +144,9 @@ class GeneticRounds(Proposer):
         """So many rounds of a population each."""
         return self.word.rounds * self.word.population
 
-    def ask(self, history: History) -> Proposal | None:
+    def following(self, history: History, k: int) -> Proposal | None:
         """A mutant, a child, or a draw."""
-        k, word = len(history), self.word
-        if k >= self.total:
-            return None
+        word = self.word
         number, place = divmod(k, word.population)
         source = self.stream(k)
         if number and place < word.mutants + word.children:
@@ -189,11 +188,9 @@ class Aging(Proposer):
         """So many as it is told to."""
         return self.word.trials
 
-    def ask(self, history: History) -> Proposal | None:
+    def following(self, history: History, k: int) -> Proposal | None:
         """A draw until the population is there, then a mutant; the oldest is no parent any more."""
-        k, word = len(history), self.word
-        if k >= self.total:
-            return None
+        word = self.word
         source = self.stream(k)
         if k < word.population:
             return self.proposed(self.space.drawn(source))
@@ -217,11 +214,9 @@ class Climbing(Proposer):
         """At most as many as it is told to."""
         return self.word.trials
 
-    def ask(self, history: History) -> Proposal | None:
+    def following(self, history: History, k: int) -> Proposal | None:
         """A draw at first, then a neighbour of the best, in the order of the stream that follows its trial."""
-        k, centre = len(history), history.best
-        if k >= self.total:
-            return None
+        centre = history.best
         if centre is None:
             return self.proposed(self.space.drawn(self.stream(k)))
         if self.around[0] != centre.id:
@@ -247,11 +242,9 @@ class Guided(Proposer):
         """So many as it is told to."""
         return self.word.trials
 
-    def ask(self, history: History) -> Proposal | None:
+    def following(self, history: History, k: int) -> Proposal | None:
         """A draw at first, then the next of those that look best; a draw where all candidates are known."""
-        k, word = len(history), self.word
-        if k >= self.total:
-            return None
+        word = self.word
         if k < word.start:
             return self.proposed(self.space.drawn(self.stream(k)))
         place = (k - word.start) % word.batch
