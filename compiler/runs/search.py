@@ -43,7 +43,7 @@ from .start import started
 from .trained_alone import TrainedAlone
 
 AXES = (
-    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
     *("teacher", "start"),
 )
 """Settings that a derived file records where they differ from their defaults."""
