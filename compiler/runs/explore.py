@@ -23,7 +23,8 @@ from compiler.searcher.explore.study import Judge, Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, SharedJudge
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 

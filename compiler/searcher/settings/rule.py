@@ -21,7 +21,8 @@ from .axes import (
     Teacher,
 )
 from .derivation import Derivation
-from .exploring import Explorer, Judge, Rungs
+from .exploring import Explorer, Rungs
+from .judges import Judge
 from .narrowing import Narrowing
 from .optimizers import Alphas, Weights
 from .reader import ConflictError
