@@ -19,7 +19,6 @@ from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
-from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRIALS
@@ -32,6 +31,7 @@ from compiler.util.version import package_version
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
+from .alone import judge_alone
 from .data import matching_data
 from .explore import Explored, explored, shared_judge
 from .fingerprint import fingerprint
@@ -40,7 +40,6 @@ from .folder import held
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
 from .start import started
-from .trained_alone import TrainedAlone
 
 AXES = (
     *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
@@ -201,9 +200,9 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
 
 
 def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
-    """What an explorer finds without a supernet: each architecture is trained by itself."""
+    """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
-    judge = TrainedAlone(ExploredSpace(part), plan.request, phase.settings, plan.config, options)
+    judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
     found = explored(phase, judge, replace(options, fingerprint=judge.identity), say)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
