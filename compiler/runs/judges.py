@@ -13,7 +13,7 @@ from compiler.searcher.explore.shared import SharedWeights
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
-from compiler.searcher.settings.exploring import SharedJudge
+from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .plan import SearchPlan

@@ -20,7 +20,8 @@ from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
+from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest

@@ -22,7 +22,7 @@ from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposers import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
-from compiler.searcher.settings.exploring import TrainedJudge
+from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from hdas_dsl.tree.printer import print_module
 
