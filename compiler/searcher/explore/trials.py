@@ -82,7 +82,7 @@ class History:
     known: dict[tuple[int, int], Trial] = field(default_factory=dict)
     """The first trial of each architecture and budget."""
     best: Trial | None = None
-    """The first with the highest score of those with the largest budget."""
+    """The one with the highest score of those with the largest budget, of equal ones the first that was proposed."""
     told: dict[int, Trial] = field(default_factory=dict)
     """The trials by their ids."""
     proposed: set[tuple[int, int]] = field(default_factory=set)
@@ -100,7 +100,7 @@ class History:
         self.told[trial.id] = trial
         self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
-        if self.best is None or (trial.budget, trial.score) > (self.best.budget, self.best.score):
+        if self.best is None or _rank(trial) > _rank(self.best):
             self.best = trial
 
     def replay(self, events: Iterable[Event]) -> None:
@@ -128,6 +128,10 @@ class History:
 
     def __len__(self) -> int:
         return len(self.trials)
+
+
+def _rank(trial: Trial) -> tuple[int, float, int]:
+    return trial.budget, trial.score, -trial.id
 
 
 def strongest(trials: Sequence[Trial], count: int) -> list[Trial]:
