@@ -1,4 +1,4 @@
-"""Judges without a supernet: each takes an architecture by itself."""
+"""`judge = proxy` and `judge = table`: an architecture by itself, without a supernet and without training."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from math import isfinite
 from pathlib import Path
 
 from compiler.analysis.architectures.space_list import Part
-from compiler.program.model import Phase
 from compiler.program.request import Request
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.errors import DivergedError
-from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proxies import LackingError, probe_of, values
 from compiler.searcher.explore.space import Candidate, ExploredSpace
@@ -24,9 +22,7 @@ from compiler.util.errors import UsageError
 from .config import RunConfig
 from .derived_alone import DerivedAlone, network_of
 from .fingerprint import fingerprint
-from .plan import SearchPlan
 from .proxies import batch_of, held_out
-from .trained_alone import TrainedAlone
 
 
 class ProxiesAlone(DerivedAlone):
@@ -90,23 +86,3 @@ class TableAlone(Lookup):
         if len(self.table.epochs) == 1 and not isinstance(settings.rungs, NoRungs):
             raise UsageError(f"'{path}' has trainings of one length, and `rungs` are several: use `rungs = none`")
         self.identity = fingerprint(part.program, part.space, settings.describe(full=True), None, path)
-
-
-AloneJudge = TrainedAlone | ProxiesAlone | TableAlone
-
-
-def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
-    """The judge that the settings of a phase without a supernet name.
-
-    Raises:
-        HspError: a derived file is wrong.
-        DataError: the data are missing or do not fit.
-        UsageError: a table is missing, or does not fit.
-    """
-    settings = phase.settings
-    match settings.judge:
-        case TableJudge():
-            return TableAlone(part, settings)
-        case ProxyJudge():
-            return ProxiesAlone(ExploredSpace(part), plan.request, settings, plan.config)
-    return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)

@@ -145,20 +145,20 @@ class Study:
             UsageError: none of many architectures that were proposed meets what is required.
         """
         history = History()
-        for _ in self.trials(history, known):
+        history.replay(known)
+        for _ in self.trials(history):
             pass
         return history
 
-    def trials(self, history: History, known: Iterable[Event] = ()) -> Iterator[Trial]:
-        """The trials, one after the other as they end, each told to ``history``; those that are known are not repeated.
+    def trials(self, history: History) -> Iterator[Trial]:
+        """The trials that follow those of a history, as they end, each told to it.
 
-        As many are proposed as run at once, each by what was told before it. Trials that were being judged when the
-        run was killed are judged first.
+        As many are proposed as run at once, each by what was told before it. What was being judged when the run was
+        killed is judged first.
 
         Raises:
             UsageError: none of many architectures that were proposed meets what is required.
         """
-        history.replay(known)
         workers = self.workers or Here(self.space, self.judge)
         begun = Begun(list(history.running.values()))
         while True:

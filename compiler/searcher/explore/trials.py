@@ -128,11 +128,14 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The first that is best of those with the largest budget; ranks change with every trial."""
+        """The best of those with the largest budget, of equal ones the first that was proposed.
+
+        Where proxies vote, ranks change with every trial.
+        """
         return max(self.trials, key=self._order) if self._votes else self._best
 
-    def _order(self, trial: Trial) -> tuple[int, float]:
-        return trial.budget, self.merit(trial)
+    def _order(self, trial: Trial) -> tuple[int, float, int]:
+        return trial.budget, self.merit(trial), -trial.id
 
     def replay(self, events: Iterable[Event]) -> None:
         """Add the lines of a file, in order."""
