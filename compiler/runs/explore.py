@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
-from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
-from compiler.searcher.data.load import Data
-from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic, is_main_process
+from compiler.searcher.engine.device.compute import deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.shared import SharedWeights
-from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.explore.study import Judge, Study, stream_of
+from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
+from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
-from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
-from compiler.searcher.settings.judges import SharedJudge
+from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
+
+from .job import Job
+from .judges import RunJudge
+from .local_workers import LocalWorkers
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,12 @@ class Explored:
     facts: Mapping[str, str]
 
 
-class RunJudge(Judge, Protocol):
-    """A judge of the architectures of a space."""
-
-    @property
-    def space(self) -> ExploredSpace:
-        """The architectures."""
-
-
-def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSettings, options: RunOptions) -> RunJudge:
-    """The judge by the weights of a supernet, on the images that its alphas are for."""
-    assert isinstance(settings.judge, SharedJudge)
-    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
-    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
-
-
-def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None]) -> Explored:
+def explored(
+    phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
+) -> Explored:
     """Explore the architectures of a phase, or go on with the trials that its folder has.
+
+    With a ``job``, other processes judge.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -64,16 +53,25 @@ def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    proposer = asking(settings, judge)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
-    recorded = Recorded(log, proposer.total, options)
-    known = log.start(options.resume)
-    with deterministic(), recorded.stop.listening(), recorded.progress:
-        history = Study(space, proposer, judge, recorded.tell).run(known)
+    show = shown(settings)
+    recorded = Recorded(log, proposer.total, options, show)
+    recorded.history.replay(log.start(options.resume))
+    history = recorded.history
+    with deterministic(), recorded.stop.listening(), recorded.progress, ExitStack() as opened:
+        study = Study(space, proposer, judge, recorded.tell)
+        if job is not None:
+            workers = opened.enter_context(LocalWorkers(job, job.config.workers, recorded.check))
+            study = replace(study, workers=workers, began=log.append)
+        for _ in study.trials(history):
+            pass
     best = history.best
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
-    say(summary(history, best))
+    say(summary(history, best, show))
+    if isinstance(judge, Lookup):
+        say(f"the table says that its test accuracy is {judge.test(space.candidate(best.number)):.2%}")
     facts = {
         "judge": settings.judge.describe(full=True),
         "rungs": "" if isinstance(settings.rungs, NoRungs) else settings.rungs.describe(full=True),
@@ -83,6 +81,20 @@ def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[
     return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
 
 
+def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
+    """What proposes, as long as the seconds of a table last, where they are stated."""
+    assert isinstance(settings.derive, ExplorerWord)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
+    return Limited(made, limit) if limit else made
+
+
+def shown(settings: SearchSettings) -> Callable[[float], str]:
+    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number."""
+    judge = settings.judge
+    return "{:.6g}".format if isinstance(judge, ProxyJudge) and len(judge.names) == 1 else "{:.1%}".format
+
+
 class Recorded:
     """What happens with a trial that is done: it is written, shown, and the run stops behind it where it was asked to.
 
@@ -90,19 +102,24 @@ class Recorded:
         log: where trials are written.
         total: how many there are at most.
         options: the run.
+        show: a score as text.
     """
 
-    def __init__(self, log: TrialLog, total: int, options: RunOptions) -> None:
+    def __init__(self, log: TrialLog, total: int, options: RunOptions, show: Callable[[float], str]) -> None:
         self.log, self.total, self.options = log, total, options
-        self.stop = Stop()
-        self.progress = TrialProgress("explore", total, options.quiet or not is_main_process())
+        self.stop, self.history = Stop(), History()
+        self.progress = TrialProgress("explore", total, options.quiet or not is_main_process(), show=show)
 
     def tell(self, trial: Trial, history: History) -> None:
-        """A trial is done; raises RunInterruptedError where the user has asked to stop."""
+        """A trial is done; it is seen whether the user has asked to stop."""
         self.log.append(trial)
         self.progress.tell(trial, history)
+        self.check()
+
+    def check(self) -> None:
+        """Raise RunInterruptedError where the user has asked to stop."""
         if self.stop.requested:
-            where = f"after {len(history)} of {self.total} trials"
+            where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 
 
@@ -116,8 +133,8 @@ def warnings(phase: Phase) -> Iterator[str]:
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"
 
 
-def summary(history: History, best: Trial) -> str:
+def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     """A sentence on what was judged, and how good the best is."""
     known = len(history) - history.judged
     again = f", {known} of them known before" if known else ""
-    return f"explored {len(history)} architectures{again}: the best has score {best.score:.1%}, trial {best.id}"
+    return f"explored {len(history)} architectures{again}: the best has score {show(best.score)}, trial {best.id}"
