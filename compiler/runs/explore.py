@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -19,13 +19,14 @@ from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, OwnExplorer
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .job import Job
 from .judges import RunJudge
 from .local_workers import LocalWorkers
+from .own import own_proposer
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Explored:
 
 def explored(
     phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
-) -> Explored:
-    """Explore the architectures of a phase, or go on with the trials that its folder has.
+) -> Generator[Trial, None, Explored]:
+    """Explore the architectures of a phase, or go on with the trials that its folder has; each that is done is given.
 
     With a ``job``, other processes judge.
 
@@ -64,8 +65,7 @@ def explored(
         if job is not None:
             workers = opened.enter_context(LocalWorkers(job, job.config.workers, recorded.check))
             study = replace(study, workers=workers, began=log.append)
-        for _ in study.trials(history):
-            pass
+        yield from study.trials(history)
     best = history.best
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
@@ -82,9 +82,16 @@ def explored(
 
 
 def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
-    """What proposes, as long as the seconds of a table last, where they are stated."""
+    """What proposes, as long as the seconds of a table last, where they are stated.
+
+    Raises:
+        UsageError: a proposer of the user's own is not allowed, or cannot be made.
+    """
+    stream = stream_of(settings.seed)
     assert isinstance(settings.derive, ExplorerWord)
-    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    if isinstance(settings.derive, OwnExplorer):
+        return own_proposer(settings.derive, judge.space, judge.budgets, stream)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs)
     limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
     return Limited(made, limit) if limit else made
 

@@ -13,10 +13,11 @@ from compiler.searcher.explore.shared import SharedWeights
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
-from compiler.searcher.settings.judges import ProxyJudge, SharedJudge, TableJudge
+from compiler.searcher.settings.judges import OwnJudge, ProxyJudge, SharedJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .alone import ProxiesAlone, TableAlone
+from .own import OwnAlone
 from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
@@ -36,7 +37,7 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
 
 
-AloneJudge = TrainedAlone | ProxiesAlone | TableAlone
+AloneJudge = TrainedAlone | ProxiesAlone | TableAlone | OwnAlone
 
 
 def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
@@ -51,6 +52,8 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)
+        case OwnJudge():
+            return OwnAlone(ExploredSpace(part), plan.request, settings)
         case ProxyJudge():
             return ProxiesAlone(ExploredSpace(part), plan.request, settings, plan.config)
     return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)

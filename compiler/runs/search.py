@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
@@ -21,6 +21,7 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
+from compiler.searcher.explore.trials import Trial
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRAININGS, TRIALS
@@ -66,7 +67,23 @@ class SearchReport:
 
 
 def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport:
+    """Run the phases of a plan, as `trials` does, to the end."""
+    found: list[SearchReport] = []
+
+    def running() -> Iterator[Trial]:
+        found.append((yield from trials(plan, say)))
+
+    for _ in running():
+        pass
+    return found[0]
+
+
+def trials(
+    plan: SearchPlan, say: Callable[[str], None] = print, callbacks: Sequence[Callable[[Trial], object]] = ()
+) -> Generator[Trial, None, SearchReport]:
     """Run the phases of a plan in order and write ``derived.hsp``; ``say`` gets one sentence at a time.
+
+    It gives each trial of an explorer when it is done, after it has called the callbacks with it.
 
     A phase that is finished is not run again when the run is resumed; one that is not goes on from its checkpoint.
 
@@ -76,10 +93,19 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
         EngineError: the run ends early.
     """
     with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
-        return _search(plan, say)
+        running = _search(plan, say)
+        while True:
+            try:
+                trial = next(running)
+            except StopIteration as end:
+                report: SearchReport = end.value
+                return report
+            for callback in callbacks:
+                callback(trial)
+            yield trial
 
 
-def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
+def _search(plan: SearchPlan, say: Callable[[str], None]) -> Generator[Trial, None, SearchReport]:
     config, last = plan.config, plan.phases[-1]
     program = plan.program
     found = dict(plan.found)
@@ -96,7 +122,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         if found:
             program = plan.request.compile(found)
         phase = next(item for item in program.phases if item.name == planned.name)
-        outcome, text = search_phase(plan, program, phase, is_last=phase.name == last.name, say=say)
+        outcome, text = yield from search_phase(plan, program, phase, is_last=phase.name == last.name, say=say)
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
@@ -150,7 +176,7 @@ class Decided:
 
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
-) -> tuple[SearchOutcome, str]:
+) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
     """Search one network and write its derived file, which satisfies what the network requires.
 
     Raises:
@@ -160,7 +186,7 @@ def search_phase(
     if phase.after:
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
-    found = by(plan, part, phase, say)
+    found = yield from by(plan, part, phase, say)
     provenance = provenance_of(program, phase, found)
     chosen, train = found.answer.chosen, program.train if is_last else None
     if found.supernet is None:
@@ -173,7 +199,7 @@ def search_phase(
     return found.outcome, text
 
 
-def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Generator[Trial, None, Decided]:
     """What the alphas of a supernet select, or an explorer finds by its weights."""
     space, settings, config = phase.network, phase.settings, plan.config
     data = matching_data(settings, space, config)
@@ -195,19 +221,23 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     outcome = run_search(supernet, data, settings, options)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
-        return Decided.by_explorer(explored(phase, judge, options, say, job_of(plan, phase)), outcome)
+        found = yield from explored(phase, judge, options, say, job_of(plan, phase))
+        return Decided.by_explorer(found, outcome)
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
         say(remark)
     return Decided(outcome, answer, supernet)
 
 
-def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+def _explored_alone(
+    plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]
+) -> Generator[Trial, None, Decided]:
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
-    found = explored(phase, judge, replace(options, fingerprint=judge.identity), say, job_of(plan, phase))
+    options = replace(options, fingerprint=judge.identity)
+    found = yield from explored(phase, judge, options, say, job_of(plan, phase))
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))

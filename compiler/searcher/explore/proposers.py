@@ -12,13 +12,13 @@ from typing import assert_never
 
 from compiler.searcher.settings.exploring import (
     Evolution,
-    Explorer,
     Genetic,
     Halving,
     Local,
     Predictor,
     RandomDraws,
     Rungs,
+    Shipped,
 )
 
 from .guided import Guided
@@ -175,7 +175,7 @@ class Climbing(Proposer):
 
 
 def proposer_of(
-    word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream, rungs: Rungs | None = None
+    word: Shipped, space: ExploredSpace, budgets: Budgets, stream: Stream, rungs: Rungs | None = None
 ) -> Proposer:
     """The proposer that the settings `derive` and `rungs` name."""
     match word:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .axes import AlignInstances, Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
 from .derivation import Epoch, Menus
 from .exploring import ExplorerWord, NoRungs, RandomDraws
-from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
+from .judges import NoJudge, OwnJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
 from .relaxation import Gates, NoRelaxation, Sample
@@ -230,8 +230,8 @@ RULES = (
     ),
     Rule(
         ("judge", "relax"),
-        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge),
-        "`judge = trained`, `proxy` and `table` take each architecture by itself, without a supernet: "
+        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge | OwnJudge),
+        "`judge = trained`, `proxy`, `table` and `own` take each architecture by itself, without a supernet: "
         "use `relax = none`, `epochs = 0`",
     ),
     Rule(

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from .derivation import Epoch, Strongest
-from .words import Amount, Count, Word
+from .words import Amount, Count, Text, Word
 
 Probability = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 
@@ -110,6 +110,15 @@ class Predictor(ExplorerWord):
     trees: Count = 100
 
 
+class OwnExplorer(ExplorerWord):
+    """At most ``trials`` architectures that a class of your own proposes, ``"mine.py:Class"`` or an entry point."""
+
+    word = "own"
+    positional = ("path", "trials")
+    path: Text
+    trials: Count
+
+
 class NoRungs(Word):
     """Every architecture is judged with the same budget."""
 
@@ -143,5 +152,6 @@ class Halving(Word):
         return tuple(found)
 
 
-Explorer = RandomDraws | Genetic | Evolution | Local | Predictor
+Shipped = RandomDraws | Genetic | Evolution | Local | Predictor
+Explorer = Shipped | OwnExplorer
 Rungs = NoRungs | Halving
