@@ -79,6 +79,8 @@ BROKEN = {
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
+    ("derive", "relax"): "derive = threshold(over = 0.85)\n relax = softmax",
+    ("derive", "edges"): "derive = threshold(over = 0.85)\n relax = sigmoid\n edges = weighed",
     ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
     ("until", "derive"): "derive = menus(keep = 2, epoch = before)\n until = sharpness(1.3)",
     ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
@@ -151,6 +153,7 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("relax = sigmoid\n derive = threshold(over = 0.85)", "Net", "each pick of this space has its number"),
         ("derive = menus(keep = 2)", "Ending", "the choices of 'n' cannot lose items one by one"),
         ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
         ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
