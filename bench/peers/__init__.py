@@ -3,6 +3,7 @@
 None of them is part of this repository: a user names a checkout.
 """
 
-from peers.darts import Peer, Twin, build_peer, twin
+from peers.programs import PROGRAMS, Peer, Program, build_peer
+from peers.twins import Twin, twin
 
-__all__ = ["Peer", "Twin", "build_peer", "twin"]
+__all__ = ["PROGRAMS", "Peer", "Program", "Twin", "build_peer", "twin"]

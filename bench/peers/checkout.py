@@ -2,7 +2,8 @@
 
 Nothing is written into the checkout, no byte code either. Patched are the words of torch's old days: ``async=`` (now
 ``non_blocking=``, a syntax error since Python 3.7), ``Variable(..., volatile=...)``, ``.view(...)`` on tensors that are
-not contiguous (channels last), and ``.cuda()`` where there is no GPU.
+not contiguous (channels last), and ``.cuda()`` where there is no GPU. Libraries that a supernet imports beside what it
+needs, for images and plots, are stood in for where they are not installed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import re
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -20,47 +21,93 @@ from typing import Any
 
 import torch
 
+UNUSED = ("PIL", "graphviz", "matplotlib", "scipy", "torchvision")
+"""Libraries that released programs import and that their supernets do not use."""
+
 
 class CheckoutError(Exception):
     """What is missing, for the person who named the checkout."""
 
 
-def load_module(folder: Path, name: str) -> ModuleType:
+def load_module(folder: Path, name: str, *others: Path) -> ModuleType:
     """A module of a checkout with all it imports from there. For a process that imports from one checkout only.
+
+    Args:
+        folder: where the module lies.
+        name: its name, with dots where it lies in a package; a folder of the checkout is one without saying so.
+        others: further folders that it imports from.
 
     Raises:
         CheckoutError: where the folder is not such a checkout, or its code does not run here.
     """
-    if not (folder / f"{name}.py").is_file():
-        raise CheckoutError(f"{folder} is no such checkout: it has no {name}.py")
-    finder = _Finder(folder)
-    sys.meta_path.insert(0, finder)
+    if not (folder / f"{name.replace('.', '/')}.py").is_file():
+        raise CheckoutError(f"{folder} is no such checkout: it has no {name.replace('.', '/')}.py")
+    finders: list[MetaPathFinder] = [_Finder((folder, *others)), _Absent()]
+    sys.meta_path[:0] = finders
     try:
         __import__(name)
     except (ImportError, SyntaxError, AttributeError) as error:
         raise CheckoutError(f"{folder / name}.py does not run here: {error}") from error
     finally:
-        sys.meta_path.remove(finder)
+        for finder in finders:
+            sys.meta_path.remove(finder)
     return sys.modules[name]
 
 
 class _Finder(MetaPathFinder):
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        file = self.folder / f"{fullname}.py"
-        if not file.is_file():
-            return None
-        return spec_from_file_location(fullname, file, loader=_Loader(fullname, str(file)))
+        for folder in self.folders:
+            place = folder.joinpath(*fullname.split("."))
+            for file, within in ((place.with_suffix(".py"), None), (place / "__init__.py", [str(place)])):
+                if file.is_file():
+                    loader = _Loader(fullname, str(file))
+                    return spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=within)
+            if place.is_dir() and any(place.rglob("*.py")):
+                package = ModuleSpec(fullname, None, is_package=True)
+                package.submodule_search_locations = [str(place)]
+                return package
+        return None
 
 
 class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         file = self.get_filename(fullname)
         return compile(patched(self.get_data(file).decode()), file, "exec")
+
+
+class _Absent(MetaPathFinder, Loader):
+    """Stands in for libraries that are not installed: whatever is asked of them is a class without anything."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        library = fullname.partition(".")[0]
+        if library not in UNUSED or (fullname == library and _is_installed(library)):
+            return None
+        return ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Nothing(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to do."""
+
+
+class _Nothing(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+def _is_installed(library: str) -> bool:
+    others = [finder for finder in sys.meta_path if not isinstance(finder, _Absent | _Finder)]
+    return any(finder.find_spec(library, None) for finder in others)
 
 
 def patched(text: str) -> ast.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .command import Command
@@ -18,8 +18,9 @@ from .groups import (
     phases_option,
     run_config,
 )
-from .option import group
+from .option import group, option
 from .output import remark
+from .values import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,9 @@ class Search(Command):
     run_options: RunOptions = group(RunOptions)
     phases: tuple[str, ...] = phases_option()
     method: str | None = method_option()
+    workers: int = option(
+        "--workers", "N", "how many trials of an explorer are judged at once", read=at_least(1), default=1
+    )
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -49,7 +53,8 @@ class Search(Command):
 
         overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
         request = self.source.request(overrides=overrides)
-        plan = plan_search(request, run_config(self.source, self.data, self.machine, self.run_options, self.phases))
+        config = run_config(self.source, self.data, self.machine, self.run_options, self.phases)
+        plan = plan_search(request, replace(config, workers=self.workers))
         show(plan.program.warnings)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process

@@ -17,6 +17,7 @@ from .fmt import Format
 from .import_genotype import Import
 from .measure import Measure
 from .mutate import Mutate
+from .proxies import Proxies
 from .sample import Sample
 from .search import Search
 from .train import Train
@@ -30,6 +31,7 @@ COMMANDS: tuple[type[Command], ...] = (
     Evaluate,
     Versus,
     DryRun,
+    Proxies,
     Export,
     Contains,
     CountArchitectures,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compiler.backend.passes import Target
+from compiler.util.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class RunConfig:
         passes: the names of the passes to run; None: those that pay on the device.
         compiled: compile the network with ``torch.compile``.
         command: the words of the command line, which the run's folder records; none for a run from Python.
+        workers: how many trials of an exploration are judged at once, each by a process of its own.
     """
 
     out: Path
@@ -43,11 +45,23 @@ class RunConfig:
     passes: tuple[str, ...] | None = None
     compiled: bool = False
     command: tuple[str, ...] = ()
+    workers: int = 1
 
     def target(self, batch: int) -> Target:
         """The target that networks are lowered for, at batches of ``batch`` images."""
         here = Target.on(self.device, self.memory_budget, batch)
         return replace(here, passes=self.passes, compiled=self.compiled)
+
+    def check_workers(self, explores: bool) -> None:
+        """Check that several workers have something to do.
+
+        Raises:
+            UsageError: no explorer proposes trials, or each trial is to take several devices.
+        """
+        if self.workers > 1 and not explores:
+            raise UsageError("--workers judges trials at once, and no explorer proposes any: `derive` names none")
+        if self.workers > 1 and self.devices > 1:
+            raise UsageError("--workers runs trials on one device each: leave --devices out, or --workers")
 
     def lowering_options(self) -> tuple[str, ...]:
         """The options given that only matter to a network that is lowered as a whole."""

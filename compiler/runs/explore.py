@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
-from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
-from compiler.searcher.data.load import Data
-from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic, is_main_process
+from compiler.searcher.engine.device.compute import deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.shared import SharedWeights
-from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.explore.study import Judge, Study, stream_of
+from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
-from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, SharedJudge
-from compiler.searcher.settings.sections import SearchSettings
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+
+from .job import Job
+from .judges import RunJudge
+from .local_workers import LocalWorkers
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,12 @@ class Explored:
     facts: Mapping[str, str]
 
 
-class RunJudge(Judge, Protocol):
-    """A judge of the architectures of a space."""
-
-    @property
-    def space(self) -> ExploredSpace:
-        """The architectures."""
-
-
-def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSettings, options: RunOptions) -> RunJudge:
-    """The judge by the weights of a supernet, on the images that its alphas are for."""
-    assert isinstance(settings.judge, SharedJudge)
-    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
-    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
-
-
-def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None]) -> Explored:
+def explored(
+    phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
+) -> Explored:
     """Explore the architectures of a phase, or go on with the trials that its folder has.
+
+    With a ``job``, other processes judge.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -66,9 +53,15 @@ def explored(phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[
     proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed), settings.rungs)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     recorded = Recorded(log, proposer.total, options)
-    known = log.start(options.resume)
-    with deterministic(), recorded.stop.listening(), recorded.progress:
-        history = Study(space, proposer, judge, recorded.tell).run(known)
+    recorded.history.replay(log.start(options.resume))
+    history = recorded.history
+    with deterministic(), recorded.stop.listening(), recorded.progress, ExitStack() as opened:
+        study = Study(space, proposer, judge, recorded.tell)
+        if job is not None:
+            workers = opened.enter_context(LocalWorkers(job, job.config.workers, recorded.check))
+            study = replace(study, workers=workers, began=log.append)
+        for _ in study.trials(history):
+            pass
     best = history.best
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
@@ -93,15 +86,19 @@ class Recorded:
 
     def __init__(self, log: TrialLog, total: int, options: RunOptions) -> None:
         self.log, self.total, self.options = log, total, options
-        self.stop = Stop()
+        self.stop, self.history = Stop(), History()
         self.progress = TrialProgress("explore", total, options.quiet or not is_main_process())
 
     def tell(self, trial: Trial, history: History) -> None:
-        """A trial is done; raises RunInterruptedError where the user has asked to stop."""
+        """A trial is done; it is seen whether the user has asked to stop."""
         self.log.append(trial)
         self.progress.tell(trial, history)
+        self.check()
+
+    def check(self) -> None:
+        """Raise RunInterruptedError where the user has asked to stop."""
         if self.stop.requested:
-            where = f"after {len(history)} of {self.total} trials"
+            where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 
 

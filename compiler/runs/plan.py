@@ -20,7 +20,8 @@ from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord, TrainedJudge
+from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
@@ -111,6 +112,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     idle = config.lowering_options()
     if idle and not any(p.settings.relax.runs_all or isinstance(p.settings.judge, TrainedJudge) for p in plan.phases):
         raise UsageError(no_effect(idle[0], plan.phases[0]))
+    config.check_workers(any(isinstance(phase.settings.derive, ExplorerWord) for phase in plan.phases))
     for phase in plan.phases:
         _check_classifies(phase.network)
         if not phase.after:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import rmtree
 
 import torch
 
@@ -16,13 +17,13 @@ from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
+from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
-from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRIALS
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRAININGS, TRIALS
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
@@ -33,14 +34,15 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
-from .explore import Explored, explored, shared_judge
+from .explore import Explored, explored
 from .fingerprint import fingerprint
 from .finished import derived_text, weights_of
 from .folder import held
+from .job import job_of
+from .judges import judge_alone, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
 from .start import started
-from .trained_alone import TrainedAlone
 
 AXES = (
     *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
@@ -193,7 +195,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     outcome = run_search(supernet, data, settings, options)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
-        return Decided.by_explorer(explored(phase, judge, options, say), outcome)
+        return Decided.by_explorer(explored(phase, judge, options, say, job_of(plan, phase)), outcome)
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
         say(remark)
@@ -203,9 +205,11 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
 def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
     """What an explorer finds without a supernet: each architecture is trained by itself."""
     options = run_options(plan, phase, TRIALS)
-    judge = TrainedAlone(ExploredSpace(part), plan.request, phase.settings, plan.config, options)
+    judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
-    found = explored(phase, judge, replace(options, fingerprint=judge.identity), say)
+    found = explored(phase, judge, replace(options, fingerprint=judge.identity), say, job_of(plan, phase))
+    if is_main_process():
+        rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from shutil import rmtree
 
+from filelock import FileLock
+
 from compiler.derivation import derive_module
+from compiler.elaborate import Elaborated
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, halves
@@ -15,8 +21,8 @@ from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposers import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
-from compiler.searcher.run_files import CHECKPOINT, TRAININGS
-from compiler.searcher.settings.exploring import TrainedJudge
+from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
+from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from hdas_dsl.tree.printer import print_module
 
@@ -89,6 +95,20 @@ class TrainedAlone:
         network = program.train_network or program.network
         name = hashlib.sha256(f"{settings.describe(full=True)}{text}".encode()).hexdigest()[:16]
         folder = self.options.out / TRAININGS / name
+        with self._alone(folder):
+            return self._trained_in(folder, program, network, settings)
+
+    @contextmanager
+    def _alone(self, folder: Path) -> Iterator[None]:
+        """Wait until no other worker trains in a folder: one of an earlier run may be about to end."""
+        if self.config.workers == 1:
+            yield
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(LOCK)):
+            yield
+
+    def _trained_in(self, folder: Path, program: Program, network: Elaborated, settings: TrainSettings) -> float:
         options = replace(
             self.options,
             out=folder,

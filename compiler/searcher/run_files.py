@@ -17,6 +17,9 @@ TRIALS = "trials.jsonl"
 TRAININGS = "trials"
 """A folder with the trainings of trials that are under way."""
 
+WORKERS_LOG = "workers.txt"
+"""What the processes say that judge trials beside each other."""
+
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 

@@ -32,6 +32,13 @@ def prepare() -> None:
         os.environ[COUNT] = str(max(1, math.ceil(quota)))
 
 
+def divided(count: int) -> dict[str, str]:
+    """The environment of one of ``count`` processes that share the processors of this one."""
+    said = os.environ.get(COUNT, "")
+    threads = int(said) if said.isdigit() else processors()
+    return {**os.environ, COUNT: str(max(1, threads // count))}
+
+
 def processors() -> int:
     """How many processors this process may run on."""
     if hasattr(os, "sched_getaffinity"):

@@ -19,7 +19,7 @@ from compiler.searcher.explore import shared
 from compiler.searcher.explore.shared import SharedWeights
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import relaxed
-from compiler.searcher.settings.exploring import SharedJudge
+from compiler.searcher.settings.judges import SharedJudge
 from tests.laws.test_3_one_hot import Decided, copy, matched
 from tests.support.programs import architecture, assert_same, randomize
 

@@ -9,9 +9,7 @@ from unittest.mock import patch
 
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.search import Searching
-from compiler.searcher.explore.proposers import Proposal
-from compiler.searcher.explore.study import Study
-from compiler.searcher.explore.trials import History, Trial
+from compiler.searcher.explore.trials import Asked, History
 
 
 def killed() -> None:
@@ -42,12 +40,12 @@ def at_step(count: int, happens: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def at_trial(count: int, happens: Callable[[], None]) -> Iterator[None]:
     """Within it ``happens`` is called before one trial of an exploration is judged, counted from 1."""
-    plain = Study._tried
+    plain = History.ask
 
-    def tried(study: Study, proposal: Proposal, history: History) -> Trial:
-        if len(history) + 1 == count:
+    def ask(history: History, asked: Asked) -> None:
+        if asked.id + 1 == count:
             happens()
-        return plain(study, proposal, history)
+        plain(history, asked)
 
-    with patch.object(Study, "_tried", tried):
+    with patch.object(History, "ask", ask):
         yield

@@ -63,7 +63,7 @@ def test_exit_codes() -> None:
         },
         3: {
             "CheckpointError", "DivergedError", "EngineError", "HdasError", "KernelLayoutError", "OutOfMemoryError",
-            "RunError", "TwiceDifferentiatedError",
+            "RunError", "TwiceDifferentiatedError", "WorkerError",
         },
         130: {"RunInterruptedError"},
     }  # fmt: skip

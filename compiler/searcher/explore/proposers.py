@@ -1,8 +1,7 @@
 """Proposers: which architecture is judged next, as a function of the trials so far and of a stream of random numbers.
 
 A proposer remembers nothing that does not follow from the trials, so that reading them again rebuilds it. Proposal k
-draws from stream k alone. To add one, write its class, its word in `settings/exploring.py`, and its line in
-`proposer_of`.
+draws from stream k alone. To add one, write its class, its word in `settings/exploring.py`, its line in `proposer_of`.
 """
 
 from __future__ import annotations
@@ -70,16 +69,16 @@ class Proposer(ABC):
         """How many proposals there are at most."""
 
     def ask(self, history: History) -> Proposal | None:
-        """The next proposal; None at the end.
+        """The next proposal; None where it depends on a trial that is being judged, or, where none is, at the end.
 
         Raises:
             UsageError: none of many architectures meets what is required.
         """
-        return self.following(history, len(history)) if len(history) < self.total else None
+        return self.following(history, history.asked) if history.asked < self.total else None
 
     @abstractmethod
     def following(self, history: History, k: int) -> Proposal | None:
-        """The proposal that follows ``k`` others; None where nothing is left to propose."""
+        """The proposal that follows ``k`` others; None where there is none yet, or none is left."""
 
     def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
         """A proposal at the stated budget."""
@@ -122,7 +121,9 @@ class Draws(Proposer):
         budget, count = self.rungs[rung]
         if not rung:
             return Proposal(self.space.drawn(self.stream(k)), budget)
-        best = strongest(history.trials[start - self.rungs[rung - 1][1] : start], count)
+        if (before := history.between(start - self.rungs[rung - 1][1], start)) is None:
+            return None
+        best = strongest(before, count)
         found = best[min(k - start, len(best) - 1)]
         return Proposal(self.candidate(found), budget, (found.id,))
 
@@ -151,7 +152,9 @@ class GeneticRounds(Proposer):
         source = self.stream(k)
         if number and place < word.mutants + word.children:
             if self.parents[0] != number:
-                self.parents = number, strongest(history.trials[: number * word.population], word.parents)
+                if (before := history.between(0, number * word.population)) is None:
+                    return None
+                self.parents = number, strongest(before, word.parents)
             parents = self.parents[1]
             make = self._mutant if place < word.mutants else self._child
             found = self._fresh(history, lambda: make(parents, source))
@@ -171,7 +174,7 @@ class GeneticRounds(Proposer):
     def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
         for _ in range(FRESH):
             found = make()
-            if (found.candidate.number, found.budget) not in history.known:
+            if (found.candidate.number, found.budget) not in history.proposed:
                 return found
         return None
 
@@ -194,8 +197,11 @@ class Aging(Proposer):
         source = self.stream(k)
         if k < word.population:
             return self.proposed(self.space.drawn(source))
-        entered = [k - word.population + source.randrange(word.population) for _ in range(word.tournament)]
-        parent = max((history.trials[index] for index in entered), key=lambda trial: trial.score)
+        living = history.trials[-word.population :]
+        if not living:
+            return None
+        entered = (living[source.randrange(len(living))] for _ in range(word.tournament))
+        parent = max(entered, key=lambda trial: trial.score)
         child = self.space.mutated(self.candidate(parent), source)
         return self.proposed(self.space.drawn(source)) if child is None else self.proposed(child, parent)
 
@@ -218,11 +224,11 @@ class Climbing(Proposer):
         """A draw at first, then a neighbour of the best, in the order of the stream that follows its trial."""
         centre = history.best
         if centre is None:
-            return self.proposed(self.space.drawn(self.stream(k)))
+            return None if history.running else self.proposed(self.space.drawn(self.stream(k)))
         if self.around[0] != centre.id:
             self.around = centre.id, self.space.neighbours(self.candidate(centre), self.stream(centre.id + 1))
         for found in self.around[1]:
-            if (found.number, self.budgets.stated) not in history.known:
+            if (found.number, self.budgets.stated) not in history.proposed:
                 return self.proposed(found, centre)
         return None
 
@@ -249,7 +255,9 @@ class Guided(Proposer):
             return self.proposed(self.space.drawn(self.stream(k)))
         place = (k - word.start) % word.batch
         if self.round[0] != k - place:
-            self.round = k - place, self._best(history.trials[: k - place], self.stream(k - place))
+            if (before := history.between(0, k - place)) is None:
+                return None
+            self.round = k - place, self._best(before, self.stream(k - place))
         best = self.round[1]
         return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
 

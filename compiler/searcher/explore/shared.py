@@ -22,7 +22,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.relaxations.base import Relaxed
-from compiler.searcher.settings.exploring import SharedJudge
+from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.seeds import mix
 

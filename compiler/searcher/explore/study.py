@@ -1,10 +1,13 @@
-"""The loop of an exploration: propose, judge, tell. No torch: a judge may need it."""
+"""The loop of an exploration: propose, judge, tell. No torch: a judge may need it.
+
+Proposing and telling is done by one process, which writes the log; workers judge, one or several at once.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
@@ -13,7 +16,7 @@ from compiler.util.seeds import mix
 
 from .proposers import Budgets, Proposal, Stream
 from .space import Candidate, ExploredSpace
-from .trials import History, Trial
+from .trials import Asked, Event, History, Trial
 
 
 class Judge(Protocol):
@@ -27,7 +30,7 @@ class Judge(Protocol):
         """How good one is, the higher the better."""
 
 
-class Asked(Protocol):
+class Asking(Protocol):
     """What proposes (`proposers.Proposer`)."""
 
     @property
@@ -35,7 +38,7 @@ class Asked(Protocol):
         """How many proposals there are at most."""
 
     def ask(self, history: History) -> Proposal | None:
-        """The next proposal; None at the end."""
+        """The next proposal; None where it depends on a trial that is being judged, or, where none is, at the end."""
 
 
 def stream_of(seed: int) -> Stream:
@@ -44,48 +47,157 @@ def stream_of(seed: int) -> Stream:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """How good a trial is, and how long it took."""
+
+    id: int
+    score: float
+    failed: str = ""
+    seconds: float = 0.0
+
+
+class Workers(Protocol):
+    """Judges trials, of which ``count`` run at once."""
+
+    @property
+    def count(self) -> int:
+        """How many run at once."""
+
+    def start(self, asked: Asked) -> None:
+        """Begin a trial."""
+
+    def wait(self) -> Judged:
+        """The next trial that ends."""
+
+
+class Here(Workers):
+    """This process, which judges one trial after the other.
+
+    Args:
+        space: the architectures.
+        judge: says how good they are.
+    """
+
+    count = 1
+
+    def __init__(self, space: ExploredSpace, judge: Judge) -> None:
+        self.space, self.judge = space, judge
+        self.begun: list[Asked] = []
+
+    def start(self, asked: Asked) -> None:
+        """Remember a trial."""
+        self.begun.append(asked)
+
+    def wait(self) -> Judged:
+        """Judge the trial that began first."""
+        return judged(self.judge, self.space, self.begun.pop(0))
+
+
+def judged(judge: Judge, space: ExploredSpace, asked: Asked) -> Judged:
+    """How good an architecture is; one that cannot be judged is the worst, with a reason."""
+    since, failed = time.monotonic(), ""
+    try:
+        score = judge.score(space.candidate(asked.number), asked.budget)
+    except DivergedError as reason:
+        score, failed = 0.0, str(reason)
+    return Judged(asked.id, score, failed, round(time.monotonic() - since, 3))
+
+
+@dataclass(frozen=True)
 class Study:
     """An exploration.
 
-    ``known`` are the trials of an earlier part of the run; ``told`` is called with each new one, and may raise.
+    ``told`` is called with each trial that ends, and ``began`` with each that begins; both may raise. Without
+    ``workers`` this process judges.
     """
 
     space: ExploredSpace
-    proposer: Asked
+    proposer: Asking
     judge: Judge
     told: Callable[[Trial, History], None]
+    began: Callable[[Asked], None] = lambda asked: None
+    workers: Workers | None = None
 
-    def run(self, known: Iterable[Trial] = ()) -> History:
+    def run(self, known: Iterable[Event] = ()) -> History:
         """All trials, those that are known first.
 
         Raises:
             UsageError: none of many architectures that were proposed meets what is required.
         """
         history = History()
-        for trial in known:
-            history.tell(trial)
-        while (proposal := self.proposer.ask(history)) is not None:
-            trial = self._tried(proposal, history)
-            history.tell(trial)
-            self.told(trial, history)
+        history.replay(known)
+        for _ in self.trials(history):
+            pass
         return history
 
-    def _tried(self, proposal: Proposal, history: History) -> Trial:
-        found, since = proposal.candidate, time.monotonic()
-        before = history.known.get((found.number, proposal.budget))
-        failed = "" if before is None else before.failed
-        try:
-            score = self.judge.score(found, proposal.budget) if before is None else before.score
-        except DivergedError as reason:
-            score, failed = 0.0, str(reason)
+    def trials(self, history: History) -> Iterator[Trial]:
+        """The trials that follow those of a history, as they end, each told to it.
+
+        As many are proposed as run at once, each by what was told before it. What was being judged when the run was
+        killed is judged first.
+
+        Raises:
+            UsageError: none of many architectures that were proposed meets what is required.
+        """
+        workers = self.workers or Here(self.space, self.judge)
+        begun = Begun(list(history.running.values()))
+        while True:
+            while len(history.running) < workers.count and (proposal := self.proposer.ask(history)) is not None:
+                asked = Asked(
+                    id=history.asked,
+                    number=proposal.candidate.number,
+                    budget=proposal.budget,
+                    parents=proposal.parents,
+                )
+                self.began(asked)
+                history.ask(asked)
+                begun.waiting.append(asked)
+            if not history.running:
+                return
+            trial = self._known(begun, history) or self._judged(begun, history, workers)
+            history.tell(trial)
+            self.told(trial, history)
+            yield trial
+
+    def _known(self, begun: Begun, history: History) -> Trial | None:
+        """A trial of an architecture that was judged alike before, if one waits."""
+        for asked in begun.waiting:
+            before = history.known.get((asked.number, asked.budget))
+            if before is not None:
+                begun.waiting.remove(asked)
+                return self._trial(asked, Judged(asked.id, before.score, before.failed), before.id)
+        return None
+
+    def _judged(self, begun: Begun, history: History, workers: Workers) -> Trial:
+        """The next trial that a worker ends, after as many were begun as run at once."""
+        for asked in tuple(begun.waiting):
+            pair = asked.number, asked.budget
+            if len(begun.pairs) < workers.count and pair not in begun.pairs.values():
+                begun.waiting.remove(asked)
+                begun.pairs[asked.id] = pair
+                workers.start(asked)
+        found = workers.wait()
+        del begun.pairs[found.id]
+        return self._trial(history.running[found.id], found, None)
+
+    def _trial(self, asked: Asked, found: Judged, same: int | None) -> Trial:
         return Trial(
-            id=len(history),
-            number=found.number,
-            budget=proposal.budget,
-            score=score,
-            parents=proposal.parents,
-            failed=failed,
-            same=None if before is None else before.id,
-            decisions=self.space.readable(found),
-            seconds=round(time.monotonic() - since, 3),
+            id=asked.id,
+            number=asked.number,
+            budget=asked.budget,
+            score=found.score,
+            parents=asked.parents,
+            failed=found.failed,
+            same=same,
+            decisions=self.space.readable(self.space.candidate(asked.number)),
+            seconds=found.seconds,
         )
+
+
+@dataclass
+class Begun:
+    """Trials that were proposed and are not told: those that wait for a worker, or for an equal one that runs."""
+
+    waiting: list[Asked]
+    pairs: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The architecture and the budget of each that runs."""

@@ -1,19 +1,38 @@
-"""Trials: the architectures that were proposed, and how good they were, as lines of a file and in memory."""
+"""Trials: the architectures that were proposed, and how good they were, as lines of a file and in memory.
+
+A file holds them in the order in which they ended. Where several are judged at once, each has a line when it begins
+too, so that the file says what was known then, and what was under way when the run was killed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
 
 Index = Annotated[int, Field(ge=0)]
+
+
+class Asked(BaseModel):
+    """One architecture that was proposed, and is to be judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Index
+    """How many were proposed before."""
+    number: Index
+    """Which architecture of the space it is."""
+    budget: Index
+    """On how many images, or after how many epochs, it is judged."""
+    parents: tuple[Index, ...] = ()
+    """The trials that it comes from."""
 
 
 class Trial(BaseModel):
@@ -39,6 +58,11 @@ class Trial(BaseModel):
     seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
 
 
+Event = Trial | Asked
+"""A line of a file of trials: one that ended, or one that began while others ran."""
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
 class Header(BaseModel):
     """The first line of a file of trials: the run that they belong to."""
 
@@ -50,20 +74,52 @@ class Header(BaseModel):
 
 @dataclass
 class History:
-    """The trials so far, in order."""
+    """The trials so far, in the order in which they ended, and those that are being judged."""
 
     trials: list[Trial] = field(default_factory=list)
+    running: dict[int, Asked] = field(default_factory=dict)
+    """Those that were proposed and are not told yet, by their ids."""
     known: dict[tuple[int, int], Trial] = field(default_factory=dict)
     """The first trial of each architecture and budget."""
     best: Trial | None = None
-    """The first with the highest score of those with the largest budget."""
+    """The one with the highest score of those with the largest budget, of equal ones the first that was proposed."""
+    told: dict[int, Trial] = field(default_factory=dict)
+    """The trials by their ids."""
+    proposed: set[tuple[int, int]] = field(default_factory=set)
+    """The architectures with their budgets that are known or being judged."""
+
+    def ask(self, asked: Asked) -> None:
+        """Add a trial that begins."""
+        self.running[asked.id] = asked
+        self.proposed.add((asked.number, asked.budget))
 
     def tell(self, trial: Trial) -> None:
-        """Add a trial."""
+        """Add a trial that ended; one that was not asked begins with it."""
+        self.running.pop(trial.id, None)
         self.trials.append(trial)
+        self.told[trial.id] = trial
+        self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
-        if self.best is None or (trial.budget, trial.score) > (self.best.budget, self.best.score):
+        if self.best is None or _rank(trial) > _rank(self.best):
             self.best = trial
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Add the lines of a file, in order."""
+        for event in events:
+            if isinstance(event, Trial):
+                self.tell(event)
+            else:
+                self.ask(event)
+
+    def between(self, start: int, end: int) -> list[Trial] | None:
+        """The trials from one id up to another, in this order; None while one of them is not told."""
+        found = [self.told[k] for k in range(start, end) if k in self.told]
+        return found if len(found) == end - start else None
+
+    @property
+    def asked(self) -> int:
+        """How many were proposed: the id of the next."""
+        return len(self.trials) + len(self.running)
 
     @property
     def judged(self) -> int:
@@ -72,6 +128,10 @@ class History:
 
     def __len__(self) -> int:
         return len(self.trials)
+
+
+def _rank(trial: Trial) -> tuple[int, float, int]:
+    return trial.budget, trial.score, -trial.id
 
 
 def strongest(trials: Sequence[Trial], count: int) -> list[Trial]:
@@ -96,8 +156,8 @@ class TrialLog:
     def __init__(self, path: Path, run: str, writes: bool = True) -> None:
         self.path, self.run, self.writes = path, run, writes
 
-    def start(self, resume: bool) -> list[Trial]:
-        """The trials that the file has of this run, where it is resumed; otherwise it begins anew.
+    def start(self, resume: bool) -> list[Event]:
+        """What the file has of this run, where it is resumed; otherwise it begins anew.
 
         What a kill left of a last line is removed.
 
@@ -110,23 +170,39 @@ class TrialLog:
             return []
         try:
             header = Header.model_validate_json(lines[0])
-            trials = [Trial.model_validate_json(line) for line in lines[1:]]
+            events = [EVENT.validate_json(line) for line in lines[1:]]
         except ValidationError as error:
             raise UsageError(f"'{self.path}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
-        if header.run != self.run or [trial.id for trial in trials] != list(range(len(trials))):
+        if header.run != self.run or not _in_order(events):
             raise UsageError(f"'{self.path}' holds the trials of another run; --force starts anew")
         self._write(lines)
-        return trials
+        return events
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self.writes:
             atomic_write(self.path, b"".join(line + b"\n" for line in lines))
 
-    def append(self, trial: Trial) -> None:
-        """Write a trial, and have it on the disk."""
+    def append(self, event: Event) -> None:
+        """Write a trial that begins or ended, and have it on the disk."""
         if not self.writes:
             return
         with naming(self.path), self.path.open("ab") as file:
-            file.write(trial.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            file.write(event.model_dump_json(exclude_defaults=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _in_order(events: Iterable[Event]) -> bool:
+    """Whether each trial begins as the next one, and ends once."""
+    begun, running = 0, set()
+    for event in events:
+        if event.id == begun:
+            begun += 1
+            running.add(event.id)
+        elif not isinstance(event, Trial):
+            return False
+        if isinstance(event, Trial):
+            if event.id not in running:
+                return False
+            running.remove(event.id)
+    return True

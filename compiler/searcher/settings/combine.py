@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
 from .derivation import Epoch, Menus, Threshold
-from .exploring import ExplorerWord, NoJudge, NoRungs, RandomDraws, SharedJudge, TrainedJudge
+from .exploring import ExplorerWord, NoRungs, RandomDraws
+from .judges import NoJudge, SharedJudge, TrainedJudge
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
 from .relaxation import Gates, NoRelaxation, Sample, Sigmoid

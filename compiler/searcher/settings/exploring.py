@@ -1,4 +1,4 @@
-"""Explorers, which propose architectures one after the other, and judges, which say how good one is.
+"""Explorers, which propose architectures one after the other, and the rungs on which these are judged.
 
 To add one, write its class, add it to its union, and build it in `searcher/explore`.
 """
@@ -110,43 +110,6 @@ class Predictor(ExplorerWord):
     trees: Count = 100
 
 
-class NoJudge(Word):
-    """Nothing is judged: the alphas select an architecture."""
-
-    word = "none"
-
-
-class SharedJudge(Word):
-    """The accuracy of an architecture with the weights of the supernet, on images that its weights did not learn on.
-
-    ``batches`` of them, or ``images``; 0, for both, is all. Before, statistics of norms are taken anew on ``calibrate``
-    batches of the images that weights learn on; 0 takes those of the supernet.
-    """
-
-    word = "shared"
-    batches: Amount = 0
-    images: Amount = 0
-    calibrate: Amount = 0
-
-    @model_validator(mode="after")
-    def _one_number(self) -> SharedJudge:
-        if self.batches and self.images:
-            raise ValueError("shared takes a number of batches or of images, not both")
-        return self
-
-
-class TrainedJudge(Word):
-    """The accuracy of an architecture that is trained from scratch, as the `train` section says, on held-out images.
-
-    These are the images of the alphas, without random changes; the test images are never asked. ``epochs`` are as many
-    as of the section by default, 0; with ``seeds`` it is the mean of so many trainings.
-    """
-
-    word = "trained"
-    epochs: Amount = 0
-    seeds: Count = 1
-
-
 class NoRungs(Word):
     """Every architecture is judged with the same budget."""
 
@@ -181,5 +144,4 @@ class Halving(Word):
 
 
 Explorer = RandomDraws | Genetic | Evolution | Local | Predictor
-Judge = NoJudge | SharedJudge | TrainedJudge
 Rungs = NoRungs | Halving

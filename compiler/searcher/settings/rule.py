@@ -8,7 +8,8 @@ from typing import Protocol
 
 from .axes import Beside, Channels, Dropout, Edges, Freeze, Levels, Order, Perturbation, Precision, Preferences, Teacher
 from .derivation import Derivation
-from .exploring import Explorer, Judge, Rungs
+from .exploring import Explorer, Rungs
+from .judges import Judge
 from .narrowing import Narrowing
 from .optimizers import Alphas, Weights
 from .reader import ConflictError

@@ -31,7 +31,8 @@ from .axes import (
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
-from .exploring import Explorer, ExplorerWord, Judge, NoJudge, NoRungs, Rungs, SharedJudge, TrainedJudge
+from .exploring import Explorer, ExplorerWord, NoRungs, Rungs
+from .judges import Judge, NoJudge, SharedJudge, TrainedJudge
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader

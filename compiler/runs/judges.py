@@ -1,0 +1,40 @@
+"""The judges of the architectures of a phase: by the weights of a supernet, or without one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from compiler.analysis.architectures.space_list import Part
+from compiler.program.model import Phase
+from compiler.searcher.data.load import Data
+from compiler.searcher.engine.device.compute import PRECISIONS, Compute
+from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.explore.shared import SharedWeights
+from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.study import Judge
+from compiler.searcher.relaxations.base import Relaxed
+from compiler.searcher.settings.judges import SharedJudge
+from compiler.searcher.settings.sections import SearchSettings
+
+from .plan import SearchPlan
+from .trained_alone import TrainedAlone
+
+
+class RunJudge(Judge, Protocol):
+    """A judge of the architectures of a space."""
+
+    @property
+    def space(self) -> ExploredSpace:
+        """The architectures."""
+
+
+def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSettings, options: RunOptions) -> RunJudge:
+    """The judge by the weights of a supernet, on the images that its alphas are for."""
+    assert isinstance(settings.judge, SharedJudge)
+    compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
+    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
+
+
+def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> TrainedAlone:
+    """The judge of architectures that have no supernet."""
+    return TrainedAlone(ExploredSpace(part), plan.request, phase.settings, plan.config, options)

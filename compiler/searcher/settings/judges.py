@@ -1,0 +1,66 @@
+"""Judges, which say how good an architecture is that an explorer proposes.
+
+To add one, write its class, add it to `Judge`, and build it in `compiler/runs`. To add a proxy, add its name to
+`ProxyName`, and its formula to `PROXIES` of `searcher/explore/proxies.py`.
+"""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from .words import Amount, Count, Named, Word
+
+
+class NoJudge(Word):
+    """Nothing is judged: the alphas select an architecture."""
+
+    word = "none"
+
+
+class SharedJudge(Word):
+    """The accuracy of an architecture with the weights of the supernet, on images that its weights did not learn on.
+
+    ``batches`` of them, or ``images``; 0, for both, is all. Before, statistics of norms are taken anew on ``calibrate``
+    batches of the images that weights learn on; 0 takes those of the supernet.
+    """
+
+    word = "shared"
+    batches: Amount = 0
+    images: Amount = 0
+    calibrate: Amount = 0
+
+    @model_validator(mode="after")
+    def _one_number(self) -> SharedJudge:
+        if self.batches and self.images:
+            raise ValueError("shared takes a number of batches or of images, not both")
+        return self
+
+
+class TrainedJudge(Word):
+    """The accuracy of an architecture that is trained from scratch, as the `train` section says, on held-out images.
+
+    These are the images of the alphas, without random changes; the test images are never asked. ``epochs`` are as many
+    as of the section by default, 0; with ``seeds`` it is the mean of so many trainings.
+    """
+
+    word = "trained"
+    epochs: Amount = 0
+    seeds: Count = 1
+
+
+class ProxyName(Named):
+    """What is computed of a network as it starts, on one batch, instead of training it."""
+
+    PARAMS = "params"
+    MACS = "macs"
+    SYNFLOW = "synflow"
+    NASWOT = "naswot"
+    JACOB_COV = "jacob_cov"
+    SNIP = "snip"
+    GRASP = "grasp"
+    FISHER = "fisher"
+    GRAD_NORM = "grad_norm"
+    ZEN = "zen"
+
+
+Judge = NoJudge | SharedJudge | TrainedJudge
