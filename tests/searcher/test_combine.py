@@ -115,6 +115,7 @@ NEED = (
     " alphas = natural",
     "derive = strongest(epoch = before)",
     "derive = menus(keep = 2, epoch = before)",
+    "derive = threshold(over = 0.85)",
     "judge = shared",
     " judge = shared",
     "judge = trained",
