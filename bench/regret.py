@@ -20,11 +20,12 @@ from pathlib import Path
 from statistics import quantiles
 
 from scipy.stats import mannwhitneyu
-from truth import Result, Space, Table
 
-from compiler.searcher.explore.proposers import Budgets, proposer_of
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.analysis.architectures import Architectures
+from compiler.program.request import Request
+from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.tables import Lookup, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Predictor, RandomDraws
 
@@ -56,53 +57,37 @@ class EnoughError(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """The architectures of a space that a table has, by the numbers of all that are alike."""
+    """The architectures of a space that a table has."""
 
-    space: Space
-    table: Table
+    judge: Lookup
+
+    @classmethod
+    def of(cls, space: Path) -> Known:
+        """The table beside a space; a trial is one training, with the first seed."""
+        return cls(Lookup(Table(space.with_suffix(".csv"), Architectures(Request(space)).parts[-1]), partial=True))
 
     @cached_property
-    def results(self) -> dict[int, Result]:
-        """The training of each architecture with seed 0, by its number."""
-        found = {}
-        for number in range(self.space.listing.number):
-            row = self.table.rows.get(self.space.classes[self.space.key(self.space.listing.choices(number))])
-            if row is not None and 0 in row.results:
-                found[number] = row.results[0]
-        return found
-
-    @property
-    def budgets(self) -> Budgets:
-        """A trial is one training."""
-        return Budgets(1, 1)
-
-    def score(self, found: Candidate, budget: int) -> float:
-        """The validation accuracy."""
-        return self.results[found.number].validation
-
-    def explored(self) -> ExploredSpace:
-        """The space, of which only these are proposed."""
-        made = ExploredSpace(self.space.listing.parts[-1])
-        made.meets = lambda number: number in self.results  # type: ignore[assignment]
-        return made
+    def best(self) -> float:
+        """The best test accuracy of the table, of the first seed."""
+        return max(row.at(self.judge.budgets.whole)[0].test for row in self.judge.table.rows.values())
 
     def regrets(self, word: Explorer, seed: int, trials: int) -> list[float]:
         """The regret after each trial; where an explorer ends early, it stays as it is then."""
-        space = self.explored()
-        proposer = proposer_of(word, space, self.budgets, stream_of(seed))
-        best = max(result.test for result in self.results.values())
-        rows: dict[int, Result] = {}
+        judge = self.judge
+        proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))
+        rows: dict[int, Training] = {}
         found: list[float] = []
 
         def told(trial: Trial, _: History) -> None:
-            result = self.results[trial.number]
-            if rows.setdefault(id(result), result) is result and len(rows) > len(found):
-                found.append(best - max(rows.values(), key=lambda row: row.validation).test)
+            row = judge.table.find(trial.number)
+            if id(row) not in rows:
+                rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)[0]
+                found.append(self.best - max(rows.values(), key=lambda row: row.validation).test)
             if len(found) == trials:
                 raise EnoughError
 
         with suppress(EnoughError):
-            Study(space, proposer, self, told).run()
+            Study(judge.space, proposer, judge, told).run()
         return found + [found[-1]] * (trials - len(found))
 
 
@@ -132,13 +117,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
     args = parser.parse_args()
-    known = Known(Space(args.space, Path("data")), Table(args.space.with_suffix(".csv")))
-    if not known.results:
-        raise SystemExit("the table has no rows: make it with bench/truth.py")
+    known = Known.of(args.space)
     words = explorers(REPEATED * args.trials)
     seeds = range(args.seeds)
     found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}
-    count = len({id(result) for result in known.results.values()})
+    count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
     print("\n".join(report(found)))
 

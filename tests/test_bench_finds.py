@@ -157,15 +157,15 @@ def test_regret_against_trials(
     regret = importlib.import_module("regret")
     path = tmp_path / "tiny.hsp"
     path.write_text(SPACE)
-    space, table = truth.Space(path, tmp_path), truth.Table(tmp_path / "t.csv")
+    table = truth.Table(tmp_path / "tiny.csv")
     tests = [0.50, 0.60, 0.90, 0.55, 0.99, 0.70, 0.80, 0.65, 0.75]
     for number, accuracy in enumerate(tests):
         if number != 4:
             validation = 0.95 if number == 6 else accuracy
             architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
             table.add(architecture, 0, truth.Result(validation, accuracy, 6.0))
-    known = regret.Known(space, table)
-    assert sorted(known.results) == [0, 1, 2, 3, 5, 6, 7, 8]
+    known = regret.Known.of(path)
+    assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
     for name, word in regret.explorers(200).items():
         found = known.regrets(word, 0, 8)
         assert len(found) == 8, name

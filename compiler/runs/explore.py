@@ -15,10 +15,13 @@ from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.study import Study, stream_of
+from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
+from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+from compiler.searcher.settings.judges import ProxyJudge, TableJudge
+from compiler.searcher.settings.sections import SearchSettings
 
 from .job import Job
 from .judges import RunJudge
@@ -50,9 +53,10 @@ def explored(
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = proposer_of(settings.derive, space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    proposer = asking(settings, judge)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
-    recorded = Recorded(log, proposer.total, options)
+    show = shown(settings)
+    recorded = Recorded(log, proposer.total, options, show)
     recorded.history.replay(log.start(options.resume))
     history = recorded.history
     with deterministic(), recorded.stop.listening(), recorded.progress, ExitStack() as opened:
@@ -65,7 +69,9 @@ def explored(
     best = history.best
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
-    say(summary(history, best))
+    say(summary(history, best, show))
+    if isinstance(judge, Lookup):
+        say(f"the table says that its test accuracy is {judge.test(space.candidate(best.number)):.2%}")
     facts = {
         "judge": settings.judge.describe(full=True),
         "rungs": "" if isinstance(settings.rungs, NoRungs) else settings.rungs.describe(full=True),
@@ -75,6 +81,20 @@ def explored(
     return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
 
 
+def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
+    """What proposes, as long as the seconds of a table last, where they are stated."""
+    assert isinstance(settings.derive, ExplorerWord)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
+    return Limited(made, limit) if limit else made
+
+
+def shown(settings: SearchSettings) -> Callable[[float], str]:
+    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number."""
+    judge = settings.judge
+    return "{:.6g}".format if isinstance(judge, ProxyJudge) and len(judge.names) == 1 else "{:.1%}".format
+
+
 class Recorded:
     """What happens with a trial that is done: it is written, shown, and the run stops behind it where it was asked to.
 
@@ -82,12 +102,13 @@ class Recorded:
         log: where trials are written.
         total: how many there are at most.
         options: the run.
+        show: a score as text.
     """
 
-    def __init__(self, log: TrialLog, total: int, options: RunOptions) -> None:
+    def __init__(self, log: TrialLog, total: int, options: RunOptions, show: Callable[[float], str]) -> None:
         self.log, self.total, self.options = log, total, options
         self.stop, self.history = Stop(), History()
-        self.progress = TrialProgress("explore", total, options.quiet or not is_main_process())
+        self.progress = TrialProgress("explore", total, options.quiet or not is_main_process(), show=show)
 
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done; it is seen whether the user has asked to stop."""
@@ -112,8 +133,8 @@ def warnings(phase: Phase) -> Iterator[str]:
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"
 
 
-def summary(history: History, best: Trial) -> str:
+def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     """A sentence on what was judged, and how good the best is."""
     known = len(history) - history.judged
     again = f", {known} of them known before" if known else ""
-    return f"explored {len(history)} architectures{again}: the best has score {best.score:.1%}, trial {best.id}"
+    return f"explored {len(history)} architectures{again}: the best has score {show(best.score)}, trial {best.id}"

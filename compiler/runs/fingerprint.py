@@ -12,19 +12,20 @@ from compiler.program.provenance import units
 from compiler.searcher.data.load import Data
 
 
-def fingerprint(program: Program, space: Elaborated, settings: str, data: Data, weights: Path | None = None) -> str:
+def fingerprint(program: Program, space: Elaborated, settings: str, data: Data | None, file: Path | None = None) -> str:
     """A digest of all that a run depends on, in hexadecimal digits: a checkpoint with another one is refused.
 
-    It covers the texts, tables, plugins, and the weights that it starts from; the network's arguments and choices, the
-    settings, the data.
+    It covers the texts, tables, plugins, and a ``file`` that it starts from or looks up; the network's arguments and
+    choices, the settings, the data.
     """
     digest = hashlib.sha256()
     for unit in units(program):
         digest.update(unit.sha256.encode())
     tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
-    for path in (*tables, *space.externals.plugins.files, *([] if weights is None else [weights])):
+    for path in (*tables, *space.externals.plugins.files, *([] if file is None else [file])):
         digest.update(path.read_bytes() if path.is_file() else b"")
-    parts = (space.name, str(space.block.arguments), settings, data.name, str(data.shape), str(list(space.decisions)))
+    about = () if data is None else (data.name, str(data.shape))
+    parts = (space.name, str(space.block.arguments), settings, *about, str(list(space.decisions)))
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()

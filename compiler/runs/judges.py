@@ -13,9 +13,10 @@ from compiler.searcher.explore.shared import SharedWeights
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
-from compiler.searcher.settings.judges import SharedJudge
+from compiler.searcher.settings.judges import ProxyJudge, SharedJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
+from .alone import ProxiesAlone, TableAlone
 from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
@@ -35,6 +36,21 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
 
 
-def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> TrainedAlone:
-    """The judge of architectures that have no supernet."""
-    return TrainedAlone(ExploredSpace(part), plan.request, phase.settings, plan.config, options)
+AloneJudge = TrainedAlone | ProxiesAlone | TableAlone
+
+
+def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
+    """The judge that the settings of a phase without a supernet name.
+
+    Raises:
+        HspError: a derived file is wrong.
+        DataError: the data are missing or do not fit.
+        UsageError: a table is missing, or does not fit.
+    """
+    settings = phase.settings
+    match settings.judge:
+        case TableJudge():
+            return TableAlone(part, settings)
+        case ProxyJudge():
+            return ProxiesAlone(ExploredSpace(part), plan.request, settings, plan.config)
+    return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)

@@ -203,7 +203,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
 
 
 def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
-    """What an explorer finds without a supernet: each architecture is trained by itself."""
+    """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))

@@ -11,7 +11,6 @@ from shutil import rmtree
 
 from filelock import FileLock
 
-from compiler.derivation import derive_module
 from compiler.elaborate import Elaborated
 from compiler.program.model import Program
 from compiler.program.request import Request
@@ -19,20 +18,20 @@ from compiler.searcher.data.load import Data, halves
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
-from compiler.searcher.explore.proposers import Budgets
+from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
 from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from hdas_dsl.tree.printer import print_module
 
 from .config import RunConfig
 from .data import matching_data
+from .derived_alone import DerivedAlone, network_of
 from .fingerprint import fingerprint
 from .train import fresh_network
 
 
-class TrainedAlone:
+class TrainedAlone(DerivedAlone):
     """Judges an architecture by training it as `--train` does its derived file, on the images of the weights.
 
     It is tested on those of the alphas, without random changes; the test images are never asked. A training that was
@@ -55,7 +54,8 @@ class TrainedAlone:
         options: RunOptions,
     ) -> None:
         assert isinstance(settings.judge, TrainedJudge)
-        self.space, self.request, self.settings, self.word = space, request, settings, settings.judge
+        super().__init__(space, request)
+        self.settings, self.word = settings, settings.judge
         self.config, self.options = config, options
         if not options.resume and is_main_process() and (options.out / TRAININGS).exists():
             rmtree(options.out / TRAININGS)
@@ -70,15 +70,6 @@ class TrainedAlone:
         part = self.space.part
         return fingerprint(part.program, part.space, self.settings.describe(full=True), self.data)
 
-    def derived(self, text: str) -> Program:
-        """A derived file, compiled."""
-        return replace(self.request, text=text, overrides=()).compile()
-
-    def text(self, found: Candidate) -> str:
-        """The derived file of an architecture, without where it comes from."""
-        part = self.space.part
-        return print_module(derive_module(part.space, self.space.completed(found), part.program.train))
-
     def score(self, found: Candidate, budget: int) -> float:
         """The accuracy on held-out images after ``budget`` epochs, from 0 to 1: its mean over the seeds.
 
@@ -92,7 +83,7 @@ class TrainedAlone:
         return sum(self._trained(program, text, settings) for settings in each) / len(each)
 
     def _trained(self, program: Program, text: str, settings: TrainSettings) -> float:
-        network = program.train_network or program.network
+        network = network_of(program)
         name = hashlib.sha256(f"{settings.describe(full=True)}{text}".encode()).hexdigest()[:16]
         folder = self.options.out / TRAININGS / name
         with self._alone(folder):
@@ -124,6 +115,6 @@ class TrainedAlone:
 
     def _held_out(self, program: Program) -> Data:
         """The images that a training learns on, and as those that it is tested on, those of the alphas."""
-        data = matching_data(program.train_settings, program.train_network or program.network, self.config)
+        data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
         return replace(data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing))

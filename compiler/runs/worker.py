@@ -45,12 +45,13 @@ class Answer(BaseModel):
     score: FiniteFloat = 0.0
     failed: str = ""
     seconds: float = 0.0
+    votes: dict[str, FiniteFloat] = {}
     error: str = ""
 
     @property
     def judged(self) -> Judged:
         """How good the trial is."""
-        return Judged(self.id, self.score, self.failed, self.seconds)
+        return Judged(self.id, self.score, self.failed, self.seconds, self.votes)
 
 
 class Judging:
@@ -83,7 +84,9 @@ class Judging:
         """Judge one trial; what makes all fail is an answer too."""
         with deterministic():
             found = judged(self.judge, self.judge.space, asked)
-        return Answer(id=found.id, score=found.score, failed=found.failed, seconds=found.seconds)
+        return Answer(
+            id=found.id, score=found.score, failed=found.failed, seconds=found.seconds, votes=dict(found.votes)
+        )
 
 
 def refused(asked: Asked, error: HdasError) -> Answer:

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from compiler.searcher.explore.proposers import Budgets, proposer_of
+from compiler.searcher.explore.proposer import Budgets
+from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judged, Study, stream_of
 from compiler.searcher.explore.trials import Asked, Event, History, Trial, TrialLog

@@ -66,6 +66,7 @@ network Twice(image: [1, 8, 8]) {
 
 ALL = "picks = all"
 ASNG = "relax = sample(weights = policy)\n alphas = natural"
+ALONE = "relax = none\n epochs = 0\n derive = random(9)"
 BROKEN = {
     ("order", "relax"): "order = second\n relax = sample",
     ("relax", "order"): "relax = gates\n order = second",
@@ -100,6 +101,7 @@ BROKEN = {
     ("relax", "derive"): "relax = none\n derive = strongest(by = logit)",
     ("relax", "judge"): "relax = none\n judge = shared\n derive = random(9)",
     ("judge", "relax"): "judge = trained\n relax = sample\n derive = random(9)",
+    ("rungs", "judge"): f"rungs = halving(start = 1, to = 9)\n judge = proxy(snip)\n {ALONE}",
     ("relax", "epochs"): "relax = none\n epochs = 3\n derive = random(9)",
     ("epochs", "relax"): "epochs = 0\n relax = softmax",
     ("rungs", "derive"): "rungs = halving(start = 1, to = 9)\n derive = local(9)",
@@ -119,6 +121,8 @@ NEED = (
     "judge = shared",
     " judge = shared",
     "judge = trained",
+    " judge = proxy(snip)",
+    " relax = none",
     "relax = none",
     " epochs = 0",
     "epochs = 0",

@@ -21,7 +21,8 @@ from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.explore.predictor import Features, predicted
-from compiler.searcher.explore.proposers import Budgets, proposer_of
+from compiler.searcher.explore.proposer import Budgets
+from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog

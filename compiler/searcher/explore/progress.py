@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +19,17 @@ LINES = 10
 
 
 class TrialProgress:
-    """Shows how many of ``total`` trials are done and the best score; nothing where it is ``quiet``."""
+    """Shows how many of ``total`` trials are done and the best score, by ``show``; nothing where it is ``quiet``."""
 
-    def __init__(self, title: str, total: int, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        quiet: bool = False,
+        console: Console | None = None,
+        show: Callable[[float], str] = "{:.1%}".format,
+    ) -> None:
+        self.show = show
         self.console = console or Page()
         self.total, self.every = total, max(1, total // LINES)
         self.lines = not quiet and not self.console.is_terminal
@@ -40,7 +49,7 @@ class TrialProgress:
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done."""
         assert history.best is not None
-        scores = f"score {trial.score:.1%} | best {history.best.score:.1%}"
+        scores = f"score {self.show(trial.score)} | best {self.show(history.best.score)}"
         self.bar.update(self.task, completed=len(history), scores=scores)
         if self.lines and len(history) % self.every == 0:
             self.console.print(f"trial {len(history)}/{self.total} | {scores}", markup=False, highlight=False)

@@ -6,9 +6,7 @@ draws from stream k alone. To add one, write its class, its word in `settings/ex
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
@@ -23,70 +21,13 @@ from compiler.searcher.settings.exploring import (
     Rungs,
 )
 
-from .predictor import Features, predicted
+from .guided import Guided
+from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
 
 FRESH = 50
 """How many mutants, or children, may be known already before an architecture is drawn instead."""
-
-Stream = Callable[[int], Random]
-"""The random numbers of a proposal, by how many were made before it."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """An architecture to be judged with a budget: on so many images, or after so many epochs."""
-
-    candidate: Candidate
-    budget: int
-    parents: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """What a judge spends on an architecture: as it is told to, or all that it has."""
-
-    stated: int
-    whole: int
-
-
-class Proposer(ABC):
-    """What is proposed next.
-
-    Args:
-        space: the architectures.
-        budgets: of the judge.
-        stream: where random numbers come from.
-    """
-
-    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream) -> None:
-        self.space, self.budgets, self.stream = space, budgets, stream
-
-    @property
-    @abstractmethod
-    def total(self) -> int:
-        """How many proposals there are at most."""
-
-    def ask(self, history: History) -> Proposal | None:
-        """The next proposal; None where it depends on a trial that is being judged, or, where none is, at the end.
-
-        Raises:
-            UsageError: none of many architectures meets what is required.
-        """
-        return self.following(history, history.asked) if history.asked < self.total else None
-
-    @abstractmethod
-    def following(self, history: History, k: int) -> Proposal | None:
-        """The proposal that follows ``k`` others; None where there is none yet, or none is left."""
-
-    def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
-        """A proposal at the stated budget."""
-        return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
-
-    def candidate(self, trial: Trial) -> Candidate:
-        """The architecture of a trial."""
-        return self.space.candidate(trial.number)
 
 
 class Draws(Proposer):
@@ -123,7 +64,7 @@ class Draws(Proposer):
             return Proposal(self.space.drawn(self.stream(k)), budget)
         if (before := history.between(start - self.rungs[rung - 1][1], start)) is None:
             return None
-        best = strongest(before, count)
+        best = strongest(before, count, history.merit)
         found = best[min(k - start, len(best) - 1)]
         return Proposal(self.candidate(found), budget, (found.id,))
 
@@ -154,7 +95,7 @@ class GeneticRounds(Proposer):
             if self.parents[0] != number:
                 if (before := history.between(0, number * word.population)) is None:
                     return None
-                self.parents = number, strongest(before, word.parents)
+                self.parents = number, strongest(before, word.parents, history.merit)
             parents = self.parents[1]
             make = self._mutant if place < word.mutants else self._child
             found = self._fresh(history, lambda: make(parents, source))
@@ -201,7 +142,7 @@ class Aging(Proposer):
         if not living:
             return None
         entered = (living[source.randrange(len(living))] for _ in range(word.tournament))
-        parent = max(entered, key=lambda trial: trial.score)
+        parent = max(entered, key=history.merit)
         child = self.space.mutated(self.candidate(parent), source)
         return self.proposed(self.space.drawn(source)) if child is None else self.proposed(child, parent)
 
@@ -231,51 +172,6 @@ class Climbing(Proposer):
             if (found.number, self.budgets.stated) not in history.proposed:
                 return self.proposed(found, centre)
         return None
-
-
-class Guided(Proposer):
-    """What a predictor that learns from the trials expects to be best (`predictor`)."""
-
-    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Predictor) -> None:
-        super().__init__(space, budgets, stream)
-        self.word = word
-        self.features = Features(space.part.space.decisions)
-        self.round: tuple[int, list[Candidate]] = 0, []
-        """The architectures of the last round that was asked for, after so many trials, the best first."""
-
-    @property
-    def total(self) -> int:
-        """So many as it is told to."""
-        return self.word.trials
-
-    def following(self, history: History, k: int) -> Proposal | None:
-        """A draw at first, then the next of those that look best; a draw where all candidates are known."""
-        word = self.word
-        if k < word.start:
-            return self.proposed(self.space.drawn(self.stream(k)))
-        place = (k - word.start) % word.batch
-        if self.round[0] != k - place:
-            if (before := history.between(0, k - place)) is None:
-                return None
-            self.round = k - place, self._best(before, self.stream(k - place))
-        best = self.round[1]
-        return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
-
-    def _best(self, trials: list[Trial], source: Random) -> list[Candidate]:
-        """The candidates of a round, in the order of a draw from what the predictor thinks of each."""
-        known = {trial.number: trial.score for trial in trials}
-        parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch)]
-        near = (self.space.mutated(source.choice(parents), source) for _ in range(self.word.among))
-        drawn = (self.space.drawn(source) for _ in range(self.word.among))
-        asked = {found.number: found for found in (*near, *drawn) if found is not None and found.number not in known}
-        if not asked:
-            return []
-        rows = self.features([self.space.candidate(number).choices for number in known])
-        others = self.features([found.choices for found in asked.values()])
-        means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
-        hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
-        order = sorted(zip(hopes, asked.values(), strict=True), key=lambda pair: (-pair[0], pair[1].number))
-        return [found for _, found in order[: self.word.batch]]
 
 
 def proposer_of(

@@ -274,18 +274,22 @@ def probe_of(space: Elaborated, images: Tensor, labels: Tensor, seed: int) -> Pr
     return Probe(space, module, images.double(), labels, seed)
 
 
+class LackingError(UsageError):
+    """A network has nothing of what a proxy looks at."""
+
+
 def values(probe: Probe, names: Sequence[ProxyName]) -> dict[str, float]:
     """Proxies of a network by name; one may be infinite, or not a number.
 
     Raises:
-        UsageError: the network has nothing of what one looks at.
+        LackingError: the network has nothing of what one looks at.
         SingleValueError: a batch norm has one value of each channel.
     """
     found = {}
     for name in names:
         proxy = PROXIES[name]
         if proxy.needs and not probe.parts(*proxy.needs):
-            raise UsageError(f"`{name}` {proxy.lacking}, and '{probe.space.name}' has none")
+            raise LackingError(f"`{name}` {proxy.lacking}, and '{probe.space.name}' has none")
         try:
             found[name.value] = float(torch.as_tensor(proxy.value(probe)).detach())
         except ValueError as error:

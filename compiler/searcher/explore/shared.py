@@ -26,7 +26,7 @@ from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.seeds import mix
 
-from .proposers import Budgets
+from .proposer import Budgets
 from .space import Candidate, ExploredSpace
 
 KEPT = 2 << 30

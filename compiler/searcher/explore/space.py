@@ -40,13 +40,14 @@ class ExploredSpace:
 
     Args:
         part: the network, in its program.
+        only: whether an architecture may be proposed, by its number, beside what is required; None: any.
 
     Raises:
         UsageError: it has a structure that is not counted, nothing to choose, or no architecture.
     """
 
-    def __init__(self, part: Part) -> None:
-        self.part = part
+    def __init__(self, part: Part, only: Callable[[int], bool] | None = None) -> None:
+        self.part, self.only = part, only
         self.name = part.space.name
         self.meets = lru_cache(REMEMBERED)(self._meets)
         if not part.space.is_space:
@@ -116,9 +117,13 @@ class ExploredSpace:
             if self.meets(found.number):
                 return found
         required = " and ".join(str(item) for item in self.part.uncounted.requirements)
-        raise UsageError(f"of {TRIES} architectures proposed of '{self.name}', none meets `require {required}`")
+        misses = [f"meets `require {required}`"] if required else []
+        misses += [] if self.only is None else ["is in the table"]
+        raise UsageError(f"of {TRIES} architectures proposed of '{self.name}', none {' and '.join(misses)}")
 
     def _meets(self, number: int) -> bool:
+        if self.only is not None and not self.only(number):
+            return False
         if not self.part.uncounted:
             return True
         return not judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance

@@ -6,17 +6,30 @@ Proposing and telling is done by one process, which writes the log; workers judg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
 from compiler.searcher.engine.errors import DivergedError
 from compiler.util.seeds import mix
 
-from .proposers import Budgets, Proposal, Stream
+from .proposer import Budgets, Proposal, Stream
 from .space import Candidate, ExploredSpace
 from .trials import Asked, Event, History, Trial
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says of an architecture, where it is more than a number.
+
+    ``votes`` are what it is ranked by, by name, instead of the score; ``seconds`` are those that count, where these are
+    not those that judging took.
+    """
+
+    score: float = 0.0
+    votes: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 class Judge(Protocol):
@@ -26,8 +39,12 @@ class Judge(Protocol):
     def budgets(self) -> Budgets:
         """What it spends on one."""
 
-    def score(self, found: Candidate, budget: int) -> float:
-        """How good one is, the higher the better."""
+    def score(self, found: Candidate, budget: int) -> float | Verdict:
+        """How good one is, the higher the better.
+
+        Raises:
+            DivergedError: that cannot be said, for a reason: the trial fails.
+        """
 
 
 class Asking(Protocol):
@@ -54,6 +71,7 @@ class Judged:
     score: float
     failed: str = ""
     seconds: float = 0.0
+    votes: Mapping[str, float] = field(default_factory=dict)
 
 
 class Workers(Protocol):
@@ -97,10 +115,12 @@ def judged(judge: Judge, space: ExploredSpace, asked: Asked) -> Judged:
     """How good an architecture is; one that cannot be judged is the worst, with a reason."""
     since, failed = time.monotonic(), ""
     try:
-        score = judge.score(space.candidate(asked.number), asked.budget)
+        found = judge.score(space.candidate(asked.number), asked.budget)
     except DivergedError as reason:
-        score, failed = 0.0, str(reason)
-    return Judged(asked.id, score, failed, round(time.monotonic() - since, 3))
+        found, failed = 0.0, str(reason)
+    said = found if isinstance(found, Verdict) else Verdict(found)
+    took = time.monotonic() - since if said.seconds is None else said.seconds
+    return Judged(asked.id, said.score, failed, round(took, 3), said.votes)
 
 
 @dataclass(frozen=True)
@@ -165,7 +185,7 @@ class Study:
             before = history.known.get((asked.number, asked.budget))
             if before is not None:
                 begun.waiting.remove(asked)
-                return self._trial(asked, Judged(asked.id, before.score, before.failed), before.id)
+                return self._trial(asked, Judged(asked.id, before.score, before.failed, votes=before.votes), before.id)
         return None
 
     def _judged(self, begun: Begun, history: History, workers: Workers) -> Trial:
@@ -178,6 +198,8 @@ class Study:
                 workers.start(asked)
         found = workers.wait()
         del begun.pairs[found.id]
+        if found.votes:
+            found = replace(found, score=history.rank(found.votes))
         return self._trial(history.running[found.id], found, None)
 
     def _trial(self, asked: Asked, found: Judged, same: int | None) -> Trial:
@@ -191,6 +213,7 @@ class Study:
             same=same,
             decisions=self.space.readable(self.space.candidate(asked.number)),
             seconds=found.seconds,
+            votes=dict(found.votes),
         )
 
 
@@ -201,3 +224,25 @@ class Begun:
     waiting: list[Asked]
     pairs: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The architecture and the budget of each that runs."""
+
+
+@dataclass(frozen=True)
+class Limited:
+    """Proposes as another does, until judging took so many seconds.
+
+    Args:
+        proposer: the other.
+        seconds: no trial begins after as many.
+    """
+
+    proposer: Asking
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        """As many as the other at most."""
+        return self.proposer.total
+
+    def ask(self, history: History) -> Proposal | None:
+        """What the other proposes, or nothing at the end of the seconds."""
+        return self.proposer.ask(history) if history.spent < self.seconds else None

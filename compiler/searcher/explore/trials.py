@@ -7,7 +7,8 @@ too, so that the file says what was known then, and what was under way when the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +51,9 @@ class Trial(BaseModel):
     parents: tuple[Index, ...] = ()
     """The trials that it comes from."""
     failed: str = ""
-    """Why it could not be judged, in which case its score is 0."""
+    """Why it could not be judged, in which case its score is 0, and it is worse than any other."""
+    votes: dict[str, FiniteFloat] = {}
+    """What it is ranked by, where several proxies judge; its score is then the mean of its ranks when it was told."""
     same: Index | None = None
     """The trial of the same architecture, judged alike, whose score it has; None where it was judged itself."""
     decisions: dict[str, str] = {}
@@ -81,12 +84,15 @@ class History:
     """Those that were proposed and are not told yet, by their ids."""
     known: dict[tuple[int, int], Trial] = field(default_factory=dict)
     """The first trial of each architecture and budget."""
-    best: Trial | None = None
-    """The one with the highest score of those with the largest budget, of equal ones the first that was proposed."""
     told: dict[int, Trial] = field(default_factory=dict)
     """The trials by their ids."""
     proposed: set[tuple[int, int]] = field(default_factory=set)
     """The architectures with their budgets that are known or being judged."""
+    spent: float = 0.0
+    """The seconds that judging took."""
+    _best: Trial | None = None
+    _votes: dict[str, list[float]] = field(default_factory=dict)
+    """What the trials say for each vote, in ascending order."""
 
     def ask(self, asked: Asked) -> None:
         """Add a trial that begins."""
@@ -100,8 +106,36 @@ class History:
         self.told[trial.id] = trial
         self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
-        if self.best is None or _rank(trial) > _rank(self.best):
-            self.best = trial
+        self.spent += trial.seconds if trial.same is None else 0.0
+        for name, value in trial.votes.items():
+            insort(self._votes.setdefault(name, []), value)
+        if self._best is None or self._order(trial) > self._order(self._best):
+            self._best = trial
+
+    def merit(self, trial: Trial) -> float:
+        """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
+        if trial.failed:
+            return float("-inf")
+        return self.rank(trial.votes) if trial.votes else trial.score
+
+    def rank(self, votes: Mapping[str, float]) -> float:
+        """The mean over votes of the share of all trials that say less; those that say as much count half."""
+        found = 0.0
+        for name, value in votes.items():
+            every = self._votes.get(name) or [value]
+            found += (bisect_left(every, value) + bisect_right(every, value)) / (2 * len(every))
+        return found / len(votes)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best of those with the largest budget, of equal ones the first that was proposed.
+
+        Where proxies vote, ranks change with every trial.
+        """
+        return max(self.trials, key=self._order) if self._votes else self._best
+
+    def _order(self, trial: Trial) -> tuple[int, float, int]:
+        return trial.budget, self.merit(trial), -trial.id
 
     def replay(self, events: Iterable[Event]) -> None:
         """Add the lines of a file, in order."""
@@ -130,14 +164,13 @@ class History:
         return len(self.trials)
 
 
-def _rank(trial: Trial) -> tuple[int, float, int]:
-    return trial.budget, trial.score, -trial.id
+def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], float]) -> list[Trial]:
+    """The best of trials in the order of their ids, each architecture once, the earlier of equal ones first.
 
-
-def strongest(trials: Sequence[Trial], count: int) -> list[Trial]:
-    """The best trials, each architecture once, the earlier of equal ones first; at most ``count``."""
+    At most ``count``; ``merit`` says how good one is (`History.merit`).
+    """
     found: dict[int, Trial] = {}
-    for trial in sorted(trials, key=lambda trial: (-trial.score, trial.id)):
+    for trial in sorted(trials, key=merit, reverse=True):  # Which keeps the order of equal ones.
         found.setdefault(trial.number, trial)
         if len(found) == count:
             break

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
 from .derivation import Epoch, Menus, Threshold
 from .exploring import ExplorerWord, NoRungs, RandomDraws
-from .judges import NoJudge, SharedJudge, TrainedJudge
+from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
 from .relaxation import Gates, NoRelaxation, Sample, Sigmoid
@@ -223,8 +223,9 @@ RULES = (
     ),
     Rule(
         ("judge", "relax"),
-        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge),
-        "`judge = trained` trains each architecture from scratch, without a supernet: use `relax = none`, `epochs = 0`",
+        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge),
+        "`judge = trained`, `proxy` and `table` take each architecture by itself, without a supernet: "
+        "use `relax = none`, `epochs = 0`",
     ),
     Rule(
         ("relax", "epochs"),
@@ -240,6 +241,11 @@ RULES = (
         ("rungs", "derive"),
         lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
         "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
+    ),
+    Rule(
+        ("rungs", "judge"),
+        lambda s: not isinstance(s.rungs, NoRungs) and isinstance(s.judge, ProxyJudge),
+        "`judge = proxy` trains nothing, so that nothing can be judged with more epochs or images: use `rungs = none`",
     ),
     Rule(
         ("derive", "narrow"),

@@ -6,9 +6,11 @@ To add one, write its class, add it to `Judge`, and build it in `compiler/runs`.
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from typing import Annotated
 
-from .words import Amount, Count, Named, Word
+from pydantic import Field, model_validator
+
+from .words import Amount, Count, Flag, Named, NonNegative, Text, Word
 
 
 class NoJudge(Word):
@@ -63,4 +65,32 @@ class ProxyName(Named):
     ZEN = "zen"
 
 
-Judge = NoJudge | SharedJudge | TrainedJudge
+class ProxyJudge(Word):
+    """Zero-cost proxies of an architecture as it starts, on one batch of ``images`` of those of the alphas.
+
+    Several vote: an architecture is as good as the mean of its ranks among all trials.
+    """
+
+    word = "proxy"
+    positional = ("names",)
+    by_list = True
+    names: Annotated[tuple[ProxyName, ...], Field(min_length=1, description="names of proxies")]
+    images: Annotated[int, Field(ge=2, description="a whole number, at least 2")] = 64
+
+
+class TableJudge(Word):
+    """The validation accuracy of an architecture in a table that was measured before, the mean of the first ``seeds``.
+
+    With ``partial`` only architectures are proposed that the table has. ``seconds``, where it is not 0, ends the
+    exploration once the trainings that were looked up took as many.
+    """
+
+    word = "table"
+    positional = ("path",)
+    path: Text
+    seeds: Count = 1
+    partial: Flag = False
+    seconds: NonNegative = 0.0
+
+
+Judge = NoJudge | SharedJudge | TrainedJudge | ProxyJudge | TableJudge

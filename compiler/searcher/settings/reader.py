@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, get_origin
 
 from pydantic import ValidationError
 
@@ -62,7 +62,7 @@ class Reader:
                 word = self._word(menu, what, value, span)
                 values |= {} if word is None else {name: word}
             elif names := names_of(info):
-                spelled = self._name(names, what, value, span)
+                spelled = self._names(names, what, value, span, many=get_origin(info.annotation) is tuple)
                 values |= {} if spelled is None else {name: spelled}
             else:
                 values[name] = value
@@ -78,6 +78,15 @@ class Reader:
             message = f"'{name}' of {model.word} is now called '{now}'"
             self.diagnostics.append(Diagnostic(Code.RENAMED, span, message, severity=Severity.WARNING))
         return now
+
+    def _names(
+        self, names: type[Named], what: str, value: Value, span: Span, *, many: bool
+    ) -> Named | tuple[Named, ...] | None:
+        if not many:
+            return self._name(names, what, value, span)
+        each = [self._name(names, what, item, span) for item in (value if isinstance(value, tuple) else (value,))]
+        found = tuple(item for item in each if item is not None)
+        return found if len(found) == len(each) else None
 
     def _name(self, names: type[Named], what: str, value: Value, span: Span) -> Named | None:
         spelling = value.name if isinstance(value, Applied) and not (value.args or value.kwargs) else show(value)
@@ -106,6 +115,8 @@ class Reader:
         before = len(self.errors)
         order = model.order()
         given: dict[str, tuple[Value, Span]] = {}
+        if model.by_list and applied.args:
+            applied = replace(applied, args=(applied.args,), spans={**applied.spans, 0: span})
         for index, (name, value) in enumerate(zip(order, applied.args, strict=False)):
             given[name] = (value, applied.spans.get(index, span))
         if len(applied.args) > len(order):

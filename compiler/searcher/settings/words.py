@@ -89,6 +89,8 @@ class Word(Setting):
     """The fields that are always written, first and without their names; the others follow by name."""
     by_number: ClassVar[bool] = False
     """Whether a number alone says this word with one argument."""
+    by_list: ClassVar[bool] = False
+    """Whether all arguments without names together are its first argument, a tuple: ``proxy(synflow, snip)``."""
     by_item: ClassVar[bool] = False
     """Whether the name of an item of a text says this word, ``skip_connect(0.3)``: the name is its first argument."""
 
@@ -105,6 +107,8 @@ class Word(Setting):
     def describe(self, full: bool = False) -> str:
         """The word as the language writes it; ``full`` also names the arguments that have their defaults."""
         first = [show(getattr(self, name), full) for name in self.positional]
+        if self.by_list:
+            first = [show(item, full) for item in getattr(self, self.positional[0])]
         if self.by_item:
             name = str(getattr(self, self.positional[0]))
             return f"{name}({', '.join(first[1:])})" if first[1:] else name
@@ -172,5 +176,5 @@ def menu_of(info: FieldInfo) -> dict[str, type[Word]]:
 
 
 def names_of(info: FieldInfo) -> type[Named] | None:
-    """The closed list of bare words that a field takes; None for any other field."""
+    """The closed list of bare words of which a field takes one, or a tuple of some; None for any other field."""
     return next((m for m in _members(info) if isinstance(m, type) and issubclass(m, Named)), None)

@@ -1,0 +1,73 @@
+"""What a proposer is: a function of the trials so far and of a stream of random numbers.
+
+It remembers nothing that does not follow from the trials, so that reading them again rebuilds it. Proposal k draws from
+stream k alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from .space import Candidate, ExploredSpace
+from .trials import History, Trial
+
+Stream = Callable[[int], Random]
+"""The random numbers of a proposal, by how many were made before it."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An architecture to be judged with a budget: on so many images, or after so many epochs."""
+
+    candidate: Candidate
+    budget: int
+    parents: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a judge spends on an architecture: as it is told to, or all that it has."""
+
+    stated: int
+    whole: int
+
+
+class Proposer(ABC):
+    """What is proposed next.
+
+    Args:
+        space: the architectures.
+        budgets: of the judge.
+        stream: where random numbers come from.
+    """
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream) -> None:
+        self.space, self.budgets, self.stream = space, budgets, stream
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """How many proposals there are at most."""
+
+    def ask(self, history: History) -> Proposal | None:
+        """The next proposal; None where it depends on a trial that is being judged, or, where none is, at the end.
+
+        Raises:
+            UsageError: none of many architectures meets what is required.
+        """
+        return self.following(history, history.asked) if history.asked < self.total else None
+
+    @abstractmethod
+    def following(self, history: History, k: int) -> Proposal | None:
+        """The proposal that follows ``k`` others; None where there is none yet, or none is left."""
+
+    def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
+        """A proposal at the stated budget."""
+        return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
+
+    def candidate(self, trial: Trial) -> Candidate:
+        """The architecture of a trial."""
+        return self.space.candidate(trial.number)

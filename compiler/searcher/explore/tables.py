@@ -1,0 +1,199 @@
+"""`judge = table`: accuracies that were measured before, looked up instead of trained. No torch.
+
+A table is a CSV file. With columns `validation0`, `test0`, `seconds0`, `validation1`, ... a row is an architecture, and
+the number behind a name is the seed of a training (`spaces/truth/*.csv`). With columns `validation`, `test`, `seconds`
+a row is a training, with its `seed` and its `epochs`, where there are such columns. An architecture is named by its
+`number` in the space, or by an `architecture` as a string of NAS-Bench-201. The equivalence `table` of the file says
+which architectures are alike: these share a row. Accuracies are from 0 to 1, or in percent where one is above 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+
+from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.space_list import Part
+from compiler.ir.combinatorics.circuit import rank_of, way
+from compiler.ir.decision import Selection
+from compiler.program.equivalence import equivalence
+from compiler.util.errors import UsageError
+from hdas_dsl.genotype.menu import LATTICE_NAMES
+from hdas_dsl.text.reading import is_file, no_file
+
+from .proposer import Budgets
+from .space import Candidate, ExploredSpace
+from .study import Verdict
+
+EQUIVALENCE = "table"
+"""Architectures that this equivalence of the file calls alike share a row."""
+LISTED = 200_000
+"""Of so many architectures each is looked up before the first trial."""
+OPERATION = re.compile(r"([\w]+)~\d+")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: accuracies from 0 to 1, and its seconds."""
+
+    validation: float
+    test: float
+    seconds: float
+
+
+@dataclass
+class Row:
+    """The trainings of an architecture: by epochs, then by seed."""
+
+    trainings: dict[int, dict[int, Training]] = field(default_factory=dict)
+
+    def at(self, epochs: int) -> list[Training]:
+        """The trainings of so many epochs, in the order of their seeds."""
+        found = self.trainings.get(epochs, {})
+        return [found[seed] for seed in sorted(found)]
+
+
+class Table:
+    """The rows of a table by what architectures that are alike have in common.
+
+    Args:
+        path: the file.
+        part: the space.
+
+    Raises:
+        UsageError: there is no such file, it is no such table, or of another space.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self.path, self.part = path, part
+        if not is_file(path):
+            raise UsageError(no_file(path))
+        same = part.program.equivalences
+        known = any(item.name == EQUIVALENCE for item in same)
+        self.alike = Alike(part.space, equivalence(same, EQUIVALENCE)) if known else None
+        self.rows: dict[Hashable, Row] = {}
+        self.keys: dict[int, Hashable] = {}
+        with path.open(newline="", encoding="utf-8") as file:
+            for at, line in enumerate(csv.DictReader(file), start=2):
+                try:
+                    self._read(line)
+                except (KeyError, ValueError, IndexError) as reason:
+                    raise UsageError(f"'{path}', line {at}, is no row of '{part.space.name}': {reason}") from None
+        if not self.rows:
+            raise UsageError(f"'{path}' has no rows")
+        if any(max(found.validation, found.test) > 1 for found in self.all):
+            self._from_percent()
+
+    @property
+    def all(self) -> Iterable[Training]:
+        """Every training."""
+        return [it for row in self.rows.values() for seeds in row.trainings.values() for it in seeds.values()]
+
+    @cached_property
+    def epochs(self) -> list[int]:
+        """The numbers of epochs after which accuracies were measured, or 1 where the table does not say."""
+        return sorted({epochs for row in self.rows.values() for epochs in row.trainings})
+
+    def find(self, number: int) -> Row | None:
+        """The row of an architecture by its number."""
+        return self.rows.get(self.key(number))
+
+    def key(self, number: int) -> Hashable:
+        """What architectures that are alike have in common, and no others."""
+        if self.alike is None:
+            return number
+        if number not in self.keys:
+            found = self.alike.key(way(self.part.circuit, number))
+            assert isinstance(found, Hashable)
+            self.keys[number] = found
+        return self.keys[number]
+
+    def _read(self, line: Mapping[str, str]) -> None:
+        number = int(line["number"]) if "number" in line else self._numbered(line["architecture"])
+        if not 0 <= number < self.part.circuit.number:
+            raise ValueError(f"there is no architecture {number}")
+        row = self.rows.setdefault(self.key(number), Row())
+        epochs = int(line.get("epochs") or 1)
+        names = ("validation", "test", "seconds")
+        if "validation" in line:
+            of = {int(line.get("seed") or 0): names}
+        else:
+            ends = [name.removeprefix("test") for name, cell in line.items() if name.startswith("test") and cell]
+            of = {int(end): (f"validation{end}", f"test{end}", f"seconds{end}") for end in ends}
+        for seed, (validation, test, seconds) in of.items():
+            found = Training(float(line[validation]), float(line[test]), float(line.get(seconds) or 0))
+            row.trainings.setdefault(epochs, {})[seed] = found
+
+    def _numbered(self, architecture: str) -> int:
+        """The number of a string of NAS-Bench-201, whose operations are in the order of the space's decisions."""
+        taken = OPERATION.findall(architecture)
+        decisions = self.part.space.decisions
+        if len(taken) != len(decisions):
+            raise ValueError(f"'{architecture}' has {len(taken)} operations, and the space {len(decisions)} choices")
+        chosen: Selection = {}
+        for (path, decision), name in zip(decisions.items(), taken, strict=True):
+            wanted = LATTICE_NAMES.get(name, name)
+            (item,) = (at for at, it in enumerate(decision.items) if str(it).rpartition(".")[2] == wanted)
+            chosen = {**chosen, path: (item,)}
+        return rank_of(self.part.circuit, chosen)
+
+    def _from_percent(self) -> None:
+        for row in self.rows.values():
+            row.trainings = {
+                epochs: {seed: Training(it.validation / 100, it.test / 100, it.seconds) for seed, it in seeds.items()}
+                for epochs, seeds in row.trainings.items()
+            }
+
+
+class Lookup:
+    """Judges architectures by a table: validation accuracy, the mean over seeds, and the seconds that they took.
+
+    Args:
+        table: it.
+        partial: whether a table that lacks architectures is a space without them.
+        seeds: how many trainings the mean is of, or all of a row where it has not so many.
+
+    Raises:
+        UsageError: the table lacks architectures, and is not said to.
+    """
+
+    def __init__(self, table: Table, partial: bool = False, seeds: int = 1) -> None:
+        self.table, self.seeds = table, seeds
+        self.space = ExploredSpace(table.part, self.has if partial else None)
+        self.budgets = Budgets(table.epochs[-1], table.epochs[-1])
+        if not partial and self.space.count <= LISTED:
+            self._check_whole()
+
+    def has(self, number: int) -> bool:
+        """Whether the table has an architecture."""
+        row = self.table.find(number)
+        return row is not None and bool(row.at(self.budgets.whole))
+
+    def _check_whole(self) -> None:
+        lacking = [number for number in range(self.space.count) if not self.has(number)]
+        if lacking:
+            raise UsageError(
+                f"'{self.table.path}' lacks {len(lacking):,} of {self.space.count:,} architectures, "
+                f"the first is number {lacking[0]}: `partial = true` explores those that it has"
+            )
+
+    def trainings(self, number: int, budget: int) -> list[Training]:
+        """The trainings of an architecture; raises UsageError where there are none."""
+        row = self.table.find(number)
+        if row is None or not (found := row.at(budget)):
+            raise UsageError(f"'{self.table.path}' has no architecture {number} after {budget} epochs")
+        return found
+
+    def score(self, found: Candidate, budget: int) -> Verdict:
+        """The mean validation accuracy of the first seeds, and the seconds of these trainings."""
+        some = self.trainings(found.number, budget)[: self.seeds]
+        return Verdict(mean(it.validation for it in some), seconds=sum(it.seconds for it in some))
+
+    def test(self, found: Candidate) -> float:
+        """The mean test accuracy over all seeds, which no explorer is told."""
+        return mean(it.test for it in self.trainings(found.number, self.budgets.whole))

@@ -1,0 +1,210 @@
+"""`judge = proxy` and `judge = table`: explorers without a supernet and without training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from compiler import search
+from compiler.analysis.architectures import Architectures
+from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.program.equivalence import equivalence
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search
+from compiler.runs.proxies import proxies
+from compiler.runs.search import search as run
+from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.tables import Lookup, Table
+from compiler.searcher.explore.trials import History, Trial
+from compiler.util.errors import UsageError
+from tests.support.paths import SPACES
+
+TEXT = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = zero | unit | unit(k = 3) | identity
+network Net(image: [1, 8, 8]; classes = 3) {
+  stem = image -> conv(3, 4) -> batch_norm
+  n[i < 2] = sum(Op(each (stem, earlier n)))
+  output last of n -> classifier(classes)
+}
+equivalence table {
+  identity = transparent
+  zero = term
+  compare = texts
+}
+search Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+  relax = none
+  epochs = 0
+  derive = DERIVE
+  judge = JUDGE
+}
+train Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+}
+"""
+
+
+def written(folder: Path, judge: str, derive: str = "random(12)") -> Path:
+    path = folder / "net.hsp"
+    path.write_text(TEXT.replace("JUDGE", judge).replace("DERIVE", derive))
+    return path
+
+
+def trials(folder: Path) -> list[Trial]:
+    return [Trial.model_validate_json(line) for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
+
+
+def listed(path: Path) -> Architectures:
+    return Architectures(Request(path))
+
+
+# ---------------------------------------------------------------- proxies
+
+
+def test_the_best_by_a_proxy_is_derived(tmp_path: Path) -> None:
+    report = search(written(tmp_path, "proxy(synflow, images = 6)"), tmp_path / "run")
+    found = trials(tmp_path / "run")
+    best = max(found, key=lambda trial: trial.score)
+    listing = listed(tmp_path / "net.hsp")
+    assert f'number = "{best.number}"' in report.text
+    assert "judge = proxy(synflow, images = 6)" in report.text
+    for trial in found[:3]:
+        text = listing.architecture(trial.number).text
+        said = proxies(text, (torch.zeros(2, 1, 8, 8), torch.zeros(2).long()), ["synflow"])  # Which sees no images.
+        assert said["synflow"] == pytest.approx(trial.score)
+
+
+def test_proxies_vote_by_ranks(tmp_path: Path) -> None:
+    """The best has the highest mean rank of all trials; the log has what each proxy says, not what it means."""
+    report = search(written(tmp_path, "proxy(params, synflow)", "random(10)"), tmp_path / "run")
+    found = trials(tmp_path / "run")
+
+    def rank(trial: Trial, name: str) -> float:
+        others = [other.votes[name] for other in found]
+        return sum(value < trial.votes[name] for value in others) + sum(v == trial.votes[name] for v in others) / 2
+
+    ranks = [rank(trial, "params") + rank(trial, "synflow") for trial in found]
+    best = found[ranks.index(max(ranks))]
+    assert f'number = "{best.number}"' in report.text
+    history = History()
+    history.replay(found)
+    assert [history.merit(trial) for trial in found] == pytest.approx([value / 20 for value in ranks])
+
+
+def test_an_architecture_that_has_no_proxy_fails_with_a_reason(tmp_path: Path) -> None:
+    """Without a ReLU there are no units to count; it is worse than any other, though proxies may be negative."""
+    search(written(tmp_path, "proxy(naswot, images = 4)", "random(40)"), tmp_path / "run")
+    failed = [trial for trial in trials(tmp_path / "run") if trial.failed]
+    assert failed
+    assert all("`naswot` counts the units of ReLUs" in trial.failed or "inf" in trial.failed for trial in failed)
+    history = History()
+    history.tell(Trial(id=0, number=0, budget=1, score=0.0, failed="nothing"))
+    history.tell(Trial(id=1, number=1, budget=1, score=-5.0))
+    assert history.best is not None
+    assert history.best.id == 1
+
+
+def test_resumed_votes_give_the_same_bytes(tmp_path: Path) -> None:
+    path = written(tmp_path, "proxy(params, snip)", "evolution(12, population = 4, tournament = 2)")
+    whole = search(path, tmp_path / "run")
+    log = tmp_path / "run" / "trials.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:6]))
+    (tmp_path / "run" / "derived.hsp").unlink()
+    again = search(path, tmp_path / "run", resume=True)
+    assert again.text == whole.text
+    assert [json.loads(line)["number"] for line in log.read_bytes().splitlines()[1:]] == [
+        json.loads(line)["number"] for line in lines[1:]
+    ]
+
+
+# ---------------------------------------------------------------- tables
+
+
+def truth(path: Path, keep: int = 1_000) -> dict[int, tuple[float, float, float]]:
+    """A table of made-up accuracies: one row for each class of architectures; returns them by number."""
+    listing = listed(path)
+    part = listing.parts[0]
+    alike = Alike(part.space, equivalence(listing.program.equivalences, "table"))
+    first: dict[object, int] = {}
+    rows, lines = {}, ["number,text,params,macs,validation0,test0,seconds0,validation1,test1,seconds1,decisions"]
+    for number in range(listing.number):
+        key = alike.key(listing.choices(number)[0])
+        if key not in first and len(first) == keep:
+            continue
+        row = first.setdefault(key, number)
+        values = (row * 37 % 101 / 101, row * 53 % 97 / 97, 10.0 + row)
+        rows[number] = values
+        if row == number:
+            lines.append(f'{number},x,1,1,{values[0]},{values[1]},{values[2]},0.5,0.5,1,"{{}}"')
+    path.with_suffix(".csv").write_text("\n".join(lines) + "\n")
+    return rows
+
+
+def test_a_table_steers_by_validation_and_reports_the_test(tmp_path: Path) -> None:
+    path = written(tmp_path, 'table("net.csv")', "random(30)")
+    rows = truth(path)
+    said: list[str] = []
+    run(plan_search(Request(path), RunConfig(tmp_path / "run", quiet=True)), said.append)
+    found = trials(tmp_path / "run")
+    assert [trial.score for trial in found] == [rows[trial.number][0] for trial in found]
+    assert all(trial.seconds == pytest.approx(rows[trial.number][2]) for trial in found if trial.same is None)
+    best = max(found, key=lambda trial: trial.score)
+    assert f"test accuracy is {(rows[best.number][1] + 0.5) / 2:.2%}" in said[-1]
+
+
+def test_seconds_of_the_rows_end_an_exploration(tmp_path: Path) -> None:
+    path = written(tmp_path, 'table("net.csv", seconds = 500)', "random(1000)")
+    rows = truth(path)
+    search(path, tmp_path / "run")
+    found = trials(tmp_path / "run")
+    spent = [rows[trial.number][2] for trial in found if trial.same is None]
+    assert sum(spent[:-1]) < 500 <= sum(spent)
+
+
+def test_a_table_that_lacks_architectures(tmp_path: Path) -> None:
+    path = written(tmp_path, 'table("net.csv")')
+    rows = truth(path, keep=5)
+    listing = listed(path)
+    lacking = sorted(set(range(listing.number)) - rows.keys())
+    message = f"lacks {len(lacking)} of {listing.number} architectures, the first is number {lacking[0]}: `partial"
+    with pytest.raises(UsageError, match=message):
+        search(path, tmp_path / "run")
+    search(written(tmp_path, 'table("net.csv", partial = true)'), tmp_path / "run", force=True)
+    assert {trial.number for trial in trials(tmp_path / "run")} <= rows.keys()
+
+
+def test_rungs_of_a_table_of_one_budget(tmp_path: Path) -> None:
+    path = written(tmp_path, 'table("net.csv")\n  rungs = halving(start = 1, to = 9)')
+    truth(path)
+    with pytest.raises(UsageError, match="trainings of one length"):
+        search(path, tmp_path / "run")
+
+
+def test_rows_of_strings_and_epochs(tmp_path: Path) -> None:
+    """All 15,625 of NAS-Bench-201 by their strings; accuracies in percent; a rung looks up its own epochs."""
+    part = Architectures(Request(SPACES / "nasbench201.hsp")).parts[0]
+    ops = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    lines = ["architecture,epochs,seed,validation,test,seconds"]
+    for at in range(5**6):
+        a, b, c, d, e, f = (ops[at // 5**place % 5] for place in range(6))
+        text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+        lines += [f'"{text}",{epochs},777,{at % 89},{at % 97},{epochs}' for epochs in (12, 200)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(lines))
+    judge = Lookup(Table(table, part))
+    assert judge.budgets.whole == 200
+    assert ExploredSpace(part).count == len({*range(5**6)} & set(judge.table.rows)) == 5**6
+    found = judge.score(judge.space.candidate(0), 12)
+    assert 0 <= found.score < 0.89
+    assert found.seconds == 12
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("architecture,validation,test\n|none~0|,1,1\n")
+    with pytest.raises(UsageError, match=r"line 2, is no row of 'NB201': '.none~0.' has 1 operations"):
+        Table(wrong, part)
