@@ -13,7 +13,7 @@ from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
-from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.axes import AlignInstances, Edges
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
@@ -37,6 +37,8 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from _dropped_paths(space, span)
     if not isinstance(settings.narrow, NoNarrowing):
         yield from _narrowing(space, span)
+    if isinstance(settings.align, AlignInstances):
+        yield from _alignment(space, settings.align, span)
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
@@ -96,6 +98,17 @@ def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
         if any(isinstance(part, Depth) for part in parts(preference.quantity)):
             message = f"'{preference.name}' is made of raw alphas, also of items that `narrow` gives up"
             yield Diagnostic(Code.VALUE, span, message, "leave one of both out")
+
+
+def _alignment(space: Elaborated, word: AlignInstances, span: Span) -> Iterator[Diagnostic]:
+    """What is compared are instances of a cell that stands in several places."""
+    from compiler.backend.passes.apart import cells, compared, instances
+    from compiler.backend.passes.flatten import flatten  # With all passes, which most files need not load.
+
+    if not cells(instances(flatten(space.block.graph), compared(space.decisions, word.within))):
+        of = "cell" if word.within is None else f"cell '{word.within}'"
+        message = f"`align` compares the instances of a cell, and no {of} with menus stands in several places here"
+        yield Diagnostic(Code.VALUE, span, message, "use `align = none`")
 
 
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

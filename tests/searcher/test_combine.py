@@ -56,6 +56,14 @@ cell Deep(x) {
 network Nested(image: [1, 8, 8]) {
   output image -> conv(3, 4) -> (Deep | identity) -> classifier(3)
 }
+cell Two(x) {
+  a = Op(x)
+  output Op(a)
+}
+network Cells(image: [1, 8, 8]) {
+  m[i < 2] = prev(image -> conv(3, 4)) -> Two
+  output last of m -> classifier(3)
+}
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   m[i < 2] = stem -> Op
@@ -89,6 +97,9 @@ BROKEN = {
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
+    ("align", "relax"): "align = instances(0.1)\n relax = sample",
+    ("align", "levels"): "align = instances(0.1)\n levels = 1",
+    ("align", "precision"): "align = instances(0.1)\n precision = bfloat16",
     ("freeze", "relax"): "freeze = overfitting\n relax = gates",
     ("freeze", "levels"): "freeze = overfitting\n levels = 1",
     ("freeze", "order"): "freeze = overfitting\n order = second",
@@ -113,6 +124,7 @@ BROKEN = {
 
 NEED = (
     "alphas = natural",
+    "align = instances(0.1)",
     "teacher = largest(1)",
     " alphas = natural",
     "derive = strongest(epoch = before)",
@@ -164,6 +176,8 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
         ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
         ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
+        ("align = instances(1)", "Net", "no cell with menus stands in several places here"),
+        ('align = instances(1, within = "One")', "Cells", "no cell 'One' with menus stands in several places here"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),

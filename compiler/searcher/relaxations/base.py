@@ -134,6 +134,10 @@ class Relaxed(nn.Module, ABC):
         """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
         return nullcontext()
 
+    def apart(self) -> AbstractContextManager[Mapping[str, Sequence[Tensor]]]:
+        """Within it each instance of a cell has mixing weights of its own, a vector each; here none is compared."""
+        return nullcontext({})
+
     def restricted(self) -> AbstractContextManager[None]:
         """Within it a step of the alphas is taken; they may move as they do."""
         return nullcontext()
