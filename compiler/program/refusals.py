@@ -39,6 +39,19 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from _narrowing(space, span)
     if isinstance(settings.align, AlignInstances):
         yield from _alignment(space, settings.align, span)
+    yield from _draws(space, settings, span)
+    if isinstance(settings.alphas, AlphaNatural):
+        yield from _natural(space, span)
+    yield from _measures(space, settings, span)
+    match settings.derive:
+        case Menus() as rule:
+            yield from _menus(space, rule, span)
+        case Threshold():
+            yield from _threshold(space, span)
+
+
+def _draws(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
+    """What a relaxation draws is there to be drawn."""
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
@@ -49,14 +62,6 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
             yield from _fair(space, span)
         case Sample(weights=Sandwich()):
             yield from _sandwich(space, span)
-    if isinstance(settings.alphas, AlphaNatural):
-        yield from _natural(space, span)
-    yield from _measures(space, settings, span)
-    match settings.derive:
-        case Menus() as rule:
-            yield from _menus(space, rule, span)
-        case Threshold():
-            yield from _threshold(space, span)
 
 
 def _menus(space: Elaborated, rule: Menus, span: Span) -> Iterator[Diagnostic]:
