@@ -57,8 +57,8 @@ def test_exit_codes() -> None:
     assert {code: {name for name in codes if codes[name] == code} for code in set(codes.values())} == {
         1: {"ExistenceTooComplexError", "HspError", "LoweringError", "UncountableError"},
         2: {
-            "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError", "LackingError",
-            "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
+            "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError",
+            "LackingError", "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
             "UndefinedQuantityError", "UnsatisfiableError", "UsageError",
         },
         3: {
