@@ -47,7 +47,7 @@ from .record import write_record
 from .start import started
 
 AXES = (
-    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "narrow", "until", "freeze"),
+    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
     *("teacher", "start"),
 )
 """Settings that a derived file records where they differ from their defaults."""

@@ -25,7 +25,7 @@ op skip_connect(x) = x
 choice Op = unit | unit(k = 3) | skip_connect
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
-  n[i < 2] = sum(pick 1 of Op(each (stem, earlier n)))
+  n[i < 2] = sum(stem, pick 0..1 of Op(each (stem, earlier n)))
   output last of n -> classifier(3)
 }
 """
@@ -37,6 +37,16 @@ op unit(x; k = 1) = x -> conv(k) -> batch_norm
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   output stem -> (unit | identity) -> (identity | unit) -> conv(k = 1 | 3, 6) -> classifier(3)
+}
+"""
+CELLS = """\
+hsp 1
+op unit(x; k = 1) = x -> conv(k) -> batch_norm
+cell Two(x) {
+  output x -> (unit | identity) -> (identity | unit)
+}
+network Net(image: [1, 8, 8]) {
+  output image -> conv(3, 4) -> Two -> Two -> classifier(3)
 }
 """
 WITHOUT_PICKS = ("fairnas", "bignas", "asng")
@@ -103,7 +113,7 @@ def test_the_library_is_named_where_a_derived_file_comes_from() -> None:
 def test_a_search_spelled_out_is_the_same_search(method: object) -> None:
     """Every shipped method is read; its settings, spelled out in place of the section, are the same settings."""
     name = getattr(method, "name", "")
-    net = CHAIN if name in WITHOUT_PICKS else NET
+    net = CHAIN if name in WITHOUT_PICKS else CELLS if name == "lambda_darts" else NET
     program = compiled("search Net {\n  seed = 4\n}\n", by(name), net=net)
     (phase,) = program.phases
     text = search_text(program)

@@ -249,6 +249,8 @@ class Method:
     """Whether idle operations count as ones; None: all run."""
     kept: Callable[[int], list[int]] | None = None
     """The items that each edge keeps: weights of the others, whose gradient is 0, take no step."""
+    align: Callable[[float], float] | None = None
+    """Lambda-DARTS: what the mean cosine of the normal cells' gradients counts."""
     overfitting: tuple[float, int] | None = None
     """OLES: the bound of the cosine, and over how many steps it is averaged."""
 
@@ -304,6 +306,8 @@ def step(
     weights = method.displaced(searched, *batches[1])
     loss = method.loss(searched, *batches[1], weights)
     slopes: tuple[Tensor | None, ...] = torch.autograd.grad(loss, parameters, allow_unused=True)
+    if method.align is not None:
+        slopes = harmonised(searched, method.align(searched.now), weights, batches[1], parameters, slopes)
     if method.overfitting is not None:
         searched.last = {p: g.clone() for p, g in zip(parameters, slopes, strict=True) if g is not None}
         slopes = tuple(None if p in searched.stopped else g for p, g in zip(parameters, slopes, strict=True))
@@ -312,6 +316,42 @@ def step(
         parameters, slopes = [p for p, _ in used], tuple(g for _, g in used)
         of_weights.zero_grad(set_to_none=True)
     _apply(of_weights, parameters, slopes, clip)
+
+
+def harmonised(
+    searched: Searched,
+    weight: float,
+    weights: Weights,
+    at: Batch,
+    parameters: list[nn.Parameter],
+    slopes: tuple[Tensor | None, ...],
+    radius: float = 1e-4,
+) -> tuple[Tensor | None, ...]:
+    """Lambda-DARTS: the gradient, and minus that of the weighted mean cosine of two normal cells' gradients.
+
+    Each normal cell has a copy of the mixing weights; the direction is autograd's gradient of the mean cosine.
+    """
+    images, labels = at
+    net, buffers = searched.net, {name: buffer.clone() for name, buffer in searched.net.named_buffers()}
+    normal = [place for place, key in enumerate(net.keys) if key == "normal"]
+
+    def loss(copies: list[Tensor]) -> Tensor:
+        own = dict(zip(normal, copies, strict=True))
+        return cross_entropy(net.mixed(images, weights, shares(searched), own), labels)
+
+    copies = [weights["normal"].clone().requires_grad_() for _ in normal]
+    g = [slope.requires_grad_() for slope in torch.autograd.grad(loss(copies), copies)]
+    pairs = [(a, b) for i, a in enumerate(g) for b in g[:i]]
+    mean = torch.stack([(a * b).sum() / (a.norm() * b.norm()) for a, b in pairs]).mean()
+    d = torch.autograd.grad(mean, g)
+    eps = radius / torch.cat([part.flatten() for part in d]).norm()
+    plus = torch.autograd.grad(loss([c.detach() + eps * part for c, part in zip(copies, d, strict=True)]), parameters)
+    minus = torch.autograd.grad(loss([c.detach() - eps * part for c, part in zip(copies, d, strict=True)]), parameters)
+    for name, buffer in net.named_buffers():
+        buffer.copy_(buffers[name])
+    assert all(slope is not None for slope in slopes)
+    both = zip(slopes, minus, plus, strict=True)
+    return tuple(None if s is None else s + weight * (m - p) / (2 * eps) for s, m, p in both)
 
 
 def stop_early(searched: Searched, below: float, over: int, found: dict[nn.Parameter, Tensor | None]) -> None:

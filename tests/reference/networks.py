@@ -204,11 +204,18 @@ class ChainSupernet(nn.Module):
     def forward(self, image: Tensor, alphas: Alphas | None = None) -> Tensor:
         return self.mixed(image, probabilities(self, alphas))
 
-    def mixed(self, image: Tensor, weights: Mapping[str, Tensor], shares: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The network under mixing weights of operations, and of edges, however they were made."""
+    def mixed(
+        self,
+        image: Tensor,
+        weights: Mapping[str, Tensor],
+        shares: Mapping[str, Tensor] | None = None,
+        own: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
+        """The network under mixing weights of operations, some cells with their own, and of edges, however made."""
         a = b = self.stem(image)
-        for cell, key in zip(self.cells, self.keys, strict=True):
-            a, b = b, cell(a, b, weights[key], None if shares is None else shares[key])
+        for place, (cell, key) in enumerate(zip(self.cells, self.keys, strict=True)):
+            rows = weights[key] if own is None or place not in own else own[place]
+            a, b = b, cell(a, b, rows, None if shares is None else shares[key])
         logits: Tensor = self.classifier(b)
         return logits
 

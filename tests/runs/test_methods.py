@@ -45,6 +45,23 @@ search Net {
   data = fake(classes = 3, count = 48, channels = 1, size = 8)
 }
 """
+CELLS = """\
+hsp 1
+op unit(x; k = 1) = x -> relu -> conv(k) -> batch_norm
+choice Op = zero if relaxed | unit | unit(k = 3) | identity
+cell Two(x) {
+  a = Op(x)
+  output Op(a)
+}
+network Net(image: [1, 8, 8]; classes = 3) {
+  m[i < 2] = prev(image -> conv(3, 4) -> batch_norm) -> Two
+  output last of m -> classifier(classes)
+}
+
+search Net {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+}
+"""
 ONE_SKIP = TEXT.replace("i < 2", "i < 1").replace("pick 2", "pick 1")
 FEW = "  derive = genetic(rounds = 2, population = 3, mutants = 1, children = 1)\n}"
 EXPLORED = {"spos": FEW, "fairnas": FEW, "rsws": "  derive = random(5, again = 2, rounds = 2)\n}"}
@@ -65,8 +82,8 @@ ALONE |= {
 }
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}
 """Methods that have no supernet train each architecture for an epoch."""
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP}
-"""Of methods that picks, or spaces without numbers, do not suit, or that would end too early."""
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP, "lambda_darts": CELLS}
+"""Of methods that picks, or spaces without numbers or with one cell, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
 
@@ -96,6 +113,7 @@ def test_a_method_searches_and_goes_on(file: Path, name: str) -> None:
     assert ("edges" in lines, "channels" in lines) == (name == "pc_darts", name == "pc_darts")
     assert ("perturb" in lines) == name.startswith("sdarts")
     assert ("drop_path" in lines, "beside" in lines) == (name == "r_darts_dp", name == "darts_minus")
+    assert ("align" in lines) == (name == "lambda_darts")
     assert ("dropout" in lines) == (name == "p_darts")
     assert ("one level" in lines["searcher"]) == (name == "snas")
     assert ("judge" in lines, "number" in lines) == (name in EXPLORED, name in EXPLORED)

@@ -56,6 +56,14 @@ cell Deep(x) {
 network Nested(image: [1, 8, 8]) {
   output image -> conv(3, 4) -> (Deep | identity) -> classifier(3)
 }
+cell Two(x) {
+  a = Op(x)
+  output Op(a)
+}
+network Cells(image: [1, 8, 8]) {
+  m[i < 2] = prev(image -> conv(3, 4)) -> Two
+  output last of m -> classifier(3)
+}
 network Twice(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
   m[i < 2] = stem -> Op
@@ -80,6 +88,8 @@ BROKEN = {
     ("drop_path", "relax"): "drop_path = ramp(0, 0.2)\n relax = sample",
     ("narrow", "relax"): "narrow = together(keep = 2, at = 5)\n relax = sample",
     ("narrow", "derive"): "narrow = one_by_one\n derive = strongest(epoch = best)",
+    ("derive", "relax"): "derive = threshold(over = 0.85)\n relax = softmax",
+    ("derive", "edges"): "derive = threshold(over = 0.85)\n relax = sigmoid\n edges = weighed",
     ("derive", "until"): "derive = strongest(epoch = before)\n until = unchanged(3)",
     ("until", "derive"): "derive = menus(keep = 2, epoch = before)\n until = sharpness(1.3)",
     ("until", "relax"): "until = sharpness(1.3)\n relax = gates",
@@ -87,6 +97,9 @@ BROKEN = {
     ("until", "alphas"): "until = unchanged(3)\n alphas = fixed",
     ("perturb", "relax"): "perturb = random(0.1)\n relax = sample",
     ("perturb", "levels"): "perturb = random(0.1)\n levels = 1",
+    ("align", "relax"): "align = instances(0.1)\n relax = sample",
+    ("align", "levels"): "align = instances(0.1)\n levels = 1",
+    ("align", "precision"): "align = instances(0.1)\n precision = bfloat16",
     ("freeze", "relax"): "freeze = overfitting\n relax = gates",
     ("freeze", "levels"): "freeze = overfitting\n levels = 1",
     ("freeze", "order"): "freeze = overfitting\n order = second",
@@ -111,10 +124,12 @@ BROKEN = {
 
 NEED = (
     "alphas = natural",
+    "align = instances(0.1)",
     "teacher = largest(1)",
     " alphas = natural",
     "derive = strongest(epoch = before)",
     "derive = menus(keep = 2, epoch = before)",
+    "derive = threshold(over = 0.85)",
     "judge = shared",
     " judge = shared",
     "judge = trained",
@@ -155,11 +170,14 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     ("settings", "network", "message"),
     [
         ("edges = weighed", "Plain", "this space has none"),
+        ("relax = sigmoid\n derive = threshold(over = 0.85)", "Net", "each pick of this space has its number"),
         ("derive = menus(keep = 2)", "Ending", "the choices of 'n' cannot lose items one by one"),
         ("beside = skip(1)", "Net", "`beside = skip(...)` names no item of a menu"),
         ('until = taken("skip_connect", 2)', "Net", '`until = taken("skip_connect", ...)` names no item of a menu'),
         ("dropout = identiti(0.1)", "Net", "`dropout = identiti(...)` names no item of a menu"),
         ("drop_path = 0.1", "Plain", "the rate of the text's operation of that name"),
+        ("align = instances(1)", "Net", "no cell with menus stands in several places here"),
+        ('align = instances(1, within = "One")', "Cells", "no cell 'One' with menus stands in several places here"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
         ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),

@@ -49,6 +49,8 @@ TEXTS = {
     "dropout": "dropout = skip_connect(pieces(ramp(0.384, 0.224), decay(0.4, 0.8187), at = 10))",
     "additions": "edges = weighed\n channels = partial(2)\n beside = skip_connect(0.5)",
     "oles": "freeze = overfitting(below = 0.1, over = 2)",
+    "lambda_darts": 'align = instances(ramp(0, 0.125, ends = last), within = "Normal")',
+    "aligned": 'align = instances(2, within = "Normal")\n perturb = random(0.1)',
     "narrowed": "narrow = together(keep = 3, at = 10)",
 }
 
@@ -84,23 +86,25 @@ METHODS = {
     "dropout": m.Method(dropout=lambda now: 0.4 * 0.8187 ** (int(now) - 10)),
     "additions": m.Method(edges=True, partial=2, beside=lambda now: 0.5),
     "oles": m.Method(overfitting=(0.1, 2)),
+    "lambda_darts": m.Method(align=lambda now: 0.125 * int(now) / (EPOCHS - 1)),
+    "aligned": m.Method(eps=lambda now: 0.1, align=lambda now: 2),
     "narrowed": m.Method(m.narrowed(kept), kept=kept),
 }
 
 
-def phase(settings: str) -> Phase:
+def phase(settings: str, cells: int = 3) -> Phase:
     """The search of the DARTS space at a small size, by these settings."""
     text = (LIBRARY / "darts.hsp").read_text(encoding="utf-8").partition("\nsearch Darts")[0]
     text = text.replace("[3, 32, 32]", "[3, 8, 8]")
-    section = f"\nsearch Darts(c = 4, cells = 3) {{\n data = fake\n epochs = {EPOCHS}\n {settings}\n}}\n"
+    section = f"\nsearch Darts(c = 4, cells = {cells}) {{\n data = fake\n epochs = {EPOCHS}\n {settings}\n}}\n"
     program, diagnostics = compile_file(LIBRARY / "darts.hsp", text=text + section)
     assert program is not None, diagnostics
     return program.phases[0]
 
 
-def plain(space: Elaborated, ours: Relaxed, method: m.Method) -> m.Searched:
+def plain(space: Elaborated, ours: Relaxed, method: m.Method, cells: int = 3) -> m.Searched:
     """The reference with the same weights and alphas."""
-    net = ChainSupernet(4, 3, 10, partial=method.partial).double()
+    net = ChainSupernet(4, cells, 10, partial=method.partial).double()
     if method.beside is not None:
         m.with_skips_beside(net).double()
     randomize(net)
@@ -128,12 +132,13 @@ def batch() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("name", METHODS)
 def test_three_steps(name: str) -> None:
     torch.manual_seed(0)
-    found = phase(TEXTS[name])
+    cells = 4 if METHODS[name].align else 3  # of which the first and the last are normal
+    found = phase(TEXTS[name], cells)
     settings: SearchSettings = found.settings
     ours = relaxed(found.network, settings, built=found.built).double()
     built = found.built or found.network
     method = METHODS[name]
-    theirs = plain(built, ours, method)
+    theirs = plain(built, ours, method, cells)
     if method.idle_ones is not None:
         m.runs_drawn_only(theirs.net, method.idle_ones)
     if method.drop or method.dropout or method.beside:

@@ -103,6 +103,9 @@ class ToySpace:
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def apart(self) -> AbstractContextManager[Mapping[str, Sequence[Tensor]]]:
+        return nullcontext({})
+
     def restricted(self) -> AbstractContextManager[None]:
         return nullcontext()
 

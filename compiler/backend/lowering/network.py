@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, fx, nn
 
 from compiler.backend.passes import CUDA, FLATTEN, Pass, Target, optimised, run_passes
+from compiler.backend.passes.apart import apart, instances, renamed
 from compiler.backend.passes.estimate import Estimate, estimate
 from compiler.backend.passes.narrow import narrow
 from compiler.backend.torch_modules.regularisation import DropPath
@@ -40,6 +41,7 @@ def lowered(
     target: Target | None = None,
     live: Mapping[str, Collection[int]] | None = None,
     modules: Mapping[str, nn.Module] | None = None,
+    own: Collection[str] = (),
 ) -> Lowered:
     """Lower a network after the given passes, or those of the target; its weights start the same for all.
 
@@ -49,6 +51,7 @@ def lowered(
         target: the machine, its memory and the batch; by default this machine's CPU.
         live: the items that live of decisions that have lost some, by path: the network is lowered without the others.
         modules: those of another lowering of the same network, to share its weights.
+        own: the decisions whose weights each instance of their cell reads by a name of its own (`passes.apart`).
 
     Raises:
         LoweringError: where a width is still open, or an operation is not known.
@@ -59,11 +62,15 @@ def lowered(
         modules = build_modules(flat)
     if live:
         flat = narrow(flat, live)
+    names = renamed(instances(flat, own)) if own else {}
+    if own:
+        flat = apart(flat, own)
     if passes is None:
         graph = optimised(flat, target)
     else:
         graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
-    network = lower(graph, space.decisions, drop_path=target.drop_path, modules=modules)
+    decisions = {**space.decisions, **{name: space.decisions[path] for name, path in names.items()}}
+    network = lower(graph, decisions, drop_path=target.drop_path, modules=modules)
     if target.compiled:
         # Small cells are bound by launches on a GPU, which its graphs save.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")

@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 
 from compiler.searcher.engine.state.seeds import Randomness
 
+from .alignment import Alignment
 from .freeze import Freezing
 from .gradients import PLAIN, Gradients, frozen
 
@@ -194,15 +195,20 @@ class Bilevel:
         if preferences:
             move(self.alphas, self.gradient(total(preferences), self.alphas.parameters), self.gradient)
 
-    def weight_step(self, *losses: Loss, factor: float = 1.0) -> None:
+    def weight_step(self, *losses: Loss, factor: float = 1.0, alignment: Alignment | None = None) -> None:
         """Move the weights down ``factor`` times the sum of losses, one backward pass each; none is in the alphas.
 
-        A weight that no loss uses, or that is frozen, is left alone, by decay too.
+        A weight that no loss uses, or that is frozen, is left alone, by decay too. With an ``alignment`` the instances
+        of cells are made to agree; its passes draw the numbers of the first one, and leave buffers as they are.
         """
         resting = self.freezing.resting if self.freezing else set()
         moving = [weight for weight in self.weights.parameters if id(weight) not in resting]
+        more: list[Tensor | None] = []
         with frozen([*self.alphas.parameters, *(w for w in self.weights.parameters if id(w) in resting)]):
-            found = list(self.gradient.used(losses[0](), moving))
+            if alignment:
+                found, more = alignment.gradients(losses[0], moving, self.kept, self.gradient)
+            else:
+                found = list(self.gradient.used(losses[0](), moving))
             for loss in losses[1:]:
                 found = [_sum(*pair) for pair in zip(found, self.gradient.used(loss(), moving), strict=True)]
         if factor != 1.0:
@@ -210,6 +216,7 @@ class Bilevel:
         of = dict(zip(map(id, moving), found, strict=True))
         if self.freezing:
             self.freezing.remember(of)
+        of |= {id(weight): _sum(of[id(weight)], added) for weight, added in zip(moving, more, strict=False)}
         move(self.weights, [of.get(id(weight)) for weight in self.weights.parameters], self.gradient)
 
 

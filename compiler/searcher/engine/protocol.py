@@ -66,6 +66,12 @@ class Searchable(Protocol):
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
         """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
 
+    def apart(self) -> AbstractContextManager[Mapping[str, Sequence[Tensor]]]:
+        """Within it passes compute with mixing weights that each instance of a cell has of its own, and yield these.
+
+        They are leaves, of each cell that has several instances, by name, a vector for each.
+        """
+
     def restricted(self) -> AbstractContextManager[None]:
         """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -15,22 +16,23 @@ from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
-from compiler.searcher.settings.axes import Levels, Order, Preferences
+from compiler.searcher.settings.axes import AlignInstances, Levels, Order, Preferences
 from compiler.searcher.settings.derivation import Epoch
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.sections import SearchSettings
-from compiler.searcher.settings.stopping import Evidence
 from compiler.util.seeds import mix
 
+from .alignment import aligned, cosines
 from .bilevel import Bilevel, Optimized, total
 from .errors import EngineError
+from .evidence import evidence, steadiness
 from .freeze import freezing_of
 from .gradients import frozen
 from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
 from .outcome import SearchOutcome
-from .protocol import Evaluate, Leading, Run, RunOptions, Searchable
+from .protocol import Evaluate, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
 from .teacher import answers, lesson
 
@@ -134,8 +136,10 @@ class Searching:
                 self._move_alphas(alpha_batch, weight_batch)
         passes, taught = self.searchable.passes(), self._taught(weight_batch)
         losses = [partial(self._loss, weight_batch, self.meters["weights"], run, taught) for run in passes.runs]
-        with self.searchable.perturbed(partial(self._loss, weight_batch)):
-            self.bilevel.weight_step(*losses, factor=passes.factor)
+        loss, word = partial(self._loss, weight_batch), self.settings.align
+        weight = word.weight(epoch, self.epochs)
+        with self.searchable.perturbed(loss), aligned(self.searchable, word, weight, loss) as alignment:
+            self.bilevel.weight_step(*losses, factor=passes.factor, alignment=alignment)
 
     def _move_alphas(self, alpha_batch: Batch, weight_batch: Batch) -> None:
         """The step of the alphas, and one on the preferences where they stand apart."""
@@ -198,43 +202,42 @@ class Searching:
             scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
             leading = self.searchable.leading()
             weights = self.searchable.observed()
-        scalars |= self._steadiness(epoch, leading)
+        moved = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, 0)
+        scalars |= steadiness(self.state.history, leading, moved)
         scalars |= {f"free/{copy}": float(len(items)) for copy, items in leading.free.items()}
         if self.freezing:
             scalars["frozen"] = float(self.freezing.count)
         if self.settings.until.measures(epoch):
             scalars["sharpness"] = self._sharpness(epoch)
-        if self.settings.until.holds(self._evidence(scalars, leading)):
+        if isinstance(self.settings.align, AlignInstances):
+            scalars |= {f"alignment/{cell}": found for cell, found in self._cosines(epoch).items()}
+        if self.settings.until.holds(evidence(self.state.history, scalars, leading)):
             scalars["until"] = 1.0
         record = EpochRecord(epoch + 1, scalars | rates, leading.decisions, weights)
         self._remember_if_best(record)
         self._remember_for_before(epoch)
         return record
 
-    def _steadiness(self, epoch: int, leading: Leading) -> dict[str, float]:
-        """How many decisions of the leading architecture changed, and for how many epochs of moving alphas none did."""
-        history, moves = self.state.history, epoch >= self.settings.alphas_from
-        if not history:
-            return {"changed": 0.0, "unchanged": 0.0}
-        before, since = history[-1].decisions, history[-1].scalars.get("unchanged", 0.0)
-        changed = sum(before.get(path) != leading.decisions[path] for path in leading.live)
-        rested = not moves or not self.settings.alphas.moves(epoch, 0)
-        return {"changed": float(changed), "unchanged": 0.0 if changed else since + (not rested)}
-
-    def _evidence(self, scalars: Mapping[str, float], leading: Leading) -> Evidence:
-        """What is known after an epoch that has these numbers."""
-        known = [*(record.scalars for record in self.state.history), scalars]
-        sharpness = [found["sharpness"] for found in known if "sharpness" in found]
-        return Evidence(int(scalars["unchanged"]), leading.taken, sharpness)
-
     def _sharpness(self, epoch: int) -> float:
         """The largest eigenvalue of the Hessian of the loss in the alphas, on the images of their last step."""
         batch, alphas = next(self.alpha_half.epoch(epoch, self.steps - 1)), self.bilevel.alphas.parameters
+        with self._probing(), self.searchable.twice_differentiable():
+            return largest_eigenvalue(self._loss(batch), alphas, self.compute.gradient)
+
+    def _cosines(self, epoch: int) -> dict[str, float]:
+        """How far the instances of each cell agree, on the images of the last step of the weights, by its name."""
+        batch = next(self.weight_half.epoch(epoch, self.steps - 1))
+        with self._probing():
+            return cosines(self.searchable, partial(self._loss, batch), self.compute.gradient)
+
+    @contextmanager
+    def _probing(self) -> Iterator[None]:
+        """Within it passes are those of training, ask no gradient of the weights, and leave buffers as they are."""
         training = self.module.training
         self.module.train()
         try:
-            with self.bilevel.kept, frozen(self.bilevel.weights.parameters), self.searchable.twice_differentiable():
-                return largest_eigenvalue(self._loss(batch), alphas, self.compute.gradient)
+            with self.bilevel.kept, frozen(self.bilevel.weights.parameters):
+                yield
         finally:
             self.module.train(training)
 

@@ -57,6 +57,7 @@ def relaxed(
                 epochs,
                 narrower_of(settings.narrow, settings.seed),
                 rates_of(settings),
+                settings.align,
             )
             if not settings.drop_path.is_off:
                 target = replace(target or Target.on(), drop_path=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler.searcher.settings.axes import Edges
+from compiler.searcher.settings.axes import Align, Edges, NoAlignment
 
 from .displaced import Displacement
 from .mixtures import Mixture, SoftmaxMixture
@@ -18,7 +18,8 @@ class Axes:
 
     ``mixture`` weighs the items of a decision; ``edges`` says whether the candidates of a pick of menus have weights of
     their own; ``displacement`` is what the weights learn under; schedules of statements go over ``epochs``;
-    ``narrower`` says which items are given up; ``rates`` follow schedules.
+    ``narrower`` says which items are given up; ``rates`` follow schedules; ``align`` says which instances of cells have
+    weights of their own.
     """
 
     mixture: Mixture = field(default_factory=SoftmaxMixture)
@@ -27,6 +28,7 @@ class Axes:
     epochs: int = 1
     narrower: Narrower | None = None
     rates: tuple[ScheduledRate, ...] = ()
+    align: Align = field(default_factory=NoAlignment)
 
     def anneal(self, epoch: float) -> None:
         """Follow schedules after ``epoch`` epochs, a fraction."""

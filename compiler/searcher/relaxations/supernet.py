@@ -5,7 +5,7 @@ Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), eq
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 from compiler.backend.lowering.network import lowered
 from compiler.backend.passes import Pass, Target
+from compiler.backend.passes.apart import compared, instances
 from compiler.backend.passes.flatten import flatten
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Mix
+from compiler.searcher.settings.axes import AlignInstances, NoAlignment
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.narrowing import Measure
 from hdas_dsl.text.diagnostics import HspError
 
 from .axes import Axes
 from .base import Relaxed
+from .instances import Instances
 from .narrowing import Judge
 from .weights import one_hot
 
@@ -58,12 +61,15 @@ class Supernet(Relaxed):
     ) -> None:
         if space.refusals:
             raise HspError(space.refusals)
-        self.lowering = Relowering(space if built is None else _with_weighed_picks(built), passes, target)
+        align = axes.align if axes is not None else NoAlignment()
+        own = compared(space.decisions, align.within) if isinstance(align, AlignInstances) else ()
+        self.lowering = Relowering(space if built is None else _with_weighed_picks(built), passes, target, own)
         made = self.lowering.first
         super().__init__(space, made.network, init, derive, axes)
         self.is_built_otherwise = built is not None
         self.warnings = made.warnings
         self.given: Mapping[str, Tensor] | None = None
+        self.instances = Instances(self.lowering.names, space.decisions)
         self.anneal(0)
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -71,7 +77,8 @@ class Supernet(Relaxed):
 
         One-hot weights select an architecture.
         """
-        output: Tensor = self.lowering.now(images, self.weights_of_pass() if weights is None else dict(weights))
+        found = self.weights_of_pass() if weights is None else weights
+        output: Tensor = self.lowering.now(images, self.instances.weights(found))
         return output
 
     def alone(self, images: Tensor, chosen: Selection) -> Tensor:
@@ -120,6 +127,16 @@ class Supernet(Relaxed):
             yield
         finally:
             self.given = None
+
+    @contextmanager
+    def apart(self) -> Iterator[Mapping[str, Sequence[Tensor]]]:
+        """Within it each instance of a cell that is compared computes with mixing weights of its own, drawn once."""
+        with torch.no_grad():
+            shared = self.weights_of_pass()
+        try:
+            yield self.instances.separate(shared)
+        finally:
+            self.instances.vectors.clear()
 
     def weights_of_items(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of each item of a menu, wherever it runs, by name; where menus nest, of the inner one."""
@@ -193,25 +210,31 @@ class Relowering:
         space: what is lowered.
         passes: what is done to the graph before; None for what the target asks for.
         target: the machine, its memory and the batch.
+        own: the decisions whose weights each instance of their cell reads by a name of its own.
     """
 
-    def __init__(self, space: Elaborated, passes: Iterable[Pass] | None, target: Target | None) -> None:
+    def __init__(
+        self, space: Elaborated, passes: Iterable[Pass] | None, target: Target | None, own: tuple[str, ...] = ()
+    ) -> None:
         self.space, self.passes, self.target = space, None if passes is None else tuple(passes), target
-        self.first = lowered(space, self.passes, target)
+        self.own = own
+        self.names = instances(flatten(space.block.graph), own) if own else {}
+        """What weights are called in the instances of cells, by scope and by the path of the decision."""
+        self.first = lowered(space, self.passes, target, own=own)
         self.now: nn.Module = self.first.network
         self.live: Mapping[str, tuple[int, ...]] = {}
 
     def naive(self) -> nn.Module:
         """The network that runs now, with every operation as it is written."""
         target = None if self.target is None else replace(self.target, compiled=False)
-        made = lowered(self.space, (), target, self.live, self.first.modules)
+        made = lowered(self.space, (), target, self.live, self.first.modules, self.own)
         return made.network.to(next(self.first.network.parameters()).device)
 
     def follow(self, live: Mapping[str, tuple[int, ...]], device: torch.device) -> None:
         """Lower the network for the items that live, by the path of their decision, if they are not those of now."""
         if live == self.live:
             return
-        made = lowered(self.space, self.passes, self.target, live, self.first.modules)
+        made = lowered(self.space, self.passes, self.target, live, self.first.modules, self.own)
         self.now, self.live = made.network.to(device), dict(live)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .schedules import Constant, Rate, Schedule
-from .words import Count, Flag, Named, NonNegative, Text, Word
+from .words import Count, Flag, Named, NonNegative, Positive, Text, Within, Word
 
 Cosine = Annotated[float, Field(ge=-1, le=1, description="a number from -1 to 1")]
 
@@ -176,6 +176,34 @@ class FreezeOverfitting(Word):
 
 
 Freeze = NoFreezing | FreezeOverfitting
+
+
+class NoAlignment(Word):
+    """Weights learn from the loss alone."""
+
+    word = "none"
+
+    @property
+    def weight(self) -> Schedule:
+        """Nothing counts."""
+        return Constant(value=0)
+
+
+class AlignInstances(Word):
+    """Weights also learn to make the instances of a cell agree on how shared mixing weights should move (Lambda-DARTS).
+
+    The mean cosine of their gradients counts ``weight``; its own gradient is a finite difference of mixing weights that
+    are displaced by ``radius``; ``within`` names one cell of several.
+    """
+
+    word = "instances"
+    positional = ("weight",)
+    weight: Schedule
+    radius: Positive = 1e-4
+    within: Within = None
+
+
+Align = NoAlignment | AlignInstances
 
 
 class FreshStart(Word):

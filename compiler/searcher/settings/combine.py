@@ -5,13 +5,13 @@ To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes e
 
 from __future__ import annotations
 
-from .axes import Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
-from .derivation import Epoch, Menus
+from .axes import AlignInstances, Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
+from .derivation import Epoch, Menus, Threshold
 from .exploring import ExplorerWord, NoRungs, RandomDraws
 from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
-from .relaxation import Gates, NoRelaxation, Sample
+from .relaxation import Gates, NoRelaxation, Sample, Sigmoid
 from .rule import Combined, Rule
 from .stopping import Sharpness, Unchanged
 
@@ -34,6 +34,10 @@ def _explores(settings: Combined) -> bool:
 
 def _freezes(settings: Combined) -> bool:
     return isinstance(settings.freeze, FreezeOverfitting)
+
+
+def _aligns(settings: Combined) -> bool:
+    return isinstance(settings.align, AlignInstances)
 
 
 def _supernet(settings: Combined) -> bool:
@@ -107,6 +111,18 @@ RULES = (
         "use `epoch = last`",
     ),
     Rule(
+        ("derive", "relax"),
+        lambda s: isinstance(s.derive, Threshold) and not isinstance(s.relax, Sigmoid),
+        "`derive = threshold` compares weights with a number, and those of this relaxation share a sum: "
+        "use `relax = sigmoid`, or `derive = strongest`",
+    ),
+    Rule(
+        ("derive", "edges"),
+        lambda s: isinstance(s.derive, Threshold) and s.edges is Edges.WEIGHED,
+        "`derive = threshold` compares weights with a number, and those of edges share a sum: "
+        "use `edges = shared`, or `derive = strongest`",
+    ),
+    Rule(
         ("derive", "until"),
         lambda s: s.derive.epoch is Epoch.BEFORE and not isinstance(s.until, Sharpness),
         "`epoch = before` is an epoch before `until = sharpness` came true, and nothing else is waited for so: "
@@ -145,6 +161,21 @@ RULES = (
         lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
         "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
         "use `levels = 2`",
+    ),
+    Rule(
+        ("align", "relax"),
+        lambda s: _aligns(s) and not s.relax.runs_all,
+        "`align` compares gradients of mixing weights, and this relaxation has none: use a `relax` that mixes",
+    ),
+    Rule(
+        ("align", "levels"),
+        lambda s: _aligns(s) and _one_level(s),
+        "`align` is learned by the weights alone, and with `levels = 1` alphas learn with them: use `levels = 2`",
+    ),
+    Rule(
+        ("align", "precision"),
+        lambda s: _aligns(s) and s.precision is not Precision.FLOAT32,
+        "`align` is a difference of gradients, and half precision has too few digits for it: use `precision = float32`",
     ),
     Rule(
         ("freeze", "relax"),

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .axes import Beside, Channels, Dropout, Edges, Freeze, Levels, Order, Perturbation, Precision, Preferences, Teacher
+from .axes import (
+    Align,
+    Beside,
+    Channels,
+    Dropout,
+    Edges,
+    Freeze,
+    Levels,
+    Order,
+    Perturbation,
+    Precision,
+    Preferences,
+    Teacher,
+)
 from .derivation import Derivation
 from .exploring import Explorer, Rungs
 from .judges import Judge
@@ -31,6 +44,7 @@ class Combined(Protocol):
     dropout: Dropout
     drop_path: Schedule
     perturb: Perturbation
+    align: Align
     levels: Levels
     freeze: Freeze
     teacher: Teacher

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from hdas_dsl.text.diagnostics import Diagnostic
 
 from .axes import (
+    Align,
     AllChannels,
     Beside,
     Channels,
@@ -17,6 +18,7 @@ from .axes import (
     Freeze,
     FreshStart,
     Levels,
+    NoAlignment,
     NoFreezing,
     NoTeacher,
     Nothing,
@@ -74,6 +76,7 @@ class SearchSettings(_Section):
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
     perturb: Perturbation = Undisturbed()
+    align: Align = NoAlignment()
     freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()
     start: Start = FreshStart()

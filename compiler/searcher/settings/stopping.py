@@ -8,13 +8,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
 
-from pydantic import Field
-
-from .words import Amount, Count, Positive, Text, Word
-
-Within = Annotated[str | None, Field(description="the name of a cell in quotes")]
+from .words import Amount, Count, Positive, Text, Within, Word
 
 SHIFT = 1e-3
 """What is added to the eigenvalues of Hessians, so that ratios of small ones mean something (RobustDARTS)."""

@@ -47,6 +47,7 @@ Share = Annotated[float, Field(gt=0, lt=1, description="a number between 0 and 1
 Fraction = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
 Size = Annotated[int | None, Field(ge=1, description="a whole number, at least 1")]
 Text = Annotated[str, Field(description="a text in quotes")]
+Within = Annotated[str | None, Field(description="the name of a cell in quotes")]
 Flag = Annotated[bool, Field(description="true or false")]
 
 
