@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -81,14 +81,11 @@ def search(plan: SearchPlan, say: Say = print) -> SearchReport:
     return found[0]
 
 
-def trials(
-    plan: SearchPlan, say: Say = print, callbacks: Sequence[Callable[[Trial], object]] = ()
-) -> Generator[Trial, None, SearchReport]:
+def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchReport]:
     """Run the phases of a plan in order and write ``derived.hsp``; ``say`` gets one sentence at a time.
 
-    It gives each trial of an explorer when it is done, after it has called the callbacks with it.
-
-    A phase that is finished is not run again when the run is resumed; one that is not goes on from its checkpoint.
+    It gives each trial of an explorer when it is done. A phase that is finished is not run again when the run is
+    resumed; one that is not goes on from its checkpoint.
 
     Raises:
         HspError: the network of a later phase cannot be built from what an earlier one found.
@@ -96,16 +93,7 @@ def trials(
         EngineError: the run ends early.
     """
     with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
-        running = _search(plan, say)
-        while True:
-            try:
-                trial = next(running)
-            except StopIteration as end:
-                report: SearchReport = end.value
-                return report
-            for callback in callbacks:
-                callback(trial)
-            yield trial
+        return (yield from _search(plan, say))
 
 
 def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
