@@ -13,12 +13,12 @@ from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Call, is_auxiliary
 from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
-from compiler.program.model import Program
+from compiler.program.model import Program, deciding
 
 
 def cardinality(space: Elaborated) -> int:
@@ -41,12 +41,12 @@ def describe(program: Program) -> dict[str, Any]:
         return found if same else {**found, "trained": trained_facts(trained)}
     phases = []
     total: int | None = 1
+    decide = deciding([phase for phase in program.phases if not phase.optional] or program.phases)
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
         known = found["cardinality"]
         together = None if total is None or known is None else total * int(Decimal(known))
-        is_decided_later = phase.leaves_choices and phase is not program.phases[-1]
-        total = total if phase.optional or is_decided_later else together
+        total = together if phase in decide else total
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,
@@ -153,8 +153,9 @@ def choice(decision: Decision) -> dict[str, Any]:
     found: dict[str, Any] = {"path": decision.path, "kind": decision.kind.value, "items": list(decision.items)}
     if not all(decision.derivable):
         found["derivable"] = [item for item, yes in zip(decision.items, decision.derivable, strict=True) if yes]
-    if decision.take:
-        found["take"] = decision.take
+    if decision.kind is DecisionKind.PICK:
+        least, most = decision.least, decision.most
+        found["take"] = most if least == most else [least, most]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -13,19 +13,23 @@ from compiler.searcher.engine.device.compute import deterministic, is_main_proce
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
+from .front import Front
 from .job import Job
 from .judges import RunJudge
 from .local_workers import LocalWorkers
+from .own import own_proposer
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,27 @@ class Explored:
     best: Trial
     decisions: dict[str, str]
     facts: Mapping[str, str]
+    front: Front | None = None
+    """What no other dominates, where several objectives count."""
+
+    def at(self, trial: Trial, space: ExploredSpace) -> Explored:
+        """What would have been found had another trial been the best."""
+        chosen = space.completed(space.candidate(trial.number))
+        facts = {**self.facts, "number": f'"{trial.number}"'}
+        return Explored(Answer.of(chosen), trial, readable(space.part.space.decisions, chosen), facts)
 
 
 def explored(
-    phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
-) -> Explored:
-    """Explore the architectures of a phase, or go on with the trials that its folder has.
+    phase: Phase,
+    judge: RunJudge,
+    options: RunOptions,
+    say: Callable[[str], None],
+    job: Job | None = None,
+    measure: Measure | None = None,
+) -> Generator[Trial, None, Explored]:
+    """Explore the architectures of a phase, or go on with the trials that its folder has; each that is done is given.
 
-    With a ``job``, other processes judge.
+    With a ``job``, other processes judge; ``measure`` gives a predictor its features.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -53,7 +70,7 @@ def explored(
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = asking(settings, judge)
+    proposer = asking(settings, judge, measure)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)
@@ -64,8 +81,7 @@ def explored(
         if job is not None:
             workers = opened.enter_context(LocalWorkers(job, job.config.workers, recorded.check))
             study = replace(study, workers=workers, began=log.append)
-        for _ in study.trials(history):
-            pass
+        yield from study.trials(history)
     best = history.best
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
@@ -78,13 +94,21 @@ def explored(
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
+    found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
+    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
 
 
-def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
-    """What proposes, as long as the seconds of a table last, where they are stated."""
+def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
+    """What proposes, as long as the seconds of a table last, where they are stated.
+
+    Raises:
+        UsageError: a proposer of the user's own is not allowed, or cannot be made.
+    """
+    stream = stream_of(settings.seed)
     assert isinstance(settings.derive, ExplorerWord)
-    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    if isinstance(settings.derive, OwnExplorer):
+        return own_proposer(settings.derive, judge.space, judge.budgets, stream)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs, measure)
     limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
     return Limited(made, limit) if limit else made
 

@@ -14,6 +14,9 @@ from random import Random
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial
 
+FRESH = 50
+"""How many mutants, or children, may be known already before an architecture is drawn instead."""
+
 Stream = Callable[[int], Random]
 """The random numbers of a proposal, by how many were made before it."""
 
@@ -68,6 +71,34 @@ class Proposer(ABC):
         """A proposal at the stated budget."""
         return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
 
+    def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
+        """A proposal of an architecture that was not proposed before; None where many are known."""
+        for _ in range(FRESH):
+            found = make()
+            if (found.candidate.number, found.budget) not in history.proposed:
+                return found
+        return None
+
     def candidate(self, trial: Trial) -> Candidate:
         """The architecture of a trial."""
         return self.space.candidate(trial.number)
+
+
+class OwnProposer(Proposer):
+    """The base of proposers of a user's own: they write `following`.
+
+    Args:
+        space: the architectures.
+        budgets: of the judge.
+        stream: where random numbers come from.
+        trials: how many proposals there are at most.
+    """
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, trials: int) -> None:
+        super().__init__(space, budgets, stream)
+        self.trials = trials
+
+    @property
+    def total(self) -> int:
+        """As many as the file says."""
+        return self.trials
