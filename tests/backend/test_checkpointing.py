@@ -126,7 +126,5 @@ def test_a_budget_that_nothing_meets_holds_the_least() -> None:
 
 def test_names_of_weights_stay() -> None:
     searched = space("darts.hsp", **DARTS)
-    names = [
-        set(Supernet(searched, target=Target(memory_budget=budget, batch=1)).state_dict()) for budget in (None, 1)
-    ]
+    names = [set(Supernet(searched, target=Target(memory_budget=budget, batch=1)).state_dict()) for budget in (None, 1)]
     assert names[0] == names[1]
