@@ -380,7 +380,7 @@ def test_a_budget_is_worth_time() -> None:
 
 def test_a_budget_that_cannot_be_met_is_told() -> None:
     searched = space("darts.hsp", **DARTS)
-    graph, _ = weighed(FLATTEN.run(searched.block.graph), PASSES, Target(CPU, memory_budget=1, batch=8))
+    graph = optimised(FLATTEN.run(searched.block.graph), Target(CPU, memory_budget=1, batch=8))
     costs, held = estimate(graph, CPU), 8 * held_bytes(graph)
     assert over_budget(costs, Target(CPU, batch=8)) is None
     assert over_budget(costs, Target(CPU, memory_budget=held, batch=8)) is None
@@ -388,7 +388,7 @@ def test_a_budget_that_cannot_be_met_is_told() -> None:
     with mock.patch("compiler.backend.lowering.network.optimised", side_effect=optimised) as optimising:
         (warning,) = Supernet(searched, target=Target(CPU, memory_budget=1, batch=8)).warnings
     assert optimising.call_count == 1
-    assert least <= held
+    assert least < held
     assert f"{least / 2**20:,.0f} MiB" in warning
 
 
