@@ -136,7 +136,12 @@ def study(
     plan = plan_search(_request(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
-    return trials(plan, lambda _: None, callbacks)
+    def told(trial: Trial) -> Trial:
+        for callback in callbacks:
+            callback(trial)
+        return trial
+
+    return map(told, trials(plan, lambda _: None))
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:

@@ -13,16 +13,19 @@ from compiler.searcher.engine.device.compute import deterministic, is_main_proce
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, OwnExplorer
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
+from .front import Front
 from .job import Job
 from .judges import RunJudge
 from .local_workers import LocalWorkers
@@ -37,14 +40,27 @@ class Explored:
     best: Trial
     decisions: dict[str, str]
     facts: Mapping[str, str]
+    front: Front | None = None
+    """What no other dominates, where several objectives count."""
+
+    def at(self, trial: Trial, space: ExploredSpace) -> Explored:
+        """What would have been found had another trial been the best."""
+        chosen = space.completed(space.candidate(trial.number))
+        facts = {**self.facts, "number": f'"{trial.number}"'}
+        return Explored(Answer.of(chosen), trial, readable(space.part.space.decisions, chosen), facts)
 
 
 def explored(
-    phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
+    phase: Phase,
+    judge: RunJudge,
+    options: RunOptions,
+    say: Callable[[str], None],
+    job: Job | None = None,
+    measure: Measure | None = None,
 ) -> Generator[Trial, None, Explored]:
     """Explore the architectures of a phase, or go on with the trials that its folder has; each that is done is given.
 
-    With a ``job``, other processes judge.
+    With a ``job``, other processes judge; ``measure`` gives a predictor its features.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -54,7 +70,7 @@ def explored(
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = asking(settings, judge)
+    proposer = asking(settings, judge, measure)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)
@@ -79,7 +95,8 @@ def explored(
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
+    found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
+    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
 
 
 def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:
@@ -91,7 +108,7 @@ def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[
     return RayWorkers(job, job.config.workers, stopped, job.config.ray)
 
 
-def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
+def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
     """What proposes, as long as the seconds of a table last, where they are stated.
 
     Raises:
@@ -101,7 +118,7 @@ def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
     assert isinstance(settings.derive, ExplorerWord)
     if isinstance(settings.derive, OwnExplorer):
         return own_proposer(settings.derive, judge.space, judge.budgets, stream)
-    made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs, measure)
     limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
     return Limited(made, limit) if limit else made
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -21,10 +21,11 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import Trial
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRAININGS, TRIALS
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
@@ -37,13 +38,14 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .explore import Explored, explored
 from .fingerprint import fingerprint
-from .finished import derived_text, weights_of
+from .finished import derived_text, teacher_weights_of, weights_of
 from .folder import held
+from .front import write_front
 from .job import job_of
-from .judges import judge_alone, shared_judge
+from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
-from .start import started
+from .start import started, teacher_of
 
 AXES = (
     *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
@@ -51,6 +53,7 @@ AXES = (
 )
 """Settings that a derived file records where they differ from their defaults."""
 
+Say = Callable[[str], None]
 COLLAPSED = 0.75
 """The share of choices without parameters from which on a cell is warned of."""
 FEW = 4
@@ -66,7 +69,7 @@ class SearchReport:
     outcomes: Mapping[str, SearchOutcome]
 
 
-def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport:
+def search(plan: SearchPlan, say: Say = print) -> SearchReport:
     """Run the phases of a plan, as `trials` does, to the end."""
     found: list[SearchReport] = []
 
@@ -78,14 +81,11 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
     return found[0]
 
 
-def trials(
-    plan: SearchPlan, say: Callable[[str], None] = print, callbacks: Sequence[Callable[[Trial], object]] = ()
-) -> Generator[Trial, None, SearchReport]:
+def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchReport]:
     """Run the phases of a plan in order and write ``derived.hsp``; ``say`` gets one sentence at a time.
 
-    It gives each trial of an explorer when it is done, after it has called the callbacks with it.
-
-    A phase that is finished is not run again when the run is resumed; one that is not goes on from its checkpoint.
+    It gives each trial of an explorer when it is done. A phase that is finished is not run again when the run is
+    resumed; one that is not goes on from its checkpoint.
 
     Raises:
         HspError: the network of a later phase cannot be built from what an earlier one found.
@@ -93,19 +93,10 @@ def trials(
         EngineError: the run ends early.
     """
     with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
-        running = _search(plan, say)
-        while True:
-            try:
-                trial = next(running)
-            except StopIteration as end:
-                report: SearchReport = end.value
-                return report
-            for callback in callbacks:
-                callback(trial)
-            yield trial
+        return (yield from _search(plan, say))
 
 
-def _search(plan: SearchPlan, say: Callable[[str], None]) -> Generator[Trial, None, SearchReport]:
+def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     config, last = plan.config, plan.phases[-1]
     program = plan.program
     found = dict(plan.found)
@@ -160,22 +151,27 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
 
 @dataclass(frozen=True)
 class Decided:
-    """What a phase decided, with its supernet, if any; ``facts``: what provenance says of how an explorer found it."""
+    """What a phase decided, with its supernet, or with what an explorer found."""
 
     outcome: SearchOutcome
     answer: Answer
     supernet: Relaxed | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
+    explored: Explored | None = None
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What provenance says of how an explorer found it."""
+        return {} if self.explored is None else self.explored.facts
 
     @classmethod
     def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
         """The best architecture of an exploration, after ``outcome``."""
         outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-        return cls(outcome, found.answer, None, found.facts)
+        return cls(outcome, found.answer, None, found)
 
 
 def search_phase(
-    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
+    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say = print
 ) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
     """Search one network and write its derived file, which satisfies what the network requires.
 
@@ -187,41 +183,52 @@ def search_phase(
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
     found = yield from by(plan, part, phase, say)
-    provenance = provenance_of(program, phase, found)
-    chosen, train = found.answer.chosen, program.train if is_last else None
-    if found.supernet is None:
-        module = derive_module(phase.network, chosen, train, provenance)
-    else:
-        module = derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance)
-    text = print_module(module)
+    text = _derived(part, phase, found)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
+    if found.explored is not None and (front := found.explored.front) is not None:
+        space = ExploredSpace(part)
+        each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
+        write_front(front, [_derived(part, phase, item) for item in each], folder)
+        say(f"no other dominates {len(each)} of them: {folder / PARETO}")
     return found.outcome, text
 
 
-def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Generator[Trial, None, Decided]:
+def _derived(part: Part, phase: Phase, found: Decided) -> str:
+    """The derived file of a phase."""
+    provenance = provenance_of(part.program, phase, found)
+    chosen, train = found.answer.chosen, part.program.train if part.is_last else None
+    if found.supernet is None:
+        return print_module(derive_module(phase.network, chosen, train, provenance))
+    return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
+
+
+def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
     """What the alphas of a supernet select, or an explorer finds by its weights."""
     space, settings, config = phase.network, phase.settings, plan.config
     data = matching_data(settings, space, config)
     for warning in data.warnings:
         say(f"warning: {warning}")
-    torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
+    teaches = teacher_weights_of(phase, config.out)
+    teacher = None if teaches is None else teacher_of(part.program, phase, teaches, target)
+    torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = relaxed(space, settings, target, phase.built)
     for warning in supernet.warnings:
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
     weights = weights_of(phase, config.out)
-    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights)
+    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights, teaches)
     options = run_options(plan, phase, CHECKPOINT, identity)
     if weights is not None and not options.resume:
         say(started(supernet, phase, weights))
     write_record(config, search_record(plan.phases))
-    outcome = run_search(supernet, data, settings, options)
+    outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
-        found = yield from explored(phase, judge, options, say, job_of(plan, phase))
+        measure = measure_of(plan, phase, judge.space)
+        found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
         return Decided.by_explorer(found, outcome)
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
@@ -229,15 +236,13 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     return Decided(outcome, answer, supernet)
 
 
-def _explored_alone(
-    plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]
-) -> Generator[Trial, None, Decided]:
+def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
-    options = replace(options, fingerprint=judge.identity)
-    found = yield from explored(phase, judge, options, say, job_of(plan, phase))
+    options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
+    found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
