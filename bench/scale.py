@@ -63,7 +63,7 @@ def measured(space: ExploredSpace, told: int, trials: int, folder: Path) -> Cost
     log.start(resume=False)
     for k in range(told):
         history.tell(Trial(id=k, number=source.randrange(space.count), budget=1, score=source.random()))
-    asks, tells, logs = [], [], []
+    asks, tells, logs = list[float](), list[float](), list[float]()
     for _ in range(trials):
         times = [time.perf_counter()]
         found = proposer.ask(history)
