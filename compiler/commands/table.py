@@ -20,6 +20,7 @@ from .mutate import Mutate
 from .proxies import Proxies
 from .sample import Sample
 from .search import Search
+from .study import StudyFiles
 from .train import Train
 from .versus import Versus
 
@@ -27,6 +28,7 @@ COMMANDS: tuple[type[Command], ...] = (
     Check,
     Emit,
     Search,
+    StudyFiles,
     Train,
     Evaluate,
     Versus,

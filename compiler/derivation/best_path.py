@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from random import Random
 
 from compiler.analysis.counting.count import pruned_texts
@@ -20,7 +21,7 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import BestPath, By, Derivation
 from compiler.util.errors import UsageError
 
-from .strongest import strongest
+from .strongest import strongest, worth_of_being_taken
 
 Alphas = Mapping[str, Sequence[float]]
 
@@ -41,7 +42,7 @@ def decided(space: Elaborated, alphas: Alphas, rule: Derivation) -> Selection:
     """
     if isinstance(rule, BestPath):
         return best_path(space, alphas, rule.by)
-    return strongest(space.decisions, alphas, rule.by)
+    return strongest(space.decisions, alphas, rule.by, rule.threshold)
 
 
 def check_decidable(space: Elaborated, rule: Derivation) -> None:
@@ -87,7 +88,7 @@ def _worth(
         if decision.copy == copy:
             places[path] = digits
             digits += 2 * len(decision.items) + 1
-    scores = {path: _log_probabilities(space.decisions[path], alphas, by) for path in places}
+    scores = {path: _log_probabilities(space.decisions, path, alphas, by) for path in places}
 
     def worth(path: str, item: int | None) -> int | None:
         if path not in places:
@@ -107,15 +108,21 @@ def _precedence(decision: Decision, item: int | None) -> int:
     return 0 if item is None else (1 << size - 1 - item) - (1 << size)
 
 
-def _log_probabilities(decision: Decision, alphas: Alphas, by: By) -> tuple[float, list[float]]:
+def _log_probabilities(
+    decisions: Mapping[str, Decision], path: str, alphas: Alphas, by: By
+) -> tuple[float, list[float]]:
     """Of a decision, and of each of its items; they add up to that of what it takes.
 
     A pick between menus counts in the probabilities of its menus.
     """
+    decision = decisions[path]
     if decision.candidates:
-        return 0.0, [0.0] * len(decision.items)
+        menus = [menu or "" for menu in decision.candidates]
+        strengths = [_log_probabilities(decisions, menu, alphas, by)[1] for menu in menus]
+        usable = [list(compress(found, decisions[m].derivable)) for m, found in zip(menus, strengths, strict=True)]
+        return 0.0, [worth_of_being_taken(decision, usable)] * len(decision.items)
     values = [float(value) for value in alphas[decision.path]]
-    if decision.kind is DecisionKind.ANY:
+    if decision.independent:
         return -sum(_log_sum_exp([0.0, value]) for value in values), values
     if by is By.PROBABILITY or decision.kind is not DecisionKind.OPERATION:
         total = _log_sum_exp(values)

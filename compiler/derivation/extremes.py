@@ -2,8 +2,7 @@
 
 Numbers and sizes are at their extremes. A choice between operations takes the one with which the architecture has the
 most, or the fewest, multiply-adds, where everything else is as it is; that is repeated until no choice changes. A pick
-of k takes its first candidates; a pick of any takes all of them, or the first alone. Ties go to the first in source
-order.
+takes its first candidates, as many as it may or as few, but one at least. Ties go to the first in source order.
 """
 
 from __future__ import annotations
@@ -33,10 +32,8 @@ def extreme(paths: Paths, largest: bool) -> Selection:
 def _start(decision: Decision, sign: int) -> tuple[int, ...]:
     usable = _derivable(decision)
     match decision.kind:
-        case DecisionKind.ANY:
-            return tuple(range(len(decision.items))) if sign > 0 else (0,)
         case DecisionKind.PICK:
-            return tuple(range(decision.take))
+            return tuple(range(decision.most if sign > 0 else max(decision.least, 1)))
         case DecisionKind.NUMBER | DecisionKind.SIZE if decision.numbers:
             return (max(usable, key=lambda item: sign * decision.numbers[item]),)
     return (usable[0],)

@@ -1,6 +1,6 @@
 """Which nodes of a space exist once its decisions are made; the rule is that of `compiler.ir.existence`.
 
-`absent` follows it from the inputs on: under `prune` a pick of any number may take nothing, and what reads it is
+`absent` follows it from the inputs on: under `prune` a pick may take nothing, and what reads it is
 missing too. `existing` follows it from the output back: lines exist unless they lie past the end of their family; what
 an expression makes on the way exists where a line that exists needs it; under `prune` lines exist only where the output
 needs them.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from compiler.elaborate import BodyElaboration, Copy, Elaborated
 from compiler.elaborate.values import Bundle, Picked, Tensor, Unknown, Value, flatten, is_tensors
-from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.decision import Selection
 from compiler.ir.existence import ALWAYS, Monomial, Selected, follow, holds
 from compiler.ir.graph import Payload, SpaceGraph, is_auxiliary
 from compiler.ir.payloads import Weigh
@@ -69,9 +69,8 @@ def settle(space: Elaborated, chosen: Selection) -> Presence:
 
 
 def may_lack(space: Elaborated, copy: Copy) -> bool:
-    """Whether anything can be missing in a copy: only a pick of any number takes nothing, and only under `prune`."""
-    kinds = (space.decisions[path].kind for path in copy.body.decisions)
-    return copy.body.prune and any(kind is DecisionKind.ANY for kind in kinds)
+    """Whether anything can be missing in a copy: only a pick may take nothing, and only under `prune`."""
+    return copy.body.prune and not all(space.decisions[path].least for path in copy.body.decisions)
 
 
 def absent(graph: SpaceGraph, chosen: Selection) -> set[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 from compiler.elaborate.interpreter import addends
 from compiler.elaborate.trace import ChoiceRecord
@@ -87,7 +88,7 @@ class Residual:
     def smaller(self, node: ast.Expr, choice: ChoiceRecord[Value], at: Place) -> ast.Expr:
         """A choice that stays open, of the items that it keeps; a pick of all its candidates."""
         if isinstance(node, ast.Pick):
-            count = None if node.count is None else self.expr(node.count, at)
+            count = node.count and cast("ast.Expr | ast.Range", self.node(node.count, at))
             return ast.Pick(count, _bundle([self.bundles.option(option) for option in choice.options]))
         left = self.recorded.presence.left
         if not left.changed(choice):

@@ -15,7 +15,7 @@ from typing import Any
 
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.widths import Widths, solve
-from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.decision import Decision, Selection
 from compiler.ir.existence import follow, gather_of, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
@@ -55,7 +55,7 @@ class Paths:
         assert graph.output is not None
         self.output = place[graph.output]
         self.undecided = [self._is_undecided(index) for index in range(len(self.nodes))]
-        self.may_lack = any(decision.kind is DecisionKind.ANY for decision in decisions.values())
+        self.may_lack = not all(decision.least for decision in decisions.values())
         self.is_open = any(isinstance(dim, Open) for node in self.nodes for dim in node.shape.dims)
         self._steps: dict[int, SelectedStep] = {}
         self._rows: dict[int, dict[tuple[int, ...], int]] = {}

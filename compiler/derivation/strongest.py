@@ -2,6 +2,10 @@
 
 How strong an item is has two published forms: its raw alpha (the released H-DAS program) or its softmax probability
 (DARTS), which the share of items that cannot be derived lowers. They choose different inputs at many nodes.
+
+A pick of no fixed number, with alphas of its own, takes the items whose weight is above 1/2. Menus that are taken by
+their strength have no such mark: it takes as many as it may. With a threshold (Chu et al., "Fair DARTS", ECCV 2020)
+either takes the items whose weight is no less. All stay within the bounds of the pick.
 """
 
 from __future__ import annotations
@@ -13,33 +17,72 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
 
 
-def strongest(decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By) -> Selection:
+def strongest(
+    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By, over: float | None = None
+) -> Selection:
     """The strongest items; ties go to the first in source order.
 
     Args:
         decisions: the decisions of a space.
         alphas: raw architecture parameters of each decision that has any, one per item.
         by: how strength is measured between the candidates of a pick.
+        over: the least weight of what a pick of no fixed number takes; strengths of menus are logarithms of weights.
     """
-    return {path: _one(decision, decisions, alphas, by) for path, decision in decisions.items()}
+    return {path: _one(decision, decisions, alphas, by, over) for path, decision in decisions.items()}
 
 
 def _one(
-    decision: Decision, decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
+    decision: Decision,
+    decisions: Mapping[str, Decision],
+    alphas: Mapping[str, Sequence[float]],
+    by: By,
+    over: float | None,
 ) -> tuple[int, ...]:
-    if decision.kind is DecisionKind.ANY:
-        return tuple(index for index, value in enumerate(alphas.get(decision.path, ())) if value > 0)
     if decision.kind is DecisionKind.PICK:
         if decision.candidates:
             strengths = [_strength(decisions[path or ""], alphas[path or ""], by) for path in decision.candidates]
         else:
-            strengths = list(alphas[decision.path])
-        return tuple(sorted(_largest(strengths, decision.take)))
+            strengths = list(alphas.get(decision.path, ()))
+        return tuple(sorted(_largest(strengths, _count(decision, strengths, over))))
     usable = [
         value if derivable else -math.inf
         for value, derivable in zip(alphas[decision.path], decision.derivable, strict=True)
     ]
     return tuple(_largest(usable, 1))
+
+
+def _count(decision: Decision, strengths: Sequence[float], over: float | None) -> int:
+    """How many items a pick takes of such strengths."""
+    if over is None and decision.independent:
+        wanted = sum(strength > 0 for strength in strengths)
+    else:
+        wanted = sum(strength >= floor(decision, over) for strength in strengths)
+    return min(max(wanted, decision.least), decision.most)
+
+
+def floor(decision: Decision, over: float | None) -> float:
+    """The strength from which on a pick takes an item, where its bounds let it."""
+    if over is None:
+        return 0.0 if decision.independent else -math.inf
+    if decision.independent:
+        return math.log(over) - math.log1p(-over) if 0 < over < 1 else math.copysign(math.inf, over - 0.5)
+    return math.log(over) if over else -math.inf
+
+
+def worth_of_being_taken(decision: Decision, menus: Sequence[Sequence[float]], over: float | None = None) -> float:
+    """What a pick of menus adds to the score of each menu that it takes, so that its best number scores best.
+
+    A fixed number needs nothing. Where there is no mark, no menu is so weak that taking it would not score better.
+
+    Args:
+        decision: a pick of menus.
+        menus: the strengths of the items that each menu can derive.
+        over: the least weight of what is taken.
+    """
+    if decision.least == decision.most:
+        return 0.0
+    mark = floor(decision, over)
+    return -mark if math.isfinite(mark) else 1.0 - min(strength for menu in menus for strength in menu)
 
 
 def _strength(decision: Decision, alphas: Sequence[float], by: By) -> float:

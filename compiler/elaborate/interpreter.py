@@ -118,7 +118,8 @@ class Interpreter:
                 return self.choices.decide(expr.items, frame, name, frame.mention(expr))
             case ast.Pick():
                 picked = self.picks.pick(expr, frame)
-                return self.tensors.taken(picked, Site(frame, name_hint, expr.span)) if picked.take == 1 else picked
+                takes_one = self.session.decisions[picked.decision].takes_one
+                return self.tensors.taken(picked, Site(frame, name_hint, expr.span)) if takes_one else picked
             case _:
                 assert_never(expr)
 

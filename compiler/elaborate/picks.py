@@ -1,4 +1,4 @@
-"""Picks: k of several tensors. The candidates are weighted, and become a decision."""
+"""Picks: some of several tensors. The candidates are weighted, and become a decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Candidate:
 
 
 class Picks:
-    """Turns ``pick k of B`` into a decision with weighted candidates."""
+    """Turns ``pick a..b of B`` into a decision with weighted candidates."""
 
     def __init__(self, session: Session, choices: Choices, evaluate: Evaluate, turns: CallOnce) -> None:
         self.session = session
@@ -46,36 +46,58 @@ class Picks:
         """The candidates, weighted."""
         body = frame.body
         check_may_choose(body, expr.span)
-        take = self._take(expr, frame)
         candidates = self._candidates(expr.bundle, frame)
         if len(candidates) > MOST_ITEMS:
             message = f"a pick has at most {MOST_ITEMS:,} candidates, not {len(candidates):,}"
             raise ElaborationError(Code.LARGE, expr.span, message)
         tensors = _tensors(candidates)
         path = new_path(body, f"{frame.name}.in")
-        if take is not None and not 1 <= take <= len(candidates):
-            raise ElaborationError(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {len(candidates)}")
-        if take is not None and take * (len(candidates) - take) > MOST_PICKS:
-            message = f"'{path}': pick {take} of {len(candidates)} has too many terms: take fewer, or of fewer"
+        decision = self._decision(expr, path, self._bounds(expr, len(candidates), path, frame), tensors, frame)
+        least, most = decision.least, decision.most
+        if decision.bounded and most * (len(candidates) - least) > MOST_PICKS:
+            message = (
+                f"'{path}': pick {decision.amount} of {len(candidates)} has too many terms: take fewer, or of fewer"
+            )
             raise ElaborationError(Code.LARGE, expr.span, message)
         options = tuple(candidate.option for candidate in candidates)
         frame.position.reading.record_choice(expr, frame.turns, ChoiceRecord(path, options))
-        self.session.formula.add_factors(Choose(path, take, tuple(candidate.factors for candidate in candidates)))
-        self.choices.declare(self._decision(expr, path, take, tensors, frame), body)
+        self.session.formula.add_factors(Choose(path, least, most, tuple(c.factors for c in candidates)))
+        self.choices.declare(decision, body)
         weighted = tuple(
             body.add(f"{frame.name}.in.{index}", Weigh(path, index), tensor.shape, (tensor,), expr.span)
             for index, tensor in enumerate(tensors)
         )
-        return Picked(path, take, weighted)
+        return Picked(path, weighted)
 
-    def _take(self, expr: ast.Pick, frame: Frame) -> int | None:
-        take = None if expr.count is None else self.evaluate(expr.count, frame)
-        if isinstance(take, bool) or not isinstance(take, int | None):
+    def _bounds(self, expr: ast.Pick, count: int, path: str, frame: Frame) -> tuple[int, int]:
+        """Of so many candidates, how many are taken at least and at most."""
+        match expr.count:
+            case None:
+                return 0, count
+            case ast.Range(low, high):
+                least, most = self._number(low, frame), self._number(high, frame)
+                what = f"'{path}': cannot pick {least}..{most} of {count}"
+                if least < 0:
+                    raise ElaborationError(Code.FEW, low.span, f"{what}: no fewer than 0 are taken")
+                if most < least:
+                    raise ElaborationError(Code.FEW, expr.count.span, f"{what}: the smaller number stands first")
+                if not 1 <= most <= count:
+                    why = "there are no more" if most else "`pick 0..0` takes nothing"
+                    raise ElaborationError(Code.FEW, high.span, f"{what}: {why}")
+                return least, most
+        take = self._number(expr.count, frame)
+        if not 1 <= take <= count:
+            raise ElaborationError(Code.FEW, expr.span, f"'{path}': cannot pick {take} of {count}")
+        return take, take
+
+    def _number(self, expr: ast.Expr, frame: Frame) -> int:
+        value = self.evaluate(expr, frame)
+        if isinstance(value, bool) or not isinstance(value, int):
             raise ElaborationError(Code.UNDECIDED, expr.span, "how many are picked must be a plain whole number")
-        return take
+        return value
 
     def _decision(
-        self, expr: ast.Pick, path: str, take: int | None, tensors: Sequence[Tensor], frame: Frame
+        self, expr: ast.Pick, path: str, bounds: tuple[int, int], tensors: Sequence[Tensor], frame: Frame
     ) -> Decision:
         graph = frame.body.graph
         menus = tuple(self._menu_of(tensor, frame.body) for tensor in tensors)
@@ -86,12 +108,13 @@ class Picks:
         )
         return Decision(
             path,
-            DecisionKind.ANY if take is None else DecisionKind.PICK,
+            DecisionKind.PICK,
             names,
             tuple(True for _ in tensors),
             frame.body.copy,
-            take=take or 0,
-            candidates=menus if take is not None and all(menus) else (),
+            least=bounds[0],
+            most=bounds[1],
+            candidates=menus if expr.count is not None and all(menus) else (),
             sources=sources,
             span=expr.span,
         )

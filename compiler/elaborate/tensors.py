@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.ir.decision import DecisionKind
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.structure import Add, Concat, Mul
 from compiler.ir.shape import Extent, Shape
@@ -50,8 +49,9 @@ class TensorExpressions:
 
     def taken(self, picked: Picked, site: Site) -> Tensor:
         """A pick of one, read as the tensor that it is."""
-        if picked.take != 1:
-            many = "any number" if picked.take is None else str(picked.take)
+        decision = self.session.decisions[picked.decision]
+        if not decision.takes_one:
+            many = decision.amount.replace("any", "any number")
             raise ElaborationError(Code.KIND, site.span, f"a pick of {many} is a bundle; `sum(pick ...)` adds it up")
         shape = self.mixtures.shape_of_one((picked.decision,), (len(picked.items),), picked.items, site.span)
         return site.frame.body.add(site.name("in"), Prim(Add()), shape, picked.items, site.span)
@@ -146,7 +146,7 @@ class TensorExpressions:
             return
         for tensor in tensors:
             payload = frame.body.graph.node(tensor.index).payload
-            if not isinstance(payload, Weigh) or self.session.decisions[payload.decision].kind is not DecisionKind.ANY:
+            if not isinstance(payload, Weigh) or self.session.decisions[payload.decision].least:
                 return
         hint = "put something beside it that is always there, or `prune` in this text"
         raise ElaborationError(Code.FEW, span, f"{frame.place}this {noun} may be of nothing", hint)

@@ -37,10 +37,9 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Picked:
-    """The weighted candidates of a pick: as many tensors as candidates, of which ``take`` (None: any) will stay."""
+    """The weighted candidates of a pick: as many tensors as candidates, of which some will stay."""
 
     decision: str
-    take: int | None
     items: tuple[Tensor, ...]
 
 

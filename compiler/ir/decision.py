@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain, combinations
 from typing import TypeAlias
 
 from hdas_dsl.text.source import NOWHERE, Span
@@ -14,11 +15,10 @@ Selection: TypeAlias = "dict[str, tuple[int, ...]]"
 
 
 class DecisionKind(Enum):
-    """The subject of a decision: one of several operations, k (or any) of several tensors, a number, a size."""
+    """The subject of a decision: one of several operations, some of several tensors, a number, a size."""
 
     OPERATION = "operation"
     PICK = "pick"
-    ANY = "any"
     NUMBER = "number"
     SIZE = "size"
 
@@ -27,9 +27,10 @@ class DecisionKind(Enum):
 class Decision:
     """A choice of the space.
 
-    ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have. A
-    pick of menus has no alphas of its own: ``candidates`` then holds the path of each candidate's own decision, and
-    ``sources`` the line or input that each candidate reads, where it is one.
+    ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have, and
+    of a pick ``least`` and ``most`` how many it takes: k and k of `pick k of`, none and all of `pick any of`. A pick
+    of menus that has bounds has no alphas of its own: ``candidates`` then holds the path of each candidate's own
+    decision, and ``sources`` the line or input that each candidate reads, where it is one.
     """
 
     path: str
@@ -37,7 +38,8 @@ class Decision:
     items: tuple[str, ...]
     derivable: tuple[bool, ...]
     copy: str
-    take: int = 1
+    least: int = 1
+    most: int = 1
     candidates: tuple[str | None, ...] = ()
     sources: tuple[str | None, ...] = ()
     numbers: tuple[int | float, ...] = ()
@@ -47,6 +49,34 @@ class Decision:
     def alphas(self) -> int:
         """The number of architecture parameters."""
         return 0 if self.candidates else len(self.items)
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether it takes exactly one of its items."""
+        return self.least == self.most == 1
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it cannot take just any of its items."""
+        return self.least > 0 or self.most < len(self.items)
+
+    @property
+    def independent(self) -> bool:
+        """Whether its items are there or not each by a strength of its own: a pick of no fixed number."""
+        return self.kind is DecisionKind.PICK and not self.candidates and not 0 < self.least == self.most
+
+    @property
+    def amount(self) -> str:
+        """How many items it takes, as a text says it."""
+        if not self.bounded and not self.candidates:
+            return "any"
+        return str(self.most) if self.least == self.most else f"{self.least}..{self.most}"
+
+
+def selections(pick: Decision) -> Iterator[tuple[int, ...]]:
+    """All that a pick may take, the fewest first."""
+    sizes = range(pick.least, pick.most + 1)
+    return chain.from_iterable(combinations(range(len(pick.items)), size) for size in sizes)
 
 
 def taken(decisions: Mapping[str, Decision], chosen: Selection) -> list[str]:
@@ -62,5 +92,4 @@ def taken(decisions: Mapping[str, Decision], chosen: Selection) -> list[str]:
 
 def menus(decisions: Mapping[str, Decision]) -> list[str]:
     """The paths of the decisions that take one item of several: menus, numbers and sizes."""
-    picks = (DecisionKind.PICK, DecisionKind.ANY)
-    return [path for path, decision in decisions.items() if decision.kind not in picks]
+    return [path for path, decision in decisions.items() if decision.kind is not DecisionKind.PICK]

@@ -14,7 +14,7 @@ from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
 from compiler.searcher.settings.axes import AlignInstances, Edges
-from compiler.searcher.settings.derivation import Menus
+from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
@@ -39,6 +39,19 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from _narrowing(space, span)
     if isinstance(settings.align, AlignInstances):
         yield from _alignment(space, settings.align, span)
+    yield from _draws(space, settings, span)
+    if isinstance(settings.alphas, AlphaNatural):
+        yield from _natural(space, span)
+    yield from _measures(space, settings, span)
+    match settings.derive:
+        case Menus() as rule:
+            yield from _menus(space, rule, span)
+        case Threshold():
+            yield from _threshold(space, span)
+
+
+def _draws(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
+    """What a relaxation draws is there to be drawn."""
     match settings.relax:
         case Gumbel(picks=Picks.ALL, draws=draws):
             yield from _all_candidates(space, span)
@@ -49,11 +62,6 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
             yield from _fair(space, span)
         case Sample(weights=Sandwich()):
             yield from _sandwich(space, span)
-    if isinstance(settings.alphas, AlphaNatural):
-        yield from _natural(space, span)
-    yield from _measures(space, settings, span)
-    if isinstance(settings.derive, Menus):
-        yield from _menus(space, settings.derive, span)
 
 
 def _menus(space: Elaborated, rule: Menus, span: Span) -> Iterator[Diagnostic]:
@@ -65,6 +73,13 @@ def _menus(space: Elaborated, rule: Menus, span: Span) -> Iterator[Diagnostic]:
         for found in error.diagnostics:
             message = f"`{rule.describe()}`: {found.message}"
             yield replace(found, message=message, hint=instead, other=(span, "asked for here"))
+
+
+def _threshold(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
+    """A threshold says of picks how many they take."""
+    if all(decision.least == decision.most for decision in space.decisions.values()):
+        message = "`derive = threshold` takes fewer inputs than a pick may, and each pick of this space has its number"
+        yield Diagnostic(Code.VALUE, span, message, "write `pick 0..2 of` for `pick 2 of`, or use `derive = strongest`")
 
 
 def _measures(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
@@ -157,7 +172,7 @@ def _operators(graph: SpaceGraph, seen: set[Block]) -> Iterator[Operator]:
 def _gates(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """Gates are items of menus."""
     for decision in space.decisions.values():
-        if decision.kind in (DecisionKind.PICK, DecisionKind.ANY) and not decision.candidates:
+        if decision.kind is DecisionKind.PICK and not decision.candidates:
             message = f"`relax = gates` draws items of menus, and the candidates of '{decision.path}' are none"
             yield Diagnostic(Code.VALUE, span, message, "use `relax = gumbel(hard = true)`")
             return
@@ -195,7 +210,7 @@ def _natural(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     count = sum(len(decision.items) > 1 for decision in space.decisions.values())
     for path, decision in space.decisions.items():
         items = len(decision.items)
-        if decision.candidates or decision.kind is DecisionKind.ANY or decision.take > 1:
+        if decision.candidates or not decision.takes_one:
             why = f"'{path}' takes several, or items of several menus"
         elif not all(decision.derivable):
             why = f"'{path}' has an item that is never drawn"
@@ -219,7 +234,7 @@ def _fair(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """Each item of each choice runs once a step: choices of one item each, of equal numbers, that always exist."""
     instead = "use `weights = uniform`"
     decisions = list(space.decisions.values())
-    several = next((d for d in decisions if d.candidates or d.kind is DecisionKind.ANY or d.take > 1), None)
+    several = next((d for d in decisions if d.candidates or not d.takes_one), None)
     if several is not None:
         message = (
             f"`weights = fair` runs each item of a choice once a step, which the pick '{several.path}' does not let it"

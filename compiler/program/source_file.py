@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.setting_values import plain
 from compiler.searcher.run_files import RECORD
+from compiler.searcher.settings.words import Value
 from compiler.util.errors import UsageError
 from hdas_dsl.text.reading import is_file, read_named
 from hdas_dsl.tree import ast
@@ -29,9 +30,9 @@ def source_file(program: Program, derived: Path) -> Path:
     Raises:
         UsageError: the architecture does not say what it was derived from, or no such file is found.
     """
-    recorded = _recorded(program)
-    name, sha = recorded.get("source"), recorded.get("sha256")
-    if name is None or sha is None:
+    said = recorded(program)
+    name, sha = said.get("source"), said.get("sha256")
+    if not isinstance(name, str) or not isinstance(sha, str):
         raise UsageError(f"'{derived}' does not say which space it was derived from: name it with --space FILE")
     for path in _candidates(name, derived):
         if is_file(path) and _sha256(path) == sha:
@@ -39,17 +40,16 @@ def source_file(program: Program, derived: Path) -> Path:
     raise UsageError(f"'{derived}' was derived from '{name}', which is not found as it was: name it with --space FILE")
 
 
-def _recorded(program: Program) -> dict[str, str]:
-    """The texts that the provenance of a file holds, by name."""
-    found: dict[str, str] = {}
+def recorded(program: Program) -> dict[str, Value]:
+    """What the provenance of a file says, by name."""
+    found: dict[str, Value] = {}
     for section in program.unit.module.lines:
         for line in section.settings if isinstance(section, ast.Provenance) else ():
             try:
-                value = plain(line.value) if isinstance(line, ast.Setting) else None
+                if isinstance(line, ast.Setting):
+                    found[str(line.name)] = plain(line.value)
             except ElaborationError:
                 continue
-            if isinstance(line, ast.Setting) and isinstance(value, str):
-                found[str(line.name)] = value
     return found
 
 

@@ -155,6 +155,6 @@ def _decision(decision: Decision) -> str:
         item if derivable else f"[{item}]" for item, derivable in zip(decision.items, decision.derivable, strict=True)
     ]
     match decision.kind:
-        case DecisionKind.PICK | DecisionKind.ANY:
-            return f"{decision.path}: pick {decision.take or 'any'} of {', '.join(items)}"
+        case DecisionKind.PICK:
+            return f"{decision.path}: pick {decision.amount} of {', '.join(items)}"
     return f"{decision.path}: {decision.kind.value} {' | '.join(items)}"

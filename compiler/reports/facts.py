@@ -13,7 +13,7 @@ from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision
+from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Call, is_auxiliary
 from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
@@ -153,8 +153,9 @@ def choice(decision: Decision) -> dict[str, Any]:
     found: dict[str, Any] = {"path": decision.path, "kind": decision.kind.value, "items": list(decision.items)}
     if not all(decision.derivable):
         found["derivable"] = [item for item, yes in zip(decision.items, decision.derivable, strict=True) if yes]
-    if decision.take:
-        found["take"] = decision.take
+    if decision.kind is DecisionKind.PICK:
+        least, most = decision.least, decision.most
+        found["take"] = most if least == most else [least, most]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -15,35 +16,48 @@ from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Verdict
 from compiler.searcher.explore.tables import Lookup, Table
 from compiler.searcher.settings.exploring import NoRungs
-from compiler.searcher.settings.judges import ProxyJudge, TableJudge
+from compiler.searcher.settings.judges import ProxyJudge, ProxyName, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
 
 from .config import RunConfig
 from .derived_alone import DerivedAlone, network_of
 from .fingerprint import fingerprint
-from .proxies import batch_of, held_out
+from .proxies import IMAGES, batch_of, held_out
 
 
 class ProxiesAlone(DerivedAlone):
-    """Judges an architecture by zero-cost proxies, of the network that `--train` would train and as it starts it.
+    """Zero-cost proxies of an architecture, of the network that `--train` would train and as it starts it.
 
     Args:
         space: the architectures.
         request: the file.
         settings: those of the search.
         config: where and how to run.
+        images: how many images they see.
     """
 
-    def __init__(self, space: ExploredSpace, request: Request, settings: SearchSettings, config: RunConfig) -> None:
+    def __init__(
+        self, space: ExploredSpace, request: Request, settings: SearchSettings, config: RunConfig, images: int = IMAGES
+    ) -> None:
         super().__init__(space, request)
-        assert isinstance(settings.judge, ProxyJudge)
-        self.word = settings.judge
         example = self.derived(self.text(space.candidate(0)))
         seen = settings if example.train is None else example.train_settings
         self.seed = seen.seed
-        images = held_out(seen, network_of(example), config)
-        self.batch = batch_of(images, self.word.images, Compute(config.device), self.seed)
+        self.batch = batch_of(held_out(seen, network_of(example), config), images, Compute(config.device), self.seed)
+
+    def of(self, found: Candidate, names: Sequence[ProxyName]) -> dict[str, float]:
+        """Proxies by name; raises LackingError where the network has nothing of what one looks at."""
+        return values(probe_of(network_of(self.derived(self.text(found))), *self.batch, self.seed), names)
+
+
+class ProxyAlone(ProxiesAlone):
+    """Judges an architecture by zero-cost proxies; arguments as above."""
+
+    def __init__(self, space: ExploredSpace, request: Request, settings: SearchSettings, config: RunConfig) -> None:
+        assert isinstance(settings.judge, ProxyJudge)
+        self.word = settings.judge
+        super().__init__(space, request, settings, config, self.word.images)
         self.budgets = Budgets(1, 1)
         part = space.part
         self.identity = fingerprint(part.program, part.space, settings.describe(full=True), None)
@@ -54,9 +68,8 @@ class ProxiesAlone(DerivedAlone):
         Raises:
             DivergedError: one is infinite, or not a number, or the network has nothing of what it looks at.
         """
-        network = network_of(self.derived(self.text(found)))
         try:
-            said = values(probe_of(network, *self.batch, self.seed), self.word.names)
+            said = self.of(found, self.word.names)
         except LackingError as reason:
             raise DivergedError(str(reason)) from None
         for name, value in said.items():

@@ -13,16 +13,19 @@ from compiler.searcher.engine.device.compute import deterministic, is_main_proce
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs
+from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, Nsga2
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
+from .front import Front
 from .job import Job
 from .judges import RunJudge
 from .local_workers import LocalWorkers
@@ -36,14 +39,27 @@ class Explored:
     best: Trial
     decisions: dict[str, str]
     facts: Mapping[str, str]
+    front: Front | None = None
+    """What no other dominates, where several objectives count."""
+
+    def at(self, trial: Trial, space: ExploredSpace) -> Explored:
+        """What would have been found had another trial been the best."""
+        chosen = space.completed(space.candidate(trial.number))
+        facts = {**self.facts, "number": f'"{trial.number}"'}
+        return Explored(Answer.of(chosen), trial, readable(space.part.space.decisions, chosen), facts)
 
 
 def explored(
-    phase: Phase, judge: RunJudge, options: RunOptions, say: Callable[[str], None], job: Job | None = None
+    phase: Phase,
+    judge: RunJudge,
+    options: RunOptions,
+    say: Callable[[str], None],
+    job: Job | None = None,
+    measure: Measure | None = None,
 ) -> Explored:
     """Explore the architectures of a phase, or go on with the trials that its folder has.
 
-    With a ``job``, other processes judge.
+    With a ``job``, other processes judge; ``measure`` gives a predictor its features.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -53,7 +69,7 @@ def explored(
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = asking(settings, judge)
+    proposer = asking(settings, judge, measure)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)
@@ -78,13 +94,14 @@ def explored(
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts)
+    found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
+    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
 
 
-def asking(settings: SearchSettings, judge: RunJudge) -> Asking:
+def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
     """What proposes, as long as the seconds of a table last, where they are stated."""
     assert isinstance(settings.derive, ExplorerWord)
-    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs)
+    made = proposer_of(settings.derive, judge.space, judge.budgets, stream_of(settings.seed), settings.rungs, measure)
     limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
     return Limited(made, limit) if limit else made
 

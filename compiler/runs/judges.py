@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from math import nan
 from typing import Protocol
 
 from compiler.analysis.architectures.space_list import Part
@@ -9,14 +11,17 @@ from compiler.program.model import Phase
 from compiler.searcher.data.load import Data
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.explore.guided import Measure
+from compiler.searcher.explore.proxies import LackingError
 from compiler.searcher.explore.shared import SharedWeights
-from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
-from compiler.searcher.settings.judges import ProxyJudge, SharedJudge, TableJudge
+from compiler.searcher.settings.exploring import Predictor
+from compiler.searcher.settings.judges import ProxyJudge, ProxyName, SharedJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
-from .alone import ProxiesAlone, TableAlone
+from .alone import ProxiesAlone, ProxyAlone, TableAlone
 from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
@@ -36,7 +41,7 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
 
 
-AloneJudge = TrainedAlone | ProxiesAlone | TableAlone
+AloneJudge = TrainedAlone | ProxyAlone | TableAlone
 
 
 def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
@@ -52,5 +57,35 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
         case TableJudge():
             return TableAlone(part, settings)
         case ProxyJudge():
-            return ProxiesAlone(ExploredSpace(part), plan.request, settings, plan.config)
+            return ProxyAlone(ExploredSpace(part), plan.request, settings, plan.config)
     return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)
+
+
+def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure | None:
+    """What gives a predictor its features; None where it names none.
+
+    A proxy of a network that has nothing of what it looks at is not a number.
+
+    Raises:
+        DataError: the data are missing or do not fit.
+    """
+    word = phase.settings.derive
+    if not isinstance(word, Predictor) or not word.features:
+        return None
+    proxies = ProxiesAlone(space, plan.request, phase.settings, plan.config)
+
+    def one(found: Candidate, name: ProxyName) -> float:
+        try:
+            return proxies.of(found, [name])[name]
+        except LackingError:
+            return nan
+
+    @cache
+    def measured(number: int) -> dict[str, float]:
+        found = space.candidate(number)
+        try:
+            return proxies.of(found, word.features)
+        except LackingError:
+            return {name.value: one(found, name) for name in word.features}
+
+    return lambda found: measured(found.number)

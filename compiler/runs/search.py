@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -21,9 +21,10 @@ from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
+from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, TRAININGS, TRIALS
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
@@ -38,8 +39,9 @@ from .explore import Explored, explored
 from .fingerprint import fingerprint
 from .finished import derived_text, weights_of
 from .folder import held
+from .front import write_front
 from .job import job_of
-from .judges import judge_alone, shared_judge
+from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
 from .start import started
@@ -134,18 +136,23 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
 
 @dataclass(frozen=True)
 class Decided:
-    """What a phase decided, with its supernet, if any; ``facts``: what provenance says of how an explorer found it."""
+    """What a phase decided, with its supernet, or with what an explorer found."""
 
     outcome: SearchOutcome
     answer: Answer
     supernet: Relaxed | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
+    explored: Explored | None = None
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What provenance says of how an explorer found it."""
+        return {} if self.explored is None else self.explored.facts
 
     @classmethod
     def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
         """The best architecture of an exploration, after ``outcome``."""
         outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-        return cls(outcome, found.answer, None, found.facts)
+        return cls(outcome, found.answer, None, found)
 
 
 def search_phase(
@@ -161,16 +168,24 @@ def search_phase(
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
     found = by(plan, part, phase, say)
-    provenance = provenance_of(program, phase, found)
-    chosen, train = found.answer.chosen, program.train if is_last else None
-    if found.supernet is None:
-        module = derive_module(phase.network, chosen, train, provenance)
-    else:
-        module = derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance)
-    text = print_module(module)
+    text = _derived(part, phase, found)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
+    if found.explored is not None and (front := found.explored.front) is not None:
+        space = ExploredSpace(part)
+        each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
+        write_front(front, [_derived(part, phase, item) for item in each], folder)
+        say(f"no other dominates {len(each)} of them: {folder / PARETO}")
     return found.outcome, text
+
+
+def _derived(part: Part, phase: Phase, found: Decided) -> str:
+    """The derived file of a phase."""
+    provenance = provenance_of(part.program, phase, found)
+    chosen, train = found.answer.chosen, part.program.train if part.is_last else None
+    if found.supernet is None:
+        return print_module(derive_module(phase.network, chosen, train, provenance))
+    return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
 
 
 def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
@@ -196,7 +211,8 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     outcome = run_search(supernet, data, settings, options)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
-        return Decided.by_explorer(explored(phase, judge, options, say, job_of(plan, phase)), outcome)
+        measure = measure_of(plan, phase, judge.space)
+        return Decided.by_explorer(explored(phase, judge, options, say, job_of(plan, phase), measure), outcome)
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
         say(remark)
@@ -208,7 +224,8 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[s
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
-    found = explored(phase, judge, replace(options, fingerprint=judge.identity), say, job_of(plan, phase))
+    options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
+    found = explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))

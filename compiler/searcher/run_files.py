@@ -14,6 +14,9 @@ LOG, HISTORY, EVENTS = "log.txt", "history.jsonl", "events"
 TRIALS = "trials.jsonl"
 """The architectures that an explorer proposed, and their scores, a JSON object for each."""
 
+PARETO = "pareto"
+"""A folder with what is found of several objectives."""
+
 TRAININGS = "trials"
 """A folder with the trainings of trials that are under way."""
 

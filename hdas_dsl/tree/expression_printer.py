@@ -161,8 +161,15 @@ def argument_doc(arg: ast.Arg) -> Doc:
     return expression_doc(arg.value) if arg.name is None else (arg.name, " = ", value_doc(arg.value))
 
 
-def _count(count: ast.Expr | None) -> Doc:
-    return "" if count is None else (expression_doc(count, Level.SUM), " ")
+def _count(count: ast.Expr | ast.Range | None) -> Doc:
+    match count:
+        case None:
+            return ""
+        case ast.Range(ast.Number() | ast.Name() as low, ast.Number() | ast.Name() as high):
+            return _postfix(low), "..", _postfix(high), " "
+        case ast.Range():
+            return _index(count), " "
+    return expression_doc(count, Level.SUM), " "
 
 
 def quoted(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from functools import cache
 from itertools import combinations, product
@@ -78,7 +79,15 @@ network Net(image: [3, 4, 4]) {
 """
 )
 
-SPACES = {"cell": CELL, "gated": GATED, "picked": PICKED}
+SPACES = {
+    "threshold": PICKED.replace("sum(pick 1 of Op(each (a, b)))", "sum(zero(x), pick 0..2 of Op(each (a, b)))"),
+    "cell": CELL,
+    "gated": GATED,
+    "picked": PICKED,
+    "picked_menus": PICKED.replace("pick 1 of", "pick 1..2 of"),
+    "picked_any": PICKED.replace("sum(pick 1 of Op(each (a, b)))", "sum(Op(x), pick any of (a, b, c3(b)))"),
+    "picked_lines": PICKED.replace("pick 1 of Op(each (a, b))", "pick 1..2 of (a, b, c3(b))"),
+}
 
 
 @cache
@@ -87,7 +96,10 @@ def searched(name: str) -> Elaborated:
 
 
 def everything(of: Elaborated) -> list[Selection]:
-    items = [list(combinations(range(len(d.items)), d.take)) for d in of.decisions.values()]
+    items = [
+        [taken for size in range(d.least, d.most + 1) for taken in combinations(range(len(d.items)), size)]
+        for d in of.decisions.values()
+    ]
     return [dict(zip(of.decisions, chosen, strict=True)) for chosen in product(*items)]
 
 
@@ -121,7 +133,7 @@ def strengths_of(of: Elaborated, seed: int) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("by", list(By))
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", sorted(SPACES.keys() - {"threshold"}))
 def test_the_answer_is_the_best_of_all_architectures_that_live(name: str, by: By) -> None:
     of = searched(name)
     revived = 0
@@ -134,6 +146,29 @@ def test_the_answer_is_the_best_of_all_architectures_that_live(name: str, by: By
         assert score_of(scores, found.chosen) == pytest.approx(best, abs=1e-9)
         assert not found.is_dead
         assert (found.instead_of is None) == (strongest(of.decisions, alphas, by) in living(name))
+        revived += found.instead_of is not None
+    assert revived
+
+
+def test_with_a_threshold_inputs_may_be_added_to_live() -> None:
+    """A pick of menus that takes only what weighs enough takes more where nothing else gets the input through."""
+    of, revived = searched("threshold"), 0
+    for seed in range(10):
+        strengths = {
+            path: [math.log(1 / (1 + math.exp(-alpha))) for alpha in alphas]
+            for path, alphas in strengths_of(of, seed).items()
+        }
+        scores = scores_of(of.decisions, strengths, By.LOGIT, 0.85)
+        found = alive(
+            of,
+            strengths,
+            By.LOGIT,
+            lambda values, by: Answer.of(strongest(of.decisions, values, by, 0.85)),
+            0.85,
+        )
+        best = max(score_of(scores, chosen) for chosen in living("threshold"))
+        assert found.chosen in living("threshold")
+        assert score_of(scores, found.chosen) == pytest.approx(best, abs=1e-9)
         revived += found.instead_of is not None
     assert revived
 

@@ -35,10 +35,8 @@ MOST = 500
 
 def ways(decision: Decision) -> list[tuple[int, ...]]:
     items = range(len(decision.items))
-    if decision.kind is DecisionKind.ANY:
-        return [c for k in range(len(items) + 1) for c in combinations(items, k)]
     if decision.kind is DecisionKind.PICK:
-        return list(combinations(items, decision.take))
+        return [c for k in range(decision.least, decision.most + 1) for c in combinations(items, k)]
     return [(item,) for item in items if decision.derivable[item]]
 
 

@@ -18,6 +18,7 @@ from compiler.commands.import_genotype import Import
 from compiler.commands.measure import Measure
 from compiler.commands.option import Option, members, options
 from compiler.commands.parser import CommandParser, Form
+from compiler.commands.study import StudyFiles
 from compiler.commands.table import COMMANDS
 from compiler.commands.values import read_bytes
 from compiler.util.errors import UsageError
@@ -29,6 +30,7 @@ PROGRAMS: dict[str, type[Command]] = {
     "hdas-fmt": Format,
     "hdas-import": Import,
     "hdas-measure": Measure,
+    "hdas-study": StudyFiles,
 }
 
 
@@ -176,7 +178,9 @@ LINES = sorted(
     {
         line.partition("  #")[0].partition(" # ")[0].partition(" > ")[0].strip()
         for page in PAGES
-        for line in re.findall(r"(?<![/\w.-])(hdas-(?:compile|diff|fmt|import|measure) [^`\n]*)", page.read_text())
+        for line in re.findall(
+            r"(?<![/\w.-])(hdas-(?:compile|diff|fmt|import|measure|study) [^`\n]*)", page.read_text()
+        )
     }
 )
 

@@ -14,7 +14,7 @@ from compiler.derivation.presence import settle
 from compiler.derivation.strongest import strongest
 from compiler.elaborate import Elaborated
 from compiler.ir.combinatorics.circuit import way
-from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import BestPath, By, Strongest
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -114,7 +114,7 @@ def test_the_most_probable_cell_of_all(seed: int) -> None:
     """Over every way to pick; what is taken must exist."""
     searched = space(CELL)
     alphas = drawn(searched, seed)
-    picks = [p for p, d in searched.decisions.items() if d.kind is DecisionKind.ANY]
+    picks = [p for p, d in searched.decisions.items() if not d.least]
     free = strongest(searched.decisions, alphas, By.PROBABILITY)
     best = -math.inf
     subsets = [
@@ -157,7 +157,7 @@ def log_probability(searched: Elaborated, alphas: dict[str, list[float]], made: 
     total = 0.0
     for path, items in made.items():
         decision = searched.decisions[path]
-        if decision.kind is DecisionKind.ANY and alphas.get(path):
+        if decision.independent and alphas.get(path):
             values = torch.tensor(alphas[path], dtype=torch.float64)
             signs = torch.tensor([1.0 if item in items else -1.0 for item in range(len(values))])
             total += float(torch.nn.functional.logsigmoid(signs * values).sum())

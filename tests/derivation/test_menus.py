@@ -287,7 +287,7 @@ def test_p_darts_searches_ever_deeper_networks_with_ever_fewer_items() -> None:
             kept_ = kept(phase.network, phase.settings.derive.keep, 3)
             found[name] = print_module(derive_space(phase.network, kept_))
     chosen = kept(phase.network, 1, 3) | {
-        path: tuple(range(found.take)) for path, found in phase.network.decisions.items() if found.candidates
+        path: tuple(range(found.most)) for path, found in phase.network.decisions.items() if found.candidates
     }
     derived = print_module(derive_module(phase.network, chosen))
     answer = membership_of(Request(path, text=derived), path)

@@ -71,6 +71,8 @@ A, B, C, F, G = map(Name, "abcfg")
         ("first 2 of a", Take(ast.End.FIRST, Number("2"), A)),
         ("pick 2 of last 3 of a", Pick(Number("2"), Take(ast.End.LAST, Number("3"), A))),
         ("pick any of a", Pick(None, A)),
+        ("pick 0..2 of a", Pick(ast.Range(Number("0"), Number("2")), A)),
+        ("pick a .. b + 1 of f", Pick(ast.Range(A, Binary("+", B, Number("1"))), F)),
         ("pick 1 of a + b", Binary("+", Pick(Number("1"), A), B)),
         ("f(each earlier a)", Call(F, (ast.Arg(None, ast.Each(ast.Earlier(ast.Ident("a")))),))),
         ("f(a = each b)", Call(F, (ast.Arg(ast.Ident("a"), ast.Each(B)),))),

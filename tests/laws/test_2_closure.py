@@ -179,9 +179,8 @@ def every_choice(program: Program) -> Iterator[Selection]:
         items = range(len(decision.items))
         match decision.kind:
             case DecisionKind.PICK:
-                ways.append(list(combinations(items, decision.take)))
-            case DecisionKind.ANY:
-                ways.append([taken for size in range(len(items) + 1) for taken in combinations(items, size)])
+                sizes = range(decision.least, decision.most + 1)
+                ways.append([taken for size in sizes for taken in combinations(items, size)])
             case _:
                 ways.append([(item,) for item in items if decision.derivable[item]])
     for chosen in product(*ways):

@@ -124,6 +124,8 @@ def test_mixable_spaces_can_be_mixed(plan: Plan) -> None:
 
 TWO = either((ONE, ONE))
 
+BOUNDS = ((0, 3), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2), (1, 3))
+
 
 def outcomes(formula: Product, copies: dict[str, Product], made: dict[str, int]) -> Iterator[dict[str, int]]:
     """All ways to go through a formula from left to right."""
@@ -135,8 +137,8 @@ def outcomes(formula: Product, copies: dict[str, Product], made: dict[str, int])
     match first:
         case Decide(name, items):
             ways = [({name: i}, item) for i, item in enumerate(items) if item is not None]
-        case Choose(_, take, candidates):
-            sizes = range(len(candidates) + 1) if take is None else (take,)
+        case Choose(_, least, most, candidates):
+            sizes = range(least, most + 1)
             ways = [({}, sum(chosen, ())) for size in sizes for chosen in combinations(candidates, size)]
         case Given(names, cases):
             ways = [({}, dict(cases)[tuple(made[name] for name in names)])]
@@ -167,7 +169,7 @@ def formulas(draw: st.DrawFn) -> tuple[Product, dict[str, Product]]:
                 factors.append(Decide(name, (*parts, end)))
                 known = known if end is not None else (*known, name)
             elif kind == "choose":
-                factors.append(Choose(f"d{next(numbers)}", draw(st.sampled_from((None, 1, 2))), (*parts, ())))
+                factors.append(Choose(f"d{next(numbers)}", *draw(st.sampled_from(BOUNDS)), (*parts, ())))
             elif kind == "given" and known:
                 names = tuple(draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True)))
                 cases = {key: build(depth + 1, known, mentions) for key in product(range(2), repeat=len(names))}

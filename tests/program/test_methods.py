@@ -25,7 +25,7 @@ op skip_connect(x) = x
 choice Op = unit | unit(k = 3) | skip_connect
 network Net(image: [1, 8, 8]) {
   stem = image -> conv(3, 4)
-  n[i < 2] = sum(pick 1 of Op(each (stem, earlier n)))
+  n[i < 2] = sum(stem, pick 0..1 of Op(each (stem, earlier n)))
   output last of n -> classifier(3)
 }
 """

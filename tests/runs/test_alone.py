@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 
-from compiler import search
+from compiler import describe, search
 from compiler.analysis.architectures import Architectures
 from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.program.equivalence import equivalence
@@ -17,10 +20,12 @@ from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
 from compiler.runs.proxies import proxies
 from compiler.runs.search import search as run
+from compiler.searcher.explore.guided import spread
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.tables import Lookup, Table
 from compiler.searcher.explore.trials import History, Trial
 from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import HspError
 from tests.support.paths import SPACES
 
 TEXT = """\
@@ -122,6 +127,59 @@ def test_resumed_votes_give_the_same_bytes(tmp_path: Path) -> None:
     assert [json.loads(line)["number"] for line in log.read_bytes().splitlines()[1:]] == [
         json.loads(line)["number"] for line in lines[1:]
     ]
+
+
+# ---------------------------------------------------------------- features of a predictor
+
+
+def test_a_predictor_learns_from_proxies(tmp_path: Path) -> None:
+    """Where the score is a proxy, and a feature: the best of 12 draws by it are judged first; a killed run goes on."""
+    start = "predictor(9, start = 4, batch = 5, among = 12, trees = 5, features = (params, synflow)"
+    path = written(tmp_path, "proxy(params)", f"{start}, initial = best)")
+    report = search(path, tmp_path / "run")
+    found = trials(tmp_path / "run")
+    assert "features = (params, synflow), initial = best)" in report.text
+    log = tmp_path / "run" / "trials.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:7]))
+    assert search(path, tmp_path / "run", resume=True).text == report.text
+    search(written(tmp_path, "proxy(params)", f"{start})"), tmp_path / "drawn")
+    assert min(trial.score for trial in found[:4]) > min(trial.score for trial in trials(tmp_path / "drawn")[:4])
+
+
+def test_what_is_first_without_features(tmp_path: Path) -> None:
+    with pytest.raises(HspError, match="`initial = best` ranks by features"):
+        search(written(tmp_path, "proxy(params)", "predictor(9, initial = best)"), tmp_path / "run")
+    rows = np.array([[0.0, 0.0], [0.1, 0.0], [1.0, 1.0], [0.0, 1.0], [0.4, 0.5]])
+    assert spread(rows, 3) == [4, 2, 0]
+    assert spread(rows, 9)[3:] == [3, 1]
+
+
+# ---------------------------------------------------------------- several objectives
+
+
+def test_a_front_is_derived(tmp_path: Path) -> None:
+    path = written(tmp_path, 'table("net.csv")', "nsga2(60, population = 8, pareto = (accuracy, macs))")
+    rows = truth(path)
+    report = search(path, tmp_path / "run")
+    folder = tmp_path / "run" / "pareto"
+    table = list(csv.DictReader((folder / "front.csv").open()))
+    files = sorted(file.name for file in folder.glob("*.hsp"))
+    assert [row["file"] for row in table] == files
+    assert len(files) > 1
+    scores, macs = ([float(row[name]) for row in table] for name in ("accuracy", "macs"))
+    assert scores == sorted(scores, reverse=True)
+    assert macs == sorted(macs, reverse=True)
+    for row in table:
+        text = (folder / row["file"]).read_text()
+        assert float(row["accuracy"]) == pytest.approx(rows[int(row["number"])][0])
+        assert describe(folder / row["file"])["macs"] == float(row["macs"])
+        assert f'number = "{row["number"]}"' in text
+    best = max(trials(tmp_path / "run"), key=lambda trial: trial.score)
+    assert f'number = "{best.number}"' in report.text
+    picture = (folder / "front.svg").read_text()
+    assert picture.count('r="4"') == len(files)
+    ElementTree.fromstring(picture)
 
 
 # ---------------------------------------------------------------- tables

@@ -62,7 +62,7 @@ def phase(settings: str, text: str = TEXT) -> Phase:
 
 
 def decision(kind: DecisionKind = DecisionKind.OPERATION, items: int = 4, take: int = 1) -> Decision:
-    return Decision("d", kind, tuple("abcdefgh"[:items]), (True,) * items, "Net", take=take)
+    return Decision("d", kind, tuple("abcdefgh"[:items]), (True,) * items, "Net", least=take, most=take)
 
 
 def gradient(value: Tensor, at: Tensor) -> Tensor:

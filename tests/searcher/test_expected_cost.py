@@ -32,10 +32,12 @@ def expectation(searched: Elaborated, name: str, argument: str | None = None) ->
 
 
 def probability(decision: Decision, items: tuple[int, ...], alphas: torch.Tensor | None) -> float:
-    """Of taking just these items: among those that can be derived, or any k of n alike."""
+    """Of taking just these items: among those that can be derived, or any of n alike, as many as may be."""
+    if alphas is None and len(items) < decision.most:
+        return 0.0
     if alphas is None:
-        return 1 / math.comb(len(decision.items), decision.take)
-    if decision.kind is DecisionKind.ANY:
+        return 1 / math.comb(len(decision.items), decision.most)
+    if decision.independent:
         return math.prod(float(p if i in items else 1 - p) for i, p in enumerate(alphas.sigmoid()))
     kept = [float(a) for a, derivable in zip(alphas.exp(), decision.derivable, strict=True) if derivable]
     return float(alphas[items[0]].exp()) / sum(kept)
@@ -46,7 +48,11 @@ def probability(decision: Decision, items: tuple[int, ...], alphas: torch.Tensor
 def test_it_is_the_mean_over_all_architectures(text: str, name: str, seed: int) -> None:
     """Exactly, where a pick with parameters is one of several (then they are exclusive)."""
     searched = space(text)
-    picks = [d for d in searched.decisions.values() if d.kind is DecisionKind.PICK and not d.candidates and d.take > 1]
+    picks = [
+        d
+        for d in searched.decisions.values()
+        if d.kind is DecisionKind.PICK and not d.candidates and d.bounded and not d.takes_one
+    ]
     assume(searched.decisions and not picks and next(every(searched), None) is not None)
     alphas = {path: torch.tensor(a, dtype=torch.float64) for path, a in random_alphas(searched, seed).items()}
     formula = Requirements(searched).formula(QuantityRef(Total(name)))

@@ -31,7 +31,9 @@ from compiler.searcher.settings.exploring import (
     Explorer,
     Genetic,
     Halving,
+    Initial,
     Local,
+    Nsga2,
     Predictor,
     RandomDraws,
     Rungs,
@@ -50,6 +52,8 @@ EXPLORERS: dict[str, Explorer] = {
     "evolution": Evolution(trials=25, population=5, tournament=3),
     "local": Local(trials=40),
     "predictor": Predictor(trials=20, start=6, batch=4, among=10, trees=5),
+    "spread": Predictor(trials=12, start=6, batch=4, among=10, trees=5, initial=Initial.SPREAD),
+    "nsga2": Nsga2(trials=20, population=5),
 }
 
 

@@ -254,7 +254,7 @@ def test_the_estimate_is_the_gradient_of_the_expected_loss() -> None:
     (expected,) = torch.autograd.grad((alpha.softmax(0) * values).sum(), alpha)
     found = torch.zeros(3)
     clean = sampled.logits()
-    base = {p: (0,) * d.take if d.take else (0,) for p, d in net().decisions.items()}
+    base = {p: (0,) * max(d.least, 1) for p, d in net().decisions.items()}
     for item in range(3):
         log_p = log_probability(net().decisions, clean, clean, {**base, "Net.w": (item,)}, ["Net.w"])
         (score,) = torch.autograd.grad(log_p, alpha, retain_graph=True)

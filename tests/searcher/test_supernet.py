@@ -261,11 +261,11 @@ def test_strongest_is_an_architecture(data: st.DataObject) -> None:
         items = chosen[path]
         assert items == tuple(sorted(set(items)))
         assert all(decision.derivable[item] for item in items)
-        if decision.kind is DecisionKind.ANY:
+        if decision.independent:
             assert items == tuple(i for i, alpha in enumerate(alphas[path]) if alpha > 0)
         else:
-            assert len(items) == decision.take
-        if decision.kind not in (DecisionKind.ANY, DecisionKind.PICK):
+            assert len(items) == decision.most
+        if decision.kind is not DecisionKind.PICK:
             others = [a for a, derivable in zip(alphas[path], decision.derivable, strict=True) if derivable]
             assert alphas[path][items[0]] == max(others)
 

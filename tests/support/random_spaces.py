@@ -191,21 +191,32 @@ class _Drawing:
         options = tuple(Option(str(i), (), (source,)) for i in range(MENUS[menu]))
         self.body.add(f"{name} = {menu}({source})", Spot(name, options))
 
+    def amount(self, count: int) -> tuple[str, range]:
+        """How many of so many are picked: a number, or between two."""
+        most = self.draw(st.integers(1, count))
+        least = self.draw(st.sampled_from((most, most, 0, 1)))
+        return (str(most) if least == most else f"{least}..{most}"), range(least, most + 1)
+
     def pick(self, name: str) -> None:
-        """k of several menus, of which a window may be left."""
+        """Some of several menus, of which a window may be left."""
         menu, sources = self.draw(st.sampled_from(sorted(MENUS))), self.several(1)
         window = self.draw(st.integers(1, 3))
         bundle = f"last {window} of ({', '.join(sources)})" if len(sources) > 1 else f"({sources[0]})"
         sources = sources[-window:] if len(sources) > 1 else sources
-        take = self.draw(st.integers(1, len(sources)))
-        self.body.add(f"{name} = sum(pick {take} of {menu}(each {bundle}))", Spot(name, _picks(menu, sources, take)))
+        amount, sizes = self.amount(len(sources))
+        beside = () if sizes[0] else (self.source(),)
+        terms = ", ".join((*beside, f"pick {amount} of {menu}(each {bundle})"))
+        self.body.add(f"{name} = sum({terms})", Spot(name, _picks(menu, sources, sizes, beside)))
 
     def plain(self, name: str) -> None:
-        """k of several tensors."""
+        """Some of several tensors."""
         sources = self.several(1)
-        take = self.draw(st.integers(1, len(sources)))
-        options = tuple(Option(str(c), (), c, take) for c in combinations(sources, take))
-        self.body.add(f"{name} = sum(pick {take} of ({', '.join(sources)}))", Spot(name, options))
+        amount, sizes = self.amount(len(sources))
+        beside = () if sizes[0] else (self.source(),)
+        chosen = [c for size in sizes for c in combinations(sources, size)]
+        options = tuple(Option(str(c), (), (*beside, *c), len(c)) for c in chosen)
+        terms = ", ".join((*beside, f"pick {amount} of ({', '.join(sources)})"))
+        self.body.add(f"{name} = sum({terms})", Spot(name, options))
 
     def any(self, name: str) -> None:
         sources, first = self.several(1), self.source()
@@ -241,7 +252,7 @@ class _Drawing:
         self.body.lines.append(f"{name}f[i < {size}] = sum(pick 1 of {menu}(each ({source}, earlier {name}f)))")
         for i in range(size):
             before = [source, *(f"{name}f{j}" for j in range(i))]
-            self.body.spots.append(Spot(f"{name}f{i}", _picks(menu, before, 1)))
+            self.body.spots.append(Spot(f"{name}f{i}", _picks(menu, before, range(1, 2))))
         last = f"{name}f{size - 1}"
         self.body.add(f"{name} = {last}", Spot(name, (Option("", (), (last,)),)))
 
@@ -278,12 +289,13 @@ class _Drawing:
         self.body.add(f"{name} = last of {name}c", Spot(name, (Option("", mentions, (source,)),)))
 
 
-def _picks(menu: str, sources: list[str], take: int) -> tuple[Option, ...]:
-    """k of several menus, with the item of each that is taken."""
+def _picks(menu: str, sources: list[str], sizes: range, beside: tuple[str, ...] = ()) -> tuple[Option, ...]:
+    """Some of several menus, with the item of each that is taken; ``beside`` is read too."""
     return tuple(
-        Option(f"{chosen} {way}", (), chosen, take)
-        for chosen in combinations(sources, take)
-        for way in product(range(MENUS[menu]), repeat=take)
+        Option(f"{chosen} {way}", (), (*beside, *chosen), size)
+        for size in sizes
+        for chosen in combinations(sources, size)
+        for way in product(range(MENUS[menu]), repeat=size)
     )
 
 

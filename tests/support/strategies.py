@@ -55,7 +55,7 @@ def compound(expr: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Expr]:
         st.builds(ast.Binary, st.sampled_from(OPERATORS), expr, expr),
         st.builds(ast.If, expr, expr, expr),
         choices(expr),
-        st.builds(ast.Pick, st.none() | expr, expr),
+        st.builds(ast.Pick, st.none() | expr | st.builds(ast.Range, expr, expr), expr),
     )
 
 

@@ -58,7 +58,7 @@ def test_exit_codes() -> None:
         1: {"ExistenceTooComplexError", "HspError", "LoweringError", "UncountableError"},
         2: {
             "BadTableError", "DataError", "DifferentDecisionsError", "ExportError", "IncompatiblePartsError",
-            "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
+            "LackingError", "MissingDataError", "NoDeviceError", "SingleValueError", "UncountableClassesError",
             "UndefinedQuantityError", "UnsatisfiableError", "UsageError",
         },
         3: {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from random import Random
 
 from compiler.derivation.presence import settle
@@ -37,11 +38,12 @@ def _others(decision: Decision, items: tuple[int, ...]) -> Iterator[tuple[int, .
     """The other selections of a decision."""
     every = range(len(decision.items))
     match decision.kind:
-        case DecisionKind.ANY:
-            for item in every:
-                yield tuple(sorted({*items} ^ {item}))
         case DecisionKind.PICK:
-            for gone in items:
+            for item in every:
+                found = {*items} ^ {item}
+                if decision.least <= len(found) <= decision.most:
+                    yield tuple(sorted(found))
+            for gone in items if decision.bounded else ():
                 yield from (tuple(sorted({*items} - {gone} | {item})) for item in every if item not in items)
         case _:
             yield from ((item,) for item in every if decision.derivable[item] and (item,) != items)
@@ -85,10 +87,12 @@ def _drawn(decision: Decision, source: Random) -> tuple[int, ...]:
     """A uniform selection of a decision, whatever others take."""
     every = range(len(decision.items))
     match decision.kind:
-        case DecisionKind.ANY:
+        case DecisionKind.PICK if not decision.bounded:
             return tuple(item for item in every if source.random() < 0.5)
         case DecisionKind.PICK:
-            return tuple(sorted(source.sample(every, decision.take)))
+            sizes = range(decision.least, decision.most + 1)
+            size = source.choices(sizes, [comb(len(every), k) for k in sizes])[0] if len(sizes) > 1 else sizes[0]
+            return tuple(sorted(source.sample(every, size)))
         case _:
             return (source.choice([item for item in every if decision.derivable[item]]),)
 

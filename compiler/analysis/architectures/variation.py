@@ -18,7 +18,7 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
     """An architecture of the space that differs from the parent in one choice, and in the decisions that depend on it.
 
     The choice is drawn uniformly among those that exist in the parent, then its new item among those that it may have
-    while all others stay as they are: another item, one other input of a pick, one input more or less of `pick any`.
+    while all others stay as they are: another item, one other input of a pick, one more or less within its bounds.
 
     Raises:
         UsageError: the parent does not lie in the space, or no choice of it can be changed alone.

@@ -18,7 +18,7 @@ from compiler.derivation.assignment import Assignment, undecided
 from compiler.derivation.discrete import DifferentDecisionsError, discrete
 from compiler.elaborate import BodyElaboration, Elaborated
 from compiler.elaborate.values import Value, params_of
-from compiler.ir.decision import DecisionKind, Selection
+from compiler.ir.decision import Selection
 from compiler.ir.existence import ALWAYS, Monomial, holds
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
@@ -116,7 +116,7 @@ class Costing:
         """Whether nothing depends on what picks of any number leave: nothing at all, or a concatenation of some."""
         for index, node in graph.order():
             match node.payload:
-                case Weigh(decision=decision) if prune and self.discrete.decisions[decision].kind is DecisionKind.ANY:
+                case Weigh(decision=decision) if prune and not self.discrete.decisions[decision].least:
                     return False
                 case Prim(op=op) if op.gather is Gather.CONCATENATION and any(
                     isinstance(graph.node(source).payload, Weigh) for source in graph.sources(index)

@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.decision import Decision, DecisionKind, Selection, selections
 from compiler.ir.existence import ItemTaken, Monomial
 
 from .cost_polynomial import Formula
@@ -46,7 +45,7 @@ State: TypeAlias = "tuple[int, ...]"
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of the elimination: a decision with the ways to take its items, or a candidate of a pick of any."""
+    """A variable of the elimination: a decision with the ways to take its items, or one of a pick without bounds."""
 
     decision: str
     states: tuple[State, ...]
@@ -147,11 +146,11 @@ class Variables:
 
 def _variables(path: str, decision: Decision) -> Iterator[Variable]:
     items = range(len(decision.items))
-    if decision.kind is DecisionKind.ANY:
+    if decision.kind is DecisionKind.PICK and not decision.bounded:
         for item in items:
             yield Variable(path, ((), (item,)), item)
     elif decision.kind is DecisionKind.PICK:
-        yield Variable(path, tuple(combinations(items, decision.take)))
+        yield Variable(path, tuple(selections(decision)))
     else:
         yield Variable(path, tuple((item,) for item in items if decision.derivable[item]))
 

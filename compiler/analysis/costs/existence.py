@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from compiler.derivation.presence import ends
 from compiler.elaborate import BodyElaboration
-from compiler.ir.decision import Decision, DecisionKind
+from compiler.ir.decision import Decision
 from compiler.ir.existence import ALWAYS, ItemTaken, Monomial, needs
 from compiler.ir.graph import SpaceGraph, is_auxiliary
 from compiler.util.errors import HdasError
@@ -40,8 +40,7 @@ class Conditions:
 
     def __init__(self, decisions: Mapping[str, Decision]) -> None:
         self.decisions = decisions
-        many = (DecisionKind.PICK, DecisionKind.ANY)
-        self.single = frozenset(path for path, d in decisions.items() if d.kind not in many or d.take == 1)
+        self.single = frozenset(path for path, decision in decisions.items() if decision.takes_one)
 
     def of(self, graph: SpaceGraph, text: BodyElaboration | None, prune: bool) -> dict[int, list[tuple[Monomial, int]]]:
         """Per node, signed monomials whose sum is 1 where it exists and 0 elsewhere.

@@ -157,8 +157,8 @@ class _Surely:
     decisions: Mapping[str, Decision]
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
-        """Of a pick of a number, as many are taken of those that exist."""
-        return self.decisions[payload.decision].take > 0
+        """Of a pick that may not take nothing, as many are taken of those that exist."""
+        return self.decisions[payload.decision].least > 0
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
         """Any item may be selected."""

@@ -248,13 +248,15 @@ class Walk:
 
     def weigh(self, index: int, pick: str, state: State) -> Iterator[State]:
         """A candidate that a pick may take; the first candidate comes last, when enough must have been taken."""
-        step, take, taken = self.steps[index], self.decisions[pick].take, state.tag(pick) or 0
-        enough = take if index == self.first[pick] else 0
+        step, decision, taken = self.steps[index], self.decisions[pick], state.tag(pick) or 0
+        enough = decision.least if index == self.first[pick] else 0
+        # No state tells apart what makes no difference: more than enough, where all may be taken.
+        counted = decision.most if decision.most < len(decision.items) else decision.least
         if taken < 0 or taken >= enough:
             yield state
-        if taken >= 0 and enough <= taken + 1 <= (take or taken + 1):
+        if taken >= 0 and enough <= taken + 1 and (taken < decision.most or counted < decision.most):
             assert isinstance(step.payload, Weigh)
-            more = state.tagged(pick, min(taken + 1, take)).making(pick, step.payload.index)
+            more = state.tagged(pick, min(taken + 1, counted)).making(pick, step.payload.index)
             yield from self.asking(step.sources, self.feeding(index, self.grown(step, more)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.elaborate.values import Number, is_undecided_number
-from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.ir.decision import Decision, Selection
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
@@ -156,8 +156,8 @@ class GraphMatcher:
                 return
         for path, items in picks.items():
             decision = self.decisions[path]
-            if decision.kind is DecisionKind.PICK and len(items) != decision.take:
-                self.misses.note(3, path, f"it takes {len(items)} inputs, not {decision.take}")
+            if not decision.least <= len(items) <= decision.most:
+                self.misses.note(3, path, f"it takes {len(items)} inputs, not {decision.amount}")
                 return
         merged = merge(found, {path: tuple(sorted(items)) for path, items in picks.items()})
         if merged is not None:

@@ -62,13 +62,14 @@ class Answer:
         return f"log-probability {lost:.4f} below the strongest architecture; {proved}"
 
 
-def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) -> Answer:
+def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By, over: float | None = None) -> Answer:
     """The best-scoring architecture that meets the requirements: that of the derivation rule where it does.
 
     Args:
         wanted: the requirements of a space.
         alphas: raw architecture parameters of each decision that has any, one per item.
         by: how strength is measured between the candidates of a pick.
+        over: the least weight of what a pick of no fixed number takes.
 
     Raises:
         UnsatisfiableError: there is none, or none was found.
@@ -76,8 +77,8 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) ->
         ExistenceTooComplexError: one cannot be written down.
     """
     decisions = wanted.space.decisions
-    chosen = strongest(decisions, alphas, by)
-    scores = scores_of(decisions, alphas, by)
+    chosen = strongest(decisions, alphas, by, over)
+    scores = scores_of(decisions, alphas, by, over)
     free = score_of(scores, chosen)
     if wanted.met(chosen):
         return Answer(chosen, free, free, free)
@@ -125,14 +126,16 @@ def check_feasible(wanted: Requirements) -> None:
             Problem(wanted, {}).refuse_impossible()
 
 
-def derive_within(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By) -> Answer:
+def derive_within(
+    wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By, over: float | None = None
+) -> Answer:
     """`best`, for commands.
 
     Raises:
         UsageError: no architecture meets the requirements, or a quantity has no value; the message says why.
     """
     with _refusing(wanted):
-        return best(wanted, alphas, by)
+        return best(wanted, alphas, by, over)
 
 
 @contextmanager

@@ -8,16 +8,18 @@ the rule measures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 
-from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.derivation.strongest import floor, worth_of_being_taken
+from compiler.ir.decision import Decision, Selection
 from compiler.ir.existence import Monomial, holds
 from compiler.searcher.settings.derivation import By
 
 
 def scores_of(
-    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By
+    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By, over: float | None = None
 ) -> dict[Monomial, float]:
     """The coefficient of each monomial.
 
@@ -25,21 +27,27 @@ def scores_of(
         decisions: of a space.
         alphas: raw architecture parameters of each decision that has any, one per item.
         by: how strength is measured between the candidates of a pick.
+        over: the least weight of what a pick of no fixed number takes.
     """
     found: dict[Monomial, float] = {}
     candidates = {path for decision in decisions.values() for path in decision.candidates}
     for path, decision in decisions.items():
-        if decision.kind is DecisionKind.ANY:
-            for item, alpha in enumerate(alphas[path]):
+        if decision.independent:
+            mark = floor(decision, over)
+            for item, alpha in enumerate(value - mark if np.isfinite(mark) else value for value in alphas[path]):
                 # log sigmoid(a) where it is taken, log sigmoid(-a) elsewhere: their difference is a.
                 found[frozenset()] = found.get(frozenset(), 0.0) - float(np.logaddexp(0, alpha))
                 found[frozenset([(path, item)])] = alpha
         elif decision.candidates:
-            for index, candidate in enumerate(decision.candidates):
-                name = candidate or ""
-                strengths = list(alphas[name]) if by is By.LOGIT else log_softmax(alphas[name])
-                for item, strength in enumerate(strengths):
-                    found[frozenset([(path, index), (name, item)])] = strength
+            names = [candidate or "" for candidate in decision.candidates]
+            strengths = [list(alphas[name]) if by is By.LOGIT else log_softmax(alphas[name]) for name in names]
+            usable = [
+                list(compress(menu, decisions[name].derivable)) for name, menu in zip(names, strengths, strict=True)
+            ]
+            more = worth_of_being_taken(decision, usable, over)
+            for index, (name, menu) in enumerate(zip(names, strengths, strict=True)):
+                for item, strength in enumerate(menu):
+                    found[frozenset([(path, index), (name, item)])] = strength + more
         elif path not in candidates:
             for item, strength in enumerate(log_softmax(alphas[path])):
                 found[frozenset([(path, item)])] = strength

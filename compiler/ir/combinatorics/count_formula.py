@@ -30,10 +30,11 @@ class Decide:
 
 @dataclass(frozen=True)
 class Choose:
-    """``take`` of the candidates, or any number of them (None); unordered."""
+    """At least ``least`` and at most ``most`` of the candidates; unordered."""
 
     decision: str
-    take: int | None
+    least: int
+    most: int
     candidates: tuple[Product, ...]
 
 
@@ -101,7 +102,7 @@ def _parts(factor: Factor) -> Iterator[Product]:
     match factor:
         case Decide(_, items):
             yield from (item for item in items if item is not None)
-        case Choose(_, _, candidates):
+        case Choose(candidates=candidates):
             yield from candidates
         case Given(_, cases):
             yield from (case for _, case in cases)
@@ -112,7 +113,7 @@ def _parts(factor: Factor) -> Iterator[Product]:
 def _own(factor: Factor) -> tuple[str, ...]:
     """The decisions and the copy that a factor itself names."""
     match factor:
-        case Decide(decision, _) | Choose(decision, _, _):
+        case Decide(decision=decision) | Choose(decision=decision):
             return (decision,)
         case Given(decisions, _):
             return decisions
@@ -241,12 +242,12 @@ class _Counting:
                 )
             case Ways(terms):
                 return plus(times({frozenset(): number}, self.product(term, shared)) for number, term in terms)
-            case Choose(decision, take, candidates):
+            case Choose(decision, least, most, candidates):
                 exists: Polynomial = {frozenset(): Literal(decision, ())}
 
                 def chosen(parts: list[Polynomial]) -> list[Polynomial]:
                     here: list[Polynomial] = [{frozenset(): Literal(decision, (i,))} for i in range(len(parts))]
-                    return [exists, taken([times(*pair) for pair in zip(here, parts, strict=True)], take)]
+                    return [exists, taken([times(*pair) for pair in zip(here, parts, strict=True)], least, most)]
 
                 return self.join(list(candidates), shared, chosen)
 

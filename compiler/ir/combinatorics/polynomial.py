@@ -38,15 +38,15 @@ def replaced(part: Polynomial, name: str, value: Polynomial) -> Polynomial:
     return plus(terms)
 
 
-def taken(parts: list[Polynomial], take: int | None) -> Polynomial:
-    """``take`` of the candidates: elementary symmetric polynomials, one candidate after the other."""
-    if take is None:
+def taken(parts: list[Polynomial], least: int, most: int) -> Polynomial:
+    """From ``least`` to ``most`` of the candidates: elementary symmetric polynomials, one candidate after the other."""
+    if least == 0 and most == len(parts):
         return multiplied([plus([UNIT, part]) for part in parts])
-    sums: list[Polynomial] = [UNIT, *({} for _ in range(take))]
+    sums: list[Polynomial] = [UNIT, *({} for _ in range(most))]
     for part in parts:
-        for size in range(take, 0, -1):
+        for size in range(most, 0, -1):
             sums[size] = plus([sums[size], times(sums[size - 1], part)])
-    return sums[take]
+    return sums[most] if least == most else plus(sums[least:])
 
 
 def multiplied(parts: Iterable[Polynomial]) -> Polynomial:

@@ -72,14 +72,14 @@ def wrong_assignments(context: Context, decisions: tuple[str, ...], joints: list
     for path, items in zip(decisions, zip(*joints, strict=False), strict=False):
         yield from unknown_items(context, path, tuple(dict.fromkeys(items)))
         decision = (context.decisions or {}).get(path)
-        if decision is not None and decision.kind is DecisionKind.ANY:
-            yield f"'{path}' picks any number"
+        if decision is not None and not decision.takes_one:
+            yield f"'{path}' does not take one item"
 
 
 def wrong_candidate(context: Context, factor: Weigh) -> Iterator[str]:
     """How a candidate of a pick is wrong."""
     decision = (context.decisions or {}).get(factor.decision)
-    if decision is not None and decision.kind not in (DecisionKind.PICK, DecisionKind.ANY):
+    if decision is not None and decision.kind is not DecisionKind.PICK:
         yield f"'{factor.decision}' picks nothing"
 
 

@@ -164,9 +164,9 @@ def prefixes(slot: str) -> Iterator[str]:
 
 def note(decision: Decision, slot: str, by_itself: bool) -> str:
     """A decision that is no arrow; ``slot`` is where, as far as the spot does not say it."""
-    if decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
+    if decision.kind is DecisionKind.PICK:
         where = slot.rpartition(".")[0] if by_itself else ""
-        taken = f"{decision.take or 'any'} of {len(decision.items)}"
+        taken = f"{decision.amount} of {len(decision.items)}"
         return f"{where}: {taken}" if where else taken
     return f"{slot} = {_items(decision)}" if slot else _items(decision)
 

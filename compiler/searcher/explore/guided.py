@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from random import Random
 
-from compiler.searcher.settings.exploring import Predictor
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from compiler.searcher.settings.exploring import Initial, Predictor
 
 from .predictor import Features, predicted
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
 
+LOWEST = -1e30
+"""What stands for a feature that is not a number."""
+
+Measure = Callable[[Candidate], Mapping[str, float]]
+"""The features of an architecture that are known before a trial, by name: always the same names."""
+
 
 class Guided(Proposer):
-    """What a predictor that learns from the trials expects to be best (`predictor`)."""
+    """What a predictor that learns from the trials expects to be best (`predictor`).
 
-    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Predictor) -> None:
+    ``measure`` gives the features of a candidate beside its decisions, which the word names.
+    """
+
+    def __init__(
+        self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: Predictor, measure: Measure | None = None
+    ) -> None:
         super().__init__(space, budgets, stream)
-        self.word = word
-        self.features = Features(space.part.space.decisions)
+        self.word, self.measure = word, measure
+        assert (measure is None) == (not word.features)
+        self.decisions = Features(space.part.space.decisions)
         self.round: tuple[int, list[Candidate]] = 0, []
         """The architectures of the last round that was asked for, after so many trials, the best first."""
+        self.screened: list[Candidate] = []
+        """Those that are judged first, where they are not drawn."""
 
     @property
     def total(self) -> int:
@@ -30,10 +48,10 @@ class Guided(Proposer):
         return self.word.trials
 
     def following(self, history: History, k: int) -> Proposal | None:
-        """A draw at first, then the next of those that look best; a draw where all candidates are known."""
+        """One of the first, then the next of those that look best; a draw where all candidates are known."""
         word = self.word
         if k < word.start:
-            return self.proposed(self.space.drawn(self.stream(k)))
+            return self.proposed(self._first(k))
         place = (k - word.start) % word.batch
         if self.round[0] != k - place:
             if (before := history.between(0, k - place)) is None:
@@ -41,6 +59,35 @@ class Guided(Proposer):
             self.round = k - place, self._best(before, history.merit, self.stream(k - place))
         best = self.round[1]
         return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
+
+    def _first(self, k: int) -> Candidate:
+        """A draw, or one of those that are screened."""
+        if self.word.initial is not Initial.DRAWN and not self.screened:
+            source = self.stream(0)
+            drawn = {found.number: found for found in (self.space.drawn(source) for _ in range(self.word.among))}
+            self.screened = self._screened(list(drawn.values()))
+        return self.screened[k] if k < len(self.screened) else self.space.drawn(self.stream(k))
+
+    def _screened(self, drawn: list[Candidate]) -> list[Candidate]:
+        """So many of the draws: those with the best mean rank of their features, or far from each other."""
+        if self.word.initial is Initial.BEST:
+            means = ranks(self._measured(drawn)).mean(1)
+            order = sorted(range(len(drawn)), key=lambda at: -means[at])[: self.word.start]
+        else:
+            order = spread(ranks(self.features(drawn)), self.word.start)
+        return [drawn[at] for at in order]
+
+    def features(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
+        """A row for each architecture, (architectures, features): its decisions, then what is measured."""
+        return np.hstack([self.decisions([found.choices for found in many]), self._measured(many)])
+
+    def _measured(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
+        if self.measure is None:
+            return np.zeros((len(many), 0), dtype=np.float32)
+        rows = np.asarray([list(self.measure(found).values()) for found in many], dtype=np.float64)
+        # A forest sees the order alone; synflow is larger than float32 takes.
+        found: NDArray[np.float32] = (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)
+        return np.nan_to_num(found, nan=LOWEST, posinf=-LOWEST, neginf=LOWEST)
 
     def _best(self, trials: list[Trial], merit: Callable[[Trial], float], source: Random) -> list[Candidate]:
         """The candidates of a round, in the order of a draw from what the predictor thinks of each."""
@@ -51,12 +98,29 @@ class Guided(Proposer):
         asked = {found.number: found for found in (*near, *drawn) if found is not None and found.number not in known}
         if not asked:
             return []
-        rows = self.features([self.space.candidate(number).choices for number in known])
-        others = self.features([found.choices for found in asked.values()])
+        rows = self.features([self.space.candidate(number) for number in known])
+        others = self.features(list(asked.values()))
         means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
         hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
         order = sorted(zip(hopes, asked.values(), strict=True), key=lambda pair: (-pair[0], pair[1].number))
         return [found for _, found in order[: self.word.batch]]
+
+
+def ranks(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Each column as ranks from 0 to 1; equal values share their mean rank."""
+    found: NDArray[np.float64] = (rankdata(rows, axis=0) - 0.5) / len(rows)
+    return found
+
+
+def spread(rows: NDArray[np.float64], count: int) -> list[int]:
+    """Rows far from each other: the one nearest to the mean, then each time the one whose nearest is farthest."""
+    chosen = [int(np.square(rows - rows.mean(0)).sum(1).argmin())]
+    nearest = np.square(rows - rows[chosen[0]]).sum(1)
+    while len(chosen) < min(count, len(rows)):
+        nearest[chosen] = -1.0
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.square(rows - rows[chosen[-1]]).sum(1))
+    return chosen
 
 
 def merits(trials: Sequence[Trial], merit: Callable[[Trial], float]) -> dict[int, float]:

@@ -14,6 +14,9 @@ from random import Random
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial
 
+FRESH = 50
+"""How many mutants, or children, may be known already before an architecture is drawn instead."""
+
 Stream = Callable[[int], Random]
 """The random numbers of a proposal, by how many were made before it."""
 
@@ -67,6 +70,14 @@ class Proposer(ABC):
     def proposed(self, candidate: Candidate, *parents: Trial) -> Proposal:
         """A proposal at the stated budget."""
         return Proposal(candidate, self.budgets.stated, tuple(parent.id for parent in parents))
+
+    def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
+        """A proposal of an architecture that was not proposed before; None where many are known."""
+        for _ in range(FRESH):
+            found = make()
+            if (found.candidate.number, found.budget) not in history.proposed:
+                return found
+        return None
 
     def candidate(self, trial: Trial) -> Candidate:
         """The architecture of a trial."""

@@ -6,7 +6,7 @@ draws from stream k alone. To add one, write its class, its word in `settings/ex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import assert_never
 
@@ -16,18 +16,17 @@ from compiler.searcher.settings.exploring import (
     Genetic,
     Halving,
     Local,
+    Nsga2,
     Predictor,
     RandomDraws,
     Rungs,
 )
 
-from .guided import Guided
+from .generations import Generations
+from .guided import Guided, Measure
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
-
-FRESH = 50
-"""How many mutants, or children, may be known already before an architecture is drawn instead."""
 
 
 class Draws(Proposer):
@@ -112,13 +111,6 @@ class GeneticRounds(Proposer):
         left, right = source.choice(parents), source.choice(parents)
         return self.proposed(self.space.crossed(self.candidate(left), self.candidate(right), source), left, right)
 
-    def _fresh(self, history: History, make: Callable[[], Proposal]) -> Proposal | None:
-        for _ in range(FRESH):
-            found = make()
-            if (found.candidate.number, found.budget) not in history.proposed:
-                return found
-        return None
-
 
 class Aging(Proposer):
     """Mutants of the best of a tournament among the youngest (Real et al., "Regularized Evolution", AAAI 2019)."""
@@ -175,9 +167,14 @@ class Climbing(Proposer):
 
 
 def proposer_of(
-    word: Explorer, space: ExploredSpace, budgets: Budgets, stream: Stream, rungs: Rungs | None = None
+    word: Explorer,
+    space: ExploredSpace,
+    budgets: Budgets,
+    stream: Stream,
+    rungs: Rungs | None = None,
+    measure: Measure | None = None,
 ) -> Proposer:
-    """The proposer that the settings `derive` and `rungs` name."""
+    """The proposer that the settings `derive` and `rungs` name; ``measure`` gives a predictor its features."""
     match word:
         case RandomDraws(trials=trials, again=again, rounds=rounds):
             if isinstance(rungs, Halving):
@@ -191,6 +188,8 @@ def proposer_of(
         case Local():
             return Climbing(space, budgets, stream, word)
         case Predictor():
-            return Guided(space, budgets, stream, word)
+            return Guided(space, budgets, stream, word, measure)
+        case Nsga2():
+            return Generations(space, budgets, stream, word)
         case never:
             assert_never(never)

@@ -253,7 +253,11 @@ class Relaxed(nn.Module, ABC):
             UsageError: nothing satisfies it, or that cannot be decided.
         """
         strengths, rule = self.evidence(alphas)
-        return alive(self.space, strengths, rule.by, lambda found, by: self.select(found, rule.replace("by", by)))
+
+        def select(found: Strengths, by: By) -> Answer:
+            return self.select(found, rule.measured(by))
+
+        return alive(self.space, strengths, rule.by, select, rule.threshold)
 
     def select(self, strengths: Strengths, rule: Derivation) -> Answer:
         """The selection of a rule by the strengths of items, or the best that meets the requirements of the space.
@@ -264,7 +268,7 @@ class Relaxed(nn.Module, ABC):
         chosen = decided(self.space, strengths, rule)
         if self.meets(chosen):
             return Answer.of(chosen)
-        return derive_within(self.required, strengths, rule.by)
+        return derive_within(self.required, strengths, rule.by, rule.threshold)
 
     def meets(self, chosen: Selection) -> bool:
         """Whether decisions select an architecture that satisfies what the space requires."""
@@ -280,8 +284,9 @@ class Relaxed(nn.Module, ABC):
         found = numbers(self.alphas, alphas)
         if isinstance(self.axes.mixture, SoftmaxMixture) and not self.edges:
             return found, self.derive
-        strengths = logarithms(self.space.decisions, found, self.edges, self.axes.mixture, self.live, self.derive.by)
-        return strengths, self.derive.replace("by", By.LOGIT)
+        by = self.derive.by if self.derive.threshold is None else By.PROBABILITY
+        strengths = logarithms(self.space.decisions, found, self.edges, self.axes.mixture, self.live, by)
+        return strengths, self.derive.measured(By.LOGIT)
 
     def _count_alphas(self, decision: Decision) -> int:
         """How many architecture parameters a decision has."""

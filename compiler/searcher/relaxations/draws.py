@@ -1,9 +1,10 @@
 """Random architectures from alphas, and how probable they are.
 
 A decision takes one of its items by the softmax of its alphas (Gumbel-max: the largest of the alphas plus Gumbel
-noise); a pick of k takes k candidates one after the other, and of menus k pairs of candidate and item; a pick of any
-takes each by a sigmoid. What cannot be derived is never drawn: a draw is an architecture of the space. So drawing is
-deriving from noisy alphas, and the most probable architecture is what is derived from those without noise.
+noise); a pick of k takes k candidates one after the other, and of menus k pairs of candidate and item (as many as it
+may); an independent pick takes each by a sigmoid, within its bounds. What cannot be derived is never drawn: a draw is
+an architecture of the space. So drawing is deriving from noisy alphas, and the most probable architecture is what is
+derived from those without noise.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ from compiler.derivation.strongest import strongest
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
 
+from .bounded import log_normaliser, within_bounds
+
 Logits = dict[str, Tensor]
 """One number for each item of every decision with alphas, by path."""
 
 
 def logits(decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor], by: By) -> Logits:
-    """The strengths of items: raw alphas, or the logarithms of probabilities (of a pick of any, its alphas)."""
+    """The strengths of items: raw alphas, or the logarithms of probabilities (of an independent pick, its alphas)."""
     if by is By.LOGIT:
         return dict(alphas)
-    kinds = {path: alpha for path, alpha in alphas.items() if decisions[path].kind is not DecisionKind.ANY}
+    kinds = {path: alpha for path, alpha in alphas.items() if not decisions[path].independent}
     return {**alphas, **together(kinds, lambda stacked: stacked.log_softmax(1))}
 
 
 def noise(decisions: Mapping[str, Decision], like: Mapping[str, Tensor]) -> Logits:
-    """Gumbel noise for every item, and logistic noise (the difference of two) for picks of any.
+    """Gumbel noise for every item, and logistic noise (the difference of two) for independent picks.
 
     It is drawn on the CPU, so that a seed means the same on every device.
     """
@@ -40,7 +43,7 @@ def noise(decisions: Mapping[str, Decision], like: Mapping[str, Tensor]) -> Logi
         return -torch.empty(stacked.shape).exponential_().log()
 
     made = together({path: alpha.detach() for path, alpha in like.items()}, gumbel)
-    more = together({p: a.detach() for p, a in like.items() if decisions[p].kind is DecisionKind.ANY}, gumbel)
+    more = together({p: a.detach() for p, a in like.items() if decisions[p].independent}, gumbel)
     return {path: (one - more[path] if path in more else one).to(like[path]) for path, one in made.items()}
 
 
@@ -53,6 +56,16 @@ def together(tensors: Mapping[str, Tensor], function: Callable[[Tensor], Tensor]
     for paths in by_length.values():
         rows = function(torch.stack([tensors[path] for path in paths])).unbind()
         found.update(zip(paths, rows, strict=True))
+    return found
+
+
+def added(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor], shift: Mapping[str, Tensor]) -> Logits:
+    """Noisy logits from which a draw is derived: those of independent picks take as many items as their bounds say."""
+    found = {path: values + shift[path] for path, values in clean.items()}
+    for path, values in clean.items():
+        if decisions[path].independent and decisions[path].bounded:
+            noisy = within_bounds(decisions[path], values.tolist(), shift[path].tolist())
+            found[path] = values + values.new_tensor(noisy)
     return found
 
 
@@ -101,7 +114,9 @@ def log_probability(
             best = {item: (menus[item][1], chosen[menus[item][1]][0]) for item in items}
             ranked = sorted(items, key=lambda item: -order[best[item][0]][best[item][1]])
             terms.append(_one_by_one(masses, ranked, [clean[best[item][0]][best[item][1]] for item in ranked]))
-        elif decision.kind is DecisionKind.ANY:
+        elif decision.independent and decision.bounded:
+            terms.append(clean[path][list(items)].sum() - log_normaliser(decision, clean[path]))
+        elif decision.independent:
             sign = torch.full_like(clean[path], -1.0)
             sign[list(items)] = 1.0
             terms.append(logsigmoid(sign * clean[path]).sum())

@@ -58,7 +58,7 @@ def share(decision: Decision, weights: Mapping[str, Tensor], example: Tensor) ->
     """The probability of each item of a decision."""
     found = weights.get(decision.path)
     if found is None:
-        return example.new_full((len(decision.items),), decision.take / len(decision.items))
+        return example.new_full((len(decision.items),), decision.most / len(decision.items))
     if all(decision.derivable):
         return found
     kept = found * torch.tensor(decision.derivable, dtype=found.dtype, device=found.device)

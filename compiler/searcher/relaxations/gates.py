@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Selection
+from compiler.ir.decision import DecisionKind, Selection
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import GatePaths
 
 from .axes import Axes
 from .draws import Logits, lists, noise
-from .gumbel import STAYING, drawn_items
+from .gumbel import drawn_items
 from .single_path import OnePath
 from .straight import Straight, straight_through
 
@@ -73,7 +73,7 @@ class Gates(OnePath):
         found: Selection = {}
         for path, decision in self.space.decisions.items():
             items = range(len(decision.items))
-            whole = decision.kind in STAYING or self.paths is GatePaths.ALL
+            whole = decision.kind is DecisionKind.PICK or self.paths is GatePaths.ALL
             found[path] = tuple(items if whole else sorted(items, key=order[path].__getitem__)[-2:])
         return found
 

@@ -26,9 +26,6 @@ from .single_path import Draw, OnePath
 from .straight import Straight, straight_through
 from .weights import mixing, one_hot
 
-STAYING = (DecisionKind.PICK, DecisionKind.ANY)
-"""Kinds of decisions of which all candidates run, where only items are drawn."""
-
 
 class HardGumbel(OnePath):
     """The drawn items run, and the alphas learn from their weights.
@@ -102,11 +99,11 @@ class HardGumbel(OnePath):
         for path, decision in self.space.decisions.items():
             items = sorted({item for draw in draws for item in draw.chosen[path]})
             chosen[path] = tuple(items)
-            hard[path] = dict.fromkeys(items, 1.0 if decision.kind in STAYING else 1.0 / len(items))
+            hard[path] = dict.fromkeys(items, 1.0 if decision.kind is DecisionKind.PICK else 1.0 / len(items))
             if decision.alphas:
                 rows = [one_hot({path: decision}, draw.chosen)[path] for draw in draws]
                 found = largest(torch.stack(rows), torch.stack([soft[path] for soft in softs]))
-                weights[path] = found if decision.kind in STAYING else found / found.sum()
+                weights[path] = found if decision.kind is DecisionKind.PICK else found / found.sum()
         return self.operations(images, chosen, Straight(weights, hard, self.operations.paths, self.word.idle))
 
 
@@ -126,7 +123,7 @@ def drawn_items(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor]) 
     order = lists(noisy)
     chosen = {
         path: tuple(range(len(decision.items)))
-        if decision.kind in STAYING
+        if decision.kind is DecisionKind.PICK
         else (max(range(len(decision.items)), key=order[path].__getitem__),)
         for path, decision in decisions.items()
     }

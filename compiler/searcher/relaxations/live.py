@@ -128,7 +128,7 @@ class Live(nn.Module):
         for path, decision in self.decisions.items():
             if decision.candidates:
                 alive = self.candidates(path)
-                share = min(decision.take, len(alive)) / max(len(alive), 1)
+                share = min(decision.most, len(alive)) / max(len(alive), 1)
                 found[path] = like.new_tensor([share * (i in alive) for i in range(len(decision.items))])
         return found
 
@@ -220,7 +220,8 @@ def with_items(decision: Decision, items: Sequence[int]) -> Decision:
         candidates=of(decision.candidates),
         sources=of(decision.sources),
         numbers=of(decision.numbers),
-        take=min(decision.take, len(items)),
+        least=min(decision.least, len(items)),
+        most=min(decision.most, len(items)),
     )
 
 

@@ -55,32 +55,32 @@ class Mixture(ABC):
         return {path: self.mean(decisions[path], alpha) for path, alpha in alphas.items()}
 
     def logarithms(self, decision: Decision, alpha: Tensor) -> Tensor:
-        """The logarithms of the weights, by which strength is measured, (items); of a pick of any, the alphas."""
-        if decision.kind is DecisionKind.ANY:
+        """The logarithms of the weights, by which strength is measured, (items); of an independent pick, the alphas."""
+        if decision.independent:
             return alpha
         return self.mean(decision, alpha).clamp_min(torch.finfo(alpha.dtype).tiny).log()
 
     def probabilities(self, decision: Decision, alpha: Tensor) -> Tensor:
-        """The weights scaled to the sum of probabilities: 1, or k of a pick of k; of a pick of any, as they are."""
+        """The weights scaled to the sum of probabilities: 1, or k of a pick of k; an independent pick's as they are."""
         weights = self.mean(decision, alpha)
-        if decision.kind is DecisionKind.ANY:
+        if decision.independent:
             return weights
-        return max(decision.take, 1) * weights / weights.sum()
+        return max(decision.most, 1) * weights / weights.sum()
 
     def project(self, decision: Decision, weights: Tensor) -> Tensor:
         """Weights that were displaced, brought back to where weights may lie, (items).
 
-        They are clamped to [0, k] and scaled to the sum k of a softmax; those of a pick of any are clamped to [0, 1].
+        They are clamped to [0, k] and scaled to the sum k of a softmax; an independent pick's are clamped to [0, 1].
         """
-        if decision.kind is DecisionKind.ANY:
+        if decision.independent:
             return weights.clamp(0, 1)
-        total = max(decision.take, 1)
+        total = max(decision.most, 1)
         kept = weights.clamp(0, total)
         return total * kept / kept.sum().clamp_min(torch.finfo(kept.dtype).tiny)
 
     def entropy(self, decision: Decision, alpha: Tensor) -> Tensor:
-        """The entropy of a decision in nats, a scalar; of a pick of any the sum of its items'."""
-        if decision.kind is DecisionKind.ANY:
+        """The entropy of a decision in nats, a scalar; of an independent pick the sum of its items'."""
+        if decision.independent:
             return _binary_entropy(alpha.sigmoid()).sum()
         return _entropy(alpha.softmax(0))
 
@@ -91,11 +91,11 @@ class Mixture(ABC):
     def largest_entropy(self, decision: Decision) -> float:
         """The entropy of a decision of which nothing is known, in nats."""
         count = len(decision.items)
-        return math.log(2) * count if decision.kind is DecisionKind.ANY else math.log(count)
+        return math.log(2) * count if decision.independent else math.log(count)
 
 
 class SoftmaxMixture(Mixture):
-    """Softmax; k times softmax for a pick of k; sigmoid for a pick of any.
+    """Softmax; k times softmax for a pick of k; sigmoid for an independent pick.
 
     Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2.
     """
@@ -156,7 +156,7 @@ class SigmoidMixture(Mixture):
 
 
 class ReluMixture(Mixture):
-    """The part of each alpha above zero, divided by the sum of these; picks of any keep a sigmoid of each.
+    """The part of each alpha above zero, divided by the sum of these; independent picks keep a sigmoid of each.
 
     Chang et al., "DATA: Differentiable ArchiTecture Approximation" (NeurIPS 2019).
     """
@@ -165,16 +165,16 @@ class ReluMixture(Mixture):
 
     def mean(self, decision: Decision, alpha: Tensor) -> Tensor:
         """The weights of a decision's items, (items)."""
-        if decision.kind is DecisionKind.ANY:
+        if decision.independent:
             return alpha.sigmoid()
         above = alpha.relu()
-        return max(decision.take, 1) * above / above.sum().clamp_min(torch.finfo(alpha.dtype).tiny)
+        return max(decision.most, 1) * above / above.sum().clamp_min(torch.finfo(alpha.dtype).tiny)
 
     def entropy(self, decision: Decision, alpha: Tensor) -> Tensor:
         """The entropy of the shares, in nats."""
-        if decision.kind is DecisionKind.ANY:
+        if decision.independent:
             return super().entropy(decision, alpha)
-        return _entropy(self.mean(decision, alpha) / max(decision.take, 1))
+        return _entropy(self.mean(decision, alpha) / max(decision.most, 1))
 
 
 class DirichletMixture(Mixture):
@@ -192,7 +192,7 @@ class DirichletMixture(Mixture):
         if not _is_shared(decision):
             return SoftmaxMixture().mean(decision, alpha)
         concentration = concentrations(alpha)
-        return max(decision.take, 1) * concentration / concentration.sum()
+        return max(decision.most, 1) * concentration / concentration.sum()
 
     def draw(self, decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights drawn anew."""
@@ -203,7 +203,7 @@ class DirichletMixture(Mixture):
 
         drawn = together(shared, sampled)
         return {
-            path: max(decisions[path].take, 1) * drawn[path].to(alpha)
+            path: max(decisions[path].most, 1) * drawn[path].to(alpha)
             if path in drawn
             else self.mean(decisions[path], alpha)
             for path, alpha in alphas.items()
@@ -211,7 +211,7 @@ class DirichletMixture(Mixture):
 
     def logarithms(self, decision: Decision, alpha: Tensor) -> Tensor:
         """The logarithms of the softmax of the alphas, (items)."""
-        return alpha if decision.kind is DecisionKind.ANY else alpha.log_softmax(0)
+        return alpha if decision.independent else alpha.log_softmax(0)
 
     def entropy(self, decision: Decision, alpha: Tensor) -> Tensor:
         """The entropy of the mean of the distribution, in nats."""
@@ -236,7 +236,7 @@ def divergence(alpha: Tensor) -> Tensor:
 
 def _is_shared(decision: Decision) -> bool:
     """Whether the items share a sum, and may hold together."""
-    return decision.kind is not DecisionKind.ANY and decision.kind not in EXCLUSIVE
+    return not decision.independent and decision.kind not in EXCLUSIVE
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class OneByOneNarrower(Narrower):
         open_ = [
             path
             for path, decision in decisions.items()
-            if decision.copy == copy and decision.candidates and len(live.candidates(path)) > decision.take
+            if decision.copy == copy and decision.candidates and len(live.candidates(path)) > decision.most
         ]
         if not open_:
             return {}
@@ -107,7 +107,7 @@ class OneByOneNarrower(Narrower):
         without = {
             i: score.without(supernet, {menu: range(len(decisions[menu].items))}, trial) for i, menu in menus_of.items()
         }
-        stays = sorted(without, key=lambda i: (without[i], i))[: decision.take]
+        stays = sorted(without, key=lambda i: (without[i], i))[: decision.most]
         return {menu: () for i, menu in menus_of.items() if i not in stays}
 
 
@@ -142,6 +142,6 @@ def _given_up_beside(supernet: Narrowable, decided: str) -> dict[str, Sequence[i
             continue
         menus_of = [menu for i in live.candidates(path) if (menu := decision.candidates[i]) is not None]
         sure = [menu for menu in menus_of if menu == decided or len(live.items(menu)) == 1]
-        if len(sure) >= decision.take:
+        if len(sure) >= decision.most:
             gone |= {menu: () for menu in menus_of if menu not in sure}
     return gone

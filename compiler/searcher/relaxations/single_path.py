@@ -26,7 +26,7 @@ from compiler.util.errors import UsageError
 
 from .axes import Axes
 from .base import Relaxed
-from .draws import Logits, drawn, log_probability, logits, noise
+from .draws import Logits, added, drawn, log_probability, logits, noise
 from .mixtures import SoftmaxMixture
 from .path_executor import Operations
 
@@ -110,7 +110,7 @@ class OnePath(Relaxed):
         """
         for _ in range(TRIES):
             shift = noise(self.space.decisions, clean)
-            noisy = {path: values + shift[path] for path, values in clean.items()}
+            noisy = added(self.space.decisions, clean, shift)
             chosen = drawn(self.space.decisions, noisy)
             if self.meets(chosen):
                 return Draw(chosen, noisy)

@@ -11,15 +11,14 @@ from compiler.ir.decision import Decision, DecisionKind, Selection
 
 
 def mixing(decision: Decision, alpha: Tensor) -> Tensor:
-    """The weights of a decision's items, (items): softmax; k times softmax for a pick of k; sigmoid for a pick of any.
+    """The weights of a decision's items, (items): softmax; k times softmax for a pick of k; else a sigmoid of each.
 
     Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019), equation 2.
     """
-    match decision.kind:
-        case DecisionKind.ANY:
-            return alpha.sigmoid()
-        case DecisionKind.PICK:
-            return decision.take * alpha.softmax(0)
+    if decision.independent:
+        return alpha.sigmoid()
+    if decision.kind is DecisionKind.PICK:
+        return decision.most * alpha.softmax(0)
     return alpha.softmax(0)
 
 

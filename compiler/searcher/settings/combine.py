@@ -6,12 +6,12 @@ To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes e
 from __future__ import annotations
 
 from .axes import AlignInstances, Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
-from .derivation import Epoch, Menus
+from .derivation import Epoch, Menus, Threshold
 from .exploring import ExplorerWord, NoRungs, RandomDraws
 from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
-from .relaxation import Gates, NoRelaxation, Sample
+from .relaxation import Gates, NoRelaxation, Sample, Sigmoid
 from .rule import Combined, Rule
 from .stopping import Sharpness, Unchanged
 
@@ -109,6 +109,18 @@ RULES = (
         lambda s: _narrows(s) and s.derive.epoch is not Epoch.LAST,
         "`narrow` leaves the items of the last epoch, and `epoch = best` or `before` would take the alphas of another: "
         "use `epoch = last`",
+    ),
+    Rule(
+        ("derive", "relax"),
+        lambda s: isinstance(s.derive, Threshold) and not isinstance(s.relax, Sigmoid),
+        "`derive = threshold` compares weights with a number, and those of this relaxation share a sum: "
+        "use `relax = sigmoid`, or `derive = strongest`",
+    ),
+    Rule(
+        ("derive", "edges"),
+        lambda s: isinstance(s.derive, Threshold) and s.edges is Edges.WEIGHED,
+        "`derive = threshold` compares weights with a number, and those of edges share a sum: "
+        "use `edges = shared`, or `derive = strongest`",
     ),
     Rule(
         ("derive", "until"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
-from .words import Named, Word
+from .words import Fraction, Named, Word
 
 Several = Annotated[int, Field(ge=2, description="a whole number above 1")]
 
@@ -41,11 +41,50 @@ class Strongest(Word):
         """The rule by which the leading architecture is shown while a search goes on."""
         return self
 
+    @property
+    def threshold(self) -> float | None:
+        """The least weight of what a pick of no fixed number takes, where there is a threshold."""
+        return None
+
+    def measured(self, by: By) -> Self:
+        """The rule by another measure of strength."""
+        return self.replace("by", by)
+
 
 class BestPath(Strongest):
     """The most probable way to reach the output of a text with `prune`, such as a path through a trellis."""
 
     word = "best_path"
+
+
+class Threshold(Word):
+    """The strongest item of each choice; of picks that may take fewer, the inputs whose weight is at least ``over``.
+
+    Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search" (ECCV 2020).
+    """
+
+    word = "threshold"
+    over: Fraction
+    epoch: Epoch = Epoch.LAST
+
+    @property
+    def by(self) -> By:
+        """Strengths are logarithms of weights already."""
+        return By.LOGIT
+
+    @property
+    def rule(self) -> Threshold:
+        """The rule by which the leading architecture is shown while a search goes on."""
+        return self
+
+    @property
+    def threshold(self) -> float | None:
+        """The least weight of what a pick of no fixed number takes."""
+        return self.over
+
+    def measured(self, by: By) -> Threshold:
+        """The rule itself: it compares weights."""
+        return self
 
 
 class Menus(Strongest):
@@ -58,4 +97,4 @@ class Menus(Strongest):
     keep: Several
 
 
-Derivation = Strongest | BestPath | Menus
+Derivation = Strongest | BestPath | Threshold | Menus

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from .derivation import Epoch, Strongest
-from .words import Amount, Count, Word
+from .judges import ProxyName
+from .words import Amount, Count, Named, Word
 
 Probability = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 
@@ -93,12 +94,23 @@ class Local(ExplorerWord):
     trials: Count
 
 
+class Initial(Named):
+    """What a predictor has judged before it has learned anything."""
+
+    DRAWN = "drawn"
+    SPREAD = "spread"
+    BEST = "best"
+
+
 class Predictor(ExplorerWord):
     """``trials`` architectures, of which the first ``start`` are drawn; then rounds of ``batch`` that look best.
 
     How good they may be is learned from those that were judged, by a forest of ``trees``. Each round asks it of
     ``among`` neighbours of the best so far and as many draws, and takes those with the best draw from their mean and
     deviation (after BANANAS; White et al., AAAI 2021).
+
+    It learns from the decisions, and from zero-cost proxies where these are named as ``features``. Instead of draws the
+    ``initial`` ones may be, of ``among`` draws, those far from each other, or those whose features rank best.
     """
 
     word = "predictor"
@@ -108,6 +120,14 @@ class Predictor(ExplorerWord):
     batch: Count = 10
     among: Count = 100
     trees: Count = 100
+    features: Annotated[tuple[ProxyName, ...], Field(description="names of proxies")] = ()
+    initial: Initial = Initial.DRAWN
+
+    @model_validator(mode="after")
+    def _best_by_something(self) -> Predictor:
+        if self.initial is Initial.BEST and not self.features:
+            raise ValueError("`initial = best` ranks by features: name some, `features = (params, synflow)`")
+        return self
 
 
 class NoRungs(Word):
@@ -143,5 +163,40 @@ class Halving(Word):
         return tuple(found)
 
 
-Explorer = RandomDraws | Genetic | Evolution | Local | Predictor
+class Objective(Named):
+    """What an architecture is measured by, where several things count."""
+
+    ACCURACY = "accuracy"
+    PARAMS = "params"
+    MACS = "macs"
+    MEMORY = "memory"
+
+
+class Nsga2(ExplorerWord):
+    """``trials`` architectures in generations of ``population``, of which several objectives are asked (NSGA-II).
+
+    ``accuracy`` is what the judge says, and is maximised; costs are minimised. The first generation is drawn; a later
+    one has children of two parents, each the winner of a tournament of two, and each choice of a child is drawn anew
+    with the probability ``rate``. Parents are the best of the parents before and their children: by their front, and in
+    a front by their distance from others (Deb et al., 2002). None is proposed twice while there are others.
+    """
+
+    word = "nsga2"
+    positional = ("trials",)
+    trials: Count
+    population: Annotated[int, Field(ge=2, description="a whole number, at least 2")] = 50
+    rate: Probability = 0.1
+    pareto: Annotated[tuple[Objective, ...], Field(min_length=1, description="names of objectives")] = (
+        Objective.ACCURACY,
+        Objective.MACS,
+    )
+
+    @model_validator(mode="after")
+    def _asks_the_judge(self) -> Nsga2:
+        if Objective.ACCURACY not in self.pareto or len(set(self.pareto)) < max(2, len(self.pareto)):
+            raise ValueError("`pareto` names accuracy, and at least one cost beside it, each once")
+        return self
+
+
+Explorer = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2
 Rungs = NoRungs | Halving

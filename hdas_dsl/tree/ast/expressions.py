@@ -193,9 +193,9 @@ class Choice(Node):
 
 @dataclass(frozen=True)
 class Pick(Node):
-    """``pick k of B``; ``pick any of B`` has no count."""
+    """``pick k of B``, ``pick a..b of B``; ``pick any of B`` has no count."""
 
-    count: Expr | None
+    count: Expr | Range | None
     bundle: Expr
 
 

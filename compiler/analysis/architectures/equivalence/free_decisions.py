@@ -36,7 +36,7 @@ def free_decisions(space: Elaborated, copy: Copy, operations: Operations, same: 
     found: dict[str, FreeDecision] = {}
     for path in copy.body.decisions:
         decision = space.decisions[path]
-        if path in uses.bound | sizes or decision.kind in (DecisionKind.PICK, DecisionKind.ANY):
+        if path in uses.bound | sizes or decision.kind is DecisionKind.PICK:
             continue
         numbers, mixes = uses.numbers.get(path, []), uses.mixes.get(path, [])
         free = None

@@ -1,0 +1,1 @@
+"""Studies: many runs that differ in file, method, settings and seed, and a table of what came out."""

@@ -1,0 +1,228 @@
+"""The plan of a study: all combinations of files, methods, settings and seeds, as plain data. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from compiler.backend.plugins import allow
+from compiler.program.methods import SETTING
+from compiler.program.overrides import Override, read_override
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan import plan_search, plan_training
+from compiler.searcher.run_files import DERIVED, RESULT
+from compiler.searcher.settings.words import Applied
+from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import HspError
+
+TRAINED = "train"
+"""The folder of the training of what a run derived, in its own."""
+
+
+class Step(BaseModel):
+    """One command of a run, and the file by which it is seen to be finished."""
+
+    model_config = ConfigDict(frozen=True)
+
+    words: tuple[str, ...]
+    """The command line of `hdas`, without how it goes on."""
+    folder: str
+    """Where it writes, below the folder of the study."""
+    result: str
+    """The file that it ends with, in its folder."""
+
+
+class Run(BaseModel):
+    """One run of a study; one that is ``refused`` is not carried out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    combination: str
+    seed: int
+    steps: tuple[Step, ...]
+    refused: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its folder, below that of the study."""
+        return f"{self.combination}/seed-{self.seed}"
+
+
+class StudyPlan(BaseModel):
+    """The runs of a study, in order: all seeds of a combination after each other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    runs: tuple[Run, ...]
+
+    @property
+    def combinations(self) -> dict[str, list[Run]]:
+        """The runs of each combination."""
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.combination, []).append(run)
+        return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a study is asked for.
+
+    Attributes:
+        files: what is searched, or, where nothing is left to choose, trained.
+        seeds: of each combination.
+        grid: settings with the values that they take in turn, as ``NAME=A,B``.
+        methods: of the searches; none: as the files say.
+        sets: settings of all runs, as ``NAME=VALUE``.
+        trains: whether what is derived is trained.
+        plugins: modules and files of operations that the files may name.
+        options: further words of all commands: data and device.
+    """
+
+    files: Sequence[Path]
+    seeds: Sequence[int]
+    grid: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    sets: Sequence[str] = ()
+    trains: bool = False
+    plugins: Sequence[str] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One file, method and values of the grid."""
+
+    name: str
+    file: Path
+    method: str | None
+    sets: tuple[str, ...]
+
+    def overrides(self) -> tuple[Override, ...]:
+        """What holds instead of the file's settings."""
+        method = [] if self.method is None else [Override(SETTING, Applied(self.method), f"--method {self.method}")]
+        return (*method, *map(read_override, self.sets))
+
+    def words(self) -> tuple[str, ...]:
+        """The same as words of a command."""
+        method = () if self.method is None else ("--method", self.method)
+        return (*method, *(word for text in self.sets for word in ("--set", text)))
+
+
+def plan_study(asked: Asked) -> StudyPlan:
+    """The plan of a study; each combination is compiled once, and one that is refused keeps the reason.
+
+    Raises:
+        HspError: a file is wrong, and no combination can run.
+        UsageError: no combination can run, two have one name, or a value of the grid is none.
+    """
+    runs: list[Run] = []
+    first: Exception | None = None
+    for combination in _combinations(asked):
+        refused, searches = "", True
+        try:
+            searches = _searches(combination, asked)
+        except HspError as error:
+            first, refused = first or error, error.diagnostics[0].message
+        except UsageError as error:
+            first, refused = first or error, str(error)
+        runs += [_run(combination, seed, asked, searches, refused) for seed in asked.seeds]
+    if first is not None and all(run.refused for run in runs):
+        raise first
+    return StudyPlan(runs=tuple(runs))
+
+
+def _searches(combination: Combination, asked: Asked) -> bool:
+    """Whether a combination is searched; otherwise it is trained.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: it cannot be run.
+    """
+    request = Request(combination.file, combination.overrides(), externals=allow(asked.plugins))
+    config = RunConfig(Path(combination.name))
+    if request.compile().phases:
+        plan_search(request, config, writes=False)
+        return True
+    if combination.method is not None:
+        raise UsageError(f"--method {combination.method}: '{combination.file}' has no `search` section")
+    plan_training(request, config, writes=False)
+    return False
+
+
+def _run(combination: Combination, seed: int, asked: Asked, searches: bool, refused: str) -> Run:
+    folder = f"{combination.name}/seed-{seed}"
+    plugins = [word for item in asked.plugins for word in ("--allow-plugin", item)]
+    common = (*plugins, *asked.options, "--seed", str(seed), "--quiet")
+    file, steps = str(combination.file), []
+    if searches:
+        steps.append(Step(words=("search", file, *combination.words(), *common), folder=folder, result=DERIVED))
+        if asked.trains:
+            words = "train", f"{folder}/{DERIVED}", *common
+            steps.append(Step(words=words, folder=f"{folder}/{TRAINED}", result=RESULT))
+    else:
+        steps.append(Step(words=("train", file, *combination.words(), *common), folder=folder, result=RESULT))
+    return Run(combination=combination.name, seed=seed, steps=tuple(steps), refused=refused)
+
+
+def _combinations(asked: Asked) -> Iterator[Combination]:
+    axes = [[f"{name}={value}" for value in values] for name, values in map(_axis, asked.grid)]
+    stems = [file.stem for file in asked.files]
+    known: dict[str, Combination] = {}
+    for file, method, values in product(asked.files, asked.methods or (None,), product(*axes)):
+        stem = file.stem if stems.count(file.stem) == 1 else f"{file.parent.name}-{file.stem}"
+        name = "-".join(map(_plain, filter(None, (stem, method, *values))))
+        if name in known:
+            raise UsageError(f"two combinations are called '{name}': give their files other names")
+        known[name] = Combination(name, file, method, (*asked.sets, *values))
+        yield known[name]
+
+
+def _axis(text: str) -> tuple[str, list[str]]:
+    """The name and the values of ``NAME=A,B``; a comma in parentheses belongs to a value."""
+    name, sign, rest = text.partition("=")
+    values = [value.strip() for value in _split(rest)]
+    if not sign or not name.strip() or not all(values):
+        raise UsageError(f"--grid {text}: the form is name=value,value")
+    for value in values:
+        read_override(f"{name}={value}")
+    return name.strip(), values
+
+
+def _split(text: str) -> list[str]:
+    found, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += sign
+    return found
+
+
+def _plain(text: str) -> str:
+    """A text as a part of the name of a folder."""
+    return re.sub(r"[^\w.=+]+", "_", text).strip("_.") or "_"
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds: ``0..4`` are five, ``1,5`` are two.
+
+    Raises:
+        UsageError: the text is none of these, or has a seed twice.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        low, dots, high = part.strip().partition("..")
+        if not low.isdigit() or (dots and not high.isdigit()):
+            raise UsageError(f"'{text}' are no seeds: write them like 0..4 or 1,5")
+        found += range(int(low), int(high if dots else low) + 1)
+    if not found or len(set(found)) != len(found):
+        raise UsageError(f"'{text}' has {'a seed twice' if found else 'no seed'}")
+    return tuple(found)

@@ -1,0 +1,122 @@
+"""The table of a study: means over the seeds with intervals, and the same as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+
+from rich.table import Table
+from scipy.stats import t as student
+
+from compiler.reports.columns import columns
+
+from .plan import StudyPlan
+from .results import Result
+
+CONFIDENCE = 0.95
+"""Of an interval."""
+MEASURES = "score", "accuracy", "params", "macs"
+"""What is averaged."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of some values, and how far it may be off: Student's 95% interval; none for a single value."""
+
+    value: float
+    reach: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Mean:
+        """That of values, at least one."""
+        count = len(values)
+        if count < 2:
+            return cls(values[0], None)
+        quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
+        return cls(mean(values), quantile * stdev(values) / sqrt(count))
+
+    def share(self) -> str:
+        """As percentages."""
+        return f"{self.value:.2%}" + ("" if self.reach is None else f" +- {100 * self.reach:.2f}")
+
+    def amount(self) -> str:
+        """As whole numbers."""
+        return f"{self.value:,.0f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A combination: how many of its runs came to their end, and the means of these."""
+
+    combination: str
+    asked: int
+    finished: int
+    means: Mapping[str, Mean]
+
+
+def rows_of(plan: StudyPlan, results: Mapping[str, Result]) -> list[Row]:
+    """A row for each combination, in the order of the plan."""
+    made = []
+    for name, runs in plan.combinations.items():
+        found = [results[run.name] for run in runs if run.name in results and not results[run.name].failed]
+        values = {measure: [getattr(item, measure) for item in found] for measure in MEASURES}
+        known = {measure: [value for value in each if value is not None] for measure, each in values.items()}
+        means = {measure: Mean.of(each) for measure, each in known.items() if each}
+        made.append(Row(name, len(runs), len(found), means))
+    return made
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """The rows for a terminal; a measure that no run has is left out."""
+    shown = [measure for measure in MEASURES if any(measure in row.means for row in rows)]
+    names = {"params": "parameters", "macs": "multiply-adds", "accuracy": "test accuracy"}
+    cells = []
+    for row in rows:
+        means = [row.means.get(measure) for measure in shown]
+        said = [
+            "-" if found is None else found.share() if measure in ("score", "accuracy") else found.amount()
+            for measure, found in zip(shown, means, strict=True)
+        ]
+        cells.append([row.combination, f"{row.finished} of {row.asked}", *said])
+    return columns(["combination", "runs", *(names.get(measure, measure) for measure in shown)], cells)
+
+
+def table_csv(rows: Sequence[Row]) -> str:
+    """The rows as CSV: mean and half the width of the interval of each measure."""
+    header = ["combination", "runs", "finished"]
+    for measure in MEASURES:
+        header += [measure, f"{measure}_interval"]
+    lines: list[list[object]] = []
+    for row in rows:
+        line: list[object] = [row.combination, row.asked, row.finished]
+        for measure in MEASURES:
+            found = row.means.get(measure)
+            line += ["", ""] if found is None else [found.value, "" if found.reach is None else found.reach]
+        lines.append(line)
+    return _csv(header, lines)
+
+
+def runs_csv(plan: StudyPlan, results: Mapping[str, Result]) -> str:
+    """A line for each run that ended."""
+    names = list(Result.model_fields)
+    found = [results[run.name] for run in plan.runs if run.name in results]
+    return _csv(names, [["" if (v := getattr(item, name)) is None else v for name in names] for item in found])
+
+
+def failures(plan: StudyPlan, results: Mapping[str, Result]) -> Iterator[str]:
+    """A sentence on each run that has no result."""
+    for run in plan.runs:
+        if run.name in results and results[run.name].failed:
+            yield f"{run.name}: {results[run.name].failed}"
+
+
+def _csv(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return text.getvalue()

@@ -1,0 +1,120 @@
+"""What came out of the runs of a study: a line of a file for each that ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from compiler.analysis.requirements.evaluate import amounts_of
+from compiler.backend.plugins import allow
+from compiler.program.request import Request
+from compiler.program.source_file import recorded
+from compiler.searcher.run_files import DERIVED, RESULT
+from compiler.util.errors import UsageError
+from compiler.util.files import atomic_write, naming
+
+from .plan import TRAINED, Run, StudyPlan
+
+PLAN, RUNS = "study.json", "runs.jsonl"
+"""The plan of a study, and a line for each run that ended, in its folder."""
+
+
+class Result(BaseModel):
+    """What came out of a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    combination: str
+    seed: int
+    failed: str = ""
+    """Why it did not come to its end."""
+    score: float | None = None
+    """The score of a search."""
+    accuracy: float | None = None
+    """The accuracy of a training on the test images."""
+    params: int | None = None
+    macs: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """That of the run."""
+        return f"{self.combination}/seed-{self.seed}"
+
+
+class _Tested(BaseModel):
+    accuracy: float
+
+
+def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds: float) -> Result:
+    """What a run left in its folder, however it ended."""
+    folder = out / run.name
+    score = params = macs = accuracy = None
+    found = folder / DERIVED
+    file = found if found.is_file() else Path(run.steps[0].words[1])
+    if not failed:
+        program = Request(file, externals=allow(plugins)).compile()
+        network = program.train_network or program.network
+        said = recorded(program).get("score")
+        score = float(said) if isinstance(said, int | float) else None
+        if not network.is_space:
+            amounts = dict(amounts_of(network))
+            params, macs = int(amounts["params"]), int(amounts["macs"])
+        tested = folder / TRAINED / RESULT if found.is_file() else folder / RESULT
+        if tested.is_file():
+            accuracy = _Tested.model_validate_json(tested.read_bytes()).accuracy
+    return Result(
+        combination=run.combination,
+        seed=run.seed,
+        failed=failed,
+        score=score,
+        accuracy=accuracy,
+        params=params,
+        macs=macs,
+        seconds=round(seconds, 1),
+    )
+
+
+class ResultLog:
+    """The file of results, appended and synced.
+
+    Args:
+        out: the folder of the study.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.path = out, out / RUNS
+
+    def start(self, plan: StudyPlan, resume: bool) -> dict[str, Result]:
+        """The results that are known, by the name of the run; the last of a run holds.
+
+        Raises:
+            UsageError: the folder is of another study, or damaged.
+        """
+        if not resume:
+            atomic_write(self.path, "")
+            atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
+            return {}
+        try:
+            before = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
+            lines = self.path.read_bytes().split(b"\n")[:-1]
+            found = {item.name: item for item in map(Result.model_validate_json, lines)}
+        except ValidationError as error:
+            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+        steps = {run.name: run.steps for run in before.runs}
+        for run in plan.runs:
+            if steps.get(run.name, run.steps) != run.steps:
+                raise UsageError(f"'{self.out}' holds another study, in which '{run.name}' is another run")
+        atomic_write(self.path, b"".join(line + b"\n" for line in lines))
+        atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
+        return found
+
+    def append(self, result: Result) -> None:
+        """Write a result, and have it on the disk."""
+        with naming(self.path), self.path.open("ab") as file:
+            file.write(result.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
