@@ -28,7 +28,7 @@ from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.text.reading import is_file, no_file
 
 from .config import RunConfig
-from .finished import derived_text, weights_of
+from .finished import derived_text, teacher_weights_of, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +133,8 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
         found[name] = derived_text(path)
         if later.settings.start.after == name:
             weights_of(later, plan.config.out)
+        if later.settings.teacher.after == name:
+            teacher_weights_of(later, plan.config.out)
     if not found:
         return plan
     program = plan.request.compile(found)

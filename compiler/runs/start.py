@@ -1,4 +1,4 @@
-"""The first weights of a phase, where they are those that an earlier phase left."""
+"""What an earlier phase leaves to a later one: its weights, to start from, or the whole network, to be taught by."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from compiler.backend.passes import Target
 from compiler.ir.decision import Decision
-from compiler.program.model import Phase
+from compiler.program.model import Phase, Program
 from compiler.searcher.engine.state import checkpoint
-from compiler.searcher.relaxations import Relaxed
+from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.started import start_alphas, start_from
 from compiler.searcher.settings.axes import PhaseStart
 from compiler.util.errors import UsageError
@@ -49,6 +50,24 @@ def started(supernet: Relaxed, phase: Phase, weights: Path, earlier: Mapping[str
         alphas = f", the alphas of {start_alphas(supernet, earlier, known)} decisions"
     fresh = f"; {len(found.fresh)} start fresh, as {found.fresh[0]}" if found.fresh else ""
     return f"{said}{parts}{grown}{alphas}{fresh}"
+
+
+def teacher_of(program: Program, phase: Phase, weights: Path, target: Target) -> Relaxed | None:
+    """The supernet of the phase that teaches another, with the weights that it left; None where it weighs nothing.
+
+    Raises:
+        CheckpointError: they are missing or damaged.
+    """
+    word = phase.settings.teacher
+    if not word.ratio:
+        return None
+    earlier = next(found for found in program.phases if found.name == word.after)
+    supernet = relaxed(earlier.network, earlier.settings, target, earlier.built)
+    tensors, _ = checkpoint.read(weights)
+    supernet.load_state_dict(checkpoint.unpack("module", tensors))
+    supernet.begin(earlier.settings.epochs)
+    supernet.anneal(earlier.settings.epochs)
+    return supernet
 
 
 def _below(start: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
