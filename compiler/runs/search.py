@@ -222,7 +222,8 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     identity = fingerprint(part.program, space, settings.describe(full=True), data, weights, teaches)
     options = run_options(plan, phase, CHECKPOINT, identity)
     if weights is not None and not options.resume:
-        say(started(supernet, phase, weights))
+        (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
+        say(started(supernet, phase, weights, earlier.network.decisions))
     write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
