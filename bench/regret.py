@@ -27,7 +27,7 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Table, Training
 from compiler.searcher.explore.trials import History, Trial
-from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
+from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
 
 SHOWN = (10, 25, 50, 100, 150)
 """After so many trials the regret is printed."""
@@ -48,6 +48,7 @@ def explorers(trials: int) -> dict[str, Shipped]:
         "evolution": Evolution(trials=trials, population=20, tournament=5),
         "genetic": Genetic(rounds=rounds, population=25, parents=5, mutants=12, children=12),
         "predictor": Predictor(trials=trials),
+        "predictor, mean": Predictor(trials=trials, batch=5, among=1000, acquisition=Acquisition.MEAN),
     }
 
 

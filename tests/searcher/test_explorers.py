@@ -27,6 +27,7 @@ from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.settings.exploring import (
+    Acquisition,
     Evolution,
     Genetic,
     Halving,
@@ -52,6 +53,7 @@ EXPLORERS: dict[str, Shipped] = {
     "evolution": Evolution(trials=25, population=5, tournament=3),
     "local": Local(trials=40),
     "predictor": Predictor(trials=20, start=6, batch=4, among=10, trees=5),
+    "mean": Predictor(trials=12, start=6, batch=4, among=10, trees=5, acquisition=Acquisition.MEAN),
     "spread": Predictor(trials=12, start=6, batch=4, among=10, trees=5, initial=Initial.SPREAD),
     "nsga2": Nsga2(trials=20, population=5),
 }
@@ -276,6 +278,25 @@ def test_the_mean_and_the_deviation_are_those_of_the_forest() -> None:
     each = [tree.predict(rows[40:]) for tree in forest.estimators_]
     assert means == pytest.approx(forest.predict(rows[40:]))
     assert spreads == pytest.approx([pstdev(values) for values in zip(*each, strict=True)])
+
+
+def test_a_predictor_takes_those_with_the_best_mean() -> None:
+    """Of a whole space that is small enough, as a forest of its own says."""
+    space = explored(
+        net(*(f"n{i} = (a | b | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
+    )
+    word = Predictor(trials=12, start=6, batch=3, among=41, trees=5, acquisition=Acquisition.MEAN)
+    history = explore(space, word, Table(3))
+    features = Features(space.part.space.decisions)
+    assert space.count == 81
+    for first in (6, 9):
+        before, found = history.trials[:first], history.trials[first : first + 3]
+        numbers = [trial.number for trial in before]
+        others = [n for n in range(space.count) if n not in numbers]
+        rows, asked = (features([space.candidate(n).choices for n in many]) for many in (numbers, others))
+        means, _ = predicted(rows, [trial.score for trial in before], asked, 5, stream_of(3)(first).getrandbits(32))
+        best = dict(zip(others, means.tolist(), strict=True))
+        assert [best[trial.number] for trial in found] == sorted(best.values(), reverse=True)[:3]
 
 
 def test_a_predictor_finds_what_draws_do_not() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from random import Random
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from compiler.searcher.settings.exploring import Initial, Predictor
+from compiler.searcher.settings.exploring import Acquisition, Initial, Predictor
 
 from .predictor import Features, predicted
 from .proposer import Budgets, Proposal, Proposer, Stream
@@ -90,20 +90,30 @@ class Guided(Proposer):
         return np.nan_to_num(found, nan=LOWEST, posinf=-LOWEST, neginf=LOWEST)
 
     def _best(self, trials: list[Trial], merit: Callable[[Trial], float], source: Random) -> list[Candidate]:
-        """The candidates of a round, in the order of a draw from what the predictor thinks of each."""
+        """The candidates of a round, in the order of what the predictor thinks of each, or of draws from that."""
         known = merits(trials, merit)
         parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch, merit)]
-        near = (self.space.mutated(source.choice(parents), source) for _ in range(self.word.among))
-        drawn = (self.space.drawn(source) for _ in range(self.word.among))
-        asked = {found.number: found for found in (*near, *drawn) if found is not None and found.number not in known}
+        asked = {found.number: found for found in self._among(parents, source) if found.number not in known}
         if not asked:
             return []
         rows = self.features([self.space.candidate(number) for number in known])
         others = self.features(list(asked.values()))
         means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
-        hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
+        hopes: Sequence[float] = means.tolist()
+        if self.word.acquisition is Acquisition.THOMPSON:
+            hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
         order = sorted(zip(hopes, asked.values(), strict=True), key=lambda pair: (-pair[0], pair[1].number))
         return [found for _, found in order[: self.word.batch]]
+
+    def _among(self, parents: Sequence[Candidate], source: Random) -> Iterator[Candidate]:
+        """What the predictor is asked of: neighbours of the parents and draws; all there are where that is no more."""
+        count = self.word.among
+        if self.word.acquisition is Acquisition.MEAN and self.space.count <= 2 * count:
+            yield from (self.space.candidate(at) for at in range(self.space.count) if self.space.meets(at))
+            return
+        near = (self.space.mutated(source.choice(parents), source) for _ in range(count))
+        yield from (found for found in near if found is not None)
+        yield from (self.space.drawn(source) for _ in range(count))
 
 
 def ranks(rows: NDArray[np.float32]) -> NDArray[np.float64]:

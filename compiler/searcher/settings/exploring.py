@@ -102,12 +102,20 @@ class Initial(Named):
     BEST = "best"
 
 
+class Acquisition(Named):
+    """By what a predictor prefers one architecture to another."""
+
+    THOMPSON = "thompson"
+    MEAN = "mean"
+
+
 class Predictor(ExplorerWord):
     """``trials`` architectures, of which the first ``start`` are drawn; then rounds of ``batch`` that look best.
 
     How good they may be is learned from those that were judged, by a forest of ``trees``. Each round asks it of
     ``among`` neighbours of the best so far and as many draws, and takes those with the best draw from their mean and
-    deviation (after BANANAS; White et al., AAAI 2021).
+    deviation (after BANANAS; White et al., AAAI 2021), or, where ``acquisition = mean``, with the best mean; that is
+    asked of a whole space where it has at most twice ``among`` architectures.
 
     It learns from the decisions, and from zero-cost proxies where these are named as ``features``. Instead of draws the
     ``initial`` ones may be, of ``among`` draws, those far from each other, or those whose features rank best.
@@ -122,6 +130,7 @@ class Predictor(ExplorerWord):
     trees: Count = 100
     features: Annotated[tuple[ProxyName, ...], Field(description="names of proxies")] = ()
     initial: Initial = Initial.DRAWN
+    acquisition: Acquisition = Acquisition.THOMPSON
 
     @model_validator(mode="after")
     def _best_by_something(self) -> Predictor:
