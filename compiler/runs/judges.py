@@ -18,10 +18,11 @@ from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.settings.exploring import Predictor
-from compiler.searcher.settings.judges import ProxyJudge, ProxyName, SharedJudge, TableJudge
+from compiler.searcher.settings.judges import OwnJudge, ProxyJudge, ProxyName, SharedJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .alone import ProxiesAlone, ProxyAlone, TableAlone
+from .own import OwnAlone
 from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
@@ -41,7 +42,7 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
 
 
-AloneJudge = TrainedAlone | ProxyAlone | TableAlone
+AloneJudge = TrainedAlone | ProxyAlone | TableAlone | OwnAlone
 
 
 def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
@@ -56,6 +57,8 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)
+        case OwnJudge():
+            return OwnAlone(ExploredSpace(part), plan.request, settings)
         case ProxyJudge():
             return ProxyAlone(ExploredSpace(part), plan.request, settings, plan.config)
     return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)

@@ -13,7 +13,7 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judged, Study, stream_of
 from compiler.searcher.explore.trials import Asked, Event, History, Trial, TrialLog
-from compiler.searcher.settings.exploring import Evolution, Explorer, Halving, Local, RandomDraws, Rungs
+from compiler.searcher.settings.exploring import Evolution, Halving, Local, RandomDraws, Rungs, Shipped
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from tests.analysis.test_architectures import SMALL
@@ -42,7 +42,7 @@ class Arriving:
 
 def at_once(
     space: ExploredSpace,
-    word: Explorer,
+    word: Shipped,
     count: int,
     known: Sequence[Event] = (),
     rungs: Rungs | None = None,
@@ -62,7 +62,7 @@ def ended(events: Sequence[Event]) -> list[Trial]:
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 @pytest.mark.parametrize("count", [2, 5])
-def test_a_run_goes_on_wherever_it_was_cut(word: Explorer, count: int) -> None:
+def test_a_run_goes_on_wherever_it_was_cut(word: Shipped, count: int) -> None:
     """The same proposals follow, and what was being judged is judged first."""
     space = explored(FREE)
     whole, workers = at_once(space, word, count)
@@ -74,7 +74,7 @@ def test_a_run_goes_on_wherever_it_was_cut(word: Explorer, count: int) -> None:
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_proposed_at_once_lies_in_the_space_and_is_judged_once(name: str, word: Explorer) -> None:
+def test_what_is_proposed_at_once_lies_in_the_space_and_is_judged_once(name: str, word: Shipped) -> None:
     space = explored(SMALL[name])
     events, workers = at_once(space, word, 3)
     assert max(workers.judge.asked.values()) == 1

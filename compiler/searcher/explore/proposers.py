@@ -12,7 +12,6 @@ from typing import assert_never
 
 from compiler.searcher.settings.exploring import (
     Evolution,
-    Explorer,
     Genetic,
     Halving,
     Local,
@@ -20,6 +19,7 @@ from compiler.searcher.settings.exploring import (
     Predictor,
     RandomDraws,
     Rungs,
+    Shipped,
 )
 
 from .generations import Generations
@@ -167,7 +167,7 @@ class Climbing(Proposer):
 
 
 def proposer_of(
-    word: Explorer,
+    word: Shipped,
     space: ExploredSpace,
     budgets: Budgets,
     stream: Stream,
