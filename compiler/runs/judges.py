@@ -22,7 +22,7 @@ from compiler.searcher.settings.judges import ProxyJudge, ProxyName, SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .alone import ProxiesAlone, ProxyAlone, TableAlone
-from .plan import SearchPlan
+from .plan import SearchPlan, same_of
 from .trained_alone import TrainedAlone
 
 
@@ -38,7 +38,9 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     """The judge by the weights of a supernet, on the images that its alphas are for."""
     assert isinstance(settings.judge, SharedJudge)
     compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
-    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
+    return SharedWeights(
+        supernet, ExploredSpace(part, same=same_of(part, settings)), data, settings, settings.judge, compute
+    )
 
 
 AloneJudge = TrainedAlone | ProxyAlone | TableAlone
@@ -53,12 +55,13 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
         UsageError: a table is missing, or does not fit.
     """
     settings = phase.settings
+    space = ExploredSpace(part, same=same_of(part, settings))
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)
         case ProxyJudge():
-            return ProxyAlone(ExploredSpace(part), plan.request, settings, plan.config)
-    return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)
+            return ProxyAlone(space, plan.request, settings, plan.config)
+    return TrainedAlone(space, plan.request, settings, plan.config, options)
 
 
 def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure | None:

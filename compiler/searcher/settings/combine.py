@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from .axes import AlignInstances, Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
 from .derivation import Epoch, Menus, Threshold
-from .exploring import ExplorerWord, NoRungs, RandomDraws
-from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
+from .exploring import ExplorerWord, RandomDraws
+from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
 from .relaxation import Gates, NoRelaxation, Sample, Sigmoid
 from .rule import Combined, Rule
+from .rungs import NoRungs
 from .stopping import Sharpness, Unchanged
 
 
@@ -260,6 +261,12 @@ RULES = (
         ("rungs", "derive"),
         lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
         "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
+    ),
+    Rule(
+        ("unique", "derive"),
+        lambda s: isinstance(s.unique, UniqueUpTo) and not _explores(s),
+        "`unique` judges one of the proposals that are alike, and this rule derives what alphas select: "
+        "use `derive = random(100)` or another explorer",
     ),
     Rule(
         ("rungs", "judge"),

@@ -93,4 +93,30 @@ class TableJudge(Word):
     seconds: NonNegative = 0.0
 
 
+class AllUnique(Word):
+    """Every architecture is judged, each once."""
+
+    word = "none"
+
+    @property
+    def name(self) -> str | None:
+        """No equivalence."""
+        return None
+
+
+class UniqueUpTo(Word):
+    """Of architectures that an equivalence of this name calls alike, one is judged."""
+
+    word = "EQUIVALENCE"
+    positional = ("equivalence",)
+    by_item = True
+    equivalence: Text
+
+    @property
+    def name(self) -> str | None:
+        """The name of the equivalence."""
+        return self.equivalence
+
+
+Unique = AllUnique | UniqueUpTo
 Judge = NoJudge | SharedJudge | TrainedJudge | ProxyJudge | TableJudge
