@@ -2,9 +2,9 @@
 
     python bench/asking.py [spaces/darts.hsp] [--told 10000] [--replayed 100000]
 
-Scores are random, nothing is trained. Printed are milliseconds of the processor, for each explorer: of asking and telling
-the first trial, which rebuilds what follows from those before, and the median and the most of 19 further ones; then how
-long it takes to read a file of trials.
+Scores are random, nothing is trained. Printed are milliseconds of the processor, for each explorer: of asking and
+telling the first trial, which rebuilds what follows from those before, and the median and the most of 19 further ones;
+then how long it takes to read a file of trials.
 """
 
 from __future__ import annotations

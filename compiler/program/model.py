@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.elaborate import Elaborated, Origin, Requirement
@@ -35,14 +36,28 @@ class Phase:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The phases that have to be finished before it: those whose result it uses, and that whose weights it does."""
-        start = self.settings.start.after
-        return self.after if start is None or start in self.after else (*self.after, start)
+        """The phases that have to be finished before it: those whose result it uses, or whose weights."""
+        weights = (name for name in (self.settings.start.after, self.settings.teacher.after) if name is not None)
+        return tuple(dict.fromkeys((*self.after, *weights)))
 
     @property
     def leaves_choices(self) -> bool:
         """Whether later phases still choose in what it derives."""
         return isinstance(self.settings.derive, Menus)
+
+
+def deciding(phases: Sequence[Phase]) -> list[Phase]:
+    """Of phases that run one after the other, those whose decisions make the result: the last, and what it builds on.
+
+    A phase that leaves its choices to later ones decides nothing, and one that leaves weights alone does not either.
+    """
+    found: list[Phase] = []
+    wanted = {phase.name for phase in phases[-1:]}
+    for phase in reversed(phases):
+        if phase.name in wanted:
+            wanted.update(phase.after)
+            found += [] if found and phase.leaves_choices else [phase]
+    return found[::-1]
 
 
 @dataclass(frozen=True, eq=False)

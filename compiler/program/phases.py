@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from compiler.elaborate import Requirement
-from compiler.searcher.settings.relaxation import NoRelaxation
+from compiler.elaborate import Elaborated, Requirement
+from compiler.searcher.settings.relaxation import NoRelaxation, Sample
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
@@ -17,7 +17,7 @@ from hdas_dsl.units import Instance
 from .compilation import Compilation
 from .model import Phase
 from .networks import as_built, elaborated, network_call
-from .section_settings import SearchSection, search_settings, setting_values
+from .section_settings import SearchSection, Values, search_settings, setting_values
 from .stand_in import stand_in
 from .statements import statements, with_statements
 
@@ -72,7 +72,7 @@ def read_phases(
             return None
         phases.append(phase)
         if not isinstance(phase.settings.relax, NoRelaxation):
-            reader.trained.append(phase.name)
+            reader.trained[phase.name] = phase
         # Where no phase builds on it, at most `train` names its network, which stands in a file of its own.
         used = any(phase.name in _names(later.target) for later in lines[position + 1 :])
         reader.results[phase.name] = reader.result(phase) if used else phase.network.root.instance
@@ -92,8 +92,8 @@ class _PhaseReader:
     section: SearchSection
     found: Mapping[str, str]
     results: dict[str, Instance] = field(default_factory=dict)
-    trained: list[str] = field(default_factory=list)
-    """The phases that leave weights."""
+    trained: dict[str, Phase] = field(default_factory=dict)
+    """The phases that leave weights, by name."""
 
     def phase(self, line: ast.Phase) -> Phase | None:
         """A phase: its own settings win over those of the section around it, whose statements hold for it too."""
@@ -108,11 +108,7 @@ class _PhaseReader:
         space = elaborated(compilation, call)
         values = {**self.section.values, **setting_values(compilation, line.settings)}
         settings = search_settings(compilation, values, line.name)
-        if not self.may_start(
-            settings, f"before '{line.name}'", values["start"][1] if "start" in values else line.span
-        ):
-            return None
-        if space is None:
+        if space is None or not self.has_weights(settings, space, values, f"before '{line.name}'", line.span):
             return None
         lines = (*self.section.lines, *line.settings)
         return Phase(
@@ -127,31 +123,33 @@ class _PhaseReader:
             built=as_built(compilation, call, settings),
         )
 
-    def may_start(self, settings: SearchSettings, where: str, span: Span) -> bool:
-        """Whether there are the weights that a search starts from; else that is reported."""
-        start = settings.start.after
-        if start is None:
-            return True
-        hint = "use `start = none`"
-        if isinstance(settings.relax, NoRelaxation):
-            why = "`relax = none` has no supernet for them"
-        elif start not in self.trained:
-            why, hint = f"none of that name has any {where}", suggest(start, self.trained) or hint
-        else:
-            return True
-        message = f"`start = {start}` takes the weights of a phase, and {why}"
-        self.compilation.report([Diagnostic(Code.PHASE, span, message, hint)])
-        return False
+    def has_weights(self, settings: SearchSettings, space: Elaborated, values: Values, where: str, span: Span) -> bool:
+        """Whether there are the weights that a search starts from, or is taught by; else that is reported."""
+        for name, word in (("start", settings.start), ("teacher", settings.teacher)):
+            if word.after is None:
+                continue
+            hint = f"use `{name} = none`"
+            earlier = self.trained.get(word.after)
+            if isinstance(settings.relax, NoRelaxation):
+                why: str | None = "`relax = none` has no supernet for them"
+            elif earlier is None:
+                why, hint = f"none of that name has any {where}", suggest(word.after, self.trained) or hint
+            else:
+                why = cannot_teach(earlier, space) if name == "teacher" else None
+            if why is not None:
+                message = f"`{name} = {word.describe()}` takes the weights of a phase, and {why}"
+                place = values[name][1] if name in values else span
+                self.compilation.report([Diagnostic(Code.PHASE, place, message, hint)])
+                return False
+        return True
 
     def search(self, target: ast.Expr, settings: SearchSettings) -> Phase | None:
         """The search of the network that the section itself names: a phase without a name."""
         compilation = self.compilation
         values = self.section.values
-        if not self.may_start(settings, "in this file", values["start"][1] if "start" in values else target.span):
-            return None
         call = network_call(compilation, target, {}, compilation.overrides)
         space = None if call is None else elaborated(compilation, call)
-        if call is None or space is None:
+        if call is None or space is None or not self.has_weights(settings, space, values, "in this file", target.span):
             return None
         return Phase(
             "",
@@ -180,6 +178,19 @@ class _PhaseReader:
         if instance is None:
             raise HspError(loader.diagnostics)
         return instance
+
+
+def cannot_teach(phase: Phase, space: Elaborated) -> str | None:
+    """Why what a phase leaves cannot teach a network; None where it can."""
+    relax, mine, its = phase.settings.relax, space.block.graph, phase.network.block.graph
+    if not relax.runs_all and not isinstance(relax, Sample):
+        return "its relaxation draws what answers: use one that mixes there, or `sample`"
+    assert mine.output is not None, "a network has one"
+    assert its.output is not None, "a network has one"
+    classes, taught = (graph.node(graph.output or 0).shape for graph in (its, mine))
+    if (phase.network.input, classes) != (space.input, taught):
+        return f"that answers {classes} of {phase.network.input}, this one {taught} of {space.input}"
+    return None
 
 
 def _names(expr: ast.Expr) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from compiler.ir.graph import Call, is_auxiliary
 from compiler.ir.payloads import Prim
 from compiler.ir.shape import Extent
 from compiler.ir.undecided import Open, Var
-from compiler.program.model import Program
+from compiler.program.model import Program, deciding
 
 
 def cardinality(space: Elaborated) -> int:
@@ -41,12 +41,12 @@ def describe(program: Program) -> dict[str, Any]:
         return found if same else {**found, "trained": trained_facts(trained)}
     phases = []
     total: int | None = 1
+    decide = deciding([phase for phase in program.phases if not phase.optional] or program.phases)
     for phase in program.phases:
         found = facts(phase.network, known=not phase.after)
         known = found["cardinality"]
         together = None if total is None or known is None else total * int(Decimal(known))
-        is_decided_later = phase.leaves_choices and phase is not program.phases[-1]
-        total = total if phase.optional or is_decided_later else together
+        total = together if phase in decide else total
         phases.append({"phase": phase.name, "after": list(phase.after), "optional": phase.optional, **found})
     return {
         "name": program.name,

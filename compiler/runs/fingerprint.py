@@ -12,17 +12,17 @@ from compiler.program.provenance import units
 from compiler.searcher.data.load import Data
 
 
-def fingerprint(program: Program, space: Elaborated, settings: str, data: Data | None, file: Path | None = None) -> str:
+def fingerprint(program: Program, space: Elaborated, settings: str, data: Data | None, *files: Path | None) -> str:
     """A digest of all that a run depends on, in hexadecimal digits: a checkpoint with another one is refused.
 
-    It covers the texts, tables, plugins, and a ``file`` that it starts from or looks up; the network's arguments and
-    choices, the settings, the data.
+    It covers the texts, tables, plugins, and ``files`` that it starts from, is taught by or looks up; the network's
+    arguments and choices, the settings, the data.
     """
     digest = hashlib.sha256()
     for unit in units(program):
         digest.update(unit.sha256.encode())
     tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
-    for path in (*tables, *space.externals.plugins.files, *([] if file is None else [file])):
+    for path in (*tables, *space.externals.plugins.files, *(file for file in files if file is not None)):
         digest.update(path.read_bytes() if path.is_file() else b"")
     about = () if data is None else (data.name, str(data.shape))
     parts = (space.name, str(space.block.arguments), settings, *about, str(list(space.decisions)))

@@ -28,10 +28,22 @@ def weights_of(phase: Phase, out: Path) -> Path | None:
     Raises:
         UsageError: it is missing.
     """
-    start = phase.settings.start.after
-    if start is None:
+    return _left(phase, phase.settings.start.after, out, "starts from the weights of")
+
+
+def teacher_weights_of(phase: Phase, out: Path) -> Path | None:
+    """The checkpoint, in the folder of a run, of the phase that teaches another; None where none does.
+
+    Raises:
+        UsageError: it is missing.
+    """
+    return _left(phase, phase.settings.teacher.after, out, "is taught by")
+
+
+def _left(phase: Phase, earlier: str | None, out: Path, why: str) -> Path | None:
+    if earlier is None:
         return None
-    path = out / start / CHECKPOINT
+    path = out / earlier / CHECKPOINT
     if not path.is_file():
-        raise UsageError(f"phase '{phase.name}' starts from the weights of '{start}', and there is no '{path}'")
+        raise UsageError(f"phase '{phase.name}' {why} '{earlier}', and there is no '{path}'")
     return path

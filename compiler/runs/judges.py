@@ -14,7 +14,7 @@ from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.proxies import LackingError
 from compiler.searcher.explore.shared import SharedWeights
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.settings.exploring import Predictor
@@ -22,7 +22,7 @@ from compiler.searcher.settings.judges import ProxyJudge, ProxyName, SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .alone import ProxiesAlone, ProxyAlone, TableAlone
-from .plan import SearchPlan, same_of
+from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
 
@@ -39,7 +39,7 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     assert isinstance(settings.judge, SharedJudge)
     compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
     return SharedWeights(
-        supernet, ExploredSpace(part, same=same_of(part, settings)), data, settings, settings.judge, compute
+        supernet, ExploredSpace(part, same=same_of(part, settings.unique.name)), data, settings, settings.judge, compute
     )
 
 
@@ -55,7 +55,7 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
         UsageError: a table is missing, or does not fit.
     """
     settings = phase.settings
-    space = ExploredSpace(part, same=same_of(part, settings))
+    space = ExploredSpace(part, same=same_of(part, settings.unique.name))
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)

@@ -16,20 +16,19 @@ from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportKind
 from compiler.derivation.best_path import check_decidable
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import operations_of
-from compiler.program.equivalence import Equivalence, equivalence
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
-from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.space import ExploredSpace, same_of
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.judges import TrainedJudge
-from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.text.reading import is_file, no_file
 
 from .config import RunConfig
-from .finished import derived_text, weights_of
+from .finished import derived_text, teacher_weights_of, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +133,8 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
         found[name] = derived_text(path)
         if later.settings.start.after == name:
             weights_of(later, plan.config.out)
+        if later.settings.teacher.after == name:
+            teacher_weights_of(later, plan.config.out)
     if not found:
         return plan
     program = plan.request.compile(found)
@@ -154,7 +155,7 @@ def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
     """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
     is_last = phase is plan.phases[-1]
     part = Part(phase.name, plan.program, is_last)
-    ExploredSpace(part, same=same_of(part, phase.settings))
+    ExploredSpace(part, same=same_of(part, phase.settings.unique.name))
     if not isinstance(phase.settings.judge, TrainedJudge):
         return
     if not is_last:
@@ -162,12 +163,6 @@ def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
         raise UsageError(f"{message}: use `judge = shared`")
     if plan.program.train is None:
         raise UsageError("`judge = trained` trains as the `train` section says, and this file has none: write one")
-
-
-def same_of(part: Part, settings: SearchSettings) -> Equivalence | None:
-    """The equivalence up to which architectures are judged once; raises UsageError where there is none of its name."""
-    name = settings.unique.name
-    return None if name is None else equivalence(part.program.equivalences, name, "unique =")
 
 
 def no_effect(option: str, phase: Phase) -> str:

@@ -37,14 +37,14 @@ from hdas_dsl.tree.printer import print_module
 from .data import matching_data
 from .explore import Explored, explored
 from .fingerprint import fingerprint
-from .finished import derived_text, weights_of
+from .finished import derived_text, teacher_weights_of, weights_of
 from .folder import held
 from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record
-from .start import started
+from .start import started, teacher_of
 
 AXES = (
     *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
@@ -194,20 +194,22 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     data = matching_data(settings, space, config)
     for warning in data.warnings:
         say(f"warning: {warning}")
-    torch.manual_seed(mix(settings.seed, "init", phase.name))
     target = config.target(settings.batch)
+    teaches = teacher_weights_of(phase, config.out)
+    teacher = None if teaches is None else teacher_of(part.program, phase, teaches, target)
+    torch.manual_seed(mix(settings.seed, "init", phase.name))
     supernet = relaxed(space, settings, target, phase.built)
     for warning in supernet.warnings:
         say(f"warning: {warning}")
     for option in config.lowering_options() if not settings.relax.runs_all else ():
         say(f"warning: {no_effect(option, phase)}")
     weights = weights_of(phase, config.out)
-    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights)
+    identity = fingerprint(part.program, space, settings.describe(full=True), data, weights, teaches)
     options = run_options(plan, phase, CHECKPOINT, identity)
     if weights is not None and not options.resume:
         say(started(supernet, phase, weights))
     write_record(config, search_record(plan.phases))
-    outcome = run_search(supernet, data, settings, options)
+    outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
         measure = measure_of(plan, phase, judge.space)

@@ -1,4 +1,4 @@
-"""The first weights of a phase, where they are those that an earlier phase left."""
+"""What an earlier phase leaves to a later one: its weights, to start from, or the whole network, to be taught by."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from compiler.program.model import Phase
+from compiler.backend.passes import Target
+from compiler.program.model import Phase, Program
 from compiler.searcher.engine.state import checkpoint
-from compiler.searcher.relaxations import Relaxed
+from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.started import start_from
 from compiler.util.errors import UsageError
 
@@ -35,6 +36,24 @@ def started(supernet: Relaxed, phase: Phase, weights: Path) -> str:
     parts = f", {len(found.part)} in part" if found.part else ""
     fresh = f"; {len(found.fresh)} start fresh, as {found.fresh[0]}" if found.fresh else ""
     return f"{said}{parts}{fresh}"
+
+
+def teacher_of(program: Program, phase: Phase, weights: Path, target: Target) -> Relaxed | None:
+    """The supernet of the phase that teaches another, with the weights that it left; None where it weighs nothing.
+
+    Raises:
+        CheckpointError: they are missing or damaged.
+    """
+    word = phase.settings.teacher
+    if not word.ratio:
+        return None
+    earlier = next(found for found in program.phases if found.name == word.after)
+    supernet = relaxed(earlier.network, earlier.settings, target, earlier.built)
+    tensors, _ = checkpoint.read(weights)
+    supernet.load_state_dict(checkpoint.unpack("module", tensors))
+    supernet.begin(earlier.settings.epochs)
+    supernet.anneal(earlier.settings.epochs)
+    return supernet
 
 
 def _operations(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """All architectures of a file in one list: each has a number, its decisions and a text of its own.
 
-A file that is searched in phases has one part for each: an architecture is one of every part. A phase that leaves its
-choices to later ones is no part.
+A file that is searched in phases has one part for each that decides what the last one derives (`model.deciding`): an
+architecture is one of every part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.decision import Decision, Selection
-from compiler.program.model import Program
+from compiler.program.model import Program, deciding
 from compiler.program.provenance import origin, section
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
@@ -125,7 +125,7 @@ class Architectures:
         self.request = request
         self.program = request.compile()
         phases = [phase for phase in self.program.phases if not phase.optional] or list(self.program.phases)
-        names = [phase.name for phase in phases if not phase.leaves_choices or phase is phases[-1]] or [""]
+        names = [phase.name for phase in deciding(phases)] or [""]
         self.parts = tuple(Part(name, self.program, name == names[-1]) for name in names)
 
     @cached_property

@@ -15,7 +15,7 @@ from compiler.elaborate import Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.combinatorics.circuit import way_of
 from compiler.ir.decision import Selection
-from compiler.program.model import Phase, Program
+from compiler.program.model import Phase, Program, deciding
 from compiler.program.request import Request
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
@@ -66,12 +66,12 @@ def located(request: Request, space: Request) -> Membership:
 def _runs(program: Program) -> list[list[Phase]]:
     """The ways to run the phases of a file: those that are not optional, then up to each optional one.
 
-    A phase that leaves its choices to later ones decides nothing.
+    Of each way the phases that decide its result.
     """
-    phases = [p for p in program.phases if not p.leaves_choices or p is program.phases[-1]]
+    phases = program.phases
     required = [phase for phase in phases if not phase.optional]
-    until = [[*phases[:i], phase] for i, phase in enumerate(phases) if phase.optional]
-    return [required or list(phases), *until]
+    until = [phases[: i + 1] for i, phase in enumerate(phases) if phase.optional]
+    return [deciding(ran) for ran in (required or phases, *until)]
 
 
 def _of_run(program: Program, phases: list[Phase], space: Request, architecture: Program) -> Membership:

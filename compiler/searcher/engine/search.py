@@ -34,19 +34,21 @@ from .optimizers import build_optimizer, set_learning_rate
 from .outcome import SearchOutcome
 from .protocol import Evaluate, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
-from .teacher import answers, lesson
+from .teacher import OfPhase, answers, lesson, teacher_of
 
 Batch = tuple[Tensor, Tensor]
 
 
-def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run: RunOptions) -> SearchOutcome:
-    """Search for the settings' epochs, or go on from a checkpoint.
+def run_search(
+    searchable: Searchable, data: Data, settings: SearchSettings, run: RunOptions, teacher: OfPhase = None
+) -> SearchOutcome:
+    """Search for the settings' epochs, or go on from a checkpoint; ``teacher`` is what a phase left, where one teaches.
 
     Raises:
         EngineError: the settings, the space and the device do not fit together.
     """
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
-    search = Searching(searchable, data, settings, compute)
+    search = Searching(searchable, data, settings, compute, teacher)
     run_epochs(search, search.state, mix(settings.seed, "search"), run, Report.of(run, compute))
     return search.outcome()
 
@@ -54,7 +56,9 @@ def run_search(searchable: Searchable, data: Data, settings: SearchSettings, run
 class Searching:
     """The steps of a search and what it judges its epochs by."""
 
-    def __init__(self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute) -> None:
+    def __init__(
+        self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute, teacher: OfPhase = None
+    ) -> None:
         self.searchable, self.settings, self.compute = searchable, settings, compute
         self.module = searchable.module.to(compute.device)
         alphas = dict(searchable.alphas)
@@ -83,7 +87,7 @@ class Searching:
         seed, workers = mix(settings.seed, "data"), settings.workers
         self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
         self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
-        self.teacher = searchable.teacher() if settings.teacher.ratio else None
+        self.teacher = teacher_of(settings.teacher, searchable, teacher, self.bilevel.kept, compute)
         self.meters = {"weights": Meter(compute.device), "alphas": Meter(compute.device)}
         self.state = State(
             "search",
@@ -134,7 +138,8 @@ class Searching:
         if moves and alpha_batch is not None:
             with self.searchable.restricted():
                 self._move_alphas(alpha_batch, weight_batch)
-        passes, taught = self.searchable.passes(), self._taught(weight_batch)
+        passes = self.searchable.passes()
+        taught = None if self.teacher is None else answers(self.teacher(weight_batch[0]))
         losses = [partial(self._loss, weight_batch, self.meters["weights"], run, taught) for run in passes.runs]
         loss, word = partial(self._loss, weight_batch), self.settings.align
         weight = word.weight(epoch, self.epochs)
@@ -157,13 +162,6 @@ class Searching:
             "lr/weights": set_learning_rate(self.weight_optimizer, self.settings.weights, now, self.epochs),
             "lr/alphas": set_learning_rate(self.alpha_optimizer, self.settings.alphas, now, self.epochs),
         }
-
-    def _taught(self, batch: Batch) -> Tensor | None:
-        """What the teacher says of a batch, at the weights of now; None without one."""
-        if self.teacher is None:
-            return None
-        with torch.no_grad(), self.bilevel.kept, self.searchable.running(self.teacher), self.compute.autocast():
-            return answers(self.module(batch[0]))
 
     def _loss(
         self, batch: Batch, meter: Meter | None = None, run: Run | None = None, taught: Tensor | None = None

@@ -20,7 +20,7 @@ from compiler.analysis.requirements.alive import selects_life
 from compiler.derivation.strongest import readable
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
-from compiler.program.equivalence import Equivalence
+from compiler.program.equivalence import Equivalence, equivalence
 from compiler.util.errors import UsageError
 
 TRIES = 300
@@ -147,3 +147,8 @@ class ExploredSpace:
         if not self.part.uncounted:
             return True
         return not judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance
+
+
+def same_of(part: Part, name: str | None) -> Equivalence | None:
+    """The equivalence of a name, up to which architectures are judged once; raises UsageError where there is none."""
+    return None if name is None else equivalence(part.program.equivalences, name, "unique =")

@@ -144,6 +144,11 @@ class NoTeacher(Word):
         """There is none."""
         return 0.0
 
+    @property
+    def after(self) -> str | None:
+        """No phase has to be finished."""
+        return None
+
 
 class LargestTeacher(Word):
     """The largest architecture teaches those that the weights learn on: its answers weigh ``ratio`` (OFA, BigNAS)."""
@@ -152,8 +157,31 @@ class LargestTeacher(Word):
     positional = ("ratio",)
     ratio: NonNegative
 
+    @property
+    def after(self) -> str | None:
+        """No phase has to be finished."""
+        return None
 
-Teacher = NoTeacher | LargestTeacher
+
+class PhaseTeacher(Word):
+    """The network that an earlier phase of this name left teaches, with weights that stay: its answers weigh ``ratio``.
+
+    Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1.
+    """
+
+    word = "PHASE"
+    positional = ("phase", "ratio")
+    by_item = True
+    phase: Text
+    ratio: NonNegative
+
+    @property
+    def after(self) -> str | None:
+        """The phase that has to be finished."""
+        return self.phase
+
+
+Teacher = NoTeacher | LargestTeacher | PhaseTeacher
 
 
 class NoFreezing(Word):

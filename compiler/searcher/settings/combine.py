@@ -1,19 +1,28 @@
 """Settings of a search that do not go together: one table, asked before any training.
 
-To add a rule, add it to `RULES`. `docs/searchers.md` lists them; a test takes each of them at its word.
+To add a rule, add it to `RULES`, or in `combine_explorers.py` to those of explorers. `docs/searchers.md` lists them; a
+test takes each of them at its word.
 """
 
 from __future__ import annotations
 
-from .axes import AlignInstances, Edges, FreezeOverfitting, Levels, Order, Precision, Preferences, Undisturbed
+from .axes import (
+    AlignInstances,
+    Edges,
+    FreezeOverfitting,
+    LargestTeacher,
+    Levels,
+    Order,
+    Precision,
+    Preferences,
+    Undisturbed,
+)
+from .combine_explorers import EXPLORING
 from .derivation import Epoch, Menus, Threshold
-from .exploring import ExplorerWord, RandomDraws
-from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
-from .relaxation import Gates, NoRelaxation, Sample, Sigmoid
+from .relaxation import Gates, Sample, Sigmoid
 from .rule import Combined, Rule
-from .rungs import NoRungs
 from .stopping import Sharpness, Unchanged
 
 
@@ -29,20 +38,12 @@ def _narrows(settings: Combined) -> bool:
     return not isinstance(settings.narrow, NoNarrowing)
 
 
-def _explores(settings: Combined) -> bool:
-    return isinstance(settings.derive, ExplorerWord)
-
-
 def _freezes(settings: Combined) -> bool:
     return isinstance(settings.freeze, FreezeOverfitting)
 
 
 def _aligns(settings: Combined) -> bool:
     return isinstance(settings.align, AlignInstances)
-
-
-def _supernet(settings: Combined) -> bool:
-    return not isinstance(settings.relax, NoRelaxation)
 
 
 def _plain_sgd(settings: Combined) -> bool:
@@ -201,9 +202,21 @@ RULES = (
     ),
     Rule(
         ("teacher", "relax"),
-        lambda s: s.teacher.ratio > 0 and not isinstance(s.relax, Sample),
+        lambda s: isinstance(s.teacher, LargestTeacher) and s.teacher.ratio > 0 and not isinstance(s.relax, Sample),
         "`teacher = largest` is one architecture that teaches others, and this relaxation runs none by itself: "
         "use `relax = sample`",
+    ),
+    Rule(
+        ("teacher", "levels"),
+        lambda s: s.teacher.ratio > 0 and _one_level(s),
+        "a teacher teaches in the step of the weights, and `levels = 1` takes it with that of the alphas: "
+        "use `levels = 2`",
+    ),
+    Rule(
+        ("teacher", "order"),
+        lambda s: s.teacher.ratio > 0 and _second(s),
+        "a teacher teaches in the step of the weights, and `order = second` looks ahead to one without it: "
+        "use `order = first`",
     ),
     Rule(
         ("levels", "relax"),
@@ -223,72 +236,7 @@ RULES = (
         "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
         "use `relax = sample(weights = policy)`",
     ),
-    Rule(
-        ("judge", "derive"),
-        lambda s: not isinstance(s.judge, NoJudge) and not _explores(s),
-        "`judge` says how good an architecture is that an explorer proposes, and this rule derives what alphas select: "
-        "use `derive = random(100)`, `genetic`, `evolution(100)`, `local(100)` or "
-        "`predictor(100)`",
-    ),
-    Rule(
-        ("relax", "derive"),
-        lambda s: not _supernet(s) and not _explores(s),
-        "`relax = none` has no alphas that select anything: use `derive = random(100)`, `genetic`, `evolution(100)`, "
-        "`local(100)` or `predictor(100)`",
-    ),
-    Rule(
-        ("relax", "judge"),
-        lambda s: not _supernet(s) and isinstance(s.judge, SharedJudge),
-        "`judge = shared` takes the weights of a supernet, and `relax = none` has none: use `judge = trained`",
-    ),
-    Rule(
-        ("judge", "relax"),
-        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge),
-        "`judge = trained`, `proxy` and `table` take each architecture by itself, without a supernet: "
-        "use `relax = none`, `epochs = 0`",
-    ),
-    Rule(
-        ("relax", "epochs"),
-        lambda s: not _supernet(s) and s.epochs > 0,
-        "`relax = none` has no weights to learn: use `epochs = 0`",
-    ),
-    Rule(
-        ("epochs", "relax"),
-        lambda s: _supernet(s) and s.epochs == 0,
-        "`epochs = 0` is for `relax = none`, where no supernet learns: use 1 epoch or more",
-    ),
-    Rule(
-        ("rungs", "derive"),
-        lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
-        "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
-    ),
-    Rule(
-        ("unique", "derive"),
-        lambda s: isinstance(s.unique, UniqueUpTo) and not _explores(s),
-        "`unique` judges one of the proposals that are alike, and this rule derives what alphas select: "
-        "use `derive = random(100)` or another explorer",
-    ),
-    Rule(
-        ("rungs", "judge"),
-        lambda s: not isinstance(s.rungs, NoRungs) and isinstance(s.judge, ProxyJudge),
-        "`judge = proxy` trains nothing, so that nothing can be judged with more epochs or images: use `rungs = none`",
-    ),
-    Rule(
-        ("derive", "narrow"),
-        lambda s: _explores(s) and _narrows(s),
-        "`narrow` gives up items that an explorer would still propose: use `narrow = none`",
-    ),
-    Rule(
-        ("derive", "channels"),
-        lambda s: _explores(s) and s.channels.partial > 1,
-        "an explorer judges architectures as they are derived, whose items see all channels: use `channels = all`",
-    ),
-    Rule(
-        ("derive", "beside"),
-        lambda s: _explores(s) and s.beside.wanted is not None,
-        "an explorer judges architectures as they are derived, which have nothing beside their items: "
-        "use `beside = none`",
-    ),
+    *EXPLORING,
 )
 """Settings that cannot be combined."""
 
