@@ -23,13 +23,13 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Nsga2, Predictor, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
 from compiler.searcher.settings.rungs import Asynchronous, NoRungs, Rungs
 
 TIMES = 20
 
 
-def explorers(trials: int) -> dict[str, tuple[Explorer, Rungs]]:
+def explorers(trials: int) -> dict[str, tuple[Shipped, Rungs]]:
     """Each by the name of its word, for more proposals than are told before."""
     more = 2 * trials
     return {
@@ -49,7 +49,7 @@ def trial(space: ExploredSpace, source: Random, at: int) -> Trial:
     return Trial(id=at, number=found.number, budget=1, score=source.random(), decisions=space.readable(found))
 
 
-def asked(space: ExploredSpace, word: Explorer, rungs: Rungs, told: list[Trial]) -> list[float]:
+def asked(space: ExploredSpace, word: Shipped, rungs: Rungs, told: list[Trial]) -> list[float]:
     """Seconds of asking and telling one trial, one after the other, after those that were told."""
     history = History()
     history.replay(told)

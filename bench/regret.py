@@ -27,7 +27,7 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Table, Training
 from compiler.searcher.explore.trials import History, Trial
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Predictor, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
 
 SHOWN = (10, 25, 50, 100, 150)
 """After so many trials the regret is printed."""
@@ -39,7 +39,7 @@ REPEATED = 4
 """At most so many proposals are made for one trial."""
 
 
-def explorers(trials: int) -> dict[str, Explorer]:
+def explorers(trials: int) -> dict[str, Shipped]:
     """Each by the name of its word, for so many proposals."""
     rounds = -(-trials // 25)
     return {
@@ -71,7 +71,7 @@ class Known:
         """The best test accuracy of the table, of the first seed."""
         return max(row.at(self.judge.budgets.whole)[0].test for row in self.judge.table.rows.values())
 
-    def regrets(self, word: Explorer, seed: int, trials: int) -> list[float]:
+    def regrets(self, word: Shipped, seed: int, trials: int) -> list[float]:
         """The regret after each trial; where an explorer ends early, it stays as it is then."""
         judge = self.judge
         proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))

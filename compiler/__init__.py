@@ -1,6 +1,6 @@
 """The compiler of the `.hsp` language: from a search space to a supernet, a search, and an architecture as text.
 
-    from compiler import load, search, derive, train, diff, contains, describe
+    from compiler import load, search, study, derive, train, diff, contains, describe
     from compiler import count, sample, enumerate, mutate, crossover
 
 They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         mutate,
         sample,
         search,
+        study,
         train,
     )
 
@@ -45,6 +46,7 @@ __all__ = [
     "mutate",
     "sample",
     "search",
+    "study",
     "train",
 ]
 

@@ -19,7 +19,7 @@ from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.text.reading import is_file, no_file, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from compiler.backend.lowering.network import Network
     from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
+    from compiler.searcher.explore.trials import Trial
     from compiler.searcher.relaxations.base import Relaxed
 
 FilePath = str | Path
@@ -102,6 +103,45 @@ def search(
     from compiler.runs.search import search
 
     return search(plan, say=lambda _: None)
+
+
+def study(
+    path: FilePath,
+    out: FilePath,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    callbacks: Sequence[Callable[[Trial], None]] = (),
+    plugins: Sequence[FilePath] = (),
+    **settings: object,
+) -> Iterator[Trial]:
+    """Search a space with an explorer, trial by trial: each is given when it is done and on the disk.
+
+    Behind the last ``out/derived.hsp`` is written. A run that is left before goes on with ``resume``, which gives the
+    trials that are new.
+
+    Args:
+        path: a .hsp file; without an explorer in its `search` section no trial is given.
+        out, resume, force: as in `search`.
+        workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
+        callbacks: called with each trial before it is given.
+        plugins: as in `load`; also modules and files of proposers and judges of your own.
+        **settings: as in `search`, such as ``derive="evolution(100)"``.
+    """
+    from compiler.runs.config import RunConfig
+    from compiler.runs.plan import plan_search
+
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=True, workers=workers)
+    plan = plan_search(_request(path, settings, None, plugins), config)
+    from compiler.runs.search import trials
+
+    def told(trial: Trial) -> Trial:
+        for callback in callbacks:
+            callback(trial)
+        return trial
+
+    return map(told, trials(plan, lambda _: None))
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
@@ -253,5 +293,6 @@ __all__ = [
     "mutate",
     "sample",
     "search",
+    "study",
     "train",
 ]

@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from numbers import Integral
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -23,6 +24,7 @@ from compiler.ir.primitives.external import External, Externals, Plugins
 from compiler.ir.primitives.parameters import Attribute
 from compiler.ir.shape import Ints
 from compiler.util.errors import LoweringError, UsageError
+from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.text.reading import is_file, no_file, resolved
 
 if TYPE_CHECKING:
@@ -92,15 +94,19 @@ class Plugin(External):
         """The class; importing it runs the code of its module."""
         from torch import nn
 
-        where = self.declared.rpartition(":")[0]
-        try:
-            module = importlib.import_module(where) if self.file is None else _of_file(self.file)
-            found = getattr(module, self.class_name)
-        except Exception as error:
-            raise LoweringError(f"the plugin '{self.declared}' cannot be imported: {_said(error)}") from error
+        found = self.imported()
         if not isinstance(found, type) or not issubclass(found, nn.Module):
             raise LoweringError(f"the plugin '{self.declared}' is no torch module")
         return found
+
+    def imported(self) -> object:
+        """What the declaration names; importing it runs the code of its module."""
+        where = self.declared.rpartition(":")[0]
+        try:
+            module = importlib.import_module(where) if self.file is None else _of_file(self.file)
+            return getattr(module, self.class_name)
+        except Exception as error:
+            raise LoweringError(f"the plugin '{self.declared}' cannot be imported: {_said(error)}") from error
 
     def make(self, inputs: Sequence[Ints]) -> nn.Module:
         """The module, as its class makes it of the shapes of its inputs and the parameters."""
@@ -180,6 +186,31 @@ def allow(items: Iterable[str | Path]) -> Externals:
         if not is_file(file):
             raise UsageError(f"{no_file(file, file.name)} of plugins: looked for '{file}'")
     return Externals(AllowedPlugins(named))
+
+
+def own_class(externals: Externals, declared: str, group: str) -> type:
+    """A class of a user's own, which is no operation: by its place, or by the name of an entry point of a group.
+
+    Raises:
+        UsageError: it is not allowed, there is no such entry point, or it is no class.
+        LoweringError: it cannot be imported.
+    """
+    if ":" not in declared:
+        known = {item.name: item.value for item in entry_points(group=group)}
+        if declared not in known:
+            hint = suggest(declared, known) or f"write it as \"file.py:Class\", or install a package with '{group}'"
+            raise UsageError(f"there is no entry point '{declared}' of '{group}': {hint}")
+        declared = known[declared]
+    plugin = externals.plugins.resolve(declared, ())
+    if not isinstance(plugin, Plugin):
+        where = declared.rpartition(":")[0]
+        raise UsageError(
+            f"'{declared}' is code of your own, which runs when it is asked: --allow-plugin {where} allows it"
+        )
+    found = plugin.imported()
+    if not isinstance(found, type):
+        raise UsageError(f"'{declared}' is no class")
+    return found
 
 
 def file_of(item: str) -> Path | None:

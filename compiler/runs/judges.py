@@ -18,10 +18,11 @@ from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.settings.exploring import Predictor
-from compiler.searcher.settings.judges import ProxyJudge, ProxyName, SharedJudge, TableJudge
+from compiler.searcher.settings.judges import OwnJudge, ProxyJudge, ProxyName, SharedJudge, TableJudge
 from compiler.searcher.settings.sections import SearchSettings
 
 from .alone import ProxiesAlone, ProxyAlone, TableAlone
+from .own import OwnAlone
 from .plan import SearchPlan
 from .trained_alone import TrainedAlone
 
@@ -43,7 +44,7 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     )
 
 
-AloneJudge = TrainedAlone | ProxyAlone | TableAlone
+AloneJudge = TrainedAlone | ProxyAlone | TableAlone | OwnAlone
 
 
 def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions) -> AloneJudge:
@@ -59,6 +60,8 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)
+        case OwnJudge():
+            return OwnAlone(space, plan.request, settings)
         case ProxyJudge():
             return ProxyAlone(space, plan.request, settings, plan.config)
     return TrainedAlone(space, plan.request, settings, plan.config, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -22,6 +22,7 @@ from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading, RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.trials import Trial
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
@@ -52,6 +53,7 @@ AXES = (
 )
 """Settings that a derived file records where they differ from their defaults."""
 
+Say = Callable[[str], None]
 COLLAPSED = 0.75
 """The share of choices without parameters from which on a cell is warned of."""
 FEW = 4
@@ -67,10 +69,23 @@ class SearchReport:
     outcomes: Mapping[str, SearchOutcome]
 
 
-def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport:
+def search(plan: SearchPlan, say: Say = print) -> SearchReport:
+    """Run the phases of a plan, as `trials` does, to the end."""
+    found: list[SearchReport] = []
+
+    def running() -> Iterator[Trial]:
+        found.append((yield from trials(plan, say)))
+
+    for _ in running():
+        pass
+    return found[0]
+
+
+def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchReport]:
     """Run the phases of a plan in order and write ``derived.hsp``; ``say`` gets one sentence at a time.
 
-    A phase that is finished is not run again when the run is resumed; one that is not goes on from its checkpoint.
+    It gives each trial of an explorer when it is done. A phase that is finished is not run again when the run is
+    resumed; one that is not goes on from its checkpoint.
 
     Raises:
         HspError: the network of a later phase cannot be built from what an earlier one found.
@@ -78,10 +93,10 @@ def search(plan: SearchPlan, say: Callable[[str], None] = print) -> SearchReport
         EngineError: the run ends early.
     """
     with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
-        return _search(plan, say)
+        return (yield from _search(plan, say))
 
 
-def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
+def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     config, last = plan.config, plan.phases[-1]
     program = plan.program
     found = dict(plan.found)
@@ -98,7 +113,7 @@ def _search(plan: SearchPlan, say: Callable[[str], None]) -> SearchReport:
         if found:
             program = plan.request.compile(found)
         phase = next(item for item in program.phases if item.name == planned.name)
-        outcome, text = search_phase(plan, program, phase, is_last=phase.name == last.name, say=say)
+        outcome, text = yield from search_phase(plan, program, phase, is_last=phase.name == last.name, say=say)
         outcomes[phase.name] = outcome
         found[phase.name] = text
     target = config.out / DERIVED
@@ -156,8 +171,8 @@ class Decided:
 
 
 def search_phase(
-    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Callable[[str], None] = print
-) -> tuple[SearchOutcome, str]:
+    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say = print
+) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
     """Search one network and write its derived file, which satisfies what the network requires.
 
     Raises:
@@ -167,7 +182,7 @@ def search_phase(
     if phase.after:
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
-    found = by(plan, part, phase, say)
+    found = yield from by(plan, part, phase, say)
     text = _derived(part, phase, found)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
@@ -188,7 +203,7 @@ def _derived(part: Part, phase: Phase, found: Decided) -> str:
     return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
 
 
-def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
     """What the alphas of a supernet select, or an explorer finds by its weights."""
     space, settings, config = phase.network, phase.settings, plan.config
     data = matching_data(settings, space, config)
@@ -207,26 +222,28 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], No
     identity = fingerprint(part.program, space, settings.describe(full=True), data, weights, teaches)
     options = run_options(plan, phase, CHECKPOINT, identity)
     if weights is not None and not options.resume:
-        say(started(supernet, phase, weights))
+        (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
+        say(started(supernet, phase, weights, earlier.network.decisions))
     write_record(config, search_record(plan.phases))
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
         measure = measure_of(plan, phase, judge.space)
-        return Decided.by_explorer(explored(phase, judge, options, say, job_of(plan, phase), measure), outcome)
+        found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
+        return Decided.by_explorer(found, outcome)
     answer = supernet.answer(outcome.alphas)
     for remark in remarks(supernet, outcome, answer):
         say(remark)
     return Decided(outcome, answer, supernet)
 
 
-def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Callable[[str], None]) -> Decided:
+def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
-    found = explored(phase, judge, options, say, job_of(plan, phase), measure)
+    found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))

@@ -78,7 +78,7 @@ ALPHA_QUANTITIES: Mapping[str, QuantityWord] = {
 }
 """Means over the decisions of a network, or of one cell or stage, which regularise a search: ``minimize entropy``."""
 
-SCHEDULES = ("constant", "cosine", "ramp", "decay", "steps", "pieces")
+SCHEDULES = ("constant", "cosine", "ramp", "decay", "steps", "pieces", "part")
 """Numbers that change over the epochs of a search: ``weight ramp(0, 50)``."""
 
 QUANTITIES: Mapping[str, QuantityWord] = {

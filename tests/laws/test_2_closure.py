@@ -34,7 +34,7 @@ from tests.support.programs import SPACES, random_decisions
 from tests.support.random_numbers import numbered_spaces
 from tests.support.random_spaces import spaces
 
-PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp", "p_darts.hsp")
+PHASED = ("hdas_cifar.hsp", "hdas_digits.hsp", "p_darts.hsp", "drnas.hsp")
 FILES = sorted(path.name for path in SPACES.glob("*.hsp") if path.name not in PHASED)
 
 

@@ -11,7 +11,7 @@ from compiler.commands.compile import compile_main
 from compiler.program.compile_file import compile_file
 from compiler.searcher.engine.state import checkpoint
 from compiler.searcher.relaxations import Relaxed, relaxed
-from compiler.searcher.relaxations.started import start_from
+from compiler.searcher.relaxations.started import start_from, widened
 from compiler.searcher.run_files import CHECKPOINT
 from tests.support.interruption import at_step, killed
 from tests.support.programs import random_decisions
@@ -95,6 +95,72 @@ def test_a_larger_network_has_fresh_tensors() -> None:
     assert any(name.startswith("n1") for name in found.fresh)
     assert all(torch.equal(before[name], new.network.state_dict()[name]) for name in found.fresh)
     assert any(name.startswith("output") for name in found.whole)
+
+
+def test_a_wider_tensor_begins_with_the_smaller_one_and_repeats_its_channels() -> None:
+    given = torch.randn(6, 6, 3, 3)
+    found = widened(given, torch.Size((9, 9, 3, 3)), 1)
+    assert torch.equal(found[:6, :6], given)
+    again = [next(i for i in range(6) if torch.equal(found[j, :6], given[i])) for j in range(6, 9)]
+    assert torch.equal(found[:, 6:], found[:, again])  # The same channels are repeated in whatever reads them.
+    norm = widened(torch.arange(6.0), torch.Size((9,)), 1)
+    assert norm.tolist() == [0, 1, 2, 3, 4, 5, *again]
+    assert torch.equal(found, widened(given, found.shape, 1))
+    assert not torch.equal(found, widened(given, found.shape, 2))
+
+
+GROWING = """\
+hsp 1
+op one(x) = x -> relu -> dwconv(1) -> conv(1) -> batch_norm
+op three(x) = x -> relu -> dwconv(3) -> conv(1) -> batch_norm
+choice Op = one | three | identity
+cell Cell(x) {
+  n[i < 2] = sum(pick 1 of Op(each (x, earlier n)))
+  output last of n
+}
+network Net(image: [1, 8, 8]; Cell = Cell) {
+  m[i < 2] = prev(image -> conv(3, 12) -> batch_norm) -> Cell
+  output last of m -> classifier(3)
+}
+search {
+  data = fake(classes = 3, count = 48, channels = 1, size = 8)
+  epochs = 2
+  batch = 8
+  relax = dirichlet
+  phase six = Net {
+    channels = partial(6)
+    derive = menus(keep = 2)
+  }
+  phase four = Net(Cell = six.Cell) {
+    start = six(alphas = true)
+    channels = partial(4)
+    alphas = fixed
+  }
+}
+"""
+
+
+def test_channels_grow_from_phase_to_phase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The later phase has the alphas of the items that are left, and grown weights; killed, it ends alike."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.hsp").write_text(GROWING)
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    assert search(whole) == 0
+    said = capsys.readouterr().out
+    assert "phase four: starts from phase six, 20 of 56 tensors as they are, 36 grown, " in said
+    assert ", the alphas of 3 decisions\n" in said
+    six, four = (checkpoint.read(whole / phase / CHECKPOINT)[0] for phase in ("six", "four"))
+    for name in (name for name in four if name.startswith("module/architecture.")):
+        assert len(four[name]) == 2
+        assert set(four[name].tolist()) < set(six[name].tolist())
+    with at_step(8, killed):
+        assert search(parted) != 0
+    assert search(parted, "--resume") == 0
+    assert (parted / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
+    again = checkpoint.read(parted / "four" / CHECKPOINT)[0]
+    assert all(torch.equal(four[name], again[name]) for name in four)
 
 
 def search(out: Path, *args: str) -> int:

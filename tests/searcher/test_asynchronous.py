@@ -13,7 +13,7 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judged, Study, stream_of
 from compiler.searcher.explore.trials import Asked, Event, History, Trial, TrialLog
-from compiler.searcher.settings.exploring import Evolution, Explorer, Local, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Local, RandomDraws, Shipped
 from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
@@ -43,7 +43,7 @@ class Arriving:
 
 def at_once(
     space: ExploredSpace,
-    word: Explorer,
+    word: Shipped,
     count: int,
     known: Sequence[Event] = (),
     rungs: Rungs | None = None,
@@ -63,7 +63,7 @@ def ended(events: Sequence[Event]) -> list[Trial]:
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 @pytest.mark.parametrize("count", [2, 5])
-def test_a_run_goes_on_wherever_it_was_cut(word: Explorer, count: int) -> None:
+def test_a_run_goes_on_wherever_it_was_cut(word: Shipped, count: int) -> None:
     """The same proposals follow, and what was being judged is judged first."""
     space = explored(FREE)
     whole, workers = at_once(space, word, count)
@@ -75,7 +75,7 @@ def test_a_run_goes_on_wherever_it_was_cut(word: Explorer, count: int) -> None:
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_proposed_at_once_lies_in_the_space_and_is_judged_once(name: str, word: Explorer) -> None:
+def test_what_is_proposed_at_once_lies_in_the_space_and_is_judged_once(name: str, word: Shipped) -> None:
     space = explored(SMALL[name])
     events, workers = at_once(space, word, 3)
     assert max(workers.judge.asked.values()) == 1

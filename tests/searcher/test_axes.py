@@ -35,7 +35,7 @@ from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.derivation import By, Strongest
 from compiler.searcher.settings.optimizers import AlphaAdam
-from compiler.searcher.settings.schedules import Constant, Ends, Pieces, Ramp, Steps
+from compiler.searcher.settings.schedules import Constant, Cosine, Ends, Part, Pieces, Ramp, Steps
 from hdas_dsl.text.diagnostics import Diagnostic
 from tests.support.programs import randomize, space
 
@@ -438,6 +438,16 @@ def test_pieces_and_steps() -> None:
     steps = Steps(values=(6, 4), at=(0, 25))
     assert [steps(epoch, 50) for epoch in (0, 24, 25, 49)] == [6, 6, 4, 4]
     assert (steps.range(), pieces.range()) == ((4, 6), (0.224, 0.4))
+
+
+def test_a_part_of_a_curve_is_that_of_a_longer_course() -> None:
+    whole = Cosine(start=0.1, end=0)
+    halves = Part(whole=whole, start=0, end=0.5), Part(whole=whole, start=0.5)
+    found = [half(epoch, 25) for half in halves for epoch in range(25)]
+    assert found == [whole(epoch, 50) for epoch in range(50)]
+    assert (halves[0].describe(), halves[1].range()) == ("part(cosine(0.1, 0), 0, 0.5)", (0, 0.1))
+    with pytest.raises(ValueError, match="ends later than it starts"):
+        Part(whole=whole, start=0.5, end=0.5)
 
 
 def test_a_curve_may_end_in_the_last_epoch() -> None:

@@ -28,13 +28,13 @@ from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.settings.exploring import (
     Evolution,
-    Explorer,
     Genetic,
     Initial,
     Local,
     Nsga2,
     Predictor,
     RandomDraws,
+    Shipped,
 )
 from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError
@@ -45,7 +45,7 @@ from tests.support.random_spaces import Plan, plans
 FREE = net(*(f"n{i} = (a | b | C | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
 """Four choices of four items (one of them has a choice inside), of which none depends on another."""
 
-EXPLORERS: dict[str, Explorer] = {
+EXPLORERS: dict[str, Shipped] = {
     "random": RandomDraws(trials=7, again=2, rounds=2),
     "genetic": Genetic(rounds=4, population=6, parents=3, mutants=2, children=2, rate=0.5),
     "evolution": Evolution(trials=25, population=5, tournament=3),
@@ -74,7 +74,7 @@ def explored(text: str) -> ExploredSpace:
 
 
 def explore(
-    space: ExploredSpace, word: Explorer, judge: Table | None = None, *known: Trial, rungs: Rungs | None = None
+    space: ExploredSpace, word: Shipped, judge: Table | None = None, *known: Trial, rungs: Rungs | None = None
 ) -> History:
     judge = judge or Table()
     proposer = proposer_of(word, space, judge.budgets, stream_of(3), rungs)
@@ -105,7 +105,7 @@ def test_the_rank_of_a_way_is_its_number(plan: Plan) -> None:
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: Explorer) -> None:
+def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: Shipped) -> None:
     """Ties, choices under conditions, picks, structure and costs: a proposal is one of the listed architectures."""
     space = explored(SMALL[name])
     part = space.part
@@ -118,7 +118,7 @@ def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: E
 
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
-def test_trials_that_are_read_again_rebuild_the_proposer(word: Explorer) -> None:
+def test_trials_that_are_read_again_rebuild_the_proposer(word: Shipped) -> None:
     space = explored(FREE)
     whole = timeless(explore(space, word))
     for cut in range(len(whole)):
@@ -126,7 +126,7 @@ def test_trials_that_are_read_again_rebuild_the_proposer(word: Explorer) -> None
 
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
-def test_equal_architectures_are_judged_once(word: Explorer) -> None:
+def test_equal_architectures_are_judged_once(word: Shipped) -> None:
     judge = Table(budgets=Budgets(1, 2))
     history = explore(explored(SMALL["tied"]), word, judge)
     assert max(judge.asked.values()) == 1
@@ -289,7 +289,7 @@ def test_a_predictor_finds_what_draws_do_not() -> None:
             parts = (Random(mix(self.seed, path, items[0])).gauss(0, 1) for path, items in found.choices.items())
             return sum(parts) + Random(mix(self.seed, found.number)).gauss(0, 0.1)
 
-    def regret(word: Explorer, seed: int) -> float:
+    def regret(word: Shipped, seed: int) -> float:
         judge = Sums(seed)
         best = explore(space, word, judge).best
         assert best is not None

@@ -25,9 +25,11 @@ from hdas_dsl.tree.printer import print_module
 from tests.support.programs import SPACES
 
 FILES = sorted(path.name for path in SPACES.glob("*.hsp"))
+WIDTHS = {"nasbench101.hsp": 8, "drnas.hsp": 12}
+"""Of spaces, or searches, that divide their channels."""
 ARGUMENTS = {"c": 2, "wide": 0.2, "classes": 3, "stages": 2, "stacks": 2, "layers": 3, "n": 1}
 """Arguments that networks are small by, where they have them."""
-CELLS = {"darts.hsp": 3, "nasbench101.hsp": 1}
+CELLS = {"darts.hsp": 3, "drnas.hsp": 3, "nasbench101.hsp": 1}
 """Numbers of cells, where another one than the file's makes a small network."""
 SHORTER = {"hierarchical_nb201.hsp": ("body = D2(stem)", "body = D1(stem)")}
 """Lines that stand for others, where no argument makes a network small: the choices around others are of one kind."""
@@ -45,8 +47,7 @@ def small(name: str) -> Program:
     size = min(h, 16 if "layers" in known else 32 if h > 32 else 16 if h > 8 else 8)
     wanted = {key: value for key, value in ARGUMENTS.items() if key in known}
     wanted |= {"cells": CELLS[name]} if name in CELLS else {}
-    if name == "nasbench101.hsp":
-        wanted["c"] = 8
+    wanted |= {"c": WIDTHS[name]} if name in WIDTHS else {}
     texts = [*(f"{key}={value}" for key, value in wanted.items()), f"{image}=({c}, {size}, {size})"]
     # What was measured on a phone is not at hand.
     text = path.read_text().replace('latency("tables/galaxy_s8.csv")', "macs")

@@ -82,3 +82,23 @@ class Proposer(ABC):
     def candidate(self, trial: Trial) -> Candidate:
         """The architecture of a trial."""
         return self.space.candidate(trial.number)
+
+
+class OwnProposer(Proposer):
+    """The base of proposers of a user's own: they write `following`.
+
+    Args:
+        space: the architectures.
+        budgets: of the judge.
+        stream: where random numbers come from.
+        trials: how many proposals there are at most.
+    """
+
+    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, trials: int) -> None:
+        super().__init__(space, budgets, stream)
+        self.trials = trials
+
+    @property
+    def total(self) -> int:
+        """As many as the file says."""
+        return self.trials

@@ -11,7 +11,7 @@ from itertools import accumulate
 from random import Random
 from typing import assert_never
 
-from compiler.searcher.settings.exploring import Evolution, Explorer, Genetic, Local, Nsga2, Predictor, RandomDraws
+from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
 from compiler.searcher.settings.rungs import Asynchronous, Brackets, Halving, Rung, Rungs
 
 from .generations import Generations
@@ -156,7 +156,7 @@ class Climbing(Proposer):
 
 
 def proposer_of(
-    word: Explorer,
+    word: Shipped,
     space: ExploredSpace,
     budgets: Budgets,
     stream: Stream,

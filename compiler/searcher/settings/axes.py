@@ -246,12 +246,16 @@ class FreshStart(Word):
 
 
 class PhaseStart(Word):
-    """Weights are at first those that an earlier phase of this name left, where names and shapes agree."""
+    """Weights are at first those that an earlier phase of this name left, where names and shapes agree.
+
+    With ``alphas`` the alphas too are those of the items of the same name.
+    """
 
     word = "PHASE"
     positional = ("phase",)
     by_item = True
     phase: Text
+    alphas: Flag = False
 
     @property
     def after(self) -> str | None:

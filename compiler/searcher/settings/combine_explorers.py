@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .exploring import ExplorerWord, RandomDraws
-from .judges import NoJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
+from .judges import NoJudge, OwnJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
 from .narrowing import NoNarrowing
 from .relaxation import NoRelaxation
 from .rule import Combined, Rule
@@ -43,8 +43,8 @@ EXPLORING = (
     ),
     Rule(
         ("judge", "relax"),
-        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge),
-        "`judge = trained`, `proxy` and `table` take each architecture by itself, without a supernet: "
+        lambda s: _supernet(s) and isinstance(s.judge, TrainedJudge | ProxyJudge | TableJudge | OwnJudge),
+        "`judge = trained`, `proxy`, `table` and `own` take each architecture by itself, without a supernet: "
         "use `relax = none`, `epochs = 0`",
     ),
     Rule(

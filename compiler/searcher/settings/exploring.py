@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from .derivation import Epoch, Strongest
 from .judges import ProxyName
-from .words import Amount, Count, Named, Word
+from .words import Amount, Count, Named, Text, Word
 
 Probability = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 
@@ -130,6 +130,15 @@ class Predictor(ExplorerWord):
         return self
 
 
+class OwnExplorer(ExplorerWord):
+    """At most ``trials`` architectures that a class of your own proposes, ``"mine.py:Class"`` or an entry point."""
+
+    word = "own"
+    positional = ("path", "trials")
+    path: Text
+    trials: Count
+
+
 class Objective(Named):
     """What an architecture is measured by, where several things count."""
 
@@ -165,4 +174,5 @@ class Nsga2(ExplorerWord):
         return self
 
 
-Explorer = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2
+Shipped = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2
+Explorer = Shipped | OwnExplorer

@@ -119,4 +119,18 @@ class UniqueUpTo(Word):
 
 
 Unique = AllUnique | UniqueUpTo
-Judge = NoJudge | SharedJudge | TrainedJudge | ProxyJudge | TableJudge
+
+
+class OwnJudge(Word):
+    """What a class of your own says of the derived file of an architecture, ``"mine.py:Class"`` or an entry point.
+
+    It is asked for ``epochs``, which it may take as it likes.
+    """
+
+    word = "own"
+    positional = ("path",)
+    path: Text
+    epochs: Count = 1
+
+
+Judge = NoJudge | SharedJudge | TrainedJudge | ProxyJudge | TableJudge | OwnJudge

@@ -103,7 +103,7 @@ class Reader:
             return None
         where = span if value.span is NOWHERE else value.span
         by_item = next((model for model in menu.values() if model.by_item), None)
-        if by_item is not None and value.name not in menu and (value.args or len(by_item.order()) == 1):
+        if by_item is not None and value.name not in menu and (value.args or by_item.is_said_by_name()):
             spans = {at + 1 if isinstance(at, int) else at: there for at, there in value.spans.items()}
             return self._apply(by_item, replace(value, args=(value.name, *value.args), spans=spans), where)
         if value.name not in menu:

@@ -16,7 +16,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from .words import Amount, Count, Named, NonNegative, Positive, Word
+from .words import Amount, Count, Fraction, Named, NonNegative, Positive, Word
 
 Numbers = Annotated[tuple[NonNegative, ...], Field(min_length=1, description="a list of numbers, each 0 or more")]
 Epochs = Annotated[tuple[Amount, ...], Field(min_length=1, description="a list of epochs")]
@@ -163,8 +163,34 @@ class Pieces(ScheduleWord):
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-Schedule = Constant | Cosine | Ramp | Decay | Steps | Pieces
+class Part(ScheduleWord):
+    """The part of a schedule between two shares of its time: a phase of half the epochs has half of the curve."""
+
+    word = "part"
+    positional = ("whole", "start", "end")
+    whole: Schedule
+    start: Fraction
+    end: Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")] = 1.0
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("a part of a schedule ends later than it starts")
+        return self
+
+    def curve(self, epoch: float, epochs: int) -> float:
+        """The value of the whole, which goes over as many more epochs as the part is a share of it."""
+        longer = epochs / (self.end - self.start)
+        return self.whole(round(self.start * longer + epoch, 9), round(longer))
+
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value of the whole."""
+        return self.whole.range()
+
+
+Schedule = Constant | Cosine | Ramp | Decay | Steps | Pieces | Part
 Pieces.model_rebuild()
+Part.model_rebuild()
 
 
 def _is_rate(schedule: Schedule) -> Schedule:

@@ -105,6 +105,11 @@ class Word(Setting):
         """The fields in the order in which arguments without a name bind to them."""
         return (*cls.positional, *(name for name in cls.model_fields if name not in cls.positional))
 
+    @classmethod
+    def is_said_by_name(cls) -> bool:
+        """Whether all fields but the first have defaults."""
+        return not any(info.is_required() for name, info in cls.model_fields.items() if name != cls.order()[0])
+
     def describe(self, full: bool = False) -> str:
         """The word as the language writes it; ``full`` also names the arguments that have their defaults."""
         first = [show(getattr(self, name), full) for name in self.positional]
@@ -112,7 +117,9 @@ class Word(Setting):
             first = [show(item, full) for item in getattr(self, self.positional[0])]
         if self.by_item:
             name = str(getattr(self, self.positional[0]))
-            return f"{name}({', '.join(first[1:])})" if first[1:] else name
+            others = (f"{n} = {text}" for n, text in self.written(full).items() if n not in self.positional)
+            rest = [*first[1:], *others]
+            return f"{name}({', '.join(rest)})" if rest else name
         rest = [f"{name} = {text}" for name, text in self.written(full).items() if name not in self.positional]
         if self.by_number and not self.written(False).keys() - set(self.positional):
             return first[0]
