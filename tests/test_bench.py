@@ -319,3 +319,19 @@ def test_peers_that_cannot_be_run_are_refused(
         runpy.run_path(str(BENCH / "peer.py"), run_name="__main__")
     assert end.value.code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.bench
+def test_scale() -> None:
+    found = figures("scale", DARTS, "--told", 100, "--trials", 10)
+    assert 0 < found["ask"] < 0.1
+    shares = {int(n): {float(d): share for d, share in row.items()} for n, row in found["shares"].items()}
+    assert shares[1][1000.0] > 0.95
+    cost = found["ask"] + found["tell"] + found["log"]
+    assert shares[10_000][1.0] == pytest.approx(1 / (cost * 10_000), rel=0.2)
+
+
+@pytest.mark.bench
+def test_throughput() -> None:
+    found = figures("throughput", "--trials", 4, "--epochs", 1)
+    assert found["ratio"] == pytest.approx(found["several"] / found["one"])

@@ -46,6 +46,9 @@ class Search(Command):
     workers: int = option(
         "--workers", "N", "how many trials of an explorer are judged at once", read=at_least(1), default=1
     )
+    ray: str | None = option(
+        "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
+    )
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -54,7 +57,7 @@ class Search(Command):
         overrides = (*method_overrides(self.method), *self.data.overrides(), *self.settings.overrides())
         request = self.source.request(overrides=overrides)
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases)
-        plan = plan_search(request, replace(config, workers=self.workers))
+        plan = plan_search(request, replace(config, workers=self.workers, ray=self.ray))
         show(plan.program.warnings)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process

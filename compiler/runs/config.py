@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from compiler.backend.passes import Target
@@ -29,6 +30,7 @@ class RunConfig:
         compiled: compile the network with ``torch.compile``.
         command: the words of the command line, which the run's folder records; none for a run from Python.
         workers: how many trials of an exploration are judged at once, each by a process of its own.
+        ray: the address of the Ray cluster whose nodes judge them; None: this machine does.
     """
 
     out: Path
@@ -46,6 +48,7 @@ class RunConfig:
     compiled: bool = False
     command: tuple[str, ...] = ()
     workers: int = 1
+    ray: str | None = None
 
     def target(self, batch: int) -> Target:
         """The target that networks are lowered for, at batches of ``batch`` images."""
@@ -58,10 +61,18 @@ class RunConfig:
         Raises:
             UsageError: no explorer proposes trials, or each trial is to take several devices.
         """
-        if self.workers > 1 and not explores:
-            raise UsageError("--workers judges trials at once, and no explorer proposes any: `derive` names none")
-        if self.workers > 1 and self.devices > 1:
-            raise UsageError("--workers runs trials on one device each: leave --devices out, or --workers")
+        given = "--ray" if self.ray is not None else "--workers" if self.workers > 1 else None
+        if given is not None and not explores:
+            raise UsageError(f"{given} judges trials at once, and no explorer proposes any: `derive` names none")
+        if given is not None and self.devices > 1:
+            raise UsageError(f"{given} runs trials on one device each: leave --devices out, or {given}")
+        if self.ray is not None and find_spec("ray") is None:
+            raise UsageError("--ray needs Ray: pip install 'hdas-dsl[ray]'")
+
+    @property
+    def judges_elsewhere(self) -> bool:
+        """Whether other processes judge the trials."""
+        return self.workers > 1 or self.ray is not None
 
     def lowering_options(self) -> tuple[str, ...]:
         """The options given that only matter to a network that is lowered as a whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from compiler.analysis.requirements.constrained import Answer
@@ -17,7 +17,7 @@ from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.explore.study import Asking, Limited, Study, stream_of
+from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
@@ -80,8 +80,9 @@ def explored(
     with deterministic(), recorded.stop.listening(), recorded.progress, ExitStack() as opened:
         study = Study(space, proposer, judge, recorded.tell)
         if job is not None:
-            workers = opened.enter_context(LocalWorkers(job, job.config.workers, recorded.check))
-            study = replace(study, workers=workers, began=log.append)
+            workers: Workers = opened.enter_context(workers_of(job, recorded.check))
+            began = log.append if workers.count > 1 else study.began
+            study = replace(study, workers=workers, began=began)
         yield from study.trials(history)
     best = history.best
     assert best is not None, "an exploration has a trial"
@@ -97,6 +98,15 @@ def explored(
     }
     found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
     return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+
+
+def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:
+    """The processes that judge, here or on a cluster."""
+    if job.config.ray is None:
+        return LocalWorkers(job, job.config.workers, stopped)
+    from .ray_workers import RayWorkers
+
+    return RayWorkers(job, job.config.workers, stopped, job.config.ray)
 
 
 def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:

@@ -99,4 +99,4 @@ class Job(BaseModel):
 
 def job_of(plan: SearchPlan, phase: Phase) -> Job | None:
     """The job of the workers of a phase; None where the process itself judges."""
-    return Job.of(plan, phase) if plan.config.workers > 1 else None
+    return Job.of(plan, phase) if plan.config.judges_elsewhere else None

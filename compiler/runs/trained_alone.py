@@ -92,7 +92,7 @@ class TrainedAlone(DerivedAlone):
     @contextmanager
     def _alone(self, folder: Path) -> Iterator[None]:
         """Wait until no other worker trains in a folder: one of an earlier run may be about to end."""
-        if self.config.workers == 1:
+        if not self.config.judges_elsewhere:
             yield
             return
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,11 @@ is a GraphModule of its own; weights of choices come in as one mapping from deci
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import fx, nn
 
+from compiler.backend.passes.estimate import Scope
 from compiler.ir.decision import Decision
 from compiler.ir.graph import SpaceGraph
 from compiler.util.gc_pause import uncollected
@@ -26,6 +27,7 @@ def lower(
     *,
     drop_path: bool = False,
     modules: Mapping[str, nn.Module] | None = None,
+    recomputed: Collection[Scope] = (),
 ) -> fx.GraphModule:
     """Lower a flat graph.
 
@@ -34,6 +36,7 @@ def lower(
         decisions: the decisions that it mentions, by path.
         drop_path: keep the primitive of that name, which a training schedules; else it vanishes.
         modules: the modules of some primitives, by the nodes' names (`build_modules`); others are built here.
+        recomputed: the scopes of the cells whose activations are not held, but computed again in the backward pass.
 
     Returns:
         A module of the network's inputs (batches first) and, where there are choices, ``weights``: a mapping from
@@ -45,5 +48,5 @@ def lower(
     """
     if not modules:
         check_weights_fit(graph)
-    lowering = Lowering(graph, decisions, drop_path, modules or {})
+    lowering = Lowering(graph, decisions, drop_path, modules or {}, frozenset(recomputed))
     return RegionBuilder(lowering, regions_of(graph)).build()

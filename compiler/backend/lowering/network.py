@@ -15,6 +15,7 @@ from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.elaborate import Elaborated
 
 from .build import build_modules
+from .checkpointing import recomputed_scopes
 from .fx import lower
 
 
@@ -70,11 +71,12 @@ def lowered(
     else:
         graph = run_passes(flat, [item for item in passes if item is not FLATTEN], target)
     decisions = {**space.decisions, **{name: space.decisions[path] for name, path in names.items()}}
-    network = lower(graph, decisions, drop_path=target.drop_path, modules=modules)
+    again = recomputed_scopes(graph, target)
+    network = lower(graph, decisions, drop_path=target.drop_path, modules=modules, recomputed=again)
     if target.compiled:
         # Small cells are bound by launches on a GPU, which its graphs save.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
-    return Lowered(network, target, estimate(graph, target.machine), modules)
+    return Lowered(network, target, estimate(graph, target.machine, again), modules)
 
 
 def over_budget(costs: Estimate, target: Target) -> str | None:

@@ -13,8 +13,10 @@ from torch import fx, nn
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
+from compiler.backend.passes.estimate import Scope
 from compiler.backend.torch_modules.masks import masked
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
+from compiler.backend.torch_modules.recomputed import recomputed
 from compiler.ir.decision import Decision
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
@@ -37,6 +39,8 @@ class Lowering:
     decisions: Mapping[str, Decision]
     drop_path: bool
     modules: Mapping[str, nn.Module]
+    recomputed: frozenset[Scope] = frozenset()
+    """The scopes of the regions that are computed again in the backward pass."""
 
     # ------------------------------------------------------------ what crosses a border
 
@@ -131,7 +135,10 @@ class RegionBuilder:
         arguments = [self.values[index] for index in self.lowering.inputs(members)]
         if self.lowering.reads_weights(members):
             arguments.append(self._all_weights)
-        made = self.graph.call_module(inner.name, tuple(arguments))
+        if inner.scope in self.lowering.recomputed:
+            made = self.graph.call_function(recomputed, (self.graph.get_attr(inner.name), *arguments))
+        else:
+            made = self.graph.call_module(inner.name, tuple(arguments))
         ends = self.lowering.outputs(members)
         if len(ends) == 1:
             made._rename(identifier(inner.name))

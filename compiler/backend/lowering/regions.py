@@ -25,6 +25,11 @@ class Region:
             found |= nodes_of(item)
         return found
 
+    def leaves(self) -> list[Region]:
+        """The regions in it, or itself, that have none inside: cells, as a rule."""
+        inner = [item for item in self.items if isinstance(item, Region)]
+        return [leaf for region in inner for leaf in region.leaves()] if inner else [self]
+
     @property
     def name(self) -> str:
         """The name of its module in the module around it."""

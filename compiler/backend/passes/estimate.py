@@ -7,6 +7,7 @@ computes the same, not to predict: tensors are counted as they are read and writ
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from compiler.ir.graph import Node, SpaceGraph
@@ -19,6 +20,11 @@ from .target import Machine, Target
 
 BYTES = 4
 """Bytes of a number."""
+SHARE_OF_FORWARD = 1 / 3
+"""How much of a step's time is the forward pass."""
+
+Scope = tuple[str, ...]
+"""The cells and stages that a node lies in (`Node.scope`)."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,18 @@ class Estimate:
         return busy + self.launches * machine.launch
 
 
-def estimate(graph: SpaceGraph, machine: Machine) -> Estimate:
-    """The estimate of a flat graph."""
+def estimate(graph: SpaceGraph, machine: Machine, again: Collection[Scope] = ()) -> Estimate:
+    """The estimate of a flat graph; the cells of the scopes ``again`` are computed again in the backward pass."""
     work = traffic = launches = 0
     is_last = any(isinstance(node.payload, Prim) and node.payload.op.channels_last for _, node in graph.order())
     for index, node in graph.order():
         costs = _costs(node, [graph.node(source) for source in graph.sources(index)], machine)
         slower = 1.0 if is_last or not isinstance(node.payload, Prim) else machine.channels_first
-        work, traffic, launches = work + costs[0], traffic + int(slower * costs[1]), launches + costs[2]
-    return Estimate(len(graph), work, traffic, held_bytes(graph), launches)
+        times = 1 + SHARE_OF_FORWARD if node.scope in again else 1.0
+        work += int(times * costs[0])
+        traffic += int(times * slower * costs[1])
+        launches += int(times * costs[2])
+    return Estimate(len(graph), work, traffic, held_bytes(graph, again), launches)
 
 
 Costs = tuple[int, int, int]
@@ -116,28 +125,50 @@ def _term(term: Term, keep: bool, node: Node, machine: Machine) -> Costs:
 # ---------------------------------------------------------------- memory
 
 
-def held_bytes(graph: SpaceGraph) -> int:
-    """Bytes that the activations of one image take between forward and backward; each tensor counts once."""
-    held: set[int] = set()
-    extra = 0
+def held_bytes(graph: SpaceGraph, again: Collection[Scope] = ()) -> int:
+    """Bytes that the activations of one image take between forward and backward; each tensor counts once.
+
+    Of the cells of the scopes ``again`` what they read is held, and, one cell at a time, what they compute again.
+    """
+    held, extra = set[int](), 0
+    apart: dict[Scope, tuple[set[int], int]] = {}
     for index, node in graph.order():
-        payload, sources = node.payload, graph.sources(index)
-        match payload:
-            case Prim(op=op):
-                extra += op.saves_indices * numbers(node)
-                match op.saves:
-                    case Saved.OUTPUT:
-                        held.add(index)
-                    case Saved.INPUTS:
-                        held.update(sources)
-            case Mix() | Weigh():
-                held.update(sources)
-            case Sum() | Sums():
-                sums = payload.sums if isinstance(payload, Sums) else (payload,)
-                terms = [term for total in sums for term in total.terms]
-                held.update(s for s, term in zip(sources, terms, strict=True) if not term.is_plain or term.weight)
-                extra += filtered_bytes(node)
-    return extra + sum(size(graph.node(index)) for index in held if not isinstance(graph.node(index).payload, Input))
+        tensors, more = _held_for(graph, index)
+        if node.scope in again:
+            of_cell, before = apart.get(node.scope, (set(), 0))
+            apart[node.scope] = of_cell | tensors, before + more
+            held.update(source for source in graph.sources(index) if graph.node(source).scope != node.scope)
+        else:
+            held |= tensors
+            extra += more
+    largest = max((more + _bytes(graph, tensors - held) for tensors, more in apart.values()), default=0)
+    return extra + _bytes(graph, held) + largest
+
+
+def _held_for(graph: SpaceGraph, index: int) -> tuple[set[int], int]:
+    """The nodes whose tensors the gradient of a node needs, and how many bytes beside them."""
+    node, sources = graph.node(index), graph.sources(index)
+    match node.payload:
+        case Prim(op=op):
+            tensors = {index} if op.saves is Saved.OUTPUT else set(sources) if op.saves is Saved.INPUTS else set[int]()
+            return tensors, op.saves_indices * numbers(node)
+        case Mix() | Weigh():
+            return set(sources), 0
+        case Sum(terms=terms):
+            return _read_by(sources, terms), filtered_bytes(node)
+        case Sums(sums=sums):
+            return _read_by(sources, [term for total in sums for term in total.terms]), filtered_bytes(node)
+    return set(), 0
+
+
+def _read_by(sources: Sequence[int], terms: Sequence[Term]) -> set[int]:
+    """The sources that the gradients of terms need."""
+    return {source for source, term in zip(sources, terms, strict=True) if not term.is_plain or term.weight}
+
+
+def _bytes(graph: SpaceGraph, nodes: Iterable[int]) -> int:
+    """The bytes of the tensors of nodes; the images are there anyway."""
+    return sum(size(graph.node(index)) for index in nodes if not isinstance(graph.node(index).payload, Input))
 
 
 def filtered_bytes(node: Node) -> int:

@@ -225,8 +225,8 @@ class Relowering:
         self.live: Mapping[str, tuple[int, ...]] = {}
 
     def naive(self) -> nn.Module:
-        """The network that runs now, with every operation as it is written."""
-        target = None if self.target is None else replace(self.target, compiled=False)
+        """The network that runs now, with every operation as it is written, and nothing computed again."""
+        target = None if self.target is None else replace(self.target, compiled=False, memory_budget=None)
         made = lowered(self.space, (), target, self.live, self.first.modules, self.own)
         return made.network.to(next(self.first.network.parameters()).device)
 
