@@ -105,7 +105,7 @@ def entered(args: argparse.Namespace) -> tuple[list[Entrant], list[Refusal]]:
     return [i for i in found if isinstance(i, Entrant)], [i for i in found if isinstance(i, Refusal)]
 
 
-def run(entrants: Sequence[Entrant], repeats: int) -> tuple[list[Cost], list[Refusal]]:
+def run(entrants: Sequence[Entrant], repeats: int, processor: bool = False) -> tuple[list[Cost], list[Refusal]]:
     """The memory of each in a fresh process, then rounds in which each takes its turn.
 
     All processes wait at once; they hand their free memory back in between, so that their peaks do not add up.
@@ -125,7 +125,7 @@ def run(entrants: Sequence[Entrant], repeats: int) -> tuple[list[Cost], list[Ref
         for number in range(repeats):
             for _, worker, lane in workers:
                 worker.step()
-                lane.time.each.append(worker.step())
+                lane.time.each.append(worker.step(processor))
                 worker.rest()
             say(f"round {number + 1} of {repeats}")
     costs = []
@@ -154,7 +154,7 @@ def compared(costs: Sequence[Cost]) -> list[Cost]:
 
 def report(args: argparse.Namespace) -> Report:
     entrants, refused = entered(args)
-    costs, failed = run(entrants, args.repeats)
+    costs, failed = run(entrants, args.repeats, args.processor)
     return Report(
         space=str(args.space),
         overrides=tuple(args.set),
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="turns of each method, alternating (7)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="of torch on the CPU, instead of its own choice")
+    parser.add_argument("--processor", action="store_true", help="seconds of the processor: others use the machine too")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     args = parser.parse_args()
     found = report(args)

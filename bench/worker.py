@@ -47,9 +47,10 @@ class Ready(BaseModel):
 
 
 class Took(BaseModel):
-    """The answer to `STEP`: of one step, the mean where a call takes several."""
+    """The answer to `STEP`: of one step, the mean where a call takes several; ``processor``: of all threads."""
 
     seconds: float
+    processor: float
 
 
 class Rested(BaseModel):
@@ -99,9 +100,10 @@ class Worker:
         self.process.stdin.close()
         self.process.wait()
 
-    def step(self) -> float:
-        """Seconds of one step."""
-        return self._ask(Word.STEP, Took).seconds
+    def step(self, processor: bool = False) -> float:
+        """Seconds of one step, or what its threads took of the processor."""
+        took = self._ask(Word.STEP, Took)
+        return took.processor if processor else took.seconds
 
     def memory(self) -> Held:
         return self._ask(Word.MEMORY, Held)
@@ -199,9 +201,10 @@ def main() -> None:
         for line in sys.stdin:
             match Word(line.strip()):
                 case Word.STEP:
-                    started = time.perf_counter()
+                    started, used = time.perf_counter(), time.process_time()
                     step()
-                    answer(Took(seconds=(time.perf_counter() - started) / step.count).model_dump_json())
+                    seconds, processor = time.perf_counter() - started, time.process_time() - used
+                    answer(Took(seconds=seconds / step.count, processor=processor / step.count).model_dump_json())
                 case Word.MEMORY:
                     answer(memory_of(step).model_dump_json())
                 case Word.REST:
