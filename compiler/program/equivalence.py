@@ -89,8 +89,8 @@ SETTINGS: dict[str, type[Enum]] = {
 }
 
 
-def equivalence(own: Sequence[Equivalence], name: str) -> Equivalence:
-    """An equivalence by its name: one of a file's ``own``, or a known one.
+def equivalence(own: Sequence[Equivalence], name: str, said: str = "--unique") -> Equivalence:
+    """An equivalence by its name: one of a file's ``own``, or a known one; ``said`` is where it is named.
 
     Raises:
         UsageError: there is none of that name.
@@ -99,7 +99,7 @@ def equivalence(own: Sequence[Equivalence], name: str) -> Equivalence:
     if name in named:
         return named[name]
     hint = suggest(name, named)
-    raise UsageError(f"--unique {name}: it is one of {', '.join(named)}{f'; {hint}' if hint else ''}")
+    raise UsageError(f"{said} {name}: it is one of {', '.join(named)}{f'; {hint}' if hint else ''}")
 
 
 def read_equivalence(section: ast.Equivalence) -> tuple[Equivalence, list[Diagnostic]]:

@@ -12,11 +12,11 @@ from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proxies import LackingError, probe_of, values
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Verdict
 from compiler.searcher.explore.tables import Lookup, Table
-from compiler.searcher.settings.exploring import NoRungs
 from compiler.searcher.settings.judges import ProxyJudge, ProxyName, TableJudge
+from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
 
@@ -95,7 +95,7 @@ class TableAlone(Lookup):
         assert isinstance(settings.judge, TableJudge)
         word, file = settings.judge, part.program.unit.path
         path = Path(word.path) if file is None else file.parent / word.path
-        super().__init__(Table(path, part), word.partial, word.seeds)
+        super().__init__(Table(path, part), word.partial, word.seeds, same_of(part, settings.unique.name))
         if len(self.table.epochs) == 1 and not isinstance(settings.rungs, NoRungs):
             raise UsageError(f"'{path}' has trainings of one length, and `rungs` are several: use `rungs = none`")
         self.identity = fingerprint(part.program, part.space, settings.describe(full=True), None, path)

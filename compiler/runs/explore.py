@@ -21,8 +21,9 @@ from compiler.searcher.explore.study import Asking, Limited, Study, Workers, str
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
-from compiler.searcher.settings.exploring import ExplorerWord, NoRungs, Nsga2, OwnExplorer
+from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
+from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
 
 from .front import Front

@@ -14,7 +14,7 @@ from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.proxies import LackingError
 from compiler.searcher.explore.shared import SharedWeights
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Judge
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.settings.exploring import Predictor
@@ -39,7 +39,9 @@ def shared_judge(part: Part, supernet: Relaxed, data: Data, settings: SearchSett
     """The judge by the weights of a supernet, on the images that its alphas are for."""
     assert isinstance(settings.judge, SharedJudge)
     compute = Compute(options.device, options.devices, PRECISIONS[settings.precision])
-    return SharedWeights(supernet, ExploredSpace(part), data, settings, settings.judge, compute)
+    return SharedWeights(
+        supernet, ExploredSpace(part, same=same_of(part, settings.unique.name)), data, settings, settings.judge, compute
+    )
 
 
 AloneJudge = TrainedAlone | ProxyAlone | TableAlone | OwnAlone
@@ -54,14 +56,15 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
         UsageError: a table is missing, or does not fit.
     """
     settings = phase.settings
+    space = ExploredSpace(part, same=same_of(part, settings.unique.name))
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)
         case OwnJudge():
-            return OwnAlone(ExploredSpace(part), plan.request, settings)
+            return OwnAlone(space, plan.request, settings)
         case ProxyJudge():
-            return ProxyAlone(ExploredSpace(part), plan.request, settings, plan.config)
-    return TrainedAlone(ExploredSpace(part), plan.request, settings, plan.config, options)
+            return ProxyAlone(space, plan.request, settings, plan.config)
+    return TrainedAlone(space, plan.request, settings, plan.config, options)
 
 
 def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure | None:

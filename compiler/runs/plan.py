@@ -18,7 +18,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
-from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.space import ExploredSpace, same_of
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.judges import TrainedJudge
@@ -154,7 +154,8 @@ def check_phase(phase: Phase) -> None:
 def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
     """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
     is_last = phase is plan.phases[-1]
-    ExploredSpace(Part(phase.name, plan.program, is_last))
+    part = Part(phase.name, plan.program, is_last)
+    ExploredSpace(part, same=same_of(part, phase.settings.unique.name))
     if not isinstance(phase.settings.judge, TrainedJudge):
         return
     if not is_last:

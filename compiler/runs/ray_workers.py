@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,10 @@ class RayJudge:
         self.job = Job.model_validate_json(job)
         self.judging: Judging | None = None
 
+    def ready(self) -> bool:
+        """Whether it is there."""
+        return True
+
     def judge(self, line: str) -> str:
         """Judge a trial; it, and what is found, as JSON."""
         asked = Asked.model_validate_json(line)
@@ -66,16 +71,20 @@ class RayWorkers:
     count: int
     stopped: Callable[[], None]
     address: str = "auto"
+    waiting: list[Asked] = field(default_factory=list)
+    """Trials that no actor has begun."""
     idle: list[Any] = field(default_factory=list)
     """Actors without a trial."""
+    hired: dict[Any, Any] = field(default_factory=dict)
+    """By the reference of their first answer, actors for which the cluster may have no room yet."""
     running: dict[Any, tuple[Any, Asked]] = field(default_factory=dict)
     """By the reference of its answer, each actor that judges, and its trial."""
     deaths: Counter[int] = field(default_factory=Counter)
 
     def start(self, asked: Asked) -> None:
-        """Have an actor that is free judge a trial."""
-        actor = self.idle.pop() if self.idle else self._actor()
-        self.running[actor.judge.remote(asked.model_dump_json())] = actor, asked
+        """Have the next actor that is free judge a trial."""
+        self.waiting.append(asked)
+        self._assign()
 
     def wait(self) -> Judged:
         """The next trial that ends.
@@ -85,22 +94,46 @@ class RayWorkers:
         """
         while True:
             self.stopped()
-            done, _ = ray.wait(list(self.running), num_returns=1, timeout=LOOK)
+            done, _ = ray.wait([*self.running, *self.hired], num_returns=1, timeout=LOOK)
             for reference in done:
-                actor, asked = self.running.pop(reference)
-                try:
-                    answer = Answer.model_validate_json(ray.get(reference))
-                except ray.exceptions.RayActorError as error:
-                    self.deaths[asked.id] += 1
-                    if self.deaths[asked.id] == MOST_DEATHS:
-                        why = str(error).splitlines()[0]
-                        return Judged(asked.id, 0.0, f"its worker ended {MOST_DEATHS} times: {why}")
-                    self.start(asked)
-                    continue
-                self.idle.append(actor)
-                if answer.error:
-                    raise WorkerError(answer.error)
-                return answer.judged
+                if reference in self.hired:
+                    self._arrived(reference)
+                elif (found := self._ended(reference)) is not None:
+                    return found
+            self._assign()
+
+    def _assign(self) -> None:
+        """Give trials that wait to idle actors, and hire as many as lack; a lost node may have left room for fewer."""
+        while self.waiting and self.idle:
+            actor, asked = self.idle.pop(), self.waiting.pop(0)
+            self.running[actor.judge.remote(asked.model_dump_json())] = actor, asked
+        while len(self.hired) < len(self.waiting) and len(self.hired) + len(self.running) < self.count:
+            actor = self._actor()
+            self.hired[actor.ready.remote()] = actor
+
+    def _arrived(self, reference: Any) -> None:
+        """An actor is there, or died before it was."""
+        actor = self.hired.pop(reference)
+        with suppress(ray.exceptions.RayActorError):
+            ray.get(reference)
+            self.idle.append(actor)
+
+    def _ended(self, reference: Any) -> Judged | None:
+        """The trial of an actor, or None where that died, and the trial waits for another."""
+        actor, asked = self.running.pop(reference)
+        try:
+            answer = Answer.model_validate_json(ray.get(reference))
+        except ray.exceptions.RayActorError as error:
+            self.deaths[asked.id] += 1
+            if self.deaths[asked.id] == MOST_DEATHS:
+                why = str(error).splitlines()[0]
+                return Judged(asked.id, 0.0, f"its worker ended {MOST_DEATHS} times: {why}")
+            self.waiting.insert(0, asked)
+            return None
+        self.idle.append(actor)
+        if answer.error:
+            raise WorkerError(answer.error)
+        return answer.judged
 
     def _actor(self) -> Any:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
@@ -116,5 +149,5 @@ class RayWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the actors; a trial that is under way goes on from its last checkpoint."""
-        for actor in (*self.idle, *(actor for actor, _ in self.running.values())):
+        for actor in (*self.idle, *self.hired.values(), *(actor for actor, _ in self.running.values())):
             ray.kill(actor)

@@ -63,7 +63,7 @@ NETWORKS["autodeeplab.hsp"] = {"layers": 3, "levels": 3, "size": 33}
 NETWORKS["hdas_cells.hsp"] = NETWORKS["darts.hsp"] = {"cells": 4}
 for phased in ("hdas_cifar.hsp", "hdas_cifar_joint.hsp", "hdas_imagenet.hsp", "hdas_digits_joint.hsp"):
     NETWORKS.pop(phased, None)  # searches of networks that other files hold
-for darts in ("robustdarts_s1.hsp", "robustdarts_s2.hsp", "robustdarts_s3.hsp", "robustdarts_s4.hsp"):
+for darts in ("fair_darts.hsp", "robustdarts_s1.hsp", "robustdarts_s2.hsp", "robustdarts_s3.hsp", "robustdarts_s4.hsp"):
     NETWORKS.pop(darts)  # the network of darts.hsp; `test_spaces` looks at them
 
 

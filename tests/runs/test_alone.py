@@ -22,6 +22,7 @@ from compiler.runs.proxies import proxies
 from compiler.runs.search import search as run
 from compiler.searcher.explore.guided import spread
 from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.study import DEAD
 from compiler.searcher.explore.tables import Lookup, Table
 from compiler.searcher.explore.trials import History, Trial
 from compiler.util.errors import UsageError
@@ -65,6 +66,11 @@ def trials(folder: Path) -> list[Trial]:
     return [Trial.model_validate_json(line) for line in (folder / "trials.jsonl").read_text().splitlines()[1:]]
 
 
+def judged(folder: Path) -> list[Trial]:
+    """Those whose output depends on their input, and that did not fail otherwise."""
+    return [trial for trial in trials(folder) if not trial.failed]
+
+
 def listed(path: Path) -> Architectures:
     return Architectures(Request(path))
 
@@ -74,7 +80,7 @@ def listed(path: Path) -> Architectures:
 
 def test_the_best_by_a_proxy_is_derived(tmp_path: Path) -> None:
     report = search(written(tmp_path, "proxy(synflow, images = 6)"), tmp_path / "run")
-    found = trials(tmp_path / "run")
+    found = judged(tmp_path / "run")
     best = max(found, key=lambda trial: trial.score)
     listing = listed(tmp_path / "net.hsp")
     assert f'number = "{best.number}"' in report.text
@@ -88,7 +94,7 @@ def test_the_best_by_a_proxy_is_derived(tmp_path: Path) -> None:
 def test_proxies_vote_by_ranks(tmp_path: Path) -> None:
     """The best has the highest mean rank of all trials; the log has what each proxy says, not what it means."""
     report = search(written(tmp_path, "proxy(params, synflow)", "random(10)"), tmp_path / "run")
-    found = trials(tmp_path / "run")
+    found = judged(tmp_path / "run")
 
     def rank(trial: Trial, name: str) -> float:
         others = [other.votes[name] for other in found]
@@ -98,16 +104,15 @@ def test_proxies_vote_by_ranks(tmp_path: Path) -> None:
     best = found[ranks.index(max(ranks))]
     assert f'number = "{best.number}"' in report.text
     history = History()
-    history.replay(found)
-    assert [history.merit(trial) for trial in found] == pytest.approx([value / 20 for value in ranks])
+    history.replay(trials(tmp_path / "run"))
+    assert [history.merit(trial) for trial in found] == pytest.approx([value / (2 * len(found)) for value in ranks])
 
 
 def test_an_architecture_that_has_no_proxy_fails_with_a_reason(tmp_path: Path) -> None:
     """Without a ReLU there are no units to count; it is worse than any other, though proxies may be negative."""
     search(written(tmp_path, "proxy(naswot, images = 4)", "random(40)"), tmp_path / "run")
-    failed = [trial for trial in trials(tmp_path / "run") if trial.failed]
-    assert failed
-    assert all("`naswot` counts the units of ReLUs" in trial.failed or "inf" in trial.failed for trial in failed)
+    failed = {trial.failed for trial in trials(tmp_path / "run") if trial.failed}
+    assert failed >= {DEAD, "`naswot` counts the units of ReLUs that answer images alike, and 'Net' has none"}
     history = History()
     history.tell(Trial(id=0, number=0, budget=1, score=0.0, failed="nothing"))
     history.tell(Trial(id=1, number=1, budget=1, score=-5.0))
@@ -137,7 +142,7 @@ def test_a_predictor_learns_from_proxies(tmp_path: Path) -> None:
     start = "predictor(9, start = 4, batch = 5, among = 12, trees = 5, features = (params, synflow)"
     path = written(tmp_path, "proxy(params)", f"{start}, initial = best)")
     report = search(path, tmp_path / "run")
-    found = trials(tmp_path / "run")
+    found = judged(tmp_path / "run")
     assert "features = (params, synflow), initial = best)" in report.text
     log = tmp_path / "run" / "trials.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
@@ -175,7 +180,7 @@ def test_a_front_is_derived(tmp_path: Path) -> None:
         assert float(row["accuracy"]) == pytest.approx(rows[int(row["number"])][0])
         assert describe(folder / row["file"])["macs"] == float(row["macs"])
         assert f'number = "{row["number"]}"' in text
-    best = max(trials(tmp_path / "run"), key=lambda trial: trial.score)
+    best = max(judged(tmp_path / "run"), key=lambda trial: trial.score)
     assert f'number = "{best.number}"' in report.text
     picture = (folder / "front.svg").read_text()
     assert picture.count('r="4"') == len(files)
@@ -210,7 +215,7 @@ def test_a_table_steers_by_validation_and_reports_the_test(tmp_path: Path) -> No
     rows = truth(path)
     said: list[str] = []
     run(plan_search(Request(path), RunConfig(tmp_path / "run", quiet=True)), said.append)
-    found = trials(tmp_path / "run")
+    found = judged(tmp_path / "run")
     assert [trial.score for trial in found] == [rows[trial.number][0] for trial in found]
     assert all(trial.seconds == pytest.approx(rows[trial.number][2]) for trial in found if trial.same is None)
     best = max(found, key=lambda trial: trial.score)
@@ -221,7 +226,7 @@ def test_seconds_of_the_rows_end_an_exploration(tmp_path: Path) -> None:
     path = written(tmp_path, 'table("net.csv", seconds = 500)', "random(1000)")
     rows = truth(path)
     search(path, tmp_path / "run")
-    found = trials(tmp_path / "run")
+    found = judged(tmp_path / "run")
     spent = [rows[trial.number][2] for trial in found if trial.same is None]
     assert sum(spent[:-1]) < 500 <= sum(spent)
 

@@ -30,15 +30,14 @@ from compiler.searcher.settings.exploring import (
     Acquisition,
     Evolution,
     Genetic,
-    Halving,
     Initial,
     Local,
     Nsga2,
     Predictor,
     RandomDraws,
-    Rungs,
     Shipped,
 )
+from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from tests.analysis.test_architectures import SMALL, is_uniform, net, quick
@@ -164,9 +163,9 @@ def test_the_best_of_each_round_are_judged_on_everything() -> None:
 
 def test_halving_by_formula() -> None:
     word = Halving(start=2, to=20, by=3)
-    assert Halving(start=1, to=81).rungs(81) == ((1, 81), (3, 27), (9, 9), (27, 3), (81, 1))
-    assert word.rungs(20) == ((2, 20), (6, 6), (18, 2))
-    assert Halving(start=1, to=1000, by=2).rungs(5) == ((1, 5), (2, 2), (4, 1))
+    assert Halving(start=1, to=81).halved(81) == ((1, 81), (3, 27), (9, 9), (27, 3), (81, 1))
+    assert word.halved(20) == ((2, 20), (6, 6), (18, 2))
+    assert Halving(start=1, to=1000, by=2).halved(5) == ((1, 5), (2, 2), (4, 1))
     history = explore(explored(FREE), RandomDraws(trials=20, rounds=2), None, rungs=word)
     assert [trial.budget for trial in history.trials] == 2 * (20 * [2] + 6 * [6] + 2 * [18])
     for first in (0, 28):

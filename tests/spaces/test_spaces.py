@@ -191,6 +191,7 @@ def test_extremes_of_benchmark_201() -> None:
 SMALL = {
     "autodeeplab.hsp": ("layers=3", "levels=2", "image=(3,33,33)"),
     "darts.hsp": ("cells=3",),
+    "fair_darts.hsp": ("cells=3",),
     "hdas_cells.hsp": ("cells=3",),
     "hdas_cifar_joint.hsp": ("stages=2", "cells=1"),
     "hdas_digits_joint.hsp": ("stages=2", "cells=1"),

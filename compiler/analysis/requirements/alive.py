@@ -67,6 +67,11 @@ def lives(network: Elaborated) -> bool:
     return _lives(_reach(_with_zeros(network), {}))
 
 
+def selects_life(space: Elaborated, chosen: Selection) -> bool:
+    """Whether the output of the architecture that decisions select depends on its input."""
+    return _lives(_reach(space.once(_with_zeros), chosen))
+
+
 def _with_zeros(space: Elaborated) -> Paths:
     """The architectures of a space, with their zeros."""
     return Paths(flatten(space.block.graph), space.decisions, keep_zeros=True)

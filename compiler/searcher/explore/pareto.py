@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 Point = tuple[float, ...]
 """An architecture by its objectives, the higher the better."""
 
@@ -19,19 +22,14 @@ def dominates(left: Point, right: Point) -> bool:
 
 def fronts(points: Sequence[Point]) -> list[list[int]]:
     """The points by fronts, in the order in which they are given: each is dominated by points of earlier ones alone."""
-    above = [sum(dominates(other, point) for other in points) for point in points]
-    below = [[at for at, other in enumerate(points) if dominates(point, other)] for point in points]
-    found: list[list[int]] = []
-    left = [at for at, count in enumerate(above) if not count]
-    while left:
-        found.append(left)
-        following = []
-        for at in left:
-            for other in below[at]:
-                above[other] -= 1
-                if not above[other]:
-                    following.append(other)
-        left = sorted(following)
+    values = np.asarray(points, dtype=np.float64)
+    left, right = values[:, None], values[None]
+    over: NDArray[np.bool_] = np.asarray((left >= right).all(2) & (left > right).any(2))
+    waiting, found = np.ones(len(points), dtype=bool), []
+    while waiting.any():
+        best = waiting & ~over[waiting].any(0)
+        found.append([int(at) for at in np.flatnonzero(best)])
+        waiting &= ~best
     return found
 
 

@@ -7,23 +7,16 @@ draws from stream k alone. To add one, write its class, its word in `settings/ex
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from random import Random
 from typing import assert_never
 
-from compiler.searcher.settings.exploring import (
-    Evolution,
-    Genetic,
-    Halving,
-    Local,
-    Nsga2,
-    Predictor,
-    RandomDraws,
-    Rungs,
-    Shipped,
-)
+from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
+from compiler.searcher.settings.rungs import Asynchronous, Brackets, Halving, Rung, Rungs
 
 from .generations import Generations
 from .guided import Guided, Measure
+from .promotions import Promotions
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
@@ -32,20 +25,17 @@ from .trials import History, Trial, strongest
 class Draws(Proposer):
     """Architectures drawn uniformly; of each round the best are proposed again, to be judged with more.
 
-    Each of ``rungs`` is a budget, and how many it judges: at first draws, then the best of the rung before.
+    A round has ``brackets``, and each of these rungs: at first draws, then the best of the rung before.
     """
 
     def __init__(
-        self,
-        space: ExploredSpace,
-        budgets: Budgets,
-        stream: Stream,
-        rounds: int,
-        rungs: Sequence[tuple[int, int]],
+        self, space: ExploredSpace, budgets: Budgets, stream: Stream, rounds: int, brackets: Sequence[Sequence[Rung]]
     ) -> None:
         super().__init__(space, budgets, stream)
-        self.rounds, self.rungs = rounds, rungs
-        self.round = sum(count for _, count in rungs)
+        self.rungs = [(at, *rung) for bracket in brackets for at, rung in enumerate(bracket)]
+        self.ends = list(accumulate(count for _, _, count in self.rungs))
+        self.round = self.ends[-1]
+        self.rounds = rounds
 
     @property
     def total(self) -> int:
@@ -54,14 +44,13 @@ class Draws(Proposer):
 
     def following(self, history: History, k: int) -> Proposal | None:
         """A draw, or one of the best of the rung before."""
-        start = k - k % self.round
-        rung, end = 0, start + self.rungs[0][1]
-        while k >= end:
-            rung, start, end = rung + 1, end, end + self.rungs[rung + 1][1]
-        budget, count = self.rungs[rung]
-        if not rung:
+        place = k % self.round
+        at = next(at for at, end in enumerate(self.ends) if place < end)
+        height, budget, count = self.rungs[at]
+        start = k - place + self.ends[at] - count
+        if not height:
             return Proposal(self.space.drawn(self.stream(k)), budget)
-        if (before := history.between(start - self.rungs[rung - 1][1], start)) is None:
+        if (before := history.between(start - self.rungs[at - 1][2], start)) is None:
             return None
         best = strongest(before, count, history.merit)
         found = best[min(k - start, len(best) - 1)]
@@ -177,10 +166,12 @@ def proposer_of(
     """The proposer that the settings `derive` and `rungs` name; ``measure`` gives a predictor its features."""
     match word:
         case RandomDraws(trials=trials, again=again, rounds=rounds):
-            if isinstance(rungs, Halving):
-                return Draws(space, budgets, stream, rounds, rungs.rungs(trials))
+            if isinstance(rungs, Asynchronous):
+                return Promotions(space, budgets, stream, rounds * trials, rungs)
+            if isinstance(rungs, Halving | Brackets):
+                return Draws(space, budgets, stream, rounds, rungs.brackets(trials))
             whole = ((budgets.whole, again),) if again else ()
-            return Draws(space, budgets, stream, rounds, ((budgets.stated, trials), *whole))
+            return Draws(space, budgets, stream, rounds, [((budgets.stated, trials), *whole)])
         case Genetic():
             return GeneticRounds(space, budgets, stream, word)
         case Evolution():

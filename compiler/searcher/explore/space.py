@@ -6,18 +6,21 @@ drawing again. Ties and choices under conditions are those of the space, since n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from random import Random
 
 from compiler.analysis.architectures.constraints import judge
+from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.analysis.architectures.moves import changed, changes, crossed, redrawn
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.counting.errors import UncountableError
+from compiler.analysis.requirements.alive import selects_life
 from compiler.derivation.strongest import readable
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
+from compiler.program.equivalence import Equivalence, equivalence
 from compiler.util.errors import UsageError
 
 TRIES = 300
@@ -41,13 +44,16 @@ class ExploredSpace:
     Args:
         part: the network, in its program.
         only: whether an architecture may be proposed, by its number, beside what is required; None: any.
+        same: architectures that it calls alike are judged once.
 
     Raises:
         UsageError: it has a structure that is not counted, nothing to choose, or no architecture.
     """
 
-    def __init__(self, part: Part, only: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, part: Part, only: Callable[[int], bool] | None = None, same: Equivalence | None = None) -> None:
         self.part, self.only = part, only
+        self.alike = None if same is None else Alike(part.space, same)
+        self._key = lru_cache(REMEMBERED)(self._key_of)
         self.name = part.space.name
         self.meets = lru_cache(REMEMBERED)(self._meets)
         if not part.space.is_space:
@@ -67,6 +73,14 @@ class ExploredSpace:
     def candidate(self, number: int) -> Candidate:
         """An architecture by its number; raises IndexError where there are not so many."""
         return Candidate(number, way(self.part.circuit, number))
+
+    def lives(self, found: Candidate) -> bool:
+        """Whether its output depends on its input."""
+        return selects_life(self.part.space, self.completed(found))
+
+    def key(self, number: int) -> Hashable:
+        """What architectures that are alike have in common, and no others: the number where none are."""
+        return number if self.alike is None else self._key(number)
 
     def completed(self, found: Candidate) -> Selection:
         """Its decisions, with some item for each decision that does not exist in it."""
@@ -111,6 +125,12 @@ class ExploredSpace:
     def _of(self, choices: Selection) -> Candidate:
         return Candidate(rank_of(self.part.circuit, choices), choices)
 
+    def _key_of(self, number: int) -> Hashable:
+        assert self.alike is not None
+        found = self.alike.key(way(self.part.circuit, number))
+        assert isinstance(found, Hashable)
+        return found
+
     def _meeting(self, propose: Callable[[], Candidate]) -> Candidate:
         for _ in range(TRIES):
             found = propose()
@@ -127,3 +147,8 @@ class ExploredSpace:
         if not self.part.uncounted:
             return True
         return not judge(self.part.uncounted, self.part.completed(way(self.part.circuit, number))).distance
+
+
+def same_of(part: Part, name: str | None) -> Equivalence | None:
+    """The equivalence of a name, up to which architectures are judged once; raises UsageError where there is none."""
+    return None if name is None else equivalence(part.program.equivalences, name, "unique =")

@@ -6,7 +6,7 @@ Proposing and telling is done by one process, which writes the log; workers judg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
@@ -17,6 +17,12 @@ from compiler.util.seeds import mix
 from .proposer import Budgets, Proposal, Stream
 from .space import Candidate, ExploredSpace
 from .trials import Asked, Event, History, Trial
+
+Pair = tuple[Hashable, int]
+"""An architecture, up to what is alike, and its budget."""
+
+DEAD = "no input reaches its output: it answers every image alike"
+"""Why an architecture is not judged."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,11 @@ class Here(Workers):
 def judged(judge: Judge, space: ExploredSpace, asked: Asked) -> Judged:
     """How good an architecture is; one that cannot be judged is the worst, with a reason."""
     since, failed = time.monotonic(), ""
+    candidate = space.candidate(asked.number)
+    if not space.lives(candidate):
+        return Judged(asked.id, 0.0, DEAD)
     try:
-        found = judge.score(space.candidate(asked.number), asked.budget)
+        found = judge.score(candidate, asked.budget)
     except DivergedError as reason:
         found, failed = 0.0, str(reason)
     said = found if isinstance(found, Verdict) else Verdict(found)
@@ -161,6 +170,8 @@ class Study:
         """
         workers = self.workers or Here(self.space, self.judge)
         begun = Begun(list(history.running.values()))
+        for trial in history.trials:
+            begun.judged.setdefault(self._pair(trial), trial)
         while True:
             while len(history.running) < workers.count and (proposal := self.proposer.ask(history)) is not None:
                 asked = Asked(
@@ -174,15 +185,19 @@ class Study:
                 begun.waiting.append(asked)
             if not history.running:
                 return
-            trial = self._known(begun, history) or self._judged(begun, history, workers)
+            trial = self._known(begun) or self._judged(begun, history, workers)
             history.tell(trial)
+            begun.judged.setdefault(self._pair(trial), trial)
             self.told(trial, history)
             yield trial
 
-    def _known(self, begun: Begun, history: History) -> Trial | None:
-        """A trial of an architecture that was judged alike before, if one waits."""
+    def _pair(self, of: Asked | Trial) -> Pair:
+        return self.space.key(of.number), of.budget
+
+    def _known(self, begun: Begun) -> Trial | None:
+        """A trial of an architecture that was judged before with the same budget, or one alike, if one waits."""
         for asked in begun.waiting:
-            before = history.known.get((asked.number, asked.budget))
+            before = begun.judged.get(self._pair(asked))
             if before is not None:
                 begun.waiting.remove(asked)
                 return self._trial(asked, Judged(asked.id, before.score, before.failed, votes=before.votes), before.id)
@@ -191,7 +206,7 @@ class Study:
     def _judged(self, begun: Begun, history: History, workers: Workers) -> Trial:
         """The next trial that a worker ends, after as many were begun as run at once."""
         for asked in tuple(begun.waiting):
-            pair = asked.number, asked.budget
+            pair = self._pair(asked)
             if len(begun.pairs) < workers.count and pair not in begun.pairs.values():
                 begun.waiting.remove(asked)
                 begun.pairs[asked.id] = pair
@@ -222,8 +237,10 @@ class Begun:
     """Trials that were proposed and are not told: those that wait for a worker, or for an equal one that runs."""
 
     waiting: list[Asked]
-    pairs: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """The architecture and the budget of each that runs."""
+    pairs: dict[int, Pair] = field(default_factory=dict)
+    """What each that runs is, up to what is alike."""
+    judged: dict[Pair, Trial] = field(default_factory=dict)
+    """The first trial of all that are alike, with the same budget."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.analysis.architectures.space_list import Part
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
-from compiler.program.equivalence import equivalence
+from compiler.program.equivalence import Equivalence, equivalence
 from compiler.util.errors import UsageError
 from hdas_dsl.genotype.menu import LATTICE_NAMES
 from hdas_dsl.text.reading import is_file, no_file
@@ -157,14 +157,15 @@ class Lookup:
         table: it.
         partial: whether a table that lacks architectures is a space without them.
         seeds: how many trainings the mean is of, or all of a row where it has not so many.
+        same: architectures that it calls alike are judged once.
 
     Raises:
         UsageError: the table lacks architectures, and is not said to.
     """
 
-    def __init__(self, table: Table, partial: bool = False, seeds: int = 1) -> None:
+    def __init__(self, table: Table, partial: bool = False, seeds: int = 1, same: Equivalence | None = None) -> None:
         self.table, self.seeds = table, seeds
-        self.space = ExploredSpace(table.part, self.has if partial else None)
+        self.space = ExploredSpace(table.part, self.has if partial else None, same)
         self.budgets = Budgets(table.epochs[-1], table.epochs[-1])
         if not partial and self.space.count <= LISTED:
             self._check_whole()

@@ -55,7 +55,7 @@ class Trial(BaseModel):
     votes: dict[str, FiniteFloat] = {}
     """What it is ranked by, where several proxies judge; its score is then the mean of its ranks when it was told."""
     same: Index | None = None
-    """The trial of the same architecture, judged alike, whose score it has; None where it was judged itself."""
+    """The trial of the same architecture, or one alike, whose score it has; None where it was judged itself."""
     decisions: dict[str, str] = {}
     """The items that it takes, by the path of the decision."""
     seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
@@ -158,7 +158,7 @@ class History:
     @property
     def judged(self) -> int:
         """How many were judged, and not known before."""
-        return len(self.known)
+        return sum(trial.same is None for trial in self.trials)
 
     def __len__(self) -> int:
         return len(self.trials)

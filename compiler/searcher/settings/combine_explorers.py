@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .exploring import ExplorerWord, NoRungs, RandomDraws
-from .judges import NoJudge, OwnJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge
+from .exploring import ExplorerWord, RandomDraws
+from .judges import NoJudge, OwnJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
 from .narrowing import NoNarrowing
 from .relaxation import NoRelaxation
 from .rule import Combined, Rule
+from .rungs import NoRungs
 
 
 def _narrows(settings: Combined) -> bool:
@@ -60,6 +61,12 @@ EXPLORING = (
         ("rungs", "derive"),
         lambda s: not isinstance(s.rungs, NoRungs) and not (isinstance(s.derive, RandomDraws) and not s.derive.again),
         "`rungs` judge the best of many that are drawn again: use `derive = random(81)`, without `again`",
+    ),
+    Rule(
+        ("unique", "derive"),
+        lambda s: isinstance(s.unique, UniqueUpTo) and not _explores(s),
+        "`unique` judges one of the proposals that are alike, and this rule derives what alphas select: "
+        "use `derive = random(100)` or another explorer",
     ),
     Rule(
         ("rungs", "judge"),

@@ -1,4 +1,4 @@
-"""Explorers, which propose architectures one after the other, and the rungs on which these are judged.
+"""Explorers, which propose architectures one after the other.
 
 To add one, write its class, add it to its union, and build it in `searcher/explore`.
 """
@@ -148,39 +148,6 @@ class OwnExplorer(ExplorerWord):
     trials: Count
 
 
-class NoRungs(Word):
-    """Every architecture is judged with the same budget."""
-
-    word = "none"
-
-
-class Halving(Word):
-    """The first rung judges on ``start`` epochs or images; the best 1 in ``by`` of it goes on, to ``by`` times as many.
-
-    The last rung is the last that takes at most ``to`` (successive halving; Jamieson, Talwalkar, AISTATS 2016).
-    """
-
-    word = "halving"
-    start: Count
-    to: Count
-    by: Annotated[int, Field(ge=2, description="a whole number, at least 2")] = 3
-
-    @model_validator(mode="after")
-    def _rises(self) -> Halving:
-        if self.to < self.start:
-            raise ValueError(f"rungs from {self.start} to {self.to} go down")
-        return self
-
-    def rungs(self, count: int) -> tuple[tuple[int, int], ...]:
-        """The budget of each rung, and how many of ``count`` architectures it judges, as long as it judges any."""
-        found: list[tuple[int, int]] = []
-        budget = self.start
-        while budget <= self.to and count:
-            found.append((budget, count))
-            budget, count = budget * self.by, count // self.by
-        return tuple(found)
-
-
 class Objective(Named):
     """What an architecture is measured by, where several things count."""
 
@@ -218,4 +185,3 @@ class Nsga2(ExplorerWord):
 
 Shipped = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2
 Explorer = Shipped | OwnExplorer
-Rungs = NoRungs | Halving

@@ -93,6 +93,34 @@ class TableJudge(Word):
     seconds: NonNegative = 0.0
 
 
+class AllUnique(Word):
+    """Every architecture is judged, each once."""
+
+    word = "none"
+
+    @property
+    def name(self) -> str | None:
+        """No equivalence."""
+        return None
+
+
+class UniqueUpTo(Word):
+    """Of architectures that an equivalence of this name calls alike, one is judged."""
+
+    word = "EQUIVALENCE"
+    positional = ("equivalence",)
+    by_item = True
+    equivalence: Text
+
+    @property
+    def name(self) -> str | None:
+        """The name of the equivalence."""
+        return self.equivalence
+
+
+Unique = AllUnique | UniqueUpTo
+
+
 class OwnJudge(Word):
     """What a class of your own says of the derived file of an architecture, ``"mine.py:Class"`` or an entry point.
 

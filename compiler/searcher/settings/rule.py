@@ -21,12 +21,13 @@ from .axes import (
     Teacher,
 )
 from .derivation import Derivation
-from .exploring import Explorer, Rungs
-from .judges import Judge
+from .exploring import Explorer
+from .judges import Judge, Unique
 from .narrowing import Narrowing
 from .optimizers import Alphas, Weights
 from .reader import ConflictError
 from .relaxation import Relaxation
+from .rungs import Rungs
 from .schedules import Schedule
 from .stopping import Stopping
 
@@ -53,6 +54,7 @@ class Combined(Protocol):
     derive: Derivation | Explorer
     judge: Judge
     rungs: Rungs
+    unique: Unique
     epochs: int
     preferences: Preferences
     precision: Precision

@@ -33,12 +33,13 @@ from .axes import (
 from .combine import check_combination
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
-from .exploring import Explorer, ExplorerWord, NoRungs, Rungs
-from .judges import Judge, NoJudge, SharedJudge, TrainedJudge
+from .exploring import Explorer, ExplorerWord
+from .judges import AllUnique, Judge, NoJudge, SharedJudge, TrainedJudge, Unique
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
 from .relaxation import NoRelaxation, Relaxation, Softmax
+from .rungs import NoRungs, Rungs
 from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
 from .words import Amount, Count, Flag, Fraction, NonNegative, Setting
@@ -67,6 +68,8 @@ class SearchSettings(_Section):
     """How the architectures that an explorer proposes are judged; without one nothing is."""
     rungs: Rungs = NoRungs()
     """With which budgets they are."""
+    unique: Unique = AllUnique()
+    """Which of them are alike, so that one is judged for all."""
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
