@@ -82,7 +82,9 @@ ALONE |= {
 }
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}
 """Methods that have no supernet train each architecture for an epoch."""
-TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN) | {"darts_plus": ONE_SKIP, "lambda_darts": CELLS}
+SOME = TEXT.replace("sum(pick 2 of", "sum(zero(stem), pick 0..2 of")
+TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
+TEXTS |= {"darts_plus": ONE_SKIP, "lambda_darts": CELLS, "fair_darts": SOME}
 """Of methods that picks, or spaces without numbers or with one cell, do not suit, or that would end too early."""
 SHORT: dict[str, Any] = {"epochs": 2, "batch": 8, "alphas_from": 0}
 
