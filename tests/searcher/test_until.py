@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from compiler import search
 from compiler.analysis.costs.parameter_free import parameter_free
@@ -98,6 +100,37 @@ def test_records_hold_the_weight_of_every_item(tmp_path: Path) -> None:
     shares = weights["Cell.n0.in"]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
     assert sum(weights["Cell.n0.from_x"].values()) == pytest.approx(shares["x #1"], abs=1e-5)
+
+
+def test_records_hold_the_alphas_and_the_entropy_of_every_choice(tmp_path: Path) -> None:
+    search(fixed(tmp_path, "edges = weighed"), tmp_path / "out", epochs=1)
+    (line,) = records(tmp_path / "out")
+    alphas, entropies = line["alphas"], line["entropies"]
+    assert alphas.keys() == line["weights"].keys()
+    probabilities = torch.tensor(list(alphas["Cell.n0.from_x"].values()), dtype=torch.float64).softmax(0)
+    share = -(probabilities * probabilities.log()).sum() / math.log(len(probabilities))
+    assert entropies["Cell.n0.from_x"] == pytest.approx(float(share), abs=1e-5)
+    (edges,) = {len(alphas["Cell.n0.in"]), len(line["weights"]["Cell.n0.in"])}
+    shares = torch.tensor(list(alphas["Cell.n0.in"].values())).softmax(0)
+    assert edges == len(shares)
+    assert shares.tolist() == pytest.approx(list(line["weights"]["Cell.n0.in"].values()), abs=1e-5)
+    assert sum(entropies.values()) / len(entropies) == pytest.approx(line["entropy/Cell"], abs=1e-5)
+
+
+def test_tensorboard_has_the_leading_architecture_and_what_every_choice_is_at(tmp_path: Path) -> None:
+    search(fixed(tmp_path, "edges = weighed"), tmp_path / "out", epochs=2)
+    lines = records(tmp_path / "out")
+    reader = EventAccumulator(str(tmp_path / "out" / "events"), {"tensors": 0, "scalars": 0})
+    reader.Reload()
+    texts = [event.tensor_proto.string_val[0].decode() for event in reader.Tensors("decisions")]
+    assert [reader.summary_metadata["decisions"].plugin_data.plugin_name, len(texts)] == ["text", 2]
+    for text, line in zip(texts, lines, strict=True):
+        assert all(f"| `{path}` | {items} |" in text for path, items in line["decisions"].items())
+    for kind in ("alphas", "weights"):
+        found = [event.value for event in reader.Scalars(f"{kind}/Cell.n0.from_x/unit")]
+        assert found == pytest.approx([line[kind]["Cell.n0.from_x"]["unit"] for line in lines], abs=1e-6)
+    found = [event.value for event in reader.Scalars("entropies/Cell.n0.from_x")]
+    assert found == pytest.approx([line["entropies"]["Cell.n0.from_x"] for line in lines], abs=1e-6)
 
 
 # ---------------------------------------------------------------- collapse

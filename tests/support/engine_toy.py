@@ -27,6 +27,7 @@ from compiler.searcher.engine import (
     run_train,
 )
 from compiler.searcher.engine.protocol import Leading, Passes, Run
+from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.datasets import Fake
 from compiler.searcher.settings.narrowing import Measure
 from compiler.searcher.settings.optimizers import AlphaAdam, Sgd
@@ -147,11 +148,10 @@ class ToySpace:
         found = {path: ["linear", "skip"][int(a[:2].argmax())] for path, a in self.alphas.items()}
         return Leading(found, frozenset(found), {"Cell": list(found.values())}, {})
 
-    def observed(self) -> dict[str, dict[str, float]]:
-        return {
-            path: dict(zip(("linear", "skip", "none"), a.softmax(0).tolist(), strict=True))
-            for path, a in self.alphas.items()
-        }
+    def observed(self) -> Observed:
+        names = ("linear", "skip", "none")
+        weights = {path: dict(zip(names, a.softmax(0).tolist(), strict=True)) for path, a in self.alphas.items()}
+        return Observed(weights, {}, dict.fromkeys(self.alphas, 1.0))
 
 
 class ToyNet:

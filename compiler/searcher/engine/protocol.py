@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from compiler.searcher.engine.device.batches import Batches
+from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.narrowing import Measure
 
 Run = Mapping[str, tuple[int, ...]]
@@ -114,8 +115,8 @@ class Searchable(Protocol):
     def leading(self) -> Leading:
         """The leading architecture at the current alphas."""
 
-    def observed(self) -> dict[str, dict[str, float]]:
-        """The weight of every item that could be taken, by the path of its decision and by its label."""
+    def observed(self) -> Observed:
+        """What is seen of every decision: weights, alphas, entropies."""
 
 
 class Evaluate(Protocol):

@@ -199,7 +199,7 @@ class Searching:
             scalars |= {f"quantity/{name}": value for name, value in self.searchable.scores().items()}
             scalars |= {f"entropy/{name}": value for name, value in self.searchable.entropy().items()}
             leading = self.searchable.leading()
-            weights = self.searchable.observed()
+            observed = self.searchable.observed()
         moved = epoch >= self.settings.alphas_from and self.settings.alphas.moves(epoch, 0)
         scalars |= steadiness(self.state.history, leading, moved)
         scalars |= {f"free/{copy}": float(len(items)) for copy, items in leading.free.items()}
@@ -211,7 +211,7 @@ class Searching:
             scalars |= {f"alignment/{cell}": found for cell, found in self._cosines(epoch).items()}
         if self.settings.until.holds(evidence(self.state.history, scalars, leading)):
             scalars["until"] = 1.0
-        record = EpochRecord(epoch + 1, scalars | rates, leading.decisions, weights)
+        record = EpochRecord(epoch + 1, scalars | rates, leading.decisions, observed)
         self._remember_if_best(record)
         self._remember_for_before(epoch)
         return record

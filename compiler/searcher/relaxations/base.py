@@ -20,6 +20,7 @@ from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection, taken
 from compiler.searcher.engine.protocol import Leading, Passes, Run
+from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.axes import Edges
 from compiler.searcher.settings.derivation import By, Derivation, Strongest
 
@@ -29,7 +30,7 @@ from .live import Live, LiveMixture
 from .mixtures import SoftmaxMixture
 from .narrowing import Judge
 from .objective import Objective, RelaxedQuantities
-from .records import labelled, mean_entropies
+from .records import mean_entropies, observed
 
 
 class Relaxed(nn.Module, ABC):
@@ -228,10 +229,10 @@ class Relaxed(nn.Module, ABC):
         return found
 
     @torch.no_grad()
-    def observed(self) -> dict[str, dict[str, float]]:
-        """The mixing weight of every item, and of every edge that has one, by the path of its decision and by label."""
+    def observed(self) -> Observed:
+        """The mixing weight and the alpha of every item, and of every edge that has one, and the entropy of choices."""
         weights = self.mixing() | {path: self.live.softmax(path, self.alphas[path]) for path in self.edges}
-        return labelled(self.space.decisions, weights)
+        return observed(self.space.decisions, self.axes.mixture, weights, dict(self.alphas), self.item_alphas())
 
     @cached_property
     def free(self) -> dict[str, frozenset[int]]:

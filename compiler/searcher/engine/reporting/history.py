@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ class History(Sink):
         self.path = path
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
-        """Write the epochs that are done, from their records; seconds and weights are read from the file."""
+        """Write the epochs that are done, from their records; seconds and what was observed are read from the file."""
         aside = {} if plan.fresh else self._read()
         lines = [record.to_json() | aside.get(record.epoch, {}) for record in history]
         atomic_write(self.path, "".join(map(_json, lines)))
@@ -30,8 +31,8 @@ class History(Sink):
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
         """Append an epoch, with how long it took."""
         with naming(self.path), self.path.open("a", encoding="utf-8") as file:
-            weights = {"weights": record.weights} if record.weights else {}
-            file.write(_json({**record.to_json(), **weights, "seconds": round(seconds, 3)}))
+            observed = {name: found for name, found in asdict(record.observed).items() if found}
+            file.write(_json({**record.to_json(), **observed, "seconds": round(seconds, 3)}))
 
     def _read(self) -> dict[int, dict[str, Any]]:
         """The other entries of each epoch in the file; a line that a kill cut short, or that is damaged, has none."""
@@ -50,6 +51,8 @@ class _Line(BaseModel):
 
     epoch: PositiveInt
     weights: dict[str, dict[str, FiniteFloat]] = {}
+    alphas: dict[str, dict[str, FiniteFloat]] = {}
+    entropies: dict[str, FiniteFloat] = {}
     seconds: Annotated[FiniteFloat, Field(ge=0)]
 
 

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from compiler.searcher.engine.device.compute import Compute
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is seen of every decision, by its path. Checkpoints leave it out: they would grow by it every epoch."""
+
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The weight of every item, and of every edge that has one, by label."""
+    alphas: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The raw parameter of every item, and of every edge that has one, by label."""
+    entropies: dict[str, float] = field(default_factory=dict)
+    """The entropy of the items, as a share of the largest possible, from 0 to 1."""
+
+    def scalars(self) -> dict[str, float]:
+        """Every number by a name, with ``/`` between its parts."""
+        of_items = {
+            f"{kind}/{path}/{label}": value
+            for kind, every in (("weights", self.weights), ("alphas", self.alphas))
+            for path, items in every.items()
+            for label, value in items.items()
+        }
+        return of_items | {f"entropies/{path}": value for path, value in self.entropies.items()}
+
+
+OBSERVED = tuple(part.name for part in fields(Observed))
+"""The entries of a line of ``history.jsonl`` that are of what is observed."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +46,7 @@ class EpochRecord:
     """Counted from 1."""
     scalars: dict[str, float]
     decisions: dict[str, str]
-    weights: dict[str, dict[str, float]] = field(default_factory=dict, compare=False)
-    """The weight of every item, by path and label. Checkpoints leave them out: they would grow by them every epoch."""
+    observed: Observed = field(default_factory=Observed, compare=False)
 
     def of(self, kind: str) -> dict[str, float]:
         """The numbers of one kind: ``of("entropy")`` is the entropy by copy."""
@@ -56,7 +81,7 @@ class EpochRecord:
         try:
             entries = dict(values)  # type: ignore[call-overload]
             epoch, decisions = entries.pop("epoch"), dict(entries.pop("decisions"))
-            for aside in ("seconds", "weights"):  # `history.jsonl` says these too.
+            for aside in ("seconds", *OBSERVED):  # `history.jsonl` says these too.
                 entries.pop(aside, None)
         except (KeyError, TypeError, ValueError):
             raise ValueError("this is no record of an epoch") from None

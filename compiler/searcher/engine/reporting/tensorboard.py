@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +20,7 @@ from .sink import Plan, Sink
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
 VERSION = "brain.Event:2"
 """The form of the file, as its first event says."""
@@ -48,16 +49,13 @@ class Events(Sink):
             self._write([Event(wall_time=time.time(), step=plan.epoch + 1, session_log=again)])
 
     def epoch(self, record: EpochRecord, before: EpochRecord | None, seconds: float) -> None:
-        """Write the numbers of an epoch, and the weight of every item."""
+        """Write the numbers of an epoch, what is observed of every decision, and the leading architecture."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        items = (
-            (f"weights/{path}/{label}", value)
-            for path, weights in record.weights.items()
-            for label, value in weights.items()
-        )
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in (*record.scalars.items(), *items)]
+        scalars = record.scalars | record.observed.scalars()
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        values += [_text("decisions", _table(record.decisions))] if record.decisions else []
         self._write(Event(wall_time=time.time(), step=record.epoch, summary=Summary(value=[value])) for value in values)
 
     def close(self, error: BaseException | None) -> None:
@@ -75,3 +73,19 @@ class Events(Sink):
                 for event in events:
                     records.write(event.SerializeToString())
                 self.file.flush()
+
+
+def _table(decisions: Mapping[str, str]) -> str:
+    """Decisions by path, as a table in Markdown."""
+    rows = (f"| `{path}` | {items.replace('|', '&#124;')} |" for path, items in decisions.items())
+    return "\n".join(["| decision | items |", "|---|---|", *rows])
+
+
+def _text(name: str, text: str) -> Summary.Value:
+    """A text, as TensorBoard's panel of texts reads it."""
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+
+    of_text = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+    return Summary.Value(tag=name, metadata=of_text, tensor=TensorProto(dtype=DT_STRING, string_val=[text.encode()]))
