@@ -37,7 +37,7 @@ network Net(image: [1, 8, 8]) {
 def with_plugin(tmp_path: Path) -> list[str]:
     """The example of the documentation with a requirement that two of its six architectures meet."""
     [blocks] = re.findall(r"```python\n(.*?class Scale.*?)```", PLUGINS, re.DOTALL)
-    [program] = re.findall(r"```hsp\n(.*?)```", PLUGINS, re.DOTALL)
+    program, *_ = re.findall(r"```hsp\n(.*?)```", PLUGINS, re.DOTALL)
     (tmp_path / "blocks.py").write_text(blocks)
     path = tmp_path / "net.hsp"
     path.write_text(program.replace("classifier(classes)\n", "classifier(classes)\n  require params <= 300\n"))
