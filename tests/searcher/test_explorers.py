@@ -20,6 +20,7 @@ from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.searcher.engine.errors import DivergedError
+from compiler.searcher.explore import predictor
 from compiler.searcher.explore.predictor import Features, predicted
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
@@ -268,12 +269,15 @@ def test_features_say_which_items_are_taken() -> None:
     assert {sum(row) for row in rows} == {1, 2, 3}, "what does not exist has none"
 
 
-def test_the_mean_and_the_deviation_are_those_of_the_forest() -> None:
+@pytest.mark.parametrize("seen", [None, 25], ids=["all", "at most 25"])
+def test_the_mean_and_the_deviation_are_those_of_the_forest(seen: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     space = explored(PLAIN)
     rows = Features(space.part.space.decisions)([space.candidate(n).choices for n in range(space.count)])
     scores = [Random(n).random() for n in range(40)]
+    if seen is not None:
+        monkeypatch.setattr(predictor, "SEEN", seen)
     means, spreads = predicted(rows[:40], scores, rows[40:], 20, 7)
-    forest = RandomForestRegressor(20, random_state=7).fit(rows[:40], scores)
+    forest = RandomForestRegressor(20, random_state=7, max_samples=seen).fit(rows[:40], scores)
     each = [tree.predict(rows[40:]) for tree in forest.estimators_]
     assert means == pytest.approx(forest.predict(rows[40:]))
     assert spreads == pytest.approx([pstdev(values) for values in zip(*each, strict=True)])

@@ -39,6 +39,8 @@ class Guided(Proposer):
         self.decisions = Features(space.part.space.decisions)
         self.round: tuple[int, list[Candidate]] = 0, []
         """The architectures of the last round that was asked for, after so many trials, the best first."""
+        self.told: dict[int, NDArray[np.float32]] = {}
+        """The features of the architectures of trials, by number."""
         self.screened: list[Candidate] = []
         """Those that are judged first, where they are not drawn."""
 
@@ -96,7 +98,9 @@ class Guided(Proposer):
         asked = {found.number: found for found in self._among(parents, source) if found.number not in known}
         if not asked:
             return []
-        rows = self.features([self.space.candidate(number) for number in known])
+        if fresh := [self.space.candidate(number) for number in known if number not in self.told]:
+            self.told.update(zip((found.number for found in fresh), self.features(fresh), strict=True))
+        rows = np.stack([self.told[number] for number in known])
         others = self.features(list(asked.values()))
         means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
         hopes: Sequence[float] = means.tolist()

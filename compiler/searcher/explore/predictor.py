@@ -14,6 +14,9 @@ from sklearn.ensemble import RandomForestRegressor
 
 from compiler.ir.decision import Decision, Selection
 
+SEEN = 1000
+"""A tree learns from a draw of so many architectures at most: what it costs does not grow with the trials."""
+
 
 class Features:
     """An architecture as numbers: for each item of each decision, whether it is taken; nothing of what does not exist.
@@ -51,6 +54,7 @@ def predicted(
         trees: how many trees the forest has.
         seed: of the forest, below 2 ** 32.
     """
-    forest = RandomForestRegressor(trees, random_state=seed, n_jobs=1).fit(known, np.asarray(scores))
+    seen = SEEN if len(scores) > SEEN else None
+    forest = RandomForestRegressor(trees, max_samples=seen, random_state=seed, n_jobs=1).fit(known, np.asarray(scores))
     each = np.stack([tree.predict(asked) for tree in forest.estimators_])
     return each.mean(0), each.std(0)
