@@ -9,6 +9,7 @@ from statistics import mean, stdev
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 from rich.table import Table
+from scipy.stats import binom
 from scipy.stats import t as student
 
 from .columns import columns
@@ -38,7 +39,9 @@ class Comparison(BaseModel):
 
     The question is whether a random architecture would be as good: under the hypothesis that the architecture is a
     draw like the others, all ranks are equally probable, which gives ``p``; and its difference from their mean lies
-    about zero as wide as they spread, which gives the interval (Student's, of one further draw).
+    about zero as wide as they spread, which gives the interval (Student's, of one further draw). Whether it lies above
+    the median of its space is a weaker question: were it at the median, each random one would be as good with
+    probability one half at least, which gives ``p_median`` (a sign test).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +66,13 @@ class Comparison(BaseModel):
     def p(self) -> float:
         """How probable it is that a random architecture takes this rank or a better one: one-sided and exact."""
         return self.rank / (len(self.random) + 1)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def p_median(self) -> float:
+        """How probable it is that an architecture at the median of the space beats so many: one-sided and exact."""
+        beaten, count = len(self.random) + 1 - self.rank, len(self.random)
+        return float(binom.sf(beaten - 1, count, 0.5))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -106,6 +116,8 @@ class Comparison(BaseModel):
         yield f"difference from their mean: {_points(self.difference)}{between}"
         least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""
         yield f"p = {self.p:.3f} that a random architecture does as well (one-sided, by rank{least})"
+        beaten = total - self.rank
+        yield f"p = {self.p_median:.3f} that one at the median of the space beats {beaten} of {total - 1} (sign test)"
 
 
 def _points(share: float) -> str:

@@ -28,6 +28,13 @@ def test_rank_p_difference_and_interval_by_hand() -> None:
     assert found.interval == pytest.approx((0.07 - reach, 0.07 + reach), abs=1e-6)
 
 
+def test_the_median_of_the_space_by_hand() -> None:
+    found = comparison(0.85, 0.80, 0.84, 0.86, 0.82)
+    assert found.p_median == pytest.approx(5 / 16), "of 16 outcomes of 4 coins, one has four heads, and four have three"
+    assert list(found.verdict())[-1] == "p = 0.312 that one at the median of the space beats 3 of 4 (sign test)"
+    assert comparison(0.7, 0.8, 0.8).p_median == 1
+
+
 def test_equals_are_not_beaten() -> None:
     found = comparison(0.8, 0.8, 0.8, 0.9, 0.1)
     assert (found.rank, found.p) == (4, 4 / 5)
@@ -54,11 +61,13 @@ def test_seeds_count_by_their_mean() -> None:
 def test_a_draw_like_the_others_seldom_seems_better() -> None:
     """Of draws from one distribution, p is at most 1/10 for a tenth, and the interval covers zero for 95%."""
     source = random.Random(0)
-    rounds, small, covered = 4000, 0, 0
+    rounds, small, above, covered = 4000, 0, 0, 0
     for _ in range(rounds):
         found = comparison(*(source.gauss(0.5, 0.02) for _ in range(10)))
         small += found.p <= 0.1
+        above += comparison(0.5, *found.accuracies).p_median <= 0.1
         low, high = found.interval or (0.0, 0.0)
         covered += low <= 0 <= high
     assert abs(small / rounds - 0.1) < 0.02
+    assert above / rounds < 0.1, "the median of the distribution seldom seems above it"
     assert abs(covered / rounds - 0.95) < 0.015
