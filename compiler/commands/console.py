@@ -55,7 +55,8 @@ def run(program: str, words: Sequence[str], choose: Callable[[Sequence[str]], Co
         code = _unread() if code in (OK, DIFFERENT) else code
     except OSError as error:
         discard(sys.stdout)
-        say(program, f"standard output cannot be written: {error.strerror}")
+        if code != FAILED:  # else it was said, maybe of this very output
+            say(program, f"standard output cannot be written: {error.strerror}")
         code = code or FAILED
     return code
 

@@ -64,11 +64,15 @@ def test_a_closed_pipe_is_quiet(main: str, words: list[object]) -> None:
         (["-"], "<&-", 1, b"<stdin>:1:1: error[E105]: a file starts with 'hsp 1'\n"),
     ],
 )  # fmt: skip
-def test_streams_that_are_full_or_closed(words: list[object], streams: str, code: int, said: bytes) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_streams_that_are_full_or_closed(
+    words: list[object], streams: str, code: int, said: bytes, unbuffered: str
+) -> None:
+    """Of a stream that is full a command says so once, when it writes there or when it ends."""
     program = "import sys; from compiler.commands.compile import compile_script as main; sys.exit(main())"
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-c", program, *map(str, words)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
         capture_output=True,
     )
     assert (done.returncode, done.stderr) == (code, said)
