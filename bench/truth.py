@@ -39,12 +39,11 @@ from compiler.searcher.data.load import Data, Images, load_data
 from compiler.searcher.data.subsets import limited
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import evaluate, run_train
+from compiler.searcher.explore.tables import EQUIVALENCE, Training, trainings_of
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from hdas_dsl.tree.printer import print_module
 
-EQUIVALENCE = "table"
-"""Architectures that this equivalence of the file calls alike are one row."""
 VALIDATION = 5_000
 """How many training images, beside those that train, the validation accuracy is taken on, or all others."""
 
@@ -63,21 +62,12 @@ class Architecture:
     decisions: str
 
 
-@dataclass(frozen=True)
-class Result:
-    """One training: accuracies from 0 to 1, and its seconds of one processor (other programs do not count)."""
-
-    validation: float
-    test: float
-    seconds: float
-
-
 @dataclass
 class Row:
-    """An architecture and its trainings by seed."""
+    """An architecture and its trainings by seed, with seconds of one processor (other programs do not count)."""
 
     architecture: Architecture
-    results: dict[int, Result] = field(default_factory=dict)
+    results: dict[int, Training] = field(default_factory=dict)
 
 
 class Table:
@@ -94,11 +84,9 @@ class Table:
     def _read(self, line: dict[str, str]) -> None:
         number = int(line["number"])
         found = Architecture(number, line["text"], int(line["params"]), int(line["macs"]), line["decisions"])
-        seeds = (int(name.removeprefix("test")) for name, cell in line.items() if name.startswith("test") and cell)
-        names = ("validation", "test", "seconds")
-        self.rows[number] = Row(found, {seed: Result(*(float(line[f"{n}{seed}"]) for n in names)) for seed in seeds})
+        self.rows[number] = Row(found, trainings_of(line))
 
-    def add(self, found: Architecture, seed: int, result: Result) -> None:
+    def add(self, found: Architecture, seed: int, result: Training) -> None:
         """Note a training and write the table.
 
         Raises:
@@ -200,7 +188,7 @@ class Space:
         validation = replace(everything.test, samples=everything.train.samples, indices=held_out)
         return replace(everything, train=everything.train.subset(used)), validation
 
-    def train(self, number: int, seed: int, epochs: int | None = None) -> tuple[Architecture, Result]:
+    def train(self, number: int, seed: int, epochs: int | None = None) -> tuple[Architecture, Training]:
         """Train an architecture from scratch, as `hdas-compile --train` would, on one thread.
 
         ``epochs`` are those of its section where they are None.
@@ -227,7 +215,7 @@ class Space:
         text = hashlib.sha256(plain.encode()).hexdigest()[:16]
         facts = json.dumps(decisions, separators=(",", ":"))
         architecture = Architecture(number, text, int(amounts["params"]), int(amounts["macs"]), facts)
-        return architecture, Result(accuracy, outcome.accuracy, seconds)
+        return architecture, Training(accuracy, outcome.accuracy, seconds)
 
 
 class Worker:
@@ -242,7 +230,7 @@ class Worker:
         cls.space = Space(path, data_root)
 
     @classmethod
-    def train(cls, task: tuple[int, int]) -> tuple[int, Architecture, Result]:
+    def train(cls, task: tuple[int, int]) -> tuple[int, Architecture, Training]:
         """A training by number and seed."""
         number, seed = task
         return seed, *cls.space.train(number, seed)

@@ -53,7 +53,7 @@ def made(truth: ModuleType, path: Path, accuracies: list[list[float]]) -> Any:
     for number, row in enumerate(accuracies):
         architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
         for seed, accuracy in enumerate(row):
-            table.add(architecture, seed, truth.Result(accuracy, accuracy, 6.0))
+            table.add(architecture, seed, truth.Training(accuracy, accuracy, 6.0))
     return table
 
 
@@ -70,7 +70,7 @@ def test_ranks_of_a_generated_table(finds: ModuleType, truth: ModuleType, tmp_pa
     assert place.shares == pytest.approx((0.95, 0.85, 0.05))
     assert place.accuracies == pytest.approx((0.90, 0.85, 0.50))
     # One that the table lacks is placed by the other table, and does not move the ranks.
-    more.add(truth.Architecture(99, "f" * 16, 1, 1, "{}"), 0, truth.Result(0.87, 0.87, 6.0))
+    more.add(truth.Architecture(99, "f" * 16, 1, 1, "{}"), 0, truth.Training(0.87, 0.87, 6.0))
     place = finds.placed([finds.Found("darts", 0, 99, 5.0, 50)], table, more)
     assert place.shares == pytest.approx((0.9,))
     assert finds.placed([finds.Found("darts", 0, None, 0.0, 50, "why")], table, more) is None
@@ -163,7 +163,7 @@ def test_regret_against_trials(
         if number != 4:
             validation = 0.95 if number == 6 else accuracy
             architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
-            table.add(architecture, 0, truth.Result(validation, accuracy, 6.0))
+            table.add(architecture, 0, truth.Training(validation, accuracy, 6.0))
     known = regret.Known.of(path)
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
     for name, word in regret.explorers(200).items():

@@ -46,6 +46,26 @@ class Training:
     seconds: float
 
 
+def trainings_of(line: Mapping[str, str]) -> dict[int, Training]:
+    """The trainings of a line by their seeds, with accuracies as they stand there.
+
+    Raises:
+        KeyError: it has no such columns.
+        ValueError: what stands there is no number.
+    """
+    if "validation" in line:
+        ends = {int(line.get("seed") or 0): ""}
+    else:
+        tests = [name.removeprefix("test") for name, cell in line.items() if name.startswith("test") and cell]
+        ends = {int(end): end for end in tests}
+    return {
+        seed: Training(
+            float(line[f"validation{end}"]), float(line[f"test{end}"]), float(line.get(f"seconds{end}") or 0)
+        )
+        for seed, end in ends.items()
+    }
+
+
 @dataclass
 class Row:
     """The trainings of an architecture: by epochs, then by seed."""
@@ -118,16 +138,7 @@ class Table:
         if not 0 <= number < self.part.circuit.number:
             raise ValueError(f"there is no architecture {number}")
         row = self.rows.setdefault(self.key(number), Row())
-        epochs = int(line.get("epochs") or 1)
-        names = ("validation", "test", "seconds")
-        if "validation" in line:
-            of = {int(line.get("seed") or 0): names}
-        else:
-            ends = [name.removeprefix("test") for name, cell in line.items() if name.startswith("test") and cell]
-            of = {int(end): (f"validation{end}", f"test{end}", f"seconds{end}") for end in ends}
-        for seed, (validation, test, seconds) in of.items():
-            found = Training(float(line[validation]), float(line[test]), float(line.get(seconds) or 0))
-            row.trainings.setdefault(epochs, {})[seed] = found
+        row.trainings.setdefault(int(line.get("epochs") or 1), {}).update(trainings_of(line))
 
     def _numbered(self, architecture: str) -> int:
         """The number of a string of NAS-Bench-201, whose operations are in the order of the space's decisions."""
