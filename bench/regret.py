@@ -1,12 +1,14 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
+                           [--plot docs/images/regret_cells.svg]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
 are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. A trial is a row of the table:
 one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test accuracy
 of the table's best architecture less that of the one that looked best so far. Printed are its median over the seeds,
 with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-sided).
+`--plot` draws medians and quartiles against trials.
 """
 
 from __future__ import annotations
@@ -111,12 +113,34 @@ def report(found: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
         yield f"| `{name}` | {' | '.join(cells)} | {p} |"
 
 
+def plot(found: Mapping[str, Sequence[Sequence[float]]], title: str, path: Path) -> None:
+    """Draw the median of the regret in percentage points against trials, and its quartiles as a band."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # Text stays text, and the file is the same bytes for the same figures.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "regret", "font.size": 9}):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for at, (name, runs) in enumerate(found.items()):
+            each = [quantiles([100 * run[trial] for run in runs], n=4) for trial in range(len(runs[0]))]
+            low, middle, high = zip(*each, strict=True)
+            trials = range(1, len(middle) + 1)
+            axes.step(trials, middle, where="post", label=name, color=f"C{at}", linewidth=1.4)
+            axes.fill_between(trials, low, high, step="post", color=f"C{at}", alpha=0.1, linewidth=0)
+        axes.set(title=title, xlabel="architectures trained", ylabel="regret (points of test accuracy)", ylim=(0, None))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        figure.savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
+    parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
     known = Known.of(args.space)
     words = explorers(REPEATED * args.trials)
@@ -125,6 +149,8 @@ def main() -> None:
     count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
     print("\n".join(report(found)))
+    if args.plot:
+        plot(found, f"{args.space.name}: {count} architectures, {args.seeds} seeds", args.plot)
 
 
 if __name__ == "__main__":

@@ -175,3 +175,9 @@ def test_regret_against_trials(
     lines = list(regret.report({"random": [[0.02] * 100, [0.04] * 100], "local": [[0.01] * 100, [0.01] * 100]}))
     assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p against random |"
     assert lines[3].startswith("| `local` | 1.00 (1.00 to 1.00)")
+    runs = {"random": [[0.5, 0.2], [0.4, 0.2]], "local": [[0.4, 0.1], [0.4, 0.1]]}
+    regret.plot(runs, "regret", tmp_path / "one.svg")
+    regret.plot(runs, "regret", tmp_path / "two.svg")
+    drawing = (tmp_path / "one.svg").read_text()
+    assert drawing == (tmp_path / "two.svg").read_text(), "the same figures make the same bytes"
+    assert all(f">{text}<" in drawing for text in ("random", "local", "architectures trained"))
