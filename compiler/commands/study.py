@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compiler.util.errors import UsageError
-from compiler.util.share import Share, read_share
+from compiler.util.share import read_share
 
 from .command import Command
 from .console import FAILED, OK
@@ -48,12 +48,8 @@ class StudyFiles(Command):
     optuna: str | None = option(
         "--optuna", "STORAGE", "also write the trials of explorers to an Optuna storage", otherwise="nowhere"
     )
-    share: Share | None = option(
-        "--share",
-        "I/N",
-        "run only every Nth run, from the Ith; slurm: that of an array task",
-        read=read_share,
-        otherwise="all",
+    share: str | None = option(
+        "--share", "I/N", "run only every Nth run, from the Ith; slurm: that of an array task", otherwise="all"
     )
     workers: int = option("--workers", "N", "how many runs at once", read=at_least(1), default=1)
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
@@ -68,6 +64,7 @@ class StudyFiles(Command):
         from compiler.studies.plan import Asked, plan_study, read_seeds
 
         files = [existing(path) for path in self.files]
+        share = None if self.share is None else read_share(self.share)
         download = ("--download",) if self.download else ()
         asked = Asked(
             files=files,
@@ -88,10 +85,10 @@ class StudyFiles(Command):
         from compiler.studies.conduct import StudyConfig, conduct
         from compiler.studies.report import failures, rows_of, table_of
 
-        config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, self.share)
+        config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, share)
         results = conduct(plan, config, remark)
-        if self.share is not None:
-            plan = plan.part(self.share)
+        if share is not None:
+            plan = plan.part(share)
         put(text_of(table_of(rows_of(plan, results))))
         failed = list(failures(plan, results))
         for sentence in failed:

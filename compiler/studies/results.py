@@ -109,16 +109,17 @@ class ResultLog:
         return found
 
     def _known(self, plan: StudyPlan) -> dict[str, Result]:
+        # A share ends after the study was begun: what it says of a run is later.
+        files = [self.out / RUNS, *sorted(self.out.glob(f"{SHARES}/*/{RUNS}"))]
+        lines = [line for path in files if path.is_file() for line in path.read_bytes().split(b"\n")[:-1]]
+        found = {item.name: item for item in map(Result.model_validate_json, lines)}
         if (self.out / PLAN).is_file():
             before = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
             steps = {run.name: run.steps for run in before.runs}
             for run in plan.runs:
                 if steps.get(run.name, run.steps) != run.steps:
                     raise UsageError(f"'{self.out}' holds another study, in which '{run.name}' is another run")
-        # A share ends after the study was begun: what it says of a run is later.
-        files = [self.out / RUNS, *sorted(self.out.glob(f"{SHARES}/*/{RUNS}"))]
-        lines = [line for path in files if path.is_file() for line in path.read_bytes().split(b"\n")[:-1]]
-        return {item.name: item for item in map(Result.model_validate_json, lines)}
+        return found
 
     def append(self, result: Result) -> None:
         """Write a result, and have it on the disk."""

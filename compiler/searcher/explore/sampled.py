@@ -114,8 +114,10 @@ class Suggestions(Proposer):
         if not ways:
             return None
         if self.space.part.space.decisions[path].numbers:
-            return ways[asked.suggest_int(path, 0, len(ways) - 1)]
-        return ways[asked.suggest_categorical(path, range(len(ways)))]
+            place = asked.suggest_int(path, 0, len(ways) - 1)
+        else:
+            place = asked.suggest_categorical(path, range(len(ways)))
+        return ways[int(place)]
 
 
 def _ways(decision: Decision) -> list[tuple[int, ...]]:
