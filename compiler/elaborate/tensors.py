@@ -117,8 +117,10 @@ class TensorExpressions:
                 message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"
                 raise ElaborationError(Code.CHANNELS, span, message)
             if isinstance(channels, int) and missing is not None:
-                message = f"{frame.place}this concatenation has fewer channels than {channels} where {missing} is missing"
-                raise ElaborationError(Code.CHANNELS, span, message, f"{NARROWER}, or leave its width open")
+                message = f"this concatenation has fewer channels than {channels} where {missing} is missing"
+                raise ElaborationError(
+                    Code.CHANNELS, span, f"{frame.place}{message}", f"{NARROWER}, or leave its width open"
+                )
             channels = extent(widths[0], span)
         elif is_pick or missing is not None:
             channels = self.session.open()  # as many as are picked, or there
