@@ -220,7 +220,7 @@ hsp 1
 op unit(x; k) = x -> relu -> dwconv(k) -> conv(1) -> batch_norm
 
 cell Cell(x) {{
-  a = (unit(3) | unit(5) | max_pool(3) | avg_pool(3) | identity | zero)(x)
+  a = (unit(3) | unit(5) | max_pool(3) -> batch_norm(affine = false) | avg_pool(3) | identity | zero)(x)
   b = (unit(3) | max_pool(3) -> batch_norm(affine = false) | avg_pool(3) -> batch_norm(affine = false))(x)
   output a + b + x
 }}
