@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from compiler.util.errors import UsageError
 
 from .command import Command
 from .console import OK, show
@@ -21,6 +24,10 @@ from .groups import (
 from .option import group, option
 from .output import remark
 from .values import at_least
+
+if TYPE_CHECKING:
+    from compiler.runs.plan import SearchPlan
+    from compiler.searcher.explore.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,9 @@ class Search(Command):
     ray: str | None = option(
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
+    optuna: str | None = option(
+        "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
+    )
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -59,10 +69,32 @@ class Search(Command):
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases)
         plan = plan_search(request, replace(config, workers=self.workers, ray=self.ray))
         show(plan.program.warnings)
+        told = self._mirror(plan)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan, say=remark)
+        report = search(plan, remark, told)
         if is_main_process():
             remark(f"derived architecture: {report.derived}")
         return OK
+
+    def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:
+        """What is done with each trial: with ``--optuna`` it is written there, as are those of the run so far.
+
+        Raises:
+            UsageError: several phases have trials, or none has; Optuna is missing, or its storage.
+        """
+        if self.optuna is None:
+            return lambda trial: None
+        from compiler.runs.mirror import OptunaMirror
+        from compiler.searcher.run_files import TRIALS
+        from compiler.searcher.settings.exploring import ExplorerWord
+
+        exploring = [phase for phase in plan.phases if isinstance(phase.settings.derive, ExplorerWord)]
+        if len(exploring) != 1:
+            found = f"{len(exploring)} phases have some" if exploring else "no explorer proposes any"
+            raise UsageError(f"--optuna writes the trials of one explorer, and {found}")
+        mirror = OptunaMirror(plan.request, self.optuna, plan.folder(exploring[0]).as_posix())
+        if plan.config.resume:
+            mirror.catch_up(plan.folder(exploring[0]) / TRIALS)
+        return mirror
