@@ -19,6 +19,7 @@ CONTENTS = {
         "docs/relaxations",
         "docs/studies",
         "docs/scale",
+        "docs/editors",
         "compiler/searcher/data/README",
     ],
     "What is known": ["docs/finds", "docs/truth", "docs/performance", "docs/promises"],
