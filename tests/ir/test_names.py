@@ -24,6 +24,8 @@ OTHER_MEANINGS = {
     ("compiler/searcher/settings/relaxation.py", "sigmoid"): "a word of the setting `relax`",
     ("compiler/searcher/settings/relaxation.py", "relu"): "a word of its argument `logits`",
     ("compiler/backend/torch_modules/images.py", "linear"): "torch's name of an interpolation",
+    ("compiler/lsp/settings.py", "drop_path"): "a setting of a search",
+    ("compiler/lsp/settings.py", "dropout"): "a setting of a search",
     ("compiler/elaborate/additions.py", "dropout"): "the place of an operation in names",
     ("compiler/program/refusals.py", "dropout"): "a setting of a search",
     ("compiler/runs/search.py", "dropout"): "a setting of a search",
