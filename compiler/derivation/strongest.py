@@ -18,7 +18,11 @@ from compiler.searcher.settings.derivation import By
 
 
 def strongest(
-    decisions: Mapping[str, Decision], alphas: Mapping[str, Sequence[float]], by: By, over: float | None = None
+    decisions: Mapping[str, Decision],
+    alphas: Mapping[str, Sequence[float]],
+    by: By,
+    over: float | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> Selection:
     """The strongest items; ties go to the first in source order.
 
@@ -27,8 +31,10 @@ def strongest(
         alphas: raw architecture parameters of each decision that has any, one per item.
         by: how strength is measured between the candidates of a pick.
         over: the least weight of what a pick of no fixed number takes; strengths of menus are logarithms of weights.
+        counts: how many items a pick takes, by path, where strength does not say so.
     """
-    return {path: _one(decision, decisions, alphas, by, over) for path, decision in decisions.items()}
+    known = counts or {}
+    return {path: _one(decision, decisions, alphas, by, over, known) for path, decision in decisions.items()}
 
 
 def _one(
@@ -37,13 +43,15 @@ def _one(
     alphas: Mapping[str, Sequence[float]],
     by: By,
     over: float | None,
+    counts: Mapping[str, int],
 ) -> tuple[int, ...]:
     if decision.kind is DecisionKind.PICK:
         if decision.candidates:
             strengths = [_strength(decisions[path or ""], alphas[path or ""], by) for path in decision.candidates]
         else:
             strengths = list(alphas.get(decision.path, ()))
-        return tuple(sorted(_largest(strengths, _count(decision, strengths, over))))
+        count = counts.get(decision.path)
+        return tuple(sorted(_largest(strengths, _count(decision, strengths, over) if count is None else count)))
     usable = [
         value if derivable else -math.inf
         for value, derivable in zip(alphas[decision.path], decision.derivable, strict=True)

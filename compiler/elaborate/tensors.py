@@ -14,12 +14,17 @@ from hdas_dsl.tree import ast
 
 from .errors import ElaborationError
 from .frame import Frame, Site
+from .missing import may_be_missing
 from .mixtures import Mixtures
 from .session import Session
 from .values import Picked, Tensor, Value, flatten, kind, shown
 
 Term = tuple[Tensor, Span]
 """A tensor, and the span of the expression that it came from."""
+
+
+NARROWER = "add zeros to what may be missing"
+"""What gives a concatenation the same width under all decisions."""
 
 
 class TensorExpressions:
@@ -97,8 +102,6 @@ class TensorExpressions:
         frame, span = site.frame, site.span
         name = site.name("concat")
         is_pick = any(isinstance(part, Picked) for part, _ in parts)
-        if is_pick:
-            self.session.refuse(span, f"cannot be mixed: `concat` of a pick has as many channels as it picks ({name})")
         terms = [(tensor, part_span) for part, part_span in parts for tensor, _ in self.terms(part, span, frame)]
         tensors = tuple(tensor for tensor, _ in terms)
         self._check_existence(tensors, frame, "concatenation", span)
@@ -108,14 +111,34 @@ class TensorExpressions:
             self.session.refuse_width(Concat.name, tensors, span)
         _check_one_resolution(terms, frame)
         channels = self._joint_width(tensors)
-        if is_pick and not widths:
-            channels = self.session.open()  # as many as are picked
+        missing = self._missing(tensors, is_pick, site, name)
         if widths:
             if isinstance(channels, int) and channels != widths[0] and not is_pick:
                 message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"
                 raise ElaborationError(Code.CHANNELS, span, message)
+            if isinstance(channels, int) and missing is not None:
+                message = f"this concatenation has fewer channels than {channels} where {missing} is missing"
+                raise ElaborationError(
+                    Code.CHANNELS, span, f"{frame.place}{message}", f"{NARROWER}, or leave its width open"
+                )
             channels = extent(widths[0], span)
+        elif is_pick or missing is not None:
+            channels = self.session.open()  # as many as are picked, or there
         return frame.body.add(name, Prim(Concat()), Shape((channels, *tensors[0].shape.space)), tensors, span)
+
+    def _missing(self, tensors: Sequence[Tensor], is_pick: bool, site: Site, name: str) -> str | None:
+        """The first part that decisions may leave out; what has as many channels as they leave cannot be mixed."""
+        if is_pick:
+            message = f"cannot be mixed: `concat` of a pick has as many channels as it picks ({name})"
+            self.session.refuse(site.span, message)
+            return None
+        missing = may_be_missing(tensors, site.frame.body, self.session.decisions)
+        if missing is None:
+            return None
+        called = _called(missing, site.frame)
+        message = f"cannot be mixed: `concat` is narrower where {called} is missing ({name})"
+        self.session.refuse(site.span, message, f"{NARROWER}, or use `relax = sample`")
+        return called
 
     def _joint_width(self, tensors: Sequence[Tensor]) -> Extent:
         """The sum of the widths; open where one of them is."""

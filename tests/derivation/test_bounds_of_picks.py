@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, permutations, product
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from compiler.analysis.architectures.moves import _drawn, _others
 from compiler.derivation.best_path import best_path
 from compiler.derivation.strongest import strongest
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.searcher.relaxations.draws import added, drawn, log_probability, noise
+from compiler.searcher.relaxations.draws import _size, _ways, added, drawn, log_probability, noise
 from compiler.searcher.settings.derivation import By
 from tests.support.programs import space
 
@@ -117,6 +117,47 @@ def test_bounds_hold_where_the_coins_would_never_fall_so(logit: float) -> None:
     for _ in range(20):
         (taken,) = draw(pick(1, 2), torch.full((4,), logit, dtype=torch.float64)).values()
         assert len(taken) == (1 if logit < 0 else 2)
+
+
+def ranged(least: int, most: int) -> dict[str, Decision]:
+    """A pick of so many of three menus, of which the last has an item that is never derived."""
+    usable = {"a": (True, True), "b": (True, True), "c": (False, True)}
+    menus = {m: Decision(m, DecisionKind.OPERATION, ("1", "2"), derivable, "Net") for m, derivable in usable.items()}
+    taken = Decision("d", DecisionKind.PICK, tuple(menus), (True,) * 3, "Net", least, most, candidates=tuple(menus))
+    return {**menus, "d": taken}
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 2), (1, 3), (0, 3), (2, 2)])
+def test_how_many_menus_are_drawn_is_uniform_over_what_the_pick_may_take(least: int, most: int) -> None:
+    """All draws, each in every order of its candidates: so many are as probable as subsets of that size are many."""
+    decisions = ranged(least, most)
+    clean = {menu: torch.tensor(drawn_alphas(seed, 2), dtype=torch.float64) for seed, menu in enumerate("abc")}
+    sizes: Counter[int] = Counter()
+    for taken in (taken for size in range(least, most + 1) for taken in permutations(range(3), size)):
+        for items in product(*([1] if item == 2 else [0, 1] for item in taken)):
+            order = {menu: torch.zeros(2, dtype=torch.float64) for menu in "abc"}
+            chosen: Selection = {"a": (0,), "b": (0,), "c": (1,), "d": tuple(sorted(taken))}
+            for place, (candidate, item) in enumerate(zip(taken, items, strict=True)):
+                chosen["abc"[candidate]] = (item,)
+                order["abc"[candidate]][item] = 9.0 - place
+            used = ["d", *("abc"[candidate] for candidate in taken)]
+            sizes[len(taken)] += float(log_probability(decisions, clean, order, chosen, used).exp())
+    every = [len(taken) for size in range(least, most + 1) for taken in combinations(range(3), size)]
+    expected = {size: number / len(every) for size, number in Counter(every).items()}
+    assert sizes == pytest.approx(expected, abs=1e-12)
+    assert [_size(decisions["d"], number) for number in range(_ways(decisions["d"]))] == every
+
+
+def test_the_number_that_is_drawn_is_taken_the_strongest_first() -> None:
+    decisions = ranged(0, 2)
+    found: set[tuple[int, ...]] = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        noisy = {"a": torch.tensor([0.0, 3.0]), "b": torch.tensor([2.0, 1.0]), "c": torch.tensor([9.0, 1.0])}
+        chosen = drawn(decisions, noisy)
+        assert {**chosen, "d": ()} == {"a": (1,), "b": (0,), "c": (1,), "d": ()}
+        found.add(chosen["d"])
+    assert found == {(), (0,), (0, 1)}
 
 
 # ---------------------------------------------------------------- changes

@@ -67,7 +67,8 @@ def matched(wide: Decided, narrow: Decided) -> Iterator[tuple[str, str]]:
             assert isinstance(a.payload, Prim)
             assert isinstance(b.payload, Prim)
             assert a.payload.name == b.payload.name, f"{a.name} is not {b.name}"
-            pending += zip(wide.graph.sources(pair[0]), narrow.graph.sources(pair[1]), strict=True)
+            there = (source for source in wide.graph.sources(pair[0]) if wide.terms(source))  # under `prune`
+            pending += zip(there, narrow.graph.sources(pair[1]), strict=True)
             yield a.name, b.name
 
 

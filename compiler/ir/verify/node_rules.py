@@ -60,7 +60,8 @@ def result(context: Context, payload: Prim) -> Iterator[str]:
         yield f"'{op.called}' takes no tensor of shape {shapes[0]}"
         return
     candidates = any(isinstance(source.payload, Weigh) for source in context.sources)
-    if op.gather is Gather.CONCATENATION and candidates:  # It is as wide as the candidates that are picked.
+    varies = candidates or isinstance(context.node.shape.dims[0], Open)
+    if op.gather is Gather.CONCATENATION and varies:  # It is as wide as what is picked, or there.
         return
     result = op.result(shapes)
     if result is not None and not _fits(result, context.node.shape.dims):

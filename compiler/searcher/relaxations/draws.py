@@ -10,6 +10,8 @@ derived from those without noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import comb, log
+from random import Random
 
 import torch
 from torch import Tensor
@@ -70,8 +72,35 @@ def added(decisions: Mapping[str, Decision], clean: Mapping[str, Tensor], shift:
 
 
 def drawn(decisions: Mapping[str, Decision], noisy: Mapping[str, Tensor]) -> Selection:
-    """The architecture that noisy logits select."""
-    return strongest(decisions, lists(noisy), By.LOGIT)
+    """The architecture that noisy logits select; picks of menus of no fixed number draw how many they take."""
+    counts = {
+        path: _size(decision, _below(_ways(decision))) for path, decision in decisions.items() if _counts(decision)
+    }
+    return strongest(decisions, lists(noisy), By.LOGIT, counts=counts)
+
+
+def _counts(decision: Decision) -> bool:
+    """Whether it draws how many it takes: a pick of menus, whose alphas are those of items, of no fixed number."""
+    return bool(decision.candidates) and decision.least < decision.most
+
+
+def _ways(decision: Decision) -> int:
+    """How many selections of candidates a pick has."""
+    return sum(comb(len(decision.items), size) for size in range(decision.least, decision.most + 1))
+
+
+def _size(decision: Decision, number: int) -> int:
+    """How many candidates a pick takes in the selection of that number, the smallest first."""
+    size = decision.least
+    while number >= comb(len(decision.items), size):
+        number -= comb(len(decision.items), size)
+        size += 1
+    return size
+
+
+def _below(limit: int) -> int:
+    """A number below any limit, drawn uniformly from torch's global generator of the CPU."""
+    return Random(int(torch.randint(2**62, ()))).randrange(limit)
 
 
 def lists(tensors: Mapping[str, Tensor]) -> dict[str, list[float]]:
@@ -114,6 +143,8 @@ def log_probability(
             best = {item: (menus[item][1], chosen[menus[item][1]][0]) for item in items}
             ranked = sorted(items, key=lambda item: -order[best[item][0]][best[item][1]])
             terms.append(_one_by_one(masses, ranked, [clean[best[item][0]][best[item][1]] for item in ranked]))
+            if _counts(decision):
+                terms.append(masses.new_tensor(log(comb(len(menus), len(items))) - log(_ways(decision))))
         elif decision.independent and decision.bounded:
             terms.append(clean[path][list(items)].sum() - log_normaliser(decision, clean[path]))
         elif decision.independent:
