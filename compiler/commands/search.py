@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 from .command import Command
@@ -18,7 +20,7 @@ from .groups import (
     phases_option,
     run_config,
 )
-from .option import group, option
+from .option import flag, group, option
 from .output import remark
 from .values import at_least
 
@@ -49,6 +51,7 @@ class Search(Command):
     ray: str | None = option(
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
+    report: bool = flag("--report", "also write report.html, a page that shows the run while it is under way")
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -62,7 +65,22 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan, say=remark)
+        with self._reported(config.out) if self.report and is_main_process() else nullcontext():
+            search(plan, say=remark)
         if is_main_process():
-            remark(f"derived architecture: {report.derived}")
+            self._say_end(config.out)
         return OK
+
+    def _reported(self, folder: Path) -> AbstractContextManager[None]:
+        """Keep a page that shows the run."""
+        from compiler.run_report.watch import reported
+
+        return reported(folder, self.source.plugins, remark)
+
+    def _say_end(self, folder: Path) -> None:
+        """What was found, what it costs, how sure it is, and what to do next."""
+        from compiler.run_report.ending import ending
+        from compiler.run_report.reading import run_of
+
+        for sentence in ending(run_of(folder.name, folder, self.source.plugins), folder):
+            remark(sentence)

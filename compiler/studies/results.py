@@ -98,12 +98,8 @@ class ResultLog:
             atomic_write(self.path, "")
             atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
             return {}
-        try:
-            before = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
-            lines = self.path.read_bytes().split(b"\n")[:-1]
-            found = {item.name: item for item in map(Result.model_validate_json, lines)}
-        except ValidationError as error:
-            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+        before, found = self.read()
+        lines = self.path.read_bytes().split(b"\n")[:-1]
         steps = {run.name: run.steps for run in before.runs}
         for run in plan.runs:
             if steps.get(run.name, run.steps) != run.steps:
@@ -111,6 +107,19 @@ class ResultLog:
         atomic_write(self.path, b"".join(line + b"\n" for line in lines))
         atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
         return found
+
+    def read(self) -> tuple[StudyPlan, dict[str, Result]]:
+        """The plan, and the results that are known, by the name of the run; the last of a run holds.
+
+        Raises:
+            UsageError: the folder is damaged.
+        """
+        try:
+            plan = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
+            lines = self.path.read_bytes().split(b"\n")[:-1]
+            return plan, {item.name: item for item in map(Result.model_validate_json, lines)}
+        except ValidationError as error:
+            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
 
     def append(self, result: Result) -> None:
         """Write a result, and have it on the disk."""

@@ -116,5 +116,6 @@ def test_a_difference_marks_what_is_new_gone_and_changed() -> None:
     changed = {spot.key: spot.facts for spot in network.spots if spot.mark is Mark.CHANGED}
     assert any("4×8×8 → 8×8×8" in facts for facts in changed.values())
     same = difference(left, left)
-    assert {part.mark for picture in same for part in (*picture.spots, *picture.arrows)} == {Mark.SAME}
+    assert {spot.mark for picture in same for spot in picture.spots} == {Mark.SAME}
+    assert {arrow.mark for picture in same for arrow in picture.arrows} == {Mark.SAME}
     assert [picture.instances for picture in same] == [picture.instances for picture in left]
