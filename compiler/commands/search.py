@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from compiler.util.errors import UsageError
 
 from .command import Command
 from .console import OK, show
@@ -23,6 +26,10 @@ from .groups import (
 from .option import flag, group, option
 from .output import remark
 from .values import at_least
+
+if TYPE_CHECKING:
+    from compiler.runs.plan import SearchPlan
+    from compiler.searcher.explore.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +59,9 @@ class Search(Command):
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
     report: bool = flag("--report", "also write report.html, a page that shows the run while it is under way")
+    optuna: str | None = option(
+        "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
+    )
 
     def run(self) -> int:
         """Search; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -62,11 +72,12 @@ class Search(Command):
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases)
         plan = plan_search(request, replace(config, workers=self.workers, ray=self.ray))
         show(plan.program.warnings)
+        told = self._mirror(plan)
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
         with self._reported(config.out) if self.report and is_main_process() else nullcontext():
-            search(plan, say=remark)
+            search(plan, remark, told)
         if is_main_process():
             self._say_end(config.out)
         return OK
@@ -84,3 +95,24 @@ class Search(Command):
 
         for sentence in ending(run_of(folder.name, folder, self.source.plugins), folder):
             remark(sentence)
+
+    def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:
+        """What is done with each trial: with ``--optuna`` it is written there, as are those of the run so far.
+
+        Raises:
+            UsageError: several phases have trials, or none has; Optuna is missing, or its storage.
+        """
+        if self.optuna is None:
+            return lambda trial: None
+        from compiler.runs.mirror import OptunaMirror
+        from compiler.searcher.run_files import TRIALS
+        from compiler.searcher.settings.exploring import ExplorerWord
+
+        exploring = [phase for phase in plan.phases if isinstance(phase.settings.derive, ExplorerWord)]
+        if len(exploring) != 1:
+            found = f"{len(exploring)} phases have some" if exploring else "no explorer proposes any"
+            raise UsageError(f"--optuna writes the trials of one explorer, and {found}")
+        mirror = OptunaMirror(plan.request, self.optuna, plan.folder(exploring[0]).as_posix())
+        if plan.config.resume:
+            mirror.catch_up(plan.folder(exploring[0]) / TRIALS)
+        return mirror

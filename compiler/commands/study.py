@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compiler.util.errors import UsageError
+from compiler.util.share import read_share
 
 from .command import Command
 from .console import FAILED, OK
@@ -44,6 +45,12 @@ class StudyFiles(Command):
     plugins: tuple[str, ...] = option("--allow-plugin", "MODULE|FILE", "operations that the files may name", many=True)
     train: bool = flag("--train", "also train what a search derives, and test it once")
     dry_run: bool = flag("--dry-run", "print the plan, and run nothing")
+    optuna: str | None = option(
+        "--optuna", "STORAGE", "also write the trials of explorers to an Optuna storage", otherwise="nowhere"
+    )
+    share: str | None = option(
+        "--share", "I/N", "run only every Nth run, from the Ith; slurm: that of an array task", otherwise="all"
+    )
     workers: int = option("--workers", "N", "how many runs at once", read=at_least(1), default=1)
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
     download: bool = flag("--download", "fetch missing data")
@@ -57,6 +64,7 @@ class StudyFiles(Command):
         from compiler.studies.plan import Asked, plan_study, read_seeds
 
         files = [existing(path) for path in self.files]
+        share = None if self.share is None else read_share(self.share)
         download = ("--download",) if self.download else ()
         asked = Asked(
             files=files,
@@ -67,6 +75,7 @@ class StudyFiles(Command):
             trains=self.train,
             plugins=self.plugins,
             options=("--data-root", str(self.data_root), *download),
+            optuna=self.optuna,
         )
         plan = plan_study(asked)
         if self.dry_run:
@@ -76,8 +85,10 @@ class StudyFiles(Command):
         from compiler.studies.conduct import StudyConfig, conduct
         from compiler.studies.report import failures, rows_of, table_of
 
-        config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins)
+        config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, share)
         results = conduct(plan, config, remark)
+        if share is not None:
+            plan = plan.part(share)
         put(text_of(table_of(rows_of(plan, results))))
         failed = list(failures(plan, results))
         for sentence in failed:
@@ -94,6 +105,12 @@ class StudyFiles(Command):
 
         out = self.out or Path("studies") / self.files[0].stem
         begun = (out / PLAN).is_file()
+        if self.share is not None:
+            if self.resume or self.force:
+                raise UsageError(
+                    f"{'--resume' if self.resume else '--force'} does nothing with --share: a share goes on"
+                )
+            return out
         if self.resume and not begun:
             raise UsageError(f"'{out}' holds no study to resume")
         if begun and not self.resume and not self.force:

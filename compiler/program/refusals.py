@@ -17,7 +17,7 @@ from compiler.searcher.settings.axes import AlignInstances, Edges
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
-from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich, Sparse
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Taken
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
@@ -85,6 +85,10 @@ def _threshold(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
 def _measures(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
     """Measures of alphas are of alphas that move, divergences of Dirichlet distributions."""
     for preference in space.preferences:
+        if isinstance(settings.relax, Sparse):
+            message = f"'{preference.name}' is measured by probabilities of items, and `relax = sparse` has none"
+            yield Diagnostic(Code.VALUE, span, message, "leave the preference out, or use `relax = softmax`")
+            continue
         measures = [part for part in parts(preference.quantity) if isinstance(part, AlphaMean)]
         if measures and isinstance(settings.alphas, AlphaFixed):
             message = f"'{preference.name}' is a measure of alphas, which `alphas = fixed` never moves"

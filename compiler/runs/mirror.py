@@ -1,5 +1,6 @@
 """Trials in an Optuna storage, which its dashboard shows (extra `optuna`).
 
+    hdas search net.hsp --optuna sqlite:///trials.db
     for trial in study("net.hsp", "runs/net", callbacks=[OptunaMirror("net.hsp", "sqlite:///trials.db", "net")]): ...
 
 It is a mirror: `trials.jsonl` stays the truth, and nothing is read from the storage but which trials it has.
@@ -16,7 +17,7 @@ from compiler.backend.plugins import allow
 from compiler.derivation.strongest import readable
 from compiler.ir.decision import Decision, selections
 from compiler.program.request import Request
-from compiler.searcher.explore.trials import Trial
+from compiler.searcher.explore.trials import Trial, recorded
 from compiler.util.errors import UsageError
 
 NUMBER = "hdas: trial"
@@ -32,22 +33,23 @@ class OptunaMirror:
     attributes, and one that could not be judged has failed.
 
     Args:
-        path: the .hsp file.
+        path: the .hsp file, or how it is read.
         storage: the address of the storage, such as ``sqlite:///trials.db``.
         name: of the study there; it is made where there is none.
         plugins: as in `compiler.load`.
 
     Raises:
         HspError: the file is wrong.
-        UsageError: Optuna is not installed, or the file has nothing to search.
+        UsageError: Optuna is not installed, the file has nothing to search, or there is no such storage.
     """
 
-    def __init__(self, path: str | Path, storage: str, name: str, plugins: Sequence[str | Path] = ()) -> None:
+    def __init__(self, path: str | Path | Request, storage: str, name: str, plugins: Sequence[str | Path] = ()) -> None:
         if find_spec("optuna") is None:
             raise UsageError("a mirror needs Optuna: pip install 'hdas-dsl[optuna]'")
         import optuna
 
-        program = Request(Path(path), externals=allow(plugins)).compile()
+        request = path if isinstance(path, Request) else Request(Path(path), externals=allow(plugins))
+        program = request.compile()
         if not program.phases:
             raise UsageError(f"'{program.name}' has no `search` section: nothing of it is searched")
         self.choices = {
@@ -56,10 +58,25 @@ class OptunaMirror:
             for path, decision in phase.network.decisions.items()
             if (labels := _labels(decision)) is not None
         }
-        self.study: Any = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
-        )
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self.study: Any = optuna.create_study(
+                storage=storage, study_name=name, direction="maximize", load_if_exists=True
+            )
+        except Exception as error:  # Each kind of storage has errors of its own.
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"Optuna cannot open the storage '{storage}': {reason}") from None
         self.known = {trial.user_attrs.get(NUMBER) for trial in self.study.trials}
+
+    def catch_up(self, log: Path) -> None:
+        """Write the trials of a file of them; one that is not there has none.
+
+        Raises:
+            UsageError: it is damaged.
+        """
+        for event in recorded(log):
+            if isinstance(event, Trial):
+                self(event)
 
     def __call__(self, trial: Trial) -> None:
         """Write a trial."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from compiler.analysis.architectures.space_list import Part
@@ -20,7 +21,7 @@ from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace, same_of
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
-from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.exploring import ExplorerWord, Sampled
 from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
@@ -156,6 +157,9 @@ def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
     is_last = phase is plan.phases[-1]
     part = Part(phase.name, plan.program, is_last)
     ExploredSpace(part, same=same_of(part, phase.settings.unique.name))
+    derive = phase.settings.derive
+    if isinstance(derive, Sampled) and any(find_spec(name) is None for name in derive.needs):
+        raise UsageError(f"`derive = {derive.describe()}` needs {derive.needs[-1]}: pip install 'hdas-dsl[optuna]'")
     if not isinstance(phase.settings.judge, TrainedJudge):
         return
     if not is_last:

@@ -69,15 +69,15 @@ class SearchReport:
     outcomes: Mapping[str, SearchOutcome]
 
 
-def search(plan: SearchPlan, say: Say = print) -> SearchReport:
-    """Run the phases of a plan, as `trials` does, to the end."""
+def search(plan: SearchPlan, say: Say = print, told: Callable[[Trial], None] = lambda trial: None) -> SearchReport:
+    """Run the phases of a plan, as `trials` does, to the end; ``told`` gets each trial of an explorer."""
     found: list[SearchReport] = []
 
     def running() -> Iterator[Trial]:
         found.append((yield from trials(plan, say)))
 
-    for _ in running():
-        pass
+    for trial in running():
+        told(trial)
     return found[0]
 
 

@@ -19,6 +19,7 @@ from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRIALS
 from compiler.util.files import atomic_write
+from compiler.util.share import Share
 from compiler.util.threads import divided
 
 from .plan import Run, Step, StudyPlan
@@ -43,6 +44,7 @@ class StudyConfig:
         resume: go on with the study in ``out``; runs that failed are tried again.
         device: of all runs; with ``auto`` or ``cuda`` each worker has a GPU of its own, where there are several.
         plugins: that derived files may name.
+        share: carry out this share of the runs alone; those that failed are tried again.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class StudyConfig:
     resume: bool = False
     device: str = "auto"
     plugins: Sequence[str] = ()
+    share: Share | None = None
 
 
 def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None] = print) -> dict[str, Result]:
@@ -59,9 +62,10 @@ def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None] = p
         UsageError: the folder is of another study.
         RunInterruptedError: SIGINT or SIGTERM asked to stop; every run that ended is kept, others have checkpoints.
     """
-    with held(config.out):
-        log = ResultLog(config.out)
-        results = log.start(plan, config.resume)
+    log = ResultLog(config.out, config.share)
+    with held(log.folder):
+        results = log.start(plan, config.resume or config.share is not None)
+        plan = plan if config.share is None else plan.part(config.share)
         for run in plan.runs:
             if run.refused and run.name not in results:
                 results[run.name] = Result(combination=run.combination, seed=run.seed, failed=f"refused: {run.refused}")
@@ -87,8 +91,8 @@ def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None] = p
                         )
             finally:
                 rows = rows_of(plan, results)
-                atomic_write(config.out / "table.csv", table_csv(rows))
-                atomic_write(config.out / "runs.csv", runs_csv(plan, results))
+                atomic_write(log.folder / "table.csv", table_csv(rows))
+                atomic_write(log.folder / "runs.csv", runs_csv(plan, results))
     return results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import product
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search, plan_training
 from compiler.searcher.run_files import DERIVED, RESULT
+from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
+from compiler.util.share import Share
 from hdas_dsl.text.diagnostics import HspError
 
 TRAINED = "train"
@@ -69,6 +72,10 @@ class StudyPlan(BaseModel):
             found.setdefault(run.combination, []).append(run)
         return found
 
+    def part(self, share: Share) -> StudyPlan:
+        """The runs of a share."""
+        return StudyPlan(runs=tuple(share.of(self.runs)))
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -83,6 +90,7 @@ class Asked:
         trains: whether what is derived is trained.
         plugins: modules and files of operations that the files may name.
         options: further words of all commands: data and device.
+        optuna: the Optuna storage to which trials of explorers are written too.
     """
 
     files: Sequence[Path]
@@ -93,6 +101,7 @@ class Asked:
     trains: bool = False
     plugins: Sequence[str] = ()
     options: tuple[str, ...] = ()
+    optuna: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,21 +134,29 @@ def plan_study(asked: Asked) -> StudyPlan:
     runs: list[Run] = []
     first: Exception | None = None
     for combination in _combinations(asked):
-        refused, searches = "", True
+        refused, purpose = "", Purpose.SEARCHED
         try:
-            searches = _searches(combination, asked)
+            purpose = _purpose(combination, asked)
         except HspError as error:
             first, refused = first or error, error.diagnostics[0].message
         except UsageError as error:
             first, refused = first or error, str(error)
-        runs += [_run(combination, seed, asked, searches, refused) for seed in asked.seeds]
+        runs += [_run(combination, seed, asked, purpose, refused) for seed in asked.seeds]
     if first is not None and all(run.refused for run in runs):
         raise first
     return StudyPlan(runs=tuple(runs))
 
 
-def _searches(combination: Combination, asked: Asked) -> bool:
-    """Whether a combination is searched; otherwise it is trained.
+class Purpose(Enum):
+    """What is done with a combination: it is searched, by an explorer or otherwise, or trained."""
+
+    SEARCHED = "searched"
+    EXPLORED = "explored"
+    TRAINED = "trained"
+
+
+def _purpose(combination: Combination, asked: Asked) -> Purpose:
+    """What is done with a combination.
 
     Raises:
         HspError: the file is wrong.
@@ -147,22 +164,25 @@ def _searches(combination: Combination, asked: Asked) -> bool:
     """
     request = Request(combination.file, combination.overrides(), externals=allow(asked.plugins))
     config = RunConfig(Path(combination.name))
-    if request.compile().phases:
+    if phases := request.compile().phases:
         plan_search(request, config, writes=False)
-        return True
+        explores = any(isinstance(phase.settings.derive, ExplorerWord) for phase in phases)
+        return Purpose.EXPLORED if explores else Purpose.SEARCHED
     if combination.method is not None:
         raise UsageError(f"--method {combination.method}: '{combination.file}' has no `search` section")
     plan_training(request, config, writes=False)
-    return False
+    return Purpose.TRAINED
 
 
-def _run(combination: Combination, seed: int, asked: Asked, searches: bool, refused: str) -> Run:
+def _run(combination: Combination, seed: int, asked: Asked, purpose: Purpose, refused: str) -> Run:
     folder = f"{combination.name}/seed-{seed}"
     plugins = [word for item in asked.plugins for word in ("--allow-plugin", item)]
     common = (*plugins, *asked.options, "--seed", str(seed), "--quiet")
     file, steps = str(combination.file), []
-    if searches:
-        steps.append(Step(words=("search", file, *combination.words(), *common), folder=folder, result=DERIVED))
+    if purpose is not Purpose.TRAINED:
+        mirror = ("--optuna", asked.optuna) if asked.optuna and purpose is Purpose.EXPLORED else ()
+        words = "search", file, *combination.words(), *common, *mirror
+        steps.append(Step(words=words, folder=folder, result=DERIVED))
         if asked.trains:
             words = "train", f"{folder}/{DERIVED}", *common
             steps.append(Step(words=words, folder=f"{folder}/{TRAINED}", result=RESULT))

@@ -15,11 +15,12 @@ from compiler.program.source_file import recorded
 from compiler.searcher.run_files import DERIVED, RESULT
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
+from compiler.util.share import Share
 
 from .plan import TRAINED, Run, StudyPlan
 
-PLAN, RUNS = "study.json", "runs.jsonl"
-"""The plan of a study, and a line for each run that ended, in its folder."""
+PLAN, RUNS, SHARES = "study.json", "runs.jsonl", "shares"
+"""The plan of a study, a line for each run that ended, and what shares of it write, in its folder."""
 
 
 class Result(BaseModel):
@@ -79,51 +80,70 @@ def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds:
 
 
 class ResultLog:
-    """The file of results, appended and synced.
+    """The file of results, appended and synced; that of a share of the runs is in a folder of its own.
 
     Args:
         out: the folder of the study.
+        share: the share of the runs that this process carries out; None: all.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.out, self.path = out, out / RUNS
+    def __init__(self, out: Path, share: Share | None = None) -> None:
+        self.out, self.share = out, share
+        self.folder = out if share is None else out / SHARES / str(share)
+        self.path = self.folder / RUNS
 
     def start(self, plan: StudyPlan, resume: bool) -> dict[str, Result]:
-        """The results that are known, by the name of the run; the last of a run holds.
+        """The results that are known, those of all shares, by the name of the run; the last of a run holds.
 
         Raises:
             UsageError: the folder is of another study, or damaged.
         """
-        if not resume:
-            atomic_write(self.path, "")
-            atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
-            return {}
-        before, found = self.read()
-        lines = self.path.read_bytes().split(b"\n")[:-1]
-        steps = {run.name: run.steps for run in before.runs}
-        for run in plan.runs:
-            if steps.get(run.name, run.steps) != run.steps:
-                raise UsageError(f"'{self.out}' holds another study, in which '{run.name}' is another run")
-        atomic_write(self.path, b"".join(line + b"\n" for line in lines))
+        try:
+            found = self._known(plan) if resume else {}
+        except ValidationError as error:
+            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+        kept = [item for item in found.values() if self.share is None or item.name in _names(plan, self.share)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.path, b"".join(map(_line, kept)))
         atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
         return found
 
     def read(self) -> tuple[StudyPlan, dict[str, Result]]:
-        """The plan, and the results that are known, by the name of the run; the last of a run holds.
+        """The plan, and the results that are known.
 
         Raises:
             UsageError: the folder is damaged.
         """
         try:
             plan = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
-            lines = self.path.read_bytes().split(b"\n")[:-1]
-            return plan, {item.name: item for item in map(Result.model_validate_json, lines)}
+            return plan, self._known(plan)
         except ValidationError as error:
-            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}") from None
+
+    def _known(self, plan: StudyPlan) -> dict[str, Result]:
+        # A share ends after the study was begun: what it says of a run is later.
+        files = [self.out / RUNS, *sorted(self.out.glob(f"{SHARES}/*/{RUNS}"))]
+        lines = [line for path in files if path.is_file() for line in path.read_bytes().split(b"\n")[:-1]]
+        found = {item.name: item for item in map(Result.model_validate_json, lines)}
+        if (self.out / PLAN).is_file():
+            before = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
+            steps = {run.name: run.steps for run in before.runs}
+            for run in plan.runs:
+                if steps.get(run.name, run.steps) != run.steps:
+                    raise UsageError(f"'{self.out}' holds another study, in which '{run.name}' is another run")
+        return found
 
     def append(self, result: Result) -> None:
         """Write a result, and have it on the disk."""
         with naming(self.path), self.path.open("ab") as file:
-            file.write(result.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            file.write(_line(result))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _line(result: Result) -> bytes:
+    return result.model_dump_json(exclude_defaults=True).encode() + b"\n"
+
+
+def _names(plan: StudyPlan, share: Share) -> set[str]:
+    return {run.name for run in plan.part(share).runs}

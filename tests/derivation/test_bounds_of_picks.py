@@ -132,7 +132,7 @@ def test_how_many_menus_are_drawn_is_uniform_over_what_the_pick_may_take(least: 
     """All draws, each in every order of its candidates: so many are as probable as subsets of that size are many."""
     decisions = ranged(least, most)
     clean = {menu: torch.tensor(drawn_alphas(seed, 2), dtype=torch.float64) for seed, menu in enumerate("abc")}
-    sizes: Counter[int] = Counter()
+    sizes = dict.fromkeys(range(least, most + 1), 0.0)
     for taken in (taken for size in range(least, most + 1) for taken in permutations(range(3), size)):
         for items in product(*([1] if item == 2 else [0, 1] for item in taken)):
             order = {menu: torch.zeros(2, dtype=torch.float64) for menu in "abc"}

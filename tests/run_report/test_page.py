@@ -72,14 +72,14 @@ def test_nothing_that_a_file_says_is_more_than_text(runs: Path) -> None:
         path = Path("a") / name
         text = path.read_text()
         quoted = json.dumps(EVIL)[1:-1] if name.endswith(("json", "jsonl")) else EVIL
-        path.write_text(
-            text.replace("identity", quoted).replace("Cell", f"Cell{quoted}") + f"# {quoted}\n" * (name[0] in "sd")
-        )
-    Path("study/runs.jsonl").write_text(
-        Path("study/runs.jsonl").read_text().replace("net-darts", json.dumps(EVIL)[1:-1])
-    )
+        path.write_text(text.replace("identity", quoted).replace("Cell", f"Cell{quoted}"))
+    for path in (Path("study/runs.jsonl"), Path("study/study.json")):
+        path.write_text(path.read_text().replace("gdas", json.dumps(EVIL)[1:-1]))
     report = report_of([Path("a"), Path("b"), Path("study")], title=EVIL)
-    assert EVIL in report.model_dump_json().replace('\\"', '"')
+    assert report.runs[0].phases[0].space is not None
+    assert EVIL in report.runs[0].phases[0].space.choices[0].items
+    assert EVIL in report.runs[0].settings + (report.runs[0].derived.text if report.runs[0].derived else "")
+    assert any(EVIL in row.combination for row in report.studies[0].rows)
     found = Page(page(report))
     assert found.wrong == []
     assert any(EVIL in text for text in found.texts)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from compiler import study
+from compiler.commands.compile import compile_main
 from compiler.runs import mirror
 from compiler.runs.mirror import OptunaMirror
 from compiler.util.errors import UsageError
+from tests.runs.test_explore import TEXT
 from tests.runs.test_own import hill, net
 
 __all__ = ["net"]
@@ -45,3 +47,23 @@ def test_a_storage_has_every_trial_once(net: Path) -> None:
         assert theirs.user_attrs["number"] == str(ours.number)
         assert (theirs.state is optuna.trial.TrialState.FAIL) == bool(ours.failed)
     assert there.best_value == max(trial.score for trial in found)
+
+
+def test_a_search_writes_to_a_storage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line names a study by the run's folder; trials that the run had before are written too."""
+    optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'hdas-dsl[optuna]'")
+    file, out, storage = tmp_path / "net.hsp", tmp_path / "out", f"sqlite:///{tmp_path}/trials.db"
+    file.write_text(TEXT.replace("judge = shared(images = 16, calibrate = 1)", "judge = proxy(params)").replace(
+        "epochs = 2", "epochs = 0").replace("relax = sample\n  alphas = fixed", "relax = none"))  # fmt: skip
+    words = [str(file), "--search", "--quiet", "--out", str(out), "--optuna"]
+    assert compile_main([*words, "sqlite:////no/such/folder/x.db"]) == 2
+    assert "cannot open the storage 'sqlite:////no/such/folder/x.db'" in capsys.readouterr().err
+    assert compile_main([*words, storage]) == 0
+    there = optuna.load_study(storage=storage, study_name=out.as_posix()).trials
+    assert [trial.user_attrs[mirror.NUMBER] for trial in there] == list(range(9))
+    later = OptunaMirror(file, storage, "later")
+    later.catch_up(out / "trials.jsonl")
+    assert [trial.value for trial in later.study.trials] == [trial.value for trial in there]
+    file.write_text(TEXT.replace("evolution(9, population = 3, tournament = 2)", "strongest").replace("judge = ", "# "))
+    assert compile_main([*words, storage, "--force"]) == 2
+    assert "no explorer proposes any" in capsys.readouterr().err

@@ -241,6 +241,52 @@ def test_what_kills_a_run_is_said(file: Path, tmp_path: Path, monkeypatch: pytes
     assert result.failed.startswith("search was killed by signal 9: see ")
 
 
+def test_shares_are_joined(
+    file: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tasks of an array carry out all runs, each once; a task that is started again tries again what failed."""
+    words = [str(file), "--seeds", "0..4", "--train", "-o", str(out)]
+    assert main([*words, "--share", "slurm"]) == 2
+    assert "SLURM_ARRAY_TASK_ID or SLURM_ARRAY_TASK_COUNT is not set" in capsys.readouterr().err
+    for name, value in {"MIN": "4", "STEP": "2", "COUNT": "3", "ID": "5"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert main([*words, "--share", "slurm"]) == 2
+    assert "task 5 is none of 3 from 4 by 2" in capsys.readouterr().err
+    out.mkdir()
+    (out / "broken").touch()
+    for number, code in ((8, 0), (4, 0), (6, 3)):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(number))
+        assert main([*words, "--share", "slurm"]) == code
+    assert "net          1 of 2  50.00%" in capsys.readouterr().out
+    assert len(calls(out)) == 2 * 4 + 1
+    (out / "broken").unlink()
+    assert main([*words, "--share", "1/3"]) == 0
+    assert main([*words, "--share", "1/3", "--resume"]) == 2
+    assert len(calls(out)) == 2 * 5 + 1
+    capsys.readouterr()
+    assert main([*words, "--resume"]) == 0
+    assert "net          5 of 5  30.00%" in capsys.readouterr().out
+    assert len(calls(out)) == 2 * 5 + 1
+    assert len((out / "runs.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("text", ["", "1", "1/", "2/2", "-1/2", "a/b", "0/0"])
+def test_a_share_that_is_none(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(file), f"--share={text}"]) == 2
+    assert "is no share: write 0/4" in capsys.readouterr().err
+
+
+def test_only_trials_are_mirrored(file: Path) -> None:
+    """Of a study with a storage those searches write to it that have an explorer."""
+    other = file.with_name("other.hsp")
+    other.write_text(TEXT.replace("  epochs = 1\n  batch = 8\n}\n\ntrain", "  derive = random(2)\n}\n\ntrain"))
+    plan = plan_study(Asked([file, other], (0,), trains=True, optuna="sqlite:///x.db"))
+    assert [[step.words[-2:] for step in run.steps] for run in plan.runs] == [
+        [("0", "--quiet"), ("0", "--quiet")],
+        [("--optuna", "sqlite:///x.db"), ("0", "--quiet")],
+    ]
+
+
 @pytest.mark.bench
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="asks /proc which processes there are")
 def test_a_killed_study_leaves_nothing_behind_and_goes_on(file: Path) -> None:

@@ -11,13 +11,23 @@ from itertools import accumulate
 from random import Random
 from typing import assert_never
 
-from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
+from compiler.searcher.settings.exploring import (
+    Evolution,
+    Genetic,
+    Local,
+    Nsga2,
+    Predictor,
+    RandomDraws,
+    Sampled,
+    Shipped,
+)
 from compiler.searcher.settings.rungs import Asynchronous, Brackets, Halving, Rung, Rungs
 
 from .generations import Generations
 from .guided import Guided, Measure
 from .promotions import Promotions
 from .proposer import Budgets, Proposal, Proposer, Stream
+from .sampled import Suggestions
 from .space import Candidate, ExploredSpace
 from .trials import History, Trial, strongest
 
@@ -182,5 +192,7 @@ def proposer_of(
             return Guided(space, budgets, stream, word, measure)
         case Nsga2():
             return Generations(space, budgets, stream, word)
+        case Sampled():
+            return Suggestions(space, budgets, stream, word)
         case never:
             assert_never(never)

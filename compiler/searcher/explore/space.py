@@ -110,9 +110,14 @@ class ExploredSpace:
     def neighbours(self, parent: Candidate, source: Random) -> Iterator[Candidate]:
         """All architectures that differ in one choice, and in what depends on it, in random order."""
         for _, path, items in changes((self.part,), (parent.choices,), source):
-            child = changed(self.part, parent.choices, path, items, source)
-            if child is not None and self.meets(number := rank_of(self.part.circuit, child)):
-                yield Candidate(number, child)
+            if (child := self.decided(parent, path, items, source)) is not None:
+                yield child
+
+    def decided(self, parent: Candidate, path: str, items: tuple[int, ...], source: Random) -> Candidate | None:
+        """The parent with one choice decided as stated, and what depends on it; None where that may not be."""
+        child = changed(self.part, parent.choices, path, items, source)
+        found = None if child is None else self._of(child)
+        return found if found is not None and self.meets(found.number) else None
 
     def redrawn(self, parent: Candidate, rate: float, source: Random) -> Candidate:
         """The parent, each of whose choices is drawn anew with the probability ``rate``; it may come out as it was."""

@@ -86,6 +86,8 @@ class History:
     """The first trial of each architecture and budget."""
     told: dict[int, Trial] = field(default_factory=dict)
     """The trials by their ids."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """How many trials had ended when one was proposed, by its id."""
     proposed: set[tuple[int, int]] = field(default_factory=set)
     """The architectures with their budgets that are known or being judged."""
     spent: float = 0.0
@@ -97,11 +99,13 @@ class History:
     def ask(self, asked: Asked) -> None:
         """Add a trial that begins."""
         self.running[asked.id] = asked
+        self.seen[asked.id] = len(self.trials)
         self.proposed.add((asked.number, asked.budget))
 
     def tell(self, trial: Trial) -> None:
         """Add a trial that ended; one that was not asked begins with it."""
         self.running.pop(trial.id, None)
+        self.seen.setdefault(trial.id, len(self.trials))
         self.trials.append(trial)
         self.told[trial.id] = trial
         self.proposed.add((trial.number, trial.budget))
@@ -150,6 +154,10 @@ class History:
         found = [self.told[k] for k in range(start, end) if k in self.told]
         return found if len(found) == end - start else None
 
+    def number(self, id: int) -> int:
+        """Which architecture a trial is, that ended or is being judged."""
+        return (self.told.get(id) or self.running[id]).number
+
     @property
     def asked(self) -> int:
         """How many were proposed: the id of the next."""
@@ -197,15 +205,11 @@ class TrialLog:
         Raises:
             UsageError: the file is damaged, or of another run.
         """
-        lines = self.path.read_bytes().split(b"\n")[:-1] if resume and self.path.is_file() else []
+        lines = _lines(self.path) if resume else []
         if not lines:
             self._write([Header(run=self.run).model_dump_json().encode()])
             return []
-        try:
-            header = Header.model_validate_json(lines[0])
-            events = [EVENT.validate_json(line) for line in lines[1:]]
-        except ValidationError as error:
-            raise UsageError(f"'{self.path}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+        header, events = _parsed(self.path, lines)
         if header.run != self.run or not _in_order(events):
             raise UsageError(f"'{self.path}' holds the trials of another run; --force starts anew")
         self._write(lines)
@@ -223,6 +227,28 @@ class TrialLog:
             file.write(event.model_dump_json(exclude_defaults=True).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def recorded(path: Path) -> list[Event]:
+    """What a file of trials has, of whatever run; nothing where there is none.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    lines = _lines(path)
+    return _parsed(path, lines)[1] if lines else []
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The whole lines of a file that may not be there."""
+    return path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+
+
+def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Header, list[Event]]:
+    try:
+        return Header.model_validate_json(lines[0]), [EVENT.validate_json(line) for line in lines[1:]]
+    except ValidationError as error:
+        raise UsageError(f"'{path}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
 
 
 def _in_order(events: Iterable[Event]) -> bool:

@@ -14,6 +14,7 @@ from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbatio
 from compiler.searcher.settings.optimizers import AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, NoRelaxation, Sample, Shares, Sigmoid, Softmax
 from compiler.searcher.settings.relaxation import Gates as GatesWord
+from compiler.searcher.settings.relaxation import Sparse as SparseWord
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
 
@@ -27,6 +28,7 @@ from .narrowing import narrower_of
 from .rates import rates_of
 from .reinforce import Sampled, Trials
 from .single_path import OnePath
+from .sparse import Sparse
 from .supernet import Supernet
 
 
@@ -62,6 +64,9 @@ def relaxed(
             if not settings.drop_path.is_off:
                 target = replace(target or Target.on(), drop_path=True)
             return Supernet(space, init=init, derive=derive, target=target, axes=axes, built=built)
+        case SparseWord(dims=dims):
+            target = replace(target or Target.on(), drop_path=not settings.drop_path.is_off)
+            return Sparse(space, dims, init, derive, target, Axes(epochs=epochs, rates=rates_of(settings)), built)
         case Gumbel(temperature=schedule, logits=shares) as word:
             axes = Axes(ReluMixture() if shares is Shares.RELU else SoftmaxMixture(), epochs=epochs)
             return HardGumbel(space, Temperature(schedule, epochs), init, derive, axes, word)
@@ -106,4 +111,4 @@ def displacement_of(word: Perturbation, epochs: int) -> Displacement | None:
             assert_never(never)
 
 
-__all__ = ["Gates", "HardGumbel", "OnePath", "Relaxed", "Sampled", "Supernet", "Temperature", "relaxed"]
+__all__ = ["Gates", "HardGumbel", "OnePath", "Relaxed", "Sampled", "Sparse", "Supernet", "Temperature", "relaxed"]

@@ -101,8 +101,8 @@ class Relaxed(nn.Module, ABC):
         """Raw architecture parameters by decision path, (items) each; of a pick of menus where edges are weighed."""
         return {path: self.architecture[_key(path)] for path in self.counts}
 
-    def item_alphas(self) -> dict[str, nn.Parameter]:
-        """The raw parameters of the decisions that have some of their own, edges left aside."""
+    def item_alphas(self) -> Mapping[str, Tensor]:
+        """The raw parameters of the decisions that have some of their own, (items) each, edges left aside."""
         return {path: alpha for path, alpha in self.alphas.items() if self.space.decisions[path].alphas}
 
     def weights(self) -> Iterator[nn.Parameter]:

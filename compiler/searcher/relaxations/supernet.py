@@ -224,10 +224,13 @@ class Relowering:
         self.now: nn.Module = self.first.network
         self.live: Mapping[str, tuple[int, ...]] = {}
 
-    def naive(self) -> nn.Module:
-        """The network that runs now, with every operation as it is written, and nothing computed again."""
+    def naive(self, whole: bool = False) -> nn.Module:
+        """The network that runs now, with every operation as it is written, and nothing computed again.
+
+        ``whole``: with the items that were given up.
+        """
         target = None if self.target is None else replace(self.target, compiled=False, memory_budget=None)
-        made = lowered(self.space, (), target, self.live, self.first.modules, self.own)
+        made = lowered(self.space, (), target, {} if whole else self.live, self.first.modules, self.own)
         return made.network.to(next(self.first.network.parameters()).device)
 
     def follow(self, live: Mapping[str, tuple[int, ...]], device: torch.device) -> None:

@@ -21,7 +21,7 @@ from .combine_explorers import EXPLORING
 from .derivation import Epoch, Menus, Threshold
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
-from .relaxation import Gates, Sample, Sigmoid
+from .relaxation import Gates, Sample, Sigmoid, Sparse
 from .rule import Combined, Rule
 from .stopping import Sharpness, Unchanged
 
@@ -235,6 +235,29 @@ RULES = (
         lambda s: isinstance(s.alphas, AlphaNatural) and not isinstance(s.relax, Sample),
         "`alphas = natural` ranks architectures that are drawn, and this relaxation mixes items: "
         "use `relax = sample(weights = policy)`",
+    ),
+    Rule(
+        ("relax", "edges"),
+        lambda s: isinstance(s.relax, Sparse) and s.edges is Edges.WEIGHED,
+        "`relax = sparse` weighs all items of a pick by one code, in which `edges = weighed` has no part: "
+        "use `edges = shared`",
+    ),
+    Rule(
+        ("relax", "perturb"),
+        lambda s: isinstance(s.relax, Sparse) and not isinstance(s.perturb, Undisturbed),
+        "`perturb` displaces weights within the range of a softmax, and those of `relax = sparse` have none: "
+        "use `perturb = none`",
+    ),
+    Rule(
+        ("relax", "narrow"),
+        lambda s: isinstance(s.relax, Sparse) and _narrows(s),
+        "`relax = sparse` chooses anew in every epoch what runs, and `narrow` gives items up for good: "
+        "use `narrow = none`",
+    ),
+    Rule(
+        ("relax", "align"),
+        lambda s: isinstance(s.relax, Sparse) and _aligns(s),
+        "`align` compares gradients of the weights of all items, and `relax = sparse` runs few: use `align = none`",
     ),
     *EXPLORING,
 )

@@ -183,5 +183,32 @@ class Nsga2(ExplorerWord):
         return self
 
 
-Shipped = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2
+class OptunaSampler(Named):
+    """A sampler of Optuna."""
+
+    TPE = "tpe"
+    NSGA2 = "nsga2"
+    CMAES = "cmaes"
+
+
+class Sampled(ExplorerWord):
+    """``trials`` architectures that a sampler of Optuna suggests, with its own defaults (extra ``optuna``).
+
+    Each decision that exists is a parameter: of integers where it chooses a number, else categorical. `tpe` learns each
+    by itself (Bergstra et al., NeurIPS 2011); `nsga2` has generations of 50, here with one objective; `cmaes` learns
+    the numbers that every architecture has, and draws the rest.
+    """
+
+    word = "optuna"
+    positional = ("trials",)
+    trials: Count
+    sampler: OptunaSampler = OptunaSampler.TPE
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The modules without which it cannot propose."""
+        return ("optuna", "cmaes") if self.sampler is OptunaSampler.CMAES else ("optuna",)
+
+
+Shipped = RandomDraws | Genetic | Evolution | Local | Predictor | Nsga2 | Sampled
 Explorer = Shipped | OwnExplorer

@@ -61,6 +61,18 @@ class Dirichlet(RelaxationWord):
         return True
 
 
+class Sparse(RelaxationWord):
+    """Of all items of a pick's menus as many run as it takes: those that a code of ``dims`` numbers stands for."""
+
+    word = "sparse"
+    dims: Count = 7
+
+    @property
+    def mixes(self) -> bool:
+        """Alternatives are added up."""
+        return True
+
+
 def _warm(schedule: Schedule) -> Schedule:
     if schedule.range()[0] <= 0:
         raise ValueError(f"a temperature of {schedule.describe()} reaches 0, by which nothing can be divided")
@@ -201,4 +213,4 @@ class NoRelaxation(RelaxationWord):
         return False
 
 
-Relaxation = Softmax | Sigmoid | Dirichlet | Gumbel | Gates | Sample | NoRelaxation
+Relaxation = Softmax | Sigmoid | Dirichlet | Sparse | Gumbel | Gates | Sample | NoRelaxation
