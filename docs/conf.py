@@ -20,6 +20,7 @@ CONTENTS = {
         "docs/studies",
         "docs/reports",
         "docs/scale",
+        "docs/editors",
         "compiler/searcher/data/README",
     ],
     "What is known": ["docs/finds", "docs/truth", "docs/performance", "docs/promises"],
