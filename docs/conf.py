@@ -18,6 +18,7 @@ CONTENTS = {
         "docs/searchers",
         "docs/relaxations",
         "docs/studies",
+        "docs/reports",
         "docs/scale",
         "docs/editors",
         "compiler/searcher/data/README",
