@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ search Net {
 }
 """
 X, Y = np.ones((10, 2), dtype=np.float32), np.arange(10) % 3
-WRONG = {
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "label": ("classification", {"x": X, "y": Y + 1}, 'the targets of the training part of "d.npz" have a 3, but the'),
     "negative": ("classification", {"x": X, "y": Y - 1}, "have a -1"),
     "type": ("classification", {"x": X, "y": Y / 2}, "are of the type float64, not whole numbers"),
