@@ -13,7 +13,7 @@ from hdas_dsl.text.reading import read_text
 
 from .command import Command
 from .console import DIFFERENT, OK, WRONG_USAGE, reason
-from .option import flag, position
+from .option import flag, option, position
 from .output import put
 from .program import run_program
 
@@ -29,6 +29,8 @@ class Diff(Command):
     left: Path = position("LEFT", "a .hsp file", read=Path)
     right: Path = position("RIGHT", "another", read=Path)
     json: bool = flag("--json", "print one JSON object")
+    svg: Path | None = option("--svg", "FILE", "also draw both as one picture, what differs in colour", read=Path)
+    plugins: tuple[str, ...] = option("--allow-plugin", "MODULE|FILE", "operations that --svg may draw", many=True)
 
     def run(self) -> int:
         """Print the differences."""
@@ -37,11 +39,25 @@ class Diff(Command):
 
         texts = [(_text(path), str(path)) for path in (self.left, self.right)]
         found = diff(*(parse_text(text, name) for text, name in texts))
+        if self.svg is not None:
+            self._draw(self.svg)
         if sys.stdout.isatty() and not self.json:
             sys.stdout.write(found.render(colour=True))
         else:
             put(found.to_json() + "\n" if self.json else found.render())
         return OK if found.same else DIFFERENT
+
+    def _draw(self, target: Path) -> None:
+        """Write the picture of both files, which have to compile."""
+        from compiler.backend.plugins import allow
+        from compiler.program.request import Request
+        from compiler.reports.svg import svg_difference
+        from compiler.util.files import atomic_write
+
+        left, right = (
+            Request(path, externals=allow(self.plugins)).compile().network for path in (self.left, self.right)
+        )
+        atomic_write(target, svg_difference(left, right))
 
 
 def _text(path: Path) -> str:

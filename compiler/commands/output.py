@@ -24,6 +24,13 @@ def put(text: str) -> None:
         stream.write(text)
 
 
+def put_bytes(data: bytes) -> None:
+    """Write what is no text to standard output."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 def line(text: object) -> None:
     """Write a line to standard output, as `put` does."""
     put(f"{text}\n")

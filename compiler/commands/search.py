@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compiler.util.errors import UsageError
@@ -21,7 +23,7 @@ from .groups import (
     phases_option,
     run_config,
 )
-from .option import group, option
+from .option import flag, group, option
 from .output import remark
 from .values import at_least
 
@@ -56,6 +58,7 @@ class Search(Command):
     ray: str | None = option(
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
+    report: bool = flag("--report", "also write report.html, a page that shows the run while it is under way")
     optuna: str | None = option(
         "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
     )
@@ -73,10 +76,25 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        report = search(plan, remark, told)
+        with self._reported(config.out) if self.report and is_main_process() else nullcontext():
+            search(plan, remark, told)
         if is_main_process():
-            remark(f"derived architecture: {report.derived}")
+            self._say_end(config.out)
         return OK
+
+    def _reported(self, folder: Path) -> AbstractContextManager[None]:
+        """Keep a page that shows the run."""
+        from compiler.run_report.watch import reported
+
+        return reported(folder, self.source.plugins, remark)
+
+    def _say_end(self, folder: Path) -> None:
+        """What was found, what it costs, how sure it is, and what to do next."""
+        from compiler.run_report.ending import ending
+        from compiler.run_report.reading import run_of
+
+        for sentence in ending(run_of(folder.name, folder, self.source.plugins), folder):
+            remark(sentence)
 
     def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:
         """What is done with each trial: with ``--optuna`` it is written there, as are those of the run so far.

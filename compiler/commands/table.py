@@ -18,6 +18,8 @@ from .import_genotype import Import
 from .measure import Measure
 from .mutate import Mutate
 from .proxies import Proxies
+from .report import ReportRuns
+from .runs import ListRuns
 from .sample import Sample
 from .search import Search
 from .study import StudyFiles
@@ -29,6 +31,8 @@ COMMANDS: tuple[type[Command], ...] = (
     Emit,
     Search,
     StudyFiles,
+    ReportRuns,
+    ListRuns,
     Train,
     Evaluate,
     Versus,

@@ -16,7 +16,19 @@ from .choices import Choices
 from .errors import ElaborationError
 from .frame import Evaluate, Frame
 from .session import Session
-from .values import Bundle, Menu, Number, NumberValue, Value, callable_name, flatten, is_undecided_number, kind, shown
+from .values import (
+    Bundle,
+    Extents,
+    Menu,
+    Number,
+    NumberValue,
+    Value,
+    callable_name,
+    flatten,
+    is_undecided_number,
+    kind,
+    shown,
+)
 
 
 class Arithmetic:
@@ -74,6 +86,8 @@ class Arithmetic:
         """An infix word between numbers."""
         if expr.op == "in" and isinstance(right, Bundle):
             return lift(lambda a: any(a == item for item in right.items), left)
+        if isinstance(left, Extents) or isinstance(right, Extents):
+            return self._of_extents(expr, left, right, frame)
         sides: list[NumberValue | Var[Value]] = []
         for value, side in ((left, expr.left), (right, expr.right)):
             value = self._settled(value, frame)
@@ -89,6 +103,16 @@ class Arithmetic:
             return lift(lambda a, b: tidy(compute(a, b)), *sides)
         except (ArithmeticError, TypeError) as error:
             raise ElaborationError(Code.RANGE, expr.span, f"'{expr.op}' has no value here: {reason(error)}") from None
+
+    def _of_extents(self, expr: ast.Binary, left: Value, right: Value, frame: Frame) -> Value:
+        """``x.rest // 2``: an infix word between a number and each extent of a tensor, or between those of two."""
+        one, other = (side.items if isinstance(side, Extents) else None for side in (left, right))
+        count = len((one if one is not None else other) or ())
+        pairs = zip(one or (left,) * count, other or (right,) * count, strict=False)
+        if one is not None and other is not None and len(one) != len(other):
+            message = f"'{expr.op}' needs as many extents on both sides, not {len(one)} and {len(other)}"
+            raise ElaborationError(Code.SHAPE, expr.span, message)
+        return Extents(tuple(self.binary(expr, a, b, frame) for a, b in pairs))
 
     def function(self, name: str, inputs: Sequence[Value], arguments: Sequence[Value], span: Span) -> Value:
         """A function of numbers, such as ``min`` (`hdas_dsl.tree.words.NUMERIC`); it takes no tensors as ``inputs``."""

@@ -20,6 +20,7 @@ from .values import (
     Builtin,
     Bundle,
     Copies,
+    Extents,
     Function,
     Menu,
     NamespaceValue,
@@ -196,23 +197,25 @@ def _siblings(function: Function) -> tuple[ast.GraphDef, ...]:
 
 
 def _dimension(shape: Shape, expr: ast.Field) -> Value:
-    """``x.c``, ``x.h``, ``x.w``, ``x.n``, ``x.rest``, ``x.size`` of a tensor."""
+    """``x.c``, ``x.d``, ``x.h``, ``x.w``, ``x.n``, ``x.rest``, ``x.size`` of a tensor."""
     match expr.name, len(shape.dims):
         case "c", _:
             return shape.c
-        case "h", 3:
+        case "d", 4:
             return shape.dims[1]
-        case "w", 3:
-            return shape.dims[2]
+        case "h", 3 | 4:
+            return shape.dims[-2]
+        case "w", 3 | 4:
+            return shape.dims[-1]
         case "n", 2:
             return shape.dims[1]
         case "rest", _:
-            return Bundle(shape.space)
+            return Extents(shape.space)
         case "size", _:
             size: Value = 1
             for dim in shape.dims:
                 size = lift(lambda a, b: a * b, size, dim)
             return size
     message = f"a tensor of shape {shape} has no '{expr.name}'"
-    has = {3: "c, h, w, rest and size", 2: "c, n, rest and size"}.get(len(shape.dims), "c, rest and size")
-    raise ElaborationError(Code.SHAPE, expr.span, message, f"it has {has}")
+    own = {4: "c, d, h, w,", 3: "c, h, w,", 2: "c, n,"}.get(len(shape.dims), "c,")
+    raise ElaborationError(Code.SHAPE, expr.span, message, f"it has {own} rest and size")

@@ -106,7 +106,7 @@ class NetworkElaborator:
         where = param.span
         if param.name in args:
             dims, where = _given_shape(param, args[param.name], dims, span), span
-        if any(dim < 1 for dim in dims) or not 1 <= len(dims) <= 3:
+        if any(dim < 1 for dim in dims) or not 1 <= len(dims) <= 4:
             raise ElaborationError(Code.SHAPE, where, f"'{param.name}' cannot have the shape {Shape(dims)}")
         return Shape(dims)
 

@@ -36,6 +36,11 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class Extents(Bundle):
+    """The extents of a tensor beyond its channels, ``x.rest``: arithmetic is that of each of them."""
+
+
+@dataclass(frozen=True)
 class Picked:
     """The weighted candidates of a pick: as many tensors as candidates, of which some will stay."""
 

@@ -17,7 +17,8 @@ Ints: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of one image's tensor, channels first: (c, h, w), (c, n) for tokens, (c) for a vector."""
+    """The shape of one image's tensor, channels first: (c, h, w), (c, d, h, w) of a volume, (c, n) of tokens or
+    a series, (c) of a vector, (n) of numbers of tokens."""
 
     dims: tuple[Extent, ...]
 

@@ -17,6 +17,7 @@ from hdas_dsl.check.checker import check
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Diagnostic, Severity, suggest
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .equivalence import Equivalence, read_equivalence
@@ -60,22 +61,44 @@ def compile_file(
     loader = Loader()
     name = str(path)
     instance = loader.load(Path(path), name) if text is None else loader.load_text(text, name)
-    diagnostics = list(loader.diagnostics)
-    if instance is not None:
-        checked = {id(instance.unit): instance.unit} | {id(u): u for u in loader.units.values() if u.shipped is None}
-        for unit in checked.values():
-            diagnostics += check(unit)
+    diagnostics = checked(loader, instance)
     if instance is None or _has_errors(diagnostics):
         return None, in_order(diagnostics)
     compilation = Compilation(loader, instance, overrides, externals)
-    program = _program(compilation, Path(name).stem, network, found or {}, recipe)
-    diagnostics += compilation.diagnostics
+    program, found_wrong = compiled(compilation, Path(name).stem, network, found, recipe)
+    return program, in_order([*diagnostics, *found_wrong])
+
+
+def checked(loader: Loader, instance: Instance | None) -> list[Diagnostic]:
+    """What is wrong with the texts that were loaded, before anything is elaborated."""
+    diagnostics = list(loader.diagnostics)
+    if instance is not None:
+        units = {id(instance.unit): instance.unit} | {id(u): u for u in loader.units.values() if u.shipped is None}
+        for unit in units.values():
+            diagnostics += check(unit)
+    return diagnostics
+
+
+def compiled(
+    compilation: Compilation,
+    name: str,
+    network: str | None = None,
+    found: Mapping[str, str] | None = None,
+    recipe: Path | None = None,
+) -> tuple[Program | None, list[Diagnostic]]:
+    """The program of a file that is checked, or None where there are errors, and all diagnostics, warnings included.
+
+    Raises:
+        HspError, UsageError: as `compile_file` does.
+    """
+    program = _program(compilation, name, network, found or {}, recipe)
+    diagnostics = list(compilation.diagnostics)
     if _has_errors(diagnostics):
-        return None, in_order(diagnostics)
+        return None, diagnostics
     if program is not None:
         _refuse_unused(compilation, program)
         diagnostics += program.warnings
-    return program, in_order(diagnostics)
+    return program, diagnostics
 
 
 def in_order(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:

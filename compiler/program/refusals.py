@@ -13,7 +13,7 @@ from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
-from compiler.searcher.settings.axes import AlignInstances, Edges
+from compiler.searcher.settings.axes import AlignInstances, Edges, PhaseStart
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
@@ -43,6 +43,8 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
     if isinstance(settings.alphas, AlphaNatural):
         yield from _natural(space, span)
     yield from _measures(space, settings, span)
+    if isinstance(settings.relax, Sparse):
+        yield from _sparse(space, settings, span)
     match settings.derive:
         case Menus() as rule:
             yield from _menus(space, rule, span)
@@ -96,6 +98,17 @@ def _measures(space: Elaborated, settings: SearchSettings, span: Span) -> Iterat
         if not isinstance(settings.relax, Dirichlet) and any(m.form is AlphaForm.DIVERGENCE for m in measures):
             message = f"'{preference.name}' is a divergence of Dirichlet distributions, and this search has none"
             yield Diagnostic(Code.VALUE, span, message, "use `relax = dirichlet`, or `minimize entropy`")
+
+
+def _sparse(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
+    """Codes are of menus or inputs that are taken by number, and of no other phase."""
+    kinds = (DecisionKind.OPERATION, DecisionKind.PICK)
+    if not any(decision.kind in kinds and not decision.independent for decision in space.decisions.values()):
+        message = "`relax = sparse` codes items of menus and inputs, and this space has none"
+        yield Diagnostic(Code.VALUE, span, message, "use `relax = softmax`")
+    if isinstance(settings.start, PhaseStart) and settings.start.alphas:
+        message = "`alphas = true` takes alphas of items, and those of `relax = sparse` are codes"
+        yield Diagnostic(Code.VALUE, span, message, "start from weights alone")
 
 
 def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

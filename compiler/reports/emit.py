@@ -13,9 +13,11 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.tree.dump import dump
 
+from .diagram import pictures
 from .genotype import genotype_text
 from .graphviz import dot
 from .settings_text import search_text
+from .svg import png_of, svg, svg_of
 
 
 def hierarchy(space: Elaborated) -> str:
@@ -70,8 +72,12 @@ SPACES: dict[str, Callable[[Elaborated], str]] = {
     "passes": passes,
     "code": python,
     "dot": dot,
+    "svg": svg,
 }
-"""The forms of a space by name, in the order of the pipeline; a picture last."""
+"""The forms of a space by name, in the order of the pipeline; pictures last."""
+
+SVG, PNG = "svg", "png"
+"""The words of `--emit` for pictures; `emit_png` makes the second, which is no text."""
 
 SEARCH = "search"
 """The word of `--emit` for the settings of a search."""
@@ -96,7 +102,7 @@ def emit(space: Elaborated, kind: str, program: Program) -> str:
     if kind == GENOTYPE:
         return genotype_text(space)
     if kind not in SPACES:
-        known = (*KINDS, GENOTYPE)
+        known = (*KINDS, PNG, GENOTYPE)
         hint = suggest(kind, known) or f"known: {', '.join(known)}"
         raise UsageError(f"--emit {kind}: there is no such kind ({hint})")
     return SPACES[kind](space)
@@ -110,9 +116,22 @@ def emit_program(program: Program, kind: str) -> str:
     """
     if kind == SEARCH:
         return search_text(program)
+    if kind == SVG:
+        return _drawn(program)
     if kind == "ast" or not program.named_phases:
         return emit(program.network, kind, program)
     return "\n".join(f"# phase {phase.name}\n{emit(phase.network, kind, program)}" for phase in program.phases)
+
+
+def emit_png(program: Program) -> bytes:
+    """The picture of a whole program, in pixels."""
+    return png_of(_drawn(program))
+
+
+def _drawn(program: Program) -> str:
+    """A whole program as one SVG: the spaces of all its phases below each other."""
+    spaces = [phase.network for phase in program.phases] if program.named_phases else [program.network]
+    return svg_of(program.name, [picture for space in spaces for picture in pictures(space)])
 
 
 # ---------------------------------------------------------------- the hierarchical graph

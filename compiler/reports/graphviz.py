@@ -46,8 +46,7 @@ def _cluster(picture: Picture, number: int, fills: Mapping[str, str]) -> Iterato
 
 def _title(picture: Picture, fill: str) -> str:
     several = f" ×{picture.instances}" if picture.instances > 1 else ""
-    copies = picture.copies if len(picture.copies) <= 4 else (picture.copies[0], "…", picture.copies[-1])
-    name = f'<FONT POINT-SIZE="13"><B>{escape(", ".join(copies))}</B></FONT>'
+    name = f'<FONT POINT-SIZE="13"><B>{escape(picture.title)}</B></FONT>'
     level = _font(f"  {picture.level}{several}", GREY, 10)
     chosen = "".join(_font(f"  {text}", CHOICE, 10) for text in picture.choices)
     cell = f'<TD BGCOLOR="{fill}" STYLE="ROUNDED" CELLPADDING="4">{name}</TD><TD>{level}{chosen}</TD>'

@@ -179,6 +179,10 @@ def _in_turns(runs: Mapping[str, Callable[[], object]], how: Conditions, clock: 
 def runner(application: Application, batch: int) -> Callable[[], object]:
     """A run of one operation on random numbers."""
     assert application.op is not None, "only what is known has a price"
-    inputs = [torch.randn(batch, *shape) for shape in application.inputs]
+    tokens = application.op.vocabulary
+    inputs = [
+        torch.randn(batch, *shape) if tokens is None else torch.randint(tokens, (batch, *shape))
+        for shape in application.inputs
+    ]
     module = standalone(application.op, application.inputs, application.output).eval()
     return lambda: module(*inputs)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from compiler.program.model import Phase
+from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
-from compiler.searcher.run_files import RECORD, SETTINGS
+from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.text.printable import encodable
@@ -74,3 +77,14 @@ def write_record(config: RunConfig, settings: str) -> None:
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def write_space(phase: Phase, number: int, folder: Path) -> None:
+    """Write what a phase, the ``number``-th, searches into its folder; of several processes, the main one does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if is_main_process():
+        record = SpaceRecord.of(phase.network, phase.name, number)
+        atomic_write(folder / SPACE, record.model_dump_json() + "\n")

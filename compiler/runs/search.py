@@ -44,7 +44,7 @@ from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
-from .record import write_record
+from .record import write_record, write_space
 from .start import started, teacher_of
 
 AXES = (
@@ -225,6 +225,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
     write_record(config, search_record(plan.phases))
+    write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
         judge = shared_judge(part, supernet, data, settings, options)
@@ -242,11 +243,17 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
     write_record(plan.config, search_record(plan.phases))
+    write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
+
+
+def _number(part: Part) -> int:
+    """The place of a phase in its search."""
+    return [phase.name for phase in part.program.phases].index(part.name)
 
 
 def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -> RunOptions:

@@ -29,6 +29,12 @@ DERIVED = "derived.hsp"
 SETTINGS, RECORD = "settings.hsp", "run.json"
 """Every setting of the run in the language; its command, the versions and the machine."""
 
+SPACE = "space.json"
+"""What is searched, as plain data: costs, choices and pictures, from which a report is made."""
+
+REPORT = "report.html"
+"""The report of a run, where it was asked for."""
+
 RESULT = "result.json"
 """The test accuracy of a trained network."""
 

@@ -108,6 +108,18 @@ class ResultLog:
         atomic_write(self.out / PLAN, plan.model_dump_json(indent=2) + "\n")
         return found
 
+    def read(self) -> tuple[StudyPlan, dict[str, Result]]:
+        """The plan, and the results that are known.
+
+        Raises:
+            UsageError: the folder is damaged.
+        """
+        try:
+            plan = StudyPlan.model_validate_json((self.out / PLAN).read_bytes())
+            return plan, self._known(plan)
+        except ValidationError as error:
+            raise UsageError(f"'{self.out}' is damaged: {error.errors()[0]['msg']}") from None
+
     def _known(self, plan: StudyPlan) -> dict[str, Result]:
         # A share ends after the study was begun: what it says of a run is later.
         files = [self.out / RUNS, *sorted(self.out.glob(f"{SHARES}/*/{RUNS}"))]

@@ -30,7 +30,7 @@ CONSTANTS = {"true": True, "false": False}
 WORDS = (*CONSTANTS, "relaxed", "open")
 """Values of the language itself."""
 
-DIMENSIONS = ("c", "h", "w", "n", "rest", "size")
+DIMENSIONS = ("c", "d", "h", "w", "n", "rest", "size")
 """The fields of a tensor: ``x.c``."""
 
 

@@ -18,6 +18,8 @@ from compiler.commands.import_genotype import Import
 from compiler.commands.measure import Measure
 from compiler.commands.option import Option, members, options
 from compiler.commands.parser import CommandParser, Form
+from compiler.commands.report import ReportRuns
+from compiler.commands.runs import ListRuns
 from compiler.commands.study import StudyFiles
 from compiler.commands.table import COMMANDS
 from compiler.commands.values import read_bytes
@@ -30,6 +32,8 @@ PROGRAMS: dict[str, type[Command]] = {
     "hdas-fmt": Format,
     "hdas-import": Import,
     "hdas-measure": Measure,
+    "hdas-report": ReportRuns,
+    "hdas-runs": ListRuns,
     "hdas-study": StudyFiles,
 }
 
@@ -179,7 +183,7 @@ LINES = sorted(
         line.partition("  #")[0].partition(" # ")[0].partition(" > ")[0].strip()
         for page in PAGES
         for line in re.findall(
-            r"(?<![/\w.-])(hdas-(?:compile|diff|fmt|import|measure|study) [^`\n]*)", page.read_text()
+            r"(?<![/\w.-])(hdas-(?:compile|diff|fmt|import|measure|report|runs|study) [^`\n]*)", page.read_text()
         )
     }
 )
@@ -188,7 +192,7 @@ LINES = sorted(
 @pytest.mark.parametrize("line", LINES)
 def test_every_command_line_of_the_documentation_is_parsed(line: str) -> None:
     """With all alternatives of one, ``dot|graph``."""
-    if "ACTION" in line or not re.search(r"\.hsp|FILE|GENOTYPE|\.txt", line):
+    if "ACTION" in line or not re.search(r"\.hsp|FILE|GENOTYPE|\.txt|runs", line):
         pytest.skip("no command line")
     program, *words = shlex.split(line.replace("(3,32,32)", "'(3,32,32)'"), comments=True)
     for alternatives in product(*(word.split("|") for word in words)):

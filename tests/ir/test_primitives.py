@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from compiler.ir.primitives.base import Operator
-from compiler.ir.primitives.parameters import Flag, Parameter
+from compiler.ir.primitives.parameters import Flag, Parameter, Share
 from compiler.ir.primitives.registry import PRIMITIVES
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
@@ -55,13 +55,15 @@ def compiled(text: str) -> tuple[Program | None, list[Diagnostic]]:
 
 def applied(op: str, shape: tuple[int, ...], arguments: dict[str, str]) -> str:
     given = "".join(f", {name} = {value}" for name, value in arguments.items())
-    return f"hsp 1\nnetwork Net(x: [{', '.join(map(str, shape))}]) {{\n  output {op}(x{given})\n}}\n"
+    primitive = PRIMITIVES.get(op)
+    inputs = ", ".join("x" * (1 if primitive is None else primitive.arity or 1))
+    return f"hsp 1\nnetwork Net(x: [{', '.join(map(str, shape))}]) {{\n  output {op}({inputs}{given})\n}}\n"
 
 
 def wrong(parameter: Parameter) -> Iterator[str]:
     """Values that a parameter refuses: other kinds, and what is below its range."""
     yield from ("1.5", '"x"', "(1, 2)", "relu")
-    if isinstance(parameter.kind, Flag):
+    if isinstance(parameter.kind, Flag | Share):
         yield "1"
     else:
         yield from ("true", str(parameter.kind.least - 1))

@@ -12,16 +12,26 @@ from compiler.backend.lowering.operators import standalone
 from compiler.backend.torch_modules import regularisation
 from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
 from compiler.ir.primitives.base import Gather, Operator, Saved
-from compiler.ir.primitives.convolution import Conv, Linear, RectConv
-from compiler.ir.primitives.normalisation import BatchNorm, LayerNorm
-from compiler.ir.primitives.pooling import AvgPool, Crop, GlobalPool, MaxPool, Resize
+from compiler.ir.primitives.convolution import Conv, ConvTranspose, Linear, RectConv
+from compiler.ir.primitives.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from compiler.ir.primitives.pooling import (
+    AdaptivePool,
+    AvgPool,
+    Crop,
+    GlobalMaxPool,
+    GlobalPool,
+    MaxPool,
+    Resize,
+    Upsample,
+)
 from compiler.ir.primitives.registry import PRIMITIVES
+from compiler.ir.primitives.regularisation import Dropout, DropPath
+from compiler.ir.primitives.sequences import Embedding, Gru, Lstm
 from compiler.ir.primitives.structure import (
     Add,
     ChannelsLast,
     Concat,
     Cut,
-    DropPath,
     Flatten,
     Identity,
     Mul,
@@ -29,10 +39,20 @@ from compiler.ir.primitives.structure import (
     Shuffle,
     Zero,
 )
-from compiler.ir.primitives.tokens import Attention, ClassToken, FirstToken, Patches, Positions
+from compiler.ir.primitives.tokens import (
+    Attention,
+    CausalAttention,
+    ClassToken,
+    CrossAttention,
+    FirstToken,
+    LastToken,
+    Patches,
+    Positions,
+    Sinusoids,
+)
 from compiler.ir.shape import Ints, Shape
 
-IMAGE, TOKENS, VECTOR = (8, 6, 6), (8, 5), (8,)
+IMAGE, TOKENS, VECTOR, VOLUME = (8, 6, 6), (8, 5), (8,), (8, 4, 4, 4)
 BATCH = 3
 
 
@@ -60,6 +80,8 @@ class Sample:
 
     def images(self, seed: int = 1) -> list[Tensor]:
         torch.manual_seed(seed)
+        if self.op.vocabulary is not None:
+            return [torch.randint(self.op.vocabulary, (BATCH, *shape)) for shape in self.inputs]
         return [torch.randn(BATCH, *shape, dtype=torch.float64) for shape in self.inputs]
 
 
@@ -68,27 +90,45 @@ SAMPLES = [
     Sample(Conv(k=3, c=8, pad=1, groups=8, stride=2, bias=True)),
     Sample(Conv(k=1, c=4, pad=0)),
     Sample(RectConv(kh=1, kw=7, c=4, sw=2, bias=True)),
+    Sample(Conv(k=3, c=4, pad=1, bias=True), (TOKENS,)),
+    Sample(Conv(k=3, c=4, pad=1, stride=2, groups=2), (VOLUME,)),
+    *(Sample(ConvTranspose(k=4, c=4, stride=2, pad=1, bias=True), (shape,)) for shape in (TOKENS, IMAGE, VOLUME)),
     Sample(Linear(c=4), (VECTOR,)),
     Sample(Linear(c=4, bias=False), (TOKENS,)),
     Sample(BatchNorm()),
     Sample(BatchNorm(affine=False)),
+    *(Sample(BatchNorm(), (shape,)) for shape in (VECTOR, TOKENS, VOLUME)),
+    *(Sample(InstanceNorm(), (shape,)) for shape in (TOKENS, IMAGE, VOLUME)),
+    *(Sample(GroupNorm(groups=2), (shape,)) for shape in (VECTOR, TOKENS, IMAGE, VOLUME)),
+    *(Sample(LayerNorm(), (shape,)) for shape in (IMAGE, VOLUME)),
     Sample(LayerNorm(), (VECTOR,)),
     Sample(LayerNorm(), (TOKENS,)),
     Sample(MaxPool(k=3, pad=1)),
     Sample(AvgPool(k=3, pad=1, stride=2)),
     Sample(AvgPool(k=3, pad=1, count_pad=False)),
-    Sample(GlobalPool()),
-    Sample(GlobalPool(), (TOKENS,)),
+    *(Sample(pool(k=3, pad=1, stride=2), (shape,)) for pool in (MaxPool, AvgPool) for shape in (TOKENS, VOLUME)),
+    *(Sample(pool(), (shape,)) for pool in (GlobalPool, GlobalMaxPool) for shape in (TOKENS, IMAGE, VOLUME)),
+    *(Sample(AdaptivePool(size=2), (shape,)) for shape in (TOKENS, IMAGE, VOLUME)),
+    *(Sample(Upsample(smooth=smooth), (shape,)) for smooth in (False, True) for shape in (TOKENS, IMAGE, VOLUME)),
     Sample(Crop(top=1, left=2)),
     Sample(Resize(h=3, w=9)),
     *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid)),
     Sample(Attention(heads=2, width=3), (TOKENS,)),
+    Sample(CausalAttention(heads=2, width=3), (TOKENS,)),
+    Sample(CrossAttention(heads=2, width=3), (TOKENS, (6, 4))),
+    Sample(Embedding(tokens=7, c=4), ((5,),)),
+    *(Sample(kind(c=4), (TOKENS,)) for kind in (Gru, Lstm)),
+    Sample(Sinusoids(), (TOKENS,)),
+    Sample(LastToken(), (TOKENS,)),
     Sample(Patches(k=2, c=4)),
     Sample(ClassToken(), (TOKENS,)),
     Sample(Positions(), (TOKENS,)),
     Sample(FirstToken(), (TOKENS,)),
     Sample(Identity()),
     Sample(DropPath()),
+    Sample(Dropout()),
+    *(Sample(Zero(c=8, stride=2), (shape,)) for shape in (TOKENS, VOLUME)),
+    *(Sample(Noise(stride=2), (shape,)) for shape in (TOKENS, VOLUME)),
     Sample(Zero(c=8, stride=2)),
     Sample(Zero(c=4)),
     Sample(Noise()),
@@ -125,7 +165,9 @@ def test_purity(sample: Sample) -> None:
     images = sample.images()
     assert op.random == (not torch.equal(module(*images), module(*images)))
     has_state = bool([*module.parameters(), *module.buffers()])
-    assert op.pure == (not has_state and not op.random and not op.drops_paths)
+    assert op.pure == (not has_state and not op.random and not op.drops_paths and not op.drops_units)
+    if op.drops_units:
+        assert not torch.equal(module.train()(*images), images[0])
     if op.drops_paths:
         assert isinstance(module, regularisation.DropPath)
         module.train()
@@ -137,7 +179,8 @@ def test_purity(sample: Sample) -> None:
 def test_identities_and_zeros(sample: Sample) -> None:
     module, op, images = sample.module().eval(), sample.op, sample.images()
     output = module(*images)
-    assert op.identity == (output.shape == images[0].shape and torch.equal(output, images[0]) and not op.channels_last)
+    is_input = output.shape == images[0].shape and torch.equal(output, images[0]) and not op.channels_last
+    assert (op.identity or op.drops_units) == is_input
     assert op.zero == (not output.any())
     preserves = not module(*map(torch.zeros_like, images)).any()
     if op.pure:
@@ -192,7 +235,7 @@ def test_views(sample: Sample) -> None:
 @each
 def test_what_the_backward_pass_keeps(sample: Sample) -> None:
     module, op = sample.module().train(), sample.op
-    images = [image.requires_grad_() for image in sample.images()]
+    images = [image.requires_grad_(image.is_floating_point()) for image in sample.images()]
     kept: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
@@ -207,7 +250,7 @@ def test_what_the_backward_pass_keeps(sample: Sample) -> None:
     elif any(storage(tensor) == storage(output) for tensor in kept) and not op.view:
         found = Saved.OUTPUT
     assert op.saves is found
-    indices = [tensor for tensor in kept if tensor.dtype is torch.int64 and tensor.shape == output.shape]
+    indices = [tensor for tensor in kept if tensor.dtype is torch.int64 and tensor.numel() == output.numel()]
     assert op.saves_indices == sum(tensor.element_size() for tensor in indices)
 
 

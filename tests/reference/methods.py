@@ -65,6 +65,29 @@ def sigmoid(searched: Searched) -> Weights:
     return {key: 1 / (1 + torch.exp(-alpha)) for key, alpha in searched.alphas.items()}
 
 
+def sparse(dictionaries: Mapping[str, list[Tensor]], codes: Mapping[str, list[Tensor]], most: int = 2) -> Weigh:
+    """ISTA-NAS: node j has so many numbers b, a dictionary A of all operations of its edges, and a code z.
+
+    Where |z| is largest, entry i weighs sum_r A_ri b_r - sum_j (sum_r A_ri A_rj - [i = j]) z_j over the j there.
+    """
+
+    def weigh(searched: Searched) -> Weights:
+        found = {}
+        for key, alpha in searched.alphas.items():
+            rows = []
+            for b, a, z in zip(alpha, dictionaries[key], codes[key], strict=True):
+                there = z.abs().argsort(descending=True)[:most].tolist()
+                weights = [torch.zeros((), dtype=b.dtype)] * len(z)
+                for i in there:
+                    inhibition = sum((a[:, i] * a[:, j]).sum() * z[j] - (z[i] if i == j else 0) for j in there)
+                    weights[i] = (a[:, i] * b).sum() - inhibition
+                rows.append(torch.stack(weights).reshape(-1, len(DARTS_OPS)))
+            found[key] = torch.cat(rows)
+        return found
+
+    return weigh
+
+
 def dirichlet(searched: Searched) -> Weights:
     """Concentrations elu(alpha) + 1, all edges drawn at once."""
     rows = torch.cat([elu(alpha) + 1 for alpha in searched.alphas.values()])

@@ -29,7 +29,7 @@ from tests.support.paths import FIXTURES, ROOT
 from tests.support.programs import random_decisions
 
 HERE = FIXTURES / "emit"
-GOLDEN = [("space", kind) for kind in KINDS if kind not in ("passes", "search")] + [
+GOLDEN = [("space", kind) for kind in KINDS if kind not in ("passes", "search", "svg")] + [
     (name, kind)
     for name, kinds in (("found", ("graph", "dot")), ("phases", ("graph", "dot", "search")))
     for kind in kinds
@@ -66,7 +66,7 @@ def test_golden(name: str, kind: str) -> None:
 def test_every_pass_is_a_kind_in_order() -> None:
     names = [item.name for item in PASSES]
     assert [kind for kind in KINDS if kind in names] == names
-    assert set(KINDS) == {"ast", "graph", *names, "passes", "code", "dot", "search"}
+    assert set(KINDS) == {"ast", "graph", *names, "passes", "code", "dot", "svg", "search"}
 
 
 @pytest.mark.parametrize(("kind", "hint"), [("grahp", "did you mean 'graph'?"), ("onnx", "known: ast, graph, ")])

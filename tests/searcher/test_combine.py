@@ -17,6 +17,9 @@ network Net(image: [1, 8, 8]; classes = 3) {
   n[i < 2] = sum(pick 1 of Op(each (stem, stem -> relu)))
   output last of n -> classifier(classes)
 }
+network Numbers(image: [1, 8, 8]) {
+  output image -> conv(k = 1 | 3, 4) -> classifier(3)
+}
 network Plain(image: [1, 8, 8]) {
   m = image -> conv(3, 4) -> Op
   output m -> classifier(3)
@@ -210,6 +213,7 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
             "Net",
             "is measured by probabilities of items, and `relax = sparse`",
         ),
+        ("relax = sparse", "Numbers", "`relax = sparse` codes items of menus and inputs, and this space has none"),
         ("minimize divergence", "Net", "'divergence Net' is a divergence of Dirichlet distributions"),
         ("alphas = fixed\n minimize entropy", "Net", "'entropy Net' is a measure of alphas"),
     ],

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
+from compiler.backend.lowering.inputs import random_input
 from compiler.backend.lowering.names import node_path
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import STRUCTURAL, run_passes
@@ -74,7 +75,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
     except LoweringError as error:
         raise ExportError(f"'{space.name}' cannot be built: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
-    images = _random(BATCH, space)
+    images = random_input(space, BATCH)
     count = _count(network)
     beside: Path | None = None
     renamed: dict[str, Tensor] = {}
@@ -87,7 +88,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
                 reference, found = _result(network, images), _torch(network, space, part, images)
             case ExportKind.PY:
                 found, count, renamed = _python(network, space, out, part, images)
-                reference = _result(network.double(), images.double())
+                reference = _result(network.double(), _double(images))
             case never:
                 assert_never(never)
         difference = float((reference - found).abs().max())
@@ -110,7 +111,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
         graph = run_passes(space.block.graph.without_aux(), STRUCTURAL)
         network = lower(without_dead(graph), {})
         if weights is None:
-            _settle(network, _random(4, space))
+            _settle(network, random_input(space, 4))
         else:
             _load(network, space, weights)
     return network.eval().requires_grad_(False)
@@ -141,7 +142,7 @@ def _some(names: list[str]) -> str:
 
 def _settle(network: nn.Module, images: Tensor) -> None:
     """Let norms take their statistics from a batch, so that a fresh network passes its input on to its output."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum = None
     with torch.no_grad():
@@ -152,10 +153,6 @@ def _settle(network: nn.Module, images: Tensor) -> None:
 
 def _count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _random(batch: int, space: Elaborated) -> Tensor:
-    return torch.randn(batch, *space.input.largest, generator=torch.Generator().manual_seed(batch))
 
 
 @contextmanager
@@ -184,12 +181,17 @@ def _result(network: nn.Module, images: Tensor) -> Tensor:
     return result
 
 
+def _double(images: Tensor) -> Tensor:
+    """Real numbers at double precision; tokens as they are."""
+    return images.double() if images.is_floating_point() else images
+
+
 # ---------------------------------------------------------------- the kinds
 
 
 def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedProgram:
     dynamic = ({0: torch.export.Dim("batch")},)
-    return torch.export.export(network, (_random(2, space),), dynamic_shapes=dynamic)
+    return torch.export.export(network, (random_input(space, 2),), dynamic_shapes=dynamic)
 
 
 def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
@@ -206,9 +208,13 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> T
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")
     import onnxruntime
 
-    program = torch.onnx.export(
-        _exported(network, space), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
-    )
+    try:
+        program = torch.onnx.export(
+            _exported(network, space), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+        )
+    except torch.onnx.OnnxExporterError as error:
+        lacking = str(error.__cause__ or error).partition("\n")[0]
+        raise ExportError(f"an operation of '{space.name}' has no form in ONNX: {lacking}") from None
     assert program is not None
     program.save(str(out), external_data=False)
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
@@ -233,7 +239,7 @@ def _python(
     except RuntimeError as error:
         raise ExportError(f"'{out}' has other parameters than the network (a bug of the exporter): {error}") from None
     with torch.no_grad():
-        return _result(made.double(), images.double()), _count(made), renamed
+        return _result(made.double(), _double(images)), _count(made), renamed
 
 
 def _saved(tensors: Mapping[str, Tensor]) -> bytes:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from compiler.backend.lowering.inputs import vocabulary
 from compiler.backend.torch_modules.table import COPIED
 from compiler.ir.graph import Block
 
@@ -44,7 +45,7 @@ def write(block: Block, flat_names: Sequence[str], origin: str, weights: str) ->
     bodies = [_class(item) for item in writer.classes]
     used = [kind for kind in COPIED if any(re.search(rf"\b{kind.__name__}\(", body) for body in bodies)]
     copies = [inspect.getsource(kind).strip() for kind in used]
-    main = _main(root, writer.root.name)
+    main = _main(root, writer.root.name, vocabulary(block))
     code = "\n\n\n".join([*copies, *bodies, main]) + "\n"
     functional = "from torch.nn import functional as F\n" if re.search(r"\bF\.", code) else ""
     head = _HEAD.format(name=writer.root.name, origin=_plain(origin), weights=_plain(weights), functional=functional)
@@ -73,13 +74,14 @@ _MAIN = """if __name__ == "__main__":
     if weights.exists():
         network.load_state_dict(torch.load(weights, weights_only=True))
     with torch.no_grad():
-        output = network(torch.randn({shape}))
+        output = network({input})
     print(f"{{sum(p.numel() for p in network.parameters()):,}} parameters, output {{tuple(output.shape)}}")"""
 
 
-def _main(root: Outline, name: str) -> str:
+def _main(root: Outline, name: str, tokens: int | None) -> str:
     shape = ", ".join(map(str, (2, *root.inputs[0][1])))
-    return _MAIN.format(name=name, shape=shape)
+    made = f"torch.randn({shape})" if tokens is None else f"torch.randint({tokens}, ({shape}))"
+    return _MAIN.format(name=name, input=made)
 
 
 def _plain(text: str) -> str:

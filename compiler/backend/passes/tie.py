@@ -41,5 +41,9 @@ def tie(graph: SpaceGraph) -> SpaceGraph:
 
 
 def is_plain_norm(node: Node) -> bool:
-    """Whether a node is a batch norm without parameters."""
-    return isinstance(node.payload, Prim) and node.payload.op.role == BatchNormalisation(affine=False)
+    """Whether a node is a batch norm of images without parameters."""
+    return (
+        len(node.shape.dims) == 3
+        and isinstance(node.payload, Prim)
+        and node.payload.op.role == BatchNormalisation(affine=False)
+    )

@@ -1,4 +1,4 @@
-"""Images made, cut and resized. Batches come first: (n, c, h, w)."""
+"""Images, series and volumes made, cut and resized. Batches come first: (n, c, h, w)."""
 
 from __future__ import annotations
 
@@ -56,6 +56,25 @@ class GlobalPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(2).mean(2)
+
+
+class GlobalMaxPool(nn.Module):
+    """The largest of all positions: (n, c, ...) to (n, c)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).amax(2)
+
+
+class Upsample(nn.Module):
+    """``scale`` times as many positions: repeated, or interpolated linearly along each dimension."""
+
+    def __init__(self, scale: int, smooth: bool) -> None:
+        super().__init__()
+        self.scale, self.smooth = scale, smooth
+
+    def forward(self, x: Tensor) -> Tensor:
+        mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[x.dim()] if self.smooth else "nearest"
+        return F.interpolate(x, scale_factor=self.scale, mode=mode)
 
 
 class ChannelsLast(nn.Module):

@@ -8,15 +8,33 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from .attention import Attention
+from .attention import Attention, CausalAttention, CrossAttention
 from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
-from .images import ChannelsLast, Crop, GlobalPool, Noise, Resize, Zero
+from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
 from .mixing import gate
 from .regularisation import Dropout, DropPath, Fade
-from .tokens import ClassToken, FirstToken, Patches, Positions, TokenLayerNorm, TokenLinear
+from .tokens import (
+    ClassToken,
+    FirstToken,
+    Gru,
+    LastToken,
+    Lstm,
+    Patches,
+    PixelLayerNorm,
+    Positions,
+    Sinusoids,
+    TokenEmbedding,
+    TokenLayerNorm,
+    TokenLinear,
+)
 
-COPIED: tuple[type[nn.Module], ...] = (TokenLinear, TokenLayerNorm, Attention, Patches, ClassToken, Positions)
+COPIED: tuple[type[nn.Module], ...] = (
+    *(TokenLinear, TokenLayerNorm, PixelLayerNorm),
+    *(Attention, CausalAttention, CrossAttention),
+    *(Patches, ClassToken, Positions, Sinusoids),
+    *(TokenEmbedding, Gru, Lstm),
+)
 """Modules whose text stands by itself, with ``torch``, ``nn``, ``F`` and ``Tensor``: exported files copy it."""
 
 _OWN = (
@@ -29,10 +47,13 @@ _OWN = (
     Dropout,
     Fade,
     FirstToken,
+    GlobalMaxPool,
     GlobalPool,
+    LastToken,
     Noise,
     Resize,
     Shuffle,
+    Upsample,
     Zero,
 )
 

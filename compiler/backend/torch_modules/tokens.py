@@ -61,3 +61,68 @@ class FirstToken(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, 0]
+
+
+class LastToken(nn.Module):
+    """The last token alone: (n, c, tokens) to (n, c)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, -1]
+
+
+class PixelLayerNorm(nn.LayerNorm):
+    """Layer norm over the channels of (n, c, ...)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Sinusoids(nn.Module):
+    """Sines and cosines of each position, added to (n, c, tokens)."""
+
+    def __init__(self, c: int, tokens: int) -> None:
+        super().__init__()
+        rates = 10000.0 ** (-torch.arange((c + 1) // 2, dtype=torch.float64) * 2 / c)
+        angles = rates[:, None] * torch.arange(tokens)
+        waves = torch.cat((angles.sin(), angles.cos()))[:c]
+        self.register_buffer("waves", waves.to(torch.get_default_dtype()), persistent=False)
+        self.waves: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.waves
+
+
+class TokenEmbedding(nn.Module):
+    """A learned vector for each of (n, tokens) whole numbers: (n, c, tokens)."""
+
+    def __init__(self, tokens: int, c: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        vectors: Tensor = self.embedding(x)
+        return vectors.transpose(1, 2)
+
+
+class Gru(nn.Module):
+    """Gated recurrent units over the tokens of (n, c, tokens)."""
+
+    def __init__(self, inputs: int, c: int) -> None:
+        super().__init__()
+        self.layer = nn.GRU(inputs, c, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states: Tensor = self.layer(x.transpose(1, 2))[0]
+        return states.transpose(1, 2)
+
+
+class Lstm(nn.Module):
+    """Long short-term memory over the tokens of (n, c, tokens)."""
+
+    def __init__(self, inputs: int, c: int) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(inputs, c, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states: Tensor = self.layer(x.transpose(1, 2))[0]
+        return states.transpose(1, 2)

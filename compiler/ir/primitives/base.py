@@ -19,7 +19,7 @@ from compiler.ir.shape import Extent, Ints, Shape
 from compiler.ir.undecided import Open, Var, largest
 
 from . import roles
-from .parameters import Attribute, Flag, Parameter, SignatureError, Whole
+from .parameters import Attribute, Flag, Kind, Parameter, Share, SignatureError, Whole
 from .torch_form import Expression, TorchCall, TorchModule
 
 FLOAT32 = 4
@@ -55,7 +55,7 @@ class Operator(ABC):
     # ---- what it accepts
     arity: ClassVar[int | None] = 1
     """The number of its inputs; None for any."""
-    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     """Ranks that its first input may have, channels included."""
     any_width: ClassVar[bool] = True
     """Whether the relaxed network can apply it to a tensor of undecided width."""
@@ -71,6 +71,8 @@ class Operator(ABC):
     """Whether its output is its input, outside of the training of a discrete network if it ``drops_paths``."""
     drops_paths: ClassVar[bool] = False
     """Whether it drops its input at the rate of the `train` section while a discrete network is trained."""
+    drops_units: ClassVar[bool] = False
+    """Whether it drops numbers at random while a network is trained, and is its input elsewhere."""
     zero: ClassVar[bool] = False
     """Whether its output is zero, whatever its input."""
     preserves_zero: ClassVar[bool] = False
@@ -177,7 +179,12 @@ class Operator(ABC):
 
     @property
     def kernel(self) -> int | None:
-        """The side of its square window, where it has one."""
+        """The side of its window, where it has one."""
+        return None
+
+    @property
+    def vocabulary(self) -> int | None:
+        """The number that the whole numbers of its first input are below; None where that holds real numbers."""
         return None
 
     @property
@@ -254,10 +261,10 @@ class TensorPart:
     shape: Ints
 
 
-def _kind(hint: object) -> Whole | Flag:
+def _kind(hint: object) -> Kind:
     """The kind that an annotation declares."""
     for item in get_args(hint)[1:]:
-        if isinstance(item, Whole | Flag):
+        if isinstance(item, Whole | Flag | Share):
             return item
     raise TypeError(f"{hint} declares no kind of parameter")
 

@@ -35,10 +35,10 @@ def grouping_refusal(width: Extent, c: Extent, groups: Extent) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Operator):
-    """A square convolution (`torch.nn.Conv2d`)."""
+    """A convolution, as wide along each dimension: of series, images or volumes (`torch.nn.Conv1d` to `Conv3d`)."""
 
     name: ClassVar[str] = "conv"
-    ranks: ClassVar[tuple[int, ...]] = (3,)
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True
     unremarkable: ClassVar[bool] = True
@@ -72,15 +72,15 @@ class Conv(Operator):
         return self.c, *(windows(size, self.k, self.stride, self.pad, self.dilation) for size in inputs[0].space)
 
     def params(self, inputs: Sequence[Ints], output: Ints) -> int:
-        weights = output[0] * (inputs[0][0] // widest(self.groups)) * self.k**2
+        weights = output[0] * (inputs[0][0] // widest(self.groups)) * int(self.k ** len(output[1:]))
         return weights + (output[0] if self.bias else 0)
 
     def macs(self, inputs: Sequence[Ints], output: Ints) -> int:
-        return math.prod(output) * (inputs[0][0] // widest(self.groups)) * self.k**2
+        return math.prod(output) * (inputs[0][0] // widest(self.groups)) * int(self.k ** len(output[1:]))
 
     def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
         return TorchModule(
-            "nn.Conv2d",
+            f"nn.Conv{len(output) - 1}d",
             (
                 channels("in_channels", inputs[0][0], read=True),
                 channels("out_channels", output[0]),
@@ -140,6 +140,53 @@ class RectConv(Operator):
                 Argument("stride", (self.sh, self.sw), default=(1, 1)),
                 Argument("padding", self.padding, Role.PADDING, default=(0, 0), short="pad"),
                 Argument("groups", widest(self.groups), Role.GROUPS, default=1),
+                Argument("bias", self.bias, default=True),
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvTranspose(Operator):
+    """A transposed convolution: every position becomes a window of ``k``, ``stride`` apart, and windows add up.
+
+    Of series, images or volumes (`torch.nn.ConvTranspose1d` to `ConvTranspose3d`; Zeiler et al., CVPR 2010). The
+    multiply-adds are those of every number read with the filter of every output channel, the cropped ones included.
+    """
+
+    name: ClassVar[str] = "conv_transpose"
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
+    pure: ClassVar[bool] = False
+    fills: ClassVar[bool] = True
+
+    k: KernelSize
+    c: Channels
+    stride: Stride = 1
+    bias: Bias = False
+    pad: Padding
+
+    @property
+    def kernel(self) -> int:
+        return self.k
+
+    def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
+        cropped = self.k - 2 * self.pad
+        return self.c, *(lift(lambda size: (size - 1) * self.stride + cropped, size) for size in inputs[0].space)
+
+    def params(self, inputs: Sequence[Ints], output: Ints) -> int:
+        return output[0] * inputs[0][0] * int(self.k ** len(output[1:])) + (output[0] if self.bias else 0)
+
+    def macs(self, inputs: Sequence[Ints], output: Ints) -> int:
+        return math.prod(inputs[0]) * output[0] * int(self.k ** len(output[1:]))
+
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
+        return TorchModule(
+            f"nn.ConvTranspose{len(output) - 1}d",
+            (
+                channels("in_channels", inputs[0][0], read=True),
+                channels("out_channels", output[0]),
+                Argument("kernel_size", self.k, Role.KERNEL, positional=True, short="k"),
+                Argument("stride", self.stride, default=1),
+                Argument("padding", self.pad, Role.PADDING, default=0, short="pad"),
                 Argument("bias", self.bias, default=True),
             ),
         )

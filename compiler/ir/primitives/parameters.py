@@ -73,7 +73,20 @@ class Flag:
         return isinstance(value, bool)
 
 
-Kind: TypeAlias = "Whole | Flag"
+@dataclass(frozen=True)
+class Share:
+    """A share of a whole that leaves something of it: from 0 to below 1."""
+
+    noun: str = ""
+    width: bool = False
+    wanted: str = "a number from 0 to below 1"
+
+    def allows(self, value: object) -> bool:
+        """Whether a plain value is of this kind and in its range."""
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+Kind: TypeAlias = "Whole | Flag | Share"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,18 @@ from .torch_form import Argument, Expression, Role, Tightness, TorchModule
 
 
 class Pool(Operator):
-    """A square pool. It is no record itself: that keeps the parameters of pools in the order of their signatures."""
+    """A pool, as wide along each dimension: of series, images or volumes.
 
-    ranks: ClassVar[tuple[int, ...]] = (3,)
+    It is no record itself: that keeps the parameters of pools in the order of their signatures.
+    """
+
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
     preserves_zero: ClassVar[bool] = True
 
     function: ClassVar[str]
-    """Its function in `torch.nn.functional`."""
+    """Its function in `torch.nn.functional`, without the number of dimensions."""
+    module: ClassVar[str]
+    """Its module in `torch.nn`, likewise."""
 
     k: int
     stride: int
@@ -35,7 +40,8 @@ class Pool(Operator):
 
     def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
         if self.pad > self.k // 2:
-            return f"pads by {self.pad}, which is more than half of its {self.k}x{self.k} window"
+            window = "x".join([str(self.k)] * len(inputs[0].space))
+            return f"pads by {self.pad}, which is more than half of its {window} window"
         return super().refusal(inputs, output)
 
     def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
@@ -57,12 +63,13 @@ class Pool(Operator):
             padding = ", padding={padding}"
         more = "".join(f", {item.name}={item.value}" for item in self.options if item.value != item.default)
         return Expression(
-            f"F.{self.function}({{0}}, {{kernel_size}}, stride={{stride}}{padding}{more})", tuple(numbers)
+            f"F.{self.function}{len(output) - 1}d({{0}}, {{kernel_size}}, stride={{stride}}{padding}{more})",
+            tuple(numbers),
         )
 
-    def _module(self, kind: str) -> TorchModule:
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
         return TorchModule(
-            kind,
+            f"nn.{self.module}{len(output) - 1}d",
             (
                 Argument("kernel_size", self.k, Role.KERNEL, positional=True, short="k"),
                 Argument("stride", self.stride),
@@ -77,7 +84,8 @@ class MaxPool(Pool):
     """The largest pixel of each window; the padding is smaller than any."""
 
     name: ClassVar[str] = "max_pool"
-    function: ClassVar[str] = "max_pool2d"
+    function: ClassVar[str] = "max_pool"
+    module: ClassVar[str] = "MaxPool"
     saves_indices: ClassVar[int] = 8  # torch keeps indices of 64 bits
 
     k: KernelSize
@@ -88,16 +96,14 @@ class MaxPool(Pool):
     def role(self) -> roles.Window:
         return roles.Window(roles.Reduction.MAX, self.k, self.stride, self.pad)
 
-    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
-        return self._module("nn.MaxPool2d")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(Pool):
     """The mean of each window, with or without the padding."""
 
     name: ClassVar[str] = "avg_pool"
-    function: ClassVar[str] = "avg_pool2d"
+    function: ClassVar[str] = "avg_pool"
+    module: ClassVar[str] = "AvgPool"
 
     k: KernelSize
     stride: Stride = 1
@@ -109,12 +115,15 @@ class AvgPool(Pool):
         mean = roles.Reduction.MEAN_COUNTING_PADDING if self.count_pad else roles.Reduction.MEAN
         return roles.Window(mean, self.k, self.stride, self.pad)
 
+    def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
+        space = inputs[0].space
+        if len(space) == 3 and any(isinstance(size, int) and size < self.k for size in space):
+            return f"of a volume needs at least {self.k} positions along each dimension in torch, not {inputs[0]}"
+        return super().refusal(inputs, output)
+
     @property
     def options(self) -> tuple[Argument, ...]:
         return (Argument("count_include_pad", self.count_pad or self.pad == 0, default=True),)
-
-    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
-        return self._module("nn.AvgPool2d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +131,7 @@ class GlobalPool(Operator):
     """The mean over all positions: a vector."""
 
     name: ClassVar[str] = "global_pool"
-    ranks: ClassVar[tuple[int, ...]] = (2, 3)
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
     preserves_zero: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.NONE
 
@@ -137,8 +146,56 @@ class GlobalPool(Operator):
         return pool, TorchModule("nn.Flatten")
 
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
-        dims = "(2, 3)" if len(inputs[0]) == 3 else "2"
-        return Expression(f"{{0}}.mean({dims})", needs=(Tightness.ATOM,))
+        return Expression(f"{{0}}.mean({_positions(inputs[0])})", needs=(Tightness.ATOM,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalMaxPool(Operator):
+    """The largest of all positions: a vector. Equal ones share the gradient."""
+
+    name: ClassVar[str] = "global_max_pool"
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
+    preserves_zero: ClassVar[bool] = True
+
+    def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
+        return (inputs[0].c,)
+
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
+        return TorchModule("GlobalMaxPool")
+
+    def source_modules(self, inputs: Sequence[Ints], output: Ints) -> None:
+        return None
+
+    def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
+        return Expression(f"{{0}}.amax({_positions(inputs[0])})", needs=(Tightness.ATOM,))
+
+
+def _positions(shape: Ints) -> str:
+    """The dimensions of a batch's positions, as an argument: ``2`` of tokens, ``(2, 3)`` of images."""
+    dims = tuple(range(2, len(shape) + 1))
+    return str(dims[0] if len(dims) == 1 else dims)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptivePool(Operator):
+    """The means of ``size`` windows along each dimension, which cover it (`torch.nn.AdaptiveAvgPool1d` to `3d`)."""
+
+    name: ClassVar[str] = "adaptive_pool"
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
+    preserves_zero: ClassVar[bool] = True
+
+    size: Annotated[int, Whole("the number of windows")]
+
+    def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
+        return inputs[0].c, *(self.size for _ in inputs[0].space)
+
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
+        whole = [extent // self.size for extent in inputs[0][1:] if extent % self.size == 0]
+        if len(whole) == len(inputs[0]) - 1 and len(set(whole)) == 1:  # equal windows, which every export has
+            k = Argument("kernel_size", whole[0], Role.KERNEL, positional=True, short="k")
+            return TorchModule(f"nn.AvgPool{len(output) - 1}d", (k,))
+        size = Argument("output_size", self.size, positional=True, short="size")
+        return TorchModule(f"nn.AdaptiveAvgPool{len(output) - 1}d", (size,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,3 +254,33 @@ class Resize(Operator):
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
         numbers = Argument("h", output[1]), Argument("w", output[2])
         return Expression('F.interpolate({0}, ({h}, {w}), mode="bilinear", align_corners=False)', numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upsample(Operator):
+    """``scale`` times as many positions along each dimension: each repeated, or interpolated where it is ``smooth``.
+
+    Linear in a series, bilinear in an image, trilinear in a volume; corners are not aligned.
+    """
+
+    name: ClassVar[str] = "upsample"
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
+    preserves_zero: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.NONE
+
+    scale: Annotated[int, Whole("the scale")] = 2
+    smooth: Annotated[bool, Flag()] = False
+
+    def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...]:
+        return inputs[0].c, *(lift(lambda size: size * self.scale, size) for size in inputs[0].space)
+
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
+        return TorchModule("Upsample", (Argument("scale", self.scale), Argument("smooth", self.smooth)))
+
+    def source_modules(self, inputs: Sequence[Ints], output: Ints) -> None:
+        return None
+
+    def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
+        mode = ("linear", "bilinear", "trilinear")[len(output) - 2] if self.smooth else "nearest"
+        template = f'F.interpolate({{0}}, scale_factor={{scale}}, mode="{mode}")'
+        return Expression(template, (Argument("scale", self.scale),))

@@ -6,11 +6,23 @@ from collections.abc import Iterable, Iterator
 
 from .activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
 from .base import Operator
-from .convolution import Conv, Linear, RectConv
-from .normalisation import BatchNorm, LayerNorm
-from .pooling import AvgPool, Crop, GlobalPool, MaxPool, Resize
-from .structure import Add, ChannelsLast, Concat, Cut, DropPath, Flatten, Identity, Mul, Noise, Shuffle, Zero
-from .tokens import Attention, ClassToken, FirstToken, Patches, Positions
+from .convolution import Conv, ConvTranspose, Linear, RectConv
+from .normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from .pooling import AdaptivePool, AvgPool, Crop, GlobalMaxPool, GlobalPool, MaxPool, Resize, Upsample
+from .regularisation import Dropout, DropPath
+from .sequences import Embedding, Gru, Lstm
+from .structure import Add, ChannelsLast, Concat, Cut, Flatten, Identity, Mul, Noise, Shuffle, Zero
+from .tokens import (
+    Attention,
+    CausalAttention,
+    ClassToken,
+    CrossAttention,
+    FirstToken,
+    LastToken,
+    Patches,
+    Positions,
+    Sinusoids,
+)
 
 
 class Registry:
@@ -29,12 +41,14 @@ class Registry:
 
 PRIMITIVES = Registry(
     (
-        *(Conv, RectConv, Linear),
-        *(BatchNorm, LayerNorm),
-        *(MaxPool, AvgPool, GlobalPool, Crop, Resize),
+        *(Conv, RectConv, ConvTranspose, Linear),
+        *(BatchNorm, LayerNorm, GroupNorm, InstanceNorm),
+        *(MaxPool, AvgPool, GlobalPool, GlobalMaxPool, AdaptivePool, Crop, Resize, Upsample),
         *(Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid),
-        *(Attention, Patches, ClassToken, Positions, FirstToken),
-        *(Identity, DropPath, Zero, Noise, Add, Concat, Mul, Cut, Shuffle, Flatten, ChannelsLast),
+        *(Attention, CausalAttention, CrossAttention, Patches),
+        *(ClassToken, Positions, Sinusoids, FirstToken, LastToken),
+        *(Embedding, Gru, Lstm),
+        *(Identity, DropPath, Dropout, Zero, Noise, Add, Concat, Mul, Cut, Shuffle, Flatten, ChannelsLast),
     )
 )
 """The primitives of the language, and what the compiler itself adds to a graph."""

@@ -30,29 +30,10 @@ class Identity(Operator):
         return TorchModule("nn.Identity")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DropPath(Operator):
-    """Its input, dropped as a whole with the probability that the `train` section schedules.
-
-    Larsson et al., "FractalNet", ICLR 2017.
-    """
-
-    name: ClassVar[str] = "drop_path"
-    pure: ClassVar[bool] = False
-    identity: ClassVar[bool] = True
-    drops_paths: ClassVar[bool] = True
-    preserves_zero: ClassVar[bool] = True
-    view: ClassVar[bool] = True
-    saves: ClassVar[Saved] = Saved.NONE
-
-    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
-        return TorchModule("DropPath")
-
-
 class Strided(Operator):
-    """An image made anew, at the resolution of every ``stride``-th pixel; no record itself, as `.pooling.Pool`."""
+    """A tensor made anew, at the resolution of every ``stride``-th position; no record itself, as `.pooling.Pool`."""
 
-    ranks: ClassVar[tuple[int, ...]] = (3,)
+    ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
 
     stride: int
 
@@ -88,9 +69,9 @@ class Zero(Strided):
         if output[0] == source[0]:
             for stride in range(2, max(source[1:]) + 1):
                 if output[1:] == tuple((size - 1) // stride + 1 for size in source[1:]):
-                    template = "torch.zeros_like({0}[:, :, {stride:step}, {stride:step}])"
+                    template = f"torch.zeros_like({{0}}[:, :{_steps(output)}])"
                     return Expression(template, (Argument("stride", stride),), needs=(Tightness.ATOM,))
-        sizes = (Argument(name, size) for name, size in zip(("h", "w"), output[1:], strict=False))
+        sizes = (Argument(name, size) for name, size in zip("dhw"[4 - len(output) :], output[1:], strict=True))
         numbers = (channels("c", output[0]), *sizes)
         template = f"{{0}}.new_zeros(len({{0}}), {', '.join(f'{{{number.name}}}' for number in numbers)})"
         return Expression(template, numbers, needs=(Tightness.ATOM,))
@@ -114,8 +95,13 @@ class Noise(Strided):
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
         if self.stride == 1:
             return Expression("torch.randn_like({0})")
-        template = "torch.randn_like({0}[:, :, {stride:step}, {stride:step}])"
+        template = f"torch.randn_like({{0}}[:, :{_steps(output)}])"
         return Expression(template, (Argument("stride", self.stride),), needs=(Tightness.ATOM,))
+
+
+def _steps(shape: Ints) -> str:
+    """Slices of every ``stride``-th position along each dimension beyond the channels."""
+    return ", {stride:step}" * (len(shape) - 1)
 
 
 @dataclass(frozen=True, kw_only=True)

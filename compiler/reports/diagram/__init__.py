@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from compiler.elaborate import Elaborated
 
+from .difference import difference
 from .drawing import Drawing
 from .instances import Survey
-from .model import Arrow, Picture, Role, Spot
+from .model import Arrow, Mark, Picture, Role, Spot
 
-__all__ = ["Arrow", "Picture", "Role", "Spot", "pictures"]
+__all__ = ["Arrow", "Mark", "Picture", "Role", "Spot", "difference", "pictures"]
 
 
 def pictures(space: Elaborated) -> list[Picture]:

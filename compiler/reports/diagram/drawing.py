@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from compiler.elaborate import Elaborated
 from compiler.ir.graph import Block, Call, Node
@@ -15,6 +16,13 @@ from .graph_reading import GraphReading, is_instance
 from .joined import folded, prepared
 from .model import Arrow, Picture, Role, Spot
 from .words import Words, few, note, number_lines, prefixes, shape_text, written_numbers
+
+
+class Item(NamedTuple):
+    """An item that stands for a source of a choice, and the decisions that it is an item of."""
+
+    word: str
+    decisions: tuple[str, ...]
 
 
 class Drawing:
@@ -34,6 +42,7 @@ class Drawing:
         self.words = Words(self.reading, space.decisions, self.copy, text.decisions if text else (), written)
         self.facts: dict[int, tuple[str, ...]] = {}
         self.menus: dict[int, tuple[str, ...]] = {}
+        self.slots: dict[int, tuple[str, ...]] = {}
 
     def picture(self) -> Picture:
         """The picture, with the one copy that the block is of."""
@@ -71,7 +80,7 @@ class Drawing:
         """The spot of a node."""
         node = self.graph.node(index)
         key = self.key(index)
-        menus = self.menus.get(index, ())
+        menus, slots = self.menus.get(index, ()), self.slots.get(index, ())
         facts = (*self.facts.get(index, ()), *self.size(node))
         if isinstance(node.payload, Input):
             label = f"c_{{k-{self.recurrence[node.payload.index]}}}" if self.recurrence else key
@@ -81,10 +90,10 @@ class Drawing:
             of = node.payload.block.name
             facts = (self.words.called(node.payload.block.copy or of, node), *facts)
         if self.reading.is_end(index):
-            return Spot(key, self.end_label(key), Role(key), of, facts, menus)
+            return Spot(key, self.end_label(key), Role(key), of, facts, menus, slots=slots)
         if of is not None:
-            return Spot(key, key, Role.INSTANCE, of, facts, menus)
-        return Spot(key, self.short(key), Role.VALUE, facts=facts, choices=menus)
+            return Spot(key, key, Role.INSTANCE, of, facts, menus, slots=slots)
+        return Spot(key, self.short(key), Role.VALUE, facts=facts, choices=menus, slots=slots)
 
     def size(self, node: Node) -> tuple[str, ...]:
         """A network's tensors have one shape each; those of a cell depend on the instance."""
@@ -107,11 +116,13 @@ class Drawing:
         """The decisions that are no arrow, on the spots they belong to; the others are the text's own."""
         by_key = {spot.key: index for index, spot in spots.items()}
         notes: dict[int | None, list[str]] = {}
+        slots: dict[int | None, list[str]] = {}
         inside: Counter[int | None] = Counter()
         for path in self.words.open:
             slot = self.words.slot(path)
             owner = next((prefix for prefix in prefixes(slot) if prefix in by_key), "")
             index = by_key.get(owner)
+            slots.setdefault(index, []).append(slot)
             if any(prefix in self.decisions for prefix in prefixes(path.rpartition(".")[0])):
                 inside[index] += 1
             else:
@@ -121,7 +132,8 @@ class Drawing:
             notes.setdefault(index, []).append(f"{number} choices inside")
         for index, texts in notes.items():
             if index is not None:
-                spots[index] = replace(spots[index], choices=(*spots[index].choices, *few(texts)))
+                choices, known = (*spots[index].choices, *few(texts)), (*spots[index].slots, *slots[index])
+                spots[index] = replace(spots[index], choices=choices, slots=known)
         return spots, (*few(notes.get(None, [])), *self.numbers)
 
     # ------------------------------------------------------------ arrows
@@ -142,10 +154,11 @@ class Drawing:
             plain = [step for step in joined if not self.reading.is_menu(step)]
             self.facts[index] = tuple(word for step in plain if (word := self.words.word(step)))
             self.menus[index] = tuple(self.words.word(step) for step in joined if self.reading.is_menu(step))
+            self.slots[index] = self.slots_of(joined)
         for source, step in self.into(at):
             yield from self.trace(source, index, [step] if step else [])
 
-    def trace(self, at: int, target: int, steps: list[int | str]) -> Iterator[Arrow]:
+    def trace(self, at: int, target: int, steps: list[int | Item]) -> Iterator[Arrow]:
         """Arrows to a spot from all that a node is made of; ``steps`` are nodes to name, or names."""
         if self.reading.is_drawn(at):
             yield self.arrow(at, target, steps)
@@ -157,13 +170,20 @@ class Drawing:
         for inner, word in self.into(at):
             yield from self.trace(inner, target, [word or at, *steps])
 
-    def arrow(self, source: int, target: int, steps: Sequence[int | str]) -> Arrow:
+    def arrow(self, source: int, target: int, steps: Sequence[int | Item]) -> Arrow:
         """An arrow with the words of what is done on the way."""
-        words = [step if isinstance(step, str) else self.words.word(step) for step in steps]
-        choice = any(isinstance(step, str) or self.reading.is_menu(step) for step in steps)
-        return Arrow(self.key(source), self.key(target), tuple(word for word in words if word), choice)
+        words = [step.word if isinstance(step, Item) else self.words.word(step) for step in steps]
+        choice = any(isinstance(step, Item) or self.reading.is_menu(step) for step in steps)
+        label = tuple(word for word in words if word)
+        return Arrow(self.key(source), self.key(target), label, choice, self.slots_of(steps))
 
-    def into(self, index: int) -> Iterator[tuple[int, str | None]]:
+    def slots_of(self, steps: Sequence[int | Item]) -> tuple[str, ...]:
+        """The decisions among the steps of an arrow, by their paths within the copy."""
+        payloads = [step if isinstance(step, Item) else self.graph.node(step).payload for step in steps]
+        paths = [path for payload in payloads if isinstance(payload, Item | Mix) for path in payload.decisions]
+        return tuple(dict.fromkeys(self.words.slot(path) for path in paths))
+
+    def into(self, index: int) -> Iterator[tuple[int, Item | None]]:
         """The sources of a node where several things meet; those of a choice with the item that stands for them."""
         node = self.graph.node(index)
         sources = self.reading.read(index)
@@ -171,6 +191,6 @@ class Drawing:
             yield from ((source, None) for source in dict.fromkeys(sources))
             return
         for source, row in zip(sources, node.payload.rows, strict=True):
-            yield source, self.words.items(node.payload.decisions, row)
+            yield source, Item(self.words.items(node.payload.decisions, row), node.payload.decisions)
 
     # ------------------------------------------------------------ words

@@ -5,7 +5,7 @@ Yang et al., "ISTA-NAS: Efficient and Consistent Neural Architecture Search by S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -34,12 +34,22 @@ PENALTY = 1e-5
 
 @dataclass(frozen=True)
 class Coded:
-    """The decisions whose items share a code, of ``items`` in all, of which ``support`` run."""
+    """The decisions whose items share a code, ``items`` in all; of those that can be derived ``support`` run."""
 
     path: str
     members: tuple[str, ...]
-    items: int
+    derivable: tuple[bool, ...]
     support: int
+
+    @property
+    def items(self) -> int:
+        """How many items there are in all."""
+        return len(self.derivable)
+
+
+def _coded(path: str, members: Sequence[str], decisions: Mapping[str, Decision], most: int) -> Coded:
+    derivable = tuple(usable for member in members for usable in decisions[member].derivable)
+    return Coded(path, tuple(members), derivable, min(max(most, 1), sum(derivable)))
 
 
 def coded(decisions: Mapping[str, Decision]) -> Iterator[Coded]:
@@ -52,12 +62,10 @@ def coded(decisions: Mapping[str, Decision]) -> Iterator[Coded]:
         members = tuple(menu for menu in decision.candidates if menu is not None and menu not in taken)
         if members:
             taken.update(members)
-            items = sum(len(decisions[menu].items) for menu in members)
-            yield Coded(path, members, items, min(decision.most, items))
+            yield _coded(path, members, decisions, decision.most)
     for path, decision in decisions.items():
         if decision.alphas and path not in taken and not decision.independent and decision.kind not in EXCLUSIVE:
-            items = len(decision.items)
-            yield Coded(path, (path,), items, min(max(decision.most, 1), items))
+            yield _coded(path, (path,), decisions, decision.most)
 
 
 def recovered(dictionary: Tensor, code: Tensor) -> Tensor:
@@ -148,13 +156,19 @@ class Sparse(Supernet):
         """Solve for the codes, and let the items of the supports live."""
         mask = self.live.get_buffer("mask").fill_(True)
         for number, found in enumerate(self.coded.values()):
-            solution = recovered(self.get_buffer(f"dictionary{number}"), self.alphas[found.path])
+            solution = self.solution(number, found, self.alphas[found.path])
             kept = solution.abs().topk(found.support).indices
             sparse = torch.zeros_like(solution).index_copy(0, kept, solution[kept])
             self.get_buffer(f"solution{number}").copy_(sparse)
             for menu, values in self._split(found, sparse != 0).items():
                 mask[self.live.slices[menu]] = values.to(mask.device)
         self.live.refresh()
+
+    def solution(self, number: int, group: Coded, code: Tensor) -> Tensor:
+        """The sparse solution of a code, (items); 0 of what is never derived: the paper's menu has no `none`."""
+        usable = torch.tensor(group.derivable).nonzero().flatten()
+        found = recovered(self.get_buffer(f"dictionary{number}")[:, usable], code)
+        return found.new_zeros(group.items).index_copy(0, usable, found)
 
     def item_alphas(self) -> dict[str, Tensor]:
         """The weights that codes give to items, (items) each, 0 beside the supports; alphas of the other decisions."""
@@ -205,7 +219,7 @@ class Sparse(Supernet):
         strengths: dict[str, list[float]] = {}
         for number, group in enumerate(self.coded.values()):
             code = torch.tensor(found.pop(group.path), dtype=torch.float64)
-            solution = recovered(self.get_buffer(f"dictionary{number}"), code).abs()
+            solution = self.solution(number, group, code).abs()
             for menu, values in self._split(group, solution).items():
                 strengths[menu] = values.log().clamp_min(DEAD).tolist()
         return strengths | found, self.derive.measured(By.LOGIT)

@@ -74,7 +74,7 @@ def start_alphas(supernet: Relaxed, earlier: Mapping[str, Decision], saved: Mapp
     """
     count = 0
     for path, alpha in supernet.alphas.items():
-        if path not in saved or path not in earlier:
+        if path not in saved or path not in earlier or len(saved[path]) != len(earlier[path].items):
             continue
         places = {label: place for place, label in enumerate(earlier[path].items)}
         pairs = [(i, places[label]) for i, label in enumerate(supernet.space.decisions[path].items) if label in places]

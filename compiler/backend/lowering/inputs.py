@@ -1,0 +1,39 @@
+"""Inputs at random for a network: real numbers, or whole ones where it embeds tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from compiler.backend.passes.flatten import flatten
+from compiler.elaborate import Elaborated
+from compiler.ir.graph import Block
+from compiler.ir.payloads import Prim
+
+
+def vocabulary(block: Block) -> int | None:
+    """The number that the tokens of the first input are below; None where it holds real numbers.
+
+    Several embeddings may read it: the smallest says.
+    """
+    graph = flatten(block.graph)
+    found = [
+        node.payload.op.vocabulary
+        for index, node in graph.order()
+        if isinstance(node.payload, Prim) and graph.inputs[0] in graph.sources(index)
+    ]
+    return min((size for size in found if size is not None), default=None)
+
+
+def random_input(space: Elaborated, batch: int) -> Tensor:
+    """A batch of the first input of a network, (batch, *its shape); the same with every call.
+
+    Normal numbers in float32, or tokens in int64.
+    """
+    generator, shape = torch.Generator().manual_seed(batch), (batch, *space.input.largest)
+    tokens = vocabulary(space.block)
+    return torch.randn(*shape, generator=generator) if tokens is None else _tokens(tokens, shape, generator)
+
+
+def _tokens(vocabulary: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randint(vocabulary, shape, generator=generator)

@@ -1,0 +1,127 @@
+"""What stands beside a text in an editor: the shapes of lines, and what a network or a section comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.requirements.evaluate import unmet
+from compiler.elaborate import Elaborated
+from compiler.program.model import Program
+from compiler.reports.facts import cardinality
+from hdas_dsl.tree import ast
+
+from .document import Document
+from .positions import offset, position, span_range
+from .values import shapes
+
+MOST_DIGITS = 12
+"""Numbers of more digits are shown as a power of ten."""
+
+
+def inlay_hints(document: Document, within: types.Range) -> list[types.InlayHint]:
+    """The shape of each line of a body that is a tensor, behind the name of the line."""
+    if document.unit is None or not document.is_whole:
+        return []
+    start, end = offset(document.source, within.start), offset(document.source, within.end)
+    found = []
+    for definition in document.unit.module.definitions:
+        for line in definition.walk():
+            if not isinstance(line, ast.Binding | ast.Output) or not start <= line.span.start <= end:
+                continue
+            items = document.occurrences.get((line.value.span.start, line.value.span.end), ())
+            text = shapes(items)
+            if not text:
+                continue
+            behind = line.target.span.end if isinstance(line, ast.Binding) else line.span.start + len("output")
+            place = position(document.source, behind)
+            found.append(types.InlayHint(place, f": {text}", kind=types.InlayHintKind.Type, padding_left=False))
+    return found
+
+
+def lenses(document: Document) -> list[types.CodeLens]:
+    """Above each network and section: how many architectures, their costs, and whether requirements are met."""
+    unit = document.unit
+    if unit is None or not document.is_right:
+        return []
+    found = []
+    for line in unit.module.lines:
+        if isinstance(line, ast.GraphDef) and line.level is ast.Level.NETWORK:
+            program = _with(document, line)
+            if program is not None:
+                found.append(_lens(line, summary(program.network)))
+        elif isinstance(line, ast.Search) and document.program is not None:
+            phases = document.program.phases
+            for phase in phases:
+                said = summary(phase.network) + (f" in phase {phase.name}" if phase.name else "")
+                found.append(_lens(line, said))
+            found += [_lens(line, text) for text in requirements(document.program)]
+        elif isinstance(line, ast.Train) and document.program is not None:
+            trained = document.program.train_network
+            found += [] if trained is None else [_lens(line, summary(trained))]
+    return found
+
+
+def _with(document: Document, line: ast.GraphDef) -> Program | None:
+    """A program whose network is that of a definition."""
+    program = document.program
+    if program is not None and program.network.root.definition is line:
+        return program
+    return document.program_of(line.name)
+
+
+def _lens(line: ast.Line, title: str) -> types.CodeLens:
+    where = span_range(line.span.head(1))
+    return types.CodeLens(where, command=types.Command(title, ""))
+
+
+def summary(network: Elaborated) -> str:
+    """A network in a few words: of a space the costs of its largest architecture's parts, all candidates counted."""
+    total = Costs().block(network.block)
+    costs = [
+        f"{value:,} {name}"
+        for name, value in (("parameters", total.params), ("multiply-adds", total.macs))
+        if value is not None
+    ]
+    if not network.is_space:
+        return ", ".join(["one architecture", *costs])
+    return ", ".join([*_number(network), *between(network)])
+
+
+def _number(network: Elaborated) -> Iterator[str]:
+    from compiler.analysis.counting.errors import UncountableError
+
+    try:
+        number = cardinality(network)
+    except UncountableError:
+        return
+    text = (
+        f"{number:,}"
+        if number < 10**MOST_DIGITS
+        else f"{number:.2e}"
+        if number < 10**300
+        else f"10^{len(str(number)) - 1}"
+    )
+    yield f"{text} architectures"
+
+
+def between(network: Elaborated) -> Iterator[str]:
+    """Between which values the costs of an architecture lie."""
+    from compiler.analysis.requirements.ranges import ranges_of
+
+    names = {"params": "parameters", "macs": "multiply-adds"}
+    for name, span in ranges_of(network):
+        if name in names:
+            yield f"{span.low:,.0f} to {span.high:,.0f} {names[name]}"
+
+
+def requirements(program: Program) -> Iterator[str]:
+    """Whether an architecture meets what is required of it; of a space, how much is."""
+    stated = [item for item, space in program.requirements if not space.is_space]
+    if stated:
+        wrong = {item.span for item in unmet(program.network)}
+        yield f"{len(stated) - len(wrong)} of {len(stated)} requirements met"
+    elif program.requirements:
+        yield f"every architecture meets {len(program.requirements)} requirements"

@@ -1,0 +1,191 @@
+"""`hdas-lsp`: a language server, spoken to by an editor over its standard input and output (extra `lsp`).
+
+Each feature is a function of a `Document` in a file of its own; here they are given the protocol's names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from compiler.util.errors import UsageError
+from compiler.util.version import package_version
+from hdas_dsl.format import format_text
+from hdas_dsl.text.diagnostics import Diagnostic, HspError
+
+from . import annotate, complete, diagnose, navigate
+from .document import Document, read_document
+from .hover import hover
+from .positions import path_of, position
+
+PAUSE = 0.15
+"""After so many seconds without a keystroke a text is elaborated: what is wrong with its shapes and settings shows."""
+
+
+@dataclass
+class Open:
+    """The texts that an editor has open, as they were read last."""
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def others(self, uri: str) -> Iterator[tuple[str, Document]]:
+        """The other texts."""
+        return ((at, item) for at, item in self.documents.items() if at != uri)
+
+
+class Server(LanguageServer):
+    """The server, with the texts that are open."""
+
+    def __init__(self) -> None:
+        super().__init__("hdas-lsp", package_version())
+        self.open = Open()
+
+    def read(self, uri: str) -> Document:
+        """The text of an address as it stands in the editor."""
+        text = self.workspace.get_text_document(uri)
+        known = self.open.documents.get(uri)
+        if known is None or known.source.text != text.source:
+            known = self.open.documents[uri] = read_document(text.source, path_of(uri), known)
+        return known
+
+    def show(self, uri: str, found: tuple[Diagnostic, ...]) -> None:
+        """Send what is wrong with a text."""
+        document = self.read(uri)
+        items = diagnose.diagnostics(document, uri, found)
+        version = self.workspace.get_text_document(uri).version
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, items, version))
+
+
+server = Server()
+
+
+async def _changed(uri: str) -> None:
+    """Send what is wrong with a text by itself at once, and, after a pause, what its elaboration says."""
+    document = server.read(uri)
+    server.show(uri, document.diagnostics)
+    count = server.open.versions[uri] = server.open.versions.get(uri, 0) + 1
+    await asyncio.sleep(PAUSE)
+    if server.open.versions.get(uri) != count:
+        return
+    document = server.read(uri)
+    found = await asyncio.to_thread(lambda: document.every_diagnostic)  # Keystrokes are answered meanwhile.
+    if server.open.documents.get(uri) is document:
+        server.show(uri, found)
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+async def did_open(params: types.DidOpenTextDocumentParams) -> None:
+    """A text is opened."""
+    await _changed(params.text_document.uri)
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+async def did_change(params: types.DidChangeTextDocumentParams) -> None:
+    """A text is typed."""
+    await _changed(params.text_document.uri)
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+async def did_save(params: types.DidSaveTextDocumentParams) -> None:
+    """A text is saved: texts that use it may mean something else now."""
+    for uri in list(server.open.documents):
+        del server.open.documents[uri]
+        await _changed(uri)
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+def did_close(params: types.DidCloseTextDocumentParams) -> None:
+    """A text is closed."""
+    uri = params.text_document.uri
+    server.open.documents.pop(uri, None)
+    server.open.versions.pop(uri, None)
+    server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+
+@server.feature(types.TEXT_DOCUMENT_HOVER)
+def on_hover(params: types.HoverParams) -> types.Hover | None:
+    """The word under the pointer."""
+    return hover(server.read(params.text_document.uri), params.position)
+
+
+@server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", '"', "="]))
+def on_completion(params: types.CompletionParams) -> list[types.CompletionItem]:
+    """What may be written here."""
+    return complete.completions(server.read(params.text_document.uri), params.position)
+
+
+@server.feature(types.TEXT_DOCUMENT_DEFINITION)
+def on_definition(params: types.DefinitionParams) -> types.Location | None:
+    """Where a name is defined."""
+    return navigate.definition(server.read(params.text_document.uri), params.text_document.uri, params.position)
+
+
+@server.feature(types.TEXT_DOCUMENT_REFERENCES)
+def on_references(params: types.ReferenceParams) -> list[types.Location]:
+    """Where a name stands."""
+    uri = params.text_document.uri
+    return navigate.references(server.read(uri), uri, params.position, server.open.others(uri))
+
+
+@server.feature(types.TEXT_DOCUMENT_RENAME)
+def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
+    """Another name."""
+    uri = params.text_document.uri
+    try:
+        return navigate.rename(server.read(uri), uri, params.position, params.new_name, server.open.others(uri))
+    except UsageError as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+
+
+@server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+def on_symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
+    """What the text consists of."""
+    return navigate.symbols(server.read(params.text_document.uri))
+
+
+@server.feature(types.TEXT_DOCUMENT_FORMATTING)
+def on_formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
+    """The text in canonical form; as it is where it is wrong."""
+    document = server.read(params.text_document.uri)
+    source = document.source
+    try:
+        text = format_text(source.text)
+    except HspError:
+        return []
+    whole = types.Range(types.Position(0, 0), position(source, len(source.text)))
+    return [] if text == source.text else [types.TextEdit(whole, text)]
+
+
+@server.feature(
+    types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+)
+def on_code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
+    """What a hint proposes."""
+    uri = params.text_document.uri
+    document = server.read(uri)
+    return list(diagnose.fixes(document, uri, document.every_diagnostic, params.range))
+
+
+@server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
+def on_inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
+    """Shapes."""
+    return annotate.inlay_hints(server.read(params.text_document.uri), params.range)
+
+
+@server.feature(types.TEXT_DOCUMENT_CODE_LENS)
+@server.thread()
+def on_code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
+    """What a network, a search or a training comes to."""
+    return annotate.lenses(server.read(params.text_document.uri))
+
+
+def main() -> int:
+    """Speak with an editor until it ends."""
+    server.start_io()
+    return 0

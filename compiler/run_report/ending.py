@@ -1,0 +1,55 @@
+"""What is said at the end of a search: what was found, its cost, how sure it is, where it lies, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from compiler.searcher.run_files import DERIVED, REPORT
+
+from .model import Phase, Run
+from .words import amount, closest, points, score, share, size
+
+MOST = 8
+"""How many lines are said."""
+
+
+def ending(run: Run, folder: Path) -> list[str]:
+    """At most eight lines on a run that came to its end; nothing of a run whose derived file is not there."""
+    return [] if run.derived is None else list(_lines(run, folder))[:MOST]
+
+
+def _lines(run: Run, folder: Path) -> Iterator[str]:
+    assert run.derived is not None, "only what was derived is told of"
+    target, network = folder / DERIVED, run.derived.network
+    found = f"found: {network.name if network else target}"
+    yield f"{found}, score {score(run.score)} on held-out images" if run.score else found
+    if network is not None:
+        costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
+        yield f"cost: {costs}, {size(network.memory)} of activations for an image"
+    yield from map(_sure, [phase for phase in run.phases if phase.moves or phase.trials][-1:])
+    if network is not None and network.is_space:
+        yield f"derived architecture: {target}, a smaller space"
+        yield f"next: hdas search {target}"
+        return
+    yield f"derived architecture: {target}"
+    yield f"next: hdas train {target}       # from scratch, and tested"
+    yield f"      hdas versus {target} 9    # is it better than chance?"
+    written = (folder / REPORT).is_file()
+    yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
+
+
+def _sure(phase: Phase) -> str:
+    """How clear what was decided is, as far as the search itself can say."""
+    if phase.trials:
+        best = max((trial.score for trial in phase.trials if trial.score is not None), default=0.0)
+        second = phase.runner_up
+        ahead = f", {points(best - second.score)} before the next" if second and 0 <= best <= 1 else ""
+        return f"how sure: best of {len(phase.trials)} trials{ahead}"
+    near = closest(phase)
+    late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
+    changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"
+    if near is None or near.strength is None:
+        return f"how sure: {changed}"
+    took = f"took {near.taken} ({share(near.strength)}) by {points(near.margin or 0.0)}"
+    return f"how sure: {changed}; the closest, {near.path}, {took}"

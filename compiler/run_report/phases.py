@@ -1,0 +1,237 @@
+"""One phase of a search in a report: its epochs or trials, and how its choices moved."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from compiler.reports.space_record import SpaceRecord
+from compiler.searcher.explore.trials import EVENT, Trial
+from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, SPACE, TRIALS
+
+from .derived import derived_of
+from .lines import parsed, parsed_lines
+from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
+
+MOST_EPOCHS, NUMBERS = 200, 25_000
+"""A page shows so many epochs of a phase at most, and so many strengths; epochs are evenly spread."""
+
+
+class Line(BaseModel):
+    """A line of ``history.jsonl``; the entries besides these are numbers by name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    epoch: int
+    decisions: dict[str, str] = {}
+    weights: dict[str, dict[str, float | None]] = {}
+    entropies: dict[str, float | None] = {}
+    seconds: float | None = None
+
+    @property
+    def scalars(self) -> dict[str, float | None]:
+        """The numbers of the epoch."""
+        found = {name: value for name, value in (self.model_extra or {}).items() if not isinstance(value, dict)}
+        return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
+
+
+def phase_of(folder: Path, plugins: Iterable[str] = ()) -> Phase:
+    """The phase whose files a folder holds."""
+    space = parsed(folder / SPACE, SpaceRecord)
+    lines = history_of(folder / HISTORY)
+    trials = trials_of(folder / TRIALS)
+    derived = derived_of(folder / DERIVED, plugins)
+    best = best_of(trials, "" if derived is None else derived.said.get("number", ""))
+    return Phase(
+        name="" if space is None else space.phase,
+        space=space,
+        epochs=tuple(_epochs(lines)),
+        moves=tuple(moves_of(lines, space, derived, best)),
+        trials=judged_of(trials),
+        runner_up=None if best is None else runner_up_of(trials, best),
+        front=front_of(folder / PARETO / "front.csv"),
+        derived=derived,
+    )
+
+
+def history_of(path: Path) -> list[Line]:
+    """The epochs of a run in order; one that was repeated after a run was killed counts as it was last."""
+    lines = {line.epoch: line for line in parsed_lines(path, Line)}
+    return [lines[epoch] for epoch in sorted(lines)]
+
+
+def epochs_of(path: Path) -> tuple[Epoch, ...]:
+    """The epochs that a ``history.jsonl`` holds."""
+    return tuple(_epochs(history_of(path)))
+
+
+def _epochs(lines: Sequence[Line]) -> Iterable[Epoch]:
+    shown = set(_spread(lines))
+    changed: dict[str, str] = {}
+    before: Mapping[str, str] = {}
+    for at, line in enumerate(lines):
+        now = line.decisions
+        if at:
+            changed |= {
+                path: f"{before.get(path, 'nothing')} -> {now.get(path, 'nothing')}"
+                for path in dict.fromkeys([*now, *before])
+                if before.get(path) != now.get(path)
+            }
+        before = now
+        if at in shown:
+            entropies = {path: value for path, value in line.entropies.items() if value is not None}
+            yield Epoch(
+                epoch=line.epoch,
+                scalars=line.scalars,
+                entropies={path: round(value, 4) for path, value in entropies.items()},
+                changed=changed,
+                seconds=line.seconds,
+            )
+            changed = {}
+
+
+def _spread(lines: Sequence[Line]) -> list[int]:
+    """The positions of the epochs that are shown: all, or as many as a page holds."""
+    count = len(lines)
+    items = max((sum(map(len, line.weights.values())) for line in lines), default=0)
+    most = max(10, min(MOST_EPOCHS, NUMBERS // max(items, 1)))
+    if count <= most:
+        return list(range(count))
+    return [round(step * (count - 1) / (most - 1)) for step in range(most)]
+
+
+def moves_of(
+    lines: Sequence[Line], space: SpaceRecord | None, derived: Derived | None, best: Trial | None = None
+) -> Iterable[Moves]:
+    """How each choice moved, in the order of the paths; one whose strengths nobody saw has only what is taken.
+
+    What is taken is that of the epoch that was derived from, else of the last; what cannot be derived is no second.
+    Where an explorer decided, it is that of the ``best`` trial, and strengths have no second.
+    """
+    if not lines:
+        return
+    shown = [lines[at] for at in _spread(lines)]
+    epoch = "" if derived is None else derived.said.get("epoch", "")
+    last = next((line for line in lines if str(line.epoch) == epoch), lines[-1])
+    derivable = {} if space is None else {choice.path: choice.derivable for choice in space.choices}
+    for path in dict.fromkeys([*last.decisions, *last.weights]):
+        items = dict.fromkeys(item for line in shown for item in line.weights.get(path, {}))
+        now = {item: value for item, value in last.weights.get(path, {}).items() if value is not None}
+        taken = (last if best is None else best).decisions.get(path, "")
+        others = {item: value for item, value in now.items() if item != taken and item in derivable.get(path, now)}
+        second = max(others, key=others.__getitem__, default="") if taken in now and best is None else ""
+        strength, next_best = now.get(taken), others.get(second)
+        flips = [
+            line.epoch for before, line in pairwise(lines) if before.decisions.get(path) != line.decisions.get(path)
+        ]
+        yield Moves(
+            path=path,
+            taken=taken,
+            strength=_short(strength),
+            second=second,
+            second_strength=_short(next_best),
+            margin=None if strength is None or next_best is None else _short(strength - next_best),
+            items={item: tuple(_short(line.weights.get(path, {}).get(item)) for line in shown) for item in items},
+            flips=tuple(flips),
+        )
+
+
+# ---------------------------------------------------------------- trials
+
+
+def trials_of(path: Path) -> list[Trial]:
+    """The trials that ended, in that order."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            event = EVENT.validate_json(line)
+        except ValidationError:  # the first line, which names the run, or one that is half written
+            continue
+        if isinstance(event, Trial):
+            found.append(event)
+    return found
+
+
+def judged_of(trials: Sequence[Trial]) -> tuple[Judged, ...]:
+    """The trials with the best score so far; scores on different budgets are compared all the same."""
+    scores = [trial.score for trial in trials if not trial.failed]
+    end = max(scores, default=0.0)
+    best: float | None = None
+    found = []
+    for trial in trials:
+        if not trial.failed and (best is None or trial.score > best):
+            best = trial.score
+        found.append(
+            Judged(
+                id=trial.id,
+                score=None if trial.failed else _short(trial.score),
+                best=_short(best),
+                regret=None if best is None else _short(end - best),
+                budget=trial.budget,
+                failed=trial.failed,
+            )
+        )
+    return tuple(found)
+
+
+def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
+    """The trial of the architecture that was derived, by its number in the space; else the best one so far.
+
+    Of trials on several budgets only those on the largest count.
+    """
+    judged = _judged_most(trials)
+    found = next((trial for trial in judged if str(trial.number) == number), None)
+    return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
+
+
+def runner_up_of(trials: Sequence[Trial], best: Trial) -> RunnerUp | None:
+    """The best trial of another architecture than ``best``, where there is one."""
+    others = [trial for trial in _judged_most(trials) if trial.number != best.number]
+    second = max(others, key=lambda trial: (trial.score, -trial.id), default=None)
+    if second is None:
+        return None
+    paths = dict.fromkeys([*best.decisions, *second.decisions])
+    pairs = {path: (best.decisions.get(path, ""), second.decisions.get(path, "")) for path in paths}
+    differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+    return RunnerUp(trial=second.id, score=second.score, differs=differs)
+
+
+def _judged_most(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials on the largest budget that did not fail."""
+    judged = [trial for trial in trials if not trial.failed]
+    largest = max((trial.budget for trial in judged), default=0)
+    return [trial for trial in judged if trial.budget == largest]
+
+
+def front_of(path: Path) -> tuple[FrontPoint, ...]:
+    """The architectures that no other dominates, from their table."""
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()
+    found = []
+    for row in rows:
+        values = {name: value for name, value in row.items() if name not in ("file", "trial", "number")}
+        try:
+            found.append(FrontPoint(file=row["file"], values={name: float(value) for name, value in values.items()}))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return tuple(found)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _short(value: float | None) -> float | None:
+    """A number with as many digits as a plot can show; what is not finite is no number."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")

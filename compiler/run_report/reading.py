@@ -1,0 +1,184 @@
+"""Folders of runs and studies as reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from compiler.reports.space_record import SpaceRecord
+from compiler.reports.versus import Comparison
+from compiler.searcher.run_files import (
+    COMPARISON,
+    DERIVED,
+    HISTORY,
+    LOCK,
+    RECORD,
+    RESULT,
+    SETTINGS,
+    SPACE,
+    TRIALS,
+)
+from compiler.studies.plan import TRAINED
+from compiler.studies.report import rows_of
+from compiler.studies.results import PLAN, ResultLog
+from compiler.util.errors import UsageError
+
+from .derived import derived_of
+from .lines import parsed
+from .model import Interval, Report, Run, State, Study, StudyRow, StudyRun, Training
+from .phases import epochs_of, phase_of
+from .together import together
+
+VERSUS = "versus"
+"""The folder of a comparison, in that of its run."""
+IS_A_RUN = (SPACE, SETTINGS, RECORD, DERIVED, HISTORY, TRIALS, RESULT, COMPARISON)
+
+
+class _Machine(BaseModel):
+    system: str = ""
+    processor: str = ""
+    cores: int = 0
+    threads: int = 0
+    gpus: tuple[str, ...] = ()
+
+    def said(self) -> str:
+        """In a line."""
+        parts = (self.system, self.processor, f"{self.cores} cores", f"{self.threads} threads", *self.gpus)
+        return ", ".join(filter(None, parts))
+
+
+class _Record(BaseModel):
+    command: str = ""
+    device: str = ""
+    versions: dict[str, str] = {}
+    machine: _Machine = _Machine()
+
+
+class _Tested(BaseModel):
+    accuracy: float | None = None
+
+
+def report_of(folders: Sequence[Path], plugins: Iterable[str] = (), title: str = "") -> Report:
+    """The report of the runs and studies in some folders.
+
+    Raises:
+        UsageError: a folder holds neither.
+    """
+    named = _names(folders)
+    allowed = tuple(plugins)
+    studies = [study_of(name, folder) for name, folder in named.items() if (folder / PLAN).is_file()]
+    runs = [run_of(name, folder, allowed) for name, folder in named.items() if not (folder / PLAN).is_file()]
+    names = ", ".join(named)
+    return Report(
+        title=title or names,
+        runs=tuple(runs),
+        studies=tuple(studies),
+        together=together(runs) if len(runs) > 1 else None,
+    )
+
+
+def _names(folders: Sequence[Path]) -> dict[str, Path]:
+    """A short name for each folder: its own, or the whole path where two are called alike."""
+    short = [folder.resolve().name or str(folder) for folder in folders]
+    return {
+        name if short.count(name) == 1 else str(folder): folder for name, folder in zip(short, folders, strict=True)
+    }
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run, or the phases of one."""
+    return any((folder / name).is_file() for name in IS_A_RUN) or bool(_phases(folder))
+
+
+def _phases(folder: Path) -> list[Path]:
+    """The folders of the phases of a run, in their order."""
+    inner = [path for path in folder.iterdir() if (path / SPACE).is_file()] if folder.is_dir() else []
+    found = [(path, parsed(path / SPACE, SpaceRecord)) for path in inner]
+    phases = {path: space.number for path, space in found if space is not None and space.phase == path.name}
+    return sorted(phases, key=lambda path: (phases[path], path.name))
+
+
+def run_of(name: str, folder: Path, plugins: Iterable[str] = ()) -> Run:
+    """The run in a folder: a search, a training, or a comparison.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not is_run(folder):
+        raise UsageError(f"'{folder}' holds no run: it has none of {', '.join(IS_A_RUN)}")
+    record = parsed(folder / RECORD, _Record) or _Record()
+    searched = [folder] if (folder / SPACE).is_file() or (folder / TRIALS).is_file() else []
+    tested = (folder / RESULT).is_file() or not (searched or _phases(folder) or (folder / DERIVED).is_file())
+    phases = [phase_of(path, plugins) for path in (*_phases(folder), *searched)]
+    training = folder if tested and (folder / HISTORY).is_file() else folder / TRAINED
+    learned = training_of(training) if (training / HISTORY).is_file() else None
+    seconds = sum(epoch.seconds or 0.0 for phase in phases for epoch in phase.epochs)
+    return Run(
+        name=name,
+        folder=str(folder),
+        state=state_of(folder),
+        command=record.command,
+        device=record.device,
+        versions=record.versions,
+        machine=record.machine.said() if record.versions else "",
+        settings=_text(folder / SETTINGS),
+        seconds=round(seconds + sum(epoch.seconds or 0.0 for epoch in (learned.epochs if learned else ())), 3),
+        phases=tuple(phases),
+        derived=derived_of(folder / DERIVED, plugins),
+        training=learned,
+        versus=parsed(folder / COMPARISON, Comparison) or parsed(folder / VERSUS / COMPARISON, Comparison),
+    )
+
+
+def state_of(folder: Path) -> State:
+    """Whether a run is under way, came to its end, or was stopped before."""
+    lock = folder / LOCK
+    if lock.is_file():
+        # A run that begins at this very moment would find the lock taken; it is given back at once.
+        try:
+            with FileLock(lock).acquire(blocking=False):
+                pass
+        except Timeout:
+            return State.RUNNING
+    ended = any((folder / name).is_file() for name in (DERIVED, RESULT, COMPARISON))
+    return State.FINISHED if ended else State.STOPPED
+
+
+def training_of(folder: Path) -> Training:
+    """The training in a folder."""
+    tested = parsed(folder / RESULT, _Tested)
+    return Training(
+        folder=str(folder), epochs=epochs_of(folder / HISTORY), accuracy=None if tested is None else tested.accuracy
+    )
+
+
+def study_of(name: str, folder: Path) -> Study:
+    """The study in a folder, as far as it is.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    plan, results = ResultLog(folder).read()
+    rows = [
+        StudyRow(
+            combination=row.combination,
+            asked=row.asked,
+            finished=row.finished,
+            means={measure: Interval(value=mean.value, reach=mean.reach) for measure, mean in row.means.items()},
+        )
+        for row in rows_of(plan, results)
+    ]
+    runs = [
+        StudyRun.model_validate(result.model_dump(include=set(StudyRun.model_fields))) for result in results.values()
+    ]
+    return Study(name=name, folder=str(folder), rows=tuple(rows), runs=tuple(runs))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,252 @@
+"""Features of the language server as functions of a document, without a server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+from compiler.lsp import annotate, complete, diagnose, navigate
+from compiler.lsp.document import Document, read_document
+from compiler.lsp.hover import hover
+from compiler.lsp.mentions import mention_at
+from compiler.lsp.positions import offset, position
+from compiler.lsp.settings import MEANINGS
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.util.errors import UsageError
+from hdas_dsl.parse.keywords import BODY_WORDS, TOP_WORDS
+from hdas_dsl.text.source import Source
+from hdas_dsl.tree import ast
+from hdas_dsl.tree.words import BUILTINS, QUANTITIES, WORDS
+from hdas_dsl.units import LIBRARY
+
+INSIDE = {("darts", "level")}
+"""Names of an element that are known inside of it alone."""
+HERE = Path("/nowhere/net.hsp")
+TEXT = """\
+hsp 1
+use "lib/mobile.hsp" as m
+# 𝔸 comment of two units.
+op f(x; k, c = x.c) = x -> conv(k, c)
+cell Cell(a; c = 4) {
+  n[i < 3] = f(a, 3, c = c) where b = c + i
+  output n0 + n[1]
+}
+network Net(image: [3, 8, 8]; classes = 3) {
+  output image -> Cell(c = 8) -> classifier(classes)
+}
+search Net by darts {
+  weights = sgd(lr = cosine(0.025, 0.001), momentum = 0.9)
+  derive = evolution(100, )
+}
+"""
+WHOLE = types.Range(types.Position(0, 0), types.Position(999, 0))
+
+
+def read(text: str, before: Document | None = None) -> Document:
+    return read_document(text, HERE, before)
+
+
+def at(text: str, word: str, inside: int = 1) -> types.Position:
+    return position(Source("", text), text.index(word) + inside)
+
+
+def labels(text: str, marked: str) -> list[str]:
+    """What may be written where a text ends that begins as another, up to and with some words."""
+    start = text[: text.index(marked) + len(marked)]
+    return [item.label for item in complete.completions(read(text), position(Source("", start), len(start)))]
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_every_setting_has_a_meaning() -> None:
+    fields = {*SearchSettings.model_fields, *TrainSettings.model_fields}
+    assert fields == set(MEANINGS)
+
+
+def targets(text: str) -> dict[str, str]:
+    """What each mention is of: the text and line of its definition."""
+    found = read(text).mentions
+    return {f"{item.span.line}:{item.span.text}": f"{item.target.span.line}:{item.target.name}" for item in found}
+
+
+def test_names_refer_to_what_they_stand_for() -> None:
+    """Parameters by name, inputs, lines, elements of families, where-names, aliases; each by its own scope."""
+    assert targets(TEXT) == {
+        "2:m": "2:m",
+        **{f"4:{name}": f"4:{name}" for name in ("f", "x", "k", "c")},
+        **{f"5:{name}": f"5:{name}" for name in ("Cell", "a", "c")},
+        **{f"9:{name}": f"9:{name}" for name in ("Net", "image", "classes")},
+        "4:conv": targets(TEXT)["4:conv"],
+        **dict(pair.split() for pair in ("6:n 6:n", "6:i 6:i", "6:f 4:f", "6:a 5:a", "6:c 5:c", "6:b 6:b", "7:n 6:n")),
+        **dict(pair.split() for pair in ("10:image 9:image", "10:Cell 5:Cell", "10:c 5:c", "10:classes 9:classes")),
+        "10:classifier": targets(TEXT)["10:classifier"],
+        "12:Net": "9:Net",
+        "12:darts": targets(TEXT)["12:darts"],
+    }
+    arguments = [item for item in read(TEXT).mentions if item.span.line == 6 and item.span.text == "c"]
+    assert [item.target.span.line for item in arguments] == [4, 5, 5]
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.glob("*.hsp"))[::4], ids=lambda path: path.stem)
+def test_every_name_of_a_shipped_space_is_known(path: Path) -> None:
+    """What is a name and no mention is a word of the language, a setting, or a name inside an element."""
+    document = read_document(path.read_text(), path)
+    assert not document.diagnostics
+    known = {(item.span.start, item.span.end) for item in document.mentions}
+    assert document.unit is not None
+    for line in document.unit.module.definitions:
+        for node in line.walk():
+            if isinstance(node, ast.Name) and (
+                found := navigate.definition(document, "file:///x", at_of(document, node))
+            ):
+                assert found.range is not None
+                assert any(start == node.span.start for start, _ in known)
+            elif isinstance(node, ast.Name):
+                assert node.id in {*WORDS, *BUILTINS, *QUANTITIES} or (path.stem, node.id) in INSIDE
+
+
+def at_of(document: Document, node: ast.Node) -> types.Position:
+    return position(document.source, node.span.start)
+
+
+def test_another_name_stands_wherever_the_old_one_stood() -> None:
+    document = read(TEXT)
+    changes: Any = navigate.rename(document, "file:///nowhere/net.hsp", at(TEXT, "n[i"), "node")
+    changes = changes.changes
+    lines = TEXT.split("\n")
+    for edit in sorted(changes["file:///nowhere/net.hsp"], key=lambda item: -item.range.start.character):
+        line = lines[edit.range.start.line]
+        lines[edit.range.start.line] = (
+            line[: edit.range.start.character] + edit.new_text + line[edit.range.end.character :]
+        )
+    assert "\n".join(lines) == TEXT.replace("n[i", "node[i").replace("output n0 + n[1]", "output node0 + node[1]")
+    for name, word, message in (("1x", "n[i", "is no name"), ("x", "conv(k", "of the shipped library")):
+        with pytest.raises(UsageError, match=message):
+            navigate.rename(document, "file:///nowhere/net.hsp", at(TEXT, word), name)
+
+
+def test_positions_count_in_units_of_utf_16() -> None:
+    source = Source("", TEXT)
+    for number in range(len(TEXT) + 1):
+        assert offset(source, position(source, number)) == number
+    assert position(source, TEXT.index("comment")).character == len("# 𝔸 ") + 1
+
+
+# ---------------------------------------------------------------- completion
+
+
+@pytest.mark.parametrize(
+    ("marked", "wanted", "unwanted"),
+    [
+        ('use "', {"lib/darts.hsp", "lib/mobile.hsp"}, {"conv"}),
+        ("f(a, ", {"k = ", "c = ", "a", "n", "i", "b"}, {"epochs", "classes"}),
+        ("  output n0 + ", {"n", "a", "c", "f", "conv", "sum", "pick", "m"}, {"output", "classes"}),
+        ("search Net by ", {"darts", "gdas"}, {"f"}),
+        ("  weights = ", {"sgd", "adam"}, {"lr = ", "cosine"}),
+        ("sgd(", {"lr = ", "momentum = ", "cosine"}, {"sgd"}),
+        ("lr = ", {"cosine", "constant"}, {"lr = ", "sgd"}),
+        ("evolution(100, ", {"population = ", "tournament = "}, {"random"}),
+        ("  derive", {"derive", "relax", "phase", "require"}, {"cell", "output"}),
+        ("\nnetwork", set(TOP_WORDS), {"output"}),
+        ("{\n  output image", set(), {"cell"}),
+        ("# 𝔸 com", set(), {"cell", "f"}),
+    ],
+)
+def test_what_may_be_written(marked: str, wanted: set[str], unwanted: set[str]) -> None:
+    found = labels(TEXT, marked)
+    assert wanted <= set(found)
+    assert not unwanted & set(found)
+    assert len(found) == len(set(found))
+
+
+def test_what_follows_a_dot_or_begins_a_line() -> None:
+    assert set(labels(TEXT.replace("image -> Cell", "m. -> Cell"), "output m.")) >= {"mbconv"}
+    assert set(labels(TEXT, "c = x.")) == {"c", "h", "w", "n", "rest", "size"}
+    assert set(labels(TEXT.replace("output n0", "outp"), "\n  outp")) >= {*BODY_WORDS, "n", "a"}
+
+
+# ---------------------------------------------------------------- texts that are wrong
+
+
+def test_a_text_that_is_half_typed_keeps_its_names() -> None:
+    """Lines that cannot be read are left out; where that does not help, the names are those of the text before."""
+    whole = read(TEXT)
+    half = read(TEXT.replace("c = c) where", "c = where"), whole)
+    assert half.diagnostics
+    assert not half.is_right
+    assert annotate.lenses(half) == []
+    found = mention_at(half.mentions, half.source.text.index("classes)"))
+    assert found is not None
+    assert found.target.span.line == 9
+    broken = read("hsp 2\n", whole)
+    assert broken.mentions == whole.mentions
+    assert read("hsp 2\n").mentions == ()
+    for cut in range(0, len(TEXT), 7):
+        document = read(TEXT[:cut], whole)
+        complete.completions(document, position(document.source, cut))
+        hover(document, position(document.source, cut))
+        navigate.symbols(document)
+
+
+def test_what_a_used_file_says_now_counts(tmp_path: Path) -> None:
+    """Files that did not change are not read again; one that changed is, also where another file uses it."""
+    (tmp_path / "a.hsp").write_text('hsp 1\nuse "b.hsp"\nop f(x) = g(x)\n')
+    (tmp_path / "b.hsp").write_text("hsp 1\nop g(x) = x -> relu\n")
+    text, path = 'hsp 1\nuse "a.hsp"\nop h(x) = f(x)\n', tmp_path / "net.hsp"
+    first = read_document(text, path)
+    second = read_document(text + "\n", path, first)
+    used = [unit for unit in second.loader.units.values() if unit.path in (tmp_path / "a.hsp", tmp_path / "b.hsp")]
+    assert len(used) == 2
+    assert all(unit in first.loader.units.values() for unit in used)
+    (tmp_path / "b.hsp").write_text("hsp 1\nop gg(x) = x -> relu\n")
+    third = read_document(text, path, second)
+    assert ["unknown operation 'g'" in item.message for item in third.diagnostics] == [True]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("conv(k, c)", "cnov(k, c)"),
+        ("lib/mobile", "lib/mobil"),
+        ("momentum =", "momentun ="),
+        ("by darts", "by dartz"),
+        ("evolution", "evolutoin"),
+        ("weights =", "wieghts ="),
+    ],
+)
+def test_a_fix_makes_it_right(right: str, wrong: str) -> None:
+    text = TEXT.replace("100, )", "100)")
+    document = read(text.replace(right, wrong))
+    (fix,) = diagnose.fixes(document, "file:///net.hsp", document.every_diagnostic, WHOLE)
+    edits: Any = fix.edit
+    (edit,) = edits.changes["file:///net.hsp"]
+    start, end = offset(document.source, edit.range.start), offset(document.source, edit.range.end)
+    assert document.source.text[:start] + edit.new_text + document.source.text[end:] == text
+
+
+# ---------------------------------------------------------------- what is computed
+
+
+def test_costs_and_requirements() -> None:
+    """Those of the facts that `hdas-compile` prints."""
+    space = """\
+hsp 1
+network Net(image: [3, 8, 8]; classes = 3) {
+  a = image -> (conv(1, 4) | conv(3, 4))
+  require params <= 127
+  output a -> global_pool -> linear(classes)
+}
+"""
+    document = read(space)
+    assert [item.command and item.command.title for item in annotate.lenses(document)] == [
+        "2 architectures, 27 to 123 parameters, 780 to 6,924 multiply-adds"
+    ]
+    assert "chooses one of 2 at `Net.a.choice`: conv(1, 4), conv(3, 4)" in str(hover(document, at(space, "|")))
+    assert "99 parameters" not in str(hover(document, at(space, "conv(3", 6)))
+    fixed = read(space.replace("(conv(1, 4) | conv(3, 4))", "conv(3, 4)").replace("127", "9") + "search Net {}\n")
+    assert any(re.search("does not meet", item.message) for item in fixed.every_diagnostic)

@@ -1,0 +1,1 @@
+"""Reports of runs: as plain data, as a page, in a browser."""

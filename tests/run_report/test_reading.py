@@ -1,0 +1,155 @@
+"""Folders of runs as plain data: golden, whole or damaged, under way or ended."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from time import sleep
+
+import pytest
+from filelock import FileLock
+
+from compiler.commands.hdas import hdas_main
+from compiler.run_report.ending import MOST, ending
+from compiler.run_report.listing import listed
+from compiler.run_report.model import State
+from compiler.run_report.phases import MOST_EPOCHS
+from compiler.run_report.reading import report_of, run_of
+from compiler.run_report.watch import reported
+from compiler.util.errors import UsageError
+from tests.support.golden import check
+from tests.support.paths import FIXTURES
+
+
+def test_golden(runs: Path) -> None:
+    said = report_of([Path("a"), Path("b"), Path("front"), Path("study")]).model_dump(mode="json")
+    for run in said["runs"]:
+        derived = [run["derived"], *(phase["derived"] for phase in run["phases"])]
+        for record in (*(item["network"] for item in derived), *(phase["space"] for phase in run["phases"])):
+            record["pictures"] = len(record["pictures"])
+    text = json.dumps(said, indent=1, ensure_ascii=False)
+    check(FIXTURES / "runs" / "report.json", text + "\n")
+
+
+def test_what_is_taken_is_beside_the_strongest_other_item_that_can_be_derived(runs: Path) -> None:
+    (phase,) = run_of("a", Path("a")).phases
+    moves = {item.path: item for item in phase.moves}
+    last = json.loads(Path("a/history.jsonl").read_text().splitlines()[-1])
+    for path, weights in last["weights"].items():
+        found = moves[path]
+        assert found.taken == last["decisions"][path]
+        assert found.second == max(weights.keys() - {found.taken, "none"}, key=weights.__getitem__)
+        assert found.margin == pytest.approx(weights[found.taken] - weights[found.second], rel=1e-3)
+    assert moves["Cell.n0.in"].margin is None
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_of_an_explorer_the_architecture_that_was_derived_is_taken(runs: Path, at: int) -> None:
+    trials = [json.loads(line) for line in Path("front/trials.jsonl").read_text().splitlines()[1:]]
+    numbers = dict.fromkeys(str(trial["number"]) for trial in trials)
+    derived = Path("front/derived.hsp")
+    derived.write_text(re.sub(r'number = "\d+"', f'number = "{list(numbers)[at]}"', derived.read_text()))
+    (phase,) = run_of("front", Path("front")).phases
+    best = next(trial for trial in trials if str(trial["number"]) == list(numbers)[at])
+    assert phase.runner_up is not None
+    second = trials[phase.runner_up.trial]
+    assert second["score"] == max(trial["score"] for trial in trials if trial["number"] != best["number"])
+    for path, (taken, instead) in phase.runner_up.differs.items():
+        assert taken == best["decisions"].get(path, "") != instead == second["decisions"].get(path, "")
+    assert {moves.path: moves.taken for moves in phase.moves if moves.taken} == best["decisions"]
+
+
+def test_lines_that_are_half_written_or_of_another_form_are_passed_over_and_a_repeated_epoch_counts_once(
+    runs: Path,
+) -> None:
+    whole = run_of("a", Path("a"))
+    path = Path("a/history.jsonl")
+    first = path.read_text().splitlines()[0]
+    path.write_text(f'[]\n{first}\n{path.read_text()}{{"epoch": 4, "sc')
+    Path("a/space.json").write_text("{}")
+    Path("a/run.json").write_bytes(b"\xff")
+    found = run_of("a", Path("a"))
+    assert found.phases[0].space is None
+    assert found.phases[0].epochs == whole.phases[0].epochs
+
+
+def test_a_long_run_shows_some_epochs_and_all_that_changed(runs: Path) -> None:
+    line = json.loads(Path("a/history.jsonl").read_text().splitlines()[0])
+    lines = [{**line, "epoch": n, "decisions": {"x": str(n // 2)}} for n in range(1, 1001)]
+    Path("a/history.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (phase,) = run_of("a", Path("a")).phases
+    assert len(phase.epochs) == MOST_EPOCHS
+    assert [phase.epochs[0].epoch, phase.epochs[-1].epoch] == [1, 1000]
+    assert len(phase.moves[0].flips) == 500
+    assert all(epoch.changed for epoch in phase.epochs[1:])
+    assert {len(values) for moves in phase.moves for values in moves.items.values()} == {MOST_EPOCHS}
+
+
+def test_a_run_is_under_way_while_its_lock_is_held(runs: Path) -> None:
+    Path("a/derived.hsp").unlink()
+    assert run_of("a", Path("a")).state is State.STOPPED
+    with FileLock("a/.lock"):
+        assert run_of("a", Path("a")).state is State.RUNNING
+
+
+def test_a_derived_file_that_does_not_compile_is_shown_with_the_reason(runs: Path) -> None:
+    Path("a/derived.hsp").write_text("hsp 1\nnetwork N(image: [1, 8, 8]) {\n  output nothing(image)\n}\n")
+    found = run_of("a", Path("a")).derived
+    assert found is not None
+    assert "nothing" in found.problem
+
+
+def test_folders_of_one_name_keep_apart_and_others_are_refused(runs: Path) -> None:
+    assert [run.name for run in report_of([Path("a"), Path("../runs/a")]).runs] == ["a", "../runs/a"]
+    (runs / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no run"):
+        report_of([Path("empty")])
+
+
+def test_runs_are_listed_with_what_lies_in_them(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {row.folder: row for row in listed(Path())}
+    assert {name: row.kind for name, row in rows.items()} == {
+        "a": "search",
+        "b": "search",
+        "front": "search",
+        "study": "study",
+    }
+    assert rows["a"].accuracy == json.loads(Path("a/train/result.json").read_text())["accuracy"]
+    assert rows["front"].done == "12 trials"
+    assert hdas_main(["runs", "."]) == 0
+    table = capsys.readouterr().out
+    assert "9.4%" in table.splitlines()[1]
+    assert hdas_main(["runs", ".", "--json"]) == 0
+    assert [row["folder"] for row in json.loads(capsys.readouterr().out)["runs"]] == list(rows)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "front"])
+def test_the_end_of_a_search_is_said_in_eight_lines(runs: Path, name: str) -> None:
+    said = ending(run_of(name, Path(name)), Path(name))
+    assert len(said) <= MOST
+    assert [line.partition(":")[0] for line in said[:5]] == [
+        "found",
+        "cost",
+        "how sure",
+        "derived architecture",
+        "next",
+    ]
+
+
+def test_a_report_is_written_while_a_run_is_under_way(runs: Path) -> None:
+    page = Path("a/report.html")
+    Path("a/derived.hsp").unlink()
+    warned: list[str] = []
+    with reported(Path("a"), warn=warned.append, every=0.01), FileLock("a/.lock"):
+        Path("a/history.jsonl").touch()
+        while not page.is_file():
+            sleep(0.01)
+        assert 'data-live="15"' in page.read_text()
+    assert 'data-live="15"' not in page.read_text()
+    assert warned == []
+    page.unlink()
+    page.mkdir()
+    with reported(Path("a"), warn=warned.append):
+        pass
+    assert len(warned) == 1
