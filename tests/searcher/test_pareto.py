@@ -12,7 +12,8 @@ from compiler.searcher.explore.generations import Objectives
 from compiler.searcher.explore.pareto import Point, crowding, dominates, front, fronts, ranked, surviving
 from compiler.searcher.explore.space import Candidate
 from compiler.searcher.settings.exploring import Nsga2, Objective
-from tests.searcher.test_explorers import FREE, Table, explore, explored, net
+from tests.analysis.test_architectures import net
+from tests.searcher.test_explorers import FREE, Table, explore, explored
 
 POINTS = st.integers(2, 3).flatmap(
     lambda size: st.lists(st.tuples(*[st.integers(0, 4).map(float)] * size), min_size=1, max_size=12)
