@@ -1,7 +1,7 @@
 """The compiler of the `.hsp` language: from a search space to a supernet, a search, and an architecture as text.
 
     from compiler import load, search, study, derive, train, diff, contains, describe
-    from compiler import count, sample, enumerate, mutate, crossover
+    from compiler import count, sample, enumerate, mutate, crossover, draw, report
 
 They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
 the threads of torch wait, and how many there are (`util.threads`).
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         derive,
         describe,
         diff,
+        draw,
         enumerate,
         load,
         mutate,
+        report,
         sample,
         search,
         study,
@@ -41,9 +43,11 @@ __all__ = [
     "derive",
     "describe",
     "diff",
+    "draw",
     "enumerate",
     "load",
     "mutate",
+    "report",
     "sample",
     "search",
     "study",

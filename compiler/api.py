@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.backend.plugins import allow
 from compiler.program.compile_file import compile_file
-from compiler.program.overrides import override_of
-from compiler.program.request import Request
+from compiler.run_report.looking import draw, report
+from compiler.runs.request import FilePath, request_of
 from compiler.util.errors import UsageError
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
 from hdas_dsl.text.diagnostics import HspError
-from hdas_dsl.text.reading import is_file, no_file, read_text
+from hdas_dsl.text.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.explore.trials import Trial
     from compiler.searcher.relaxations.base import Relaxed
-
-FilePath = str | Path
 
 
 def load(
@@ -55,7 +52,7 @@ def load(
     from compiler.backend.lowering.network import Network
     from compiler.searcher.relaxations import relaxed
 
-    program = _request(path, params, network, plugins).compile()
+    program = request_of(path, params, network, plugins).compile()
     if not program.network.is_space:
         return Network(program.network)
     phase = program.searched
@@ -70,7 +67,7 @@ def describe(
     """The facts of a file, as ``hdas-compile FILE --json`` prints them: parameters, multiply-adds, cardinality, ..."""
     from compiler.reports.facts import describe
 
-    return describe(_request(path, params, network, plugins).compile())
+    return describe(request_of(path, params, network, plugins).compile())
 
 
 def search(
@@ -99,7 +96,7 @@ def search(
     from compiler.runs.plan import plan_search
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
-    plan = plan_search(_request(path, settings, None, plugins), config)
+    plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import search
 
     return search(plan, say=lambda _: None)
@@ -133,7 +130,7 @@ def study(
     from compiler.runs.plan import plan_search
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True, workers=workers)
-    plan = plan_search(_request(path, settings, None, plugins), config)
+    plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
     def told(trial: Trial) -> Trial:
@@ -179,7 +176,7 @@ def train(
 
     config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
     start = None if weights is None else Path(weights)
-    plan = plan_training(_request(path, settings, None, plugins), config, weights=start)
+    plan = plan_training(request_of(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
 
     return train(plan, warn=warnings.warn)
@@ -195,7 +192,7 @@ def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FileP
     """Whether an architecture lies in a space, and if not, at which choice it leaves it."""
     from compiler.analysis.membership.query import membership_of
 
-    return membership_of(_request(architecture, {}, None, plugins), Path(space))
+    return membership_of(request_of(architecture, {}, None, plugins), Path(space))
 
 
 def count(space: FilePath, unique: str = "", *, seed: int = 0, graphs: int = 20_000, **params: object) -> Count:
@@ -249,7 +246,7 @@ def mutate(space: FilePath, architecture: FilePath, *, seed: int = 0, **params: 
     """
     from compiler.analysis.architectures import mutate
 
-    return mutate(_architectures(space, params), _request(architecture, {}), seed)
+    return mutate(_architectures(space, params), request_of(architecture, {}), seed)
 
 
 def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0, **params: object) -> Architecture:
@@ -260,22 +257,13 @@ def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0
     """
     from compiler.analysis.architectures import crossover
 
-    return crossover(_architectures(space, params), _request(left, {}), _request(right, {}), seed)
+    return crossover(_architectures(space, params), request_of(left, {}), request_of(right, {}), seed)
 
 
 def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
     from compiler.analysis.architectures import Architectures
 
-    return Architectures(_request(space, params))
-
-
-def _request(
-    path: FilePath, settings: dict[str, object], network: str | None = None, plugins: Sequence[FilePath] = ()
-) -> Request:
-    if not is_file(Path(path)):
-        raise FileNotFoundError(no_file(Path(path)))
-    overrides = tuple(override_of(name, value) for name, value in settings.items())
-    return Request(Path(path), overrides, network, externals=allow(plugins))
+    return Architectures(request_of(space, params))
 
 
 __all__ = [
@@ -288,9 +276,11 @@ __all__ = [
     "derive",
     "describe",
     "diff",
+    "draw",
     "enumerate",
     "load",
     "mutate",
+    "report",
     "sample",
     "search",
     "study",

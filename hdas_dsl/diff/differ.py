@@ -54,6 +54,9 @@ class Diff:
         """The changes grouped by copy, with the summary in the last line; ``colour`` adds the codes of a terminal."""
         return render.to_text(self.changes, self.summary(), colour)
 
+    def _repr_html_(self) -> str:
+        return render.to_html(self.changes, self.summary())
+
     def to_json(self) -> str:
         """One JSON object on one line."""
         return render.to_json(self.changes, self.agreeing, self.edges)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from itertools import groupby
 from typing import TypeAlias
 
@@ -40,6 +41,14 @@ def to_text(changes: Sequence[Change], last: str, colour: bool) -> str:
     for line in lines:
         console.print(Text.assemble(*((printable(text), style) for text, style in line)), soft_wrap=True)
     return stream.getvalue()
+
+
+def to_html(changes: Iterable[Change], last: str) -> str:
+    """A table of the changes, then the line ``last``; for a notebook."""
+    cells = [(change.path, change.kind.value, change.left or "", change.right or "") for change in changes]
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row)}</tr>" for row in cells)
+    heads = "<tr><th>path</th><th>what</th><th>left</th><th>right</th></tr>"
+    return f"<table>{heads}{rows}</table><p>{escape(last)}</p>"
 
 
 def to_json(changes: Iterable[Change], agreeing: int, edges: int) -> str:

@@ -92,6 +92,12 @@ class Architecture:
         """The parts of the file, each as it is after what the ones before it decide here."""
         return tuple(self.listing.parts_after(self.choices))
 
+    def _repr_svg_(self) -> str:
+        from compiler.reports.svg import svg
+
+        asked = self.listing.request  # The text is what says every number that was decided.
+        return svg(Request(asked.path, text=self.text, externals=asked.externals).compile().network)
+
     @cached_property
     def text(self) -> str:
         """The text of the architecture, as a search that found it would write it, but for its provenance."""

@@ -7,8 +7,9 @@ from compiler.reports.diagram import difference, pictures
 
 from .draw import svg_of
 from .png import png_of
+from .shown import Shown
 
-__all__ = ["png_of", "svg", "svg_difference", "svg_of"]
+__all__ = ["Shown", "png_of", "svg", "svg_difference", "svg_of"]
 
 
 def svg(space: Elaborated) -> str:
