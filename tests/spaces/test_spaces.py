@@ -42,11 +42,11 @@ def number(formula: str | ast.Expr) -> int:
     raise ValueError(formula)
 
 
-def network(name: str, *overrides: str) -> Elaborated:
-    """The network that a shipped file searches, in its first phase."""
+def network(name: str, *overrides: str, phase: int = 0) -> Elaborated:
+    """The network that a shipped file searches, in its first phase or another."""
     program, diagnostics = compile_file(SPACES / name, [read_override(text) for text in overrides])
     assert program is not None, [d.render() for d in diagnostics]
-    return program.phases[0].network
+    return program.phases[phase].network
 
 
 # ---------------------------------------------------------------- counts
@@ -62,7 +62,8 @@ def test_every_space_is_listed() -> None:
 
 @pytest.mark.parametrize(("name", "formula"), ROWS, ids=[name for name, _ in ROWS])
 def test_counts(name: str, formula: str) -> None:
-    assert cardinality(network(name)) == number(formula)
+    is_last = name == "ofa_phases.hsp"  # whose earlier phases leave weights alone
+    assert cardinality(network(name, phase=-1 if is_last else 0)) == number(formula)
     text = (SPACES / name).read_text()
     assert text.startswith("hsp 1\n# ")
     assert "\nsearch " in text
