@@ -29,7 +29,11 @@ WIDTHS = {"nasbench101.hsp": 8, "drnas.hsp": 12}
 """Of spaces, or searches, that divide their channels."""
 ARGUMENTS = {"c": 2, "wide": 0.2, "classes": 3, "stages": 2, "stacks": 2, "layers": 3, "n": 1}
 """Arguments that networks are small by, where they have them."""
-CELLS = {"darts.hsp": 3, "drnas.hsp": 3, "fair_darts.hsp": 3, "nasbench101.hsp": 1}
+CELLS = {
+    **dict.fromkeys(("darts.hsp", "drnas.hsp", "fair_darts.hsp", "p_darts.hsp"), 3),
+    **{f"robustdarts_s{number}.hsp": 3 for number in (1, 2, 3, 4)},
+    "nasbench101.hsp": 1,
+}
 """Numbers of cells, where another one than the file's makes a small network."""
 SHORTER = {"hierarchical_nb201.hsp": ("body = D2(stem)", "body = D1(stem)")}
 """Lines that stand for others, where no argument makes a network small: the choices around others are of one kind."""
