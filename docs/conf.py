@@ -11,6 +11,8 @@ from importlib.metadata import version as installed
 from pygments.lexers import PythonLexer
 from sphinx.application import Sphinx
 
+from hdas_dsl.highlight import HspLexer
+
 CONTENTS = {
     "The language": ["docs/language", "docs/spaces", "docs/exploring", "docs/costs", "docs/genotypes", "docs/plugins"],
     "Searching": [
@@ -70,3 +72,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", with_contents)
     app.add_lexer("genotype", PythonLexer)
+    app.add_lexer("hsp", HspLexer)
