@@ -57,7 +57,6 @@ default_role = "code"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 show_warning_types = True
-suppress_warnings = ["misc.highlighting_failure"]
 
 
 def with_contents(_: Sphinx, page: str, source: list[str]) -> None:
