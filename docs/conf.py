@@ -11,6 +11,8 @@ from importlib.metadata import version as installed
 from pygments.lexers import PythonLexer
 from sphinx.application import Sphinx
 
+from hdas_dsl.highlight import HspLexer
+
 CONTENTS = {
     "The language": ["docs/language", "docs/spaces", "docs/exploring", "docs/costs", "docs/genotypes", "docs/plugins"],
     "Searching": [
@@ -56,7 +58,6 @@ default_role = "code"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 show_warning_types = True
-suppress_warnings = ["misc.highlighting_failure"]
 
 
 def with_contents(_: Sphinx, page: str, source: list[str]) -> None:
@@ -71,3 +72,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", with_contents)
     app.add_lexer("genotype", PythonLexer)
+    app.add_lexer("hsp", HspLexer)

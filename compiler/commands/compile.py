@@ -15,14 +15,14 @@ from .fmt import format_main
 from .import_genotype import import_main
 from .option import options
 from .parser import CommandParser, Form, action_with_value, listed
-from .table import COMMANDS
+from .table import PROGRAMS
 
 # Scripts that were installed before these programs had files of their own call them here.
 __all__ = ["compile_main", "compile_script", "diff_main", "format_main", "import_main"]
 
 PROGRAM = "hdas-compile"
 
-ACTIONS = tuple(command for command in COMMANDS if command.action is not None)
+ACTIONS = PROGRAMS["hdas-compile"]
 """The commands that are flags of `hdas-compile`; the first, the check, has no flag."""
 
 

@@ -11,7 +11,7 @@ from hdas_dsl.text.diagnostics import suggest
 from .command import Command
 from .console import run
 from .parser import CommandParser, Form, Parser
-from .table import COMMANDS
+from .terminal import NAMED
 
 PROGRAM = "hdas"
 
@@ -30,9 +30,9 @@ def hdas_main(words: Sequence[str] | None = None) -> int:
 
 
 def _choose(words: Sequence[str]) -> Command:
-    known = {command.name: command for command in COMMANDS}
+    known = {command.name: command for command in NAMED}
     if words and words[0] in known:
-        return CommandParser(known[words[0]], Form.NAME, PROGRAM, COMMANDS).read(words[1:])
+        return CommandParser(known[words[0]], Form.NAME, PROGRAM, NAMED).read(words[1:])
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {command.summary}" for name, command in known.items()]
     listed = "\n".join(["actions, each with options of its own (hdas search -h shows them):", *lines])

@@ -50,3 +50,15 @@ COMMANDS: tuple[type[Command], ...] = (
     Import,
     Measure,
 )
+
+PROGRAMS: dict[str, tuple[type[Command], ...]] = {
+    "hdas-compile": tuple(command for command in COMMANDS if command.action is not None),
+    "hdas-diff": (Diff,),
+    "hdas-fmt": (Format,),
+    "hdas-import": (Import,),
+    "hdas-measure": (Measure,),
+    "hdas-report": (ReportRuns,),
+    "hdas-runs": (ListRuns,),
+    "hdas-study": (StudyFiles,),
+}
+"""The commands of each program beside `hdas`; those of `hdas-compile` are flags."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
-from compiler.ir.payloads import Prim
+from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.external import PREFIX
 from compiler.ir.primitives.parameters import ParameterError, SignatureError
 from compiler.ir.shape import Shape
@@ -66,6 +66,9 @@ class Primitives:
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
             raise ElaborationError(Code.SHAPE, span, f"'{function.name}' {refusal}")
+        if op.vocabulary is not None and not isinstance(site.frame.body.graph.node(inputs[0].index).payload, Input):
+            message = f"'{function.name}' reads whole numbers, which only an input holds"
+            raise ElaborationError(Code.SHAPE, span, message, "give it the input itself")
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
         called = op.called if external.name.startswith(PREFIX) else function.name

@@ -16,7 +16,7 @@ from lsprotocol import types
 from compiler.program.methods import library_methods
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.words import Setting, Word, menu_of
-from hdas_dsl.parse.keywords import BODY_WORDS, SETTING_WORDS, TOP_WORDS
+from hdas_dsl.parse.keywords import BODY_WORDS, INSIDE_WORDS, OPERATOR_WORDS, SETTING_WORDS, TOP_WORDS
 from hdas_dsl.text.source import NOWHERE
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, DIMENSIONS, QUANTITIES, WORDS
@@ -30,24 +30,6 @@ from .settings import Place as SettingPlace
 
 Kind = types.CompletionItemKind
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|#[^\n]*|[A-Za-z_]\w*|[^\s]|\n')
-MIDDLE = (
-    "pick",
-    "any",
-    "of",
-    "each",
-    "earlier",
-    "last",
-    "first",
-    "if",
-    "then",
-    "else",
-    "where",
-    "and",
-    "or",
-    "not",
-    "in",
-)
-"""Words that stand inside of expressions."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +176,7 @@ def _expression(unit: Unit, here: Before, at: int) -> Iterator[types.CompletionI
         else:
             yield types.CompletionItem(name, kind=Kind.Module, detail="a used file")
     yield from (types.CompletionItem(name, kind=Kind.Function, detail="of the language") for name in BUILTINS)
-    yield from (_word(word) for word in (*MIDDLE, *WORDS))
+    yield from (_word(word) for word in (*INSIDE_WORDS, *OPERATOR_WORDS, *WORDS))
     if re.match(r"\s*(require|minimize|maximize)\b", here.line):
         yield from (types.CompletionItem(name, kind=Kind.Unit, detail="a quantity") for name in QUANTITIES)
 

@@ -15,7 +15,7 @@ from compiler.ir.graph import Block, Call, is_auxiliary
 from compiler.ir.payloads import Prim
 
 from .diagram import Picture, pictures
-from .facts import power
+from .facts import latencies, power
 
 
 class ChoiceRecord(BaseModel):
@@ -45,7 +45,8 @@ class CostRecord(BaseModel):
 class SpaceRecord(BaseModel):
     """A network. ``cardinality`` is the number of its architectures, in words where that is known.
 
-    ``number`` is the place of its phase in the search. Costs are those of all candidates together.
+    ``number`` is the place of its phase in the search. Costs are those of all candidates together; ``latency`` is that
+    of an architecture, in milliseconds, by each table that it mentions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +61,7 @@ class SpaceRecord(BaseModel):
     params: int | None
     macs: int | None
     memory: int | None
+    latency: dict[str, float] = {}
     choices: tuple[ChoiceRecord, ...]
     blocks: tuple[CostRecord, ...]
     pictures: tuple[Picture, ...]
@@ -79,6 +81,7 @@ class SpaceRecord(BaseModel):
             params=total.params,
             macs=total.macs,
             memory=total.memory,
+            latency={} if space.is_space else latencies(space),
             choices=tuple(
                 ChoiceRecord(
                     path=item.path,

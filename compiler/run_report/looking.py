@@ -59,7 +59,9 @@ def draw(
     Args:
         path: a .hsp file.
         other: another, drawn over the first: what only the first has is red, what only this one has green.
-        network, plugins, **params: as in `load`.
+        network: as in `load`.
+        plugins: as in `load`.
+        **params: as in `load`.
 
     Raises:
         HspError: a file is wrong.

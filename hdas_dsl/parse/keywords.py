@@ -33,5 +33,16 @@ LISTS: Final = words(", where with")
 OPEN: Final = OPERATORS | LISTS | words("-> | .. = : . @ if then else as weight pick any first last of earlier each")
 """A line goes on after these."""
 
+INSIDE_WORDS: Final = tuple(
+    sorted(word for word in OPEN | words("external by") if word.isalpha() and word not in OPERATORS)
+)
+"""Words that stand inside of a line."""
+
+OPERATOR_WORDS: Final = tuple(sorted(word for word in OPERATORS if word.isalpha()))
+"""Operators that are words."""
+
+KEYWORDS: Final = frozenset({*FIRST_WORDS, *INSIDE_WORDS, *OPERATOR_WORDS})
+"""All words of the grammar; `by` is one behind the target of a `search` alone."""
+
 INFIX: Final = OPERATORS - {"not"} | words("-> | .. = : . @ if then else as weight of where with , {")
 """A line goes on before these."""

@@ -11,31 +11,15 @@ import pytest
 
 from compiler.commands.command import Command
 from compiler.commands.compile import ACTIONS, action_of, compile_main
-from compiler.commands.diff import Diff
-from compiler.commands.fmt import Format
 from compiler.commands.hdas import hdas_main
-from compiler.commands.import_genotype import Import
-from compiler.commands.measure import Measure
 from compiler.commands.option import Option, members, options
 from compiler.commands.parser import CommandParser, Form
-from compiler.commands.report import ReportRuns
-from compiler.commands.runs import ListRuns
-from compiler.commands.study import StudyFiles
-from compiler.commands.table import COMMANDS
+from compiler.commands.table import COMMANDS, PROGRAMS
 from compiler.commands.values import read_bytes
 from compiler.util.errors import UsageError
 from tests.support.paths import DOCS, ROOT, SPACES
 
 DARTS = str(SPACES / "darts.hsp")
-PROGRAMS: dict[str, type[Command]] = {
-    "hdas-diff": Diff,
-    "hdas-fmt": Format,
-    "hdas-import": Import,
-    "hdas-measure": Measure,
-    "hdas-report": ReportRuns,
-    "hdas-runs": ListRuns,
-    "hdas-study": StudyFiles,
-}
 
 
 def refused(main: Callable[[Sequence[str]], int], words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -199,7 +183,7 @@ def test_every_command_line_of_the_documentation_is_parsed(line: str) -> None:
         if program == "hdas-compile":
             CommandParser(action_of(alternatives), Form.FLAG, program, ACTIONS).read(alternatives)
         else:
-            CommandParser(PROGRAMS[program], Form.PROGRAM, program).read(alternatives)
+            CommandParser(PROGRAMS[program][0], Form.PROGRAM, program).read(alternatives)
 
 
 def test_sizes_of_memory() -> None:

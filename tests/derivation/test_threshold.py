@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import combinations, product
 
 import pytest
 import torch
 
+from compiler.analysis.membership.query import membership
 from compiler.analysis.requirements.constrained import derive_within
 from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.derivation.strongest import strongest
@@ -124,3 +126,22 @@ def all_of(decisions: dict[str, Decision]) -> list[Selection]:
         for decision in decisions.values()
     ]
     return [dict(zip(decisions, chosen, strict=True)) for chosen in product(*ways)]
+
+
+def test_the_published_cells_lie_in_the_space_where_their_missing_node_is_zero() -> None:
+    """The program leaves a node without inputs out; the space has zeros there, and beside every sum."""
+    within, wrong = compile_file(SPACES / "fair_darts.hsp")
+    assert within is not None, wrong
+    text = (SPACES / "zoo/fairdarts_a.hsp").read_text()
+    published, wrong = compile_file(SPACES / "zoo/fairdarts_a.hsp", text=text)
+    assert published is not None, wrong
+    found = membership(within, published)
+    assert (found.inside, found.path, found.reason) == (False, "Normal.n1", "the architecture has no 'n1'")
+    normal, reduction, rest = text.partition("cell Reduction")[0], *text.partition("cell Reduction")[2].split("}", 1)
+    normal = re.sub(r"( n\d) = ", r"\1 = none(x) + ", normal).replace("  n2", "  n1 = none(x)\n  n2")
+    reduction = re.sub(r"( n\d) = ", r"\1 = none(x, stride = 2) + ", reduction)
+    zeroed, wrong = compile_file(SPACES / "zoo/fairdarts_a.hsp", text=f"{normal}cell Reduction{reduction}}}{rest}")
+    assert zeroed is not None, wrong
+    found = membership(within, zeroed)
+    assert found.inside, found.reason
+    assert found.decisions["Normal.n1.in"] == ()

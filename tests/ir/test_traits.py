@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from compiler.backend.lowering.operators import standalone
 from compiler.backend.torch_modules import regularisation
-from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
+from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish, Tanh
 from compiler.ir.primitives.base import Gather, Operator, Saved
 from compiler.ir.primitives.convolution import Conv, ConvTranspose, Linear, RectConv
 from compiler.ir.primitives.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -112,7 +112,7 @@ SAMPLES = [
     *(Sample(Upsample(smooth=smooth), (shape,)) for smooth in (False, True) for shape in (TOKENS, IMAGE, VOLUME)),
     Sample(Crop(top=1, left=2)),
     Sample(Resize(h=3, w=9)),
-    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid)),
+    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh)),
     Sample(Attention(heads=2, width=3), (TOKENS,)),
     Sample(CausalAttention(heads=2, width=3), (TOKENS,)),
     Sample(CrossAttention(heads=2, width=3), (TOKENS, (6, 4))),

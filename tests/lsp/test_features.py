@@ -20,7 +20,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.parse.keywords import BODY_WORDS, TOP_WORDS
 from hdas_dsl.text.source import Source
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import BUILTINS, QUANTITIES, WORDS
+from hdas_dsl.tree.words import BUILTINS, DIMENSIONS, QUANTITIES, WORDS
 from hdas_dsl.units import LIBRARY
 
 INSIDE = {("darts", "level")}
@@ -166,7 +166,7 @@ def test_what_may_be_written(marked: str, wanted: set[str], unwanted: set[str]) 
 
 def test_what_follows_a_dot_or_begins_a_line() -> None:
     assert set(labels(TEXT.replace("image -> Cell", "m. -> Cell"), "output m.")) >= {"mbconv"}
-    assert set(labels(TEXT, "c = x.")) == {"c", "h", "w", "n", "rest", "size"}
+    assert labels(TEXT, "c = x.") == list(DIMENSIONS)
     assert set(labels(TEXT.replace("output n0", "outp"), "\n  outp")) >= {*BODY_WORDS, "n", "a"}
 
 

@@ -78,6 +78,7 @@ ALONE = {"random_search": "random(3)", "regularized_evolution": "evolution(4, po
 ALONE |= {
     "local_search": "local(4)",
     "bananas": "predictor(4, start = 2, batch = 2, among = 4, trees = 3)",
+    "forest_predictor": "predictor(4, start = 2, batch = 2, among = 4, trees = 3, acquisition = mean)",
     "successive_halving": "random(3)",
 }
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}

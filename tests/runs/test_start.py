@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import batch_norm, conv2d, linear
 
+from compiler.backend.passes import FLATTEN
 from compiler.commands.compile import compile_main
 from compiler.program.compile_file import compile_file
 from compiler.searcher.engine.state import checkpoint
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.started import start_from, widened
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.run_files import CHECKPOINT
 from tests.support.interruption import at_step, killed
-from tests.support.programs import random_decisions
+from tests.support.programs import random_decisions, randomize, space
 
 NETS = """\
 hsp 1
@@ -107,6 +111,38 @@ def test_a_wider_tensor_begins_with_the_smaller_one_and_repeats_its_channels() -
     assert norm.tolist() == [0, 1, 2, 3, 4, 5, *again]
     assert torch.equal(found, widened(given, found.shape, 1))
     assert not torch.equal(found, widened(given, found.shape, 2))
+
+
+WIDER = """\
+hsp 1
+op three(x) = x -> relu -> conv(3) -> batch_norm
+network Net(image: [1, 6, 6]; c = 4) {
+  stem = image -> conv(3, c) -> batch_norm
+  output stem -> (three | identity) -> classifier(3)
+}
+"""
+
+
+def test_a_wider_network_is_that_of_repeated_channels() -> None:
+    """In plain torch: channel j of the wide one is the channel of the small one that it repeats, read as often."""
+    small, wide = (randomize(Supernet(space(WIDER, c=c), (FLATTEN,)), seed=c).eval() for c in (4, 7))
+    start_from(wide, small.network.state_dict(), 3)
+    own = small.network.state_dict()
+    means = [net.network.state_dict()["stem.batch_norm.running_mean"].tolist() for net in (small, wide)]
+    repeated = [means[0].index(mean) for mean in means[1]]
+    assert repeated[:4] == [0, 1, 2, 3]
+    often = torch.tensor([float(repeated.count(channel)) for channel in range(4)]).double()
+
+    def normed(x: Tensor, layer: str, kernel: Tensor) -> Tensor:
+        known = [own[f"{layer}.batch_norm.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+        return batch_norm(conv2d(x, kernel, padding=1), *known)
+
+    three, images, shares = "output.choice.three", torch.randn(3, 1, 6, 6).double(), torch.tensor([0.3, 0.7]).double()
+    y = normed(images, "stem", own["stem.conv.weight"])
+    z = shares[0] * normed(y.relu(), three, own[f"{three}.conv.weight"] * often[:, None, None]) + shares[1] * y
+    expected = linear(z.mean((2, 3)), own["output.linear.weight"] * often, own["output.linear.bias"])
+    (path,) = wide.alphas
+    torch.testing.assert_close(wide(images, {path: shares}), expected, rtol=1e-10, atol=1e-12)
 
 
 GROWING = """\

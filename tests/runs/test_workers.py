@@ -118,11 +118,12 @@ def test_workers_judge_by_the_weights_of_a_supernet(file: Path) -> None:
 
 FAKE = """
 import json, os, sys
-print("noise", file=sys.stderr)
+print(os.environ["OMP_NUM_THREADS"], "threads", file=sys.stderr, flush=True)
 job = json.loads(sys.stdin.readline())
 for line in sys.stdin:
     asked = json.loads(line)
     if asked["number"] == 13:
+        print("killed", file=sys.stderr, flush=True)
         os.kill(os.getpid(), 9)
     if asked["number"] == 14:
         print(json.dumps({"id": asked["id"], "error": "no such data"}), flush=True)
@@ -135,6 +136,7 @@ for line in sys.stdin:
 @pytest.fixture
 def workers(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalWorkers]:
     monkeypatch.setattr(local_workers, "COMMAND", (sys.executable, "-c", FAKE))
+    monkeypatch.setenv(COUNT, "8")
     plan = plan_search(Request(file), RunConfig(file.parent, workers=2))
     with LocalWorkers(Job.of(plan, plan.phases[0]), 2, lambda: None) as made:
         yield made
@@ -144,7 +146,8 @@ def asked(id: int, number: int) -> Asked:
     return Asked(id=id, number=number, budget=1)
 
 
-def test_a_trial_that_kills_its_worker_is_a_trial_with_a_reason(workers: LocalWorkers) -> None:
+def test_a_trial_that_kills_its_worker_is_a_trial_with_a_reason(workers: LocalWorkers, file: Path) -> None:
+    """After three deaths; each worker has its share of the threads."""
     workers.start(asked(0, 13))
     workers.start(asked(1, 50))
     found = {done.id: done for done in (workers.wait(), workers.wait())}
@@ -153,6 +156,9 @@ def test_a_trial_that_kills_its_worker_is_a_trial_with_a_reason(workers: LocalWo
     workers.start(asked(2, 60))
     assert workers.wait() == Judged(2, 0.6)
     assert len(workers.workers) == 2
+    said = file.with_name("workers.txt").read_text().splitlines()
+    assert said.count("killed") == 3
+    assert set(said) == {"killed", "4 threads"}
 
 
 def test_what_no_worker_can_do_ends_the_run(workers: LocalWorkers) -> None:

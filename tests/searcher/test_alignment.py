@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,39 @@ def test_the_gradient_is_that_of_the_mean_cosine() -> None:
             continue
         wanted = torch.zeros_like(added) if known is None else known
         torch.testing.assert_close(added, wanted, rtol=0, atol=1e-6 * largest)
+
+
+def test_both_passes_draw_what_the_first_one_drew_and_leave_no_trace() -> None:
+    """Of loss(w, v) = n * sum of w (v_0 * a + v_1 * b)^2, n drawn and a buffer counting passes, in closed form."""
+    torch.manual_seed(0)
+    w = torch.randn(3, dtype=torch.float64).requires_grad_()
+    a, b = torch.randn(3, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    cells = {"Cell": [torch.randn(3, dtype=torch.float64).requires_grad_() for _ in range(2)]}
+    before = [vector.detach().clone() for vector in cells["Cell"]]
+    passes, drawn = torch.zeros(()), list[float]()
+
+    def loss() -> Tensor:
+        passes.add_(1)
+        drawn.append(float(torch.rand(()) + 1))
+        one, other = cells["Cell"]
+        return drawn[-1] * (w.sin() * (one * a + other * b).square()).sum()
+
+    @contextmanager
+    def kept() -> Iterator[None]:
+        known = passes.clone()
+        yield
+        passes.copy_(known)
+
+    _, (more,) = Alignment(cells, loss, 2.0, 1e-5).gradients(loss, [w], kept())
+    assert drawn == drawn[:1] * 3
+    assert float(passes) == 1
+    assert all(torch.equal(vector, known) for vector, known in zip(cells["Cell"], before, strict=True))
+    one, other = (vector.requires_grad_() for vector in before)
+    value = drawn[0] * (w.sin() * (one * a + other * b).square()).sum()
+    slopes = torch.autograd.grad(value, [one, other], create_graph=True)
+    (expected,) = torch.autograd.grad(-2 * cosine(slopes), w)
+    assert more is not None
+    torch.testing.assert_close(more, expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("settings", ["", "  align = instances(0)\n", "  align = instances(0.5)\n"])

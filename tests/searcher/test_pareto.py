@@ -11,12 +11,17 @@ from hypothesis import strategies as st
 from compiler.searcher.explore.generations import Objectives
 from compiler.searcher.explore.pareto import Point, crowding, dominates, front, fronts, ranked, surviving
 from compiler.searcher.explore.space import Candidate
+from compiler.searcher.explore.study import stream_of
+from compiler.searcher.explore.trials import Trial
 from compiler.searcher.settings.exploring import Nsga2, Objective
+from tests.analysis.test_architectures import net
 from tests.searcher.test_explorers import FREE, Table, explore, explored
 
 POINTS = st.integers(2, 3).flatmap(
     lambda size: st.lists(st.tuples(*[st.integers(0, 4).map(float)] * size), min_size=1, max_size=12)
 )
+
+FEWER = net(*(f"n{i} = (a | b | C | identity)({'x' if not i else f'n{i - 1}'})" for i in range(3)), "output n2")
 
 
 def is_below(left: Point, right: Point) -> bool:
@@ -76,7 +81,7 @@ def test_survivors_are_of_the_first_fronts(points: list[Point], count: int) -> N
 
 def test_a_full_budget_finds_the_true_front() -> None:
     """All architectures of a space are proposed before any twice, so that the front of the trials is that of all."""
-    space = explored(FREE)
+    space = explored(FEWER)
     judge = Table()
     word = Nsga2(trials=3 * space.count, population=10)
     history = explore(space, word, judge)
@@ -104,3 +109,48 @@ def test_generations_come_nearer_to_the_front_than_draws() -> None:
     second = [objectives(trial, history.merit) for trial in history.trials[24:]]
     first = [objectives(trial, history.merit) for trial in history.trials[:12]]
     assert sum(dominates(b, a) for a in first for b in second) > 2 * sum(dominates(a, b) for a in first for b in second)
+
+
+def placed(points: list[Point]) -> list[tuple[int, float]]:
+    """The front and less the crowding distance of each point, peeled off and measured one by one."""
+    left, found = set(range(len(points))), dict[int, tuple[int, float]]()
+    for rank in range(len(points)):
+        best = sorted(at for at in left if not any(is_below(points[at], points[other]) for other in left))
+        away = dict.fromkeys(best, 0.0)
+        for axis in range(len(points[0])):
+            line = sorted(best, key=lambda at: points[at][axis])
+            extent = points[line[-1]][axis] - points[line[0]][axis] if line else 0
+            for place, at in enumerate(line):
+                if place in (0, len(line) - 1):
+                    away[at] = math.inf
+                elif extent:
+                    away[at] += (points[line[place + 1]][axis] - points[line[place - 1]][axis]) / extent
+        found |= {at: (rank, -away[at]) for at in best}
+        left -= set(best)
+    return [found[at] for at in range(len(points))]
+
+
+def test_generations_equal_an_independent_loop() -> None:
+    """Children of the winners of two tournaments, among the best of the parents and children before."""
+    space, size, rate = explored(FREE), 8, 0.2
+    word = Nsga2(trials=6 * size, population=size, rate=rate)
+    history, objectives = explore(space, word, Sum()), Objectives(space, word)
+    living: list[Trial] = []
+    known = {trial.number for trial in history.trials[:size]}
+    for start in range(0, 5 * size, size):
+        every = [*living, *history.trials[start : start + size]]
+        places = placed([objectives(trial, history.merit) for trial in every])
+        living = [every[at] for at in sorted(range(len(every)), key=places.__getitem__)[:size]]
+        order = placed([objectives(trial, history.merit) for trial in living])
+        for k in range(start + size, start + 2 * size):
+            source = stream_of(3)(k)
+            for _ in range(50):
+                draws = [[source.randrange(size) for _ in range(2)] for _ in range(2)]
+                left, right = (living[min(pair, key=order.__getitem__)] for pair in draws)
+                parents = [space.candidate(trial.number) for trial in (left, right)]
+                child = space.redrawn(space.crossed(parents[0], parents[1], source), rate, source).number
+                if child not in known:
+                    break
+            trial = history.trials[k]
+            assert (trial.number, trial.parents) == (child, (left.id, right.id))
+            known.add(child)

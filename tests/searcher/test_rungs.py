@@ -10,15 +10,16 @@ import pytest
 from compiler.analysis.architectures import Architectures
 from compiler.program.equivalence import equivalence
 from compiler.program.request import Request
+from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.explore.promotions import Promotions
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import DEAD, Study, stream_of
 from compiler.searcher.explore.trials import Asked, History, Trial
 from compiler.searcher.settings.exploring import RandomDraws
 from compiler.searcher.settings.rungs import Asynchronous, Brackets
-from tests.analysis.test_architectures import net
+from tests.analysis.test_architectures import SMALL, net
 from tests.searcher.test_explorers import FREE, Table, explore, explored
 
 
@@ -71,6 +72,21 @@ def test_who_goes_on_is_decided_by_who_arrived() -> None:
     assert run.history.best.id == 6
 
 
+def test_the_highest_rung_comes_first() -> None:
+    run = Arrivals(6, Asynchronous(start=1, to=4, by=2))
+    assert [run.ask() for _ in range(4)] == [(k, 1, ()) for k in range(4)]
+    run.tell(0, 0.1)
+    run.tell(1, 0.2)
+    assert run.ask() == (4, 2, (1,))
+    run.tell(2, 0.3)
+    run.tell(3, 0.4)
+    assert run.ask() == (5, 2, (3,))
+    run.tell(4, 0.2)
+    run.tell(5, 0.5)
+    assert run.ask() == (6, 4, (5,))  # 2 may go on to the second rung too, and waits.
+    assert run.ask() == (7, 2, (2,))
+
+
 def test_one_worker_goes_on_where_it_was_killed() -> None:
     space, word, rungs = explored(FREE), RandomDraws(trials=12), Asynchronous(start=1, to=9)
     whole = [trial.model_copy(update={"seconds": 0.0}) for trial in explore(space, word, rungs=rungs).trials]
@@ -78,6 +94,36 @@ def test_one_worker_goes_on_where_it_was_killed() -> None:
     for cut in (3, 8, len(whole) - 1):
         again = explore(space, word, None, *whole[:cut], rungs=rungs)
         assert [trial.model_copy(update={"seconds": 0.0}) for trial in again.trials] == whole
+
+
+class Fragile(Table):
+    """Two architectures of three cannot be judged."""
+
+    def score(self, found: Candidate, budget: int) -> float:
+        if found.number % 3:
+            raise DivergedError("too fast")
+        return super().score(found, budget)
+
+
+@pytest.mark.parametrize(("text", "judge"), [(FREE, Table), (FREE, Fragile), (SMALL["tied"], Table)])
+def test_asynchronous_equals_an_independent_loop(text: str, judge: type[Table]) -> None:
+    """Algorithm 2 of the paper, from all trials anew each time: the best 1 in 2 that did not go on yet."""
+    space = explored(text)
+    trials = explore(space, RandomDraws(trials=24), judge(), rungs=Asynchronous(start=1, to=8, by=2)).trials
+    for k, trial in enumerate(trials):
+        expected: tuple[int, int, tuple[int, ...]] | None = None
+        begun = {(other.number, other.budget) for other in trials[:k]}
+        for budget in (4, 2, 1):
+            rung = {other.number: other for other in reversed(trials[:k]) if other.budget == budget}
+            best = sorted(rung.values(), key=lambda other: (bool(other.failed), -other.score, other.id))
+            for other in best[: len(best) // 2]:
+                if expected is None and not other.failed and (other.number, 2 * budget) not in begun:
+                    expected = other.number, 2 * budget, (other.id,)
+        if expected is None:
+            expected = space.drawn(stream_of(3)(k)).number, 1, ()
+        assert (trial.number, trial.budget, trial.parents) == expected
+    assert max(trial.budget for trial in trials) == 8
+    assert sum(trial.budget == 1 for trial in trials) == 24
 
 
 @pytest.mark.parametrize(("start", "by", "rungs"), [(1, 3, 5), (2, 2, 4), (1, 4, 1)])

@@ -42,11 +42,11 @@ def number(formula: str | ast.Expr) -> int:
     raise ValueError(formula)
 
 
-def network(name: str, *overrides: str) -> Elaborated:
-    """The network that a shipped file searches, in its first phase."""
+def network(name: str, *overrides: str, phase: int = 0) -> Elaborated:
+    """The network that a shipped file searches, in its first phase or another."""
     program, diagnostics = compile_file(SPACES / name, [read_override(text) for text in overrides])
     assert program is not None, [d.render() for d in diagnostics]
-    return program.phases[0].network
+    return program.phases[phase].network
 
 
 # ---------------------------------------------------------------- counts
@@ -62,11 +62,15 @@ def test_every_space_is_listed() -> None:
 
 @pytest.mark.parametrize(("name", "formula"), ROWS, ids=[name for name, _ in ROWS])
 def test_counts(name: str, formula: str) -> None:
-    facts = describe(SPACES / name)
-    assert int(facts["cardinality"]) == number(formula)
+    is_last = name == "ofa_phases.hsp"  # whose earlier phases leave weights alone
+    assert cardinality(network(name, phase=-1 if is_last else 0)) == number(formula)
     text = (SPACES / name).read_text()
     assert text.startswith("hsp 1\n# ")
     assert "\nsearch " in text
+
+
+def test_a_description_counts() -> None:
+    assert int(describe(SPACES / "nasbench201.hsp")["cardinality"]) == 5**6
 
 
 @pytest.mark.parametrize(("name", "settings", "formula"), COMMANDS)
@@ -191,6 +195,8 @@ def test_extremes_of_benchmark_201() -> None:
 SMALL = {
     "autodeeplab.hsp": ("layers=3", "levels=2", "image=(3,33,33)"),
     "darts.hsp": ("cells=3",),
+    "drnas.hsp": ("cells=3",),
+    "p_darts.hsp": ("cells=3",),
     "fair_darts.hsp": ("cells=3",),
     "hdas_cells.hsp": ("cells=3",),
     "hdas_cifar_joint.hsp": ("stages=2", "cells=1"),
@@ -216,9 +222,9 @@ def architectures(found: Elaborated) -> Iterator[Elaborated]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in SPACES.glob("*.hsp")))
 def test_costs(name: str) -> None:
-    """Law 8 on 200 architectures: what is computed on the graph is what hooks on the torch module count."""
+    """Law 8 on 100 architectures: what is computed on the graph is what hooks on the torch module count."""
     made = architectures(network(name, *SMALL.get(name, ())))
-    for _ in range(5 if name.startswith("hdas_") else 10):
+    for _ in range(2 if name.startswith("hdas_") else 4):
         check(next(made))
 
 

@@ -64,6 +64,8 @@ if (study / "slow").exists() and seed == 2:
     (out / "trials.jsonl").write_text("")
     sys.stdin.read()
     sys.exit(130)
+if (study / "broken-train").exists() and action == "train":
+    sys.exit("hdas: no memory\\n")
 if action == "search":
     text = pathlib.Path(file).read_text().partition("search Net")[0]
     text = text.replace("choice Op = unit | unit(k = 3) | identity", "op Op(x) = x")
@@ -195,6 +197,21 @@ def test_a_failed_run_is_a_run_with_a_reason(file: Path, out: Path, capsys: pyte
     assert all(int(row["params"]) > 0 for row in rows)
 
 
+def test_a_step_that_ended_is_not_done_again(file: Path, out: Path) -> None:
+    """Of a run whose training failed, the training is tried again, and goes on where it has a checkpoint."""
+    out.mkdir()
+    (out / "broken-train").touch()
+    plan = plan_study(Asked([file], (0,), trains=True))
+    (found,) = conduct(plan, StudyConfig(out), lambda _: None).values()
+    assert found.failed == "train: hdas: no memory"
+    (out / "broken-train").unlink()
+    (out / "net" / "seed-0" / "train" / "checkpoint.safetensors").touch()
+    (found,) = conduct(plan, StudyConfig(out, resume=True), lambda _: None).values()
+    assert (found.failed, found.accuracy) == ("", 0.5)
+    assert [line.split()[0] for line in calls(out)] == ["search", "train", "train"]
+    assert ["--resume" in line for line in calls(out)] == [False, False, True]
+
+
 def test_stopped_and_resumed(file: Path, out: Path) -> None:
     """What ended is kept, what runs is asked to end, and goes on with --resume."""
     out.mkdir()
@@ -263,9 +280,13 @@ def test_shares_are_joined(
     assert main([*words, "--share", "1/3"]) == 0
     assert main([*words, "--share", "1/3", "--resume"]) == 2
     assert len(calls(out)) == 2 * 5 + 1
+    kept = [len((out / "shares" / f"{k}-of-3" / "runs.jsonl").read_text().splitlines()) for k in range(3)]
+    assert kept == [2, 3, 1]  # A failed run and the same again are two lines.
     capsys.readouterr()
     assert main([*words, "--resume"]) == 0
-    assert "net          5 of 5  30.00%" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "net          5 of 5  30.00%" in said
+    assert "net/seed-" not in said  # Every result was found, none made again.
     assert len(calls(out)) == 2 * 5 + 1
     assert len((out / "runs.jsonl").read_text().splitlines()) == 5
 

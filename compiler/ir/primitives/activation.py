@@ -97,6 +97,17 @@ class Sigmoid(Activation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tanh(Activation):
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
+
+    name: ClassVar[str] = "tanh"
+    module: ClassVar[str] = "Tanh"
+    function: ClassVar[str] = "torch.tanh"
+    preserves_zero: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.OUTPUT
+
+
+@dataclass(frozen=True, kw_only=True)
 class HardSigmoid(Activation):
     """relu6(x + 3) / 6 (Howard et al., "MobileNetV3", ICCV 2019)."""
 

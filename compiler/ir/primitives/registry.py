@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish
+from .activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish, Tanh
 from .base import Operator
 from .convolution import Conv, ConvTranspose, Linear, RectConv
 from .normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
@@ -44,7 +44,7 @@ PRIMITIVES = Registry(
         *(Conv, RectConv, ConvTranspose, Linear),
         *(BatchNorm, LayerNorm, GroupNorm, InstanceNorm),
         *(MaxPool, AvgPool, GlobalPool, GlobalMaxPool, AdaptivePool, Crop, Resize, Upsample),
-        *(Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid),
+        *(Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh),
         *(Attention, CausalAttention, CrossAttention, Patches),
         *(ClassToken, Positions, Sinusoids, FirstToken, LastToken),
         *(Embedding, Gru, Lstm),

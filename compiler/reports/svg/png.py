@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image, ImageFont
 
+from compiler.util.files import atomic_write
+
 ZOOM = 2.0
 """Pixels for one of the SVG."""
 MOST = 12_000
@@ -30,7 +32,7 @@ def png_of(svg: str) -> bytes:
         files = []
         if isinstance(font, ImageFont.FreeTypeFont) and isinstance(getattr(font, "font_bytes", None), bytes):
             path = Path(folder) / "aileron.ttf"
-            path.write_bytes(font.font_bytes)
+            atomic_write(path, font.font_bytes)
             files = [str(path)]
         drawn = resvg_py.svg_to_bytes(svg_string=svg, zoom=min(ZOOM, MOST / longer), font_files=files)
     made = BytesIO()

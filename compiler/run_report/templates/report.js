@@ -125,16 +125,22 @@
       Plot.dot(rows, { x: "value", y: "name", fill: accent, r: 5, title: row => `${row.name}: ${percent(row.value)} ± ${(100 * row.reach).toFixed(2)}`, tip })] });
   }
 
+  // A line for each run, each phase on axes of its own, so that a run has one colour.
   function overlaid(rowsOf, width, y) {
-    const rows = runs.flatMap(run => rowsOf(run).map(row => ({ ...row, run: row.phase ? `${run.name}, ${row.phase}` : run.name })));
-    return lines(rows, width, y, { key: "run" });
+    const rows = runs.flatMap(run => rowsOf(run).map(row => ({ ...row, run: run.name })));
+    const phases = d3.groups(rows, row => row.phase || "");
+    const plot = { color: { legend: true, domain: runs.map(run => run.name) } };
+    if (phases.length < 2) return lines(rows, width, y, { key: "run", plot });
+    return facets(phases.map(([phase, each]) => [`phase ${phase}`, inner => lines(each, inner, y, { key: "run", plot: { ...plot, height: 200 } })]), width);
   }
 
   function facets(each, width) {
     if (!each.length) return null;
     const grid = document.createElement("div");
     grid.className = "facets";
-    const inner = width < 700 ? width : Math.floor((width - 48) / Math.max(1, Math.floor(width / 354))) - 4;
+    const columns = Math.max(1, Math.floor((width + 24) / 264)), beside = Math.min(columns, each.length, 3);
+    const inner = Math.floor((width - 24 * (beside - 1)) / beside);
+    grid.style.gridTemplateColumns = `repeat(${beside}, minmax(0, 1fr))`;
     for (const [title, made] of each) {
       const box = document.createElement("div"), head = document.createElement("h5");
       head.textContent = title;
