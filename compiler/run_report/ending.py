@@ -23,7 +23,8 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
-    yield f"{found}, score {score(run.score)} on held-out images" if run.score else found
+    said = run.score if run.metric else f"score {score(run.score)}"
+    yield f"{found}, {said} on held-out images" if run.score else found
     if network is not None:
         costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
         yield f"cost: {costs}, {size(network.memory)} of activations for an image"
@@ -34,7 +35,8 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
         return
     yield f"derived architecture: {target}"
     yield f"next: hdas train {target}       # from scratch, and tested"
-    yield f"      hdas versus {target} 9    # is it better than chance?"
+    if not run.metric:
+        yield f"      hdas versus {target} 9    # is it better than chance?"
     written = (folder / REPORT).is_file()
     yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
 

@@ -25,6 +25,7 @@ from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplore
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.searcher.settings.tasks import CLASSIFICATION
 
 from .front import Front
 from .job import Job
@@ -125,8 +126,10 @@ def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -
 
 
 def shown(settings: SearchSettings) -> Callable[[float], str]:
-    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number."""
-    judge = settings.judge
+    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number; else as the task does."""
+    judge, task = settings.judge, settings.task
+    if task != CLASSIFICATION:
+        return lambda score: task.show(task.value(score), 1)
     return "{:.6g}".format if isinstance(judge, ProxyJudge) and len(judge.names) == 1 else "{:.1%}".format
 
 

@@ -168,6 +168,9 @@ def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
         raise UsageError(f"{message}: use `judge = shared`")
     if plan.program.train is None:
         raise UsageError("`judge = trained` trains as the `train` section says, and this file has none: write one")
+    mine, trained = phase.settings.task.describe(), plan.program.train_settings.task.describe()
+    if mine != trained:
+        raise UsageError(f"`judge = trained` trains for `task = {trained}`, the search is for `{mine}`: say the same")
 
 
 def no_effect(option: str, phase: Phase) -> str:

@@ -71,7 +71,7 @@ class TrainedAlone(DerivedAlone):
         return fingerprint(part.program, part.space, self.settings.describe(full=True), self.data)
 
     def score(self, found: Candidate, budget: int) -> float:
-        """The accuracy on held-out images after ``budget`` epochs, from 0 to 1: its mean over the seeds.
+        """The score on held-out samples after ``budget`` epochs, such as the accuracy: its mean over the seeds.
 
         Raises:
             DivergedError: a training did.
@@ -111,7 +111,7 @@ class TrainedAlone(DerivedAlone):
         outcome = run_train(fresh_network(network, settings, self.config), self.data, settings, options)
         if is_main_process():
             rmtree(folder)
-        return outcome.accuracy
+        return settings.task.score(outcome.value)
 
     def _held_out(self, program: Program) -> Data:
         """The images that a training learns on, and as those that it is tested on, those of the alphas."""

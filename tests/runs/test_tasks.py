@@ -98,3 +98,23 @@ def test_a_table_with_names_of_classes(tmp_path: Path, monkeypatch: pytest.Monke
     Path("data/d.csv").write_text("kind,a,b\nx,1,2\ny,?,3\n")
     with pytest.raises(HspError, match=r"line 3 of 'data/d\.csv' has '\?' in column 'a', which is no number"):
         api.search("n.hsp", "again", data='file("d.csv", target = "kind")')
+
+
+@pytest.mark.parametrize(
+    "how", ["relax = none\n  epochs = 0\n  judge = trained", "relax = sample\n  epochs = 1"], ids=["trained", "shared"]
+)
+def test_an_explorer_finds_the_smallest_error(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mydata.py").write_text(MYDATA)
+    file, out = tmp_path / "net.hsp", tmp_path / "run"
+    file.write_text(FILES["Rows"].replace("epochs = 1", f"{how}\n  derive = random(4)", 1))
+    words = [str(file), "--search", "--out", str(out), "--allow-plugin", str(tmp_path / "mydata.py")]
+    assert compile_main(words) == 0
+    scores = [json.loads(line)["score"] for line in (out / "trials.jsonl").read_text().splitlines() if "score" in line]
+    assert len(set(scores)) > 1
+    assert max(scores) < 0
+    assert f'metric = "mae"\n  score = {-max(scores):.4f}'.rstrip("0") in report.text
+    assert f"{-max(scores):.6g}" in "".join(capsys.readouterr())
+    file.write_text(file.read_text().replace("regression(loss = huber)", "regression(loss = mae)", 1))
+    if "trained" in how:
+        with pytest.raises(UsageError, match="say the same"):
+            api.search(file, out, force=True, plugins=[tmp_path / "mydata.py"])

@@ -118,7 +118,10 @@ BROKEN = {
     ("relax", "narrow"): "relax = sparse\n narrow = together(keep = 2, at = 5)",
     ("relax", "align"): "align = instances(0.1)\n relax = sparse",
     ("task", "data"): "task = multilabel\n data = fake",
-    ("task", "derive"): 'task = multilabel\n data = "x.npz"\n derive = random(9)',
+    ("task", "derive"): 'task = multilabel\n data = "x.npz"\n relax = sample\n derive = nsga2(9)',
+    ("task", "judge"): (
+        'task = multilabel\n data = "x.npz"\n relax = none\n epochs = 0\n derive = random(9)\n judge = proxy(synflow)'
+    ),
     ("task", "teacher"): 'task = multilabel\n data = "x.npz"\n teacher = early(1)',
     ("judge", "derive"): "judge = shared\n derive = strongest(by = logit)",
     ("relax", "derive"): "relax = none\n derive = strongest(by = logit)",
@@ -137,6 +140,7 @@ BROKEN = {
 
 NEED = (
     "task = multilabel",
+    " judge = proxy(synflow)",
     "alphas = natural",
     "align = instances(0.1)",
     "teacher = largest(1)",

@@ -153,7 +153,7 @@ def test_a_training_equals_one_in_plain_torch(name: str, tmp_path: Path) -> None
         gradients = torch.autograd.grad(loss, list(twin.parameters()))
         for parameter, gradient in zip(twin.parameters(), gradients, strict=True):
             parameter.data -= RATE * gradient
-        losses.append(float(loss) * float((y != 255).sum()))
+        losses.append(float(loss.detach()) * float((y != 255).sum()))
         outputs.append(output.detach())
         seen.append(y)
     (record,) = found.history

@@ -26,6 +26,9 @@ from compiler.searcher.settings.tasks import (
     Tokens,
 )
 
+LARGEST = 700.0
+"""The largest surprise whose exponential is a number."""
+
 
 class Behaviour(Protocol):
     """What the engine asks of a task."""
@@ -166,7 +169,7 @@ class _NextTokens:
 
     def value(self, sums: Sequence[float], count: float) -> float:
         surprise = sums[0] / count
-        return math.exp(surprise) if surprise < 700 else math.inf
+        return math.exp(min(surprise, LARGEST))
 
 
 def behaviour_of(task: Task, classes: int) -> Behaviour:

@@ -21,6 +21,7 @@ from compiler.searcher.engine.bilevel import PreservedBuffers
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.state.seeds import seed_all
+from compiler.searcher.engine.tasks import behaviour_of
 from compiler.searcher.relaxations.base import Relaxed
 from compiler.searcher.settings.judges import SharedJudge
 from compiler.searcher.settings.sections import SearchSettings
@@ -55,6 +56,7 @@ class SharedWeights:
         compute: Compute,
     ) -> None:
         self.supernet, self.space, self.compute, self.seed = supernet, space, compute, settings.seed
+        self.task, self.behaviour = settings.task, behaviour_of(settings.task, data.classes)
         of_weights, of_alphas = halves(data, settings.data.weights_share, settings.seed)
         batch, workers, seed = settings.batch, settings.workers, mix(settings.seed, "data")
         stated = word.images or word.batches * batch or len(of_alphas)
@@ -80,12 +82,18 @@ class SharedWeights:
 
     @torch.no_grad()
     def score(self, found: Candidate, budget: int) -> float:
-        """The accuracy of an architecture on the first ``budget`` of the held-out images, or on all, from 0 to 1."""
+        """The score of an architecture on the first ``budget`` of the held-out samples, or on all: an accuracy.
+
+        That of another task is its metric, turned around where less is better.
+        """
         budget = min(budget, self.budgets.whole)
-        right = torch.zeros((), dtype=torch.int64, device=self.compute.device)
-        for logits, labels in self.answers(found, budget):
-            right += (logits.argmax(dim=1) == labels).sum()
-        return int(right) / budget
+        kind = torch.float32 if self.compute.device.type == "mps" else torch.float64
+        totals = torch.zeros(self.behaviour.width + 1, dtype=kind, device=self.compute.device)
+        for outputs, targets in self.answers(found, budget):
+            totals[:-1] += self.behaviour.sums(outputs, targets)
+            totals[-1] += self.behaviour.count(targets)
+        *sums, count = totals.tolist()
+        return self.task.score(self.behaviour.value(sums, count) if count else 0.0)
 
     def answers(self, found: Candidate, budget: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The logits of an architecture on the held-out images and their labels, batch by batch."""

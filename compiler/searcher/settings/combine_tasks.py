@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .axes import NoTeacher
 from .datasets import BUILT_IN, DataSpec
-from .exploring import ExplorerWord
+from .exploring import Nsga2
+from .judges import OwnJudge, ProxyJudge, TableJudge
 from .reader import ConflictError
 from .rule import Combined, Rule
 from .tasks import CLASSIFICATION, Task
@@ -24,8 +25,13 @@ TASKS = (
     Rule(("task", "data"), lambda s: _other(s) and _has_classes(s.data), CLASSES_ONLY),
     Rule(
         ("task", "derive"),
-        lambda s: _other(s) and isinstance(s.derive, ExplorerWord),
-        "explorers and their judges rank by accuracy, and this task has another metric: use `derive = strongest`",
+        lambda s: _other(s) and isinstance(s.derive, Nsga2),
+        "`nsga2` weighs costs against accuracy, and this task has another metric: use `derive = evolution(100)`",
+    ),
+    Rule(
+        ("task", "judge"),
+        lambda s: _other(s) and isinstance(s.judge, ProxyJudge | TableJudge | OwnJudge),
+        "`judge = proxy`, `table` and `own` know classes alone: use `judge = trained` or `shared`",
     ),
     Rule(
         ("task", "teacher"),
