@@ -112,8 +112,10 @@ def test_an_explorer_finds_the_smallest_error(how: str, tmp_path: Path, capsys: 
     scores = [json.loads(line)["score"] for line in (out / "trials.jsonl").read_text().splitlines() if "score" in line]
     assert len(set(scores)) > 1
     assert max(scores) < 0
-    assert f'metric = "mae"\n  score = {-max(scores):.4f}'.rstrip("0") in report.text
-    assert f"{-max(scores):.6g}" in "".join(capsys.readouterr())
+    assert f'metric = "mae"\n  score = {-max(scores):.4f}'.rstrip("0") in (out / "derived.hsp").read_text()
+    shown = "".join(capsys.readouterr())
+    assert f" {-max(scores):.6g}" in shown
+    assert f"-{-max(scores):.6g}" not in shown
     file.write_text(file.read_text().replace("regression(loss = huber)", "regression(loss = mae)", 1))
     if "trained" in how:
         with pytest.raises(UsageError, match="say the same"):
