@@ -18,6 +18,7 @@ CONTENTS = {
     "Searching": [
         "docs/hdas",
         "docs/searchers",
+        "docs/tasks",
         "docs/relaxations",
         "docs/studies",
         "docs/reports",

@@ -18,10 +18,12 @@ from hdas_dsl.format import format_text
 from hdas_dsl.parse.parser import parse_expression
 from tests.support.paths import DOCS
 
+PAGES = (
+    *("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md", "searchers.md"),
+    "tasks.md",
+)
 EXAMPLES = [
-    example
-    for page in ("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md", "searchers.md")
-    for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    example for page in PAGES for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 ]
 
 

@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from numbers import Integral
@@ -201,16 +201,34 @@ def own_class(externals: Externals, declared: str, group: str) -> type:
             hint = suggest(declared, known) or f"write it as \"file.py:Class\", or install a package with '{group}'"
             raise UsageError(f"there is no entry point '{declared}' of '{group}': {hint}")
         declared = known[declared]
+    found = _own(externals, declared)
+    if not isinstance(found, type):
+        raise UsageError(f"'{declared}' is no class")
+    return found
+
+
+def own_function(externals: Externals, declared: str) -> Callable[[], object]:
+    """A function of a user's own without arguments, by its place.
+
+    Raises:
+        UsageError: it is not allowed, or cannot be called.
+        LoweringError: it cannot be imported.
+    """
+    found = _own(externals, declared)
+    if not callable(found):
+        raise UsageError(f"'{declared}' is no function")
+    return found
+
+
+def _own(externals: Externals, declared: str) -> object:
+    """What a place of a user's own names."""
     plugin = externals.plugins.resolve(declared, ())
     if not isinstance(plugin, Plugin):
         where = declared.rpartition(":")[0]
         raise UsageError(
             f"'{declared}' is code of your own, which runs when it is asked: --allow-plugin {where} allows it"
         )
-    found = plugin.imported()
-    if not isinstance(found, type):
-        raise UsageError(f"'{declared}' is no class")
-    return found
+    return plugin.imported()
 
 
 def file_of(item: str) -> Path | None:

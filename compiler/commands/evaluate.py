@@ -1,4 +1,4 @@
-"""`hdas evaluate FILE WEIGHTS`, or `hdas-compile FILE --eval WEIGHTS`: the test accuracy of saved weights."""
+"""`hdas evaluate FILE WEIGHTS`, or `hdas-compile FILE --eval WEIGHTS`: the test metric of saved weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Evaluate(Command):
     recipe: Path | None = recipe_option()
 
     def run(self) -> int:
-        """Print the accuracy."""
+        """Print the metric of the task."""
         from compiler.program.overrides import Override
         from compiler.runs.plan import plan_evaluation
 
@@ -48,7 +48,8 @@ class Evaluate(Command):
             overrides.append(Override("batch", self.batch_size, f"--batch-size {self.batch_size}"))
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         plan = plan_evaluation(request, self.weights, run_config(self.source, self.data, self.machine))
-        from compiler.runs.evaluate import accuracy_of
+        from compiler.runs.evaluate import metric_of
 
-        line(f"test accuracy: {accuracy_of(plan, self.weights):.2%}")
+        task = plan.settings.task
+        line(f"test {task.metric}: {task.show(metric_of(plan, self.weights))}")
         return OK

@@ -63,6 +63,6 @@ class Train(Command):
 
         outcome = train(plan, warn=complain)
         if is_main_process():
-            remark(f"test accuracy: {outcome.accuracy:.2%}")
+            remark(f"test {outcome.task.metric}: {outcome.task.show(outcome.value)}")
             remark(f"weights: {outcome.weights}")
         return OK

@@ -12,6 +12,7 @@ from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
 MEANINGS: Mapping[str, str] = {
+    "task": "what the network is to do: which loss, which metric, which output",
     "data": "the data set, and how its images are divided and changed",
     "epochs": "how many passes over the training images",
     "batch": "how many images a step takes",

@@ -28,6 +28,7 @@ from .overrides import Override
 from .phases import Phases, read_phases
 from .refusals import refusals
 from .section_settings import read_section, search_settings
+from .task_fit import unfit
 from .training import borrowed_section, read_training
 
 
@@ -128,11 +129,14 @@ def _program(
         return None
     for phase in phases.phases:
         compilation.report(refusals(phase.network, phase.settings, phase.span))
+        compilation.report(unfit(phase.network, phase.settings, phase.values, phase.span))
     if recipe is not None:
         train = borrowed_section(compilation, recipe, main)
         if train is None:
             return None
     training = read_training(compilation, train, phases)
+    if train is not None:
+        compilation.report(unfit(training.network or main, training.settings, training.values, train.span))
     if training.is_searched and training.requirements:
         phases = phases.requiring(training.requirements)
         assert phases.main is not None

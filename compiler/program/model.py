@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from compiler.elaborate import Elaborated, Origin, Requirement
 from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.searcher.settings.words import Value
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree import ast
@@ -31,8 +32,14 @@ class Phase:
     """The network as the section names it."""
     statements: tuple[ast.SettingLine, ...] = ()
     """The preferences and requirements of the section, its method and the phase."""
+    values: Mapping[str, tuple[Value, Span]] = field(default_factory=dict)
+    """The settings as the texts give them, each with the place of its line."""
     built: Elaborated | None = None
     """The network as the search builds it, where it is not ``network``: partial channels, additions."""
+
+    def place(self, name: str) -> Span:
+        """The place of a setting in the file, or of the phase."""
+        return self.values[name][1] if name in self.values else self.span
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -86,6 +93,13 @@ class Program:
         stated = [(item, space) for space in networks for item in space.requirements if item.origin is not Origin.TRAIN]
         trained = [(item, item.network or self.train_network or self.network) for item in self.trained]
         return (*stated, *trained)
+
+    def place(self, name: str) -> Span:
+        """The place of a setting of the `train` section, or of the section; nowhere without one."""
+        if self.train is None:
+            return NOWHERE
+        lines = [line for line in self.train.settings if isinstance(line, ast.Setting) and line.name == name]
+        return lines[-1].span if lines else self.train.span
 
     @property
     def searched(self) -> Phase | None:

@@ -120,6 +120,7 @@ class _PhaseReader:
             span=line.span,
             target=line.target,
             statements=statements(lines),
+            values=values,
             built=as_built(compilation, call, settings),
         )
 
@@ -158,6 +159,7 @@ class _PhaseReader:
             span=target.span,
             target=target,
             statements=statements(self.section.lines),
+            values=values,
             built=as_built(compilation, call, settings),
         )
 

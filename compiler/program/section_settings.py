@@ -75,13 +75,13 @@ def search_settings(compilation: Compilation, values: Values, phase: str) -> Sea
     return _overridden(compilation, settings, phase)
 
 
-def train_settings(compilation: Compilation, train: ast.Train | None) -> TrainSettings:
+def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
     """The settings of a training with those of the command line in force; the defaults where there is no section.
 
     Raises:
         UsageError: an override has a value that its setting may not have.
     """
-    settings, diagnostics = read_train(setting_values(compilation, train.settings) if train else {})
+    settings, diagnostics = read_train(dict(values))
     compilation.report(diagnostics)
     return _overridden(compilation, settings, "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compiler.elaborate import Elaborated, Requirement, elaborate
@@ -15,7 +15,7 @@ from .compilation import Compilation
 from .model import Phase
 from .networks import elaborated, network_call
 from .phases import Phases
-from .section_settings import train_settings
+from .section_settings import Values, setting_values, train_settings
 from .statements import train_requirements
 
 
@@ -29,6 +29,7 @@ class Training:
         network: the network at the arguments of the section; None where it is searched first.
         requirements: what the section requires.
         is_searched: whether ``requirements`` are about the network of the main phase.
+        values: the settings as the section gives them, each with the place of its line.
     """
 
     section: ast.Train | None
@@ -36,6 +37,7 @@ class Training:
     network: Elaborated | None = None
     requirements: tuple[Requirement, ...] = ()
     is_searched: bool = False
+    values: Values = field(default_factory=dict)
 
 
 def read_training(compilation: Compilation, train: ast.Train | None, phases: Phases) -> Training:
@@ -44,7 +46,8 @@ def read_training(compilation: Compilation, train: ast.Train | None, phases: Pha
     Raises:
         UsageError: an override has a value that its setting may not have.
     """
-    training = Training(train, train_settings(compilation, train))
+    values = setting_values(compilation, train.settings) if train else {}
+    training = Training(train, train_settings(compilation, values), values=values)
     if train is None or train.target is None:
         return training
     main = phases.main

@@ -127,7 +127,13 @@ class Run(Plain):
     @property
     def score(self) -> str:
         """The score of what was derived, as its file says it."""
-        return "" if self.derived is None else self.derived.said.get("score", "")
+        said = {} if self.derived is None else self.derived.said
+        return " ".join(filter(None, (self.metric, said.get("score", ""))))
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that the score is of, where that is no accuracy."""
+        return "" if self.derived is None else self.derived.said.get("metric", "")
 
 
 class Interval(Plain):

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from compiler.backend.plugins import own_function
 from compiler.elaborate import Elaborated
+from compiler.searcher.data.arrays import Fit, load_arrays
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.settings.datasets import ArrayFile, DataError, MissingDataError
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
+from hdas_dsl.text.source import NOWHERE, Span
 
 from .config import RunConfig
 
 
-def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:
-    """The data that settings name, as images (c, h, w) of the network's input.
+def matching_data(
+    settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig, place: Span = NOWHERE
+) -> Data:
+    """The data that settings name, as images (c, h, w) of the network's input, or as samples of its task.
+
+    ``place`` is that of the setting ``data``, where samples of a file that do not fit are shown.
 
     Raises:
         DataError: the data are missing, broken, or of another shape.
-        UsageError: the network has another number of classes than the data.
+        HspError: so are samples of a file, where there is a place to show.
+        UsageError: the network has another number of classes than the data, or a function is not allowed.
     """
+    spec = settings.data
+    if isinstance(spec, ArrayFile):
+        return _arrays(spec, settings, space, config, place)
     channels, height, width = space.input.largest
     data = load_data(
-        settings.data,
+        spec,
         config.data_root,
         download=config.download,
         input_shape=(channels, height, width),
@@ -33,3 +46,18 @@ def matching_data(settings: SearchSettings | TrainSettings, space: Elaborated, c
             f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
         )
     return data
+
+
+def _arrays(
+    spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig, place: Span
+) -> Data:
+    """The samples of a file, or of a function that the user allows."""
+    graph = space.block.graph
+    fit = Fit(settings.task, space.input.largest, graph.node(graph.output or 0).shape.largest)
+    made = own_function(space.externals, spec.path) if ".py:" in spec.path else None
+    try:
+        return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)
+    except DataError as error:
+        if place is NOWHERE or isinstance(error, MissingDataError):
+            raise
+        raise HspError([Diagnostic(Code.VALUE, place, str(error))]) from None

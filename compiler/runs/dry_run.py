@@ -17,10 +17,12 @@ from compiler.program.stand_in import first_menus
 from compiler.reports.facts import cardinality, human, power
 from compiler.searcher.data.load import Data
 from compiler.searcher.engine.errors import SingleValueError, is_single_value
+from compiler.searcher.engine.tasks import behaviour_of
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.settings.axes import Order
 from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.relaxation import NoRelaxation
+from compiler.searcher.settings.tasks import Task
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
@@ -50,7 +52,7 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
             continue
         if isinstance(settings.derive, Menus):
             found[phase.name] = print_module(first_menus(space, settings.derive))
-        data = matching_data(settings, space, plan.config)
+        data = matching_data(settings, space, plan.config, phase.place("data"))
         supernet = relaxed(space, settings, plan.config.target(settings.batch), phase.built)
         half = int(len(data.train) * settings.data.weights_share)
         steps = max(1, half // settings.batch)
@@ -59,29 +61,29 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
         say(f"  {human(sum(p.numel() for p in supernet.weights()))} weights")
         say(f"  {settings.epochs} epochs of {steps} steps of {settings.batch} images from each half")
         passes = 5 if settings.order is Order.SECOND else 2
-        estimate = measure_step(supernet, data, settings.batch, plan.config.device, passes)
+        estimate = measure_step(supernet, data, settings.task, settings.batch, plan.config.device, passes)
         _say_estimate(estimate, settings.epochs * steps, plan.config.out / phase.name, say)
 
 
 def dry_training(plan: TrainPlan, say: Say = print) -> None:
     """Say what a training would do; nothing is written."""
     space, settings, config = plan.network, plan.settings, plan.config
-    data = matching_data(settings, space, config)
+    data = matching_data(settings, space, config, plan.program.place("data"))
     network = Network(space, target=config.target(settings.batch))
-    estimate = measure_step(network, data, settings.batch, config.device, passes=1)
+    estimate = measure_step(network, data, settings.task, settings.batch, config.device, passes=1)
     steps = -(-len(data.train) // settings.batch)
     say(f"train {space.name} on {data.name}: {settings.epochs} epochs of {steps} steps of {settings.batch} images")
     _say_estimate(estimate, settings.epochs * steps, config.out, say)
 
 
-def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes: int) -> StepEstimate:
+def measure_step(module: nn.Module, data: Data, task: Task, batch: int, device: str, passes: int) -> StepEstimate:
     """Time and memory of a step of ``passes`` forward and backward passes of a batch."""
     where = torch.device(
         "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     )
     module = module.to(where)
-    images = torch.randn(batch, *data.shape, device=where)
-    labels = torch.zeros(batch, dtype=torch.long, device=where)
+    indices = (torch.arange(batch) % len(data.train)).tolist()
+    images, labels = (part.to(where) for part in data.train.__getitems__(indices))
     seconds = 0.0
     for turn in range(2):
         started = time.perf_counter()
@@ -90,7 +92,7 @@ def measure_step(module: nn.Module, data: Data, batch: int, device: str, passes:
         except ValueError as error:
             raise (SingleValueError() if is_single_value(error) else error) from error
         logits = output[0] if isinstance(output, tuple) else output
-        nn.functional.cross_entropy(logits, labels).backward()
+        behaviour_of(task, data.classes).loss(logits, labels).backward()
         if where.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - started if turn else 0.0

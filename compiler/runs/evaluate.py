@@ -12,15 +12,15 @@ from .plan import TrainPlan
 from .weights import load_weights
 
 
-def accuracy_of(plan: TrainPlan, weights: Path) -> float:
-    """The accuracy of saved weights on the test part of the data, from 0 to 1.
+def metric_of(plan: TrainPlan, weights: Path) -> float:
+    """The metric of the task of saved weights on the test part of the data, such as the accuracy from 0 to 1.
 
     Raises:
         UsageError: the weights belong to another network.
         DataError: the data are missing or do not fit.
     """
     settings, config = plan.settings, plan.config
-    data = matching_data(settings, plan.network, config)
+    data = matching_data(settings, plan.network, config, plan.program.place("data"))
     network = Network(plan.network, target=config.target(settings.batch))
     load_weights(network, weights)
-    return evaluate(network, data.test, settings.batch, config.device, settings.workers)
+    return evaluate(network, data.test, settings.batch, config.device, settings.workers, settings.task)

@@ -28,6 +28,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.text.reading import is_file, no_file
 
+from .check_runs import check_runs, check_single_input
 from .config import RunConfig
 from .finished import derived_text, teacher_weights_of, weights_of
 
@@ -115,7 +116,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
         raise UsageError(no_effect(idle[0], plan.phases[0]))
     config.check_workers(any(isinstance(phase.settings.derive, ExplorerWord) for phase in plan.phases))
     for phase in plan.phases:
-        _check_classifies(phase.network)
+        check_runs(phase.network, phase.settings)
         if not phase.after:
             check_phase(phase)
             if isinstance(phase.settings.derive, ExplorerWord):
@@ -189,7 +190,7 @@ def plan_training(
         _existing(weights)
     program = request.compile()
     network = _discrete(program)
-    _check_classifies(network)
+    check_runs(network, program.train_settings)
     if writes:
         started = (config.out / CHECKPOINT).is_file()
         guard(config, config.out / RESULT, started)
@@ -228,7 +229,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     wanted.check_installed()
     program = request.compile()
     network = _discrete(program)
-    _check_single_input(network)
+    check_single_input(network)
     wanted.check_size(operations_of(network.block))
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)
@@ -275,23 +276,6 @@ def guard(config: RunConfig, result: Path, started: bool) -> None:
         raise UsageError(f"'{config.out}' holds a finished run: choose another --out, or --force to overwrite it")
     if started and not config.resume:
         raise UsageError(f"'{config.out}' holds an unfinished run: --resume goes on with it, --force starts anew")
-
-
-def _check_classifies(space: Elaborated) -> None:
-    """Check that a network classifies images: data are images, each with one label."""
-    _check_single_input(space)
-    if len(space.input.dims) != 3:
-        raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
-    graph = space.block.graph
-    shape = None if graph.output is None else graph.node(graph.output).shape
-    if shape is not None and shape.space:
-        hint = "an image has one label: give one vector, as `classifier` does"
-        raise UsageError(f"network '{space.name}' gives {shape}, which is no vector of classes; {hint}")
-
-
-def _check_single_input(space: Elaborated) -> None:
-    if (count := len(space.block.graph.inputs)) != 1:
-        raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
 
 
 def _existing(path: Path) -> None:

@@ -17,6 +17,7 @@ from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.explore.proxies import probe_of, values
 from compiler.searcher.settings.judges import ProxyName
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from hdas_dsl.text.diagnostics import suggest
@@ -89,7 +90,9 @@ def proxies_of(plan: TrainPlan, words: Sequence[str], images: int) -> dict[str, 
         DataError: the data are missing or do not fit.
         UsageError: as of `proxies`.
     """
-    names, seed = named(words), plan.settings.seed
+    names, seed, task = named(words), plan.settings.seed, plan.settings.task
+    if task != CLASSIFICATION:
+        raise UsageError(f"proxies are gradients of a loss of classes, and `task = {task.word}` has another")
     compute = Compute(plan.config.device)
     batch = batch_of(held_out(plan.settings, plan.network, plan.config), images, compute, seed)
     with deterministic():

@@ -29,6 +29,7 @@ from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, 
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
+from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from compiler.util.version import package_version
@@ -206,7 +207,7 @@ def _derived(part: Part, phase: Phase, found: Decided) -> str:
 def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
     """What the alphas of a supernet select, or an explorer finds by its weights."""
     space, settings, config = phase.network, phase.settings, plan.config
-    data = matching_data(settings, space, config)
+    data = matching_data(settings, space, config, phase.place("data"))
     for warning in data.warnings:
         say(f"warning: {warning}")
     target = config.target(settings.batch)
@@ -291,7 +292,8 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         "data": "" if alone else settings.data.describe(),
         "epochs": "" if alone else str(settings.epochs),
         "epoch": "" if alone else str(outcome.epoch),
-        "score": f"{outcome.score:.4f}",
+        "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
+        "score": f"{settings.task.value(outcome.score):.4f}",
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }

@@ -50,7 +50,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     program, space, settings, config = plan.program, plan.network, plan.settings, plan.config
     for warning in program.warnings:
         warn(warning.render())
-    data = matching_data(settings, space, config)
+    data = matching_data(settings, space, config, program.place("data"))
     for note in data.warnings:
         warn(f"warning: {note}")
     network = fresh_network(space, settings, config)
@@ -70,6 +70,6 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
     )
     write_record(config, train_record(program, space))
     outcome = run_train(network, data, settings, options)
-    facts = {"accuracy": round(outcome.accuracy, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
+    facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")
     return outcome

@@ -14,6 +14,8 @@ from compiler.searcher.engine.errors import CheckpointError
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.state import checkpoint
 from compiler.searcher.engine.state.run_state import State
+from compiler.searcher.engine.tasks import behaviour_of
+from compiler.searcher.settings.tasks import CLASSIFICATION
 from tests.support.checkpoints import tensors
 from tests.support.soak.case import Case, Kind
 from tests.support.soak.run_files import check_run_file
@@ -44,7 +46,7 @@ def state() -> State:
     torch.manual_seed(0)
     net = nn.Linear(2, 2)
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
-    meter = Meter(torch.device("cpu"))
+    meter = Meter(torch.device("cpu"), behaviour_of(CLASSIFICATION, 10))
     return State("train", net, {}, {"weights": (optimizer, ["weight", "bias"])}, {"train": meter}, Compute("cpu"))
 
 

@@ -117,6 +117,9 @@ BROKEN = {
     ("relax", "perturb"): "relax = sparse\n perturb = random(0.1)",
     ("relax", "narrow"): "relax = sparse\n narrow = together(keep = 2, at = 5)",
     ("relax", "align"): "align = instances(0.1)\n relax = sparse",
+    ("task", "data"): "task = multilabel\n data = fake",
+    ("task", "derive"): 'task = multilabel\n data = "x.npz"\n derive = random(9)',
+    ("task", "teacher"): 'task = multilabel\n data = "x.npz"\n teacher = early(1)',
     ("judge", "derive"): "judge = shared\n derive = strongest(by = logit)",
     ("relax", "derive"): "relax = none\n derive = strongest(by = logit)",
     ("relax", "judge"): "relax = none\n judge = shared\n derive = random(9)",
@@ -133,10 +136,12 @@ BROKEN = {
 
 
 NEED = (
+    "task = multilabel",
     "alphas = natural",
     "align = instances(0.1)",
     "teacher = largest(1)",
     "teacher = early(1)",
+    " teacher = early(1)",
     " alphas = natural",
     "derive = strongest(epoch = before)",
     "derive = menus(keep = 2, epoch = before)",
@@ -156,7 +161,8 @@ NEED = (
 
 
 def wrong(settings: str, network: str = "Net") -> list[Diagnostic]:
-    section = f"search {network} {{\n data = fake\n {settings}\n}}\n"
+    data = "" if "data =" in settings else "data = fake"
+    section = f"search {network} {{\n {data}\n {settings}\n}}\n"
     program, diagnostics = compile_file("n.hsp", text=TEXT + section)
     assert (program is None) == bool(diagnostics)
     return diagnostics

@@ -20,6 +20,7 @@ from torchvision import datasets
 from compiler.searcher.data import DataSpec, register_dataset
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.data.source import Source
+from compiler.searcher.data.transforms import Finish
 from compiler.searcher.settings.datasets import user_data
 
 IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -40,6 +41,7 @@ def normalised(pixels: np.ndarray, mean: Tensor, std: Tensor) -> Tensor:
 def levels(data: Data, part: str = "test") -> Tensor:
     """The bytes [n, c, h, w] of the images of a part, rounded, before normalisation."""
     finishing = data.train.finishing
+    assert isinstance(finishing, Finish)
     mean, std = torch.tensor(finishing.mean), torch.tensor(finishing.std)
     return ((everything(data, part)[0] * std.view(-1, 1, 1) + mean.view(-1, 1, 1)) * 255).round().int()
 

@@ -21,9 +21,9 @@ from .builtin import LoadOptions, build
 from .check import check_labels, check_source
 from .image_files import BrokenFile, check_classes
 from .resolution import prepared
-from .source import Batch, Pixels, Samples, Shape, Source, show
+from .source import Batch, Pixels, Samples, Shape, Source, Tensors, show
 from .subsets import limited, random_generator
-from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Put, stay
+from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Plain, Put, stay
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Images(Dataset[Batch]):
     name: str
     samples: Samples
     classes: int
-    finishing: Finish
+    finishing: Finish | Plain
     indices: Tensor = field(repr=False)
     """Which of the samples these are, ``[n]``, in their order."""
 
@@ -50,7 +50,7 @@ class Images(Dataset[Batch]):
     @property
     def in_memory(self) -> bool:
         """Whether reading a batch is nothing but a copy of it."""
-        return isinstance(self.samples, Pixels)
+        return isinstance(self.samples, Pixels | Tensors)
 
     def read(self, indices: Tensor) -> Batch:
         """The bytes of the images at ``indices`` ``[k]``, as ``[k, c, h, w]``, and their labels ``[k]``.
@@ -59,6 +59,8 @@ class Images(Dataset[Batch]):
             DataError: when one cannot be read, has another shape, or has a label that is no class.
         """
         images, labels = self.samples.take(self.indices[indices])
+        if isinstance(self.samples, Tensors):
+            return images, labels
         check_labels(labels, self.classes)
         if tuple(images.shape[1:]) != self.samples.shape:
             shapes = f"{show(images.shape[1:])}, others {show(self.samples.shape)}"
@@ -97,6 +99,8 @@ def load_data(
 ) -> Data:
     """The images of ``spec`` in the shape ``(c, h, w)`` that a network takes, or without one in their own.
 
+    Files of arrays are read by `arrays.load_arrays`.
+
     Images are resized, and grey ones repeated to the channels of the network; nothing else is guessed. ``seed`` chooses
     the training images where the spec limits them.
 
@@ -120,7 +124,7 @@ def load_data(
     height, width = (spec.size, spec.size) if spec.size else train.shape[1:]
     shape = input_shape or (channels, height, width)
     parts = (train, source.test)
-    read = [prepared(samples, shape[1:]) for samples in parts]
+    read = [prepared(samples, (shape[1], shape[2])) for samples in parts]
     warnings = _broken(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
 
     def images(part: int, random: bool) -> Images:

@@ -18,8 +18,8 @@ from compiler.searcher.settings.datasets import DataError
 Batch = tuple[Tensor, Tensor]
 """Images ``[n, c, h, w]`` and their labels ``[n]``."""
 
-Shape = tuple[int, int, int]
-"""Channels, height and width of an image."""
+Shape = tuple[int, ...]
+"""Channels, height and width of an image; the shape of any other sample."""
 
 
 class Samples(Protocol):
@@ -68,6 +68,35 @@ class Pixels:
     def subset(self, indices: Tensor) -> Pixels:
         """A copy of the samples at ``indices``."""
         return Pixels(*self.take(indices))
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Samples of any shape in memory, as a network takes them, with targets of any shape; both are checked."""
+
+    inputs: Tensor = field(repr=False)
+    targets: Tensor = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of every input."""
+        return tuple(self.inputs.shape[1:])
+
+    @property
+    def labels(self) -> Tensor:
+        """The targets, ``[n, ...]``."""
+        return self.targets
+
+    def take(self, indices: Tensor) -> Batch:
+        """A copy of the inputs and targets at ``indices``."""
+        return self.inputs.index_select(0, indices), self.targets.index_select(0, indices)
+
+    def subset(self, indices: Tensor) -> Tensors:
+        """A copy of the samples at ``indices``."""
+        return Tensors(*self.take(indices))
 
 
 @dataclass(frozen=True)

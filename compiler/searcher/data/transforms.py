@@ -172,6 +172,19 @@ class Finish:
         return floats if floats.shape[1] == self.channels else floats.expand(-1, self.channels, -1, -1).contiguous()
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Inputs that are numbers already, as a network takes them; ``changes`` are those of training images."""
+
+    changes: tuple[Augmentation, ...] = ()
+
+    def __call__(self, inputs: Tensor, put: Put = stay) -> Tensor:
+        """Inputs ``[n, ...]`` of the same shape."""
+        for change in self.changes:
+            inputs = change(inputs, put)
+        return inputs
+
+
 @lru_cache(maxsize=64)
 def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Numbers of each channel as a tensor ``[c, 1, 1]``; kept, since a copy to a GPU would wait for it each time."""

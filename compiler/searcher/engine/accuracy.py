@@ -1,4 +1,4 @@
-"""The accuracy, or the loss, of a network on batches."""
+"""The metric of a task, or the loss, of a network on batches."""
 
 from __future__ import annotations
 
@@ -8,52 +8,56 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.settings.narrowing import Measure
 
 from .bilevel import PreservedBuffers
+from .tasks import Behaviour, precise
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A measure of a network on images, and how it is taken.
+    """A measure of a network on samples, and how it is taken.
 
-    ``measure`` is the accuracy, from 0 to 1, or the mean loss. Norms take running statistics, or, by
-    ``batch_statistics``, those of each batch, in train mode; buffers are then restored. ``between`` is called after
-    each batch, and may raise.
+    ``measure`` is the metric of the task, such as the accuracy from 0 to 1, or the mean loss. Norms take running
+    statistics, or, by ``batch_statistics``, those of each batch, in train mode; buffers are then restored. ``between``
+    is called after each batch, and may raise.
     """
 
+    task: Behaviour
     measure: Measure = Measure.ACCURACY
     batch_statistics: bool = False
     between: Callable[[], None] = lambda: None
 
     @torch.no_grad()
     def __call__(self, module: nn.Module, batches: Batches, compute: Compute) -> float:
-        """The mean over all samples of what is measured; the mode that the network was in is restored."""
-        training = module.training
-        exact = self.measure is Measure.ACCURACY
+        """What is measured over all samples; the mode that the network was in is restored."""
+        training, task = module.training, self.task
+        loses = self.measure is Measure.LOSS
         compute.broadcast(list(module.buffers()))
-        counts = torch.zeros(2, dtype=torch.int64 if exact else torch.float32, device=compute.device)
+        kind = torch.float32 if compute.device.type == "mps" else torch.float64
+        totals = torch.zeros(1 if loses else task.width, dtype=kind, device=compute.device)
+        counted = torch.zeros(1, dtype=kind, device=compute.device)
         kept = PreservedBuffers(module) if self.batch_statistics else nullcontext()
         module.train(self.batch_statistics)
         try:
             with kept:
                 for images, labels in batches.once():
                     with compute.autocast():
-                        logits = module(images)
-                    counts[0] += self._sum(logits, labels)
-                    counts[1] += labels.numel()
+                        outputs = module(images)
+                    count = task.count(labels)
+                    totals += self._loss(outputs, labels, count) if loses else task.sums(outputs, labels)
+                    counted += count
                     self.between()
         finally:
             module.train(training)
-        found, count = compute.sum(counts).tolist()
-        return float(found / count) if count else 0.0
+        *sums, count = compute.sum(torch.cat([totals, counted])).tolist()
+        if not count:
+            return 0.0
+        return sums[0] / count if loses else task.value(sums, count)
 
-    def _sum(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum over the samples of a batch."""
-        if self.measure is Measure.LOSS:
-            return cross_entropy(logits.float(), labels, reduction="sum")
-        return (logits.argmax(dim=1) == labels).sum()
+    def _loss(self, outputs: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
+        """The summed loss of a batch."""
+        return self.task.loss(precise(outputs), labels) * count

@@ -34,6 +34,7 @@ from .errors import (
 )
 from .gradients import finite
 from .protocol import Evaluate, RunOptions
+from .tasks import Behaviour
 
 STEPS_BETWEEN_WAITS = 25
 """Steps between two looks at the losses, on a GPU or with several processes: each look waits for the device."""
@@ -41,6 +42,10 @@ STEPS_BETWEEN_WAITS = 25
 
 class Job(Protocol):
     """The part of a run that differs between a search and a training."""
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The loss and the metric of its task."""
 
     @property
     def epochs(self) -> int:
@@ -178,7 +183,7 @@ class _Loop:
     def _evaluate(
         self, batches: Batches, *, measure: Measure = Measure.ACCURACY, batch_statistics: bool = False
     ) -> float:
-        evaluation = Evaluation(measure, batch_statistics, self._raise_if_stopped)
+        evaluation = Evaluation(self.job.behaviour, measure, batch_statistics, self._raise_if_stopped)
         return evaluation(self.state.module, batches, self.compute)
 
     def _seed(self, *what: int | str) -> None:

@@ -19,6 +19,6 @@ class SearchOutcome:
     epoch: int
     """The epoch, from 1, whose architecture this is: the last or the best, as the settings say."""
     score: float
-    """The supernet's accuracy on the alpha half at the end of that epoch."""
+    """The supernet's accuracy on the alpha half at the end of that epoch; of another task, what is larger if better."""
     best_epoch: int
     history: tuple[EpochRecord, ...]

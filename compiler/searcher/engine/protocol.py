@@ -125,7 +125,7 @@ class Evaluate(Protocol):
     def __call__(
         self, batches: Batches, *, measure: Measure = Measure.ACCURACY, batch_statistics: bool = False
     ) -> float:
-        """The accuracy, or the mean loss; norms by running statistics, or by those of each batch, which leave none."""
+        """The metric, or the mean loss; norms by running statistics, or by those of each batch, which leave none."""
 
 
 class Trainable(Protocol):

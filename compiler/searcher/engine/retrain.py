@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from compiler.searcher.data.load import Data, Images
 from compiler.searcher.engine.device.batches import Batches
@@ -16,6 +15,7 @@ from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
+from compiler.searcher.settings.tasks import CLASSIFICATION, Task
 from compiler.util.seeds import mix
 
 from .accuracy import Evaluation
@@ -24,17 +24,30 @@ from .loop import run_epochs
 from .optimizers import build_optimizer, set_learning_rate
 from .protocol import Evaluate, RunOptions, Trainable
 from .state import checkpoint
+from .tasks import behaviour_of
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
     """The result of a training."""
 
-    accuracy: float
-    """On the test part, which nothing before this has seen, from 0 to 1."""
+    value: float
+    """The task's metric on the test part, which nothing before this has seen: an accuracy from 0 to 1, or an error."""
     weights: Path
     """The state dictionary, as safetensors."""
     history: tuple[EpochRecord, ...]
+    task: Task = CLASSIFICATION
+
+    @property
+    def accuracy(self) -> float:
+        """The test accuracy, from 0 to 1.
+
+        Raises:
+            AttributeError: the task has another metric; ``value`` is that.
+        """
+        if self.task != CLASSIFICATION:
+            raise AttributeError(f"`task = {self.task.word}` has no accuracy: its {self.task.metric} is `value`")
+        return self.value
 
 
 def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: RunOptions) -> TrainOutcome:
@@ -42,14 +55,21 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
     run_epochs(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
-    return TrainOutcome(training.accuracy, training.path, tuple(training.state.history))
+    return TrainOutcome(training.value, training.path, tuple(training.state.history), settings.task)
 
 
-def evaluate(module: nn.Module, images: Images, batch: int, device: str = "auto", workers: int = 0) -> float:
-    """The accuracy of a network in eval mode on the images of a dataset."""
+def evaluate(
+    module: nn.Module,
+    images: Images,
+    batch: int,
+    device: str = "auto",
+    workers: int = 0,
+    task: Task = CLASSIFICATION,
+) -> float:
+    """The metric of a task, without one the accuracy, of a network in eval mode on the samples of a dataset."""
     compute = Compute(device)
     with deterministic():
-        return Evaluation()(
+        return Evaluation(behaviour_of(task, images.classes))(
             module.to(compute.device), Batches("data", images, batch, compute, workers=workers), compute
         )
 
@@ -65,8 +85,9 @@ class _Training:
         self.optimized = Optimized(self.weights, self.optimizer, settings.weights.clip)
         self.train = Batches("training part", data.train, settings.batch, compute, settings.seed, settings.workers)
         self.test = Batches("test part", data.test, settings.batch, compute, workers=settings.workers)
-        self.path, self.accuracy = path, 0.0
-        self.meter = Meter(compute.device)
+        self.path, self.value = path, 0.0
+        self.behaviour = behaviour_of(settings.task, data.classes)
+        self.meter = Meter(compute.device, self.behaviour)
         optimizers = {"weights": (self.optimizer, parameter_names(self.module, self.weights))}
         self.state = State("train", self.module, {}, optimizers, {"train": self.meter}, compute)
 
@@ -108,15 +129,15 @@ class _Training:
         with self.compute.autocast():
             output = self.module(images)
             logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            loss = self.behaviour.loss(logits, labels, smoothing)
             self.meter.add(loss, logits, labels)
             if auxiliary is not None and self.settings.aux_weight:
-                loss = loss + self.settings.aux_weight * cross_entropy(auxiliary, labels, label_smoothing=smoothing)
+                loss = loss + self.settings.aux_weight * self.behaviour.loss(auxiliary, labels, smoothing)
         return loss
 
     def running_means(self) -> dict[str, float]:
         means = self.meter.means(self.compute)
-        return dict(zip(("loss/train", "accuracy/train"), means, strict=True)) if means else {}
+        return dict(zip(("loss/train", f"{self.settings.task.metric}/train"), means, strict=True)) if means else {}
 
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
@@ -124,5 +145,6 @@ class _Training:
     def finish(self, evaluate: Evaluate) -> str:
         if self.compute.main:
             checkpoint.write(self.path, self.module.state_dict(), {})
-        self.accuracy = evaluate(self.test)
-        return f"The test accuracy is {self.accuracy:.2%}."
+        self.value = evaluate(self.test)
+        task = self.settings.task
+        return f"The test {task.metric} is {task.show(self.value)}."

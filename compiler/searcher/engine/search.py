@@ -8,7 +8,6 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from compiler.searcher.data.load import Data, halves
 from compiler.searcher.engine.device.batches import Batches
@@ -34,6 +33,7 @@ from .optimizers import build_optimizer, set_learning_rate
 from .outcome import SearchOutcome
 from .protocol import Evaluate, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
+from .tasks import behaviour_of
 from .teacher import OfPhase, answers, lesson, teacher_of
 
 Batch = tuple[Tensor, Tensor]
@@ -88,7 +88,8 @@ class Searching:
         self.weight_half = Batches("weight half", of_weights, settings.batch, compute, seed, workers)
         self.alpha_half = Batches("alpha half", of_alphas, settings.batch, compute, seed, workers)
         self.teacher = teacher_of(settings.teacher, searchable, teacher, self.bilevel.kept, compute)
-        self.meters = {"weights": Meter(compute.device), "alphas": Meter(compute.device)}
+        self.behaviour = behaviour_of(settings.task, data.classes)
+        self.meters = {name: Meter(compute.device, self.behaviour) for name in ("weights", "alphas")}
         self.state = State(
             "search",
             self.module,
@@ -169,7 +170,7 @@ class Searching:
         images, labels = batch
         with self.searchable.running(run), self.compute.autocast():
             logits = self.module(images)
-            loss = cross_entropy(logits, labels)
+            loss = self.behaviour.loss(logits, labels)
             total = loss if taught is None else loss + self.settings.teacher.ratio * lesson(logits, taught)
         if meter:
             meter.add(loss, logits, labels)
@@ -183,16 +184,16 @@ class Searching:
         return loss
 
     def running_means(self) -> dict[str, float]:
-        """The running means of losses and accuracies of this epoch."""
+        """The running means of losses and metrics of this epoch."""
         seen = {name: means for name, meter in self.meters.items() if (means := meter.means(self.compute))}
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
-        return losses | {f"accuracy/{name}": accuracy for name, (_, accuracy) in seen.items()}
+        return losses | {f"{self.settings.task.metric}/{name}": value for name, (_, value) in seen.items()}
 
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
-        """Judge an epoch by the accuracy on the alpha half, give up items maybe, and remember the best."""
+        """Judge an epoch by the metric on the alpha half, give up items maybe, and remember the best."""
         rates = self._schedule(epoch, self.steps - 1)
         scalars = self.running_means()
-        scalars["score"] = evaluate(self.alpha_half)
+        scalars |= self.settings.task.scored(evaluate(self.alpha_half))
         self.searchable.narrow(epoch + 1, partial(self._judge, evaluate))
         with torch.no_grad():
             scalars |= {f"preference/{name}": float(term) for name, term in self.searchable.preferences().items()}
@@ -256,7 +257,7 @@ class Searching:
     def _judge(self, evaluate: Evaluate, measure: Measure) -> float:
         """How good the supernet is on the alpha half, its norms by the statistics of each batch, as while it learns."""
         found = evaluate(self.alpha_half, measure=measure, batch_statistics=True)
-        return found if measure is Measure.ACCURACY else -found
+        return self.settings.task.score(found) if measure is Measure.ACCURACY else -found
 
     def _remember_if_best(self, record: EpochRecord) -> None:
         """Remember the alphas of the best epoch: the first with the highest score, once the alphas move."""
@@ -276,7 +277,7 @@ class Searching:
             return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says.{of}"
         if isinstance(self.settings.derive, ExplorerWord):
             return f"The weights have learned for {done} epochs; an explorer proposes architectures now."
-        return f"The architecture is that of epoch {found.epoch}, with score {found.score:.1%}."
+        return f"The architecture is that of epoch {found.epoch}, with {self.settings.task.said(found.score)}."
 
     def outcome(self) -> SearchOutcome:
         """The alphas and decisions of the last epoch, of the best, or of one before the end, as the settings say."""

@@ -1,6 +1,7 @@
 """Settings of a search that do not go together: one table, asked before any training.
 
-To add a rule, add it to `RULES`, or in `combine_explorers.py` to those of explorers. `docs/searchers.md` lists them; a
+To add a rule, add it to `RULES`, or in `combine_explorers.py` to those of explorers, or in
+`combine_tasks.py` to those of tasks. `docs/searchers.md` lists them; a
 test takes each of them at its word.
 """
 
@@ -18,6 +19,7 @@ from .axes import (
     Undisturbed,
 )
 from .combine_explorers import EXPLORING
+from .combine_tasks import TASKS
 from .derivation import Epoch, Menus, Threshold
 from .narrowing import NoNarrowing
 from .optimizers import AlphaFixed, AlphaNatural, Sgd
@@ -260,6 +262,7 @@ RULES = (
         "`align` compares gradients of the weights of all items, and `relax = sparse` runs few: use `align = none`",
     ),
     *EXPLORING,
+    *TASKS,
 )
 """Settings that cannot be combined."""
 

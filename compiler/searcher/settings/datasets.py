@@ -7,13 +7,14 @@ loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from compiler.util.errors import UsageError
 
@@ -28,6 +29,8 @@ ImageLimit = Annotated[
 ]
 
 ENTRY_POINTS = "hdas_dsl.datasets"
+FUNCTION = re.compile(r".+\.py:[A-Za-z_]\w*")
+"""A function of a file, as `ArrayFile` names it."""
 _registered: dict[str, Builder] = {}
 
 
@@ -76,7 +79,8 @@ class DataSpec(Word):
         """The classes of all datasets by word: those that users registered, and the built-in ones."""
         if cls is not DataSpec:
             return super().words()
-        return {name: user_data(name) for name in user_names()} | {model.word: model for model in BUILT_IN}
+        own: dict[str, type[Word]] = {name: user_data(name) for name in user_names()}
+        return own | {model.word: model for model in OF_THE_LANGUAGE}
 
 
 class Digits(DataSpec):
@@ -147,6 +151,33 @@ class Fake(DataSpec):
     channels: Count = 3
 
 
+class ArrayFile(DataSpec):
+    """Arrays of a file of the user's: ``.npz`` or ``.csv`` below the data root, or ``"file.py:function"``.
+
+    The path alone says it: ``data = "waves.npz"``. A function runs only where ``--allow-plugin`` allows its file.
+    """
+
+    word = "file"
+    positional = ("path",)
+    by_text = True
+    path: Text
+    target: Annotated[str | None, Field(description="the name of a column in quotes")] = None
+    """The column of the targets of a ``.csv``; without it, the last."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_kind(cls, path: str) -> str:
+        if not path.endswith((".npz", ".csv")) and not FUNCTION.fullmatch(path):
+            raise ValueError(f'"{path}" is no file of data: use "NAME.npz", "NAME.csv", or "NAME.py:FUNCTION"')
+        return path
+
+    @model_validator(mode="after")
+    def _columns(self) -> Self:
+        if self.target is not None and not self.path.endswith(".csv"):
+            raise ValueError("`target` is a column of a .csv, and this file has none")
+        return self
+
+
 class UserData(DataSpec):
     """A dataset that is registered by name; what ``path`` means is for its builder to say."""
 
@@ -154,6 +185,8 @@ class UserData(DataSpec):
 
 
 BUILT_IN: tuple[type[DataSpec], ...] = (Digits, Cifar10, Cifar100, Mnist, FashionMnist, Svhn, Folder, Fake)
+"""Images with a class each."""
+OF_THE_LANGUAGE: tuple[type[DataSpec], ...] = (*BUILT_IN, ArrayFile)
 
 
 def register_dataset(name: str, builder: Builder) -> None:
@@ -164,7 +197,7 @@ def register_dataset(name: str, builder: Builder) -> None:
     """
     if not name.isidentifier():
         raise ValueError(f"'{name}' cannot be a word for data: use letters, digits and _")
-    if name in {model.word for model in BUILT_IN}:
+    if name in {model.word for model in OF_THE_LANGUAGE}:
         raise ValueError(f"'{name}' is a dataset of the language and cannot be registered")
     _registered[name] = builder
 

@@ -98,6 +98,9 @@ class Reader:
         by_number = next((model for model in menu.values() if model.by_number), None)
         if by_number and isinstance(value, int | float) and not isinstance(value, bool):
             return self._apply(by_number, Applied(by_number.word, (value,)), span)
+        by_text = next((model for model in menu.values() if model.by_text), None)
+        if by_text and isinstance(value, str):
+            return self._apply(by_text, Applied(by_text.word, (value,)), span)
         if not isinstance(value, Applied):
             self._wrong(f"{what} cannot be {show(value)}", span, f"known: {', '.join(sorted(menu))}")
             return None

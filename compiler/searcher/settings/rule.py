@@ -20,6 +20,7 @@ from .axes import (
     Preferences,
     Teacher,
 )
+from .datasets import DataSpec
 from .derivation import Derivation
 from .exploring import Explorer
 from .judges import Judge, Unique
@@ -30,11 +31,14 @@ from .relaxation import Relaxation
 from .rungs import Rungs
 from .schedules import Schedule
 from .stopping import Stopping
+from .tasks import Task
 
 
 class Combined(Protocol):
     """The settings of a search that rules are about (`sections.SearchSettings`)."""
 
+    task: Task
+    data: DataSpec
     order: Order
     relax: Relaxation
     weights: Weights

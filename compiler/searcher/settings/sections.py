@@ -31,6 +31,7 @@ from .axes import (
     Undisturbed,
 )
 from .combine import check_combination
+from .combine_tasks import check_training
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .exploring import Explorer, ExplorerWord
@@ -42,6 +43,7 @@ from .relaxation import NoRelaxation, Relaxation, Softmax
 from .rungs import NoRungs, Rungs
 from .schedules import Constant, Cosine, Ramp, Rate
 from .stopping import Never, Stopping
+from .tasks import CLASSIFICATION, Task
 from .words import Amount, Count, Flag, Fraction, NonNegative, Setting
 
 
@@ -50,11 +52,17 @@ class _Section(Setting):
         """The settings as lines of the language; ``full`` also writes those that have their defaults."""
         return "".join(f"{name} = {text}\n" for name, text in self.written(full).items())
 
+    def written(self, full: bool) -> dict[str, str]:
+        """As of any setting; a classification is never written, as runs from before there were tasks have it."""
+        found = super().written(full)
+        return {name: text for name, text in found.items() if (name, text) != ("task", CLASSIFICATION.word)}
+
 
 class SearchSettings(_Section):
     """A search; the defaults are those of DARTS on CIFAR-10, first order."""
 
     word: ClassVar[str] = "search"
+    task: Task = CLASSIFICATION
     data: DataSpec = Cifar10()
     epochs: Amount = 50
     batch: Count = 64
@@ -110,6 +118,7 @@ class TrainSettings(_Section):
     """The training of an architecture; the defaults are those of DARTS on CIFAR-10. A rate or weight of 0 is off."""
 
     word: ClassVar[str] = "train"
+    task: Task = CLASSIFICATION
     data: DataSpec = Cifar10(cutout=16)
     epochs: Count = 600
     batch: Count = 96
@@ -120,6 +129,11 @@ class TrainSettings(_Section):
     seed: Amount = 0
     precision: Precision = Precision.FLOAT32
     workers: Amount = 0
+
+    @model_validator(mode="after")
+    def _settings_go_together(self) -> Self:
+        check_training(self.task, self.data, self.label_smoothing)
+        return self
 
 
 def read_search(settings: Given) -> tuple[SearchSettings, list[Diagnostic]]:

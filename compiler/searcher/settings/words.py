@@ -90,6 +90,8 @@ class Word(Setting):
     """The fields that are always written, first and without their names; the others follow by name."""
     by_number: ClassVar[bool] = False
     """Whether a number alone says this word with one argument."""
+    by_text: ClassVar[bool] = False
+    """Whether a text alone says this word with one argument."""
     by_list: ClassVar[bool] = False
     """Whether all arguments without names together are its first argument, a tuple: ``proxy(synflow, snip)``."""
     by_item: ClassVar[bool] = False
@@ -121,7 +123,7 @@ class Word(Setting):
             rest = [*first[1:], *others]
             return f"{name}({', '.join(rest)})" if rest else name
         rest = [f"{name} = {text}" for name, text in self.written(full).items() if name not in self.positional]
-        if self.by_number and not self.written(False).keys() - set(self.positional):
+        if (self.by_number or self.by_text) and not self.written(False).keys() - set(self.positional):
             return first[0]
         return f"{self.word}({', '.join([*first, *rest])})" if first or rest else self.word
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -92,27 +93,45 @@ class EpochRecord:
         return cls(epoch, scalars, decisions)
 
 
-class Meter:
-    """Loss and accuracy summed over samples, on the device: adding a batch waits for nothing."""
+class Metric(Protocol):
+    """A function of sums over samples, as tasks have it."""
 
-    def __init__(self, device: torch.device) -> None:
+    @property
+    def width(self) -> int:
+        """How many sums there are."""
+
+    def count(self, targets: Tensor) -> Tensor | int:
+        """How many values the mean is over."""
+
+    def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The sums ``[width]`` of a batch."""
+
+    def value(self, sums: Sequence[float], count: float) -> float:
+        """The metric of all that was summed."""
+
+
+class Meter:
+    """Loss and metric of a task, summed over samples, on the device: adding a batch waits for nothing."""
+
+    def __init__(self, device: torch.device, metric: Metric) -> None:
         kind = torch.float32 if device.type == "mps" else torch.float64
-        self.sums = torch.zeros(3, dtype=kind, device=device)
-        """Summed loss, correct answers, samples."""
+        self.metric = metric
+        self.sums = torch.zeros(metric.width + 2, dtype=kind, device=device)
+        """Summed loss, the sums of the metric, samples."""
 
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch with its mean loss."""
-        count = labels.numel()
+        count = self.metric.count(labels)
         self.sums[0] += loss.detach() * count
-        self.sums[1] += (logits.argmax(dim=1) == labels).sum()
-        self.sums[2] += count
+        self.sums[1:-1] += self.metric.sums(logits, labels)
+        self.sums[-1] += count
 
     def reset(self) -> None:
         """Begin anew."""
         self.sums.zero_()
 
     def means(self, compute: Compute) -> tuple[float, float] | None:
-        """Mean loss and accuracy over all processes; None before the first batch."""
-        loss, correct, count = compute.sum(self.sums).tolist()
-        return (loss / count, correct / count) if count else None
+        """Mean loss and metric over all processes; None before the first batch."""
+        loss, *sums, count = compute.sum(self.sums).tolist()
+        return (loss / count, self.metric.value(sums, count)) if count else None

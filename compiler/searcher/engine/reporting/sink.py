@@ -77,11 +77,17 @@ class WhileRead(Sink):
             self.display = Sink()
 
 
+SHARES = ("accuracy", "iou", "f1", "score")
+"""Kinds of numbers from 0 to 1."""
+
+
 def epoch_line(record: EpochRecord, epochs: int) -> str:
     """An epoch's numbers in one line: ``epoch 3/50 | loss weights 1.2345 alphas 1.3456 | score 61.0%``."""
     kinds: dict[str, list[str]] = {}
     for name, value in record.scalars.items():
         kind, _, of = name.partition("/")
+        if name == "score" and value < 0:  # That of an error, which stands beside it by its own name.
+            continue
         kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     parts = [f"{kind} {' '.join(values)}" for kind, values in kinds.items()]
     return " | ".join([f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}", *parts])
@@ -91,6 +97,6 @@ def format_number(kind: str, value: float) -> str:
     """A number with the digits that its kind deserves: shares in per cent, rates short."""
     if not math.isfinite(value):
         return str(value)
-    if kind in ("accuracy", "score"):
+    if kind in SHARES:
         return f"{value:.1%}"
     return f"{value:.3g}" if kind == "lr" else f"{value:.4g}"

@@ -1,0 +1,57 @@
+"""Whether a network can be trained for the task of a section: refused with the place in the file. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from compiler.elaborate import Elaborated
+from compiler.searcher.settings.datasets import ArrayFile
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.searcher.settings.tasks import CLASSIFICATION
+from compiler.searcher.settings.words import Value
+from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.source import Span
+
+Values = Mapping[str, tuple[Value, Span]]
+IMAGE = 3
+"""The dimensions of an image."""
+
+
+def unfit(
+    space: Elaborated, settings: SearchSettings | TrainSettings, values: Values, span: Span
+) -> Iterator[Diagnostic]:
+    """Each reason, at the line of the setting where ``values`` has it, else at ``span``, the section's.
+
+    What a classification of images asks of a network, `compiler.runs.plan` sees when one is to run.
+    """
+    task, graph = settings.task, space.block.graph
+    where = values["task"][1] if "task" in values else span
+    taken, given = space.input.largest, graph.node(graph.output or 0).shape.largest
+    if task != CLASSIFICATION:
+        if not task.fits(taken, given):
+            message = f"`task = {task.word}` asks for {task.output}, and '{space.name}' gives {_show(given)}"
+            yield Diagnostic(Code.VALUE, where, f"{message} of {_show(taken)}")
+        if graph.aux is not None and isinstance(settings, TrainSettings) and settings.aux_weight:
+            message = f"`task = {task.word}` has no loss for the auxiliary head of '{space.name}'"
+            yield Diagnostic(Code.VALUE, where, message, "leave the head out, or set `aux_weight = 0`")
+    if isinstance(settings.data, ArrayFile):
+        yield from _changes(space, settings, settings.data, values["data"][1] if "data" in values else span)
+
+
+def _changes(
+    space: Elaborated, settings: SearchSettings | TrainSettings, data: ArrayFile, span: Span
+) -> Iterator[Diagnostic]:
+    """Changes of images suit images alone, and those whose targets do not lie on their pixels."""
+    changed = [name for name in ("crop", "flip", "cutout", "size") if getattr(data, name)]
+    if not changed:
+        return
+    if len(space.input.dims) != IMAGE:
+        message = f"`{changed[0]}` changes images, and '{space.name}' takes {space.input}"
+        yield Diagnostic(Code.VALUE, span, message, "leave it out")
+    elif settings.task != CLASSIFICATION or "size" in changed:
+        message = f"`{changed[0]}` would change the samples of a file and leave their targets"
+        yield Diagnostic(Code.VALUE, span, message, "leave it out")
+
+
+def _show(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

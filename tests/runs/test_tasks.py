@@ -1,0 +1,100 @@
+"""The tutorial of `docs/tasks.md` is run, and data that do not fit are told before training, with their place."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compiler import api
+from compiler.commands.compile import compile_main
+from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import HspError
+from tests.support.paths import DOCS
+
+PAGE = (DOCS / "tasks.md").read_text()
+(MYDATA,) = re.findall(r"```python\n(import numpy.*?)```", PAGE, re.DOTALL)
+FILES = {text.split("network ")[1].split("(")[0]: text for text in re.findall(r"```hsp\n(.*?)```", PAGE, re.DOTALL)}
+METRICS = {"Rows": "mae", "Waves": "accuracy", "Stripes": "iou", "Signs": "f1", "Words": "perplexity"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mydata.py").write_text(MYDATA)
+    file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [tmp_path / "mydata.py"]
+    file.write_text(FILES[name])
+    with pytest.raises(UsageError, match=r"--allow-plugin mydata\.py allows it"):
+        api.search(file, tmp_path / "refused")
+    report = api.search(file, tmp_path / "run", plugins=plugins)
+    (epoch,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text().splitlines())
+    judged = epoch.get(f"{metric}/score", epoch["score"])
+    assert epoch["score"] == (-judged if metric in ("mae", "perplexity") else judged)
+    assert re.search(rf"  score = {judged:.4f}".rstrip("0").rstrip("."), report.text)
+    assert (f'metric = "{metric}"' in report.text) == (metric != "accuracy")
+    outcome = api.train(report.derived, tmp_path / "train", plugins=plugins)
+    facts = json.loads((tmp_path / "train" / "result.json").read_text())
+    assert facts[metric] == pytest.approx(outcome.value, abs=1e-6)
+    words = [str(report.derived), "--allow-plugin", str(plugins[0]), "--eval", str(outcome.weights)]
+    assert compile_main(words) == 0
+    assert f"test {metric}: {outcome.task.show(outcome.value)}" in capsys.readouterr().out
+
+
+NET = """\
+hsp 1
+network Net(row: [2]; c = 3) {
+  output row -> linear(8) -> (relu | gelu) -> linear(c)
+}
+search Net {
+  task = TASK
+  data = "d.npz"
+  epochs = 1
+  batch = 4
+}
+"""
+X, Y = np.ones((10, 2), dtype=np.float32), np.arange(10) % 3
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "label": ("classification", {"x": X, "y": Y + 1}, 'the targets of the training part of "d.npz" have a 3, but the'),
+    "negative": ("classification", {"x": X, "y": Y - 1}, "have a -1"),
+    "type": ("classification", {"x": X, "y": Y / 2}, "are of the type float64, not whole numbers"),
+    "inputs": ("classification", {"x": X[:, :1], "y": Y}, 'inputs of the training part of "d.npz" are 10x1, but the'),
+    "count": ("classification", {"x": X, "y": Y[:9]}, "has 10 inputs and 9 targets"),
+    "test": ("classification", {"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, 'the test part of "d.npz" have a 3'),
+    "nan": ("classification", {"x": np.where(np.arange(10)[:, None] == 7, np.nan, X), "y": Y}, "the first is sample 7"),
+    "text": ("classification", {"x": X.astype(str), "y": Y}, "not numbers"),
+    "numbers": ("regression", {"x": X, "y": X}, "are n x 2, but the task asks for n x 3"),
+    "labels": ("multilabel", {"x": X, "y": np.full((10, 3), 2)}, "each is 0 or 1"),
+    "none": ("multilabel", {"x": X}, "has no targets 'y'"),
+    "names": ("multilabel", {"rows": X}, "has no array 'x': its arrays are rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_data_that_do_not_fit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    task, arrays, message = WRONG[name]
+    Path("data").mkdir()
+    np.savez("data/d.npz", **arrays)
+    Path("n.hsp").write_text(NET.replace("TASK", task))
+    with pytest.raises(HspError) as refused:
+        api.search("n.hsp", "run")
+    (found,) = refused.value.diagnostics
+    assert message in found.message
+    assert found.render().startswith("n.hsp:7:3: error[E702]: ")
+    assert found.render().endswith('\n      data = "d.npz"\n      ^^^^^^^^^^^^^^')
+    assert not Path("run/checkpoint.safetensors").exists()
+
+
+def test_a_table_with_names_of_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    rows = "".join(f"{'bac'[i % 3]},{i},{i % 3}\n" for i in range(30))
+    Path("data/d.csv").write_text(f"kind,a,b\n{rows}")
+    Path("n.hsp").write_text(NET.replace("TASK", "classification"))
+    assert api.search("n.hsp", "run", data='file("d.csv", target = "kind")').outcomes[""].score >= 0
+    Path("data/d.csv").write_text("kind,a,b\nx,1,2\ny,?,3\n")
+    with pytest.raises(HspError, match=r"line 3 of 'data/d\.csv' has '\?' in column 'a', which is no number"):
+        api.search("n.hsp", "again", data='file("d.csv", target = "kind")')
