@@ -14,7 +14,7 @@ import pytest
 from compiler.backend.passes import PASSES
 from compiler.commands.command import Command
 from compiler.commands.compile import compile_main
-from compiler.commands.table import COMMANDS
+from compiler.commands.terminal import NAMED
 from hdas_dsl.format import format_text
 from tests.support.paths import ROOT
 
@@ -89,7 +89,7 @@ def test_every_command_is_listed() -> None:
     modules = [path.stem for path in (ROOT / "compiler/commands").glob("*.py") if path.stem != "__init__"]
     kinds = [kind for name in modules for kind in vars(import_module(f"compiler.commands.{name}")).values()]
     commands = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Command) and "name" in vars(kind)}
-    assert commands <= set(COMMANDS)
+    assert commands <= set(NAMED)
 
 
 def test_every_pass_has_golden_graphs() -> None:

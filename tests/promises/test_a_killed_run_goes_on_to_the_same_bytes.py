@@ -21,12 +21,20 @@ def test_at_random_instants() -> None:
     assert found == [Outcome(case, None) for case in CASES]
 
 
-RENAMES = ("settings.hsp", "run.json", "first checkpoint", "history.jsonl", "after a step", "after an epoch")
+RENAMES = (
+    "settings.hsp",
+    "run.json",
+    "space.json",
+    "first checkpoint",
+    "history.jsonl",
+    "after a step",
+    "after an epoch",
+)
 """What a search writes first; a file is there from its renaming on."""
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", [3, 6], ids=lambda number: RENAMES[number - 1])
+@pytest.mark.parametrize("number", [4, 7], ids=lambda number: RENAMES[number - 1])
 def test_around_a_renaming(number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the checkpoint of an epoch and what is reported of it, too."""
     right = whole(Job.SEARCH).content
@@ -47,7 +55,7 @@ def test_around_a_renaming(number: int, after: bool, tmp_path: Path, monkeypatch
         patched.setattr(os, "replace", deadly)
         pid = begin(tmp_path, *Job.SEARCH.words)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    resumed = ["--resume"] if (number, after) != (3, False) else []
+    resumed = ["--resume"] if (number, after) != (4, False) else []
     done = finish(tmp_path, *Job.SEARCH.words, *resumed)
     assert done.code == 0, done.said
     assert differences(content(tmp_path), right) is None
