@@ -30,6 +30,7 @@ OTHER_MEANINGS = {
     ("compiler/program/refusals.py", "dropout"): "a setting of a search",
     ("compiler/runs/search.py", "dropout"): "a setting of a search",
     ("compiler/searcher/settings/combine.py", "dropout"): "a setting of a search",
+    ("compiler/program/task_fit.py", "crop"): "a setting of data",
     ("compiler/program/equivalence.py", "identity"): "a setting of an `equivalence`",
     ("compiler/program/equivalence.py", "zero"): "a setting of an `equivalence`",
     ("compiler/elaborate/tensors.py", "concat"): "the place of a concatenation in names",

@@ -71,7 +71,8 @@ def test_the_settings_of_a_training_are_those_that_it_ran_with(folder: Path) -> 
     assert found.train_settings.data == given.train_settings.data
     assert (found.train_settings.batch, len(found.trained)) == (8, 1)
     text = (folder / "run" / SETTINGS).read_text()
-    for name in type(found.train_settings).model_fields:
+    # A classification is not written, so that the settings of runs hold that were made before there were tasks.
+    for name in type(found.train_settings).model_fields.keys() - {"task"}:
         assert f"\n  {name} = " in text
     record = Record.model_validate_json((folder / "run" / RECORD).read_text())
     assert shlex.split(record.command) == ["hdas-compile", *command]
