@@ -125,7 +125,10 @@ class DataOptions(OptionGroup):
     title: ClassVar[str] = "data"
 
     data: str | None = option(
-        "--data", "NAME", "digits, cifar10, ..., folder:PATH, instead of the file's", otherwise="the file's"
+        "--data",
+        "NAME|FILE",
+        "digits, ..., folder:PATH, x.npz, x.csv, x.py:FUNCTION, instead of the file's",
+        otherwise="the file's",
     )
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
     download: bool = flag("--download", "fetch missing data")
@@ -138,7 +141,10 @@ class DataOptions(OptionGroup):
         if self.data is None:
             return []
         word, colon, folder = self.data.partition(":")
-        value = Applied(word, (), {"path": folder} if colon else {})
+        if word.isidentifier():
+            value = Applied(word, (), {"path": folder} if colon else {})
+        else:  # waves.npz, or mydata.py:stripes
+            value = Applied("file", (), {"path": self.data})
         return [Override("data", value, f"--data {self.data}", keeps=True)]
 
 

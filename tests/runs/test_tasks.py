@@ -100,6 +100,20 @@ def test_a_table_with_names_of_classes(tmp_path: Path, monkeypatch: pytest.Monke
         api.search("n.hsp", "again", data='file("d.csv", target = "kind")')
 
 
+def test_data_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path by its name alone, and a function of a file where it is allowed."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    Path("data/d.csv").write_text("a,b,kind\n" + "".join(f"{i},{i % 3},{i % 3}\n" for i in range(30)))
+    Path("own.py").write_text("def rows():\n    return [[i, i % 3] for i in range(30)], [i % 3 for i in range(30)]\n")
+    Path("n.hsp").write_text(NET.replace("TASK", "classification"))
+    command = ["n.hsp", "--search", "--quiet", "--force", "--out", "run"]
+    assert compile_main([*command, "--data", "d.csv"]) == 0
+    assert '\n  data = "d.csv"\n' in Path("run/settings.hsp").read_text()
+    assert compile_main([*command, "--data", "own.py:rows"]) == 2
+    assert compile_main([*command, "--data", "own.py:rows", "--allow-plugin", "own.py"]) == 0
+
+
 @pytest.mark.parametrize(
     "how", ["relax = none\n  epochs = 0\n  judge = trained", "relax = sample\n  epochs = 1"], ids=["trained", "shared"]
 )
