@@ -153,16 +153,8 @@ class _Labels:
 
 
 @dataclass(frozen=True)
-class _NextTokens:
-    """The surprise at each token."""
-
-    width = 1
-
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
-
-    def count(self, targets: Tensor) -> Tensor | int:
-        return targets.numel()
+class _NextTokens(_Classes):
+    """The surprise at each token, which is a class."""
 
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return functional.cross_entropy(precise(outputs), targets, reduction="sum").view(1)

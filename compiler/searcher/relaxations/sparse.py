@@ -104,8 +104,9 @@ class Sparse(Supernet):
     """A supernet of the items whose part in a sparse solution is largest; alphas are codes.
 
     A pick of k menus has a code b of ``dims`` numbers and a fixed random dictionary A with a column for each item of
-    its menus. Between epochs the solution z of A z = b is recovered, and the k items of largest |z| are the support S.
-    In the next epoch these run, with the weights A_S' b - ((A_S' A_S - I) z_S) (equation 9), which move with b.
+    its menus; those of items that cannot be derived are left out. Between epochs the solution z of A z = b is
+    recovered, and the k items of largest |z| are the support S. In the next epoch these run, with the weights
+    A_S' b - ((A_S' A_S - I) z_S) (equation 9), which move with b.
 
     Args:
         space: an elaborated network with choices.

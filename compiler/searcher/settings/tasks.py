@@ -6,6 +6,7 @@ checker names what is missing.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -31,9 +32,9 @@ class TaskWord(Word):
     """The output that it asks for, as a message says it."""
 
     @property
+    @abstractmethod
     def metric(self) -> str:
         """The name of the metric, also in ``history.jsonl`` and ``result.json``."""
-        raise NotImplementedError
 
     def score(self, value: float) -> float:
         """A value of the metric as a score: the larger the better."""
@@ -57,9 +58,9 @@ class TaskWord(Word):
         """A value of the metric as text."""
         return f"{value:.{digits}%}" if self.share else f"{value:.6g}"
 
+    @abstractmethod
     def fits(self, taken: Shape, given: Shape) -> bool:
         """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task."""
-        raise NotImplementedError
 
 
 class Classification(TaskWord):
