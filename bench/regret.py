@@ -1,25 +1,28 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
-                           [--plot docs/images/regret_cells.svg]
+                           [--at-most macs=160000] [--plot docs/images/regret_cells.svg]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
 are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. A trial is a row of the table:
 one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test accuracy
 of the table's best architecture less that of the one that looked best so far. Printed are its median over the seeds,
 with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-sided).
-`--plot` draws medians and quartiles against trials.
+`largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those that have
+them. `--at-most` keeps the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against
+trials.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import quantiles
+from statistics import mean, quantiles
 
 from scipy.stats import mannwhitneyu
 
@@ -59,15 +62,50 @@ class EnoughError(Exception):
 
 
 @dataclass(frozen=True)
-class Known:
-    """The architectures of a space that a table has."""
+class Limit:
+    """What an architecture may cost at most: a column of a table and a number."""
 
-    judge: Lookup
+    column: str
+    most: int
 
     @classmethod
-    def of(cls, space: Path) -> Known:
-        """The table beside a space; a trial is one training, with the first seed."""
-        return cls(Lookup(Table(space.with_suffix(".csv"), Architectures(Request(space)).parts[-1]), partial=True))
+    def read(cls, text: str) -> Limit:
+        """``macs=160000``.
+
+        Raises:
+            ValueError: it is nothing of the kind.
+        """
+        column, _, most = text.partition("=")
+        if column not in ("macs", "params"):
+            raise ValueError(text)
+        return cls(column, int(most))
+
+
+@dataclass(frozen=True)
+class Known:
+    """The architectures of a space that a table has, and the regret of the largest of them."""
+
+    judge: Lookup
+    largest: float
+
+    @classmethod
+    def of(cls, space: Path, limits: Sequence[Limit] = ()) -> Known:
+        """The rows within the limits of the table beside a space; a trial is one training, with the first seed."""
+        path = space.with_suffix(".csv")
+        table = Table(path, Architectures(Request(space)).parts[-1])
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        within = [line for line in lines if all(int(line[limit.column]) <= limit.most for limit in limits)]
+        if not within:
+            raise SystemExit(f"{path} has no row within the limits")
+        table.rows = {key: table.rows[key] for key in (table.key(int(line["number"])) for line in within)}
+        judge = Lookup(table, partial=True)
+        tests = {
+            int(line["number"]): judge.trainings(int(line["number"]), judge.budgets.whole)[0].test for line in within
+        }
+        most = max(int(line["macs"]) for line in within)
+        of_largest = mean(tests[int(line["number"])] for line in within if int(line["macs"]) == most)
+        return cls(judge, max(tests.values()) - of_largest)
 
     @cached_property
     def best(self) -> float:
@@ -94,8 +132,8 @@ class Known:
         return found + [found[-1]] * (trials - len(found))
 
 
-def report(found: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
-    """A table in Markdown: quartiles of the regret in percentage points, by explorer."""
+def report(found: Mapping[str, Sequence[Sequence[float]]], largest: float | None = None) -> Iterator[str]:
+    """A table in Markdown: quartiles of the regret in percentage points by explorer, and that of the largest."""
     trials = min(len(run) for runs in found.values() for run in runs)
     shown = [count for count in SHOWN if count <= trials]
     yield f"| explorer | {' | '.join(f'{count} trials' for count in shown)} | p against random |"
@@ -111,6 +149,8 @@ def report(found: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
             ours, chance = ([run[at] for run in found[key]] for key in (name, "random"))
             p = f"{mannwhitneyu(ours, chance, alternative='less').pvalue:.2g}"
         yield f"| `{name}` | {' | '.join(cells)} | {p} |"
+    if largest is not None:
+        yield f"| largest |{f' {100 * largest:.2f} |' * len(shown)} |"
 
 
 def plot(found: Mapping[str, Sequence[Sequence[float]]], title: str, path: Path) -> None:
@@ -140,15 +180,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
+    parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
-    known = Known.of(args.space)
+    known = Known.of(args.space, args.at_most)
     words = explorers(REPEATED * args.trials)
     seeds = range(args.seeds)
     found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}
     count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
-    print("\n".join(report(found)))
+    print("\n".join(report(found, known.largest)))
     if args.plot:
         plot(found, f"{args.space.name}: {count} architectures, {args.seeds} seeds", args.plot)
 
