@@ -162,9 +162,16 @@ def test_regret_against_trials(
     for number, accuracy in enumerate(tests):
         if number != 4:
             validation = 0.95 if number == 6 else accuracy
-            architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
+            architecture = truth.Architecture(number, f"{number:016x}", 1, min(number, 7), "{}")
             table.add(architecture, 0, truth.Training(validation, accuracy, 6.0))
     known = regret.Known.of(path)
+    assert known.largest == pytest.approx(0.90 - (0.65 + 0.75) / 2), "of two that are largest the mean"
+    within = regret.Known.of(path, [regret.Limit.read("macs=6"), regret.Limit.read("params=1")])
+    assert sorted(within.judge.table.rows) == [0, 1, 2, 3, 5, 6]
+    assert within.largest == pytest.approx(0.90 - 0.80)
+    assert max(within.regrets(regret.explorers(200)["random"], 0, 6)) <= 0.40 + 1e-9
+    with pytest.raises(ValueError, match="seconds0"):
+        regret.Limit.read("seconds0=6")
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
     for name, word in regret.explorers(200).items():
         found = known.regrets(word, 0, 8)
@@ -175,6 +182,7 @@ def test_regret_against_trials(
     lines = list(regret.report({"random": [[0.02] * 100, [0.04] * 100], "local": [[0.01] * 100, [0.01] * 100]}))
     assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p against random |"
     assert lines[3].startswith("| `local` | 1.00 (1.00 to 1.00)")
+    assert [*regret.report({"random": [[0.02] * 100, [0.04] * 100]}, 0.0123)][-1] == f"| largest |{' 1.23 |' * 4} |"
     runs = {"random": [[0.5, 0.2], [0.4, 0.2]], "local": [[0.4, 0.1], [0.4, 0.1]]}
     regret.plot(runs, "regret", tmp_path / "one.svg")
     regret.plot(runs, "regret", tmp_path / "two.svg")
