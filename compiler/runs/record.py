@@ -86,5 +86,5 @@ def write_space(phase: Phase, number: int, folder: Path) -> None:
         OSError: it cannot be written.
     """
     if is_main_process():
-        record = SpaceRecord.of(phase.network, phase.name, number)
+        record = SpaceRecord.of(phase.network, phase.name, number, phase.settings.task.metric)
         atomic_write(folder / SPACE, record.model_dump_json() + "\n")

@@ -164,3 +164,11 @@ class Tokens(TaskWord):
 
 Task = Classification | Segmentation | Regression | Multilabel | Tokens
 CLASSIFICATION = Classification()
+METRICS = {
+    task.metric: task
+    for task in (
+        *(CLASSIFICATION, Segmentation(), Multilabel(), Tokens()),
+        *(Regression(loss=loss) for loss in (RegressionLoss.MSE, RegressionLoss.MAE)),
+    )
+}
+"""A task with each metric, by the name of the metric."""
