@@ -45,8 +45,8 @@ class CostRecord(BaseModel):
 class SpaceRecord(BaseModel):
     """A network. ``cardinality`` is the number of its architectures, in words where that is known.
 
-    ``number`` is the place of its phase in the search, and ``metric`` what that judges by. Costs are those of all
-    candidates together; ``latency`` is that of an architecture, in milliseconds, by each table that it mentions.
+    ``number`` is the place of its phase in the search. Costs are those of all candidates together; ``latency`` is that
+    of an architecture, in milliseconds, by each table that it mentions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +54,6 @@ class SpaceRecord(BaseModel):
     name: str
     phase: str
     number: int = 0
-    metric: str = ""
     is_space: bool
     input: str
     cardinality: str | None
@@ -68,14 +67,13 @@ class SpaceRecord(BaseModel):
     pictures: tuple[Picture, ...]
 
     @classmethod
-    def of(cls, space: Elaborated, phase: str = "", number: int = 0, metric: str = "") -> SpaceRecord:
-        """The record of a network; ``phase`` is that which searches it, the ``number``-th from 0, by ``metric``."""
+    def of(cls, space: Elaborated, phase: str = "", number: int = 0) -> SpaceRecord:
+        """The record of a network; ``phase`` is that which searches it, the ``number``-th from 0."""
         total = Costs().block(space.block)
         return cls(
             name=space.name,
             phase=phase,
             number=number,
-            metric=metric,
             is_space=space.is_space,
             input=str(space.input),
             cardinality=_cardinality(space),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from compiler.reports.metric import Metric
 from compiler.searcher.run_files import DERIVED, REPORT
 
-from .model import Metric, Phase, Run
+from .model import Phase, Run
 from .words import amount, closest, points, share, size
 
 MOST = 8

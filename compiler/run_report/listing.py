@@ -13,16 +13,16 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from compiler.reports.columns import columns
+from compiler.reports.metric import Metric
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
 from compiler.studies.results import PLAN
 
 from .known_costs import Brief, KnownCosts, known_costs
 from .lines import parsed, parsed_lines
-from .metrics import metric_of
-from .model import Metric, Plain, State
+from .model import Plain, State
 from .phases import best_of, trials_of
-from .reading import VERSUS, is_run, phase_folders, state_of, study_of, tested_of, training_folder
+from .reading import VERSUS, is_run, metrics_of, phase_folders, state_of, study_of, tested_of, training_folder
 from .words import amount, duration
 
 
@@ -74,9 +74,10 @@ def listed(folder: Path, plugins: Iterable[str] = ()) -> Iterator[Listed]:
 def _run(folder: Path, known: KnownCosts) -> Listed:
     phases, training = phase_folders(folder), training_folder(folder)
     searched, trained = [_epochs(path) for path in phases], _epochs(training)
-    brief, tested = known.of(folder / DERIVED) or Brief(), tested_of(training)
+    brief, (metric, test) = known.of(folder / DERIVED) or Brief(), tested_of(training)
     versus = parsed(folder / COMPARISON, Comparison) or parsed(folder / VERSUS / COMPARISON, Comparison)
-    metric = metric_of([brief.said.get("metric", ""), *tested])
+    if phases:
+        metric = Metric.named((), metrics_of(folder))
     seconds = sum(line.seconds or 0.0 for lines in (*searched, trained) for line in lines)
     return Listed(
         folder=str(folder),
@@ -85,7 +86,7 @@ def _run(folder: Path, known: KnownCosts) -> Listed:
         done=_done(folder, phases[-1], searched[-1]) if phases else _count(trained),
         metric=metric,
         score=_score(phases[-1], searched[-1], brief, metric) if phases else brief.score,
-        test=versus.architecture.accuracy if versus and not trained else tested.get(metric.name),
+        test=versus.architecture.accuracy if versus and not trained else test,
         params=brief.params,
         macs=brief.macs,
         seconds=round(seconds, 3),

@@ -6,6 +6,7 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
+from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
 
@@ -22,29 +23,6 @@ class Plain(BaseModel):
     """Plain data that does not change."""
 
     model_config = ConfigDict(frozen=True)
-
-
-class Metric(Plain):
-    """What a run is judged by: its name, which way is better, and whether it is a share, written in per cent."""
-
-    name: str = "accuracy"
-    larger: bool = True
-    share: bool = True
-
-    def value(self, score: float) -> float:
-        """The value that has this score, of which a larger one is better."""
-        return score if self.larger else -score
-
-    def show(self, value: float | None, digits: int = 1) -> str:
-        """A value as text; one that is no share, such as that of a proxy, as a number."""
-        if value is None:
-            return ""
-        return f"{value:.{digits}%}" if self.share and 0 <= value <= 1 else f"{value:.6g}"
-
-    @property
-    def title(self) -> str:
-        """The name with a capital."""
-        return self.name[:1].upper() + self.name[1:]
 
 
 class Epoch(Plain):

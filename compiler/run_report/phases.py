@@ -11,14 +11,14 @@ from typing import TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trials import EVENT, Trial
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, SPACE, TRIALS
 
 from .derived import derived_of
 from .lines import parsed, parsed_lines
-from .metrics import metric_of
-from .model import Derived, Epoch, FrontPoint, Judged, Metric, Moves, Phase, RunnerUp
+from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
 from .words import number_of
 
 MOST_EPOCHS, NUMBERS = 200, 25_000
@@ -49,15 +49,14 @@ class Line(BaseModel):
         return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
 
 
-def phase_of(folder: Path, plugins: Iterable[str] = ()) -> Phase:
-    """The phase whose files a folder holds."""
+def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: Sequence[Metric] = ()) -> Phase:
+    """The phase whose files a folder holds, of a run that recorded some metrics."""
     space = parsed(folder / SPACE, SpaceRecord)
     lines = history_of(folder / HISTORY)
     trials = trials_of(folder / TRIALS)
     derived = derived_of(folder / DERIVED, plugins)
     best = best_of(trials, "" if derived is None else derived.said.get("number", ""))
-    named = "" if derived is None else derived.said.get("metric", "")
-    metric = metric_of([named or (space.metric if space else ""), *(lines[-1].scalars if lines else ())])
+    metric = Metric.named(lines[-1].scalars if lines else (), metrics)
     return Phase(
         name="" if space is None else space.phase,
         metric=metric,

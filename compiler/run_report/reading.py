@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from compiler.reports.metric import Metric
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import (
     COMPARISON,
@@ -20,7 +21,6 @@ from compiler.searcher.run_files import (
     SPACE,
     TRIALS,
 )
-from compiler.searcher.settings.tasks import METRICS
 from compiler.studies.plan import TRAINED
 from compiler.studies.report import rows_of
 from compiler.studies.results import PLAN, ResultLog
@@ -28,7 +28,6 @@ from compiler.util.errors import UsageError
 
 from .derived import derived_of
 from .lines import parsed
-from .metrics import metric_of
 from .model import Derived, Interval, Phase, Report, Run, State, Study, StudyRow, StudyRun, Training
 from .phases import epochs_of, phase_of
 from .together import together
@@ -56,18 +55,13 @@ class _Record(BaseModel):
     device: str = ""
     versions: dict[str, str] = {}
     machine: _Machine = _Machine()
+    metrics: tuple[Metric, ...] = ()
 
 
 class _Tested(BaseModel):
-    """The metric by its name, beside facts of other types."""
+    """The metric by its name, beside other facts."""
 
     model_config = ConfigDict(extra="allow")
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """The metrics by their names."""
-        extra = self.model_extra or {}
-        return {name: extra[name] for name in METRICS if isinstance(extra.get(name), int | float)}
 
 
 def report_of(folders: Sequence[Path], plugins: Iterable[str] = (), title: str = "") -> Report:
@@ -139,7 +133,7 @@ def run_of(name: str, folder: Path, plugins: Iterable[str] = ()) -> Run:
     if not is_run(folder):
         raise UsageError(f"'{folder}' holds no run: it has none of {', '.join(IS_A_RUN)}")
     record = parsed(folder / RECORD, _Record) or _Record()
-    phases = [phase_of(path, plugins) for path in phase_folders(folder)]
+    phases = [phase_of(path, plugins, record.metrics) for path in phase_folders(folder)]
     training = training_folder(folder)
     learned = training_of(training) if (training / HISTORY).is_file() else None
     seconds = sum(epoch.seconds or 0.0 for phase in phases for epoch in phase.epochs)
@@ -182,14 +176,21 @@ def state_of(folder: Path) -> State:
 
 def training_of(folder: Path) -> Training:
     """The training in a folder."""
-    tested, epochs = tested_of(folder), epochs_of(folder / HISTORY)
-    metric = metric_of([*tested, *(epochs[-1].scalars if epochs else ())])
-    return Training(folder=str(folder), metric=metric, epochs=epochs, test=tested.get(metric.name))
+    metric, test = tested_of(folder)
+    return Training(folder=str(folder), metric=metric, epochs=epochs_of(folder / HISTORY), test=test)
 
 
-def tested_of(folder: Path) -> dict[str, float]:
-    """The metrics of the test in a folder, by their names; none before the test."""
-    return (parsed(folder / RESULT, _Tested) or _Tested()).metrics
+def tested_of(folder: Path) -> tuple[Metric, float | None]:
+    """The metric of the training in a folder, and its value in the test, which is none before."""
+    metric = Metric.named((), metrics_of(folder))
+    found = (parsed(folder / RESULT, _Tested) or _Tested()).model_extra or {}
+    value = found.get(metric.name)
+    return metric, float(value) if isinstance(value, int | float) else None
+
+
+def metrics_of(folder: Path) -> tuple[Metric, ...]:
+    """The metrics that a run recorded."""
+    return (parsed(folder / RECORD, _Record) or _Record()).metrics
 
 
 def study_of(name: str, folder: Path) -> Study:

@@ -246,11 +246,3 @@ class OwnTask(TaskWord):
 
 Task = Classification | Segmentation | Regression | Multilabel | Tokens | OwnTask
 CLASSIFICATION = Classification()
-METRICS = {
-    task.metric: task
-    for task in (
-        *(CLASSIFICATION, Segmentation(), Multilabel(), Tokens()),
-        *(Regression(loss=loss) for loss in (RegressionLoss.MSE, RegressionLoss.MAE)),
-    )
-}
-"""A task with each metric, by the name of the metric."""
