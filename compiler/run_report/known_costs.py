@@ -10,8 +10,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import compiler
-import hdas_dsl
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.plugins import allow
 from compiler.program.provenance import units
@@ -98,6 +96,7 @@ def known_costs(plugins: Sequence[str] = ()) -> Iterator[KnownCosts]:
 
 def _version() -> str:
     """A stamp that changes with each file of the product: when the newest was written, and how many there are."""
-    roots = (Path(compiler.__file__).parent, Path(hdas_dsl.__file__).parent, LIBRARY / "lib")
+    product = LIBRARY.parent
+    roots = (product / "compiler", product / "hdas_dsl", LIBRARY / "lib")
     files = [path for root in roots for path in root.rglob("*.*") if path.suffix in (".py", ".lark", ".hsp")]
     return f"{max(path.stat().st_mtime_ns for path in files)} {len(files)}"
