@@ -71,7 +71,7 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         checkpoint_every=config.checkpoint_every,
         listeners=plan.listeners,
     )
-    write_record(config, train_record(program, space))
+    write_record(config, train_record(program, space), [settings.task])
     if is_main_process():
         plan.listeners.settings(settings.written(full=True))
     outcome = run_train(network, data, settings, options)
