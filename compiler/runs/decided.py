@@ -108,6 +108,7 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         **found.facts,
         "data": "" if alone else settings.data.describe(),
         "epochs": "" if alone else str(settings.epochs),
+        "stopped": str(len(outcome.history)) if outcome.stopped else "",
         "epoch": "" if alone else str(outcome.epoch),
         "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
         "score": "" if found.score is None else f"{settings.task.value(found.score):.4f}",

@@ -10,18 +10,17 @@ from shutil import rmtree
 import torch
 
 from compiler.analysis.architectures.space_list import Part
-from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
-from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
-from compiler.searcher.engine.protocol import Leading, RunOptions
+from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import Trial
-from compiler.searcher.relaxations import Relaxed, relaxed
+from compiler.searcher.listeners import EndEvent
+from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, RUNNER_UP, TRAININGS, TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
@@ -39,13 +38,10 @@ from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
+from .remarks import remarks
 from .start import started, teacher_of
 
 Say = Callable[[str], None]
-COLLAPSED = 0.75
-"""The share of choices without parameters from which on a cell is warned of."""
-FEW = 4
-"""Cells with fewer choices are not warned of: chance alone makes them so."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchR
         UsageError: no architecture satisfies what a later phase requires; the data do not fit.
         EngineError: the run ends early.
     """
-    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
+    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]), plan.listeners.logging():
         return (yield from _search(plan, say))
 
 
@@ -110,33 +106,6 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     return SearchReport(target, found[last.name], outcomes)
 
 
-def collapsed(leading: Leading) -> Iterator[str]:
-    """A sentence on each cell in which almost all choices took operations without parameters."""
-    for copy, free in leading.free.items():
-        count = len(leading.taken[copy])
-        if count >= FEW and len(free) >= COLLAPSED * count:
-            kinds = " or ".join(dict.fromkeys(free))
-            yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
-
-
-def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
-    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
-    if answer.is_dead:
-        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
-    elif answer.instead_of is not None:
-        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
-        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
-        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
-
-
-def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:
-    """Sentences on what the alphas select."""
-    for warning in (*collapsed(supernet.leading(outcome.alphas)), *without_input(supernet.space, answer)):
-        yield f"warning: {warning}"
-    if answer.summary:
-        yield f"requirements: {answer.summary}"
-
-
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say = print
 ) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
@@ -149,6 +118,8 @@ def search_phase(
     if phase.after:
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
+    if is_main_process():
+        plan.listeners.settings(phase.settings.written(full=True), phase.name)
     found = yield from by(plan, part, phase, say)
     text = derived_text(part, phase, found)
     _write_second(part, phase, found.second, folder)
@@ -159,7 +130,15 @@ def search_phase(
         each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
         write_front(front, [derived_text(part, phase, item) for item in each], folder)
         say(f"no other dominates {len(each)} of them: {folder / PARETO}")
+    if is_main_process():
+        plan.listeners.end(ended(phase, found.outcome, folder / DERIVED))
     return found.outcome, text
+
+
+def ended(phase: Phase, outcome: SearchOutcome, file: Path) -> EndEvent:
+    """What callbacks are told at the end of a phase."""
+    done, score = len(outcome.history), {"score": outcome.score}
+    return EndEvent("search", phase.name, done, outcome.stopped, score, dict(outcome.decisions), file)
 
 
 def _write_second(part: Part, phase: Phase, second: Decided | None, folder: Path) -> None:
@@ -237,4 +216,6 @@ def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -
         fingerprint=identity,
         title=f"search {plan.program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
+        phase=phase.name,
+        listeners=plan.listeners,
     )
