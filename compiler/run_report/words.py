@@ -20,13 +20,12 @@ def points(value: float) -> str:
     return f"{100 * value:.2g} points"
 
 
-def score(text: str) -> str:
-    """A score as a derived file says it: an accuracy in per cent, what is none as it is."""
+def number_of(text: str) -> float | None:
+    """The number that a text is."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        return text
-    return f"{value:.1%}" if 0 <= value <= 1 else f"{value:.6g}"
+        return None
 
 
 def whole(value: float | None) -> str:
@@ -122,7 +121,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
-        score,
         whole,
         amount,
         size,
