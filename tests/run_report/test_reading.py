@@ -9,7 +9,9 @@ from time import sleep
 
 import pytest
 from filelock import FileLock
+from markupsafe import escape
 
+from compiler.analysis.costs.latency_table import Table
 from compiler.commands.hdas import hdas_main
 from compiler.program.model import Program
 from compiler.program.request import Request
@@ -20,6 +22,7 @@ from compiler.run_report.phases import MOST_EPOCHS
 from compiler.run_report.reading import report_of, run_of
 from compiler.run_report.render import page
 from compiler.run_report.watch import reported
+from compiler.runs.measure_latency import operations
 from compiler.util.errors import UsageError
 from tests.support.golden import check
 from tests.support.paths import FIXTURES
@@ -74,6 +77,24 @@ def test_the_runner_up_of_a_supernet_is_read_from_its_file(runs: Path) -> None:
     assert 'class="hd-added"' in text[text.index("Beside the runner-up") :]
     Path("a/runner_up.hsp").unlink()
     assert run_of("a", Path("a")).phases[0].runner_up is None
+
+
+def test_blocks_have_the_latency_of_a_table_that_the_derived_file_mentions(runs: Path) -> None:
+    path = Path("a/derived.hsp")
+    path.write_text(path.read_text().replace("output last of k", 'require latency("x.csv") <= 99\n  output last of k'))
+    network = Request(path).compile().train_network
+    assert network is not None
+    rows = {signature: 2.0**number for number, signature in enumerate(operations([network]))}
+    Table("x.csv", rows).write(Path("a/x.csv"))
+    derived = run_of("a", Path("a")).derived
+    assert derived is not None
+    assert derived.network is not None
+    (name,) = derived.network.latency
+    found = {block.name: block.latency[name] for block in derived.network.blocks}
+    assert sum(found.values()) == pytest.approx(derived.network.latency[name])
+    assert found["stem.conv"] == next(value for row, value in rows.items() if row.startswith("conv(k=3"))
+    assert found["k0"] != found["k1"]
+    assert f'<th scope="col" class="num">{escape(name)}</th>' in page(report_of([Path("a")]))
 
 
 def test_lines_that_are_half_written_or_of_another_form_are_passed_over_and_a_repeated_epoch_counts_once(
