@@ -35,8 +35,7 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
         return
     yield f"derived architecture: {target}"
     yield f"next: hdas train {target}       # from scratch, and tested"
-    if not run.metric:
-        yield f"      hdas versus {target} 9    # is it better than chance?"
+    yield f"      hdas versus {target} 9    # is it better than chance?"
     written = (folder / REPORT).is_file()
     yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
 
@@ -44,9 +43,12 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
 def _sure(phase: Phase) -> str:
     """How clear what was decided is, as far as the search itself can say."""
     if phase.trials:
-        best = max((trial.score for trial in phase.trials if trial.score is not None), default=0.0)
-        second = phase.runner_up
-        ahead = f", {points(best - second.score)} before the next" if second and 0 <= best <= 1 else ""
+        metric, second = phase.judged, phase.runner_up
+        best = max((metric.score(trial.score) for trial in phase.trials if trial.score is not None), default=0.0)
+        ahead = ""
+        if second:
+            lead = best - metric.score(second.score)
+            ahead = f", {points(lead) if metric.share else f'{lead:.3g}'} before the next"
         return f"how sure: best of {len(phase.trials)} trials{ahead}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)

@@ -9,11 +9,12 @@ from pathlib import Path
 from rich.table import Table
 
 from compiler.reports.columns import columns
+from compiler.searcher.settings.metric import ACCURACY, MetricFacts
 from compiler.studies.results import PLAN
 
 from .model import Plain, Run, State
 from .reading import is_run, run_of, study_of
-from .words import amount, duration, score, share
+from .words import amount, duration, of_metric, score
 
 
 class Listed(Plain):
@@ -24,7 +25,8 @@ class Listed(Plain):
     state: State
     done: str
     score: str
-    accuracy: float | None
+    tested: float | None
+    metric: MetricFacts
     params: int | None
     macs: int | None
     seconds: float
@@ -58,17 +60,19 @@ def _run(folder: Path, run: Run) -> Listed:
         state=run.state,
         done=_done(run),
         score=run.score,
-        accuracy=_accuracy(run),
+        tested=_tested(run)[0],
+        metric=_tested(run)[1],
         params=None if network is None else network.params,
         macs=None if network is None else network.macs,
         seconds=run.seconds,
     )
 
 
-def _accuracy(run: Run) -> float | None:
+def _tested(run: Run) -> tuple[float | None, MetricFacts]:
+    """What a trained network is worth on the test part, and by which metric."""
     if run.training is not None:
-        return run.training.accuracy
-    return None if run.versus is None else run.versus.architecture.accuracy
+        return run.training.tested, run.training.metric
+    return (None, ACCURACY) if run.versus is None else (run.versus.architecture.value, run.versus.metric)
 
 
 def _done(run: Run) -> str:
@@ -91,7 +95,8 @@ def _study(folder: Path) -> Listed:
         state=State.FINISHED if ended >= asked else State.STOPPED,
         done=f"{ended} of {asked} runs",
         score="",
-        accuracy=None,
+        tested=None,
+        metric=ACCURACY,
         params=None,
         macs=None,
         seconds=0.0,
@@ -100,7 +105,7 @@ def _study(folder: Path) -> Listed:
 
 def table_of(rows: Sequence[Listed]) -> Table:
     """The rows for a terminal."""
-    heads = ("run", "kind", "state", "done", "score", "test accuracy", "parameters", "multiply-adds", "time")
+    heads = ("run", "kind", "state", "done", "score", "tested", "parameters", "multiply-adds", "time")
     cells = [
         (
             row.folder,
@@ -108,7 +113,7 @@ def table_of(rows: Sequence[Listed]) -> Table:
             row.state.value,
             row.done,
             score(row.score) if row.score else "",
-            share(row.accuracy),
+            of_metric(row.tested, row.metric) + ("" if row.metric == ACCURACY else f" {row.metric.name}"),
             "" if row.params is None else amount(row.params),
             "" if row.macs is None else amount(row.macs),
             duration(row.seconds) if row.seconds else "",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
+from compiler.searcher.settings.metric import ACCURACY, MetricFacts
 
 
 class State(Enum):
@@ -97,6 +98,10 @@ class Phase(Plain):
     runner_up: RunnerUp | None
     front: tuple[FrontPoint, ...]
     derived: Derived | None
+    metric: MetricFacts = ACCURACY
+    """By what epochs are judged."""
+    judged: MetricFacts = ACCURACY
+    """By what trials are: their scores are values of it here, whichever way is better."""
 
 
 class Training(Plain):
@@ -104,7 +109,8 @@ class Training(Plain):
 
     folder: str
     epochs: tuple[Epoch, ...]
-    accuracy: float | None
+    tested: float | None
+    metric: MetricFacts = ACCURACY
 
 
 class Run(Plain):
@@ -150,6 +156,8 @@ class StudyRow(Plain):
     asked: int
     finished: int
     means: dict[str, Interval]
+    judged: MetricFacts = ACCURACY
+    metric: MetricFacts = ACCURACY
 
 
 class StudyRun(Plain):
@@ -158,7 +166,7 @@ class StudyRun(Plain):
     combination: str
     seed: int
     score: float | None
-    accuracy: float | None
+    tested: float | None
     params: int | None
     macs: int | None
     failed: str

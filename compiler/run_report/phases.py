@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from compiler.reports.run_metrics import ACCURACIES, RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trials import EVENT, Trial
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, SPACE, TRIALS
+from compiler.searcher.settings.metric import MetricFacts
 
 from .derived import derived_of
 from .lines import parsed, parsed_lines
@@ -40,8 +42,8 @@ class Line(BaseModel):
         return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
 
 
-def phase_of(folder: Path, plugins: Iterable[str] = ()) -> Phase:
-    """The phase whose files a folder holds."""
+def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: RunMetrics = ACCURACIES) -> Phase:
+    """The phase whose files a folder holds, in a run that judges by these metrics."""
     space = parsed(folder / SPACE, SpaceRecord)
     lines = history_of(folder / HISTORY)
     trials = trials_of(folder / TRIALS)
@@ -52,10 +54,12 @@ def phase_of(folder: Path, plugins: Iterable[str] = ()) -> Phase:
         space=space,
         epochs=tuple(_epochs(lines)),
         moves=tuple(moves_of(lines, space, derived, best)),
-        trials=judged_of(trials),
-        runner_up=None if best is None else runner_up_of(trials, best),
+        trials=judged_of(trials, metrics.judged),
+        runner_up=None if best is None else runner_up_of(trials, best, metrics.judged),
         front=front_of(folder / PARETO / "front.csv"),
         derived=derived,
+        metric=metrics.metric,
+        judged=metrics.judged,
     )
 
 
@@ -161,8 +165,8 @@ def trials_of(path: Path) -> list[Trial]:
     return found
 
 
-def judged_of(trials: Sequence[Trial]) -> tuple[Judged, ...]:
-    """The trials with the best score so far; scores on different budgets are compared all the same."""
+def judged_of(trials: Sequence[Trial], metric: MetricFacts) -> tuple[Judged, ...]:
+    """The trials with the best value so far; values on different budgets are compared all the same."""
     scores = [trial.score for trial in trials if not trial.failed]
     end = max(scores, default=0.0)
     best: float | None = None
@@ -173,8 +177,8 @@ def judged_of(trials: Sequence[Trial]) -> tuple[Judged, ...]:
         found.append(
             Judged(
                 id=trial.id,
-                score=None if trial.failed else _short(trial.score),
-                best=_short(best),
+                score=None if trial.failed else _short(metric.score(trial.score)),
+                best=None if best is None else _short(metric.score(best)),
                 regret=None if best is None else _short(end - best),
                 budget=trial.budget,
                 failed=trial.failed,
@@ -193,7 +197,7 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
 
-def runner_up_of(trials: Sequence[Trial], best: Trial) -> RunnerUp | None:
+def runner_up_of(trials: Sequence[Trial], best: Trial, metric: MetricFacts) -> RunnerUp | None:
     """The best trial of another architecture than ``best``, where there is one."""
     others = [trial for trial in _judged_most(trials) if trial.number != best.number]
     second = max(others, key=lambda trial: (trial.score, -trial.id), default=None)
@@ -202,7 +206,7 @@ def runner_up_of(trials: Sequence[Trial], best: Trial) -> RunnerUp | None:
     paths = dict.fromkeys([*best.decisions, *second.decisions])
     pairs = {path: (best.decisions.get(path, ""), second.decisions.get(path, "")) for path in paths}
     differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
-    return RunnerUp(trial=second.id, score=second.score, differs=differs)
+    return RunnerUp(trial=second.id, score=metric.score(second.score), differs=differs)
 
 
 def _judged_most(trials: Sequence[Trial]) -> list[Trial]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import (
@@ -55,10 +56,6 @@ class _Record(BaseModel):
     device: str = ""
     versions: dict[str, str] = {}
     machine: _Machine = _Machine()
-
-
-class _Tested(BaseModel):
-    accuracy: float | None = None
 
 
 def report_of(folders: Sequence[Path], plugins: Iterable[str] = (), title: str = "") -> Report:
@@ -112,7 +109,8 @@ def run_of(name: str, folder: Path, plugins: Iterable[str] = ()) -> Run:
     record = parsed(folder / RECORD, _Record) or _Record()
     searched = [folder] if (folder / SPACE).is_file() or (folder / TRIALS).is_file() else []
     tested = (folder / RESULT).is_file() or not (searched or _phases(folder) or (folder / DERIVED).is_file())
-    phases = [phase_of(path, plugins) for path in (*_phases(folder), *searched)]
+    metrics = metrics_of(folder)
+    phases = [phase_of(path, plugins, metrics) for path in (*_phases(folder), *searched)]
     training = folder if tested and (folder / HISTORY).is_file() else folder / TRAINED
     learned = training_of(training) if (training / HISTORY).is_file() else None
     seconds = sum(epoch.seconds or 0.0 for phase in phases for epoch in phase.epochs)
@@ -149,9 +147,11 @@ def state_of(folder: Path) -> State:
 
 def training_of(folder: Path) -> Training:
     """The training in a folder."""
-    tested = parsed(folder / RESULT, _Tested)
     return Training(
-        folder=str(folder), epochs=epochs_of(folder / HISTORY), accuracy=None if tested is None else tested.accuracy
+        folder=str(folder),
+        epochs=epochs_of(folder / HISTORY),
+        tested=tested_of(folder),
+        metric=metrics_of(folder).metric,
     )
 
 
@@ -168,6 +168,8 @@ def study_of(name: str, folder: Path) -> Study:
             asked=row.asked,
             finished=row.finished,
             means={measure: Interval(value=mean.value, reach=mean.reach) for measure, mean in row.means.items()},
+            judged=row.judged,
+            metric=row.metric,
         )
         for row in rows_of(plan, results)
     ]

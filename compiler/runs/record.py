@@ -14,6 +14,7 @@ from compiler.program.model import Phase
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
+from compiler.searcher.settings.metric import MetricFacts
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.text.printable import encodable
@@ -57,9 +58,13 @@ class Record(BaseModel):
     processes: int
     versions: dict[str, str]
     machine: Machine
+    metric: MetricFacts
+    """By what epochs, and a trained network, are judged."""
+    judged: MetricFacts
+    """By what the architectures are judged that an explorer proposes."""
 
 
-def write_record(config: RunConfig, settings: str) -> None:
+def write_record(config: RunConfig, settings: str, metric: MetricFacts, judged: MetricFacts) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -74,6 +79,8 @@ def write_record(config: RunConfig, settings: str) -> None:
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
+        metric=metric,
+        judged=judged,
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

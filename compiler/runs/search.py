@@ -29,7 +29,6 @@ from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, 
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
 from compiler.util.version import package_version
@@ -225,7 +224,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     if weights is not None and not options.resume:
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
-    write_record(config, search_record(plan.phases))
+    write_record(config, search_record(plan.phases), settings.task.facts.metric, settings.judged)
     write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
@@ -243,7 +242,7 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
-    write_record(plan.config, search_record(plan.phases))
+    write_record(plan.config, search_record(plan.phases), phase.settings.judged, phase.settings.judged)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
@@ -280,6 +279,7 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
     order = "second" if settings.order is Order.SECOND else "first"
     alone = isinstance(settings.relax, NoRelaxation)
     levels = "one level" if settings.levels is Levels.ONE else "bilevel"
+    metric = settings.judged
     lines = {
         **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
@@ -292,8 +292,8 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         "data": "" if alone else settings.data.describe(),
         "epochs": "" if alone else str(settings.epochs),
         "epoch": "" if alone else str(outcome.epoch),
-        "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
-        "score": f"{settings.task.value(outcome.score):.4f}",
+        "metric": "" if metric.name in ("accuracy", "score") else f'"{metric.name}"',
+        "score": f"{metric.score(outcome.score):.4f}",
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }

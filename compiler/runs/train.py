@@ -68,7 +68,8 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         title=f"train {program.name}",
         checkpoint_every=config.checkpoint_every,
     )
-    write_record(config, train_record(program, space))
+    metric = settings.task.facts.metric
+    write_record(config, train_record(program, space), metric, metric)
     outcome = run_train(network, data, settings, options)
     facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")

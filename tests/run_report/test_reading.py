@@ -115,7 +115,7 @@ def test_runs_are_listed_with_what_lies_in_them(runs: Path, capsys: pytest.Captu
         "front": "search",
         "study": "study",
     }
-    assert rows["a"].accuracy == json.loads(Path("a/train/result.json").read_text())["accuracy"]
+    assert rows["a"].tested == json.loads(Path("a/train/result.json").read_text())["accuracy"]
     assert rows["front"].done == "12 trials"
     assert hdas_main(["runs", "."]) == 0
     table = capsys.readouterr().out

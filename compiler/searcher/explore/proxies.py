@@ -46,10 +46,11 @@ class Probe:
 
     Attributes:
         space: the network.
-        module: it, in float64, without an auxiliary head: images (n, c, h, w) to logits (n, classes).
-        images: (n, c, h, w), in float64.
-        labels: (n).
+        module: it, in float64, without an auxiliary head: (n, c, h, w) to (n, classes), or what its task asks.
+        images: (n, c, h, w), in float64; whole numbers of a text (n, length).
+        labels: (n), or the targets of the task.
         seed: of random images.
+        task: the loss of outputs and targets.
     """
 
     space: Elaborated
@@ -57,6 +58,7 @@ class Probe:
     images: Tensor
     labels: Tensor
     seed: int
+    task: Callable[[Tensor, Tensor], Tensor] = cross_entropy
 
     @property
     def weights(self) -> list[Tensor]:
@@ -65,8 +67,8 @@ class Probe:
 
     @property
     def loss(self) -> Tensor:
-        """The mean cross-entropy."""
-        return cross_entropy(self.module(self.images), self.labels)
+        """The mean loss, such as the cross-entropy."""
+        return self.task(self.module(self.images), self.labels)
 
     def amount(self, name: str) -> float:
         """A cost of the network, by its name in the language."""
@@ -86,6 +88,8 @@ class Proxy:
     """What a network has to have, where not every one has it, as a sentence says it."""
     needs: tuple[type[nn.Module], ...] = ()
     """The modules of which a network has to have one."""
+    moves: bool = False
+    """Whether it changes the images, which tokens do not allow."""
 
 
 def weighing(module: nn.Module) -> dict[nn.Module, Tensor]:
@@ -233,14 +237,14 @@ def last_maps(probe: Probe, images: Tensor) -> Tensor:
 PROXIES: Mapping[ProxyName, Proxy] = {
     ProxyName.PARAMS: Proxy(lambda probe: probe.amount("params")),
     ProxyName.MACS: Proxy(lambda probe: probe.amount("macs")),
-    ProxyName.SYNFLOW: Proxy(synflow),
+    ProxyName.SYNFLOW: Proxy(synflow, moves=True),
     ProxyName.NASWOT: Proxy(naswot, "counts the units of ReLUs that answer images alike", RELUS),
-    ProxyName.JACOB_COV: Proxy(jacob_cov),
+    ProxyName.JACOB_COV: Proxy(jacob_cov, moves=True),
     ProxyName.SNIP: Proxy(snip),
     ProxyName.GRASP: Proxy(grasp),
     ProxyName.FISHER: Proxy(fisher),
     ProxyName.GRAD_NORM: Proxy(grad_norm),
-    ProxyName.ZEN: Proxy(zen, "measures the deviations in batch norms", (_BatchNorm,)),
+    ProxyName.ZEN: Proxy(zen, "measures the deviations in batch norms", (_BatchNorm,), moves=True),
 }
 
 
@@ -256,14 +260,21 @@ def answering(network: Network) -> nn.Module:
     return module
 
 
-def probe_of(space: Elaborated, images: Tensor, labels: Tensor, seed: int) -> Probe:
+def probe_of(
+    space: Elaborated,
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    task: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+) -> Probe:
     """A discrete network with the weights that `--train` begins with, and what it is shown.
 
     Args:
         space: the network.
         images: (n, c, h, w), on the device where it is to run.
-        labels: (n).
+        labels: (n), or the targets of the task.
         seed: of the weights.
+        task: the loss of outputs and targets.
     """
     torch.manual_seed(mix(seed, "init"))
     module = answering(Network(space, (FLATTEN,), training_only=False)).to(images.device, torch.float64)
@@ -271,7 +282,8 @@ def probe_of(space: Elaborated, images: Tensor, labels: Tensor, seed: int) -> Pr
     for part in module.modules():
         if isinstance(part, _BatchNorm):
             part.train()
-    return Probe(space, module, images.double(), labels, seed)
+    images, labels = (part.double() if part.is_floating_point() else part for part in (images, labels))
+    return Probe(space, module, images, labels, seed, task)
 
 
 class LackingError(UsageError):
@@ -290,6 +302,8 @@ def values(probe: Probe, names: Sequence[ProxyName]) -> dict[str, float]:
         proxy = PROXIES[name]
         if proxy.needs and not probe.parts(*proxy.needs):
             raise LackingError(f"`{name}` {proxy.lacking}, and '{probe.space.name}' has none")
+        if proxy.moves and not probe.images.is_floating_point():
+            raise LackingError(f"`{name}` moves what a network takes, and '{probe.space.name}' takes tokens")
         try:
             found[name.value] = float(torch.as_tensor(proxy.value(probe)).detach())
         except ValueError as error:
