@@ -8,33 +8,38 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compiler.searcher.run_files import RECORD, RESULT
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import Metric
 
 
 class RunMetrics(BaseModel):
-    """The metric of a run, and what the scores of an explorer's trials are of; runs from before had accuracies."""
+    """What ``run.json`` says of metrics; runs from before there were tasks have accuracies."""
 
     model_config = ConfigDict(frozen=True)
 
-    metric: MetricFacts = ACCURACY
-    judged: MetricFacts = ACCURACY
+    metrics: tuple[Metric, ...] = ()
+    """Of the tasks, each once, that of the last phase last."""
+    judged: Metric | None = None
+    """What scores of an explorer's trials are of, where that is no metric of a task."""
 
-
-ACCURACIES = RunMetrics()
+    @property
+    def scored(self) -> Metric:
+        """What the score of what was derived is of."""
+        return self.judged or Metric.named((), self.metrics)
 
 
 def metrics_of(folder: Path) -> RunMetrics:
-    """Those that ``run.json`` names."""
+    """The metrics that a run recorded."""
     try:
         return RunMetrics.model_validate_json((folder / RECORD).read_bytes())
     except (OSError, ValidationError):
-        return ACCURACIES
+        return RunMetrics()
 
 
-def tested_of(folder: Path) -> float | None:
-    """The metric on the test part, as ``result.json`` has it; None where there is none."""
+def tested_of(folder: Path) -> tuple[Metric, float | None]:
+    """The metric of the training in a folder, and its value in the test, which is none before."""
+    metric = Metric.named((), metrics_of(folder).metrics)
     try:
         found = json.loads((folder / RESULT).read_bytes())
-        return float(found[metrics_of(folder).metric.name])
+        return metric, float(found[metric.name])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return metric, None

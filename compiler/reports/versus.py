@@ -12,7 +12,7 @@ from rich.table import Table
 from scipy.stats import binom
 from scipy.stats import t as student
 
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import ACCURACY, Metric
 
 from .columns import columns
 
@@ -51,7 +51,7 @@ class Comparison(BaseModel):
     seeds: tuple[int, ...]
     architecture: Trained
     random: tuple[Trained, ...] = Field(min_length=1)
-    metric: MetricFacts = ACCURACY
+    metric: Metric = ACCURACY
 
     @cached_property
     def values(self) -> list[float]:
@@ -97,14 +97,13 @@ class Comparison(BaseModel):
 
     def table(self) -> Table:
         """A row for each architecture, the best first."""
-        show = self.metric.show
         every = sorted((self.architecture, *self.random), key=lambda item: -self.metric.score(item.value))
         each = [f"seed {seed}" for seed in self.seeds] if len(self.seeds) > 1 else []
         rows = [
             [
                 item.name,
-                show(item.value),
-                *map(show, item.values[: len(each)]),
+                self.metric.show(item.value, 2),
+                *(self.metric.show(value, 2) for value in item.values[: len(each)]),
                 f"{item.params:,}",
                 f"{item.macs:,}",
             ]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compiler.searcher.run_files import DERIVED, REPORT
+from compiler.searcher.settings.metric import Metric
 
 from .model import Phase, Run
-from .words import amount, closest, points, score, share, size
+from .words import amount, closest, points, share, size
 
 MOST = 8
 """How many lines are said."""
@@ -23,11 +24,10 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
-    said = run.score if run.metric else f"score {score(run.score)}"
-    yield f"{found}, {said} on held-out images" if run.score else found
+    yield found if run.score is None else f"{found}, {_said(run.metric, run.score)}"
     if network is not None:
         costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
-        yield f"cost: {costs}, {size(network.memory)} of activations for an image"
+        yield f"cost: {costs}, {size(network.memory)} of activations for an input"
     yield from map(_sure, [phase for phase in run.phases if phase.moves or phase.trials][-1:])
     if network is not None and network.is_space:
         yield f"derived architecture: {target}, a smaller space"
@@ -40,15 +40,19 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
     yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
 
 
+def _said(metric: Metric, value: float) -> str:
+    """A score with what it is measured on."""
+    name, of = ("score", "images") if metric == Metric() else (metric.name, "samples")
+    return f"{name} {metric.show(value)} on held-out {of}"
+
+
 def _sure(phase: Phase) -> str:
     """How clear what was decided is, as far as the search itself can say."""
     if phase.trials:
-        metric, second = phase.judged, phase.runner_up
-        best = max((metric.score(trial.score) for trial in phase.trials if trial.score is not None), default=0.0)
-        ahead = ""
-        if second:
-            lead = best - metric.score(second.score)
-            ahead = f", {points(lead) if metric.share else f'{lead:.3g}'} before the next"
+        best, second, ahead = phase.score, phase.runner_up, ""
+        if second is not None and best is not None:
+            apart = abs(best - second.score)
+            ahead = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
         return f"how sure: best of {len(phase.trials)} trials{ahead}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)

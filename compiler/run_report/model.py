@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import Metric
 
 
 class State(Enum):
@@ -53,7 +53,10 @@ class Moves(Plain):
 
 
 class Judged(Plain):
-    """A trial of an explorer; ``best`` is the best score so far, and ``regret`` how far it is from the best of all."""
+    """A trial of an explorer, with the metric as ``score``.
+
+    ``best`` is the best score so far, and ``regret`` how far it is from the best of all.
+    """
 
     id: int
     score: float | None
@@ -88,9 +91,12 @@ class Derived(Plain):
 
 
 class Phase(Plain):
-    """What one phase of a search did."""
+    """What one phase of a search did; ``score`` is the value of the metric that what was derived had in it, exactly."""
 
     name: str
+    metric: Metric
+    judged: Metric
+    score: float | None
     space: SpaceRecord | None
     epochs: tuple[Epoch, ...]
     moves: tuple[Moves, ...]
@@ -98,19 +104,15 @@ class Phase(Plain):
     runner_up: RunnerUp | None
     front: tuple[FrontPoint, ...]
     derived: Derived | None
-    metric: MetricFacts = ACCURACY
-    """By what epochs are judged."""
-    judged: MetricFacts = ACCURACY
-    """By what trials are: their scores are values of it here, whichever way is better."""
 
 
 class Training(Plain):
-    """A training from scratch, and the test at its end."""
+    """A training from scratch, and the test at its end: the value of the metric."""
 
     folder: str
+    metric: Metric
     epochs: tuple[Epoch, ...]
-    tested: float | None
-    metric: MetricFacts = ACCURACY
+    test: float | None
 
 
 class Run(Plain):
@@ -131,15 +133,16 @@ class Run(Plain):
     versus: Comparison | None
 
     @property
-    def score(self) -> str:
-        """The score of what was derived, as its file says it."""
-        said = {} if self.derived is None else self.derived.said
-        return " ".join(filter(None, (self.metric, said.get("score", ""))))
+    def score(self) -> float | None:
+        """The score of what was derived, in the phase that found it."""
+        return self.phases[-1].score if self.phases else None
 
     @property
-    def metric(self) -> str:
-        """The name of the metric that the score is of, where that is no accuracy."""
-        return "" if self.derived is None else self.derived.said.get("metric", "")
+    def metric(self) -> Metric:
+        """What the score is of: what the last phase judged by, or the metric of the training."""
+        if self.phases:
+            return self.phases[-1].judged
+        return self.training.metric if self.training else Metric()
 
 
 class Interval(Plain):
@@ -156,8 +159,10 @@ class StudyRow(Plain):
     asked: int
     finished: int
     means: dict[str, Interval]
-    judged: MetricFacts = ACCURACY
-    metric: MetricFacts = ACCURACY
+    judged: Metric
+    """What scores are of."""
+    metric: Metric
+    """What is tested."""
 
 
 class StudyRun(Plain):

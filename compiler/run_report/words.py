@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compiler.reports.versus import Comparison
-from compiler.searcher.settings.metric import MetricFacts
+from compiler.searcher.settings.metric import Metric
 
 from .model import Interval, Moves, Phase, Run
 
@@ -21,13 +21,12 @@ def points(value: float) -> str:
     return f"{100 * value:.2g} points"
 
 
-def score(text: str) -> str:
-    """A score as a derived file says it: an accuracy in per cent, what is none as it is."""
+def number_of(text: str) -> float | None:
+    """The number that a text is."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        return text
-    return f"{value:.1%}" if 0 <= value <= 1 else f"{value:.6g}"
+        return None
 
 
 def whole(value: float | None) -> str:
@@ -63,16 +62,11 @@ def duration(seconds: float) -> str:
     return f"{int(minutes)} min {seconds % 60:.0f} s" if minutes < 60 else f"{int(hours)} h {minutes % 60:.0f} min"
 
 
-def interval(found: Interval | None, metric: MetricFacts) -> str:
+def interval(found: Interval | None, metric: Metric) -> str:
     """A mean of values of a metric, with half of its interval."""
     if found is None:
         return ""
-    return metric.show(found.value) + ("" if found.reach is None else f" ± {metric.reach(found.reach)}")
-
-
-def of_metric(value: float | None, metric: MetricFacts) -> str:
-    """A value of a metric."""
-    return "" if value is None else metric.show(value, 1)
+    return metric.show(found.value, 2) + ("" if found.reach is None else f" ± {metric.reach(found.reach)}")
 
 
 def mean(found: Interval | None) -> str:
@@ -128,13 +122,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
-        score,
         whole,
         amount,
         size,
         duration,
         interval,
-        of_metric,
         mean,
         sparkline,
         closest,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from compiler.analysis.requirements.constrained import Answer
 from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
-from compiler.searcher.engine.device.compute import deterministic, is_main_process
+from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
@@ -147,7 +147,10 @@ class Recorded:
 
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done; it is seen whether the user has asked to stop."""
-        self.log.append(trial)
+        listeners = self.options.listeners
+        if listeners.callbacks or listeners.loggers:
+            history.stopped = agreed(is_main_process() and listeners.trial(trial)) or history.stopped
+        self.log.append(trial.model_copy(update={"last": history.stopped}))
         self.progress.tell(trial, history)
         self.check()
 

@@ -16,7 +16,7 @@ from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import PARETO
 from compiler.searcher.settings.exploring import Nsga2, Objective
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.files import atomic_write
 
 
@@ -32,10 +32,10 @@ class Front:
     trials: tuple[Trial, ...]
     points: tuple[Point, ...]
     others: tuple[Point, ...]
-    metric: MetricFacts = ACCURACY
+    metric: Metric = ACCURACY
 
     @classmethod
-    def of(cls, history: History, space: ExploredSpace, word: Nsga2, metric: MetricFacts = ACCURACY) -> Front:
+    def of(cls, history: History, space: ExploredSpace, word: Nsga2, metric: Metric = ACCURACY) -> Front:
         """The front of all trials that did not fail."""
         objectives = Objectives(space, word)
         judged = [trial for trial in history.known.values() if not trial.failed]

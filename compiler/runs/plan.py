@@ -20,6 +20,7 @@ from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace, same_of
+from compiler.searcher.listeners import NOBODY, Listeners
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
 from compiler.searcher.settings.exploring import ExplorerWord, Sampled
 from compiler.searcher.settings.judges import TrainedJudge
@@ -45,6 +46,7 @@ class SearchPlan:
     program: Program
     phases: tuple[Phase, ...]
     found: Mapping[str, str] = field(default_factory=dict)
+    listeners: Listeners = NOBODY
 
     def folder(self, phase: Phase) -> Path:
         """Where a phase keeps its files."""
@@ -69,6 +71,7 @@ class TrainPlan:
     program: Program
     network: Elaborated
     weights: Path | None = None
+    listeners: Listeners = NOBODY
 
     @property
     def settings(self) -> TrainSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from compiler.program.model import Phase
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
-from compiler.searcher.settings.metric import MetricFacts
+from compiler.searcher.settings.metric import Metric
+from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.text.printable import encodable
@@ -58,13 +60,13 @@ class Record(BaseModel):
     processes: int
     versions: dict[str, str]
     machine: Machine
-    metric: MetricFacts
-    """By what epochs, and a trained network, are judged."""
-    judged: MetricFacts
-    """By what the architectures are judged that an explorer proposes."""
+    metrics: tuple[Metric, ...] = ()
+    """Of the tasks, each once, that of the last phase last."""
+    judged: Metric | None = None
+    """What scores of an explorer's trials are of, where that is no metric of a task."""
 
 
-def write_record(config: RunConfig, settings: str, metric: MetricFacts, judged: MetricFacts) -> None:
+def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -79,8 +81,8 @@ def write_record(config: RunConfig, settings: str, metric: MetricFacts, judged: 
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
-        metric=metric,
         judged=judged,
+        metrics=tuple(reversed(dict.fromkeys(reversed([task.facts.metric for task in tasks])))),
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

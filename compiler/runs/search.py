@@ -13,16 +13,16 @@ from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
 from compiler.derivation import derive_module
-from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
 from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
-from compiler.searcher.engine.protocol import Leading, RunOptions
+from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import Trial
+from compiler.searcher.listeners import EndEvent
 from compiler.searcher.relaxations import Relaxed, relaxed
 from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
@@ -45,6 +45,7 @@ from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
+from .remarks import remarks
 from .start import started, teacher_of
 
 AXES = (
@@ -54,10 +55,6 @@ AXES = (
 """Settings that a derived file records where they differ from their defaults."""
 
 Say = Callable[[str], None]
-COLLAPSED = 0.75
-"""The share of choices without parameters from which on a cell is warned of."""
-FEW = 4
-"""Cells with fewer choices are not warned of: chance alone makes them so."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchR
         UsageError: no architecture satisfies what a later phase requires; the data do not fit.
         EngineError: the run ends early.
     """
-    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
+    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]), plan.listeners.logging():
         return (yield from _search(plan, say))
 
 
@@ -120,33 +117,6 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     atomic_write(target, found[last.name])
     carry_tables((item for item, _ in program.requirements), config.out)
     return SearchReport(target, found[last.name], outcomes)
-
-
-def collapsed(leading: Leading) -> Iterator[str]:
-    """A sentence on each cell in which almost all choices took operations without parameters."""
-    for copy, free in leading.free.items():
-        count = len(leading.taken[copy])
-        if count >= FEW and len(free) >= COLLAPSED * count:
-            kinds = " or ".join(dict.fromkeys(free))
-            yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
-
-
-def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
-    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
-    if answer.is_dead:
-        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
-    elif answer.instead_of is not None:
-        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
-        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
-        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
-
-
-def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:
-    """Sentences on what the alphas select."""
-    for warning in (*collapsed(supernet.leading(outcome.alphas)), *without_input(supernet.space, answer)):
-        yield f"warning: {warning}"
-    if answer.summary:
-        yield f"requirements: {answer.summary}"
 
 
 @dataclass(frozen=True)
@@ -182,6 +152,8 @@ def search_phase(
     if phase.after:
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
+    if is_main_process():
+        plan.listeners.settings(phase.settings.written(full=True), phase.name)
     found = yield from by(plan, part, phase, say)
     text = _derived(part, phase, found)
     atomic_write(folder / DERIVED, text)
@@ -191,7 +163,15 @@ def search_phase(
         each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
         write_front(front, [_derived(part, phase, item) for item in each], folder)
         say(f"no other dominates {len(each)} of them: {folder / PARETO}")
+    if is_main_process():
+        plan.listeners.end(ended(phase, found.outcome, folder / DERIVED))
     return found.outcome, text
+
+
+def ended(phase: Phase, outcome: SearchOutcome, file: Path) -> EndEvent:
+    """What callbacks are told at the end of a phase."""
+    done, score = len(outcome.history), {"score": outcome.score}
+    return EndEvent("search", phase.name, done, outcome.stopped, score, dict(outcome.decisions), file)
 
 
 def _derived(part: Part, phase: Phase, found: Decided) -> str:
@@ -224,7 +204,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     if weights is not None and not options.resume:
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
-    write_record(config, search_record(plan.phases), settings.task.facts.metric, settings.judged)
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
@@ -242,13 +222,22 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
-    write_record(plan.config, search_record(plan.phases), phase.settings.judged, phase.settings.judged)
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
+
+
+def _record(plan: SearchPlan, phase: Phase) -> None:
+    """Write what the run is."""
+    judged, settings = phase.settings.judged, phase.settings
+    tasks = [item.settings.task for item in plan.phases]
+    write_record(
+        plan.config, search_record(plan.phases), tasks, None if judged == settings.task.facts.metric else judged
+    )
 
 
 def _number(part: Part) -> int:
@@ -270,6 +259,8 @@ def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -
         fingerprint=identity,
         title=f"search {plan.program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
+        phase=phase.name,
+        listeners=plan.listeners,
     )
 
 
@@ -291,9 +282,10 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         **found.facts,
         "data": "" if alone else settings.data.describe(),
         "epochs": "" if alone else str(settings.epochs),
+        "stopped": str(len(outcome.history)) if outcome.stopped else "",
         "epoch": "" if alone else str(outcome.epoch),
         "metric": "" if metric.name in ("accuracy", "score") else f'"{metric.name}"',
-        "score": f"{metric.score(outcome.score):.4f}",
+        "score": f"{metric.value(outcome.score):.4f}",
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }

@@ -42,7 +42,7 @@ def versus(
             trained = Trained(name=name, params=int(amounts["params"]), macs=int(amounts["macs"]), values=tuple(values))
             found.append(trained)
             metric = training.settings.task.facts.metric
-            say(f"{number} of {len(plan.contenders)}: {name}, test {metric.name} {metric.show(trained.value)}")
+            say(f"{number} of {len(plan.contenders)}: {name}, test {metric.name} {metric.show(trained.value, 2)}")
         comparison = Comparison(seeds=plan.seeds, architecture=found[0], random=tuple(found[1:]), metric=metric)
         if is_main_process():
             atomic_write(out / COMPARISON, comparison.model_dump_json(indent=2) + "\n")

@@ -13,7 +13,7 @@ from rich.table import Table
 from scipy.stats import t as student
 
 from compiler.reports.columns import columns
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import ACCURACY, Metric
 
 from .plan import StudyPlan
 from .results import Result
@@ -40,9 +40,9 @@ class Mean:
         quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
         return cls(mean(values), quantile * stdev(values) / sqrt(count))
 
-    def shown(self, metric: MetricFacts) -> str:
+    def shown(self, metric: Metric) -> str:
         """As values of a metric."""
-        return metric.show(self.value) + ("" if self.reach is None else f" +- {metric.reach(self.reach)}")
+        return metric.show(self.value, 2) + ("" if self.reach is None else f" +- {metric.reach(self.reach)}")
 
     def amount(self) -> str:
         """As whole numbers."""
@@ -57,9 +57,9 @@ class Row:
     asked: int
     finished: int
     means: Mapping[str, Mean]
-    judged: MetricFacts = ACCURACY
+    judged: Metric = ACCURACY
     """What scores are of."""
-    metric: MetricFacts = ACCURACY
+    metric: Metric = ACCURACY
     """What is tested."""
 
     def said(self, measure: str) -> str:
@@ -74,7 +74,7 @@ class Row:
         return found.amount()
 
 
-def tested_name(metrics: Iterable[MetricFacts]) -> str:
+def tested_name(metrics: Iterable[Metric]) -> str:
     """The metric of all of these; where they differ, ``tested``."""
     names = {metric.name for metric in metrics}
     return names.pop() if len(names) == 1 else "tested"

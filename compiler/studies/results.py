@@ -15,7 +15,7 @@ from compiler.program.request import Request
 from compiler.program.source_file import recorded
 from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.searcher.run_files import DERIVED
-from compiler.searcher.settings.metric import ACCURACY, MetricFacts
+from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
 from compiler.util.share import Share
@@ -37,11 +37,11 @@ class Result(BaseModel):
     """Why it did not come to its end."""
     score: float | None = None
     """The score of a search."""
-    judged: MetricFacts = ACCURACY
+    judged: Metric = ACCURACY
     """What the score is of."""
     tested: Annotated[float | None, Field(validation_alias=AliasChoices("tested", "accuracy"))] = None
     """The metric of a training on the test part."""
-    metric: MetricFacts = ACCURACY
+    metric: Metric = ACCURACY
     """Which metric that is."""
     params: int | None = None
     macs: int | None = None
@@ -68,8 +68,8 @@ def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds:
         if not network.is_space:
             amounts = dict(amounts_of(network))
             params, macs = int(amounts["params"]), int(amounts["macs"])
-        trained = folder / TRAINED if found.is_file() else folder
-        judged, metric, tested = metrics_of(folder).judged, metrics_of(trained).metric, tested_of(trained)
+        judged = metrics_of(folder).scored
+        metric, tested = tested_of(folder / TRAINED if found.is_file() else folder)
     return Result(
         combination=run.combination,
         seed=run.seed,

@@ -21,7 +21,8 @@ from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
-from compiler.runs.search import search, without_input
+from compiler.runs.remarks import without_input
+from compiler.runs.search import search
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.derivation import By
 from tests.support.programs import architecture, space

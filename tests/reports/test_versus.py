@@ -9,7 +9,7 @@ import pytest
 
 from compiler.reports.columns import text_of
 from compiler.reports.versus import Comparison, Trained
-from compiler.searcher.settings.metric import MetricFacts
+from compiler.searcher.settings.metric import Metric
 
 
 def comparison(accuracy: float, *others: float) -> Comparison:
@@ -43,7 +43,7 @@ def test_equals_are_not_beaten() -> None:
 
 def test_of_an_error_the_smaller_is_the_better() -> None:
     """All that is said of accuracies holds of their negatives, with the signs of differences."""
-    accuracies, error = (0.85, 0.80, 0.84, 0.86, 0.82), MetricFacts(name="mse", larger=False, share=False)
+    accuracies, error = (0.85, 0.80, 0.84, 0.86, 0.82), Metric(name="mse", larger=False, share=False)
     more = comparison(*accuracies)
     less = comparison(*(1 - value for value in accuracies)).model_copy(update={"metric": error})
     assert (less.rank, less.p, less.p_median) == (more.rank, more.p, more.p_median) == (2, 2 / 5, 5 / 16)

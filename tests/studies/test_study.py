@@ -18,7 +18,7 @@ from scipy.stats import sem, t
 from compiler.commands.study import main
 from compiler.reports.columns import text_of
 from compiler.searcher.engine import RunInterruptedError
-from compiler.searcher.settings.metric import MetricFacts
+from compiler.searcher.settings.metric import Metric
 from compiler.studies import conduct as conducting
 from compiler.studies.conduct import StudyConfig, conduct
 from compiler.studies.plan import Asked, StudyPlan, plan_study, read_seeds
@@ -358,7 +358,7 @@ def test_tables(file: Path) -> None:
         "",
     )
     assert [line["failed"] for line in csv.DictReader(runs_csv(plan, found).splitlines())] == ["", "no, really"]
-    mse = MetricFacts(name="mse", larger=False, share=False)
+    mse = Metric(name="mse", larger=False, share=False)
     errors = {
         f"net/seed-{seed}": Result(combination="net", seed=seed, score=1.5, judged=mse, tested=2.0 + seed, metric=mse)
         for seed in (0, 1)

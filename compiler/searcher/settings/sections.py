@@ -36,7 +36,7 @@ from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .exploring import Explorer, ExplorerWord
 from .judges import AllUnique, Judge, NoJudge, OwnJudge, ProxyJudge, SharedJudge, TrainedJudge, Unique
-from .metric import MetricFacts
+from .metric import Metric
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
@@ -115,13 +115,13 @@ class SearchSettings(_Section):
         return self
 
     @property
-    def judged(self) -> MetricFacts:
+    def judged(self) -> Metric:
         """What scores of architectures are of: the metric of the task, or what another judge says."""
         match self.judge:
             case ProxyJudge(names=names):
-                return MetricFacts(name="score", share=len(names) > 1)  # Several vote by their mean ranks.
+                return Metric(name="score", share=len(names) > 1)  # Several vote by their mean ranks.
             case OwnJudge():
-                return MetricFacts(name="score", share=False)
+                return Metric(name="score", share=False)
         return self.task.facts.metric
 
 

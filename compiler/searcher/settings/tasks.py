@@ -15,7 +15,7 @@ from pydantic import PrivateAttr
 
 from compiler.util.errors import UsageError
 
-from .metric import ACCURACY, MetricFacts
+from .metric import ACCURACY, Metric
 from .words import Amount, Named, Text, Word
 
 Shape = Sequence[int]
@@ -28,7 +28,7 @@ TASKS = "hdas.tasks"
 class TaskFacts:
     """What is known of a task without data: its metric, and the output that it asks of a network."""
 
-    metric: MetricFacts
+    metric: Metric
     """Its name stands also in ``history.jsonl`` and ``result.json``."""
     output: str
     """The output that it asks for, as a message says it."""
@@ -64,7 +64,7 @@ class TaskWord(Word):
 
     def value(self, score: float) -> float:
         """The value of the metric that has this score."""
-        return self.score(score)
+        return self.facts.metric.value(score)
 
     def scored(self, value: float) -> dict[str, float]:
         """What the record of an epoch says of its metric: the score, and an other metric than accuracy by its name."""
@@ -109,7 +109,7 @@ class Segmentation(TaskWord):
     def facts(self) -> TaskFacts:
         """The mean intersection over union."""
         return TaskFacts(
-            MetricFacts(name="iou"),
+            Metric(name="iou"),
             "a score for each class at each position of the input, [classes, ...]",
             smooths=True,
         )
@@ -137,7 +137,7 @@ class Regression(TaskWord):
     def facts(self) -> TaskFacts:
         """``mse`` or ``mae``."""
         name = "mse" if self.loss is RegressionLoss.MSE else "mae"
-        return TaskFacts(MetricFacts(name=name, larger=False, share=False), "the shape of the targets")
+        return TaskFacts(Metric(name=name, larger=False, share=False), "the shape of the targets")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """Any: the data say of which shape their targets are."""
@@ -152,7 +152,7 @@ class Multilabel(TaskWord):
     @property
     def facts(self) -> TaskFacts:
         """The micro-averaged F1."""
-        return TaskFacts(MetricFacts(name="f1"), "a score for each label, [labels]")
+        return TaskFacts(Metric(name="f1"), "a score for each label, [labels]")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A vector."""
@@ -168,7 +168,7 @@ class Tokens(TaskWord):
     def facts(self) -> TaskFacts:
         """The perplexity."""
         output = "a score for each token at each position of the text, [tokens, n]"
-        return TaskFacts(MetricFacts(name="perplexity", larger=False, share=False), output, smooths=True)
+        return TaskFacts(Metric(name="perplexity", larger=False, share=False), output, smooths=True)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A text ``[n]`` to ``[tokens, n]``."""
@@ -234,7 +234,7 @@ class OwnTask(TaskWord):
     def facts(self) -> TaskFacts:
         """As its class says."""
         made = self.made
-        return TaskFacts(MetricFacts(name=made.metric, larger=made.larger, share=made.share), made.output)
+        return TaskFacts(Metric(name=made.metric, larger=made.larger, share=made.share), made.output)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """As its class says."""
