@@ -66,14 +66,6 @@ class Judged(Plain):
     failed: str
 
 
-class RunnerUp(Plain):
-    """The best trial of another architecture, and the decisions in which it differs: taken, and instead."""
-
-    trial: int
-    score: float
-    differs: dict[str, tuple[str, str]]
-
-
 class FrontPoint(Plain):
     """An architecture that no other dominates: its file, and its objectives by name."""
 
@@ -88,6 +80,20 @@ class Derived(Plain):
     said: dict[str, str]
     network: SpaceRecord | None
     problem: str
+
+
+class RunnerUp(Plain):
+    """The second best architecture: a trial with its score, or what the rule of a supernet would take next.
+
+    ``below`` is how much log-probability it then is below the best. ``differs`` has what is taken, and what instead, by
+    path; ``derived`` is its file, which lies there once a phase is finished.
+    """
+
+    trial: int | None
+    score: float | None
+    below: float | None
+    differs: dict[str, tuple[str, str]]
+    derived: Derived | None
 
 
 class Phase(Plain):

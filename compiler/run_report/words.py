@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ def number_of(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def odds(below: float) -> float:
+    """A ratio of probabilities, from by how much the logarithm is less."""
+    return math.exp(-below)
 
 
 def whole(value: float | None) -> str:
@@ -122,6 +128,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
+        odds,
         whole,
         amount,
         size,

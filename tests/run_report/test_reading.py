@@ -18,6 +18,7 @@ from compiler.run_report.listing import listed
 from compiler.run_report.model import State
 from compiler.run_report.phases import MOST_EPOCHS
 from compiler.run_report.reading import report_of, run_of
+from compiler.run_report.render import page
 from compiler.run_report.watch import reported
 from compiler.util.errors import UsageError
 from tests.support.golden import check
@@ -55,11 +56,24 @@ def test_of_an_explorer_the_architecture_that_was_derived_is_taken(runs: Path, a
     (phase,) = run_of("front", Path("front")).phases
     best = next(trial for trial in trials if str(trial["number"]) == list(numbers)[at])
     assert phase.runner_up is not None
+    assert phase.runner_up.trial is not None
     second = trials[phase.runner_up.trial]
     assert second["score"] == max(trial["score"] for trial in trials if trial["number"] != best["number"])
     for path, (taken, instead) in phase.runner_up.differs.items():
         assert taken == best["decisions"].get(path, "") != instead == second["decisions"].get(path, "")
     assert {moves.path: moves.taken for moves in phase.moves if moves.taken} == best["decisions"]
+
+
+def test_the_runner_up_of_a_supernet_is_read_from_its_file(runs: Path) -> None:
+    (phase,) = run_of("a", Path("a")).phases
+    assert phase.runner_up is not None
+    assert phase.runner_up.differs == {"Cell.n1": ("c(n0, k = 1)", "identity(x)")}
+    assert phase.runner_up.below == 0.0527
+    text = page(report_of([Path("a")]))
+    assert "it has 0.949 times the probability of what was derived. It differs in 1 place." in " ".join(text.split())
+    assert 'class="hd-added"' in text[text.index("Beside the runner-up") :]
+    Path("a/runner_up.hsp").unlink()
+    assert run_of("a", Path("a")).phases[0].runner_up is None
 
 
 def test_lines_that_are_half_written_or_of_another_form_are_passed_over_and_a_repeated_epoch_counts_once(
@@ -194,18 +208,18 @@ def test_the_end_of_a_search_is_said_in_eight_lines(runs: Path, name: str) -> No
 
 
 def test_a_report_is_written_while_a_run_is_under_way(runs: Path) -> None:
-    page = Path("a/report.html")
+    written = Path("a/report.html")
     Path("a/derived.hsp").unlink()
     warned: list[str] = []
     with reported(Path("a"), warn=warned.append, every=0.01), FileLock("a/.lock"):
         Path("a/history.jsonl").touch()
-        while not page.is_file():
+        while not written.is_file():
             sleep(0.01)
-        assert 'data-live="15"' in page.read_text()
-    assert 'data-live="15"' not in page.read_text()
+        assert 'data-live="15"' in written.read_text()
+    assert 'data-live="15"' not in written.read_text()
     assert warned == []
-    page.unlink()
-    page.mkdir()
+    written.unlink()
+    written.mkdir()
     with reported(Path("a"), warn=warned.append):
         pass
     assert len(warned) == 1

@@ -364,6 +364,6 @@ def test_tables(file: Path) -> None:
         for seed in (0, 1)
     }
     assert {"mse", "mse_interval"} <= set(table_csv(rows_of(plan, errors)).partition("\n")[0].split(","))
-    head, row = text_of(table_of(rows_of(plan, errors))).splitlines()
+    head, line = text_of(table_of(rows_of(plan, errors))).splitlines()
     assert head.split() == ["combination", "runs", "score", "test", "mse"]
-    assert row.split("  ")[-2:] == ["1.5 +- 0", "2.5 +- 6.35"]
+    assert line.split("  ")[-2:] == ["1.5 +- 0", "2.5 +- 6.35"]
