@@ -60,6 +60,11 @@ def size(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return "" if value is None else f"{value:.3g} ms"
+
+
 def duration(seconds: float) -> str:
     """A time, in its two largest units."""
     if seconds < 60:
@@ -132,6 +137,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         whole,
         amount,
         size,
+        milliseconds,
         duration,
         interval,
         mean,
