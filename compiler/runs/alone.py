@@ -11,8 +11,9 @@ from compiler.program.request import Request
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.errors import DivergedError
 from compiler.searcher.engine.tasks import behaviour_of
+from compiler.searcher.explore.probe import probe_of
 from compiler.searcher.explore.proposer import Budgets
-from compiler.searcher.explore.proxies import LackingError, probe_of, values
+from compiler.searcher.explore.proxies import LackingError, values
 from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Verdict
 from compiler.searcher.explore.tables import Lookup, Table

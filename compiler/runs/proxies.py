@@ -15,7 +15,8 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute, deterministic
 from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.engine.tasks import behaviour_of
-from compiler.searcher.explore.proxies import probe_of, values
+from compiler.searcher.explore.probe import probe_of
+from compiler.searcher.explore.proxies import values
 from compiler.searcher.settings.judges import ProxyName
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
