@@ -81,7 +81,8 @@ class Genetic(ExplorerWord):
 class Evolution(ExplorerWord):
     """``trials`` architectures: a ``population`` that is drawn, then mutants of the best of a ``tournament``.
 
-    The population is drawn uniformly or by weights. Each mutant replaces the oldest of the population (regularized evolution; Real et al., AAAI 2019).
+    The population is drawn uniformly or by weights. Each mutant replaces the oldest of the population (regularized
+    evolution; Real et al., AAAI 2019).
     """
 
     word = "evolution"
