@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.program.compile_file import compile_file
 from compiler.run_report.looking import draw, report
+from compiler.runs.inherited import Inherited
+from compiler.runs.modules import derive, inherit, load
 from compiler.runs.request import FilePath, request_of
 from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
@@ -22,45 +24,11 @@ from hdas_dsl.text.reading import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import Tensor
-
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.backend.lowering.network import Network
     from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.explore.trials import Trial
-    from compiler.searcher.relaxations.base import Relaxed
-
-
-def load(
-    path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
-) -> Relaxed | Network:
-    """A torch module of the network in a file.
-
-    Args:
-        path: a .hsp file.
-        network: which network, where the file has several and no search section.
-        plugins: modules and files of operations of your own that the file may name (`docs/plugins.md`).
-        **params: parameters of the network, such as ``c=36``, instead of the file's.
-
-    Returns:
-        A supernet for a space, relaxed as the file says (its ``alphas`` by path, ``weights()`` apart), a `Network` for
-        an architecture. Both take images (n, c, h, w) and give logits (n, classes).
-
-    Raises:
-        HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
-    """
-    from compiler.backend.lowering.network import Network
-    from compiler.searcher.relaxations import relaxed
-
-    program = request_of(path, params, network, plugins).compile()
-    if not program.network.is_space:
-        return Network(program.network)
-    phase = program.searched
-    if phase is None:
-        return relaxed(program.network, program.settings)
-    return relaxed(phase.network, phase.settings, built=phase.built)
 
 
 def describe(
@@ -139,21 +107,6 @@ def study(
     from compiler.runs.search import trials
 
     return trials(replace(plan, listeners=Listeners.of(callbacks)), lambda _: None)
-
-
-def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
-    """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
-
-    It satisfies what the space requires. Where the rule is `menus`, the text is the smaller space that it leaves.
-
-    Raises:
-        UsageError: no architecture does, or that cannot be seen to.
-    """
-    from hdas_dsl.tree.printer import print_module
-
-    from .searcher.relaxations.derived import derived_module
-
-    return print_module(derived_module(supernet, supernet.answer(alphas).chosen, alphas))
 
 
 def train(
@@ -272,6 +225,7 @@ __all__ = [
     "EndEvent",
     "EpochEvent",
     "HspError",
+    "Inherited",
     "Logger",
     "StepEvent",
     "TrialEvent",
@@ -285,6 +239,7 @@ __all__ = [
     "diff",
     "draw",
     "enumerate",
+    "inherit",
     "load",
     "mutate",
     "report",
