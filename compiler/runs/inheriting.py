@@ -129,9 +129,8 @@ def _of_supernet(supernet: Relaxed, own: Elaborated) -> _Donor:
     try:
         chosen = {**default_decisions(space.decisions), **decisions_of(space, own)}
     except NotInSpaceError as refusal:
-        raise UsageError(
-            f"the network does not lie in the space of the supernet: it leaves it at {refusal.path}, {refusal.reason}"
-        ) from None
+        where = f"it leaves it at {refusal.path}: {refusal.reason}"
+        raise UsageError(f"the network does not lie in the space of the supernet: {where}") from None
     if isinstance(supernet, OnePath):
         modules = supernet.operations.modules
         operators = supernet.operations.operators_of_nodes

@@ -71,6 +71,24 @@ def test_what_differs_is_told() -> None:
     assert str(found) == f"168 tensors as they are, {fresh}, 3 modules unused, as k0.n0.from_y.avg_pool_3x3.pool_norm"
 
 
+LEFT = """\
+hsp 1
+op scaled(x) = if relaxed then batch_norm(x) else x
+op pooled(x) = avg_pool(x, 3) -> scaled
+
+network Net(x: [3, 8, 8]) {
+  output conv(x, 1 | 3, 4) -> pooled -> classifier(10)
+}
+"""
+
+
+def test_what_is_left_over_makes_outputs_differ() -> None:
+    searched = space(LEFT)
+    found = check(searched, OnePath(searched), 0)
+    assert [name.rpartition(".")[2] for name in found.unused] == ["batch_norm"]
+    assert (found.fresh, found.exact) == ((), False)
+
+
 @settings(max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
 def test_of_random_spaces(text: str, seed: int) -> None:
