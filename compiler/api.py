@@ -15,6 +15,7 @@ from compiler.runs.modules import derive, inherit, load
 from compiler.runs.request import FilePath, request_of
 from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
+from compiler.util.page import is_watched
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
@@ -48,6 +49,7 @@ def search(
     force: bool = False,
     callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> SearchReport:
     """Search a space and write ``out/derived.hsp``.
@@ -60,6 +62,7 @@ def search(
         callbacks: what is told of steps, epochs, trials and the end, and may end the run (`Callback`); loggers of
             Lightning's interface (`Logger`).
         plugins: as in `load`.
+        quiet: whether no progress is shown; None: it is shown in a terminal and in a notebook.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
     Returns:
@@ -68,7 +71,7 @@ def search(
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import search
 
@@ -84,6 +87,7 @@ def study(
     force: bool = False,
     callbacks: Sequence[Callback | Logger | Callable[[Trial], None]] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> Iterator[Trial]:
     """Search a space with an explorer, trial by trial: each is given when it is done and on the disk.
@@ -97,12 +101,13 @@ def study(
         workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
         callbacks: as in `search`; a function is called with each trial before it is given.
         plugins: as in `load`; also modules and files of proposers and judges of your own.
+        quiet: as in `search`.
         **settings: as in `search`, such as ``derive="evolution(100)"``.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True, workers=workers)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet), workers=workers)
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
@@ -118,17 +123,18 @@ def train(
     weights: FilePath | None = None,
     callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file, test it once, save its weights in ``out``.
 
     With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
-    starts fresh. ``callbacks`` are as in `search`.
+    starts fresh. ``callbacks`` and ``quiet`` are as in `search`.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     start = None if weights is None else Path(weights)
     plan = plan_training(request_of(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
@@ -212,6 +218,10 @@ def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0
     from compiler.analysis.architectures import crossover
 
     return crossover(_architectures(space, params), request_of(left, {}), request_of(right, {}), seed)
+
+
+def _is_quiet(quiet: bool | None) -> bool:
+    return not is_watched() if quiet is None else quiet
 
 
 def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:

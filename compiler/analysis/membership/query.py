@@ -25,7 +25,7 @@ from .body_matching import Matcher
 from .found import NotInSpaceError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Membership:
     """The answer: the decisions that give the architecture, or the choice where it leaves the space and why."""
 
@@ -33,6 +33,9 @@ class Membership:
     decisions: Selection = field(default_factory=dict)
     path: str | None = None
     reason: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Membership({self.render()})"
 
     def render(self) -> str:
         """The answer in one line."""
