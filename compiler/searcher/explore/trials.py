@@ -76,6 +76,33 @@ class Header(BaseModel):
 
 
 @dataclass
+class Ranks:
+    """What trials say for each vote, and where others stand among them."""
+
+    votes: dict[str, list[float]] = field(default_factory=dict)
+    """In ascending order, by the name of the vote."""
+
+    def add(self, votes: Mapping[str, float]) -> None:
+        """What one more trial says."""
+        for name, value in votes.items():
+            insort(self.votes.setdefault(name, []), value)
+
+    def __call__(self, votes: Mapping[str, float]) -> float:
+        """The mean over votes of the share of all trials that say less; those that say as much count half."""
+        found = 0.0
+        for name, value in votes.items():
+            every = self.votes.get(name) or [value]
+            found += (bisect_left(every, value) + bisect_right(every, value)) / (2 * len(every))
+        return found / len(votes)
+
+    def merit(self, trial: Trial) -> float:
+        """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
+        if trial.failed:
+            return float("-inf")
+        return self(trial.votes) if trial.votes else trial.score
+
+
+@dataclass
 class History:
     """The trials so far, in the order in which they ended, and those that are being judged."""
 
@@ -93,8 +120,7 @@ class History:
     spent: float = 0.0
     """The seconds that judging took."""
     _best: Trial | None = None
-    _votes: dict[str, list[float]] = field(default_factory=dict)
-    """What the trials say for each vote, in ascending order."""
+    _ranks: Ranks = field(default_factory=Ranks)
 
     def ask(self, asked: Asked) -> None:
         """Add a trial that begins."""
@@ -111,24 +137,17 @@ class History:
         self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
         self.spent += trial.seconds if trial.same is None else 0.0
-        for name, value in trial.votes.items():
-            insort(self._votes.setdefault(name, []), value)
+        self._ranks.add(trial.votes)
         if self._best is None or self._order(trial) > self._order(self._best):
             self._best = trial
 
     def merit(self, trial: Trial) -> float:
         """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
-        if trial.failed:
-            return float("-inf")
-        return self.rank(trial.votes) if trial.votes else trial.score
+        return self._ranks.merit(trial)
 
     def rank(self, votes: Mapping[str, float]) -> float:
         """The mean over votes of the share of all trials that say less; those that say as much count half."""
-        found = 0.0
-        for name, value in votes.items():
-            every = self._votes.get(name) or [value]
-            found += (bisect_left(every, value) + bisect_right(every, value)) / (2 * len(every))
-        return found / len(votes)
+        return self._ranks(votes)
 
     @property
     def best(self) -> Trial | None:
@@ -136,7 +155,7 @@ class History:
 
         Where proxies vote, ranks change with every trial.
         """
-        return max(self.trials, key=self._order) if self._votes else self._best
+        return max(self.trials, key=self._order) if self._ranks.votes else self._best
 
     def _order(self, trial: Trial) -> tuple[int, float, int]:
         return trial.budget, self.merit(trial), -trial.id
@@ -183,6 +202,14 @@ def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], floa
         if len(found) == count:
             break
     return list(found.values())
+
+
+def merit_among(trials: Iterable[Trial]) -> Callable[[Trial], float]:
+    """How good each of these is (`History.merit`), where ranks are those among them, whatever is told later."""
+    ranks = Ranks()
+    for trial in trials:
+        ranks.add(trial.votes)
+    return ranks.merit
 
 
 class TrialLog:
