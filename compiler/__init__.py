@@ -2,6 +2,7 @@
 
     from compiler import load, search, study, derive, train, diff, contains, describe
     from compiler import count, sample, enumerate, mutate, crossover, draw, report
+    from compiler import Callback, Logger
 
 They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
 the threads of torch wait, and how many there are (`util.threads`).
@@ -13,7 +14,13 @@ from .util.threads import prepare as _prepare
 
 if TYPE_CHECKING:
     from .api import (
+        Callback,
+        EndEvent,
+        EpochEvent,
         HspError,
+        Logger,
+        StepEvent,
+        TrialEvent,
         UsageError,
         contains,
         count,
@@ -35,7 +42,13 @@ if TYPE_CHECKING:
 _prepare()
 
 __all__ = [
+    "Callback",
+    "EndEvent",
+    "EpochEvent",
     "HspError",
+    "Logger",
+    "StepEvent",
+    "TrialEvent",
     "UsageError",
     "contains",
     "count",
@@ -61,3 +74,7 @@ def __getattr__(name: str) -> Any:
     from . import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.program.compile_file import compile_file
 from compiler.run_report.looking import draw, report
 from compiler.runs.request import FilePath, request_of
+from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
@@ -76,6 +78,7 @@ def search(
     *,
     resume: bool = False,
     force: bool = False,
+    callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
     **settings: object,
 ) -> SearchReport:
@@ -86,6 +89,8 @@ def search(
         out: the run's folder.
         resume: go on with the run in that folder.
         force: overwrite it.
+        callbacks: what is told of steps, epochs, trials and the end, and may end the run (`Callback`); loggers of
+            Lightning's interface (`Logger`).
         plugins: as in `load`.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
@@ -99,7 +104,7 @@ def search(
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import search
 
-    return search(plan, say=lambda _: None)
+    return search(replace(plan, listeners=Listeners.of(callbacks)), say=lambda _: None)
 
 
 def study(
@@ -109,7 +114,7 @@ def study(
     workers: int = 1,
     resume: bool = False,
     force: bool = False,
-    callbacks: Sequence[Callable[[Trial], None]] = (),
+    callbacks: Sequence[Callback | Logger | Callable[[Trial], None]] = (),
     plugins: Sequence[FilePath] = (),
     **settings: object,
 ) -> Iterator[Trial]:
@@ -122,7 +127,7 @@ def study(
         path: a .hsp file; without an explorer in its `search` section no trial is given.
         out, resume, force: as in `search`.
         workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
-        callbacks: called with each trial before it is given.
+        callbacks: as in `search`; a function is called with each trial before it is given.
         plugins: as in `load`; also modules and files of proposers and judges of your own.
         **settings: as in `search`, such as ``derive="evolution(100)"``.
     """
@@ -133,12 +138,7 @@ def study(
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
-    def told(trial: Trial) -> Trial:
-        for callback in callbacks:
-            callback(trial)
-        return trial
-
-    return map(told, trials(plan, lambda _: None))
+    return trials(replace(plan, listeners=Listeners.of(callbacks)), lambda _: None)
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
@@ -163,13 +163,14 @@ def train(
     resume: bool = False,
     force: bool = False,
     weights: FilePath | None = None,
+    callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file, test it once, save its weights in ``out``.
 
     With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
-    starts fresh.
+    starts fresh. ``callbacks`` are as in `search`.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
@@ -179,7 +180,7 @@ def train(
     plan = plan_training(request_of(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
 
-    return train(plan, warn=warnings.warn)
+    return train(replace(plan, listeners=Listeners.of(callbacks)), warn=warnings.warn)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
@@ -267,7 +268,13 @@ def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
 
 
 __all__ = [
+    "Callback",
+    "EndEvent",
+    "EpochEvent",
     "HspError",
+    "Logger",
+    "StepEvent",
+    "TrialEvent",
     "UsageError",
     "compile_file",
     "contains",

@@ -19,6 +19,7 @@ CONTENTS = {
         "docs/hdas",
         "docs/searchers",
         "docs/tasks",
+        "docs/python",
         "docs/relaxations",
         "docs/studies",
         "docs/reports",

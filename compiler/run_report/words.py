@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,13 +21,17 @@ def points(value: float) -> str:
     return f"{100 * value:.2g} points"
 
 
-def score(text: str) -> str:
-    """A score as a derived file says it: an accuracy in per cent, what is none as it is."""
+def number_of(text: str) -> float | None:
+    """The number that a text is."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        return text
-    return f"{value:.1%}" if 0 <= value <= 1 else f"{value:.6g}"
+        return None
+
+
+def odds(below: float) -> float:
+    """A ratio of probabilities, from by how much the logarithm is less."""
+    return math.exp(-below)
 
 
 def whole(value: float | None) -> str:
@@ -122,7 +127,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
-        score,
+        odds,
         whole,
         amount,
         size,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from compiler.analysis.requirements.constrained import Answer
 from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
-from compiler.searcher.engine.device.compute import deterministic, is_main_process
+from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
@@ -44,6 +44,8 @@ class Explored:
     facts: Mapping[str, str]
     front: Front | None = None
     """What no other dominates, where several objectives count."""
+    second: Explored | None = None
+    """What would have been found without the best architecture."""
 
     def at(self, trial: Trial, space: ExploredSpace) -> Explored:
         """What would have been found had another trial been the best."""
@@ -98,7 +100,9 @@ def explored(
         "number": f'"{best.number}"',
     }
     found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    first = Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    second = history.second
+    return first if second is None else replace(first, second=first.at(second, space))
 
 
 def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:
@@ -150,7 +154,10 @@ class Recorded:
 
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done; it is seen whether the user has asked to stop."""
-        self.log.append(trial)
+        listeners = self.options.listeners
+        if listeners.callbacks or listeners.loggers:
+            history.stopped = agreed(is_main_process() and listeners.trial(trial)) or history.stopped
+        self.log.append(trial.model_copy(update={"last": history.stopped}))
         self.progress.tell(trial, history)
         self.check()
 

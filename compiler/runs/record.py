@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
 from compiler.program.model import Phase
+from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
+from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.text.printable import encodable
@@ -57,9 +60,11 @@ class Record(BaseModel):
     processes: int
     versions: dict[str, str]
     machine: Machine
+    metrics: tuple[Metric, ...] = ()
+    """Of the tasks, each once, that of the last phase last."""
 
 
-def write_record(config: RunConfig, settings: str) -> None:
+def write_record(config: RunConfig, settings: str, tasks: Iterable[Task]) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -74,6 +79,7 @@ def write_record(config: RunConfig, settings: str) -> None:
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
+        metrics=tuple(reversed(dict.fromkeys(reversed([Metric.of(task) for task in tasks])))),
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

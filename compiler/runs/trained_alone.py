@@ -20,6 +20,7 @@ from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.listeners import NOBODY
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
 from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
@@ -107,6 +108,7 @@ class TrainedAlone(DerivedAlone):
             quiet=True,
             fingerprint=fingerprint(program, network, settings.describe(full=True), self.data),
             title=f"train {program.name}",
+            listeners=NOBODY,
         )
         outcome = run_train(fresh_network(network, settings, self.config), self.data, settings, options)
         if is_main_process():

@@ -18,18 +18,29 @@ from tests.support.paths import DOCS
 
 PAGE = (DOCS / "tasks.md").read_text()
 (MYDATA,) = re.findall(r"```python\n(import numpy.*?)```", PAGE, re.DOTALL)
+(DENOISE,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE, re.DOTALL)
 FILES = {text.split("network ")[1].split("(")[0]: text for text in re.findall(r"```hsp\n(.*?)```", PAGE, re.DOTALL)}
-METRICS = {"Rows": "mae", "Waves": "accuracy", "Stripes": "iou", "Signs": "f1", "Words": "perplexity"}
+METRICS = {
+    "Rows": "mae",
+    "Waves": "accuracy",
+    "Stripes": "iou",
+    "Signs": "f1",
+    "Words": "perplexity",
+    "Denoised": "psnr",
+}
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mydata.py").write_text(MYDATA)
-    file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [tmp_path / "mydata.py"]
-    file.write_text(FILES[name])
-    with pytest.raises(UsageError, match=r"--allow-plugin mydata\.py allows it"):
+    own = tmp_path / ("denoise.py" if name == "Denoised" else "mydata.py")
+    own.write_text(DENOISE if name == "Denoised" else MYDATA)
+    file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [own]
+    file.write_text(FILES[name].replace("data = digits", "data = digits(images = 80)"))
+    with pytest.raises(UsageError, match=rf"--allow-plugin {own.stem}\.py allows it"):
         api.search(file, tmp_path / "refused")
     report = api.search(file, tmp_path / "run", plugins=plugins)
+    assert "score -" not in (log := (tmp_path / "run" / "log.txt").read_text())
+    assert ("| score" in log) == (metric == "accuracy")
     (epoch,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text().splitlines())
     judged = epoch.get(f"{metric}/score", epoch["score"])
     assert epoch["score"] == (-judged if metric in ("mae", "perplexity") else judged)
@@ -41,6 +52,33 @@ def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = [str(report.derived), "--allow-plugin", str(plugins[0]), "--eval", str(outcome.weights)]
     assert compile_main(words) == 0
     assert f"test {metric}: {outcome.task.show(outcome.value)}" in capsys.readouterr().out
+
+
+def test_an_own_task_is_checked_when_it_is_compiled(tmp_path: Path) -> None:
+    """Its output by the shapes, its loss by the first samples; without leave the file is checked and counted alone."""
+    own, file = tmp_path / "denoise.py", tmp_path / "net.hsp"
+    own.write_text(DENOISE)
+    text = FILES["Denoised"]
+    file.write_text(text.replace("conv(3, 1, bias", "conv(3, 2, bias"))
+    assert api.count(file).number == 2
+    with pytest.raises(HspError) as refused:
+        api.search(file, tmp_path / "run", plugins=[own])
+    assert refused.value.diagnostics[0].render() == (
+        f'{file}:9:3: error[E702]: `task = "denoise.py:Denoise"` asks for an image of the shape of its input, '
+        "and 'Denoised' gives 2x8x8 of 1x8x8\n"
+        '      task = "denoise.py:Denoise"\n      ^^^^^^^^^^^^^^^^^^^^^^^^^^^'
+    )
+    file.write_text(text)
+    for wrong, message in (
+        (("return functional", "return [0] and functional.nothing"), "cannot be computed for the first samples of the"),
+        (("return functional.mse_loss(outputs, targets)", "return (outputs - targets)"), "shape 2x1x8x8, not one"),
+        (("(UserTask)", ""), "is no `UserTask` of compiler.searcher.engine.user_task"),
+        (('"psnr"', '"a b"'), "calls its metric 'a b': use letters, digits and _"),
+        (("def loss", "def lose"), "cannot be made: TypeError"),
+    ):
+        own.write_text(DENOISE.replace(*wrong))
+        with pytest.raises((UsageError, HspError), match=re.escape(message)):
+            api.search(file, tmp_path / "run", plugins=[own])
 
 
 NET = """\

@@ -13,13 +13,23 @@
     width, height: 230, marginLeft: 46, marginBottom: 34, style: { color: "var(--ink)", background: "none", fontSize: "11px" }, ...more,
   });
   const whole = count => ({ label: "epoch", ticks: Math.min(count, 10), tickFormat: value => Number.isInteger(value) ? String(value) : "" });
-  const names = { score: "score", "accuracy/weights": "weights", "accuracy/alphas": "alphas", "accuracy/train": "train", "accuracy/valid": "valid" };
 
   function scalars(epochs, kind) {
     return epochs.flatMap(epoch => Object.entries(epoch.scalars)
       .filter(([name, value]) => value !== null && (name === kind || name.startsWith(kind + "/")))
-      .map(([name, value]) => ({ epoch: epoch.epoch, value, of: names[name] || name.split("/").slice(1).join("/") || name })));
+      .map(([name, value]) => ({ epoch: epoch.epoch, value, of: name.split("/").slice(1).join("/") || name })));
   }
+
+  // The metric of a phase over its epochs: of an error the score is the error itself.
+  function judged(phase) {
+    const metric = phase.metric, said = scalars(phase.epochs, metric.name);
+    return said.some(row => row.of === "score") ? said : [...scalars(phase.epochs, "score"), ...said];
+  }
+
+  // How values of a metric are written, and an axis of them; several metrics have an axis of numbers.
+  const written = (metric, value) => value === null ? "" : metric.share && value >= 0 && value <= 1 ? percent(value) : value.toPrecision(4);
+  const axis = metric => metric.share ? { tickFormat: percent } : {};
+  const common = judgedBy => judgedBy.every(item => item.metric.share) ? { tickFormat: percent } : {};
 
   function lines(rows, width, y, more = {}) {
     if (!rows.length) return null;
@@ -47,7 +57,7 @@
   }
 
   const kinds = {
-    score: (at, width) => lines([...scalars(at.phase.epochs, "score"), ...scalars(at.phase.epochs, "accuracy")], width, { tickFormat: percent }),
+    score: (at, width) => lines(judged(at.phase), width, axis(at.phase.metric)),
     loss: (at, width) => lines(scalars(at.phase.epochs, "loss"), width, {}),
     entropy: (at, width) => lines(at.phase.epochs.flatMap(epoch => Object.entries(epoch.entropies)
       .map(([path, value]) => ({ epoch: epoch.epoch, value, of: path }))), width, { domain: entropies(at.phase.epochs) }, { thin: true }),
@@ -60,7 +70,7 @@
       const rows = at.phase.trials.filter(trial => trial.score !== null);
       return dots(rows, width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
         Plot.dot(rows, { x: "id", y: "score", fill: muted, fillOpacity: .6, r: 2.5 }), Plot.lineY(rows, { x: "id", y: "best", stroke: accent, strokeWidth: 2, curve: "step-after" }),
-        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\nscore ${row.score}\nbest so far ${row.best}`, ...tip }))] });
+        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\n${at.phase.metric.name} ${written(at.phase.metric, row.score)}\nbest so far ${written(at.phase.metric, row.best)}`, ...tip }))] });
     },
     regret: (at, width) => dots(at.phase.trials.filter(trial => trial.regret !== null), width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
       Plot.lineY(at.phase.trials.filter(trial => trial.regret !== null), { x: "id", y: "regret", stroke: accent, strokeWidth: 2, curve: "step-after", tip })] }),
@@ -80,7 +90,7 @@
         color: { type: "ordinal", domain: blocks.map(block => block.name), range: blocks.map((_, at) => d3.interpolatePurples(.35 + .55 * at / blocks.length)) },
         marks: [Plot.barX(rows, { x: "share", y: "of", fill: row => row.name, order: "index", inset: .5, title: row => `${row.name}\n${row.of}: ${(row.value || 0).toLocaleString()} (${percent(row.share)})`, tip })] }));
     },
-    "training-accuracy": (at, width) => lines(scalars(at.run.training.epochs, "accuracy"), width, { tickFormat: percent }),
+    "training-metric": (at, width) => lines(scalars(at.run.training.epochs, at.run.training.metric.name), width, axis(at.run.training.metric)),
     "training-loss": (at, width) => lines(scalars(at.run.training.epochs, "loss"), width, {}),
     versus: (at, width) => {
       const versus = at.run.versus, every = [versus.architecture, ...versus.random];
@@ -91,11 +101,11 @@
         Plot.dot(rows, { x: "value", y: "name", r: 3, stroke: row => row.mine ? accent : muted }),
         Plot.dot(means, { x: "value", y: "name", r: 5, fill: item => item.mine ? accent : muted, title: item => `${item.name}: ${percent(item.value)}`, tip })] });
     },
-    "together-score": (at, width) => overlaid(run => run.phases.flatMap(phase => scalars(phase.epochs, "score").map(row => ({ ...row, phase: phase.name }))), width, { tickFormat: percent }),
+    "together-score": (at, width) => overlaid(run => run.phases.flatMap(phase => judged(phase).filter(row => row.of === "score").map(row => ({ ...row, phase: phase.name }))), width, common(runs.flatMap(run => run.phases))),
     "together-loss": (at, width) => overlaid(run => run.phases.flatMap(phase => scalars(phase.epochs, "loss").filter(row => row.of === "weights").map(row => ({ ...row, phase: phase.name }))), width, {}),
     "together-entropy": (at, width) => overlaid(run => run.phases.flatMap(phase => phase.epochs.filter(epoch => Object.keys(epoch.entropies).length)
       .map(epoch => ({ epoch: epoch.epoch, value: d3.mean(Object.values(epoch.entropies)), phase: phase.name }))), width, {}),
-    "together-training": (at, width) => overlaid(run => run.training ? scalars(run.training.epochs, "accuracy").filter(row => row.of === "train") : [], width, { tickFormat: percent }),
+    "together-training": (at, width) => overlaid(run => run.training ? scalars(run.training.epochs, run.training.metric.name).filter(row => row.of === "train") : [], width, common(runs.flatMap(run => run.training || []))),
     "study-score": (at, width) => intervals(at.study, "score", width),
     "study-accuracy": (at, width) => intervals(at.study, "accuracy", width),
     "study-front": (at, width) => {

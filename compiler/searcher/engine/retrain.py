@@ -37,6 +37,8 @@ class TrainOutcome:
     """The state dictionary, as safetensors."""
     history: tuple[EpochRecord, ...]
     task: Task = CLASSIFICATION
+    stopped: bool = False
+    """Whether a callback ended it."""
 
     @property
     def accuracy(self) -> float:
@@ -55,7 +57,8 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
     run_epochs(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
-    return TrainOutcome(training.value, training.path, tuple(training.state.history), settings.task)
+    state = training.state
+    return TrainOutcome(training.value, training.path, tuple(state.history), settings.task, state.stopped)
 
 
 def evaluate(
@@ -139,6 +142,9 @@ class _Training:
         means = self.meter.means(self.compute)
         return dict(zip(("loss/train", f"{self.settings.task.metric}/train"), means, strict=True)) if means else {}
 
+    def look(self, epoch: int) -> EpochRecord:
+        return EpochRecord(epoch + 1, {}, {})
+
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
 
@@ -146,5 +152,8 @@ class _Training:
         if self.compute.main:
             checkpoint.write(self.path, self.module.state_dict(), {})
         self.value = evaluate(self.test)
-        task = self.settings.task
-        return f"The test {task.metric} is {task.show(self.value)}."
+        task, done = self.settings.task, len(self.state.history)
+        said = f"The test {task.metric} is {task.show(self.value)}."
+        if self.state.stopped:
+            return f"The training ended after epoch {done} of {self.epochs}, as a callback asked. {said}"
+        return said

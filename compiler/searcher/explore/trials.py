@@ -59,6 +59,8 @@ class Trial(BaseModel):
     decisions: dict[str, str] = {}
     """The items that it takes, by the path of the decision."""
     seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    last: bool = False
+    """Whether a callback ended the exploration behind it: what was under way is judged, and nothing is proposed."""
 
 
 Event = Trial | Asked
@@ -119,6 +121,8 @@ class History:
     """The architectures with their budgets that are known or being judged."""
     spent: float = 0.0
     """The seconds that judging took."""
+    stopped: bool = False
+    """Whether a callback has ended the exploration."""
     _best: Trial | None = None
     _ranks: Ranks = field(default_factory=Ranks)
 
@@ -133,6 +137,7 @@ class History:
         self.running.pop(trial.id, None)
         self.seen.setdefault(trial.id, len(self.trials))
         self.trials.append(trial)
+        self.stopped = self.stopped or trial.last
         self.told[trial.id] = trial
         self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
@@ -156,6 +161,15 @@ class History:
         Where proxies vote, ranks change with every trial.
         """
         return max(self.trials, key=self._order) if self._ranks.votes else self._best
+
+    @property
+    def second(self) -> Trial | None:
+        """The best of another architecture than the best, with the same budget."""
+        best = self.best
+        if best is None:
+            return None
+        judged = (trial for trial in self.trials if trial.budget == best.budget and not trial.failed)
+        return max((trial for trial in judged if trial.number != best.number), key=self._order, default=None)
 
     def _order(self, trial: Trial) -> tuple[int, float, int]:
         return trial.budget, self.merit(trial), -trial.id

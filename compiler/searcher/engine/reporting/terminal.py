@@ -110,8 +110,11 @@ class LiveView(Sink):
 def _numbers(head: str, scalars: dict[str, float]) -> Text:
     text = Text(f"{head}: ", style="dim")
     kinds: dict[str, list[str]] = {}
+    named = any(name.endswith("/score") for name in scalars)
     for name, value in scalars.items():
         kind, _, of = name.partition("/")
+        if name == "score" and named:
+            continue
         kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     for i, (kind, values) in enumerate(kinds.items()):
         text.append("  " * bool(i) + kind + " ", style="cyan")
