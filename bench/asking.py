@@ -22,7 +22,8 @@ from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import stream_of
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
 from compiler.searcher.settings.rungs import Asynchronous, NoRungs, Rungs
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
-from compiler.searcher.explore.trials import EVENT, Trial
+from compiler.searcher.explore.trial_log import EVENT
+from compiler.searcher.explore.trials import Trial
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 
 from .derived import derived_of

@@ -19,7 +19,8 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import ProxyJudge, TableJudge

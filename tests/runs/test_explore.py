@@ -26,7 +26,7 @@ from compiler.runs.train import train
 from compiler.searcher.data.load import Data, halves
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.retrain import TrainOutcome, _Training, run_train
-from compiler.searcher.explore.trials import TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
 from compiler.util.errors import UsageError
 from tests.support.interruption import at_step, at_trial, killed, terminated
 

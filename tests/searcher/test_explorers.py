@@ -27,7 +27,8 @@ from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Judge, Study, Verdict, stream_of
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import (
     Acquisition,
     Evolution,
