@@ -24,7 +24,7 @@ from .groups import (
     run_config,
 )
 from .option import flag, group, option
-from .output import remark
+from .output import quiet, remark
 from .values import at_least
 
 if TYPE_CHECKING:
@@ -76,10 +76,12 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        with self._reported(config.out) if self.report and is_main_process() else nullcontext():
+        if not is_main_process():
+            search(plan, quiet, quiet)
+            return OK
+        with self._reported(config.out) if self.report else nullcontext():
             search(plan, remark, told)
-        if is_main_process():
-            self._say_end(config.out)
+        self._say_end(config.out)
         return OK
 
     def _reported(self, folder: Path) -> AbstractContextManager[None]:

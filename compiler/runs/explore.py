@@ -164,7 +164,7 @@ class Recorded:
 
     def check(self) -> None:
         """Raise RunInterruptedError where the user has asked to stop."""
-        if self.stop.requested:
+        if agreed(self.stop.requested):
             where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 
