@@ -183,6 +183,7 @@ class Study(Plain):
 
     name: str
     folder: str
+    state: State
     rows: tuple[StudyRow, ...]
     runs: tuple[StudyRun, ...]
 
@@ -229,5 +230,6 @@ class Report(Plain):
 
     @property
     def live(self) -> bool:
-        """Whether a run is still under way, so that the page reads itself again."""
-        return any(run.state is State.RUNNING for run in self.runs)
+        """Whether a run or a study is still under way, so that the page reads itself again."""
+        states = [run.state for run in self.runs] + [study.state for study in self.studies]
+        return State.RUNNING in states

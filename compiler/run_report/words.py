@@ -59,6 +59,11 @@ def size(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return "" if value is None else f"{value:.3g} ms"
+
+
 def duration(seconds: float) -> str:
     """A time, in its two largest units."""
     if seconds < 60:
@@ -131,6 +136,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         whole,
         amount,
         size,
+        milliseconds,
         duration,
         interval,
         mean,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,26 @@ def test_an_own_task_is_checked_when_it_is_compiled(tmp_path: Path) -> None:
         own.write_text(DENOISE.replace(*wrong))
         with pytest.raises((UsageError, HspError), match=re.escape(message)):
             api.search(file, tmp_path / "run", plugins=[own])
+
+
+def test_from_the_command_line_to_a_program_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the section, in order, then its program."""
+    _, section = PAGE.split("### From the command line to a program of one's own")
+    commands = [line.split() for line in section.split("\n## ")[0].splitlines() if line.startswith("    hdas-compile ")]
+    assert len(commands) == 3
+    (program,) = re.findall(r"```python\n(from pathlib.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mydata.py").write_text(MYDATA)
+    Path("rows.hsp").write_text(FILES["Rows"])
+    for _, *words in commands:
+        assert compile_main([*words, *(["--quiet"] if "--export" not in words else [])]) == 0
+    capsys.readouterr()
+    exec(compile(program, "tasks.md", "exec"), {})
+    sys.modules.pop("rows")
+    assert re.fullmatch(r"tensor\(\[\[-?[0-9.]+\]\]\)\n", capsys.readouterr().out)
 
 
 NET = """\

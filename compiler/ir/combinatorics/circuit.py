@@ -107,7 +107,7 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
         worth: of a decision and an item that it takes, and of each pick; the worths of all of a way are added up.
         source: what draws. Worths that are whole numbers are compared exactly.
     """
-    parts, known = _inner_first(circuit), _best(circuit, worth)
+    parts, known = inner_first(circuit), _best(circuit, worth)
     if not known[-1][1]:
         return None
     found: dict[str, tuple[int, ...]] = {}
@@ -153,7 +153,7 @@ def rank_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> int:
     def worth(decision: str, item: int | None) -> float:
         return agreement(wanted, decision, item) if decision in wanted else -1
 
-    parts, known = _inner_first(circuit), _best(circuit, worth)
+    parts, known = inner_first(circuit), _best(circuit, worth)
     rank = 0
     pending = [(len(parts) - 1, 1)]
     while pending:
@@ -174,9 +174,9 @@ def rank_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def _best(circuit: Circuit, worth: Worth) -> list[tuple[float, int]]:
-    """The highest worth of the ways of each part of a circuit, and how many have it, in the order of `_inner_first`."""
+    """The highest worth of the ways of each part of a circuit, and how many have it, in the order of `inner_first`."""
     known: list[tuple[float, int]] = []
-    for part, inner in _inner_first(circuit):
+    for part, inner in inner_first(circuit):
         top: float = 0
         number = 1
         if isinstance(part, Literal):
@@ -204,7 +204,7 @@ def _best(circuit: Circuit, worth: Worth) -> list[tuple[float, int]]:
 
 
 @lru_cache(16)
-def _inner_first(circuit: Circuit) -> tuple[tuple[Circuit, tuple[int, ...]], ...]:
+def inner_first(circuit: Circuit) -> tuple[tuple[Circuit, tuple[int, ...]], ...]:
     """Every part of a circuit once, and where those inside it stand, which is before it.
 
     It is remembered, as explorers ask one circuit often.
@@ -229,7 +229,7 @@ def _inner_first(circuit: Circuit) -> tuple[tuple[Circuit, tuple[int, ...]], ...
 def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) -> Circuit:
     """Only those of the ways in which every decision takes what is allowed."""
     known: list[Circuit] = []
-    for part, inner in _inner_first(circuit):
+    for part, inner in inner_first(circuit):
         match part:
             case Literal(decision, items):
                 known.append(part if allowed(decision, items) else NOTHING)

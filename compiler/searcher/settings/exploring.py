@@ -28,8 +28,15 @@ class ExplorerWord(Word):
         return Strongest()
 
 
+class Draw(Named):
+    """How architectures are drawn: all are equally likely, or the items of each choice are by their weights."""
+
+    UNIFORM = "uniform"
+    WEIGHTS = "weights"
+
+
 class RandomDraws(ExplorerWord):
-    """``trials`` architectures, drawn uniformly and independently, in each of ``rounds``.
+    """``trials`` architectures, drawn independently, uniformly or by weights, in each of ``rounds``.
 
     With ``again``, the best so many of each round are judged again, on all images, and the best of these is derived
     (random search with weight sharing).
@@ -40,6 +47,7 @@ class RandomDraws(ExplorerWord):
     trials: Count
     again: Amount = 0
     rounds: Count = 1
+    draw: Draw = Draw.UNIFORM
 
     @model_validator(mode="after")
     def _fewer_are_judged_again(self) -> RandomDraws:
@@ -73,7 +81,8 @@ class Genetic(ExplorerWord):
 class Evolution(ExplorerWord):
     """``trials`` architectures: a ``population`` that is drawn, then mutants of the best of a ``tournament``.
 
-    Each mutant replaces the oldest of the population (regularized evolution; Real et al., AAAI 2019).
+    The population is drawn uniformly or by weights. Each mutant replaces the oldest of the population (regularized
+    evolution; Real et al., AAAI 2019).
     """
 
     word = "evolution"
@@ -81,6 +90,7 @@ class Evolution(ExplorerWord):
     trials: Count
     population: Count = 100
     tournament: Count = 25
+    draw: Draw = Draw.UNIFORM
 
 
 class Local(ExplorerWord):
