@@ -162,18 +162,26 @@ class Objective(Named):
     """What an architecture is measured by, where several things count."""
 
     ACCURACY = "accuracy"
+    SCORE = "score"
+    """The same by another name, for metrics that are no accuracy."""
     PARAMS = "params"
     MACS = "macs"
     MEMORY = "memory"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is what the judge says, and no cost."""
+        return self in (Objective.ACCURACY, Objective.SCORE)
 
 
 class Nsga2(ExplorerWord):
     """``trials`` architectures in generations of ``population``, of which several objectives are asked (NSGA-II).
 
-    ``accuracy`` is what the judge says, and is maximised; costs are minimised. The first generation is drawn; a later
-    one has children of two parents, each the winner of a tournament of two, and each choice of a child is drawn anew
-    with the probability ``rate``. Parents are the best of the parents before and their children: by their front, and in
-    a front by their distance from others (Deb et al., 2002). None is proposed twice while there are others.
+    ``accuracy``, or ``score``, is what the judge says, the better the more; costs are minimised. The first generation
+    is drawn; a later one has children of two parents, each the winner of a tournament of two, and each choice of a
+    child is drawn anew with the probability ``rate``. Parents are the best of the parents before and their children:
+    by their front, and in a front by their distance from others (Deb et al., 2002). None is proposed twice while
+    there are others.
     """
 
     word = "nsga2"
@@ -188,8 +196,9 @@ class Nsga2(ExplorerWord):
 
     @model_validator(mode="after")
     def _asks_the_judge(self) -> Nsga2:
-        if Objective.ACCURACY not in self.pareto or len(set(self.pareto)) < max(2, len(self.pareto)):
-            raise ValueError("`pareto` names accuracy, and at least one cost beside it, each once")
+        judged = sum(name.is_judged for name in self.pareto)
+        if judged != 1 or len(set(self.pareto)) < max(2, len(self.pareto)):
+            raise ValueError("`pareto` names accuracy or score, and at least one cost beside it, each once")
         return self
 
 
