@@ -15,7 +15,7 @@ from compiler.elaborate import Elaborated
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, halves
-from compiler.searcher.engine.device.compute import is_main_process
+from compiler.searcher.engine.device.compute import Compute, is_main_process
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposer import Budgets
@@ -58,6 +58,9 @@ class TrainedAlone(DerivedAlone):
         super().__init__(space, request)
         self.settings, self.word = settings, settings.judge
         self.config, self.options = config, options
+        if options.devices > 1:
+            # Each process begins with this command, and must find the folder as the first one did: empty.
+            Compute(options.device, options.devices)
         if not options.resume and is_main_process() and (options.out / TRAININGS).exists():
             rmtree(options.out / TRAININGS)
         example = self.derived(self.text(space.candidate(0)))
@@ -119,4 +122,6 @@ class TrainedAlone(DerivedAlone):
         """The images that a training learns on, and as those that it is tested on, those of the alphas."""
         data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
-        return replace(data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing))
+        return replace(
+            data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
+        )
