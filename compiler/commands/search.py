@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -23,7 +22,8 @@ from .groups import (
     phases_option,
     run_config,
 )
-from .option import flag, group, option
+from .live_report import kept, report_flag
+from .option import group, option
 from .output import remark
 from .values import at_least
 
@@ -58,7 +58,7 @@ class Search(Command):
     ray: str | None = option(
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
-    report: bool = flag("--report", "also write report.html, a page that shows the run while it is under way")
+    report: bool = report_flag()
     optuna: str | None = option(
         "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
     )
@@ -76,17 +76,11 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        with self._reported(config.out) if self.report and is_main_process() else nullcontext():
+        with kept(self.report and is_main_process(), config.out, self.source.plugins):
             search(plan, remark, told)
         if is_main_process():
             self._say_end(config.out)
         return OK
-
-    def _reported(self, folder: Path) -> AbstractContextManager[None]:
-        """Keep a page that shows the run."""
-        from compiler.run_report.watch import reported
-
-        return reported(folder, self.source.plugins, remark)
 
     def _say_end(self, folder: Path) -> None:
         """What was found, what it costs, how sure it is, and what to do next."""

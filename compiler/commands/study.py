@@ -13,6 +13,7 @@ from compiler.util.share import read_share
 from .command import Command
 from .console import FAILED, OK
 from .groups import existing
+from .live_report import kept, report_flag
 from .option import flag, option, position
 from .output import line, put, remark
 from .program import run_program
@@ -44,6 +45,7 @@ class StudyFiles(Command):
     sets: tuple[str, ...] = option("--set", "NAME=VALUE", "a parameter or a setting of all runs", many=True)
     plugins: tuple[str, ...] = option("--allow-plugin", "MODULE|FILE", "operations that the files may name", many=True)
     train: bool = flag("--train", "also train what a search derives, and test it once")
+    report: bool = report_flag()
     dry_run: bool = flag("--dry-run", "print the plan, and run nothing")
     optuna: str | None = option(
         "--optuna", "STORAGE", "also write the trials of explorers to an Optuna storage", otherwise="nowhere"
@@ -86,7 +88,8 @@ class StudyFiles(Command):
         from compiler.studies.report import failures, rows_of, table_of
 
         config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, share)
-        results = conduct(plan, config, remark)
+        with kept(self.report, config.out, self.plugins):
+            results = conduct(plan, config, remark)
         if share is not None:
             plan = plan.part(share)
         put(text_of(table_of(rows_of(plan, results))))

@@ -18,6 +18,7 @@ from .groups import (
     recipe_option,
     run_config,
 )
+from .live_report import kept, report_flag
 from .option import group, option
 from .output import complain, remark
 
@@ -49,6 +50,7 @@ class Train(Command):
         read=Path,
         otherwise="fresh ones",
     )
+    report: bool = report_flag()
 
     def run(self) -> int:
         """Train; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -58,10 +60,12 @@ class Train(Command):
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         config = run_config(self.source, self.data, self.machine, self.run_options, kind="train")
         plan = plan_training(request, config, weights=self.weights)
+        from compiler.run_report.reading import whole_run
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process
 
-        outcome = train(plan, warn=complain)
+        with kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
+            outcome = train(plan, warn=complain)
         if is_main_process():
             remark(f"test {outcome.task.metric}: {outcome.task.show(outcome.value)}")
             remark(f"weights: {outcome.weights}")

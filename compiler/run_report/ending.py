@@ -51,7 +51,7 @@ def _sure(phase: Phase) -> str:
     """How clear what was decided is, as far as the search itself can say."""
     if phase.trials:
         best, second, ahead = phase.score, phase.runner_up, ""
-        if second is not None and best is not None:
+        if second is not None and second.score is not None and best is not None:
             apart = abs(best - second.score)
             ahead = f", {points(apart) if phase.metric.share and best <= 1 else f'{apart:.3g}'} before the next"
         return f"how sure: best of {len(phase.trials)} trials{ahead}"

@@ -126,7 +126,7 @@ def _study(folder: Path) -> Listed:
     return Listed(
         folder=str(folder),
         kind="study",
-        state=State.FINISHED if ended >= asked else State.STOPPED,
+        state=study.state,
         done=f"{ended} of {asked} runs",
         metric=Metric(),
         score=None,

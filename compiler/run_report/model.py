@@ -66,14 +66,6 @@ class Judged(Plain):
     failed: str
 
 
-class RunnerUp(Plain):
-    """The best trial of another architecture, and the decisions in which it differs: taken, and instead."""
-
-    trial: int
-    score: float
-    differs: dict[str, tuple[str, str]]
-
-
 class FrontPoint(Plain):
     """An architecture that no other dominates: its file, and its objectives by name."""
 
@@ -88,6 +80,20 @@ class Derived(Plain):
     said: dict[str, str]
     network: SpaceRecord | None
     problem: str
+
+
+class RunnerUp(Plain):
+    """The second best architecture: a trial with its score, or what the rule of a supernet would take next.
+
+    ``below`` is how much log-probability it then is below the best. ``differs`` has what is taken, and what instead, by
+    path; ``derived`` is its file, which lies there once a phase is finished.
+    """
+
+    trial: int | None
+    score: float | None
+    below: float | None
+    differs: dict[str, tuple[str, str]]
+    derived: Derived | None
 
 
 class Phase(Plain):
@@ -177,6 +183,7 @@ class Study(Plain):
 
     name: str
     folder: str
+    state: State
     rows: tuple[StudyRow, ...]
     runs: tuple[StudyRun, ...]
 
@@ -223,5 +230,6 @@ class Report(Plain):
 
     @property
     def live(self) -> bool:
-        """Whether a run is still under way, so that the page reads itself again."""
-        return any(run.state is State.RUNNING for run in self.runs)
+        """Whether a run or a study is still under way, so that the page reads itself again."""
+        states = [run.state for run in self.runs] + [study.state for study in self.studies]
+        return State.RUNNING in states

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trials import EVENT, Trial
-from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, SPACE, TRIALS
+from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 
 from .derived import derived_of
+from .differences import differences
 from .lines import parsed, parsed_lines
 from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
 from .words import number_of
@@ -57,6 +58,7 @@ def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: Sequence[Metric
     derived = derived_of(folder / DERIVED, plugins)
     best = best_of(trials, "" if derived is None else derived.said.get("number", ""))
     metric = Metric.named(lines[-1].scalars if lines else (), metrics)
+    second = None if derived is None else derived_of(folder / RUNNER_UP, plugins)
     return Phase(
         name="" if space is None else space.phase,
         metric=metric,
@@ -65,7 +67,7 @@ def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: Sequence[Metric
         epochs=tuple(_epochs(lines)),
         moves=tuple(moves_of(lines, space, derived, best)),
         trials=judged_of(trials, metric),
-        runner_up=None if best is None else runner_up_of(trials, best, metric),
+        runner_up=runner_up_of(trials, best, metric, second) if best else second_of(derived, second),
         front=front_of(folder / PARETO / "front.csv"),
         derived=derived,
     )
@@ -216,16 +218,33 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
 
-def runner_up_of(trials: Sequence[Trial], best: Trial, metric: Metric) -> RunnerUp | None:
-    """The best trial of another architecture than ``best``, where there is one."""
+def second_of(derived: Derived | None, second: Derived | None) -> RunnerUp | None:
+    """The runner-up by a supernet, where its file lies there."""
+    found = None if derived is None or second is None else differences(derived.text, second.text)
+    if second is None or found is None:
+        return None
+    # A definition that only one of both uses is no choice: its path has no dot.
+    changes = [item for item in found.changes if "." in item.path]
+    differs = {item.path: (item.left or "nothing", item.right or "nothing") for item in changes}
+    below = number_of(second.said.get("log_probability_below", ""))
+    return RunnerUp(trial=None, score=None, below=below, differs=differs, derived=second)
+
+
+def runner_up_of(
+    trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
+) -> RunnerUp | None:
+    """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
     others = [trial for trial in _judged_most(trials) if trial.number != best.number]
-    second = max(others, key=lambda trial: (trial.score, -trial.id), default=None)
+    number = "" if derived is None else derived.said.get("number", "")
+    named = [trial for trial in others if str(trial.number) == number]
+    second = max(named or others, key=lambda trial: (trial.score, -trial.id), default=None)
     if second is None:
         return None
     paths = dict.fromkeys([*best.decisions, *second.decisions])
     pairs = {path: (best.decisions.get(path, ""), second.decisions.get(path, "")) for path in paths}
     differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
-    return RunnerUp(trial=second.id, score=metric.value(second.score), differs=differs)
+    score = metric.value(second.score)
+    return RunnerUp(trial=second.id, score=score, below=None, differs=differs, derived=derived if named else None)
 
 
 def _judged_most(trials: Sequence[Trial]) -> list[Trial]:

@@ -160,16 +160,29 @@ def _derived(folder: Path, phases: Sequence[Phase], plugins: Iterable[str]) -> D
     return last if last is not None and _text(folder / DERIVED) == last.text else derived_of(folder / DERIVED, plugins)
 
 
-def state_of(folder: Path) -> State:
-    """Whether a run is under way, came to its end, or was stopped before."""
+def whole_run(folder: Path) -> Path:
+    """The folder of the run that a training or a comparison belongs to: that of its search, where it has one."""
+    inside = folder.name in (TRAINED, VERSUS)
+    return folder.parent if inside and folder.parent.is_dir() and is_run(folder.parent) else folder
+
+
+def is_under_way(folder: Path) -> bool:
+    """Whether a process writes to the folder of a run or a study."""
     lock = folder / LOCK
-    if lock.is_file():
-        # A run that begins at this very moment would find the lock taken; it is given back at once.
-        try:
-            with FileLock(lock).acquire(blocking=False):
-                pass
-        except Timeout:
-            return State.RUNNING
+    if not lock.is_file():
+        return False
+    # A run that begins at this very moment would find the lock taken; it is given back at once.
+    try:
+        with FileLock(lock).acquire(blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+def state_of(folder: Path) -> State:
+    """Whether a run is under way, its training or its comparison, or came to its end, or was stopped before."""
+    if any(map(is_under_way, (folder, folder / TRAINED, folder / VERSUS))):
+        return State.RUNNING
     ended = any((folder / name).is_file() for name in (DERIVED, RESULT, COMPARISON))
     return State.FINISHED if ended else State.STOPPED
 
@@ -212,7 +225,9 @@ def study_of(name: str, folder: Path) -> Study:
     runs = [
         StudyRun.model_validate(result.model_dump(include=set(StudyRun.model_fields))) for result in results.values()
     ]
-    return Study(name=name, folder=str(folder), rows=tuple(rows), runs=tuple(runs))
+    ended = len(results) >= sum(row.asked for row in rows)
+    state = State.RUNNING if is_under_way(folder) else State.FINISHED if ended else State.STOPPED
+    return Study(name=name, folder=str(folder), state=state, rows=tuple(rows), runs=tuple(runs))
 
 
 def _text(path: Path) -> str:

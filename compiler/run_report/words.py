@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ def number_of(text: str) -> float | None:
         return None
 
 
+def odds(below: float) -> float:
+    """A ratio of probabilities, from by how much the logarithm is less."""
+    return math.exp(-below)
+
+
 def whole(value: float | None) -> str:
     """A count with thousands apart."""
     return "" if value is None else f"{value:,.0f}"
@@ -51,6 +57,11 @@ def size(value: float | None) -> str:
         if value >= least:
             return f"{value / least:.3g} {unit}"
     return f"{value:.0f} B"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return "" if value is None else f"{value:.3g} ms"
 
 
 def duration(seconds: float) -> str:
@@ -121,9 +132,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
+        odds,
         whole,
         amount,
         size,
+        milliseconds,
         duration,
         interval,
         mean,

@@ -44,6 +44,8 @@ class Explored:
     facts: Mapping[str, str]
     front: Front | None = None
     """What no other dominates, where several objectives count."""
+    second: Explored | None = None
+    """What would have been found without the best architecture."""
 
     def at(self, trial: Trial, space: ExploredSpace) -> Explored:
         """What would have been found had another trial been the best."""
@@ -98,7 +100,9 @@ def explored(
         "number": f'"{best.number}"',
     }
     found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    first = Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    second = history.second
+    return first if second is None else replace(first, second=first.at(second, space))
 
 
 def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:

@@ -31,7 +31,7 @@ from hdas_dsl.text.reading import is_file, no_file
 
 from .check_runs import check_runs, check_single_input
 from .config import RunConfig
-from .finished import derived_text, teacher_weights_of, weights_of
+from .finished import found_before, teacher_weights_of, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
         if not path.is_file():
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
-        found[name] = derived_text(path)
+        found[name] = found_before(path)
         if later.settings.start.after == name:
             weights_of(later, plan.config.out)
         if later.settings.teacher.after == name:

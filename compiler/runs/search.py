@@ -10,11 +10,8 @@ from shutil import rmtree
 import torch
 
 from compiler.analysis.architectures.space_list import Part
-from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
-from compiler.derivation import derive_module
 from compiler.program.model import Phase, Program
-from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
@@ -23,23 +20,18 @@ from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import Trial
 from compiler.searcher.listeners import EndEvent
-from compiler.searcher.relaxations import Relaxed, relaxed
-from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
-from compiler.searcher.settings.axes import Levels, Order
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, RUNNER_UP, TRAININGS, TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
-from compiler.util.version import package_version
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
-from .explore import Explored, explored
+from .decided import Decided, derived_text
+from .explore import explored
 from .fingerprint import fingerprint
-from .finished import derived_text, teacher_weights_of, weights_of
+from .finished import found_before, teacher_weights_of, weights_of
 from .folder import held
 from .front import write_front
 from .job import job_of
@@ -48,12 +40,6 @@ from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
 from .remarks import remarks
 from .start import started, teacher_of
-
-AXES = (
-    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
-    *("teacher", "start"),
-)
-"""Settings that a derived file records where they differ from their defaults."""
 
 Say = Callable[[str], None]
 
@@ -105,7 +91,7 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
         folder = plan.folder(planned)
         finished = folder / DERIVED
         if planned.name and config.resume and finished.is_file():
-            found[planned.name] = derived_text(finished)
+            found[planned.name] = found_before(finished)
             say(f"phase {planned.name}: finished before, {finished}")
             continue
         if found:
@@ -118,27 +104,6 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     atomic_write(target, found[last.name])
     carry_tables((item for item, _ in program.requirements), config.out)
     return SearchReport(target, found[last.name], outcomes)
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What a phase decided, with its supernet, or with what an explorer found."""
-
-    outcome: SearchOutcome
-    answer: Answer
-    supernet: Relaxed | None = None
-    explored: Explored | None = None
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What provenance says of how an explorer found it."""
-        return {} if self.explored is None else self.explored.facts
-
-    @classmethod
-    def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
-        """The best architecture of an exploration, after ``outcome``."""
-        outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-        return cls(outcome, found.answer, None, found)
 
 
 def search_phase(
@@ -156,13 +121,14 @@ def search_phase(
     if is_main_process():
         plan.listeners.settings(phase.settings.written(full=True), phase.name)
     found = yield from by(plan, part, phase, say)
-    text = _derived(part, phase, found)
+    text = derived_text(part, phase, found)
+    _write_second(part, phase, found.second, folder)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
     if found.explored is not None and (front := found.explored.front) is not None:
         space = ExploredSpace(part)
         each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
-        write_front(front, [_derived(part, phase, item) for item in each], folder)
+        write_front(front, [derived_text(part, phase, item) for item in each], folder)
         say(f"no other dominates {len(each)} of them: {folder / PARETO}")
     if is_main_process():
         plan.listeners.end(ended(phase, found.outcome, folder / DERIVED))
@@ -175,13 +141,12 @@ def ended(phase: Phase, outcome: SearchOutcome, file: Path) -> EndEvent:
     return EndEvent("search", phase.name, done, outcome.stopped, score, dict(outcome.decisions), file)
 
 
-def _derived(part: Part, phase: Phase, found: Decided) -> str:
-    """The derived file of a phase."""
-    provenance = provenance_of(part.program, phase, found)
-    chosen, train = found.answer.chosen, part.program.train if part.is_last else None
-    if found.supernet is None:
-        return print_module(derive_module(phase.network, chosen, train, provenance))
-    return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
+def _write_second(part: Part, phase: Phase, second: Decided | None, folder: Path) -> None:
+    """Write the runner-up beside what is derived, before it: where that lies, a phase is finished."""
+    if second is not None:
+        atomic_write(folder / RUNNER_UP, derived_text(part, phase, second))
+    else:
+        (folder / RUNNER_UP).unlink(missing_ok=True)
 
 
 def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
@@ -254,30 +219,3 @@ def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -
         phase=phase.name,
         listeners=plan.listeners,
     )
-
-
-def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Setting]:
-    """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
-    settings, outcome, answer = phase.settings, found.outcome, found.answer
-    order = "second" if settings.order is Order.SECOND else "first"
-    alone = isinstance(settings.relax, NoRelaxation)
-    levels = "one level" if settings.levels is Levels.ONE else "bilevel"
-    lines = {
-        **origin(program),
-        "of_phase": f'"{phase.name}"' if phase.name else "",
-        "seed": str(settings.seed),
-        "by": "" if program.method is None else program.method.method.name,
-        "searcher": '"none"' if alone else f'"{levels}, {order} order, {settings.relax.describe()}"',
-        **{name: text for name, text in settings.written(full=False).items() if name in AXES},
-        "derive": settings.derive.describe(full=True),
-        **found.facts,
-        "data": "" if alone else settings.data.describe(),
-        "epochs": "" if alone else str(settings.epochs),
-        "stopped": str(len(outcome.history)) if outcome.stopped else "",
-        "epoch": "" if alone else str(outcome.epoch),
-        "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
-        "score": f"{settings.task.value(outcome.score):.4f}",
-        "requirements": f'"{answer.summary}"' if answer.summary else "",
-        "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
-    }
-    return section(lines)

@@ -26,6 +26,9 @@ WORKERS_LOG = "workers.txt"
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 
+RUNNER_UP = "runner_up.hsp"
+"""The architecture that came second."""
+
 SETTINGS, RECORD = "settings.hsp", "run.json"
 """Every setting of the run in the language; its command, the versions and the machine."""
 

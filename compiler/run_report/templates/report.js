@@ -83,10 +83,14 @@
       return facets(near.map(moves => [moves.path, inner => strength(moves, at.phase.epochs, inner)]), width);
     },
     costs: (at, width) => {
-      const blocks = at.run.derived.blocks, total = key => blocks.reduce((sum, block) => sum + (block[key] || 0), 0);
-      const rows = [["parameters", "params"], ["multiply-adds", "macs"], ["activations", "memory"]].flatMap(([label, key]) =>
-        blocks.map((block, index) => ({ of: label, name: block.name, index, share: (block[key] || 0) / (total(key) || 1), value: block[key] })));
-      return Plot.plot(shared(width, { height: 150, marginLeft: 88, x: { label: null, tickFormat: value => Math.round(100 * value) + "%" }, y: { label: null, domain: ["parameters", "multiply-adds", "activations"] },
+      const blocks = at.run.derived.blocks, tables = Object.keys(blocks[0]?.latency || {});
+      const costs = [["parameters", block => block.params], ["multiply-adds", block => block.macs], ["activations", block => block.memory],
+        ...tables.map(name => [name, block => block.latency[name]])];
+      const rows = costs.flatMap(([label, cost]) => {
+        const total = d3.sum(blocks, cost) || 1;
+        return blocks.map((block, index) => ({ of: label, name: block.name, index, share: (cost(block) || 0) / total, value: cost(block) }));
+      });
+      return Plot.plot(shared(width, { height: 60 + 30 * costs.length, marginLeft: Math.max(88, 20 + 6 * d3.max(costs, ([label]) => label.length)), x: { label: null, tickFormat: value => Math.round(100 * value) + "%" }, y: { label: null, domain: costs.map(([label]) => label) },
         color: { type: "ordinal", domain: blocks.map(block => block.name), range: blocks.map((_, at) => d3.interpolatePurples(.35 + .55 * at / blocks.length)) },
         marks: [Plot.barX(rows, { x: "share", y: "of", fill: row => row.name, order: "index", inset: .5, title: row => `${row.name}\n${row.of}: ${(row.value || 0).toLocaleString()} (${percent(row.share)})`, tip })] }));
     },

@@ -143,6 +143,15 @@ class History:
         """
         return max(self.trials, key=self._order) if self._votes else self._best
 
+    @property
+    def second(self) -> Trial | None:
+        """The best of another architecture than the best, with the same budget."""
+        best = self.best
+        if best is None:
+            return None
+        judged = (trial for trial in self.trials if trial.budget == best.budget and not trial.failed)
+        return max((trial for trial in judged if trial.number != best.number), key=self._order, default=None)
+
     def _order(self, trial: Trial) -> tuple[int, float, int]:
         return trial.budget, self.merit(trial), -trial.id
 
