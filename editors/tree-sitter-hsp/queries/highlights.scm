@@ -30,8 +30,7 @@
     "abs" "ceil" "concat" "exp" "floor" "log" "max" "min" "prev" "round_to" "sqrt" "sum"))
 
 (call function: (name) @function
-  (#not-any-of? @function
-    "abs" "ceil" "concat" "exp" "floor" "log" "max" "min" "prev" "round_to" "sqrt" "sum"))
+  (#not-match? @function "^(abs|ceil|concat|exp|floor|log|max|min|prev|round_to|sqrt|sum)$"))
 
 (op name: (ident) @function)
 (menu name: (ident) @type)
