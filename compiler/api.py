@@ -215,13 +215,16 @@ def count(space: FilePath, unique: str = "", *, seed: int = 0, graphs: int = 20_
     return count(_architectures(space, params), seed, unique, graphs)
 
 
-def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object) -> list[Architecture]:
-    """Architectures drawn independently and uniformly over those of a file that meet its requirements.
+def sample(
+    space: FilePath, number: int = 1, *, seed: int = 0, weighted: bool = False, **params: object
+) -> list[Architecture]:
+    """Architectures drawn independently over those of a file that meet its requirements.
 
     Args:
         space: a .hsp file.
         number: how many are drawn.
         seed: equal seeds give equal texts.
+        weighted: by the weights of items instead of uniformly.
         **params: parameters and settings instead of the file's, such as ``c=36``.
 
     Raises:
@@ -229,7 +232,7 @@ def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object)
     """
     from compiler.analysis.architectures import sample
 
-    return list(sample(_architectures(space, params), number, seed))
+    return list(sample(_architectures(space, params), number, seed, weighted))
 
 
 def enumerate(space: FilePath, limit: int | None = None, **params: object) -> Iterator[Architecture]:

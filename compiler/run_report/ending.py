@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from compiler.reports.metric import Metric
 from compiler.searcher.run_files import DERIVED, REPORT
+from compiler.searcher.settings.metric import Metric
 
 from .model import Phase, Run
 from .words import amount, closest, points, share, size
@@ -35,8 +35,7 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
         return
     yield f"derived architecture: {target}"
     yield f"next: hdas train {target}       # from scratch, and tested"
-    if run.metric == Metric():
-        yield f"      hdas versus {target} 9    # is it better than chance?"
+    yield f"      hdas versus {target} 9    # is it better than chance?"
     written = (folder / REPORT).is_file()
     yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
 
@@ -53,7 +52,7 @@ def _sure(phase: Phase) -> str:
         best, second, ahead = phase.score, phase.runner_up, ""
         if second is not None and second.score is not None and best is not None:
             apart = abs(best - second.score)
-            ahead = f", {points(apart) if phase.metric.share and best <= 1 else f'{apart:.3g}'} before the next"
+            ahead = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
         return f"how sure: best of {len(phase.trials)} trials{ahead}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)

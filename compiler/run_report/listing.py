@@ -13,16 +13,17 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from compiler.reports.columns import columns
-from compiler.reports.metric import Metric
+from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
+from compiler.searcher.settings.metric import Metric
 from compiler.studies.results import PLAN
 
 from .known_costs import Brief, KnownCosts, known_costs
 from .lines import parsed, parsed_lines
 from .model import Plain, State
 from .phases import best_of, trials_of
-from .reading import VERSUS, is_run, metrics_of, phase_folders, state_of, study_of, tested_of, training_folder
+from .reading import VERSUS, is_run, phase_folders, state_of, study_of, training_folder
 from .words import amount, duration
 
 
@@ -77,7 +78,7 @@ def _run(folder: Path, known: KnownCosts) -> Listed:
     brief, (metric, test) = known.of(folder / DERIVED) or Brief(), tested_of(training)
     versus = parsed(folder / COMPARISON, Comparison) or parsed(folder / VERSUS / COMPARISON, Comparison)
     if phases:
-        metric = Metric.named((), metrics_of(folder))
+        metric = metrics_of(folder).scored
     seconds = sum(line.seconds or 0.0 for lines in (*searched, trained) for line in lines)
     return Listed(
         folder=str(folder),
@@ -86,7 +87,7 @@ def _run(folder: Path, known: KnownCosts) -> Listed:
         done=_done(folder, phases[-1], searched[-1]) if phases else _count(trained),
         metric=metric,
         score=_score(phases[-1], searched[-1], brief, metric) if phases else brief.score,
-        test=versus.architecture.accuracy if versus and not trained else test,
+        test=versus.architecture.value if versus and not trained else test,
         params=brief.params,
         macs=brief.macs,
         seconds=round(seconds, 3),

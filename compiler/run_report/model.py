@@ -6,9 +6,9 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict
 
-from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
+from compiler.searcher.settings.metric import Metric
 
 
 class State(Enum):
@@ -101,6 +101,7 @@ class Phase(Plain):
 
     name: str
     metric: Metric
+    judged: Metric
     score: float | None
     space: SpaceRecord | None
     epochs: tuple[Epoch, ...]
@@ -144,9 +145,9 @@ class Run(Plain):
 
     @property
     def metric(self) -> Metric:
-        """The metric of the last phase, or of the training."""
+        """What the score is of: what the last phase judged by, or the metric of the training."""
         if self.phases:
-            return self.phases[-1].metric
+            return self.phases[-1].judged
         return self.training.metric if self.training else Metric()
 
 
@@ -164,6 +165,10 @@ class StudyRow(Plain):
     asked: int
     finished: int
     means: dict[str, Interval]
+    judged: Metric
+    """What scores are of."""
+    metric: Metric
+    """What is tested."""
 
 
 class StudyRun(Plain):
@@ -172,7 +177,7 @@ class StudyRun(Plain):
     combination: str
     seed: int
     score: float | None
-    accuracy: float | None
+    tested: float | None
     params: int | None
     macs: int | None
     failed: str

@@ -11,10 +11,11 @@ from typing import TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from compiler.reports.metric import Metric
+from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trials import EVENT, Trial
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
+from compiler.searcher.settings.metric import Metric
 
 from .derived import derived_of
 from .differences import differences
@@ -50,24 +51,29 @@ class Line(BaseModel):
         return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
 
 
-def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: Sequence[Metric] = ()) -> Phase:
+NO_METRICS = RunMetrics()
+
+
+def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: RunMetrics = NO_METRICS) -> Phase:
     """The phase whose files a folder holds, of a run that recorded some metrics."""
     space = parsed(folder / SPACE, SpaceRecord)
     lines = history_of(folder / HISTORY)
     trials = trials_of(folder / TRIALS)
     derived = derived_of(folder / DERIVED, plugins)
     best = best_of(trials, "" if derived is None else derived.said.get("number", ""))
-    metric = Metric.named(lines[-1].scalars if lines else (), metrics)
+    metric = Metric.named(lines[-1].scalars if lines else (), metrics.metrics)
+    judged = (metrics.judged or metric) if trials else metric
     second = None if derived is None else derived_of(folder / RUNNER_UP, plugins)
     return Phase(
         name="" if space is None else space.phase,
         metric=metric,
-        score=score_of(lines, derived, best, metric),
+        judged=judged,
+        score=score_of(lines, derived, best, judged),
         space=space,
         epochs=tuple(_epochs(lines)),
         moves=tuple(moves_of(lines, space, derived, best)),
-        trials=judged_of(trials, metric),
-        runner_up=runner_up_of(trials, best, metric, second) if best else second_of(derived, second),
+        trials=judged_of(trials, judged),
+        runner_up=runner_up_of(trials, best, judged, second) if best else second_of(derived, second),
         front=front_of(folder / PARETO / "front.csv"),
         derived=derived,
     )

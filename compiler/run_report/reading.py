@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from compiler.reports.metric import Metric
+from compiler.reports.run_metrics import metrics_of, tested_of
 from compiler.reports.versus import Comparison
 from compiler.searcher.run_files import (
     COMPARISON,
@@ -55,13 +55,6 @@ class _Record(BaseModel):
     device: str = ""
     versions: dict[str, str] = {}
     machine: _Machine = _Machine()
-    metrics: tuple[Metric, ...] = ()
-
-
-class _Tested(BaseModel):
-    """The metric by its name, beside other facts."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 def report_of(folders: Sequence[Path], plugins: Iterable[str] = (), title: str = "") -> Report:
@@ -133,7 +126,7 @@ def run_of(name: str, folder: Path, plugins: Iterable[str] = ()) -> Run:
     if not is_run(folder):
         raise UsageError(f"'{folder}' holds no run: it has none of {', '.join(IS_A_RUN)}")
     record = parsed(folder / RECORD, _Record) or _Record()
-    phases = [phase_of(path, plugins, record.metrics) for path in phase_folders(folder)]
+    phases = [phase_of(path, plugins, metrics_of(folder)) for path in phase_folders(folder)]
     training = training_folder(folder)
     learned = training_of(training) if (training / HISTORY).is_file() else None
     seconds = sum(epoch.seconds or 0.0 for phase in phases for epoch in phase.epochs)
@@ -193,19 +186,6 @@ def training_of(folder: Path) -> Training:
     return Training(folder=str(folder), metric=metric, epochs=epochs_of(folder / HISTORY), test=test)
 
 
-def tested_of(folder: Path) -> tuple[Metric, float | None]:
-    """The metric of the training in a folder, and its value in the test, which is none before."""
-    metric = Metric.named((), metrics_of(folder))
-    found = (parsed(folder / RESULT, _Tested) or _Tested()).model_extra or {}
-    value = found.get(metric.name)
-    return metric, float(value) if isinstance(value, int | float) else None
-
-
-def metrics_of(folder: Path) -> tuple[Metric, ...]:
-    """The metrics that a run recorded."""
-    return (parsed(folder / RECORD, _Record) or _Record()).metrics
-
-
 def study_of(name: str, folder: Path) -> Study:
     """The study in a folder, as far as it is.
 
@@ -219,6 +199,8 @@ def study_of(name: str, folder: Path) -> Study:
             asked=row.asked,
             finished=row.finished,
             means={measure: Interval(value=mean.value, reach=mean.reach) for measure, mean in row.means.items()},
+            judged=row.judged,
+            metric=row.metric,
         )
         for row in rows_of(plan, results)
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compiler.reports.versus import Comparison
+from compiler.searcher.settings.metric import Metric
 
 from .model import Interval, Moves, Phase, Run
 
@@ -72,11 +73,11 @@ def duration(seconds: float) -> str:
     return f"{int(minutes)} min {seconds % 60:.0f} s" if minutes < 60 else f"{int(hours)} h {minutes % 60:.0f} min"
 
 
-def interval(found: Interval | None) -> str:
-    """A mean in per cent, with half of its interval."""
+def interval(found: Interval | None, metric: Metric) -> str:
+    """A mean of values of a metric, with half of its interval."""
     if found is None:
         return ""
-    return f"{found.value:.2%}" + ("" if found.reach is None else f" ± {100 * found.reach:.2f}")
+    return metric.show(found.value, 2) + ("" if found.reach is None else f" ± {metric.reach(found.reach)}")
 
 
 def mean(found: Interval | None) -> str:

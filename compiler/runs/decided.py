@@ -19,7 +19,6 @@ from compiler.searcher.relaxations.derived import derived_module
 from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.relaxation import NoRelaxation
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.version import package_version
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
@@ -97,6 +96,7 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
     order = "second" if settings.order is Order.SECOND else "first"
     alone = isinstance(settings.relax, NoRelaxation)
     levels = "one level" if settings.levels is Levels.ONE else "bilevel"
+    metric = settings.judged
     lines = {
         **origin(program),
         "of_phase": f'"{phase.name}"' if phase.name else "",
@@ -110,8 +110,8 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         "epochs": "" if alone else str(settings.epochs),
         "stopped": str(len(outcome.history)) if outcome.stopped else "",
         "epoch": "" if alone else str(outcome.epoch),
-        "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
-        "score": "" if found.score is None else f"{settings.task.value(found.score):.4f}",
+        "metric": "" if metric.name in ("accuracy", "score") else f'"{metric.name}"',
+        "score": "" if found.score is None else f"{metric.value(found.score):.4f}",
         "log_probability_below": "" if found.below is None else f"{found.below:.4f}",
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',

@@ -22,10 +22,9 @@ from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trials import History, Trial, TrialLog
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
-from compiler.searcher.settings.judges import ProxyJudge, TableJudge
+from compiler.searcher.settings.judges import TableJudge
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
-from compiler.searcher.settings.tasks import CLASSIFICATION
 
 from .front import Front
 from .job import Job
@@ -99,7 +98,7 @@ def explored(
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
-    found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
+    found = Front.of(history, space, settings.derive, settings.judged) if isinstance(settings.derive, Nsga2) else None
     first = Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
     second = history.second
     return first if second is None else replace(first, second=first.at(second, space))
@@ -130,11 +129,9 @@ def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -
 
 
 def shown(settings: SearchSettings) -> Callable[[float], str]:
-    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number; else as the task does."""
-    judge, task = settings.judge, settings.task
-    if task != CLASSIFICATION:
-        return lambda score: task.show(task.value(score), 1)
-    return "{:.6g}".format if isinstance(judge, ProxyJudge) and len(judge.names) == 1 else "{:.1%}".format
+    """How a score is written: as the metric is, a mean rank in percent, what another judge says as a number."""
+    metric = settings.judged
+    return lambda score: metric.show(metric.score(score), 1)
 
 
 class Recorded:
@@ -172,7 +169,7 @@ def warnings(phase: Phase) -> Iterator[str]:
     """Sentences on what an explorer does not see, and on weights that never ran alone."""
     settings = phase.settings
     for preference in phase.network.preferences:
-        yield f"an explorer judges by accuracy alone, in which '{preference.name}' has no part: use `require`"
+        yield f"an explorer judges by its score alone, in which '{preference.name}' has no part: use `require`"
     if settings.relax.runs_all:
         relax = settings.relax.describe()
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"

@@ -12,10 +12,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from compiler.program.model import Phase
-from compiler.reports.metric import Metric
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
+from compiler.searcher.settings.metric import Metric
 from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
@@ -62,9 +62,11 @@ class Record(BaseModel):
     machine: Machine
     metrics: tuple[Metric, ...] = ()
     """Of the tasks, each once, that of the last phase last."""
+    judged: Metric | None = None
+    """What scores of an explorer's trials are of, where that is no metric of a task."""
 
 
-def write_record(config: RunConfig, settings: str, tasks: Iterable[Task]) -> None:
+def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -79,7 +81,8 @@ def write_record(config: RunConfig, settings: str, tasks: Iterable[Task]) -> Non
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
-        metrics=tuple(reversed(dict.fromkeys(reversed([Metric.of(task) for task in tasks])))),
+        judged=judged,
+        metrics=tuple(reversed(dict.fromkeys(reversed([task.facts.metric for task in tasks])))),
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

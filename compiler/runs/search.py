@@ -170,7 +170,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     if weights is not None and not options.resume:
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
-    write_record(config, search_record(plan.phases), (item.settings.task for item in plan.phases))
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
@@ -188,13 +188,22 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
-    write_record(plan.config, search_record(plan.phases), (item.settings.task for item in plan.phases))
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
+
+
+def _record(plan: SearchPlan, phase: Phase) -> None:
+    """Write what the run is."""
+    judged, settings = phase.settings.judged, phase.settings
+    tasks = [item.settings.task for item in plan.phases]
+    write_record(
+        plan.config, search_record(plan.phases), tasks, None if judged == settings.task.facts.metric else judged
+    )
 
 
 def _number(part: Part) -> int:

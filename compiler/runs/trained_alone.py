@@ -119,4 +119,6 @@ class TrainedAlone(DerivedAlone):
         """The images that a training learns on, and as those that it is tested on, those of the alphas."""
         data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
-        return replace(data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing))
+        return replace(
+            data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
+        )

@@ -39,7 +39,7 @@ REPORT = "report.html"
 """The report of a run, where it was asked for."""
 
 RESULT = "result.json"
-"""The test accuracy of a trained network."""
+"""The metric of a trained network on the test part."""
 
 COMPARISON = "versus.json"
 """An architecture beside random ones of its space."""

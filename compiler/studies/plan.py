@@ -19,7 +19,6 @@ from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search, plan_training
 from compiler.searcher.run_files import DERIVED, RESULT
 from compiler.searcher.settings.exploring import ExplorerWord
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.searcher.settings.words import Applied
 from compiler.util.errors import UsageError
 from compiler.util.share import Share
@@ -166,9 +165,6 @@ def _purpose(combination: Combination, asked: Asked) -> Purpose:
     request = Request(combination.file, combination.overrides(), externals=allow(asked.plugins))
     config = RunConfig(Path(combination.name))
     program = request.compile()
-    for task in (program.train_settings.task, *(phase.settings.task for phase in program.phases)):
-        if task != CLASSIFICATION:
-            raise UsageError(f"a study compares accuracies, and `task = {task.word}` of '{combination.file}' has none")
     if phases := program.phases:
         plan_search(request, config, writes=False)
         explores = any(isinstance(phase.settings.derive, ExplorerWord) for phase in phases)

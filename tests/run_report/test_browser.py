@@ -83,7 +83,7 @@ def test_every_plot_is_drawn_in_light_and_dark_on_a_screen_and_a_phone(
     assert all(plot["drawn"] for plot in plots)
     assert [plot["kind"] for plot in plots if not plot["hidden"] and not plot["marks"]] == []
     hidden = {plot["kind"] for plot in plots if plot["hidden"]}
-    assert hidden <= {"study-accuracy", "together-training"}
+    assert hidden <= {"study-tested", "together-training"}
     assert js(browser, "return document.documentElement.scrollWidth") <= width
     ink, paper = js(
         browser,

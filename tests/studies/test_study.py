@@ -16,11 +16,13 @@ import pytest
 from scipy.stats import sem, t
 
 from compiler.commands.study import main
+from compiler.reports.columns import text_of
 from compiler.searcher.engine import RunInterruptedError
+from compiler.searcher.settings.metric import Metric
 from compiler.studies import conduct as conducting
 from compiler.studies.conduct import StudyConfig, conduct
 from compiler.studies.plan import Asked, StudyPlan, plan_study, read_seeds
-from compiler.studies.report import Mean, rows_of, runs_csv, table_csv
+from compiler.studies.report import Mean, rows_of, runs_csv, table_csv, table_of
 from compiler.studies.results import Result, ResultLog
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -207,7 +209,7 @@ def test_a_step_that_ended_is_not_done_again(file: Path, out: Path) -> None:
     (out / "broken-train").unlink()
     (out / "net" / "seed-0" / "train" / "checkpoint.safetensors").touch()
     (found,) = conduct(plan, StudyConfig(out, resume=True), lambda _: None).values()
-    assert (found.failed, found.accuracy) == ("", 0.5)
+    assert (found.failed, found.tested) == ("", 0.5)
     assert [line.split()[0] for line in calls(out)] == ["search", "train", "train"]
     assert ["--resume" in line for line in calls(out)] == [False, False, True]
 
@@ -356,3 +358,12 @@ def test_tables(file: Path) -> None:
         "",
     )
     assert [line["failed"] for line in csv.DictReader(runs_csv(plan, found).splitlines())] == ["", "no, really"]
+    mse = Metric(name="mse", larger=False, share=False)
+    errors = {
+        f"net/seed-{seed}": Result(combination="net", seed=seed, score=1.5, judged=mse, tested=2.0 + seed, metric=mse)
+        for seed in (0, 1)
+    }
+    assert {"mse", "mse_interval"} <= set(table_csv(rows_of(plan, errors)).partition("\n")[0].split(","))
+    head, line = text_of(table_of(rows_of(plan, errors))).splitlines()
+    assert head.split() == ["combination", "runs", "score", "test", "mse"]
+    assert line.split("  ")[-2:] == ["1.5 +- 0", "2.5 +- 6.35"]

@@ -17,6 +17,7 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
+from compiler.ir.combinatorics.weighted import WeightedWays
 from compiler.ir.decision import Decision, Selection
 from compiler.program.model import Program, deciding
 from compiler.program.provenance import origin, section
@@ -55,6 +56,11 @@ class Part:
             UncountableError: it has a structure that is not counted.
         """
         return self._counted[0]
+
+    @cached_property
+    def weighted(self) -> WeightedWays:
+        """Its architectures, by the weights of their items."""
+        return WeightedWays(self.circuit, lambda path, item: self.space.decisions[path].chance(item))
 
     @cached_property
     def uncounted(self) -> Requirements:

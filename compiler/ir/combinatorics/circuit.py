@@ -107,7 +107,7 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
         source: what draws. Worths that are whole numbers are compared exactly.
     """
     known: dict[int, tuple[float, int]] = {}
-    for part in _inner_first(circuit):
+    for part in inner_first(circuit):
         known[id(part)] = _best(part, worth, known)
     if not known[id(circuit)][1]:
         return None
@@ -154,7 +154,7 @@ def rank_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> int:
         return agreement(wanted, decision, item) if decision in wanted else -1
 
     known: dict[int, tuple[float, int]] = {}
-    for part in _inner_first(circuit):
+    for part in inner_first(circuit):
         known[id(part)] = _best(part, worth, known)
 
     rank = 0
@@ -190,7 +190,7 @@ def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -
             return sum(known[id(inner)][0] for inner in parts), prod(known[id(inner)][1] for inner in parts)
 
 
-def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
+def inner_first(circuit: Circuit) -> Iterator[Circuit]:
     """Every part of a circuit once, those inside a part before it."""
     seen: set[int] = set()
     pending: list[tuple[Circuit, bool]] = [(circuit, False)]
@@ -208,7 +208,7 @@ def _inner_first(circuit: Circuit) -> Iterator[Circuit]:
 def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) -> Circuit:
     """Only those of the ways in which every decision takes what is allowed."""
     known: dict[int, Circuit] = {}
-    for part in _inner_first(circuit):
+    for part in inner_first(circuit):
         match part:
             case Literal(decision, items):
                 known[id(part)] = part if allowed(decision, items) else NOTHING

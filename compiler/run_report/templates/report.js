@@ -28,6 +28,8 @@
 
   // How values of a metric are written, and an axis of them; several metrics have an axis of numbers.
   const written = (metric, value) => value === null ? "" : metric.share && value >= 0 && value <= 1 ? percent(value) : value.toPrecision(4);
+  const sign = metric => metric.larger ? 1 : -1;
+  const costs = ["params", "macs", "memory"];
   const axis = metric => metric.share ? { tickFormat: percent } : {};
   const common = judgedBy => judgedBy.every(item => item.metric.share) ? { tickFormat: percent } : {};
 
@@ -70,13 +72,13 @@
       const rows = at.phase.trials.filter(trial => trial.score !== null);
       return dots(rows, width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
         Plot.dot(rows, { x: "id", y: "score", fill: muted, fillOpacity: .6, r: 2.5 }), Plot.lineY(rows, { x: "id", y: "best", stroke: accent, strokeWidth: 2, curve: "step-after" }),
-        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\n${at.phase.metric.name} ${written(at.phase.metric, row.score)}\nbest so far ${written(at.phase.metric, row.best)}`, ...tip }))] });
+        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\n${at.phase.judged.name} ${written(at.phase.judged, row.score)}\nbest so far ${written(at.phase.judged, row.best)}`, ...tip }))] });
     },
     regret: (at, width) => dots(at.phase.trials.filter(trial => trial.regret !== null), width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
       Plot.lineY(at.phase.trials.filter(trial => trial.regret !== null), { x: "id", y: "regret", stroke: accent, strokeWidth: 2, curve: "step-after", tip })] }),
     front: (at, width) => {
-      const keys = Object.keys(at.phase.front[0].values), cost = keys.find(key => key !== "accuracy"), rows = at.phase.front.map(point => ({ file: point.file, x: point.values[cost], y: point.values.accuracy }));
-      return front(rows, width, cost, "accuracy", row => row.file);
+      const keys = Object.keys(at.phase.front[0].values), cost = keys.find(key => costs.includes(key)), of = keys.find(key => !costs.includes(key));
+      return front(at.phase.front.map(point => ({ file: point.file, x: point.values[cost], y: point.values[of] })), width, cost, at.phase.judged, row => row.file);
     },
     strengths: (at, width) => {
       const near = at.phase.moves.filter(moves => moves.margin !== null).sort((a, b) => a.margin - b.margin).slice(0, 6);
@@ -98,23 +100,25 @@
     "training-loss": (at, width) => lines(scalars(at.run.training.epochs, "loss"), width, {}),
     versus: (at, width) => {
       const versus = at.run.versus, every = [versus.architecture, ...versus.random];
-      const means = every.map((item, index) => ({ name: item.name, value: d3.mean(item.accuracies), mine: index === 0 })).sort((a, b) => b.value - a.value);
-      const rows = every.flatMap((item, index) => item.accuracies.map(value => ({ name: item.name, value, mine: index === 0 })));
-      return dots(rows, width, { height: 60 + 18 * means.length, marginLeft: 110, x: { grid: true, label: null, tickFormat: percent }, y: { label: null, domain: means.map(item => item.name) }, marks: [
+      const means = every.map((item, index) => ({ name: item.name, value: d3.mean(item.values), mine: index === 0 })).sort((a, b) => sign(versus.metric) * (b.value - a.value));
+      const rows = every.flatMap((item, index) => item.values.map(value => ({ name: item.name, value, mine: index === 0 })));
+      return dots(rows, width, { height: 60 + 18 * means.length, marginLeft: 110, x: { grid: true, label: null, ...axis(versus.metric) }, y: { label: null, domain: means.map(item => item.name) }, marks: [
         Plot.ruleX([d3.mean(means.filter(item => !item.mine), item => item.value)], { stroke: muted, strokeDasharray: "4 3" }),
         Plot.dot(rows, { x: "value", y: "name", r: 3, stroke: row => row.mine ? accent : muted }),
-        Plot.dot(means, { x: "value", y: "name", r: 5, fill: item => item.mine ? accent : muted, title: item => `${item.name}: ${percent(item.value)}`, tip })] });
+        Plot.dot(means, { x: "value", y: "name", r: 5, fill: item => item.mine ? accent : muted, title: item => `${item.name}: ${written(versus.metric, item.value)}`, tip })] });
     },
     "together-score": (at, width) => overlaid(run => run.phases.flatMap(phase => judged(phase).filter(row => row.of === "score").map(row => ({ ...row, phase: phase.name }))), width, common(runs.flatMap(run => run.phases))),
     "together-loss": (at, width) => overlaid(run => run.phases.flatMap(phase => scalars(phase.epochs, "loss").filter(row => row.of === "weights").map(row => ({ ...row, phase: phase.name }))), width, {}),
     "together-entropy": (at, width) => overlaid(run => run.phases.flatMap(phase => phase.epochs.filter(epoch => Object.keys(epoch.entropies).length)
       .map(epoch => ({ epoch: epoch.epoch, value: d3.mean(Object.values(epoch.entropies)), phase: phase.name }))), width, {}),
     "together-training": (at, width) => overlaid(run => run.training ? scalars(run.training.epochs, run.training.metric.name).filter(row => row.of === "train") : [], width, common(runs.flatMap(run => run.training || []))),
-    "study-score": (at, width) => intervals(at.study, "score", width),
-    "study-accuracy": (at, width) => intervals(at.study, "accuracy", width),
+    "study-score": (at, width) => intervals(at.study, "score", "judged", width),
+    "study-tested": (at, width) => intervals(at.study, "tested", "metric", width),
     "study-front": (at, width) => {
-      const rows = at.study.runs.filter(run => run.params !== null && (run.accuracy ?? run.score) !== null).map(run => ({ x: run.params, y: run.accuracy ?? run.score, name: `${run.combination}, seed ${run.seed}`, of: run.combination }));
-      return front(rows, width, "parameters", "accuracy", row => row.name);
+      const value = run => run.tested ?? run.score, of = at.study.rows.some(row => row.means.tested) ? "metric" : "judged";
+      const { alike, names } = comparable(at.study, of);
+      const rows = at.study.runs.filter(run => names.has(run.combination) && run.params !== null && value(run) !== null).map(run => ({ x: run.params, y: value(run), name: `${run.combination}, seed ${run.seed}`, of: run.combination }));
+      return front(rows, width, "parameters", alike.length ? alike[0][of] : null, row => row.name);
     },
   };
 
@@ -123,20 +127,30 @@
     return [least > .95 ? Math.floor(least * 1000) / 1000 : 0, 1];
   }
 
-  function front(rows, width, x, y, title) {
-    if (!rows.length) return null;
-    const best = rows.slice().sort((a, b) => a.x - b.x || b.y - a.y).filter((row, at, all) => all.slice(0, at).every(other => other.y < row.y));
-    return Plot.plot(shared(width, { height: 260, x: { label: x, tickFormat: "~s", grid: true, ticks: 5 }, y: { label: null, grid: true, tickFormat: percent }, color: { legend: new Set(rows.map(row => row.of)).size > 1 },
-      marks: [Plot.line(best, { x: "x", y: "y", stroke: muted, curve: "step-after" }), Plot.dot(rows, { x: "x", y: "y", r: 4, fill: rows[0].of === undefined ? accent : "of", title: row => `${title(row)}\n${x} ${row.x.toLocaleString()}\n${y} ${percent(row.y)}`, tip })] }));
+  // The combinations of a study that have the metric of its first one that ended.
+  function comparable(study, of) {
+    const first = study.rows.find(row => row.finished);
+    const alike = first ? study.rows.filter(row => row.finished && row[of].name === first[of].name) : [];
+    return { alike, names: new Set(alike.map(row => row.combination)) };
   }
 
-  function intervals(study, measure, width) {
-    const rows = study.rows.filter(row => row.means[measure]).map(row => ({ name: row.combination, value: row.means[measure].value, reach: row.means[measure].reach || 0 }));
-    const each = study.runs.filter(run => run[measure] !== null);
-    return dots(rows, width, { height: 60 + 34 * rows.length, marginLeft: Math.min(220, 20 + 7 * Math.max(0, ...rows.map(row => row.name.length))), x: { grid: true, label: null, tickFormat: percent }, y: { label: null, domain: rows.map(row => row.name) }, marks: [
+  function front(rows, width, x, metric, title) {
+    if (!rows.length) return null;
+    const up = sign(metric), y = metric.name;
+    const best = rows.slice().sort((a, b) => a.x - b.x || up * (b.y - a.y)).filter((row, at, all) => all.slice(0, at).every(other => up * other.y < up * row.y));
+    return Plot.plot(shared(width, { height: 260, x: { label: x, tickFormat: "~s", grid: true, ticks: 5 }, y: { label: null, grid: true, ...axis(metric) }, color: { legend: new Set(rows.map(row => row.of)).size > 1 },
+      marks: [Plot.line(best, { x: "x", y: "y", stroke: muted, curve: "step-after" }), Plot.dot(rows, { x: "x", y: "y", r: 4, fill: rows[0].of === undefined ? accent : "of", title: row => `${title(row)}\n${x} ${row.x.toLocaleString()}\n${y} ${written(metric, row.y)}`, tip })] }));
+  }
+
+  function intervals(study, measure, of, width) {
+    const { alike, names } = comparable(study, of), metric = alike.length ? alike[0][of] : null;
+    const rows = alike.filter(row => row.means[measure]).map(row => ({ name: row.combination, value: row.means[measure].value, reach: row.means[measure].reach || 0 }));
+    const each = study.runs.filter(run => names.has(run.combination) && run[measure] !== null);
+    if (!rows.length) return null;
+    return dots(rows, width, { height: 60 + 34 * rows.length, marginLeft: Math.min(220, 20 + 7 * Math.max(0, ...rows.map(row => row.name.length))), x: { grid: true, label: null, ...axis(metric) }, y: { label: null, domain: rows.map(row => row.name) }, marks: [
       Plot.link(rows, { x1: row => row.value - row.reach, x2: row => row.value + row.reach, y: "name", stroke: accent, strokeWidth: 2 }),
       Plot.dot(each, { x: measure, y: "combination", stroke: muted, r: 2.5 }),
-      Plot.dot(rows, { x: "value", y: "name", fill: accent, r: 5, title: row => `${row.name}: ${percent(row.value)} ± ${(100 * row.reach).toFixed(2)}`, tip })] });
+      Plot.dot(rows, { x: "value", y: "name", fill: accent, r: 5, title: row => `${row.name}: ${written(metric, row.value)} ± ${written(metric, row.reach)}`, tip })] });
   }
 
   // A line for each run, each phase on axes of its own, so that a run has one colour.

@@ -34,9 +34,7 @@ class Objectives:
 
     def __call__(self, trial: Trial, merit: Callable[[Trial], float]) -> Point:
         """The objectives of a trial, in the order in which they are named."""
-        return tuple(
-            merit(trial) if name is Objective.ACCURACY else -self.cost(name, trial.number) for name in self.names
-        )
+        return tuple(merit(trial) if name.is_judged else -self.cost(name, trial.number) for name in self.names)
 
     def _cost(self, name: Objective, number: int) -> float:
         """A cost of an architecture; raises UndefinedQuantityError where it has no value."""

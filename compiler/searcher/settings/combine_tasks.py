@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .axes import NoTeacher
 from .datasets import BUILT_IN, DataSpec
-from .exploring import Nsga2
-from .judges import OwnJudge, ProxyJudge, TableJudge
+from .judges import TableJudge
 from .reader import ConflictError
 from .rule import Combined, Rule
 from .tasks import CLASSIFICATION, Classification, OwnTask, Task
@@ -25,14 +24,9 @@ def _only_classes(task: Task, data: DataSpec) -> bool:
 TASKS = (
     Rule(("task", "data"), lambda s: _only_classes(s.task, s.data), CLASSES_ONLY),
     Rule(
-        ("task", "derive"),
-        lambda s: _other(s) and isinstance(s.derive, Nsga2),
-        "`nsga2` weighs costs against accuracy, and this task has another metric: use `derive = evolution(100)`",
-    ),
-    Rule(
         ("task", "judge"),
-        lambda s: _other(s) and isinstance(s.judge, ProxyJudge | TableJudge | OwnJudge),
-        "`judge = proxy`, `table` and `own` know classes alone: use `judge = trained` or `shared`",
+        lambda s: _other(s) and isinstance(s.judge, TableJudge),
+        "`judge = table` looks up accuracies: use `judge = trained` or `shared`, or `task = classification`",
     ),
     Rule(
         ("task", "teacher"),

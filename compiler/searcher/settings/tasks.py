@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 
 from compiler.util.errors import UsageError
 
+from .metric import ACCURACY, Metric
 from .words import Amount, Named, Text, Word
 
 Shape = Sequence[int]
@@ -27,24 +28,16 @@ TASKS = "hdas.tasks"
 class TaskFacts:
     """What is known of a task without data: its metric, and the output that it asks of a network."""
 
-    metric: str
-    """The name of the metric, also in ``history.jsonl`` and ``result.json``."""
+    metric: Metric
+    """Its name stands also in ``history.jsonl`` and ``result.json``."""
     output: str
     """The output that it asks for, as a message says it."""
-    larger: bool = True
-    """Whether a larger metric is better."""
-    share: bool = True
-    """Whether the metric is a share, from 0 to 1, which is written in per cent."""
     smooths: bool = False
     """Whether its targets are classes, so that labels can be smoothed."""
 
 
 class TaskWord(Word):
-    """A task.
-
-    Inside the engine a score is larger where a network is better. `score` is the one place that turns an error around,
-    and `value` turns it back.
-    """
+    """A task."""
 
     @property
     @abstractmethod
@@ -58,7 +51,7 @@ class TaskWord(Word):
     @property
     def metric(self) -> str:
         """The name of the metric."""
-        return self.facts.metric
+        return self.facts.metric.name
 
     @property
     def known(self) -> bool:
@@ -67,11 +60,11 @@ class TaskWord(Word):
 
     def score(self, value: float) -> float:
         """A value of the metric as a score: the larger the better."""
-        return value if self.facts.larger else -value
+        return self.facts.metric.score(value)
 
     def value(self, score: float) -> float:
         """The value of the metric that has this score."""
-        return self.score(score)
+        return self.facts.metric.value(score)
 
     def scored(self, value: float) -> dict[str, float]:
         """What the record of an epoch says of its metric: the score, and an other metric than accuracy by its name."""
@@ -85,7 +78,7 @@ class TaskWord(Word):
 
     def show(self, value: float, digits: int = 2) -> str:
         """A value of the metric as text."""
-        return f"{value:.{digits}%}" if self.facts.share else f"{value:.6g}"
+        return self.facts.metric.show(value, digits)
 
 
 class Classification(TaskWord):
@@ -96,7 +89,7 @@ class Classification(TaskWord):
     @property
     def facts(self) -> TaskFacts:
         """The share of right answers."""
-        return TaskFacts("accuracy", "a score for each class, [classes]", smooths=True)
+        return TaskFacts(ACCURACY, "a score for each class, [classes]", smooths=True)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A vector."""
@@ -115,7 +108,11 @@ class Segmentation(TaskWord):
     @property
     def facts(self) -> TaskFacts:
         """The mean intersection over union."""
-        return TaskFacts("iou", "a score for each class at each position of the input, [classes, ...]", smooths=True)
+        return TaskFacts(
+            Metric(name="iou"),
+            "a score for each class at each position of the input, [classes, ...]",
+            smooths=True,
+        )
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """The positions of the input."""
@@ -139,8 +136,8 @@ class Regression(TaskWord):
     @property
     def facts(self) -> TaskFacts:
         """``mse`` or ``mae``."""
-        metric = "mse" if self.loss is RegressionLoss.MSE else "mae"
-        return TaskFacts(metric, "the shape of the targets", larger=False, share=False)
+        name = "mse" if self.loss is RegressionLoss.MSE else "mae"
+        return TaskFacts(Metric(name=name, larger=False, share=False), "the shape of the targets")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """Any: the data say of which shape their targets are."""
@@ -155,7 +152,7 @@ class Multilabel(TaskWord):
     @property
     def facts(self) -> TaskFacts:
         """The micro-averaged F1."""
-        return TaskFacts("f1", "a score for each label, [labels]")
+        return TaskFacts(Metric(name="f1"), "a score for each label, [labels]")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A vector."""
@@ -171,7 +168,7 @@ class Tokens(TaskWord):
     def facts(self) -> TaskFacts:
         """The perplexity."""
         output = "a score for each token at each position of the text, [tokens, n]"
-        return TaskFacts("perplexity", output, larger=False, share=False, smooths=True)
+        return TaskFacts(Metric(name="perplexity", larger=False, share=False), output, smooths=True)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A text ``[n]`` to ``[tokens, n]``."""
@@ -237,7 +234,7 @@ class OwnTask(TaskWord):
     def facts(self) -> TaskFacts:
         """As its class says."""
         made = self.made
-        return TaskFacts(made.metric, made.output, made.larger, made.share)
+        return TaskFacts(Metric(name=made.metric, larger=made.larger, share=made.share), made.output)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """As its class says."""
