@@ -81,7 +81,7 @@ module.exports = grammar({
     output: ($) => seq('output', $._expr),
     aux: ($) => seq('aux', $._expr),
     require: ($) => seq('require', $._expr),
-    preference: ($) => seq(choice('minimize', 'maximize'), $._expr, optional(seq('weight', $._expr))),
+    preference: ($) => seq(choice('minimize', 'maximize'), $._alternative, optional(seq('weight', field('weight', $._expr)))),
     prune: () => 'prune',
 
     // ---------------------------------------------------------------- settings
@@ -109,8 +109,9 @@ module.exports = grammar({
         seq($._option, repeat1(seq('|', optional(seq(alias($.rest, $.item), '|')), $._option))),
       ),
     _option: ($) => choice(alias($.guarded, $.item), alias($.unguarded, $.item)),
-    guarded: ($) => seq($._alternative, 'if', field('guard', $._disjunction)),
-    unguarded: ($) => $._alternative,
+    guarded: ($) => seq($._alternative, optional($._weight), 'if', field('guard', $._disjunction)),
+    unguarded: ($) => seq($._alternative, optional($._weight)),
+    _weight: ($) => seq('weight', field('weight', $._sum)),
     rest: ($) => $.dots,
     dots: () => '..',
 
