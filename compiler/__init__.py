@@ -2,6 +2,7 @@
 
     from compiler import load, search, study, derive, train, diff, contains, describe
     from compiler import count, sample, enumerate, mutate, crossover, draw, report
+    from compiler import Callback, Logger, inherit
 
 They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
 the threads of torch wait, and how many there are (`util.threads`).
@@ -13,7 +14,14 @@ from .util.threads import prepare as _prepare
 
 if TYPE_CHECKING:
     from .api import (
+        Callback,
+        EndEvent,
+        EpochEvent,
         HspError,
+        Inherited,
+        Logger,
+        StepEvent,
+        TrialEvent,
         UsageError,
         contains,
         count,
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
         diff,
         draw,
         enumerate,
+        inherit,
         load,
         mutate,
         report,
@@ -35,7 +44,14 @@ if TYPE_CHECKING:
 _prepare()
 
 __all__ = [
+    "Callback",
+    "EndEvent",
+    "EpochEvent",
     "HspError",
+    "Inherited",
+    "Logger",
+    "StepEvent",
+    "TrialEvent",
     "UsageError",
     "contains",
     "count",
@@ -45,6 +61,7 @@ __all__ = [
     "diff",
     "draw",
     "enumerate",
+    "inherit",
     "load",
     "mutate",
     "report",
@@ -61,3 +78,7 @@ def __getattr__(name: str) -> Any:
     from . import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

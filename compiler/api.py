@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.program.compile_file import compile_file
 from compiler.run_report.looking import draw, report
+from compiler.runs.inherited import Inherited
+from compiler.runs.modules import derive, inherit, load
 from compiler.runs.request import FilePath, request_of
+from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
+from compiler.util.page import is_watched
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
@@ -20,45 +25,11 @@ from hdas_dsl.text.reading import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import Tensor
-
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.backend.lowering.network import Network
     from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.explore.trials import Trial
-    from compiler.searcher.relaxations.base import Relaxed
-
-
-def load(
-    path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
-) -> Relaxed | Network:
-    """A torch module of the network in a file.
-
-    Args:
-        path: a .hsp file.
-        network: which network, where the file has several and no search section.
-        plugins: modules and files of operations of your own that the file may name (`docs/plugins.md`).
-        **params: parameters of the network, such as ``c=36``, instead of the file's.
-
-    Returns:
-        A supernet for a space, relaxed as the file says (its ``alphas`` by path, ``weights()`` apart), a `Network` for
-        an architecture. Both take images (n, c, h, w) and give logits (n, classes).
-
-    Raises:
-        HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
-    """
-    from compiler.backend.lowering.network import Network
-    from compiler.searcher.relaxations import relaxed
-
-    program = request_of(path, params, network, plugins).compile()
-    if not program.network.is_space:
-        return Network(program.network)
-    phase = program.searched
-    if phase is None:
-        return relaxed(program.network, program.settings)
-    return relaxed(phase.network, phase.settings, built=phase.built)
 
 
 def describe(
@@ -76,7 +47,9 @@ def search(
     *,
     resume: bool = False,
     force: bool = False,
+    callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> SearchReport:
     """Search a space and write ``out/derived.hsp``.
@@ -86,7 +59,10 @@ def search(
         out: the run's folder.
         resume: go on with the run in that folder.
         force: overwrite it.
+        callbacks: what is told of steps, epochs, trials and the end, and may end the run (`Callback`); loggers of
+            Lightning's interface (`Logger`).
         plugins: as in `load`.
+        quiet: whether no progress is shown; None: it is shown in a terminal and in a notebook.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
     Returns:
@@ -95,11 +71,11 @@ def search(
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import search
 
-    return search(plan, say=lambda _: None)
+    return search(replace(plan, listeners=Listeners.of(callbacks)), say=lambda _: None)
 
 
 def study(
@@ -109,8 +85,9 @@ def study(
     workers: int = 1,
     resume: bool = False,
     force: bool = False,
-    callbacks: Sequence[Callable[[Trial], None]] = (),
+    callbacks: Sequence[Callback | Logger | Callable[[Trial], None]] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> Iterator[Trial]:
     """Search a space with an explorer, trial by trial: each is given when it is done and on the disk.
@@ -122,38 +99,19 @@ def study(
         path: a .hsp file; without an explorer in its `search` section no trial is given.
         out, resume, force: as in `search`.
         workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
-        callbacks: called with each trial before it is given.
+        callbacks: as in `search`; a function is called with each trial before it is given.
         plugins: as in `load`; also modules and files of proposers and judges of your own.
+        quiet: as in `search`.
         **settings: as in `search`, such as ``derive="evolution(100)"``.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True, workers=workers)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet), workers=workers)
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
-    def told(trial: Trial) -> Trial:
-        for callback in callbacks:
-            callback(trial)
-        return trial
-
-    return map(told, trials(plan, lambda _: None))
-
-
-def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
-    """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
-
-    It satisfies what the space requires. Where the rule is `menus`, the text is the smaller space that it leaves.
-
-    Raises:
-        UsageError: no architecture does, or that cannot be seen to.
-    """
-    from hdas_dsl.tree.printer import print_module
-
-    from .searcher.relaxations.derived import derived_module
-
-    return print_module(derived_module(supernet, supernet.answer(alphas).chosen, alphas))
+    return trials(replace(plan, listeners=Listeners.of(callbacks)), lambda _: None)
 
 
 def train(
@@ -163,23 +121,25 @@ def train(
     resume: bool = False,
     force: bool = False,
     weights: FilePath | None = None,
+    callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file, test it once, save its weights in ``out``.
 
     With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
-    starts fresh.
+    starts fresh. ``callbacks`` and ``quiet`` are as in `search`.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     start = None if weights is None else Path(weights)
     plan = plan_training(request_of(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
 
-    return train(plan, warn=warnings.warn)
+    return train(replace(plan, listeners=Listeners.of(callbacks)), warn=warnings.warn)
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
@@ -214,13 +174,16 @@ def count(space: FilePath, unique: str = "", *, seed: int = 0, graphs: int = 20_
     return count(_architectures(space, params), seed, unique, graphs)
 
 
-def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object) -> list[Architecture]:
-    """Architectures drawn independently and uniformly over those of a file that meet its requirements.
+def sample(
+    space: FilePath, number: int = 1, *, seed: int = 0, weighted: bool = False, **params: object
+) -> list[Architecture]:
+    """Architectures drawn independently over those of a file that meet its requirements.
 
     Args:
         space: a .hsp file.
         number: how many are drawn.
         seed: equal seeds give equal texts.
+        weighted: by the weights of items instead of uniformly.
         **params: parameters and settings instead of the file's, such as ``c=36``.
 
     Raises:
@@ -228,7 +191,7 @@ def sample(space: FilePath, number: int = 1, *, seed: int = 0, **params: object)
     """
     from compiler.analysis.architectures import sample
 
-    return list(sample(_architectures(space, params), number, seed))
+    return list(sample(_architectures(space, params), number, seed, weighted))
 
 
 def enumerate(space: FilePath, limit: int | None = None, **params: object) -> Iterator[Architecture]:
@@ -260,6 +223,10 @@ def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0
     return crossover(_architectures(space, params), request_of(left, {}), request_of(right, {}), seed)
 
 
+def _is_quiet(quiet: bool | None) -> bool:
+    return not is_watched() if quiet is None else quiet
+
+
 def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
     from compiler.analysis.architectures import Architectures
 
@@ -267,7 +234,14 @@ def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
 
 
 __all__ = [
+    "Callback",
+    "EndEvent",
+    "EpochEvent",
     "HspError",
+    "Inherited",
+    "Logger",
+    "StepEvent",
+    "TrialEvent",
     "UsageError",
     "compile_file",
     "contains",
@@ -278,6 +252,7 @@ __all__ = [
     "diff",
     "draw",
     "enumerate",
+    "inherit",
     "load",
     "mutate",
     "report",

@@ -19,6 +19,7 @@ CONTENTS = {
         "docs/hdas",
         "docs/searchers",
         "docs/tasks",
+        "docs/python",
         "docs/relaxations",
         "docs/studies",
         "docs/reports",
@@ -27,7 +28,7 @@ CONTENTS = {
         "compiler/searcher/data/README",
     ],
     "What is known": ["docs/finds", "docs/truth", "docs/performance", "docs/promises"],
-    "Reference": ["docs/api", "CHANGELOG"],
+    "Reference": ["docs/api", "docs/json", "CHANGELOG"],
     "The house": ["docs/architecture", "docs/laws", "CONTRIBUTING", "bench/README", "tests/promises/README"],
     "Folders": ["hdas_dsl/**README", "compiler/**/README"],
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from hdas_dsl.parse.parser import parse
 from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
-from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, TokenBudget, too_large
+from hdas_dsl.text.limits import MAX_FILES, MAX_REPLACEMENTS, MAX_TOKENS, TokenBudget, too_large
 from hdas_dsl.text.reading import is_file, no_file, read_named, read_text, resolved, unnameable
 from hdas_dsl.text.source import Source, Span
 
@@ -70,8 +71,7 @@ class Loader:
         return self._unit(path, Source(name, read_named(path)), root)
 
     def _unit(self, path: Path | None, source: Source, root: Path) -> Unit | None:
-        module, diagnostics = parse(source, self._budget)
-        self.diagnostics += diagnostics
+        module, source = self._parsed(path, source)
         if module is None:
             return None
         key = path or Path(source.name)
@@ -89,6 +89,17 @@ class Loader:
             unit.imports.append((use, self._use(use, unit, root)))
         self._open.pop()
         return unit
+
+    def _parsed(self, path: Path | None, source: Source) -> tuple[ast.Module | None, Source]:
+        """The tree of a text, and the source that its spans name; a file of the library is parsed once in a process."""
+        if path is not None and path.is_relative_to(LIBRARY / "lib"):
+            module, same, tokens = _of_library(source.name, source.text)
+            if module is not None and tokens <= self._budget.left:
+                self._budget.left -= tokens
+                return module, same
+        module, diagnostics = parse(source, self._budget)
+        self.diagnostics += diagnostics
+        return module, source
 
     def _limit(self, use: ast.Use, number: int) -> Diagnostic | None:
         """The error of a use after ``number`` others, where it is one too many or replaces too much."""
@@ -142,6 +153,14 @@ class Loader:
         if unit.path is not None and path.is_relative_to(unit.path.parent):
             return (folder / path.relative_to(unit.path.parent)).as_posix()
         return path.name
+
+
+@lru_cache(maxsize=64)
+def _of_library(name: str, text: str) -> tuple[ast.Module | None, Source, int]:
+    """The tree of a file of the library, None where it is wrong, its source, and how many tokens it has."""
+    source, budget = Source(name, text), TokenBudget()
+    module, _ = parse(source, budget)
+    return module, source, MAX_TOKENS - budget.left
 
 
 def unreadable(name: str, error: Exception, span: Span | None = None) -> Diagnostic:

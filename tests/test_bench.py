@@ -335,3 +335,10 @@ def test_scale() -> None:
 def test_throughput() -> None:
     found = figures("throughput", "--trials", 4, "--epochs", 1)
     assert found["ratio"] == pytest.approx(found["several"] / found["one"])
+
+
+@pytest.mark.bench
+def test_tasks() -> None:
+    found = figures("tasks", "table", "--seeds", 2, "--epochs", 12, "--search-epochs", 1)
+    assert (found["space"], found["metric"]) == ("table", "accuracy")
+    assert min(*found["ours"], *found["plain"]) > 0.6

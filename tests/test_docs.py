@@ -20,7 +20,7 @@ from tests.support.paths import DOCS
 
 PAGES = (
     *("language.md", "exploring.md", "spaces.md", "costs.md", "plugins.md", "relaxations.md", "searchers.md"),
-    "tasks.md",
+    *("tasks.md", "python.md"),
 )
 EXAMPLES = [
     example for page in PAGES for example in re.findall(r"```hsp\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)

@@ -169,6 +169,17 @@ class AllowedPlugins(Plugins):
                 return Plugin(declared=declared, given=given, file=file)
         return None
 
+    def own_class(self, declared: str, group: str) -> type | None:
+        """A class that is no operation, if it is allowed."""
+        place = _place(declared, group)
+        plugin = self.resolve(place, ())
+        if plugin is None:
+            return None
+        found = plugin.imported()
+        if not isinstance(found, type):
+            raise UsageError(f"'{place}' is no class")
+        return found
+
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that are allowed."""
@@ -195,16 +206,22 @@ def own_class(externals: Externals, declared: str, group: str) -> type:
         UsageError: it is not allowed, there is no such entry point, or it is no class.
         LoweringError: it cannot be imported.
     """
-    if ":" not in declared:
-        known = {item.name: item.value for item in entry_points(group=group)}
-        if declared not in known:
-            hint = suggest(declared, known) or f"write it as \"file.py:Class\", or install a package with '{group}'"
-            raise UsageError(f"there is no entry point '{declared}' of '{group}': {hint}")
-        declared = known[declared]
-    found = _own(externals, declared)
-    if not isinstance(found, type):
-        raise UsageError(f"'{declared}' is no class")
+    place = _place(declared, group)
+    found = externals.plugins.own_class(place, group)
+    if found is None:
+        raise _not_allowed(place)
     return found
+
+
+def _place(declared: str, group: str) -> str:
+    """Where a class is, of which a file says the place or the name of an entry point."""
+    if ":" in declared:
+        return declared
+    known = {item.name: item.value for item in entry_points(group=group)}
+    if declared not in known:
+        hint = suggest(declared, known) or f"write it as \"file.py:Class\", or install a package with '{group}'"
+        raise UsageError(f"there is no entry point '{declared}' of '{group}': {hint}")
+    return known[declared]
 
 
 def own_function(externals: Externals, declared: str) -> Callable[[], object]:
@@ -224,11 +241,15 @@ def _own(externals: Externals, declared: str) -> object:
     """What a place of a user's own names."""
     plugin = externals.plugins.resolve(declared, ())
     if not isinstance(plugin, Plugin):
-        where = declared.rpartition(":")[0]
-        raise UsageError(
-            f"'{declared}' is code of your own, which runs when it is asked: --allow-plugin {where} allows it"
-        )
+        raise _not_allowed(declared)
     return plugin.imported()
+
+
+def _not_allowed(declared: str) -> UsageError:
+    where = declared.rpartition(":")[0]
+    return UsageError(
+        f"'{declared}' is code of your own, which runs when it is asked: --allow-plugin {where} allows it"
+    )
 
 
 def file_of(item: str) -> Path | None:

@@ -11,7 +11,7 @@ from .architecture_files import ArchitectureFiles
 from .command import Command
 from .console import OK
 from .groups import Source, network_option, seed_option
-from .option import action_value, group
+from .option import action_value, flag, group
 from .values import whole
 
 MOST_DRAWN = 100_000
@@ -20,16 +20,18 @@ MOST_DRAWN = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Command):
-    """Draw architectures independently and uniformly over those of a file that meet its requirements."""
+    """Draw architectures independently, uniformly or by weights, over those of a file that meet its requirements."""
 
     name: ClassVar[str] = "sample"
     action: ClassVar[str | None] = "--sample"
-    summary: ClassVar[str] = "draw N architectures uniformly"
+    summary: ClassVar[str] = "draw N architectures"
+    answer: ClassVar[str] = "Architectures"
 
     source: Source = group(Source)
     number: int = action_value("N", "how many are drawn", read=whole)
     output: ArchitectureFiles = group(ArchitectureFiles)
     seed: int = seed_option("the seed of the draws: equal seeds give equal texts")
+    weighted: bool = flag("--weighted", "draw by the weights of items, not uniformly")
     network: str | None = network_option()
 
     def run(self) -> int:
@@ -38,11 +40,11 @@ class Sample(Command):
             raise UsageError(f"--sample {self.number}: at least one architecture is drawn")
         if self.number > MOST_DRAWN:
             raise UsageError(f"--sample {self.number}: at most {MOST_DRAWN:,} architectures are drawn at once")
-        if self.number > 1 and self.output.folder is None:
+        if self.number > 1 and self.output.folder is None and not self.output.json:
             raise UsageError(f"--sample {self.number} writes several files: --out DIR says where")
         from compiler.analysis.architectures import Architectures, sample
 
         width = len(str(self.number - 1))
-        drawn = sample(Architectures(self.source.request(network=self.network)), self.number, self.seed)
+        drawn = sample(Architectures(self.source.request(network=self.network)), self.number, self.seed, self.weighted)
         self.output.write((f"sample-{index:0{width}}", found) for index, found in enumerate(drawn))
         return OK

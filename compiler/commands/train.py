@@ -18,6 +18,8 @@ from .groups import (
     recipe_option,
     run_config,
 )
+from .json_output import aside, json_flag, put_json
+from .live_report import kept, report_flag
 from .option import group, option
 from .output import complain, remark
 
@@ -29,6 +31,7 @@ class Train(Command):
     name: ClassVar[str] = "train"
     action: ClassVar[str | None] = "--train"
     summary: ClassVar[str] = "train the discrete network and test it"
+    answer: ClassVar[str] = "Tested"
     idle: ClassVar[dict[str, str]] = {
         "--phases": "a training has no phases",
         "--method": "a method is how a space is searched",
@@ -49,6 +52,8 @@ class Train(Command):
         read=Path,
         otherwise="fresh ones",
     )
+    json: bool = json_flag()
+    report: bool = report_flag()
 
     def run(self) -> int:
         """Train; the plan is made, and refused where it has to be, before torch is loaded."""
@@ -58,11 +63,17 @@ class Train(Command):
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         config = run_config(self.source, self.data, self.machine, self.run_options, kind="train")
         plan = plan_training(request, config, weights=self.weights)
+        from compiler.run_report.reading import whole_run
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process
 
-        outcome = train(plan, warn=complain)
-        if is_main_process():
+        with aside(self.json), kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
+            outcome = train(plan, warn=complain)
+        if is_main_process() and self.json:
+            from .answers import Tested
+
+            put_json(Tested(metric=outcome.task.metric, value=outcome.value, weights=str(outcome.weights)))
+        elif is_main_process():
             remark(f"test {outcome.task.metric}: {outcome.task.show(outcome.value)}")
             remark(f"weights: {outcome.weights}")
         return OK

@@ -18,6 +18,8 @@ class Remaining:
     items: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     relaxed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The items that no architecture has: they are there while a space is searched."""
+    weights: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """The weights of the items of each decision that has any."""
     smaller: frozenset[str] = frozenset()
     """The decisions that lost items, those among them that are made by it."""
 
@@ -81,5 +83,6 @@ def remaining(decisions: Mapping[str, Decision], kept: Selection) -> Remaining:
     return Remaining(
         items,
         {path: frozenset(i for i, found in enumerate(d.derivable) if not found) for path, d in decisions.items()},
+        {path: dict(enumerate(d.weights)) for path, d in decisions.items() if d.weights},
         frozenset(path for path, left in kept.items() if len(left) < len(decisions[path].items)),
     )

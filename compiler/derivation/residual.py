@@ -94,10 +94,14 @@ class Residual:
         if not left.changed(choice):
             return self.below(node, at) if isinstance(node, ast.Choice) else self.without_choice(node, at)
         assert choice.path is not None, "it is open"
-        relaxed = left.relaxed[choice.path]
+        relaxed, weights = left.relaxed[choice.path], left.weights.get(choice.path, {})
         return ast.Choice(
             tuple(
-                ast.Item(self.bundles.option(choice.options[item]), ast.Name("relaxed") if item in relaxed else None)
+                ast.Item(
+                    self.bundles.option(choice.options[item]),
+                    ast.Name("relaxed") if item in relaxed else None,
+                    None if item not in weights else ast.Number(str(tidy(weights[item]))),
+                )
                 for item in left.items[choice.path]
             )
         )

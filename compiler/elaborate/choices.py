@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import inf
 
 from compiler.ir.combinatorics.count_formula import Decide, Product
 from compiler.ir.decision import Decision, DecisionKind
@@ -17,18 +17,11 @@ from hdas_dsl.tree.printer import print_expression
 from .body_elaboration import BodyElaboration
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
+from .items import PresentItem, numbers_of, weights_of
 from .mixtures import Mixtures
 from .session import Session
 from .trace import ChoiceRecord, Option, Reading
 from .values import Bundle, Compose, Function, Mention, Menu, Partial, Tensor, Value, callable_name, kind
-
-
-@dataclass(frozen=True)
-class PresentItem:
-    """An item of a choice whose guard holds here; a derived architecture may have it where ``derivable``."""
-
-    expr: ast.Expr
-    derivable: bool
 
 
 def is_numeric(definition: ast.MenuDef) -> bool:
@@ -107,7 +100,7 @@ class Choices:
         inner = frame.named(path.removeprefix(f"{body.copy}."))
         self._record(mention, path, present, inner)
         values = self._alternatives(path, present, inner)
-        numbers = _numbers(values, present)
+        numbers = numbers_of(values, present)
         self.declare(
             Decision(
                 path,
@@ -116,6 +109,7 @@ class Choices:
                 tuple(item.derivable for item in present),
                 body.copy,
                 numbers=numbers,
+                weights=weights_of(present),
                 span=span,
             ),
             body,
@@ -132,7 +126,8 @@ class Choices:
         for item in self._spell_out(items, frame):
             if self._guard(item, frame, frame.body.relaxed):
                 assert not isinstance(item.value, ast.Dots), "spelled out"
-                found.append(PresentItem(item.value, self._guard(item, frame, relaxed=False)))
+                derivable = self._guard(item, frame, relaxed=False)
+                found.append(PresentItem(item.value, derivable, self._weight(item, frame)))
         return found
 
     def _alternatives(self, path: str, present: Sequence[PresentItem], frame: Frame) -> list[Value]:
@@ -161,6 +156,18 @@ class Choices:
                 Code.UNDECIDED, item.guard.span, f"a guard cannot depend on an undecided number: {value}"
             )
         return bool(value)
+
+    def _weight(self, item: ast.Item, frame: Frame) -> float | None:
+        """The weight of an item, where it has one."""
+        if item.weight is None:
+            return None
+        value = self.evaluate(item.weight, frame)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ElaborationError(Code.KIND, item.weight.span, f"a weight is a number, not {kind(value)}")
+        if not 0 < value < inf:
+            hint = "a guard leaves an item out" if not value else None
+            raise ElaborationError(Code.RANGE, item.weight.span, f"a weight is above 0, not {tidy(value)}", hint)
+        return float(value)
 
     def _spell_out(self, items: Sequence[ast.Item], frame: Frame) -> list[ast.Item]:
         """The items with ``..`` replaced by the numbers in between."""
@@ -256,20 +263,6 @@ def _is_cell(value: Value) -> bool:
     while isinstance(value, Partial):
         value = value.function
     return isinstance(value, Function) and isinstance(value.definition, ast.GraphDef)
-
-
-def _numbers(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple[int | float, ...]:
-    """The values of a choice between numbers; none for one between operations or tensors, which stand by themselves."""
-    numbers = tuple(value for value in values if isinstance(value, int | float))
-    if len(numbers) == len(values):
-        return numbers
-    are_tensors = all(isinstance(value, Tensor) for value in values)
-    for value, item in zip(values, present, strict=True):
-        if isinstance(value, int | float | str | Bundle) or (isinstance(value, Tensor) and not are_tensors):
-            raise ElaborationError(
-                Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice"
-            )
-    return ()
 
 
 def _check_mentioned_once(node: ast.Name, mention: Mention, body: BodyElaboration) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain, combinations
+from math import comb
 from typing import TypeAlias
 
 from hdas_dsl.text.source import NOWHERE, Span
@@ -30,7 +31,8 @@ class Decision:
     ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have, and
     of a pick ``least`` and ``most`` how many it takes: k and k of `pick k of`, none and all of `pick any of`. A pick
     of menus that has bounds has no alphas of its own: ``candidates`` then holds the path of each candidate's own
-    decision, and ``sources`` the line or input that each candidate reads, where it is one.
+    decision, and ``sources`` the line or input that each candidate reads, where it is one. ``weights`` are those of the
+    items in draws by weights, where the text says any; without them all are equally likely.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Decision:
     candidates: tuple[str | None, ...] = ()
     sources: tuple[str | None, ...] = ()
     numbers: tuple[int | float, ...] = ()
+    weights: tuple[float, ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -64,6 +67,15 @@ class Decision:
     def independent(self) -> bool:
         """Whether its items are there or not each by a strength of its own: a pick of no fixed number."""
         return self.kind is DecisionKind.PICK and not self.candidates and not 0 < self.least == self.most
+
+    def chance(self, item: int | None) -> float:
+        """The probability of an item in draws by weights; of a pick, for None, that of each set that it may take."""
+        if self.kind is DecisionKind.PICK:
+            sets = sum(comb(len(self.items), size) for size in range(self.least, self.most + 1))
+            return 1 / sets if item is None else 1.0
+        assert item is not None, "some item is taken"
+        weights = self.weights or (1.0,) * len(self.items)
+        return weights[item] / sum(w for w, derivable in zip(weights, self.derivable, strict=True) if derivable)
 
     @property
     def amount(self) -> str:

@@ -51,24 +51,26 @@ def lenses(document: Document) -> list[types.CodeLens]:
         if isinstance(line, ast.GraphDef) and line.level is ast.Level.NETWORK:
             program = _with(document, line)
             if program is not None:
-                found.append(_lens(line, summary(program.network)))
+                found.append(_lens(line, program.network.once(summary)))
         elif isinstance(line, ast.Search) and document.program is not None:
             phases = document.program.phases
             for phase in phases:
-                said = summary(phase.network) + (f" in phase {phase.name}" if phase.name else "")
+                said = phase.network.once(summary) + (f" in phase {phase.name}" if phase.name else "")
                 found.append(_lens(line, said))
             found += [_lens(line, text) for text in requirements(document.program)]
         elif isinstance(line, ast.Train) and document.program is not None:
             trained = document.program.train_network
-            found += [] if trained is None else [_lens(line, summary(trained))]
+            found += [] if trained is None else [_lens(line, trained.once(summary))]
     return found
 
 
 def _with(document: Document, line: ast.GraphDef) -> Program | None:
     """A program whose network is that of a definition."""
     program = document.program
-    if program is not None and program.network.root.definition is line:
-        return program
+    if program is not None:
+        root = program.network.root.definition
+        if document.elaborations.is_own(root.span.source) and root.span.start == line.span.start:
+            return program
     return document.program_of(line.name)
 
 
@@ -112,9 +114,8 @@ def between(network: Elaborated) -> Iterator[str]:
     from compiler.analysis.requirements.ranges import ranges_of
 
     names = {"params": "parameters", "macs": "multiply-adds"}
-    for name, span in ranges_of(network):
-        if name in names:
-            yield f"{span.low:,.0f} to {span.high:,.0f} {names[name]}"
+    for name, span in ranges_of(network, names):
+        yield f"{span.low:,.0f} to {span.high:,.0f} {names[name]}"
 
 
 def requirements(program: Program) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """A text in an editor as one value: its names, what is wrong with it, and the program that it is.
 
-Names and mistakes of the text are known at once; the program, which is elaborated, when it is first asked for. Of a
-text that is half typed the wrong lines are left out, so that the others still have names.
+Names and mistakes of the text are known at once; the program when it is first asked for: its networks are elaborated,
+unless they would come out as for an earlier state of the text. Of a text that is half typed the wrong lines are left
+out, so that the others still have names.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from compiler.program.compilation import Compilation
 from compiler.program.compile_file import checked, compiled, in_order
+from compiler.program.elaborations import Elaborations
 from compiler.program.model import Program
 from compiler.util.errors import UsageError
 from hdas_dsl.files import Loader
@@ -41,6 +43,7 @@ class Document:
         instance: the text, or what is left of it without wrong lines; None where nothing can be read.
         diagnostics: what is wrong before anything is elaborated.
         is_whole: whether the instance is all of the text.
+        elaborations: its networks as they were elaborated, for earlier states of the text too.
     """
 
     source: Source
@@ -49,6 +52,7 @@ class Document:
     instance: Instance | None
     diagnostics: tuple[Diagnostic, ...]
     is_whole: bool
+    elaborations: Elaborations
 
     @property
     def unit(self) -> Unit | None:
@@ -76,10 +80,11 @@ class Document:
     def _program(self, network: str | None) -> tuple[Program | None, tuple[Diagnostic, ...]]:
         assert self.instance is not None
         try:
-            program, wrong = compiled(Compilation(self.loader, self.instance), Path(self.source.name).stem, network)
+            compilation = Compilation(self.loader, self.instance, known=self.elaborations)
+            program, wrong = compiled(compilation, Path(self.source.name).stem, network)
         except (HspError, UsageError):
             return None, ()
-        return program, tuple(wrong)
+        return program, tuple(map(self.elaborations.here, wrong))
 
     @property
     def program(self) -> Program | None:
@@ -99,7 +104,7 @@ class Document:
     def occurrences(self) -> Occurrences:
         """What each expression of the text became."""
         program = self.program
-        return {} if program is None or self.unit is None else occurrences_of(program, self.unit)
+        return {} if program is None or self.unit is None else occurrences_of(program, self.elaborations.is_own)
 
 
 def read_document(text: str, path: Path, before: Document | None = None) -> Document:
@@ -113,15 +118,17 @@ def read_document(text: str, path: Path, before: Document | None = None) -> Docu
     source, folder = Source(path.name, text), path.parent
     shared = {} if before is None else _unchanged(before.loader.units)
     loader, instance = _loaded(text, source.name, folder, shared)
+    earlier = None if before is None else before.elaborations
     if instance is not None:
-        return Document(source, folder, loader, instance, tuple(in_order(checked(loader, instance))), True)
+        found = tuple(in_order(checked(loader, instance)))
+        return Document(source, folder, loader, instance, found, True, Elaborations(instance, earlier))
     wrong = tuple(in_order(loader.diagnostics))
     mended = _mended(source)
     if mended is not None:
         loader, instance = _loaded(mended, source.name, folder, shared)
     if instance is None and before is not None:
         return replace(before, source=source, diagnostics=wrong, is_whole=False)
-    return Document(source, folder, loader, instance, wrong, False)
+    return Document(source, folder, loader, instance, wrong, False, earlier or Elaborations(None))
 
 
 def _loaded(text: str, name: str, folder: Path, shared: Mapping[Path, Unit]) -> tuple[Loader, Instance | None]:

@@ -1,13 +1,14 @@
 """`hdas-lsp`: a language server, spoken to by an editor over its standard input and output (extra `lsp`).
 
-Each feature is a function of a `Document` in a file of its own; here they are given the protocol's names.
+Each feature is a function of a `Document` in a file of its own; here they are given the protocol's names. Those
+that ask for more than names run in threads, so that keystrokes are answered meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -18,13 +19,11 @@ from compiler.util.version import package_version
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Diagnostic, HspError
 
-from . import annotate, complete, diagnose, navigate
+from . import annotate, complete, diagnose, navigate, workspace
 from .document import Document, read_document
 from .hover import hover
-from .positions import path_of, position
-
-PAUSE = 0.15
-"""After so many seconds without a keystroke a text is elaborated: what is wrong with its shapes and settings shows."""
+from .mentions import mention_at
+from .positions import offset, path_of, position
 
 
 @dataclass
@@ -32,11 +31,7 @@ class Open:
     """The texts that an editor has open, as they were read last."""
 
     documents: dict[str, Document] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)
-
-    def others(self, uri: str) -> Iterator[tuple[str, Document]]:
-        """The other texts."""
-        return ((at, item) for at, item in self.documents.items() if at != uri)
+    elaborating: set[str] = field(default_factory=set)
 
 
 class Server(LanguageServer):
@@ -46,13 +41,25 @@ class Server(LanguageServer):
         super().__init__("hdas-lsp", package_version())
         self.open = Open()
 
-    def read(self, uri: str) -> Document:
-        """The text of an address as it stands in the editor."""
+    def read(self, uri: str, again: bool = False) -> Document:
+        """The text of an address as it stands in the editor; ``again`` where a file that it uses may be another."""
         text = self.workspace.get_text_document(uri)
         known = self.open.documents.get(uri)
-        if known is None or known.source.text != text.source:
+        if known is None or again or known.source.text != text.source:
             known = self.open.documents[uri] = read_document(text.source, path_of(uri), known)
         return known
+
+    async def others(self, uri: str, place: types.Position) -> list[tuple[str, Document]]:
+        """The other texts in which the name at a place may stand: those that are open, and files of open folders."""
+        document = self.read(uri)
+        found = [(at, item) for at, item in self.open.documents.items() if at != uri]
+        mention = mention_at(document.mentions, offset(document.source, place))
+        if mention is None:
+            return found
+        folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
+        opened = {path_of(at).resolve() for at in self.open.documents}
+        read = partial(workspace.documents, folders, mention.target.name, document, opened)
+        return [*found, *await asyncio.to_thread(lambda: list(read()))]
 
     def show(self, uri: str, found: tuple[Diagnostic, ...]) -> None:
         """Send what is wrong with a text."""
@@ -65,18 +72,32 @@ class Server(LanguageServer):
 server = Server()
 
 
-async def _changed(uri: str) -> None:
-    """Send what is wrong with a text by itself at once, and, after a pause, what its elaboration says."""
-    document = server.read(uri)
-    server.show(uri, document.diagnostics)
-    count = server.open.versions[uri] = server.open.versions.get(uri, 0) + 1
-    await asyncio.sleep(PAUSE)
-    if server.open.versions.get(uri) != count:
+async def _changed(uri: str, again: bool = False) -> None:
+    """Send what is wrong with a text: at once where it cannot be elaborated, else when it is.
+
+    A text that is typed on meanwhile is elaborated once more, as it stands then; states between are passed over.
+    """
+    document = server.read(uri, again)
+    if not document.is_right:
+        server.show(uri, document.diagnostics)
         return
-    document = server.read(uri)
-    found = await asyncio.to_thread(lambda: document.every_diagnostic)  # Keystrokes are answered meanwhile.
-    if server.open.documents.get(uri) is document:
-        server.show(uri, found)
+    if uri in server.open.elaborating:
+        return
+    server.open.elaborating.add(uri)
+    try:
+        while True:
+            wrong = await asyncio.to_thread(lambda asked: asked.every_diagnostic, document)
+            if uri not in server.open.documents:
+                return
+            newest = server.read(uri)
+            if newest is document:
+                server.show(uri, wrong)
+                return
+            if not newest.is_right:
+                return
+            document = newest
+    finally:
+        server.open.elaborating.discard(uri)
 
 
 @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
@@ -95,8 +116,7 @@ async def did_change(params: types.DidChangeTextDocumentParams) -> None:
 async def did_save(params: types.DidSaveTextDocumentParams) -> None:
     """A text is saved: texts that use it may mean something else now."""
     for uri in list(server.open.documents):
-        del server.open.documents[uri]
-        await _changed(uri)
+        await _changed(uri, again=True)
 
 
 @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
@@ -104,14 +124,13 @@ def did_close(params: types.DidCloseTextDocumentParams) -> None:
     """A text is closed."""
     uri = params.text_document.uri
     server.open.documents.pop(uri, None)
-    server.open.versions.pop(uri, None)
     server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
 
 @server.feature(types.TEXT_DOCUMENT_HOVER)
-def on_hover(params: types.HoverParams) -> types.Hover | None:
+async def on_hover(params: types.HoverParams) -> types.Hover | None:
     """The word under the pointer."""
-    return hover(server.read(params.text_document.uri), params.position)
+    return await asyncio.to_thread(hover, server.read(params.text_document.uri), params.position)
 
 
 @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", '"', "="]))
@@ -127,18 +146,20 @@ def on_definition(params: types.DefinitionParams) -> types.Location | None:
 
 
 @server.feature(types.TEXT_DOCUMENT_REFERENCES)
-def on_references(params: types.ReferenceParams) -> list[types.Location]:
+async def on_references(params: types.ReferenceParams) -> list[types.Location]:
     """Where a name stands."""
     uri = params.text_document.uri
-    return navigate.references(server.read(uri), uri, params.position, server.open.others(uri))
+    others = await server.others(uri, params.position)
+    return navigate.references(server.read(uri), uri, params.position, others)
 
 
 @server.feature(types.TEXT_DOCUMENT_RENAME)
-def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
+async def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
     """Another name."""
     uri = params.text_document.uri
+    others = await server.others(uri, params.position)
     try:
-        return navigate.rename(server.read(uri), uri, params.position, params.new_name, server.open.others(uri))
+        return navigate.rename(server.read(uri), uri, params.position, params.new_name, others)
     except UsageError as error:
         raise JsonRpcInvalidParams(str(error)) from None
 
@@ -165,24 +186,24 @@ def on_formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit
 @server.feature(
     types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
 )
-def on_code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
+async def on_code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
     """What a hint proposes."""
     uri = params.text_document.uri
     document = server.read(uri)
-    return list(diagnose.fixes(document, uri, document.every_diagnostic, params.range))
+    wrong = await asyncio.to_thread(lambda: document.every_diagnostic)
+    return list(diagnose.fixes(document, uri, wrong, params.range))
 
 
 @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
-def on_inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
+async def on_inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
     """Shapes."""
-    return annotate.inlay_hints(server.read(params.text_document.uri), params.range)
+    return await asyncio.to_thread(annotate.inlay_hints, server.read(params.text_document.uri), params.range)
 
 
 @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
-@server.thread()
-def on_code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
+async def on_code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
     """What a network, a search or a training comes to."""
-    return annotate.lenses(server.read(params.text_document.uri))
+    return await asyncio.to_thread(annotate.lenses, server.read(params.text_document.uri))
 
 
 def main() -> int:

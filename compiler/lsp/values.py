@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Bundle, Picked, Tensor, Value
 from compiler.ir.decision import Decision
 from compiler.program.model import Program
+from hdas_dsl.text.source import Source
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Unit
 
@@ -36,13 +37,13 @@ def networks_of(program: Program) -> list[Elaborated]:
     return list({id(network): network for network in every}.values())
 
 
-def occurrences_of(program: Program, unit: Unit) -> Occurrences:
-    """What the expressions of a file became in the networks of its program."""
+def occurrences_of(program: Program, is_own: Callable[[Source], bool]) -> Occurrences:
+    """What the expressions of a file became in the networks of its program; ``is_own`` tells its sources."""
     found: dict[tuple[int, int], list[Occurrence]] = {}
     for network in networks_of(program):
         for copy in network.copies.values():
             for item in copy.body.trace.occurrences():
-                if item.node.span.source is not unit.source:
+                if not is_own(item.node.span.source):
                     continue
                 path = None if item.choice is None else item.choice.path
                 decision = None if path is None else network.decisions.get(path)

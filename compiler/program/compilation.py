@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from compiler.elaborate import Building, Elaborated, NetworkCall
+from compiler.elaborate.building import AS_WRITTEN
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Diagnostic, Severity
 from hdas_dsl.units import Instance, Unit
 
+from .elaborations import Elaborations
 from .overrides import Override
 
 
@@ -24,6 +28,7 @@ class Compilation:
         externals: the primitives and plugins that external operations may name.
         used: the overrides that named something, as messages quote them.
         diagnostics: what is wrong so far, each once.
+        known: what was elaborated before.
     """
 
     loader: Loader
@@ -32,6 +37,18 @@ class Compilation:
     externals: Externals = NO_PLUGINS
     used: set[str] = field(default_factory=set)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    known: Elaborations | None = None
+
+    @cached_property
+    def elaborations(self) -> Elaborations:
+        """The networks of the file as they were elaborated."""
+        return self.known or Elaborations(self.instance)
+
+    def elaborate(
+        self, call: NetworkCall, relaxed_copies: frozenset[str] | None = None, building: Building = AS_WRITTEN
+    ) -> tuple[Elaborated | None, list[Diagnostic]]:
+        """A network that is called, and all that is wrong with it."""
+        return self.elaborations.elaborate(call, relaxed_copies, self.externals, building)
 
     @property
     def unit(self) -> Unit:

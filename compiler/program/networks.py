@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from compiler.elaborate import Building, Elaborated, NetworkCall, elaborate, is_network, read_network_call
+from compiler.elaborate import Building, Elaborated, NetworkCall, is_network, read_network_call
 from compiler.elaborate.errors import AlreadyReportedError, ElaborationError
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
@@ -16,6 +16,8 @@ from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .overrides import Override
+
+RELAXED = "relaxed"
 
 
 def network_call(
@@ -43,11 +45,10 @@ def network_call(
 
 def elaborated(compilation: Compilation, call: NetworkCall) -> Elaborated | None:
     """The network of a section, elaborated; None after an error."""
-    externals = compilation.externals
-    result, diagnostics = elaborate(call.function, call.args, span=call.span, externals=externals)
+    result, diagnostics = compilation.elaborate(call)
     if result is not None and result.is_space and _reads_relaxed(compilation, result):
         # What stands in a derived network only is wrong here already.
-        _, others = elaborate(call.function, call.args, frozenset(), call.span, externals)
+        _, others = compilation.elaborate(call, frozenset())
         diagnostics += [replace(d, hint=d.hint or "`relaxed` is false in a derived network") for d in others]
     compilation.report(diagnostics)
     return result
@@ -58,8 +59,7 @@ def as_built(compilation: Compilation, call: NetworkCall, settings: SearchSettin
     building = Building(settings.channels.partial, settings.beside.wanted, settings.dropout.wanted)
     if building == Building():
         return None
-    externals = compilation.externals
-    result, found = elaborate(call.function, call.args, span=call.span, externals=externals, building=building)
+    result, found = compilation.elaborate(call, building=building)
     compilation.report(found)
     return result
 
@@ -107,11 +107,12 @@ def _reads_relaxed(compilation: Compilation, space: Elaborated) -> bool:
     if not any(copy.body.reads_relaxed for copy in space.copies.values()):
         return False
     units = [compilation.unit, *(unit for unit in compilation.loader.units.values() if unit.shipped is None)]
-    return any(map(_mentions_relaxed, (line for unit in units for line in unit.module.lines)))
+    said = (unit.module for unit in units if RELAXED in unit.source.text)
+    return any(_mentions_relaxed(module) for module in said)
 
 
 def _mentions_relaxed(node: ast.Node) -> bool:
     """Whether `relaxed` stands anywhere but in the guard of an item."""
     if isinstance(node, ast.Item):
         return _mentions_relaxed(node.value)
-    return node == ast.Name("relaxed") or any(map(_mentions_relaxed, node.children()))
+    return node == ast.Name(RELAXED) or any(map(_mentions_relaxed, node.children()))

@@ -176,7 +176,7 @@ class _PhaseReader:
         if text is None:
             text = print_module(stand_in(phase.network, phase.settings.derive))
         loader = self.compilation.loader
-        instance = loader.load_text(text, f"<{phase.name}>")
+        instance = self.compilation.elaborations.load_text(loader, text, f"<{phase.name}>")
         if instance is None:
             raise HspError(loader.diagnostics)
         return instance

@@ -11,7 +11,8 @@ from compiler.elaborate.setting_values import plain
 from compiler.searcher.settings.reader import OverrideError, override
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings, read_search, read_train
 from compiler.searcher.settings.words import Applied, Value
-from compiler.util.errors import UsageError
+from compiler.util.errors import LoweringError, UsageError
+from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 
@@ -19,6 +20,7 @@ from .compilation import Compilation
 from .methods import SETTING as METHOD
 from .methods import Chosen, chosen_method
 from .overrides import Override
+from .own_task import with_own_task
 
 S = TypeVar("S", SearchSettings, TrainSettings)
 
@@ -72,7 +74,7 @@ def search_settings(compilation: Compilation, values: Values, phase: str) -> Sea
     """
     settings, diagnostics = read_search(dict(values))
     compilation.report(diagnostics)
-    return _overridden(compilation, settings, phase)
+    return _with_task(compilation, _overridden(compilation, settings, phase), values)
 
 
 def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
@@ -83,7 +85,18 @@ def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
     """
     settings, diagnostics = read_train(dict(values))
     compilation.report(diagnostics)
-    return _overridden(compilation, settings, "")
+    return _with_task(compilation, _overridden(compilation, settings, ""), values)
+
+
+def _with_task(compilation: Compilation, settings: S, values: Values) -> S:
+    """A task of the user's own is made where it is allowed; what is wrong with it is shown at its line."""
+    try:
+        return with_own_task(settings, compilation.externals.plugins)
+    except (UsageError, LoweringError) as error:
+        if "task" not in values:
+            raise
+        compilation.report([Diagnostic(Code.VALUE, values["task"][1], str(error))])
+    return settings
 
 
 def _overridden(compilation: Compilation, settings: S, phase: str) -> S:

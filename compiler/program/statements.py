@@ -21,6 +21,8 @@ def statements(lines: Sequence[ast.SettingLine]) -> tuple[ast.SettingLine, ...]:
 
 def with_statements(compilation: Compilation, space: Elaborated, lines: Sequence[ast.SettingLine]) -> Elaborated:
     """The space with what the lines of a section prefer and require of it, after what its own bodies do."""
+    if not statements(lines):
+        return space
     body = _section_body(compilation, space)
     body = replace(body, preferences=list(space.preferences), preferred=dict(body.preferred))
     requirements = [*space.requirements, *_requirements(compilation, lines, body, Origin.SEARCH)]

@@ -28,8 +28,10 @@ def unfit(
     where = values["task"][1] if "task" in values else span
     taken, given = space.input.largest, graph.node(graph.output or 0).shape.largest
     if task != CLASSIFICATION:
-        if not task.fits(taken, given):
-            message = f"`task = {task.word}` asks for {task.output}, and '{space.name}' gives {_show(given)}"
+        if task.known and not task.fits(taken, given):
+            message = (
+                f"`task = {task.describe()}` asks for {task.facts.output}, and '{space.name}' gives {_show(given)}"
+            )
             yield Diagnostic(Code.VALUE, where, f"{message} of {_show(taken)}")
         if graph.aux is not None and isinstance(settings, TrainSettings) and settings.aux_weight:
             message = f"`task = {task.word}` has no loss for the auxiliary head of '{space.name}'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from compiler.elaborate import Elaborated, Requirement, elaborate
+from compiler.elaborate import Elaborated, Requirement
 from compiler.elaborate.values import Function
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
@@ -85,7 +85,7 @@ def _about_derived(
         network = elaborated(compilation, replace(found, args=args))
     else:
         function = Function(root.definition, root.instance)
-        network, _ = elaborate(function, args, span=found.span, externals=compilation.externals)
+        network, _ = compilation.elaborate(replace(found, function=function, args=args))
     required = () if network is None else train_requirements(compilation, train, network)
     about = tuple(replace(requirement, network=network) for requirement in required)
     return replace(training, requirements=about, is_searched=is_searched)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 from compiler.analysis.costs.block_totals import UNDEFINED, Costs
 from compiler.analysis.costs.existence import ExistenceTooComplexError
-from compiler.analysis.costs.prices import UndefinedQuantityError
+from compiler.analysis.costs.prices import Latency, UndefinedQuantityError
 from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
@@ -131,6 +132,18 @@ def ranges(space: Elaborated) -> dict[str, Any]:
 def latencies(space: Elaborated) -> dict[str, float]:
     """The milliseconds of an architecture by each table that it mentions, where that can be read."""
     return {name: float(value) for name, value in amounts_of(space) if name.startswith("latency")}
+
+
+def latency_prices(space: Elaborated) -> dict[str, Latency]:
+    """The price of an operation by each table that an architecture mentions and that knows all of its operations."""
+    wanted, found = Requirements(space), {}
+    for item in reported_quantities(space):
+        with suppress(UndefinedQuantityError):
+            price = wanted.price(item) if item.total.copy is None and item.network is None else None
+            if isinstance(price, Latency):
+                wanted.complete(item, price)
+                found[str(item)] = price
+    return found
 
 
 def unknown(space: Elaborated) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from compiler.analysis.costs.block_totals import Costs
+from compiler.analysis.costs.of_architecture import PriceSum
 from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
 from compiler.elaborate import Elaborated
@@ -15,7 +16,7 @@ from compiler.ir.graph import Block, Call, is_auxiliary
 from compiler.ir.payloads import Prim
 
 from .diagram import Picture, pictures
-from .facts import latencies, power
+from .facts import latencies, latency_prices, power
 
 
 class ChoiceRecord(BaseModel):
@@ -30,7 +31,10 @@ class ChoiceRecord(BaseModel):
 
 
 class CostRecord(BaseModel):
-    """A part of a network with its costs, for one image: parameters, multiply-adds, bytes of activations in float32."""
+    """A part of a network with its costs, for one image: parameters, multiply-adds, bytes of activations in float32.
+
+    ``latency`` is that of an architecture, in milliseconds, by each table that it mentions.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,6 +44,7 @@ class CostRecord(BaseModel):
     params: int | None
     macs: int | None
     memory: int | None
+    latency: dict[str, float] = {}
 
 
 class SpaceRecord(BaseModel):
@@ -106,12 +111,14 @@ def _cardinality(space: Elaborated) -> str | None:
 def _blocks(space: Elaborated) -> tuple[CostRecord, ...]:
     """The cells, stages and operations of the network's own text that cost something."""
     graph, costs = space.block.graph, Costs()
+    tables = {} if space.is_space else {name: PriceSum(price) for name, price in latency_prices(space).items()}
     found = []
     for index, node in graph.order():
         if is_auxiliary(node) or not isinstance(node.payload, Call | Prim):
             continue
         cost = costs.node(graph, index, node)
-        if cost.params or cost.macs or cost.memory:
+        latency = {name: round(float(table.node(graph, index, node)), 9) for name, table in tables.items()}
+        if cost.params or cost.macs or cost.memory or any(latency.values()):
             found.append(
                 CostRecord(
                     name=node.name,
@@ -120,6 +127,7 @@ def _blocks(space: Elaborated) -> tuple[CostRecord, ...]:
                     params=cost.params,
                     macs=cost.macs,
                     memory=cost.memory,
+                    latency=latency,
                 )
             )
     return tuple(found)

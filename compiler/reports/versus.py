@@ -7,10 +7,12 @@ from functools import cached_property
 from math import sqrt
 from statistics import mean, stdev
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, computed_field
 from rich.table import Table
 from scipy.stats import binom
 from scipy.stats import t as student
+
+from compiler.searcher.settings.metric import ACCURACY, Metric
 
 from .columns import columns
 
@@ -19,19 +21,19 @@ CONFIDENCE = 0.95
 
 
 class Trained(BaseModel):
-    """An architecture with its accuracies on the test part, from 0 to 1, one for each seed."""
+    """An architecture with its values of the metric on the test part, one for each seed."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     params: int
     macs: int
-    accuracies: tuple[float, ...] = Field(min_length=1)
+    values: tuple[float, ...] = Field(min_length=1, validation_alias=AliasChoices("values", "accuracies"))
 
     @property
-    def accuracy(self) -> float:
+    def value(self) -> float:
         """The mean over the seeds."""
-        return mean(self.accuracies)
+        return mean(self.values)
 
 
 class Comparison(BaseModel):
@@ -49,17 +51,19 @@ class Comparison(BaseModel):
     seeds: tuple[int, ...]
     architecture: Trained
     random: tuple[Trained, ...] = Field(min_length=1)
+    metric: Metric = ACCURACY
 
     @cached_property
-    def accuracies(self) -> list[float]:
+    def values(self) -> list[float]:
         """Those of the random architectures."""
-        return [item.accuracy for item in self.random]
+        return [item.value for item in self.random]
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def rank(self) -> int:
         """The place of the architecture among all, 1 for the best; of equals the last."""
-        return 1 + sum(value >= self.architecture.accuracy for value in self.accuracies)
+        score = self.metric.score
+        return 1 + sum(score(value) >= score(self.architecture.value) for value in self.values)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -77,49 +81,46 @@ class Comparison(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def difference(self) -> float:
-        """How much more accurate the architecture is than random ones in the mean."""
-        return self.architecture.accuracy - mean(self.accuracies)
+        """The metric of the architecture less that of random ones in the mean: of an error below 0 is better."""
+        return self.architecture.value - mean(self.values)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the difference lies with 95% confidence if accuracies are normal; None for a single random one."""
+        """Where the difference lies with 95% confidence if values are normal; None for a single random one."""
         count = len(self.random)
         if count < 2:
             return None
-        spread = stdev(self.accuracies) * sqrt(1 + 1 / count)
+        spread = stdev(self.values) * sqrt(1 + 1 / count)
         reach = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
         return self.difference - reach, self.difference + reach
 
     def table(self) -> Table:
         """A row for each architecture, the best first."""
-        every = sorted((self.architecture, *self.random), key=lambda item: -item.accuracy)
+        every = sorted((self.architecture, *self.random), key=lambda item: -self.metric.score(item.value))
         each = [f"seed {seed}" for seed in self.seeds] if len(self.seeds) > 1 else []
         rows = [
             [
                 item.name,
-                f"{item.accuracy:.2%}",
-                *(f"{value:.2%}" for value in item.accuracies[: len(each)]),
+                self.metric.show(item.value, 2),
+                *(self.metric.show(value, 2) for value in item.values[: len(each)]),
                 f"{item.params:,}",
                 f"{item.macs:,}",
             ]
             for item in every
         ]
-        return columns(["architecture", "accuracy", *each, "parameters", "multiply-adds"], rows)
+        return columns(["architecture", self.metric.name, *each, "parameters", "multiply-adds"], rows)
 
     def verdict(self) -> Iterator[str]:
         """The rank, the difference with its interval, and p, a sentence each."""
         total = len(self.random) + 1
         yield f"rank {self.rank} of {total}: {self.architecture.name} beside {len(self.random)} random architectures"
         interval = self.interval
-        between = "" if interval is None else f", 95% interval {_points(interval[0])} to {_points(interval[1])}"
-        yield f"difference from their mean: {_points(self.difference)}{between}"
+        show = self.metric.difference
+        between = "" if interval is None else f", 95% interval {show(interval[0])} to {show(interval[1])}"
+        of = "" if self.metric == ACCURACY else f" {self.metric.name}, of which {self.metric.better}"
+        yield f"difference from their mean: {show(self.difference)}{of}{between}"
         least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""
         yield f"p = {self.p:.3f} that a random architecture does as well (one-sided, by rank{least})"
         beaten = total - self.rank
         yield f"p = {self.p_median:.3f} that one at the median of the space beats {beaten} of {total - 1} (sign test)"
-
-
-def _points(share: float) -> str:
-    """A difference of accuracies in percentage points."""
-    return f"{100 * share:+.2f} points"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from compiler.backend.plugins import allow
+from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.program.source_file import recorded
 from compiler.reports.space_record import SpaceRecord
@@ -33,8 +34,12 @@ def derived_of(path: Path, plugins: Iterable[str] = ()) -> Derived | None:
     except (HdasError, OSError) as error:
         return Derived(text=text, said={}, network=None, problem=str(error))
     network = program.train_network or program.network
-    said = {name: _said(value) for name, value in recorded(program).items()}
-    return Derived(text=text, said=said, network=SpaceRecord.of(network), problem="")
+    return Derived(text=text, said=said_of(program), network=SpaceRecord.of(network), problem="")
+
+
+def said_of(program: Program) -> dict[str, str]:
+    """What the provenance of a file says, as text by name."""
+    return {name: _said(value) for name, value in recorded(program).items()}
 
 
 def _said(value: object) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compiler.searcher.run_files import DERIVED, REPORT
+from compiler.searcher.settings.metric import Metric
 
 from .model import Phase, Run
-from .words import amount, closest, points, score, share, size
+from .words import ahead, amount, closest, points, share, size
 
 MOST = 8
 """How many lines are said."""
@@ -23,11 +24,10 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
-    said = run.score if run.metric else f"score {score(run.score)}"
-    yield f"{found}, {said} on held-out images" if run.score else found
+    yield found if run.score is None else f"{found}, {_said(run.metric, run.score)}"
     if network is not None:
         costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
-        yield f"cost: {costs}, {size(network.memory)} of activations for an image"
+        yield f"cost: {costs}, {size(network.memory)} of activations for an input"
     yield from map(_sure, [phase for phase in run.phases if phase.moves or phase.trials][-1:])
     if network is not None and network.is_space:
         yield f"derived architecture: {target}, a smaller space"
@@ -35,23 +35,28 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
         return
     yield f"derived architecture: {target}"
     yield f"next: hdas train {target}       # from scratch, and tested"
-    if not run.metric:
-        yield f"      hdas versus {target} 9    # is it better than chance?"
+    yield f"      hdas versus {target} 9    # is it better than chance?"
     written = (folder / REPORT).is_file()
     yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
+
+
+def _said(metric: Metric, value: float) -> str:
+    """A score with what it is measured on."""
+    name, of = ("score", "images") if metric == Metric() else (metric.name, "samples")
+    return f"{name} {metric.show(value)} on held-out {of}"
 
 
 def _sure(phase: Phase) -> str:
     """How clear what was decided is, as far as the search itself can say."""
     if phase.trials:
-        best = max((trial.score for trial in phase.trials if trial.score is not None), default=0.0)
-        second = phase.runner_up
-        ahead = f", {points(best - second.score)} before the next" if second and 0 <= best <= 1 else ""
-        return f"how sure: best of {len(phase.trials)} trials{ahead}"
+        best, second, before = phase.score, phase.runner_up, ""
+        if second is not None and second.score is not None and best is not None:
+            apart = abs(best - second.score)
+            before = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
+        return f"how sure: best of {len(phase.trials)} trials{before}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
     changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"
     if near is None or near.strength is None:
         return f"how sure: {changed}"
-    took = f"took {near.taken} ({share(near.strength)}) by {points(near.margin or 0.0)}"
-    return f"how sure: {changed}; the closest, {near.path}, {took}"
+    return f"how sure: {changed}; the closest, {near.path}, took {near.taken} ({share(near.strength)}) {ahead(near)}"

@@ -1,4 +1,7 @@
-"""The runs and studies below a folder, a row for each: what it is, how far it is, its score and its cost."""
+"""The runs and studies below a folder, a row for each: what it is, how far it is, its score and its cost.
+
+A row reads no more than it shows, so that hundreds of runs are listed in a second or two.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,49 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
 from rich.table import Table
 
 from compiler.reports.columns import columns
+from compiler.reports.run_metrics import metrics_of, tested_of
+from compiler.reports.versus import Comparison
+from compiler.searcher.run_files import COMPARISON, DERIVED, HISTORY, TRIALS
+from compiler.searcher.settings.metric import Metric
 from compiler.studies.results import PLAN
 
-from .model import Plain, Run, State
-from .reading import is_run, run_of, study_of
-from .words import amount, duration, score, share
+from .known_costs import Brief, KnownCosts, known_costs
+from .lines import parsed, parsed_lines
+from .model import Plain, State
+from .phases import best_of, trials_of
+from .reading import VERSUS, is_run, phase_folders, state_of, study_of, training_folder
+from .words import amount, duration
 
 
 class Listed(Plain):
-    """A run or a study. ``kind`` is search, train, versus or study; costs are those of what was derived."""
+    """A run or a study.
+
+    ``kind`` is search, train, versus or study; ``score`` and ``test`` are values of ``metric``, of the search and of
+    the training that follows; costs are those of what was derived, ``seconds`` those of the epochs.
+    """
 
     folder: str
     kind: str
     state: State
     done: str
-    score: str
-    accuracy: float | None
+    metric: Metric
+    score: float | None
+    test: float | None
     params: int | None
     macs: int | None
     seconds: float
+
+
+class _Epoch(BaseModel):
+    """What is read of a line of ``history.jsonl``."""
+
+    epoch: int
+    score: float | None = None
+    seconds: float | None = None
 
 
 def listed(folder: Path, plugins: Iterable[str] = ()) -> Iterator[Listed]:
@@ -35,51 +59,66 @@ def listed(folder: Path, plugins: Iterable[str] = ()) -> Iterator[Listed]:
 
     What lies in the folder of a run belongs to it: its phases, its training, the trainings of its comparison.
     """
-    allowed = tuple(plugins)
-    for path, names, _ in os.walk(folder):
-        here = Path(path)
-        names.sort()
-        if (here / PLAN).is_file():
-            yield _study(here)
-        elif is_run(here):
-            yield _run(here, run_of(here.name, here, allowed))
-        else:
-            continue
-        names.clear()
+    with known_costs(tuple(plugins)) as known:
+        for path, names, _ in os.walk(folder):
+            here = Path(path)
+            names.sort()
+            if (here / PLAN).is_file():
+                yield _study(here)
+            elif is_run(here):
+                yield _run(here, known)
+            else:
+                continue
+            names.clear()
 
 
-def _run(folder: Path, run: Run) -> Listed:
-    searched = bool(run.phases)
-    kind = "search" if searched else "train" if run.training else "versus" if run.versus else "architecture"
-    network = None if run.derived is None else run.derived.network
+def _run(folder: Path, known: KnownCosts) -> Listed:
+    phases, training = phase_folders(folder), training_folder(folder)
+    searched, trained = [_epochs(path) for path in phases], _epochs(training)
+    brief, (metric, test) = known.of(folder / DERIVED) or Brief(), tested_of(training)
+    versus = parsed(folder / COMPARISON, Comparison) or parsed(folder / VERSUS / COMPARISON, Comparison)
+    if phases:
+        metric = metrics_of(folder).scored
+    seconds = sum(line.seconds or 0.0 for lines in (*searched, trained) for line in lines)
     return Listed(
         folder=str(folder),
-        kind=kind,
-        state=run.state,
-        done=_done(run),
-        score=run.score,
-        accuracy=_accuracy(run),
-        params=None if network is None else network.params,
-        macs=None if network is None else network.macs,
-        seconds=run.seconds,
+        kind="search" if phases else "train" if trained else "versus" if versus else "architecture",
+        state=state_of(folder),
+        done=_done(folder, phases[-1], searched[-1]) if phases else _count(trained),
+        metric=metric,
+        score=_score(phases[-1], searched[-1], brief, metric) if phases else brief.score,
+        test=versus.architecture.value if versus and not trained else test,
+        params=brief.params,
+        macs=brief.macs,
+        seconds=round(seconds, 3),
     )
 
 
-def _accuracy(run: Run) -> float | None:
-    if run.training is not None:
-        return run.training.accuracy
-    return None if run.versus is None else run.versus.architecture.accuracy
+def _epochs(folder: Path) -> list[_Epoch]:
+    """The epochs in a folder, each once."""
+    return list({line.epoch: line for line in parsed_lines(folder / HISTORY, _Epoch)}.values())
 
 
-def _done(run: Run) -> str:
-    """How much of a run is done: of its last phase, or of its training."""
-    last = run.phases[-1] if run.phases else None
-    if last is None:
-        return "" if run.training is None else f"{run.training.epochs[-1].epoch} epochs"
-    of = f" of {last.name}" if last.name else ""
-    if last.trials:
-        return f"{len(last.trials)} trials{of}"
-    return f"{last.epochs[-1].epoch} epochs{of}" if last.epochs else ""
+def _count(lines: Sequence[_Epoch]) -> str:
+    return f"{lines[-1].epoch} epochs" if lines else ""
+
+
+def _done(folder: Path, phase: Path, lines: Sequence[_Epoch]) -> str:
+    """How much of the last phase is done."""
+    trials = len(trials_of(phase / TRIALS))
+    done = f"{trials} trials" if trials else _count(lines)
+    return f"{done} of {phase.name}" if done and phase != folder else done
+
+
+def _score(phase: Path, lines: Sequence[_Epoch], brief: Brief, metric: Metric) -> float | None:
+    """The metric of what was derived, as `phases.score_of` has it."""
+    if not brief.said:
+        return None
+    best = best_of(trials_of(phase / TRIALS), brief.said.get("number", ""))
+    if best is not None:
+        return metric.value(best.score)
+    found = next((line.score for line in lines if str(line.epoch) == brief.said.get("epoch")), None)
+    return brief.score if found is None else metric.value(found)
 
 
 def _study(folder: Path) -> Listed:
@@ -88,10 +127,11 @@ def _study(folder: Path) -> Listed:
     return Listed(
         folder=str(folder),
         kind="study",
-        state=State.FINISHED if ended >= asked else State.STOPPED,
+        state=study.state,
         done=f"{ended} of {asked} runs",
-        score="",
-        accuracy=None,
+        metric=Metric(),
+        score=None,
+        test=None,
         params=None,
         macs=None,
         seconds=0.0,
@@ -99,16 +139,16 @@ def _study(folder: Path) -> Listed:
 
 
 def table_of(rows: Sequence[Listed]) -> Table:
-    """The rows for a terminal."""
-    heads = ("run", "kind", "state", "done", "score", "test accuracy", "parameters", "multiply-adds", "time")
+    """The rows for a terminal; a metric that is no accuracy is named."""
+    heads = ("run", "kind", "state", "done", "score", "test", "parameters", "multiply-adds", "time")
     cells = [
         (
             row.folder,
             row.kind,
             row.state.value,
             row.done,
-            score(row.score) if row.score else "",
-            share(row.accuracy),
+            _said(row.metric, row.score, 1),
+            _said(row.metric, row.test, 2),
             "" if row.params is None else amount(row.params),
             "" if row.macs is None else amount(row.macs),
             duration(row.seconds) if row.seconds else "",
@@ -116,3 +156,8 @@ def table_of(rows: Sequence[Listed]) -> Table:
         for row in rows
     ]
     return columns(heads, cells)
+
+
+def _said(metric: Metric, value: float | None, digits: int) -> str:
+    shown = metric.show(value, digits)
+    return f"{metric.name} {shown}" if shown and metric != Metric() else shown

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from compiler.reports.space_record import SpaceRecord
 from compiler.reports.versus import Comparison
+from compiler.searcher.settings.metric import Metric
 
 
 class State(Enum):
@@ -52,7 +53,10 @@ class Moves(Plain):
 
 
 class Judged(Plain):
-    """A trial of an explorer; ``best`` is the best score so far, and ``regret`` how far it is from the best of all."""
+    """A trial of an explorer, with the metric as ``score``.
+
+    ``best`` is the best score so far, and ``regret`` how far it is from the best of all.
+    """
 
     id: int
     score: float | None
@@ -60,14 +64,6 @@ class Judged(Plain):
     regret: float | None
     budget: int
     failed: str
-
-
-class RunnerUp(Plain):
-    """The best trial of another architecture, and the decisions in which it differs: taken, and instead."""
-
-    trial: int
-    score: float
-    differs: dict[str, tuple[str, str]]
 
 
 class FrontPoint(Plain):
@@ -86,10 +82,27 @@ class Derived(Plain):
     problem: str
 
 
+class RunnerUp(Plain):
+    """The second best architecture: a trial with its score, or what the rule of a supernet would take next.
+
+    ``below`` is how much log-probability it then is below the best. ``differs`` has what is taken, and what instead, by
+    path; ``derived`` is its file, which lies there once a phase is finished.
+    """
+
+    trial: int | None
+    score: float | None
+    below: float | None
+    differs: dict[str, tuple[str, str]]
+    derived: Derived | None
+
+
 class Phase(Plain):
-    """What one phase of a search did."""
+    """What one phase of a search did; ``score`` is the value of the metric that what was derived had in it, exactly."""
 
     name: str
+    metric: Metric
+    judged: Metric
+    score: float | None
     space: SpaceRecord | None
     epochs: tuple[Epoch, ...]
     moves: tuple[Moves, ...]
@@ -100,11 +113,12 @@ class Phase(Plain):
 
 
 class Training(Plain):
-    """A training from scratch, and the test at its end."""
+    """A training from scratch, and the test at its end: the value of the metric."""
 
     folder: str
+    metric: Metric
     epochs: tuple[Epoch, ...]
-    accuracy: float | None
+    test: float | None
 
 
 class Run(Plain):
@@ -125,15 +139,16 @@ class Run(Plain):
     versus: Comparison | None
 
     @property
-    def score(self) -> str:
-        """The score of what was derived, as its file says it."""
-        said = {} if self.derived is None else self.derived.said
-        return " ".join(filter(None, (self.metric, said.get("score", ""))))
+    def score(self) -> float | None:
+        """The score of what was derived, in the phase that found it."""
+        return self.phases[-1].score if self.phases else None
 
     @property
-    def metric(self) -> str:
-        """The name of the metric that the score is of, where that is no accuracy."""
-        return "" if self.derived is None else self.derived.said.get("metric", "")
+    def metric(self) -> Metric:
+        """What the score is of: what the last phase judged by, or the metric of the training."""
+        if self.phases:
+            return self.phases[-1].judged
+        return self.training.metric if self.training else Metric()
 
 
 class Interval(Plain):
@@ -150,6 +165,10 @@ class StudyRow(Plain):
     asked: int
     finished: int
     means: dict[str, Interval]
+    judged: Metric
+    """What scores are of."""
+    metric: Metric
+    """What is tested."""
 
 
 class StudyRun(Plain):
@@ -158,7 +177,7 @@ class StudyRun(Plain):
     combination: str
     seed: int
     score: float | None
-    accuracy: float | None
+    tested: float | None
     params: int | None
     macs: int | None
     failed: str
@@ -169,6 +188,7 @@ class Study(Plain):
 
     name: str
     folder: str
+    state: State
     rows: tuple[StudyRow, ...]
     runs: tuple[StudyRun, ...]
 
@@ -215,5 +235,6 @@ class Report(Plain):
 
     @property
     def live(self) -> bool:
-        """Whether a run is still under way, so that the page reads itself again."""
-        return any(run.state is State.RUNNING for run in self.runs)
+        """Whether a run or a study is still under way, so that the page reads itself again."""
+        states = [run.state for run in self.runs] + [study.state for study in self.studies]
+        return State.RUNNING in states

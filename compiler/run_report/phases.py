@@ -7,16 +7,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
-from compiler.searcher.explore.trials import EVENT, Trial
-from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, SPACE, TRIALS
+from compiler.searcher.explore.trial_log import EVENT
+from compiler.searcher.explore.trials import Trial
+from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
+from compiler.searcher.settings.metric import Metric
 
 from .derived import derived_of
+from .differences import differences
 from .lines import parsed, parsed_lines
 from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
+from .words import number_of
 
 MOST_EPOCHS, NUMBERS = 200, 25_000
 """A page shows so many epochs of a phase at most, and so many strengths; epochs are evenly spread."""
@@ -34,29 +40,55 @@ class Line(BaseModel):
     seconds: float | None = None
 
     @property
+    def score(self) -> float | None:
+        """The score of the epoch, with all its digits."""
+        found = (self.model_extra or {}).get("score")
+        return found if _is_number(found) else None
+
+    @property
     def scalars(self) -> dict[str, float | None]:
         """The numbers of the epoch."""
         found = {name: value for name, value in (self.model_extra or {}).items() if not isinstance(value, dict)}
         return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
 
 
-def phase_of(folder: Path, plugins: Iterable[str] = ()) -> Phase:
-    """The phase whose files a folder holds."""
+NO_METRICS = RunMetrics()
+
+
+def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: RunMetrics = NO_METRICS) -> Phase:
+    """The phase whose files a folder holds, of a run that recorded some metrics."""
     space = parsed(folder / SPACE, SpaceRecord)
     lines = history_of(folder / HISTORY)
     trials = trials_of(folder / TRIALS)
     derived = derived_of(folder / DERIVED, plugins)
     best = best_of(trials, "" if derived is None else derived.said.get("number", ""))
+    metric = Metric.named(lines[-1].scalars if lines else (), metrics.metrics)
+    judged = (metrics.judged or metric) if trials else metric
+    second = None if derived is None else derived_of(folder / RUNNER_UP, plugins)
     return Phase(
         name="" if space is None else space.phase,
+        metric=metric,
+        judged=judged,
+        score=score_of(lines, derived, best, judged),
         space=space,
         epochs=tuple(_epochs(lines)),
         moves=tuple(moves_of(lines, space, derived, best)),
-        trials=judged_of(trials),
-        runner_up=None if best is None else runner_up_of(trials, best),
+        trials=judged_of(trials, judged),
+        runner_up=runner_up_of(trials, best, judged, second) if best else second_of(derived, second),
         front=front_of(folder / PARETO / "front.csv"),
         derived=derived,
     )
+
+
+def score_of(lines: Sequence[Line], derived: Derived | None, best: Trial | None, metric: Metric) -> float | None:
+    """The metric of what was derived, as exact as the run keeps it: that of its trial, or of its epoch."""
+    if derived is None:
+        return None
+    if best is not None:
+        return metric.value(best.score)
+    epoch = derived.said.get("epoch", "")
+    found = next((line.score for line in lines if str(line.epoch) == epoch), None)
+    return number_of(derived.said.get("score", "")) if found is None else metric.value(found)
 
 
 def history_of(path: Path) -> list[Line]:
@@ -161,7 +193,7 @@ def trials_of(path: Path) -> list[Trial]:
     return found
 
 
-def judged_of(trials: Sequence[Trial]) -> tuple[Judged, ...]:
+def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
     """The trials with the best score so far; scores on different budgets are compared all the same."""
     scores = [trial.score for trial in trials if not trial.failed]
     end = max(scores, default=0.0)
@@ -173,8 +205,8 @@ def judged_of(trials: Sequence[Trial]) -> tuple[Judged, ...]:
         found.append(
             Judged(
                 id=trial.id,
-                score=None if trial.failed else _short(trial.score),
-                best=_short(best),
+                score=None if trial.failed else _short(metric.value(trial.score)),
+                best=None if best is None else _short(metric.value(best)),
                 regret=None if best is None else _short(end - best),
                 budget=trial.budget,
                 failed=trial.failed,
@@ -193,16 +225,33 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
 
-def runner_up_of(trials: Sequence[Trial], best: Trial) -> RunnerUp | None:
-    """The best trial of another architecture than ``best``, where there is one."""
+def second_of(derived: Derived | None, second: Derived | None) -> RunnerUp | None:
+    """The runner-up by a supernet, where its file lies there."""
+    found = None if derived is None or second is None else differences(derived.text, second.text)
+    if second is None or found is None:
+        return None
+    # A definition that only one of both uses is no choice: its path has no dot.
+    changes = [item for item in found.changes if "." in item.path]
+    differs = {item.path: (item.left or "nothing", item.right or "nothing") for item in changes}
+    below = number_of(second.said.get("log_probability_below", ""))
+    return RunnerUp(trial=None, score=None, below=below, differs=differs, derived=second)
+
+
+def runner_up_of(
+    trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
+) -> RunnerUp | None:
+    """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
     others = [trial for trial in _judged_most(trials) if trial.number != best.number]
-    second = max(others, key=lambda trial: (trial.score, -trial.id), default=None)
+    number = "" if derived is None else derived.said.get("number", "")
+    named = [trial for trial in others if str(trial.number) == number]
+    second = max(named or others, key=lambda trial: (trial.score, -trial.id), default=None)
     if second is None:
         return None
     paths = dict.fromkeys([*best.decisions, *second.decisions])
     pairs = {path: (best.decisions.get(path, ""), second.decisions.get(path, "")) for path in paths}
     differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
-    return RunnerUp(trial=second.id, score=second.score, differs=differs)
+    score = metric.value(second.score)
+    return RunnerUp(trial=second.id, score=score, below=None, differs=differs, derived=derived if named else None)
 
 
 def _judged_most(trials: Sequence[Trial]) -> list[Trial]:
@@ -228,7 +277,7 @@ def front_of(path: Path) -> tuple[FrontPoint, ...]:
     return tuple(found)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -17,11 +17,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from compiler.reports.diagram import difference
+from compiler.reports.diagram import Picture, difference
 from compiler.reports.svg import svg_of
 from compiler.util.version import package_version
 
-from .model import Report, Run
+from .model import Phase, Report, Run
 from .words import FILTERS
 
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "templates/report.js")
@@ -69,10 +69,21 @@ def _pictures(report: Report) -> Mapping[tuple[int | str, ...], Markup]:
         for p, phase in enumerate(run.phases):
             if phase.space is not None:
                 found[r, "space", p] = Markup(svg_of(phase.space.name, phase.space.pictures, f"r{r}p{p}"))
+            beside = _beside_the_runner_up(phase)
+            if beside is not None:
+                found[r, "runner-up", p] = Markup(svg_of("What was derived, and the runner-up", beside, f"r{r}u{p}"))
         if run.derived is not None and run.derived.network is not None:
             network = run.derived.network
             found[r, "derived"] = Markup(svg_of(network.name, network.pictures, f"r{r}d"))
     return found
+
+
+def _beside_the_runner_up(phase: Phase) -> list[Picture] | None:
+    """What a phase derived over the runner-up, where both are drawn."""
+    first, second = phase.derived, phase.runner_up.derived if phase.runner_up else None
+    if first is None or second is None or first.network is None or second.network is None:
+        return None
+    return difference(first.network.pictures, second.network.pictures)
 
 
 def _differences(report: Report) -> list[Markup | None]:

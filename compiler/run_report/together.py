@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hdas_dsl.diff.differ import Diff, diff
-from hdas_dsl.parse.parser import parse_text
-from hdas_dsl.text.diagnostics import HspError
-
+from .differences import differences
 from .model import Beside, Change, Run, SettingRow, Together
 
 
 def together(runs: Sequence[Run]) -> Together:
     """Each run beside the first."""
     first, *others = runs
-    found = [(run, _diff(first.settings, run.settings)) for run in others]
+    found = [(run, differences(first.settings, run.settings)) for run in others]
     paths = dict.fromkeys(change.path for _, each in found if each is not None for change in each.changes)
     rows = []
     for path in paths:
@@ -37,7 +34,7 @@ def _both(left: Run, right: Run) -> bool:
 def _beside(left: Run, right: Run) -> Beside:
     assert left.derived is not None, "only what was derived is compared"
     assert right.derived is not None, "only what was derived is compared"
-    found = _diff(left.derived.text, right.derived.text)
+    found = differences(left.derived.text, right.derived.text)
     if found is None:
         return Beside(left=left.name, right=right.name, summary="one of both cannot be read", changes=())
     changes = [
@@ -45,11 +42,3 @@ def _beside(left: Run, right: Run) -> Beside:
         for item in found.changes
     ]
     return Beside(left=left.name, right=right.name, summary=found.summary(), changes=tuple(changes))
-
-
-def _diff(left: str, right: str) -> Diff | None:
-    """The differences of two texts; None where one of them cannot be read."""
-    try:
-        return diff(parse_text(left, "left"), parse_text(right, "right"))
-    except HspError:
-        return None

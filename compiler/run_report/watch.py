@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from compiler.searcher.run_files import HISTORY, REPORT, SPACE, TRIALS
+from compiler.searcher.run_files import COMPARISON, HISTORY, REPORT, RESULT, SPACE, TRIALS
+from compiler.studies.results import PLAN, RUNS
 from compiler.util.files import atomic_write
 from hdas_dsl.text.errors import HdasError
 
@@ -19,12 +20,12 @@ EVERY = 10.0
 
 
 def write_report(folder: Path, plugins: Sequence[str] = ()) -> Path | None:
-    """Write the report of a run into its folder; None where nothing is there yet.
+    """Write the report of a run or a study into its folder; None where nothing is there yet.
 
     Raises:
         OSError: it cannot be written.
     """
-    if not is_run(folder):
+    if not is_run(folder) and not (folder / PLAN).is_file():
         return None
     target = folder / REPORT
     atomic_write(target, page(report_of([folder], plugins)))
@@ -71,5 +72,6 @@ def reported(
 
 def stamps(folder: Path) -> list[tuple[str, int]]:
     """When the files that a report is made from were last written."""
-    found = [path for name in (SPACE, HISTORY, TRIALS) for path in (folder / name, *folder.glob(f"*/{name}"))]
+    files = (SPACE, HISTORY, TRIALS, RESULT, COMPARISON, RUNS)
+    found = [path for name in files for path in (folder / name, *folder.glob(f"*/{name}"))]
     return sorted((str(path), path.stat().st_mtime_ns) for path in found if path.is_file())

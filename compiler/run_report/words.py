@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from compiler.reports.versus import Comparison
+from compiler.searcher.settings.metric import Metric
 
 from .model import Interval, Moves, Phase, Run
 
@@ -20,13 +22,17 @@ def points(value: float) -> str:
     return f"{100 * value:.2g} points"
 
 
-def score(text: str) -> str:
-    """A score as a derived file says it: an accuracy in per cent, what is none as it is."""
+def number_of(text: str) -> float | None:
+    """The number that a text is."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        return text
-    return f"{value:.1%}" if 0 <= value <= 1 else f"{value:.6g}"
+        return None
+
+
+def odds(below: float) -> float:
+    """A ratio of probabilities, from by how much the logarithm is less."""
+    return math.exp(-below)
 
 
 def whole(value: float | None) -> str:
@@ -54,6 +60,11 @@ def size(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
+def milliseconds(value: float | None) -> str:
+    """A latency."""
+    return "" if value is None else f"{value:.3g} ms"
+
+
 def duration(seconds: float) -> str:
     """A time, in its two largest units."""
     if seconds < 60:
@@ -62,11 +73,11 @@ def duration(seconds: float) -> str:
     return f"{int(minutes)} min {seconds % 60:.0f} s" if minutes < 60 else f"{int(hours)} h {minutes % 60:.0f} min"
 
 
-def interval(found: Interval | None) -> str:
-    """A mean in per cent, with half of its interval."""
+def interval(found: Interval | None, metric: Metric) -> str:
+    """A mean of values of a metric, with half of its interval."""
     if found is None:
         return ""
-    return f"{found.value:.2%}" + ("" if found.reach is None else f" ± {100 * found.reach:.2f}")
+    return metric.show(found.value, 2) + ("" if found.reach is None else f" ± {metric.reach(found.reach)}")
 
 
 def mean(found: Interval | None) -> str:
@@ -87,6 +98,14 @@ def closest(phase: Phase) -> Moves | None:
     """The choice that was decided by the least."""
     known = [moves for moves in phase.moves if moves.margin is not None]
     return min(known, key=lambda moves: moves.margin or 0.0, default=None)
+
+
+def ahead(moves: Moves) -> str:
+    """By how much a choice was decided, which is nothing where another rule than the strength decided."""
+    margin = moves.margin or 0.0
+    if margin < 0:
+        return f"although {moves.second} is stronger by {points(-margin)}"
+    return f"by {points(margin)}"
 
 
 def about(run: Run) -> Iterator[tuple[str, str]]:
@@ -122,15 +141,17 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for item in (
         share,
         points,
-        score,
+        odds,
         whole,
         amount,
         size,
+        milliseconds,
         duration,
         interval,
         mean,
         sparkline,
         closest,
+        ahead,
         about,
         verdict,
     )

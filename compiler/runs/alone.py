@@ -10,8 +10,10 @@ from compiler.analysis.architectures.space_list import Part
 from compiler.program.request import Request
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.errors import DivergedError
+from compiler.searcher.engine.tasks import behaviour_of
+from compiler.searcher.explore.probe import probe_of
 from compiler.searcher.explore.proposer import Budgets
-from compiler.searcher.explore.proxies import LackingError, probe_of, values
+from compiler.searcher.explore.proxies import LackingError, values
 from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Verdict
 from compiler.searcher.explore.tables import Lookup, Table
@@ -44,11 +46,13 @@ class ProxiesAlone(DerivedAlone):
         example = self.derived(self.text(space.candidate(0)))
         seen = settings if example.train is None else example.train_settings
         self.seed = seen.seed
-        self.batch = batch_of(held_out(seen, network_of(example), config), images, Compute(config.device), self.seed)
+        held = held_out(seen, network_of(example), config)
+        self.batch = batch_of(held, images, Compute(config.device), self.seed)
+        self.loss = behaviour_of(seen.task, held.classes).loss
 
     def of(self, found: Candidate, names: Sequence[ProxyName]) -> dict[str, float]:
         """Proxies by name; raises LackingError where the network has nothing of what one looks at."""
-        return values(probe_of(network_of(self.derived(self.text(found))), *self.batch, self.seed), names)
+        return values(probe_of(network_of(self.derived(self.text(found))), *self.batch, self.seed, self.loss), names)
 
 
 class ProxyAlone(ProxiesAlone):

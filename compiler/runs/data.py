@@ -6,8 +6,11 @@ from compiler.backend.plugins import own_function
 from compiler.elaborate import Elaborated
 from compiler.searcher.data.arrays import Fit, load_arrays
 from compiler.searcher.data.load import Data, load_data
-from compiler.searcher.settings.datasets import ArrayFile, DataError, MissingDataError
+from compiler.searcher.data.source import Shape
+from compiler.searcher.engine.user_task import OwnBehaviour
+from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, MissingDataError
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.searcher.settings.tasks import OwnTask
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import NOWHERE, Span
@@ -27,9 +30,28 @@ def matching_data(
         HspError: so are samples of a file, where there is a place to show.
         UsageError: the network has another number of classes than the data, or a function is not allowed.
     """
-    spec = settings.data
-    if isinstance(spec, ArrayFile):
-        return _arrays(spec, settings, space, config, place)
+    spec, task = settings.data, settings.task
+    data = (
+        _arrays(spec, settings, space, config, place)
+        if isinstance(spec, ArrayFile)
+        else _images(spec, settings, space, config)
+    )
+    if not isinstance(task, OwnTask):
+        return data
+    behaviour, given = OwnBehaviour(task.made, task.path, data.classes), _given(space)
+    for part in (data.train, data.test):
+        behaviour.try_on(part.__getitems__(range(min(2, len(part)))), given)
+    return data.paired(behaviour.task.batch)
+
+
+def _given(space: Elaborated) -> Shape:
+    """The shape of the output of a network."""
+    graph = space.block.graph
+    return graph.node(graph.output or 0).shape.largest
+
+
+def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:
+    """Images in the size of the network's input; a task of the user's own may ask for another output than classes."""
     channels, height, width = space.input.largest
     data = load_data(
         spec,
@@ -38,9 +60,8 @@ def matching_data(
         input_shape=(channels, height, width),
         seed=settings.seed,
     )
-    output = space.block.graph.output
-    classes = None if output is None else space.block.graph.node(output).shape.c
-    if classes != data.classes:
+    classes, *_ = _given(space)
+    if classes != data.classes and not isinstance(settings.task, OwnTask):
         hint = f"; add --set classes={data.classes}" if "classes" in dict(space.block.arguments) else ""
         raise UsageError(
             f"network '{space.name}' tells {classes} classes apart, but {data.name} has {data.classes}{hint}"
@@ -52,8 +73,7 @@ def _arrays(
     spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig, place: Span
 ) -> Data:
     """The samples of a file, or of a function that the user allows."""
-    graph = space.block.graph
-    fit = Fit(settings.task, space.input.largest, graph.node(graph.output or 0).shape.largest)
+    fit = Fit(settings.task, space.input.largest, _given(space))
     made = own_function(space.externals, spec.path) if ".py:" in spec.path else None
     try:
         return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from compiler.analysis.requirements.constrained import Answer
 from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
-from compiler.searcher.engine.device.compute import deterministic, is_main_process
+from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
@@ -19,13 +19,13 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
-from compiler.searcher.settings.judges import ProxyJudge, TableJudge
+from compiler.searcher.settings.judges import TableJudge
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
-from compiler.searcher.settings.tasks import CLASSIFICATION
 
 from .front import Front
 from .job import Job
@@ -44,6 +44,8 @@ class Explored:
     facts: Mapping[str, str]
     front: Front | None = None
     """What no other dominates, where several objectives count."""
+    second: Explored | None = None
+    """What would have been found without the best architecture."""
 
     def at(self, trial: Trial, space: ExploredSpace) -> Explored:
         """What would have been found had another trial been the best."""
@@ -97,8 +99,10 @@ def explored(
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
-    found = Front.of(history, space, settings.derive) if isinstance(settings.derive, Nsga2) else None
-    return Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    found = Front.of(history, space, settings.derive, settings.judged) if isinstance(settings.derive, Nsga2) else None
+    first = Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    second = history.second
+    return first if second is None else replace(first, second=first.at(second, space))
 
 
 def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:
@@ -126,11 +130,9 @@ def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -
 
 
 def shown(settings: SearchSettings) -> Callable[[float], str]:
-    """How a score is written: an accuracy, or a mean rank, in percent; a proxy as a number; else as the task does."""
-    judge, task = settings.judge, settings.task
-    if task != CLASSIFICATION:
-        return lambda score: task.show(task.value(score), 1)
-    return "{:.6g}".format if isinstance(judge, ProxyJudge) and len(judge.names) == 1 else "{:.1%}".format
+    """How a score is written: as the metric is, a mean rank in percent, what another judge says as a number."""
+    metric = settings.judged
+    return lambda score: metric.show(metric.score(score), 1)
 
 
 class Recorded:
@@ -150,13 +152,16 @@ class Recorded:
 
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done; it is seen whether the user has asked to stop."""
-        self.log.append(trial)
+        listeners = self.options.listeners
+        if listeners.callbacks or listeners.loggers:
+            history.stopped = agreed(is_main_process() and listeners.trial(trial)) or history.stopped
+        self.log.append(trial.model_copy(update={"last": history.stopped}))
         self.progress.tell(trial, history)
         self.check()
 
     def check(self) -> None:
         """Raise RunInterruptedError where the user has asked to stop."""
-        if self.stop.requested:
+        if agreed(self.stop.requested):
             where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 
@@ -165,7 +170,7 @@ def warnings(phase: Phase) -> Iterator[str]:
     """Sentences on what an explorer does not see, and on weights that never ran alone."""
     settings = phase.settings
     for preference in phase.network.preferences:
-        yield f"an explorer judges by accuracy alone, in which '{preference.name}' has no part: use `require`"
+        yield f"an explorer judges by its score alone, in which '{preference.name}' has no part: use `require`"
     if settings.relax.runs_all:
         relax = settings.relax.describe()
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"

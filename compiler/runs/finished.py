@@ -10,7 +10,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.reading import read_named
 
 
-def derived_text(path: Path) -> str:
+def found_before(path: Path) -> str:
     """The text of a derived file that an earlier phase left.
 
     Raises:

@@ -16,35 +16,44 @@ from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import PARETO
 from compiler.searcher.settings.exploring import Nsga2, Objective
+from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.files import atomic_write
 
 
 @dataclass(frozen=True)
 class Front:
-    """The trials that no other dominates, the most accurate first.
+    """The trials that no other dominates, the best first.
 
-    ``points`` are theirs, and ``others`` those of all trials: accuracy as it is, costs with the opposite sign.
+    ``points`` are theirs, and ``others`` those of all trials: scores as they are, costs with the opposite sign.
+    ``metric`` is what scores are of.
     """
 
     objectives: tuple[Objective, ...]
     trials: tuple[Trial, ...]
     points: tuple[Point, ...]
     others: tuple[Point, ...]
+    metric: Metric = ACCURACY
 
     @classmethod
-    def of(cls, history: History, space: ExploredSpace, word: Nsga2) -> Front:
+    def of(cls, history: History, space: ExploredSpace, word: Nsga2, metric: Metric = ACCURACY) -> Front:
         """The front of all trials that did not fail."""
         objectives = Objectives(space, word)
         judged = [trial for trial in history.known.values() if not trial.failed]
         points = [objectives(trial, history.merit) for trial in judged]
-        first = word.pareto.index(Objective.ACCURACY)
+        first = next(at for at, name in enumerate(word.pareto) if name.is_judged)
         chosen = sorted(front(points), key=lambda at: -points[at][first])
-        return cls(word.pareto, tuple(judged[at] for at in chosen), tuple(points[at] for at in chosen), tuple(points))
+        theirs = tuple(points[at] for at in chosen)
+        return cls(word.pareto, tuple(judged[at] for at in chosen), theirs, tuple(points), metric)
 
-    def amounts(self, point: Point) -> Iterator[tuple[Objective, float]]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The objectives, the judge's by the name of the metric."""
+        return tuple(self.metric.name if name.is_judged else name for name in self.objectives)
+
+    def amounts(self, point: Point) -> Iterator[float]:
         """The objectives of a point as they are."""
         for name, value in zip(self.objectives, point, strict=True):
-            yield name, value if name is Objective.ACCURACY else -value
+            yield self.metric.score(value) if name.is_judged else -value
 
 
 def write_front(found: Front, texts: Sequence[str], folder: Path) -> None:
@@ -58,16 +67,18 @@ def write_front(found: Front, texts: Sequence[str], folder: Path) -> None:
     target.mkdir(parents=True)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["file", "trial", "number", *found.objectives])
+    writer.writerow(["file", "trial", "number", *found.names])
     for at, (trial, point, text) in enumerate(zip(found.trials, found.points, texts, strict=True)):
         name = f"{at:02}.hsp"
         atomic_write(target / name, text)
-        writer.writerow([name, trial.id, trial.number, *(f"{value:.12g}" for _, value in found.amounts(point))])
+        writer.writerow([name, trial.id, trial.number, *(f"{value:.12g}" for value in found.amounts(point))])
     atomic_write(target / "front.csv", table.getvalue())
-    cost = next(name for name in found.objectives if name is not Objective.ACCURACY)
+    judged = next(at for at, name in enumerate(found.objectives) if name.is_judged)
+    cost = next(at for at, name in enumerate(found.objectives) if not name.is_judged)
 
     def drawn(points: Sequence[Point]) -> list[tuple[float, float]]:
-        each = [dict(found.amounts(point)) for point in points]
-        return [(amounts[cost], amounts[Objective.ACCURACY]) for amounts in each]
+        each = [tuple(found.amounts(point)) for point in points]
+        return [(amounts[cost], amounts[judged]) for amounts in each]
 
-    atomic_write(target / "front.svg", scatter(drawn(found.others), drawn(found.points), cost, Objective.ACCURACY))
+    picture = scatter(drawn(found.others), drawn(found.points), found.names[cost], found.names[judged])
+    atomic_write(target / "front.svg", picture)

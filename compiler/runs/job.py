@@ -21,7 +21,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
 from .config import RunConfig
-from .finished import derived_text
+from .finished import found_before
 from .plan import SearchPlan
 
 
@@ -75,7 +75,7 @@ class Job(BaseModel):
             text=request.text,
             recipe=request.recipe,
             plugins=tuple(sorted(plugins.allowed)) if isinstance(plugins, AllowedPlugins) else (),
-            found={name: derived_text(plan.finished(name)) for name in phase.needs},
+            found={name: found_before(plan.finished(name)) for name in phase.needs},
             phase=phase.name,
             is_last=phase.name == plan.phases[-1].name,
             config=plan.config,

@@ -20,6 +20,7 @@ from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
 from compiler.searcher.explore.space import ExploredSpace, same_of
+from compiler.searcher.listeners import NOBODY, Listeners
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
 from compiler.searcher.settings.exploring import ExplorerWord, Sampled
 from compiler.searcher.settings.judges import TrainedJudge
@@ -30,7 +31,7 @@ from hdas_dsl.text.reading import is_file, no_file
 
 from .check_runs import check_runs, check_single_input
 from .config import RunConfig
-from .finished import derived_text, teacher_weights_of, weights_of
+from .finished import found_before, teacher_weights_of, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class SearchPlan:
     program: Program
     phases: tuple[Phase, ...]
     found: Mapping[str, str] = field(default_factory=dict)
+    listeners: Listeners = NOBODY
 
     def folder(self, phase: Phase) -> Path:
         """Where a phase keeps its files."""
@@ -69,6 +71,7 @@ class TrainPlan:
     program: Program
     network: Elaborated
     weights: Path | None = None
+    listeners: Listeners = NOBODY
 
     @property
     def settings(self) -> TrainSettings:
@@ -132,7 +135,7 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
         if not path.is_file():
             message = f"phase '{later.name}' builds on phase '{name}', and there is no '{path}'"
             raise UsageError(f"{message}: search that first, with --phases {name}, or both, with {name},{later.name}")
-        found[name] = derived_text(path)
+        found[name] = found_before(path)
         if later.settings.start.after == name:
             weights_of(later, plan.config.out)
         if later.settings.teacher.after == name:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from compiler.program.overrides import Override
 from compiler.program.request import Request
 from compiler.searcher.run_files import CHECKPOINT, COMPARISON
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.errors import UsageError
 
 from .config import RunConfig
@@ -67,9 +66,7 @@ def plan_versus(
     """
     if request.text is not None:
         raise UsageError("--versus compares a file, since others are trained as it says; standard input is none")
-    task = plan_training(request, config, writes=False).settings.task
-    if task != CLASSIFICATION:
-        raise UsageError(f"--versus compares accuracies, and `task = {task.word}` has none: train and --eval each")
+    plan_training(request, config, writes=False)
     started = any(config.out.glob(f"*/seed-*/{CHECKPOINT}"))
     guard(config, config.out / COMPARISON, started)
     width = len(str(len(random) - 1))

@@ -14,10 +14,11 @@ from compiler.searcher.data.source import Batch
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute, deterministic
 from compiler.searcher.engine.state.seeds import seed_all
-from compiler.searcher.explore.proxies import probe_of, values
+from compiler.searcher.engine.tasks import behaviour_of
+from compiler.searcher.explore.probe import probe_of
+from compiler.searcher.explore.proxies import values
 from compiler.searcher.settings.judges import ProxyName
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from hdas_dsl.text.diagnostics import suggest
@@ -80,7 +81,7 @@ def held_out(settings: SearchSettings | TrainSettings, network: Elaborated, conf
     """The images of the alphas, without random changes."""
     data = matching_data(settings, network, config)
     _, of_alphas = halves(data, settings.data.weights_share, settings.seed)
-    return replace(of_alphas, finishing=data.test.finishing)
+    return replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
 
 
 def proxies_of(plan: TrainPlan, words: Sequence[str], images: int) -> dict[str, float]:
@@ -91,9 +92,8 @@ def proxies_of(plan: TrainPlan, words: Sequence[str], images: int) -> dict[str, 
         UsageError: as of `proxies`.
     """
     names, seed, task = named(words), plan.settings.seed, plan.settings.task
-    if task != CLASSIFICATION:
-        raise UsageError(f"proxies are gradients of a loss of classes, and `task = {task.word}` has another")
     compute = Compute(plan.config.device)
-    batch = batch_of(held_out(plan.settings, plan.network, plan.config), images, compute, seed)
+    seen = held_out(plan.settings, plan.network, plan.config)
+    batch = batch_of(seen, images, compute, seed)
     with deterministic():
-        return values(probe_of(plan.network, *batch, seed), names)
+        return values(probe_of(plan.network, *batch, seed, behaviour_of(task, seen.classes).loss), names)

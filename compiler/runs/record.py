@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from compiler.program.model import Phase
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.run_files import RECORD, SETTINGS, SPACE
+from compiler.searcher.settings.metric import Metric
+from compiler.searcher.settings.tasks import Task
 from compiler.util.files import atomic_write
 from compiler.util.version import package_version
 from hdas_dsl.text.printable import encodable
@@ -57,9 +60,13 @@ class Record(BaseModel):
     processes: int
     versions: dict[str, str]
     machine: Machine
+    metrics: tuple[Metric, ...] = ()
+    """Of the tasks, each once, that of the last phase last."""
+    judged: Metric | None = None
+    """What scores of an explorer's trials are of, where that is no metric of a task."""
 
 
-def write_record(config: RunConfig, settings: str) -> None:
+def write_record(config: RunConfig, settings: str, tasks: Iterable[Task], judged: Metric | None = None) -> None:
     """Write what a run is into its folder; of several processes, the main one does. One that goes on has it there.
 
     Raises:
@@ -74,6 +81,8 @@ def write_record(config: RunConfig, settings: str) -> None:
         processes=config.devices,
         versions=versions,
         machine=Machine.here(),
+        judged=judged,
+        metrics=tuple(reversed(dict.fromkeys(reversed([task.facts.metric for task in tasks])))),
     )
     atomic_write(config.out / SETTINGS, settings)
     atomic_write(config.out / RECORD, record.model_dump_json(indent=2) + "\n")

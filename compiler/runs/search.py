@@ -4,70 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from shutil import rmtree
 
 import torch
 
 from compiler.analysis.architectures.space_list import Part
-from compiler.analysis.requirements.constrained import Answer
 from compiler.analysis.requirements.tables import carry_tables
-from compiler.derivation import derive_module
-from compiler.elaborate import Elaborated
 from compiler.program.model import Phase, Program
-from compiler.program.provenance import origin, section
 from compiler.reports.settings_text import search_record
 from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.outcome import SearchOutcome
-from compiler.searcher.engine.protocol import Leading, RunOptions
+from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.search import run_search
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.trials import Trial
-from compiler.searcher.relaxations import Relaxed, relaxed
-from compiler.searcher.relaxations.derived import derived_module
-from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, TRAININGS, TRIALS
-from compiler.searcher.settings.axes import Levels, Order
+from compiler.searcher.listeners import EndEvent
+from compiler.searcher.relaxations import relaxed
+from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, RUNNER_UP, TRAININGS, TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord
 from compiler.searcher.settings.relaxation import NoRelaxation
-from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
-from compiler.util.version import package_version
-from hdas_dsl.tree import ast
-from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
-from .explore import Explored, explored
+from .decided import Decided, derived_text
+from .explore import explored
 from .fingerprint import fingerprint
-from .finished import derived_text, teacher_weights_of, weights_of
+from .finished import found_before, teacher_weights_of, weights_of
 from .folder import held
 from .front import write_front
 from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
+from .remarks import remarks
 from .start import started, teacher_of
 
-AXES = (
-    *("edges", "channels", "beside", "dropout", "drop_path", "levels", "perturb", "align", "narrow", "until", "freeze"),
-    *("teacher", "start"),
-)
-"""Settings that a derived file records where they differ from their defaults."""
-
 Say = Callable[[str], None]
-COLLAPSED = 0.75
-"""The share of choices without parameters from which on a cell is warned of."""
-FEW = 4
-"""Cells with fewer choices are not warned of: chance alone makes them so."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchReport:
     """The result of a search: the derived file, its text, and each phase's outcome by name."""
 
     derived: Path
     text: str
     outcomes: Mapping[str, SearchOutcome]
+
+    def __repr__(self) -> str:
+        scores = [f"{name} score {found.score:.4f}".strip() for name, found in self.outcomes.items()]
+        return f"SearchReport({', '.join([str(self.derived), *scores])})"
+
+    def _repr_html_(self) -> str:
+        return f"<details><summary>{escape(repr(self))}</summary><pre>{escape(self.text)}</pre></details>"
 
 
 def search(plan: SearchPlan, say: Say = print, told: Callable[[Trial], None] = lambda trial: None) -> SearchReport:
@@ -93,7 +84,7 @@ def trials(plan: SearchPlan, say: Say = print) -> Generator[Trial, None, SearchR
         UsageError: no architecture satisfies what a later phase requires; the data do not fit.
         EngineError: the run ends early.
     """
-    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]):
+    with held(plan.config.out, [plan.folder(phase) for phase in plan.phases]), plan.listeners.logging():
         return (yield from _search(plan, say))
 
 
@@ -108,7 +99,7 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
         folder = plan.folder(planned)
         finished = folder / DERIVED
         if planned.name and config.resume and finished.is_file():
-            found[planned.name] = derived_text(finished)
+            found[planned.name] = found_before(finished)
             say(f"phase {planned.name}: finished before, {finished}")
             continue
         if found:
@@ -123,54 +114,6 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
     return SearchReport(target, found[last.name], outcomes)
 
 
-def collapsed(leading: Leading) -> Iterator[str]:
-    """A sentence on each cell in which almost all choices took operations without parameters."""
-    for copy, free in leading.free.items():
-        count = len(leading.taken[copy])
-        if count >= FEW and len(free) >= COLLAPSED * count:
-            kinds = " or ".join(dict.fromkeys(free))
-            yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
-
-
-def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
-    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
-    if answer.is_dead:
-        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
-    elif answer.instead_of is not None:
-        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
-        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
-        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
-
-
-def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:
-    """Sentences on what the alphas select."""
-    for warning in (*collapsed(supernet.leading(outcome.alphas)), *without_input(supernet.space, answer)):
-        yield f"warning: {warning}"
-    if answer.summary:
-        yield f"requirements: {answer.summary}"
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What a phase decided, with its supernet, or with what an explorer found."""
-
-    outcome: SearchOutcome
-    answer: Answer
-    supernet: Relaxed | None = None
-    explored: Explored | None = None
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        """What provenance says of how an explorer found it."""
-        return {} if self.explored is None else self.explored.facts
-
-    @classmethod
-    def by_explorer(cls, found: Explored, outcome: SearchOutcome) -> Decided:
-        """The best architecture of an exploration, after ``outcome``."""
-        outcome = replace(outcome, decisions=found.decisions, score=found.best.score)
-        return cls(outcome, found.answer, None, found)
-
-
 def search_phase(
     plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say = print
 ) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
@@ -183,25 +126,35 @@ def search_phase(
     if phase.after:
         check_phase(phase)
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
+    if is_main_process():
+        plan.listeners.settings(phase.settings.written(full=True), phase.name)
     found = yield from by(plan, part, phase, say)
-    text = _derived(part, phase, found)
+    text = derived_text(part, phase, found)
+    _write_second(part, phase, found.second, folder)
     atomic_write(folder / DERIVED, text)
     carry_tables(phase.network.requirements, folder)
     if found.explored is not None and (front := found.explored.front) is not None:
         space = ExploredSpace(part)
         each = [Decided.by_explorer(found.explored.at(trial, space), found.outcome) for trial in front.trials]
-        write_front(front, [_derived(part, phase, item) for item in each], folder)
+        write_front(front, [derived_text(part, phase, item) for item in each], folder)
         say(f"no other dominates {len(each)} of them: {folder / PARETO}")
+    if is_main_process():
+        plan.listeners.end(ended(phase, found.outcome, folder / DERIVED))
     return found.outcome, text
 
 
-def _derived(part: Part, phase: Phase, found: Decided) -> str:
-    """The derived file of a phase."""
-    provenance = provenance_of(part.program, phase, found)
-    chosen, train = found.answer.chosen, part.program.train if part.is_last else None
-    if found.supernet is None:
-        return print_module(derive_module(phase.network, chosen, train, provenance))
-    return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
+def ended(phase: Phase, outcome: SearchOutcome, file: Path) -> EndEvent:
+    """What callbacks are told at the end of a phase."""
+    done, score = len(outcome.history), {"score": outcome.score}
+    return EndEvent("search", phase.name, done, outcome.stopped, score, dict(outcome.decisions), file)
+
+
+def _write_second(part: Part, phase: Phase, second: Decided | None, folder: Path) -> None:
+    """Write the runner-up beside what is derived, before it: where that lies, a phase is finished."""
+    if second is not None:
+        atomic_write(folder / RUNNER_UP, derived_text(part, phase, second))
+    else:
+        (folder / RUNNER_UP).unlink(missing_ok=True)
 
 
 def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[Trial, None, Decided]:
@@ -225,7 +178,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     if weights is not None and not options.resume:
         (earlier,) = (item for item in part.program.phases if item.name == settings.start.after)
         say(started(supernet, phase, weights, earlier.network.decisions))
-    write_record(config, search_record(plan.phases))
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     outcome = run_search(supernet, data, settings, options, teacher)
     if isinstance(settings.derive, ExplorerWord):
@@ -243,13 +196,22 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
-    write_record(plan.config, search_record(plan.phases))
+    _record(plan, phase)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)
     found = yield from explored(phase, judge, options, say, job_of(plan, phase), measure)
     if is_main_process():
         rmtree(options.out / TRAININGS, ignore_errors=True)
     return Decided.by_explorer(found, SearchOutcome({}, {}, 0, 0.0, 0, ()))
+
+
+def _record(plan: SearchPlan, phase: Phase) -> None:
+    """Write what the run is."""
+    judged, settings = phase.settings.judged, phase.settings
+    tasks = [item.settings.task for item in plan.phases]
+    write_record(
+        plan.config, search_record(plan.phases), tasks, None if judged == settings.task.facts.metric else judged
+    )
 
 
 def _number(part: Part) -> int:
@@ -271,30 +233,6 @@ def run_options(plan: SearchPlan, phase: Phase, kept: str, identity: str = "") -
         fingerprint=identity,
         title=f"search {plan.program.name}" + (f", phase {phase.name}" if phase.name else ""),
         checkpoint_every=config.checkpoint_every,
+        phase=phase.name,
+        listeners=plan.listeners,
     )
-
-
-def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Setting]:
-    """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
-    settings, outcome, answer = phase.settings, found.outcome, found.answer
-    order = "second" if settings.order is Order.SECOND else "first"
-    alone = isinstance(settings.relax, NoRelaxation)
-    levels = "one level" if settings.levels is Levels.ONE else "bilevel"
-    lines = {
-        **origin(program),
-        "of_phase": f'"{phase.name}"' if phase.name else "",
-        "seed": str(settings.seed),
-        "by": "" if program.method is None else program.method.method.name,
-        "searcher": '"none"' if alone else f'"{levels}, {order} order, {settings.relax.describe()}"',
-        **{name: text for name, text in settings.written(full=False).items() if name in AXES},
-        "derive": settings.derive.describe(full=True),
-        **found.facts,
-        "data": "" if alone else settings.data.describe(),
-        "epochs": "" if alone else str(settings.epochs),
-        "epoch": "" if alone else str(outcome.epoch),
-        "metric": "" if settings.task == CLASSIFICATION else f'"{settings.task.metric}"',
-        "score": f"{settings.task.value(outcome.score):.4f}",
-        "requirements": f'"{answer.summary}"' if answer.summary else "",
-        "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
-    }
-    return section(lines)

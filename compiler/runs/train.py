@@ -10,8 +10,10 @@ import torch
 from compiler.backend.lowering.network import Network
 from compiler.elaborate import Elaborated
 from compiler.reports.settings_text import train_record
+from compiler.searcher.engine.device.compute import is_main_process
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import TrainOutcome, run_train
+from compiler.searcher.listeners import EndEvent
 from compiler.searcher.run_files import RESULT
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.files import atomic_write
@@ -36,7 +38,7 @@ def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> Trai
         DataError: the data are missing or do not fit.
         EngineError: the run ends early.
     """
-    with held(plan.config.out):
+    with held(plan.config.out), plan.listeners.logging():
         return _train(plan, warn)
 
 
@@ -67,9 +69,16 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         fingerprint=fingerprint(program, space, settings.describe(full=True), data, plan.weights),
         title=f"train {program.name}",
         checkpoint_every=config.checkpoint_every,
+        listeners=plan.listeners,
     )
-    write_record(config, train_record(program, space))
+    write_record(config, train_record(program, space), [settings.task])
+    if is_main_process():
+        plan.listeners.settings(settings.written(full=True))
     outcome = run_train(network, data, settings, options)
-    facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": settings.epochs}
+    done = len(outcome.history)
+    facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": done}
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")
+    if is_main_process():
+        test = {settings.task.metric: outcome.value}
+        plan.listeners.end(EndEvent("train", "", done, outcome.stopped, test, {}, outcome.weights))
     return outcome

@@ -15,11 +15,12 @@ from compiler.elaborate import Elaborated
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, halves
-from compiler.searcher.engine.device.compute import is_main_process
+from compiler.searcher.engine.device.compute import Compute, is_main_process
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.listeners import NOBODY
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
 from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
@@ -57,6 +58,9 @@ class TrainedAlone(DerivedAlone):
         super().__init__(space, request)
         self.settings, self.word = settings, settings.judge
         self.config, self.options = config, options
+        if options.devices > 1:
+            # Each process begins with this command, and must find the folder as the first one did: empty.
+            Compute(options.device, options.devices)
         if not options.resume and is_main_process() and (options.out / TRAININGS).exists():
             rmtree(options.out / TRAININGS)
         example = self.derived(self.text(space.candidate(0)))
@@ -107,6 +111,7 @@ class TrainedAlone(DerivedAlone):
             quiet=True,
             fingerprint=fingerprint(program, network, settings.describe(full=True), self.data),
             title=f"train {program.name}",
+            listeners=NOBODY,
         )
         outcome = run_train(fresh_network(network, settings, self.config), self.data, settings, options)
         if is_main_process():
@@ -117,4 +122,6 @@ class TrainedAlone(DerivedAlone):
         """The images that a training learns on, and as those that it is tested on, those of the alphas."""
         data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
-        return replace(data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing))
+        return replace(
+            data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
+        )

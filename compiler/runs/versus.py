@@ -34,17 +34,16 @@ def versus(
             for name, text in plan.texts.items():
                 atomic_write(out / f"{name}.hsp", text)
         for number, name in enumerate(plan.contenders, start=1):
-            accuracies = []
+            values = []
             for seed in plan.seeds:
                 training = plan.training(name, seed)
-                accuracies.append(train(training, warn if number == 1 else lambda _: None).accuracy)
+                values.append(train(training, warn if number == 1 else lambda _: None).value)
             amounts = dict(amounts_of(training.network))
-            trained = Trained(
-                name=name, params=int(amounts["params"]), macs=int(amounts["macs"]), accuracies=tuple(accuracies)
-            )
+            trained = Trained(name=name, params=int(amounts["params"]), macs=int(amounts["macs"]), values=tuple(values))
             found.append(trained)
-            say(f"{number} of {len(plan.contenders)}: {name}, test accuracy {trained.accuracy:.2%}")
-        comparison = Comparison(seeds=plan.seeds, architecture=found[0], random=tuple(found[1:]))
+            metric = training.settings.task.facts.metric
+            say(f"{number} of {len(plan.contenders)}: {name}, test {metric.name} {metric.show(trained.value, 2)}")
+        comparison = Comparison(seeds=plan.seeds, architecture=found[0], random=tuple(found[1:]), metric=metric)
         if is_main_process():
             atomic_write(out / COMPARISON, comparison.model_dump_json(indent=2) + "\n")
     return comparison

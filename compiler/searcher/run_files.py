@@ -26,6 +26,9 @@ WORKERS_LOG = "workers.txt"
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
 
+RUNNER_UP = "runner_up.hsp"
+"""The architecture that came second."""
+
 SETTINGS, RECORD = "settings.hsp", "run.json"
 """Every setting of the run in the language; its command, the versions and the machine."""
 
@@ -36,7 +39,7 @@ REPORT = "report.html"
 """The report of a run, where it was asked for."""
 
 RESULT = "result.json"
-"""The test accuracy of a trained network."""
+"""The metric of a trained network on the test part."""
 
 COMPARISON = "versus.json"
 """An architecture beside random ones of its space."""

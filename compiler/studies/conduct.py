@@ -99,8 +99,8 @@ def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None] = p
 def _sentence(result: Result) -> str:
     if result.failed:
         return f"{result.name} failed: {result.failed}"
-    found = {"score": result.score, "test accuracy": result.accuracy}
-    said = ", ".join(f"{name} {value:.2%}" for name, value in found.items() if value is not None)
+    found = [("score", result.score, result.judged), (f"test {result.metric.name}", result.tested, result.metric)]
+    said = ", ".join(f"{name} {metric.show(value, 2)}" for name, value, metric in found if value is not None)
     return f"{result.name}, {said or 'done'}, {result.seconds:,.0f} s"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
@@ -13,13 +13,14 @@ from rich.table import Table
 from scipy.stats import t as student
 
 from compiler.reports.columns import columns
+from compiler.searcher.settings.metric import ACCURACY, Metric
 
 from .plan import StudyPlan
 from .results import Result
 
 CONFIDENCE = 0.95
 """Of an interval."""
-MEASURES = "score", "accuracy", "params", "macs"
+MEASURES = "score", "tested", "params", "macs"
 """What is averaged."""
 
 
@@ -39,9 +40,9 @@ class Mean:
         quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
         return cls(mean(values), quantile * stdev(values) / sqrt(count))
 
-    def share(self) -> str:
-        """As percentages."""
-        return f"{self.value:.2%}" + ("" if self.reach is None else f" +- {100 * self.reach:.2f}")
+    def shown(self, metric: Metric) -> str:
+        """As values of a metric."""
+        return metric.show(self.value, 2) + ("" if self.reach is None else f" +- {metric.reach(self.reach)}")
 
     def amount(self) -> str:
         """As whole numbers."""
@@ -56,6 +57,27 @@ class Row:
     asked: int
     finished: int
     means: Mapping[str, Mean]
+    judged: Metric = ACCURACY
+    """What scores are of."""
+    metric: Metric = ACCURACY
+    """What is tested."""
+
+    def said(self, measure: str) -> str:
+        """A mean with its interval."""
+        if (found := self.means.get(measure)) is None:
+            return "-"
+        match measure:
+            case "score":
+                return found.shown(self.judged)
+            case "tested":
+                return found.shown(self.metric)
+        return found.amount()
+
+
+def tested_name(metrics: Iterable[Metric]) -> str:
+    """The metric of all of these; where they differ, ``tested``."""
+    names = {metric.name for metric in metrics}
+    return names.pop() if len(names) == 1 else "tested"
 
 
 def rows_of(plan: StudyPlan, results: Mapping[str, Result]) -> list[Row]:
@@ -66,30 +88,26 @@ def rows_of(plan: StudyPlan, results: Mapping[str, Result]) -> list[Row]:
         values = {measure: [getattr(item, measure) for item in found] for measure in MEASURES}
         known = {measure: [value for value in each if value is not None] for measure, each in values.items()}
         means = {measure: Mean.of(each) for measure, each in known.items() if each}
-        made.append(Row(name, len(runs), len(found), means))
+        of = (found[0].judged, found[0].metric) if found else (ACCURACY, ACCURACY)
+        made.append(Row(name, len(runs), len(found), means, *of))
     return made
 
 
 def table_of(rows: Sequence[Row]) -> Table:
     """The rows for a terminal; a measure that no run has is left out."""
     shown = [measure for measure in MEASURES if any(measure in row.means for row in rows)]
-    names = {"params": "parameters", "macs": "multiply-adds", "accuracy": "test accuracy"}
-    cells = []
-    for row in rows:
-        means = [row.means.get(measure) for measure in shown]
-        said = [
-            "-" if found is None else found.share() if measure in ("score", "accuracy") else found.amount()
-            for measure, found in zip(shown, means, strict=True)
-        ]
-        cells.append([row.combination, f"{row.finished} of {row.asked}", *said])
+    tested = tested_name(row.metric for row in rows)
+    names = {"params": "parameters", "macs": "multiply-adds", "tested": f"test {tested}".replace("test tested", "test")}
+    cells = [[row.combination, f"{row.finished} of {row.asked}", *map(row.said, shown)] for row in rows]
     return columns(["combination", "runs", *(names.get(measure, measure) for measure in shown)], cells)
 
 
 def table_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV: mean and half the width of the interval of each measure."""
     header = ["combination", "runs", "finished"]
-    for measure in MEASURES:
-        header += [measure, f"{measure}_interval"]
+    tested = tested_name(row.metric for row in rows)
+    for name in (tested if measure == "tested" else measure for measure in MEASURES):
+        header += [name, f"{name}_interval"]
     lines: list[list[object]] = []
     for row in rows:
         line: list[object] = [row.combination, row.asked, row.finished]
@@ -102,9 +120,11 @@ def table_csv(rows: Sequence[Row]) -> str:
 
 def runs_csv(plan: StudyPlan, results: Mapping[str, Result]) -> str:
     """A line for each run that ended."""
-    names = list(Result.model_fields)
+    names = [name for name in Result.model_fields if name not in ("judged", "metric")]
     found = [results[run.name] for run in plan.runs if run.name in results]
-    return _csv(names, [["" if (v := getattr(item, name)) is None else v for name in names] for item in found])
+    tested = tested_name(item.metric for item in found)
+    header = [tested if name == "tested" else name for name in names]
+    return _csv(header, [["" if (v := getattr(item, name)) is None else v for name in names] for item in found])
 
 
 def failures(plan: StudyPlan, results: Mapping[str, Result]) -> Iterator[str]:

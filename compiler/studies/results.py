@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.backend.plugins import allow
 from compiler.program.request import Request
 from compiler.program.source_file import recorded
-from compiler.searcher.run_files import DERIVED, RESULT
+from compiler.reports.run_metrics import metrics_of, tested_of
+from compiler.searcher.run_files import DERIVED
+from compiler.searcher.settings.metric import ACCURACY, Metric
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write, naming
 from compiler.util.share import Share
@@ -34,8 +37,12 @@ class Result(BaseModel):
     """Why it did not come to its end."""
     score: float | None = None
     """The score of a search."""
-    accuracy: float | None = None
-    """The accuracy of a training on the test images."""
+    judged: Metric = ACCURACY
+    """What the score is of."""
+    tested: Annotated[float | None, Field(validation_alias=AliasChoices("tested", "accuracy"))] = None
+    """The metric of a training on the test part."""
+    metric: Metric = ACCURACY
+    """Which metric that is."""
     params: int | None = None
     macs: int | None = None
     seconds: float = 0.0
@@ -46,14 +53,11 @@ class Result(BaseModel):
         return f"{self.combination}/seed-{self.seed}"
 
 
-class _Tested(BaseModel):
-    accuracy: float
-
-
 def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds: float) -> Result:
     """What a run left in its folder, however it ended."""
     folder = out / run.name
-    score = params = macs = accuracy = None
+    score = params = macs = tested = None
+    judged = metric = ACCURACY
     found = folder / DERIVED
     file = found if found.is_file() else Path(run.steps[0].words[1])
     if not failed:
@@ -64,15 +68,16 @@ def result_of(run: Run, out: Path, plugins: Iterable[str], failed: str, seconds:
         if not network.is_space:
             amounts = dict(amounts_of(network))
             params, macs = int(amounts["params"]), int(amounts["macs"])
-        tested = folder / TRAINED / RESULT if found.is_file() else folder / RESULT
-        if tested.is_file():
-            accuracy = _Tested.model_validate_json(tested.read_bytes()).accuracy
+        judged = metrics_of(folder).scored
+        metric, tested = tested_of(folder / TRAINED if found.is_file() else folder)
     return Result(
         combination=run.combination,
         seed=run.seed,
         failed=failed,
         score=score,
-        accuracy=accuracy,
+        judged=judged,
+        tested=tested,
+        metric=metric,
         params=params,
         macs=macs,
         seconds=round(seconds, 1),

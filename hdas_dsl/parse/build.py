@@ -64,7 +64,6 @@ _NODES: Final[dict[str, tuple[Callable[..., ast.Node], int | None]]] = {
     "pipe": (ast.Pipe, 0),
     "unary": (ast.Unary, None),
     "conditional": (ast.If, None),
-    "item": (ast.Item, None),
     "choice": (ast.Choice, 0),
 }
 """Rules whose parts are the fields of a node, in order.
@@ -210,6 +209,10 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     def pick_any(self, meta: Meta, bundle: ast.Expr) -> ast.Pick:
         """``pick any of B``."""
         return ast.Pick(None, bundle, span=self._span(meta))
+
+    def item(self, meta: Meta, value: ast.Expr, weight: ast.Expr | None, guard: ast.Expr | None = None) -> ast.Item:
+        """An item of a choice."""
+        return ast.Item(value, guard, weight, span=self._span(meta))
 
     def dots(self, meta: Meta) -> ast.Item:
         """``..`` as an item of a choice."""

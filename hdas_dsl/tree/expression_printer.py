@@ -143,11 +143,13 @@ def _choice(choice: ast.Choice, offset: int = 0) -> Doc:
 
 
 def item_doc(item: ast.Item) -> Doc:
-    """An item of a choice, with its guard."""
+    """An item of a choice, with its weight and its guard."""
     if isinstance(item.value, ast.Dots):
         return ".."
     value = expression_doc(item.value, Level.PIPE)
-    return value if item.guard is None else _broken(value, [("if ", expression_doc(item.guard, Level.OR))])
+    clauses = (("weight ", item.weight, Level.SUM), ("if ", item.guard, Level.OR))
+    rest = [(word, expression_doc(expr, level)) for word, expr, level in clauses if expr is not None]
+    return _broken(value, rest) if rest else value
 
 
 def _index(index: ast.Expr | ast.Range) -> Doc:

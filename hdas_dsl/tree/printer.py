@@ -144,7 +144,7 @@ def _statement(line: ast.Line) -> Doc:
         case ast.Require(condition):
             return "require ", expression_doc(condition)
         case ast.Preference(sense, quantity, weight):
-            return Group((sense.value, " ", expression_doc(quantity), _clause("weight ", weight)))
+            return Group((sense.value, " ", expression_doc(quantity, Level.PIPE), _clause("weight ", weight)))
         case ast.Prune():
             return "prune"
         case ast.Setting(ident, value):

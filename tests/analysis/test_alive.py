@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from compiler.analysis.requirements.alive import alive
+from compiler.analysis.requirements.alive import alive, with_zeros
 from compiler.analysis.requirements.constrained import Answer
+from compiler.analysis.requirements.runner_up import runner_up
 from compiler.analysis.requirements.score import score_of, scores_of
 from compiler.backend.lowering.network import Network
 from compiler.derivation.strongest import strongest
@@ -21,7 +23,8 @@ from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
-from compiler.runs.search import search, without_input
+from compiler.runs.remarks import without_input
+from compiler.runs.search import search
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.derivation import By
 from tests.support.programs import architecture, space
@@ -148,6 +151,36 @@ def test_the_answer_is_the_best_of_all_architectures_that_live(name: str, by: By
         assert (found.instead_of is None) == (strongest(of.decisions, alphas, by) in living(name))
         revived += found.instead_of is not None
     assert revived
+
+
+@pytest.mark.parametrize("by", list(By))
+@pytest.mark.parametrize("name", sorted(SPACES.keys() - {"threshold"}))
+def test_the_runner_up_is_the_best_of_all_others_that_live(name: str, by: By) -> None:
+    of = searched(name)
+
+    def select(values: Mapping[str, Sequence[float]], by: By) -> Answer:
+        return Answer.of(strongest(of.decisions, values, by))
+
+    def computed(chosen: Selection) -> dict[str, tuple[int, ...]]:
+        """The decisions that have a part in the network: what nobody reads makes no other architecture."""
+        return {path: tuple(chosen[path]) for path in paths.path(chosen).used}
+
+    paths = with_zeros(of)
+    networks = [computed(chosen) for chosen in living(name)]
+    for seed in range(10):
+        alphas = strengths_of(of, seed)
+        scores = scores_of(of.decisions, alphas, by)
+        first = alive(of, alphas, by, select).chosen
+        found = runner_up(of, alphas, by, select, first)
+        others = [
+            score_of(scores, chosen)
+            for chosen, network in zip(living(name), networks, strict=True)
+            if network != computed(first)
+        ]
+        assert found is not None
+        assert found[0] in living(name)
+        assert score_of(scores, found[0]) == pytest.approx(max(others), abs=1e-9)
+        assert found[1] == pytest.approx(score_of(scores, first) - max(others), abs=1e-9)
 
 
 def test_with_a_threshold_inputs_may_be_added_to_live() -> None:

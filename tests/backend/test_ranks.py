@@ -151,6 +151,7 @@ CASES: list[tuple[str, Shape, Reference]] = [
         ("instance_norm(x)", shape, lambda x, w, b: normed(x, tuple(range(2, x.dim())), w, b))
         for shape in (SERIES, IMAGE, VOLUME)
     ),
+    ("instance_norm(x, affine = false)", IMAGE, lambda x: normed(x, (2, 3), torch.ones(4), torch.zeros(4))),
     *(("group_norm(x, 2)", shape, grouped) for shape in (VECTOR, SERIES, IMAGE, VOLUME)),
     *(("max_pool(x, 3, 2)", shape, largest) for shape in (SERIES, VOLUME)),
     *(("avg_pool(x, 3, 2)", shape, mean) for shape in (SERIES, VOLUME)),

@@ -9,11 +9,12 @@ import pytest
 
 from compiler.reports.columns import text_of
 from compiler.reports.versus import Comparison, Trained
+from compiler.searcher.settings.metric import Metric
 
 
 def comparison(accuracy: float, *others: float) -> Comparison:
     def made(name: str, value: float) -> Trained:
-        return Trained(name=name, params=1000, macs=20000, accuracies=(value,))
+        return Trained(name=name, params=1000, macs=20000, values=(value,))
 
     found = tuple(made(f"random-{number}", value) for number, value in enumerate(others))
     return Comparison(seeds=(0,), architecture=made("architecture", accuracy), random=found)
@@ -40,6 +41,22 @@ def test_equals_are_not_beaten() -> None:
     assert (found.rank, found.p) == (4, 4 / 5)
 
 
+def test_of_an_error_the_smaller_is_the_better() -> None:
+    """All that is said of accuracies holds of their negatives, with the signs of differences."""
+    accuracies, error = (0.85, 0.80, 0.84, 0.86, 0.82), Metric(name="mse", larger=False, share=False)
+    more = comparison(*accuracies)
+    less = comparison(*(1 - value for value in accuracies)).model_copy(update={"metric": error})
+    assert (less.rank, less.p, less.p_median) == (more.rank, more.p, more.p_median) == (2, 2 / 5, 5 / 16)
+    assert less.difference == pytest.approx(-more.difference)
+    assert [row.split()[:2] for row in text_of(less.table()).splitlines()[:3]] == [
+        ["architecture", "mse"],
+        ["random-2", "0.14"],
+        ["architecture", "0.15"],
+    ]
+    assert list(less.verdict())[1].startswith("difference from their mean: -0.02 mse, of which smaller is better, 95%")
+    assert Comparison.model_validate_json(less.model_dump_json()) == less
+
+
 def test_one_random_architecture_has_no_spread() -> None:
     found = comparison(0.8, 0.7)
     assert found.interval is None
@@ -47,8 +64,8 @@ def test_one_random_architecture_has_no_spread() -> None:
 
 
 def test_seeds_count_by_their_mean() -> None:
-    trained = Trained(name="architecture", params=1, macs=1, accuracies=(0.5, 0.7))
-    other = Trained(name="random-0", params=1, macs=1, accuracies=(0.61, 0.58))
+    trained = Trained(name="architecture", params=1, macs=1, values=(0.5, 0.7))
+    other = Trained(name="random-0", params=1, macs=1, values=(0.61, 0.58))
     found = Comparison(seeds=(4, 5), architecture=trained, random=(other,))
     assert found.rank == 1
     assert text_of(found.table()).splitlines() == [
@@ -65,7 +82,7 @@ def test_a_draw_like_the_others_seldom_seems_better() -> None:
     for _ in range(rounds):
         found = comparison(*(source.gauss(0.5, 0.02) for _ in range(10)))
         small += found.p <= 0.1
-        above += comparison(0.5, *found.accuracies).p_median <= 0.1
+        above += comparison(0.5, *found.values).p_median <= 0.1
         low, high = found.interval or (0.0, 0.0)
         covered += low <= 0 <= high
     assert abs(small / rounds - 0.1) < 0.02

@@ -12,6 +12,7 @@ import pytest
 
 from compiler.run_report.reading import report_of
 from compiler.run_report.render import page
+from tests.run_report.pictures import differences, pictures
 from tests.support.paths import FIXTURES
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_every_plot_is_drawn_in_light_and_dark_on_a_screen_and_a_phone(
     assert all(plot["drawn"] for plot in plots)
     assert [plot["kind"] for plot in plots if not plot["hidden"] and not plot["marks"]] == []
     hidden = {plot["kind"] for plot in plots if plot["hidden"]}
-    assert hidden <= {"study-accuracy", "together-training"}
+    assert hidden <= {"study-tested", "together-training"}
     assert js(browser, "return document.documentElement.scrollWidth") <= width
     ink, paper = js(
         browser,
@@ -92,6 +93,9 @@ def test_every_plot_is_drawn_in_light_and_dark_on_a_screen_and_a_phone(
         "return [light(s.color), light(card.backgroundColor)]",
     )
     assert (ink < 0.3 and paper > 0.9) if scheme == "light" else (ink > 0.8 and paper < 0.2)
+    shown = pictures(browser)
+    assert {"together", "run-0-found", "run-0-versus", "run-2-search", "study-0"} <= shown.keys()
+    assert differences(shown, FIXTURES / "runs" / "pictures" / scheme) == []
 
 
 def test_a_choice_opens_by_the_keyboard_and_shows_its_items(browser: Chrome) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler import contains, study
+from compiler import Callback, TrialEvent, contains, study
 from compiler.backend import plugins
 from compiler.searcher.explore.trials import Trial
 from compiler.util.errors import LoweringError, UsageError
@@ -60,6 +60,22 @@ def test_a_study_that_is_left_goes_on(net: Path) -> None:
         study(net, out, plugins=[hill(net)])
     rest = list(study(net, out, plugins=[hill(net)], resume=True))
     assert [t.number for t in first + rest] == [t.number for t in every]
+    assert (out / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
+
+
+def test_a_callback_ends_a_study_also_where_it_is_left(net: Path) -> None:
+    class Enough(Callback):
+        def on_trial(self, trial: TrialEvent) -> bool:
+            return trial.id == 4
+
+    whole, out = net.parent / "whole", net.parent / "out"
+    every = list(study(net, whole, plugins=[hill(net)], callbacks=[Enough()]))
+    assert [trial.id for trial in every] == list(range(5))
+    assert contains(net, whole / "derived.hsp", plugins=[hill(net)])
+    for trial in study(net, out, plugins=[hill(net)], callbacks=[Enough()]):
+        if trial.id == 4:
+            break
+    assert list(study(net, out, plugins=[hill(net)], resume=True)) == []
     assert (out / "derived.hsp").read_bytes() == (whole / "derived.hsp").read_bytes()
 
 

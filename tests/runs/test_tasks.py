@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,37 @@ import pytest
 
 from compiler import api
 from compiler.commands.compile import compile_main
+from compiler.run_report.reading import report_of, run_of
+from compiler.run_report.render import page as page_of
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.paths import DOCS
 
 PAGE = (DOCS / "tasks.md").read_text()
 (MYDATA,) = re.findall(r"```python\n(import numpy.*?)```", PAGE, re.DOTALL)
+(DENOISE,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE, re.DOTALL)
 FILES = {text.split("network ")[1].split("(")[0]: text for text in re.findall(r"```hsp\n(.*?)```", PAGE, re.DOTALL)}
-METRICS = {"Rows": "mae", "Waves": "accuracy", "Stripes": "iou", "Signs": "f1", "Words": "perplexity"}
+METRICS = {
+    "Rows": "mae",
+    "Waves": "accuracy",
+    "Stripes": "iou",
+    "Signs": "f1",
+    "Words": "perplexity",
+    "Denoised": "psnr",
+}
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mydata.py").write_text(MYDATA)
-    file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [tmp_path / "mydata.py"]
-    file.write_text(FILES[name])
-    with pytest.raises(UsageError, match=r"--allow-plugin mydata\.py allows it"):
+    own = tmp_path / ("denoise.py" if name == "Denoised" else "mydata.py")
+    own.write_text(DENOISE if name == "Denoised" else MYDATA)
+    file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [own]
+    file.write_text(FILES[name].replace("data = digits", "data = digits(images = 80)"))
+    with pytest.raises(UsageError, match=rf"--allow-plugin {own.stem}\.py allows it"):
         api.search(file, tmp_path / "refused")
     report = api.search(file, tmp_path / "run", plugins=plugins)
+    assert "score -" not in (log := (tmp_path / "run" / "log.txt").read_text())
+    assert ("| score" in log) == (metric == "accuracy")
     (epoch,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text().splitlines())
     judged = epoch.get(f"{metric}/score", epoch["score"])
     assert epoch["score"] == (-judged if metric in ("mae", "perplexity") else judged)
@@ -41,6 +56,86 @@ def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     words = [str(report.derived), "--allow-plugin", str(plugins[0]), "--eval", str(outcome.weights)]
     assert compile_main(words) == 0
     assert f"test {metric}: {outcome.task.show(outcome.value)}" in capsys.readouterr().out
+
+
+def test_what_is_compared_is_the_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fronts, reports, comparisons with chance and proxies of a regression, of which a smaller error is better."""
+    (tmp_path / "mydata.py").write_text(MYDATA)
+    file, out = tmp_path / "net.hsp", tmp_path / "run"
+    how = "relax = none\n  epochs = 0\n  derive = nsga2(4, population = 2, pareto = (score, params))\n  judge = trained"
+    file.write_text(FILES["Rows"].replace("epochs = 1", how, 1))
+    allowed = ["--allow-plugin", str(tmp_path / "mydata.py")]
+    assert compile_main([str(file), "--search", "--out", str(out), *allowed]) == 0
+    shown = "".join(capsys.readouterr())
+    rows = list(csv.DictReader((out / "pareto" / "front.csv").open()))
+    every = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines() if '"score"' in line]
+    errors = [float(row["mae"]) for row in rows]
+    assert errors == sorted(errors)
+    assert errors[0] == pytest.approx(-max(trial["score"] for trial in every))
+    assert f" {errors[0]:.6g}, trial" in shown
+    derived = out / "derived.hsp"
+    assert compile_main([str(derived), "--versus", "2", "--quiet", "--batch-size", "40", *allowed]) == 0
+    versus = json.loads((out / "versus" / "versus.json").read_text())
+    assert versus["metric"] == {"name": "mae", "larger": False, "share": False}
+    values = [item["values"][0] for item in (versus["architecture"], *versus["random"])]
+    assert versus["rank"] == 1 + sum(value <= values[0] for value in values[1:])
+    assert " mae, of which smaller is better" in capsys.readouterr().out
+    run = run_of("run", out, [str(tmp_path / "mydata.py")])
+    (phase,) = run.phases
+    assert [trial.score for trial in phase.trials] == pytest.approx([-trial["score"] for trial in every], rel=1e-4)
+    assert phase.trials[-1].best == pytest.approx(errors[0], rel=1e-4)
+    page = page_of(report_of([out], [str(tmp_path / "mydata.py")]))
+    assert "Mae of each trial" in page
+    assert "Test mae of each architecture" in page
+    assert compile_main([str(derived), "--proxies", "--words", "grad_norm,fisher", "--images", "8", *allowed]) == 0
+    assert "grad_norm" in capsys.readouterr().out
+
+
+def test_an_own_task_is_checked_when_it_is_compiled(tmp_path: Path) -> None:
+    """Its output by the shapes, its loss by the first samples; without leave the file is checked and counted alone."""
+    own, file = tmp_path / "denoise.py", tmp_path / "net.hsp"
+    own.write_text(DENOISE)
+    text = FILES["Denoised"]
+    file.write_text(text.replace("conv(3, 1, bias", "conv(3, 2, bias"))
+    assert api.count(file).number == 2
+    with pytest.raises(HspError) as refused:
+        api.search(file, tmp_path / "run", plugins=[own])
+    assert refused.value.diagnostics[0].render() == (
+        f'{file}:9:3: error[E702]: `task = "denoise.py:Denoise"` asks for an image of the shape of its input, '
+        "and 'Denoised' gives 2x8x8 of 1x8x8\n"
+        '      task = "denoise.py:Denoise"\n      ^^^^^^^^^^^^^^^^^^^^^^^^^^^'
+    )
+    file.write_text(text)
+    for wrong, message in (
+        (("return functional", "return [0] and functional.nothing"), "cannot be computed for the first samples of the"),
+        (("return functional.mse_loss(outputs, targets)", "return (outputs - targets)"), "shape 2x1x8x8, not one"),
+        (("(UserTask)", ""), "is no `UserTask` of compiler.searcher.engine.user_task"),
+        (('"psnr"', '"a b"'), "calls its metric 'a b': use letters, digits and _"),
+        (("def loss", "def lose"), "cannot be made: TypeError"),
+    ):
+        own.write_text(DENOISE.replace(*wrong))
+        with pytest.raises((UsageError, HspError), match=re.escape(message)):
+            api.search(file, tmp_path / "run", plugins=[own])
+
+
+def test_from_the_command_line_to_a_program_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the section, in order, then its program."""
+    _, section = PAGE.split("### From the command line to a program of one's own")
+    commands = [line.split() for line in section.split("\n## ")[0].splitlines() if line.startswith("    hdas-compile ")]
+    assert len(commands) == 3
+    (program,) = re.findall(r"```python\n(from pathlib.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mydata.py").write_text(MYDATA)
+    Path("rows.hsp").write_text(FILES["Rows"])
+    for _, *words in commands:
+        assert compile_main([*words, *(["--quiet"] if "--export" not in words else [])]) == 0
+    capsys.readouterr()
+    exec(compile(program, "tasks.md", "exec"), {})
+    sys.modules.pop("rows")
+    assert re.fullmatch(r"tensor\(\[\[-?[0-9.]+\]\]\)\n", capsys.readouterr().out)
 
 
 NET = """\

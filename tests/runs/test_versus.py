@@ -73,7 +73,7 @@ def test_all_are_trained_as_a_training_trains_them(run: Path, capsys: pytest.Cap
         alone = run / "alone" / item["name"]
         assert compile_main([str(file), "--train", "--seed", "4", "--out", str(alone), "--quiet"]) == 0
         accuracy = json.loads((alone / "result.json").read_text())["accuracy"]
-        assert item["accuracies"][1] == pytest.approx(accuracy, abs=1e-6)
+        assert item["values"][1] == pytest.approx(accuracy, abs=1e-6)
     said = capsys.readouterr().out
     assert f"rank {found['rank']} of 3" in said
     assert f"p = {found['p']:.3f}" in said

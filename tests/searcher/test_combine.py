@@ -118,9 +118,8 @@ BROKEN = {
     ("relax", "narrow"): "relax = sparse\n narrow = together(keep = 2, at = 5)",
     ("relax", "align"): "align = instances(0.1)\n relax = sparse",
     ("task", "data"): "task = multilabel\n data = fake",
-    ("task", "derive"): 'task = multilabel\n data = "x.npz"\n relax = sample\n derive = nsga2(9)',
     ("task", "judge"): (
-        'task = multilabel\n data = "x.npz"\n relax = none\n epochs = 0\n derive = random(9)\n judge = proxy(synflow)'
+        'task = multilabel\n data = "x.npz"\n relax = none\n epochs = 0\n derive = random(9)\n judge = table("t.csv")'
     ),
     ("task", "teacher"): 'task = multilabel\n data = "x.npz"\n teacher = early(1)',
     ("judge", "derive"): "judge = shared\n derive = strongest(by = logit)",
@@ -140,7 +139,7 @@ BROKEN = {
 
 NEED = (
     "task = multilabel",
-    " judge = proxy(synflow)",
+    ' judge = table("t.csv")',
     "alphas = natural",
     "align = instances(0.1)",
     "teacher = largest(1)",

@@ -14,7 +14,8 @@ from compiler.commands.compile import compile_main
 from compiler.program.request import Request
 from compiler.runs.proxies import proxies
 from compiler.searcher.engine.errors import SingleValueError
-from compiler.searcher.explore.proxies import PROXIES, Probe, preserved_flow, probe_of, values
+from compiler.searcher.explore.probe import Probe, probe_of
+from compiler.searcher.explore.proxies import PROXIES, preserved_flow, values
 from compiler.searcher.settings.judges import ProxyName
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix

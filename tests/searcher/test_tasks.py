@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, mean_absolute_error, mean_squared_error
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics.classification import MulticlassAUROC, MulticlassF1Score, MulticlassJaccardIndex
 
 from compiler.program.compile_file import compile_file
 from compiler.searcher.data.load import Data, Images
@@ -21,6 +24,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
+from compiler.searcher.engine.user_task import Metric, OwnBehaviour, UserTask
 from compiler.searcher.settings.datasets import ArrayFile
 from compiler.searcher.settings.optimizers import Sgd
 from compiler.searcher.settings.schedules import Constant
@@ -28,12 +32,14 @@ from compiler.searcher.settings.sections import TrainSettings, read_train
 from compiler.searcher.settings.tasks import (
     Classification,
     Multilabel,
+    OwnTask,
     Regression,
     RegressionLoss,
     Segmentation,
     Task,
     Tokens,
 )
+from compiler.util.errors import UsageError
 from hdas_dsl.text.source import NOWHERE
 
 Measured = Callable[[Tensor, Tensor], float]
@@ -99,6 +105,39 @@ def huber(outputs: Tensor, targets: Tensor) -> Tensor:
     return torch.where(apart < 1, apart**2 / 2, apart - 0.5).mean()
 
 
+class Own(UserTask):
+    """Segmentation once more, by torchmetrics, of batches of its own."""
+
+    metric, larger, share = "jaccard", True, True
+
+    def batch(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return 2 * inputs, targets
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs, targets, ignore_index=255)
+
+    def count(self, targets: Tensor) -> Tensor:
+        return (targets != 255).sum()
+
+    def measure(self, classes: int) -> Metric:
+        return cast(Metric, MulticlassJaccardIndex(classes, ignore_index=255))
+
+
+class Plainest(UserTask):
+    """A loss and nothing else."""
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).pow(4).mean()
+
+
+def own(made: UserTask) -> OwnTask:
+    return OwnTask(path="mine.py:Own").made_as(made)
+
+
+def fourth(a: Tensor, b: Tensor) -> Tensor:
+    return ((a - b) ** 4).mean()
+
+
 CASES = {
     "classification": Case(
         Classification(),
@@ -129,6 +168,13 @@ CASES = {
         surprise,
         lambda outputs, targets: math.exp(F.cross_entropy(outputs, targets)),
     ),
+    "own": Case(
+        own(Own()),
+        positions,
+        lambda outputs, targets: surprise(outputs.transpose(1, 2)[targets != 255], targets[targets != 255]),
+        iou,
+    ),
+    "own loss": Case(own(Plainest()), numbers, fourth, lambda a, b: float(fourth(a, b))),
 }
 
 
@@ -137,7 +183,9 @@ def test_a_training_equals_one_in_plain_torch(name: str, tmp_path: Path) -> None
     case = CASES[name]
     torch.manual_seed(0)
     inputs, targets = torch.randn(SAMPLES, 4, 5, dtype=torch.float64), case.targets()
-    samples = Images("toy", Tensors(inputs, targets), CLASSES, Plain(), torch.arange(SAMPLES))
+    made = case.task.made if isinstance(case.task, OwnTask) else None
+    factor, pairing = (2 if isinstance(made, Own) else 1), made.batch if isinstance(made, UserTask) else None
+    samples = Images("toy", Tensors(inputs, targets), CLASSES, Plain(), torch.arange(SAMPLES), pairing)
     sgd = Sgd(lr=Constant(value=RATE), momentum=0.0, decay=0.0, clip=1e9)
     settings = TrainSettings(task=case.task, data=ArrayFile(path="x.npz"), epochs=1, batch=BATCH, weights=sgd)
     net, twin = (Linear(targets.dim() == 2 and not targets.is_floating_point()) for _ in range(2))
@@ -158,13 +206,40 @@ def test_a_training_equals_one_in_plain_torch(name: str, tmp_path: Path) -> None
         seen.append(y)
     (record,) = found.history
     metric, whole = case.task.metric, torch.cat(seen)
+    digits = 1e-6 if isinstance(made, Own) else 1e-10  # torchmetrics divides in float32.
     assert record.scalars["loss/train"] == pytest.approx(sum(losses) / float((whole != 255).sum()), abs=1e-10)
-    assert record.scalars[f"{metric}/train"] == pytest.approx(case.metric(torch.cat(outputs), whole), abs=1e-10)
-    assert found.value == pytest.approx(case.metric(twin(inputs).detach(), targets), abs=1e-10)
+    assert record.scalars[f"{metric}/train"] == pytest.approx(case.metric(torch.cat(outputs), whole), abs=digits)
+    assert found.value == pytest.approx(case.metric(twin(factor * inputs).detach(), targets), abs=digits)
     for mine, theirs in zip(net.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(mine, theirs, rtol=0, atol=1e-12)
     said = case.task.show(found.value)
     assert f"The test {metric} is {said}." in (tmp_path / "log.txt").read_text()
+
+
+class Wrong(Own):
+    metric = "f"
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+    def measure(self, classes: int) -> Metric:
+        return cast(Metric, self.given)
+
+
+@pytest.mark.parametrize(
+    ("given", "larger", "message"),
+    [
+        (MulticlassF1Score(CLASSES), False, "`larger = False`, and its metric says True"),
+        (MulticlassAUROC(CLASSES), True, "has 'preds', which is no sum over batches"),
+        (MulticlassF1Score(CLASSES, average="none"), True, "gives 3 numbers: use an average"),
+        (None, True, "names a metric 'f': its `measure` has to give it"),
+    ],
+)
+def test_a_metric_that_does_not_serve(given: object, larger: bool, message: str) -> None:
+    made = Wrong(given)
+    made.larger = larger  # type: ignore[misc]
+    with pytest.raises(UsageError, match=re.escape(message)):
+        OwnBehaviour(made, "mine.py:Wrong", CLASSES).try_on((torch.randn(2, 3), torch.tensor([0, 1])), (CLASSES,))
 
 
 def test_an_error_is_turned_around_in_one_place() -> None:

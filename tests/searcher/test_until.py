@@ -18,7 +18,7 @@ from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
-from compiler.runs.search import collapsed
+from compiler.runs.remarks import collapsed
 from compiler.runs.search import search as run_search
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.protocol import Leading

@@ -16,11 +16,13 @@ import pytest
 from scipy.stats import sem, t
 
 from compiler.commands.study import main
+from compiler.reports.columns import text_of
 from compiler.searcher.engine import RunInterruptedError
+from compiler.searcher.settings.metric import Metric
 from compiler.studies import conduct as conducting
 from compiler.studies.conduct import StudyConfig, conduct
 from compiler.studies.plan import Asked, StudyPlan, plan_study, read_seeds
-from compiler.studies.report import Mean, rows_of, runs_csv, table_csv
+from compiler.studies.report import Mean, rows_of, runs_csv, table_csv, table_of
 from compiler.studies.results import Result, ResultLog
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
@@ -137,6 +139,17 @@ def test_an_architecture_is_trained(file: Path) -> None:
         plan_study(Asked([fixed], (0,), methods=("darts",)))
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """As derived files are, which all have one name."""
+    files = [tmp_path / name for name in ("a/seed-0/derived.hsp", "b/seed-0/derived.hsp", "b/other.hsp")]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(TEXT)
+    plan = plan_study(Asked(files, (0,)))
+    assert [*plan.combinations] == ["a-seed_0-derived", "b-seed_0-derived", "other"]
+    assert [run.steps[0].words[1] for run in plan.runs] == [str(path) for path in files]
+
+
 @pytest.mark.parametrize("text", ["", "a", "0..", "..3", "3..1", "1,1", "0..2,2", "-1"])
 def test_seeds(text: str) -> None:
     assert read_seeds("0..4") == (0, 1, 2, 3, 4)
@@ -207,7 +220,7 @@ def test_a_step_that_ended_is_not_done_again(file: Path, out: Path) -> None:
     (out / "broken-train").unlink()
     (out / "net" / "seed-0" / "train" / "checkpoint.safetensors").touch()
     (found,) = conduct(plan, StudyConfig(out, resume=True), lambda _: None).values()
-    assert (found.failed, found.accuracy) == ("", 0.5)
+    assert (found.failed, found.tested) == ("", 0.5)
     assert [line.split()[0] for line in calls(out)] == ["search", "train", "train"]
     assert ["--resume" in line for line in calls(out)] == [False, False, True]
 
@@ -356,3 +369,12 @@ def test_tables(file: Path) -> None:
         "",
     )
     assert [line["failed"] for line in csv.DictReader(runs_csv(plan, found).splitlines())] == ["", "no, really"]
+    mse = Metric(name="mse", larger=False, share=False)
+    errors = {
+        f"net/seed-{seed}": Result(combination="net", seed=seed, score=1.5, judged=mse, tested=2.0 + seed, metric=mse)
+        for seed in (0, 1)
+    }
+    assert {"mse", "mse_interval"} <= set(table_csv(rows_of(plan, errors)).partition("\n")[0].split(","))
+    head, line = text_of(table_of(rows_of(plan, errors))).splitlines()
+    assert head.split() == ["combination", "runs", "score", "test", "mse"]
+    assert line.split("  ")[-2:] == ["1.5 +- 0", "2.5 +- 6.35"]

@@ -34,10 +34,10 @@ def tuples(items: st.SearchStrategy[T], least: int = 0, most: int = 3) -> st.Sea
 
 def choices(expr: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Choice]:
     """Choices whose dots stand between two items; one item alone has a guard."""
-    item = st.builds(ast.Item, expr, st.none() | expr)
+    item = st.builds(ast.Item, expr, st.none() | expr, st.none() | expr)
     dots = st.just((ast.Item(ast.Dots()),)) | st.just(())
     more = tuples(st.tuples(dots, item), 1).map(lambda pairs: tuple(x for dot, it in pairs for x in (*dot, it)))
-    alone = st.builds(ast.Item, expr, expr).map(lambda only: ast.Choice((only,)))
+    alone = st.builds(ast.Item, expr, expr, st.none() | expr).map(lambda only: ast.Choice((only,)))
     return alone | st.builds(lambda first, rest: ast.Choice((first, *rest)), item, more)
 
 

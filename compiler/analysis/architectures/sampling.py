@@ -19,9 +19,10 @@ MOST_ASKED = 500_000
 """How many decisions are asked for a requirement, of architectures in a row that miss it, before a list gives up."""
 
 
-def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
-    """Architectures drawn independently and uniformly over all those of a file that meet its requirements.
+def sample(listing: Architectures, count: int, seed: int = 0, weighted: bool = False) -> Iterator[Architecture]:
+    """Architectures drawn independently over all those of a file that meet its requirements.
 
+    Uniformly, or ``weighted``: in proportion to the product of the weights of the items that an architecture takes.
     Requirements on structure are counted with; the others are met by drawing again.
 
     Raises:
@@ -30,7 +31,8 @@ def sample(listing: Architectures, count: int, seed: int = 0) -> Iterator[Archit
     listing.require_some()
     source = Random(seed)
     for index in range(count):
-        yield _draw(listing, source, {"sampler": '"uniform"', "seed": str(seed), "draw": str(index)})
+        sampler = '"weights"' if weighted else '"uniform"'
+        yield _draw(listing, source, weighted, {"sampler": sampler, "seed": str(seed), "draw": str(index)})
 
 
 def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
@@ -49,10 +51,14 @@ def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator
     raise UsageError(f"of {TRIES * count} architectures that were drawn, the input reaches the output in {given}")
 
 
-def _draw(listing: Architectures, source: Random, notes: dict[str, str]) -> Architecture:
+def _draw(listing: Architectures, source: Random, weighted: bool, notes: dict[str, str]) -> Architecture:
     nearest = Nearest(listing)
     for _ in range(TRIES):
-        found = listing.architecture(source.randrange(listing.number), **notes)
+        found = (
+            Architecture(listing, tuple(part.weighted.draw(source) for part in listing.parts), notes)
+            if weighted
+            else listing.architecture(source.randrange(listing.number), **notes)
+        )
         if nearest.meets(found):
             return found
     raise nearest.refusal()

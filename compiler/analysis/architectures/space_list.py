@@ -17,6 +17,7 @@ from compiler.derivation import derive_module
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
+from compiler.ir.combinatorics.weighted import WeightedWays
 from compiler.ir.decision import Decision, Selection
 from compiler.program.model import Program, deciding
 from compiler.program.provenance import origin, section
@@ -57,6 +58,11 @@ class Part:
         return self._counted[0]
 
     @cached_property
+    def weighted(self) -> WeightedWays:
+        """Its architectures, by the weights of their items."""
+        return WeightedWays(self.circuit, lambda path, item: self.space.decisions[path].chance(item))
+
+    @cached_property
     def uncounted(self) -> Requirements:
         """The requirements that the circuit leaves out; those of the `train` section are with the last part."""
         required = [item.requirement for item in self._counted[1]]
@@ -67,10 +73,14 @@ class Part:
 
     def completed(self, chosen: Selection) -> Selection:
         """Decisions with some item for each that does not exist, which derivation never writes."""
-        return {**default_decisions(self.space.decisions), **chosen}
+        return {**self._first, **chosen}
+
+    @cached_property
+    def _first(self) -> Selection:
+        return default_decisions(self.space.decisions)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Architecture:
     """An architecture of a file: its decisions, and its number where it was found by one.
 
@@ -91,6 +101,10 @@ class Architecture:
     def parts(self) -> tuple[Part, ...]:
         """The parts of the file, each as it is after what the ones before it decide here."""
         return tuple(self.listing.parts_after(self.choices))
+
+    def __repr__(self) -> str:
+        which = "" if self.number is None else f" {self.number}"
+        return f"Architecture{which} of {self.listing.program.name}, {len(self.decisions)} decisions"
 
     def _repr_svg_(self) -> str:
         from compiler.reports.svg import svg

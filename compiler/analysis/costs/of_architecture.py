@@ -46,17 +46,18 @@ class ArchitectureCosts:
             raise UndefinedQuantityError(error.diagnostics[0].message) from None
         if block is None:
             raise UndefinedQuantityError(f"there is no '{copy}' here")
-        return _Sum(price).block(block)
+        return PriceSum(price).block(block)
 
 
 @dataclass(eq=False)
-class _Sum:
+class PriceSum:
     """One quantity of blocks without decisions, each computed once."""
 
     price: Price
     known: dict[Block, Amount] = field(default_factory=dict)
 
     def block(self, block: Block) -> Amount:
+        """That of a block, all instances inside included."""
         if block not in self.known:
             graph = block.graph
             nodes = ((index, node) for index, node in graph.order() if not is_auxiliary(node))
@@ -64,6 +65,7 @@ class _Sum:
         return self.known[block]
 
     def node(self, graph: SpaceGraph, index: int, node: Node) -> Amount:
+        """That of a node of a graph."""
         inputs = [graph.node(source).shape for source in graph.sources(index)]
         match node.payload:
             case Call(block=block):

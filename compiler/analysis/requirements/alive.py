@@ -9,7 +9,7 @@ result first, meets the best that lives before any other.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -22,16 +22,13 @@ from compiler.searcher.settings.derivation import By
 from compiler.util.errors import UsageError
 
 from .constrained import Answer
-from .score import log_softmax, score_of, scores_of
+from .demands import Demands, Strengths, are_met, changes, log_probabilities, under
+from .score import score_of, scores_of
 
-Strengths = Mapping[str, Sequence[float]]
-Demands = frozenset[tuple[str, int, bool]]
-"""Items of decisions that are to be taken, or are not."""
+__all__ = ["Strengths", "alive", "lives", "selects_life", "with_zeros"]
 
 LIMIT = 2000
 """Architectures that are looked at."""
-PENALTY = 1e4
-"""Taken off the strength of an excluded item, added to that of a demanded one; far above what strengths differ by."""
 
 
 def alive(
@@ -52,7 +49,7 @@ def alive(
         select: the rule, which may refuse (`UsageError`) strengths under which nothing is left.
         over: the least weight of what a pick of no fixed number takes.
     """
-    paths = space.once(_with_zeros)
+    paths = space.once(with_zeros)
     first = select(strengths, by)
     if _lives(_reach(paths, first.chosen)):
         return first
@@ -64,15 +61,15 @@ def alive(
 
 def lives(network: Elaborated) -> bool:
     """Whether the output of an architecture, a network without choices, depends on its input."""
-    return _lives(_reach(_with_zeros(network), {}))
+    return _lives(_reach(with_zeros(network), {}))
 
 
 def selects_life(space: Elaborated, chosen: Selection) -> bool:
     """Whether the output of the architecture that decisions select depends on its input."""
-    return _lives(_reach(space.once(_with_zeros), chosen))
+    return _lives(_reach(space.once(with_zeros), chosen))
 
 
-def _with_zeros(space: Elaborated) -> Paths:
+def with_zeros(space: Elaborated) -> Paths:
     """The architectures of a space, with their zeros."""
     return Paths(flatten(space.block.graph), space.decisions, keep_zeros=True)
 
@@ -81,7 +78,7 @@ def _best_alive(
     paths: Paths, strengths: Strengths, by: By, select: Callable[[Strengths, By], Answer], over: float | None
 ) -> Answer | None:
     if by is By.PROBABILITY:
-        strengths, by = _probabilities(paths, strengths), By.LOGIT
+        strengths, by = log_probabilities(paths.decisions, strengths), By.LOGIT
     scores = scores_of(paths.decisions, strengths, by, over)
     order = count()
     waiting: list[tuple[float, int, Demands, Answer]] = []
@@ -92,10 +89,10 @@ def _best_alive(
             return
         seen.add(demands)
         try:
-            answer = select(_under(paths, strengths, demands), by)
+            answer = select(under(paths.decisions, strengths, demands), by)
         except UsageError:
             return
-        if all((item in answer.chosen[path]) is wanted for path, item, wanted in demands):
+        if are_met(demands, answer.chosen):
             heapq.heappush(waiting, (-score_of(scores, answer.chosen), next(order), demands, answer))
 
     wait(frozenset())
@@ -108,9 +105,8 @@ def _best_alive(
         for path in (
             dict.fromkeys((*found.dead, *(p for p, taken in answer.chosen.items() if not taken))) if found else ()
         ):
-            decision, taken = paths.decisions[path], answer.chosen[path]
-            for item in range(len(decision.items)) if decision.least < decision.most else taken:
-                wait(demands | {(path, item, item not in taken)})
+            for change in changes(paths.decisions[path], path, answer.chosen[path]):
+                wait(demands | {change})
     return None
 
 
@@ -124,26 +120,3 @@ def _reach(paths: Paths, chosen: Selection) -> Reach | None:
 
 def _lives(found: Reach | None) -> bool:
     return found is None or found.alive
-
-
-def _probabilities(paths: Paths, strengths: Strengths) -> dict[str, Sequence[float]]:
-    """Log-probabilities, which say as strengths what alphas say by probability."""
-    apart = {path for path, decision in paths.decisions.items() if decision.independent}
-    return {path: values if path in apart else log_softmax(values) for path, values in strengths.items()}
-
-
-def _under(paths: Paths, strengths: Strengths, demands: Demands) -> dict[str, list[float]]:
-    """Strengths under which a rule takes an excluded item only where it has no other, and a demanded one if it can.
-
-    A candidate of a pick of menus is as strong as the items of its menu are.
-    """
-    found = {path: list(values) for path, values in strengths.items()}
-    for path, item, wanted in demands:
-        more = PENALTY if wanted else -PENALTY
-        candidates = paths.decisions[path].candidates
-        menu = candidates[item] if candidates else None
-        if menu is not None:
-            found[menu] = [value + more for value in found[menu]]
-        else:
-            found[path][item] += more
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 
 from compiler.analysis.costs.elimination import Range, Variables, range_of
@@ -13,10 +13,15 @@ from compiler.elaborate import Elaborated
 from .evaluate import Requirements, reported_quantities
 
 
-def ranges_of(space: Elaborated) -> Iterator[tuple[str, Range]]:
-    """The smallest and the largest value of each quantity of a space over all its architectures, where known."""
+def ranges_of(space: Elaborated, names: Container[str] | None = None) -> Iterator[tuple[str, Range]]:
+    """The smallest and the largest value of each quantity of a space over all its architectures, where known.
+
+    ``names`` are those of the quantities that are asked for; without it, all.
+    """
     wanted = Requirements(space)
     variables = Variables(space.decisions)
     for item in reported_quantities(space):
+        if names is not None and str(item) not in names:
+            continue
         with suppress(UndefinedQuantityError, ExistenceTooComplexError):
             yield str(item), range_of(wanted.formula(item), variables)

@@ -93,6 +93,15 @@ class Plugins:
         """The operator of a declaration with its parameters; None where it is not allowed."""
         return None
 
+    def own_class(self, declared: str, group: str) -> type | None:
+        """A class that is no operation, by its place or by an entry point of a group; None where it is not allowed.
+
+        Raises:
+            UsageError: there is no such entry point, or it is no class.
+            LoweringError: it cannot be imported.
+        """
+        return None
+
     def how_to_allow(self, declared: str) -> str:
         """The option of the command line that allows a plugin."""
         return f"--allow-plugin {declared.rpartition(':')[0] or declared}"

@@ -13,13 +13,25 @@
     width, height: 230, marginLeft: 46, marginBottom: 34, style: { color: "var(--ink)", background: "none", fontSize: "11px" }, ...more,
   });
   const whole = count => ({ label: "epoch", ticks: Math.min(count, 10), tickFormat: value => Number.isInteger(value) ? String(value) : "" });
-  const names = { score: "score", "accuracy/weights": "weights", "accuracy/alphas": "alphas", "accuracy/train": "train", "accuracy/valid": "valid" };
 
   function scalars(epochs, kind) {
     return epochs.flatMap(epoch => Object.entries(epoch.scalars)
       .filter(([name, value]) => value !== null && (name === kind || name.startsWith(kind + "/")))
-      .map(([name, value]) => ({ epoch: epoch.epoch, value, of: names[name] || name.split("/").slice(1).join("/") || name })));
+      .map(([name, value]) => ({ epoch: epoch.epoch, value, of: name.split("/").slice(1).join("/") || name })));
   }
+
+  // The metric of a phase over its epochs: of an error the score is the error itself.
+  function judged(phase) {
+    const metric = phase.metric, said = scalars(phase.epochs, metric.name);
+    return said.some(row => row.of === "score") ? said : [...scalars(phase.epochs, "score"), ...said];
+  }
+
+  // How values of a metric are written, and an axis of them; several metrics have an axis of numbers.
+  const written = (metric, value) => value === null ? "" : metric.share && value >= 0 && value <= 1 ? percent(value) : value.toPrecision(4);
+  const sign = metric => metric.larger ? 1 : -1;
+  const costs = ["params", "macs", "memory"];
+  const axis = metric => metric.share ? { tickFormat: percent } : {};
+  const common = judgedBy => judgedBy.every(item => item.metric.share) ? { tickFormat: percent } : {};
 
   function lines(rows, width, y, more = {}) {
     if (!rows.length) return null;
@@ -47,60 +59,67 @@
   }
 
   const kinds = {
-    score: (at, width) => lines([...scalars(at.phase.epochs, "score"), ...scalars(at.phase.epochs, "accuracy")], width, { tickFormat: percent }),
+    score: (at, width) => lines(judged(at.phase), width, axis(at.phase.metric)),
     loss: (at, width) => lines(scalars(at.phase.epochs, "loss"), width, {}),
     entropy: (at, width) => lines(at.phase.epochs.flatMap(epoch => Object.entries(epoch.entropies)
       .map(([path, value]) => ({ epoch: epoch.epoch, value, of: path }))), width, { domain: entropies(at.phase.epochs) }, { thin: true }),
     changes: (at, width) => {
       const rows = at.phase.epochs.map(epoch => ({ epoch: epoch.epoch, count: Object.keys(epoch.changed).length, paths: Object.keys(epoch.changed).slice(0, 8).join("\n") }));
-      return dots(rows, width, { x: { label: "epoch", tickFormat: String }, y: { grid: true, label: null }, marks: [
+      const most = d3.max(rows, row => row.count) || 1;
+      return dots(rows, width, { x: { label: "epoch", tickFormat: String }, y: { grid: true, label: null, domain: [0, most], ticks: Math.min(most, 6), tickFormat: "d" }, marks: [
         Plot.barY(rows, { x: "epoch", y: "count", fill: accent, fillOpacity: .8, title: row => `epoch ${row.epoch}: ${row.count} changed\n${row.paths}`, tip }), Plot.ruleY([0], { stroke: muted })] });
     },
     trials: (at, width) => {
       const rows = at.phase.trials.filter(trial => trial.score !== null);
       return dots(rows, width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
         Plot.dot(rows, { x: "id", y: "score", fill: muted, fillOpacity: .6, r: 2.5 }), Plot.lineY(rows, { x: "id", y: "best", stroke: accent, strokeWidth: 2, curve: "step-after" }),
-        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\nscore ${row.score}\nbest so far ${row.best}`, ...tip }))] });
+        Plot.tip(rows, Plot.pointer({ x: "id", y: "score", title: row => `trial ${row.id}\n${at.phase.judged.name} ${written(at.phase.judged, row.score)}\nbest so far ${written(at.phase.judged, row.best)}`, ...tip }))] });
     },
     regret: (at, width) => dots(at.phase.trials.filter(trial => trial.regret !== null), width, { x: { label: "trial" }, y: { grid: true, label: null }, marks: [
       Plot.lineY(at.phase.trials.filter(trial => trial.regret !== null), { x: "id", y: "regret", stroke: accent, strokeWidth: 2, curve: "step-after", tip })] }),
     front: (at, width) => {
-      const keys = Object.keys(at.phase.front[0].values), cost = keys.find(key => key !== "accuracy"), rows = at.phase.front.map(point => ({ file: point.file, x: point.values[cost], y: point.values.accuracy }));
-      return front(rows, width, cost, "accuracy", row => row.file);
+      const keys = Object.keys(at.phase.front[0].values), cost = keys.find(key => costs.includes(key)), of = keys.find(key => !costs.includes(key));
+      return front(at.phase.front.map(point => ({ file: point.file, x: point.values[cost], y: point.values[of] })), width, cost, at.phase.judged, row => row.file);
     },
     strengths: (at, width) => {
       const near = at.phase.moves.filter(moves => moves.margin !== null).sort((a, b) => a.margin - b.margin).slice(0, 6);
       return facets(near.map(moves => [moves.path, inner => strength(moves, at.phase.epochs, inner)]), width);
     },
     costs: (at, width) => {
-      const blocks = at.run.derived.blocks, total = key => blocks.reduce((sum, block) => sum + (block[key] || 0), 0);
-      const rows = [["parameters", "params"], ["multiply-adds", "macs"], ["activations", "memory"]].flatMap(([label, key]) =>
-        blocks.map((block, index) => ({ of: label, name: block.name, index, share: (block[key] || 0) / (total(key) || 1), value: block[key] })));
-      return Plot.plot(shared(width, { height: 150, marginLeft: 88, x: { label: null, tickFormat: value => Math.round(100 * value) + "%" }, y: { label: null, domain: ["parameters", "multiply-adds", "activations"] },
+      const blocks = at.run.derived.blocks, tables = Object.keys(blocks[0]?.latency || {});
+      const costs = [["parameters", block => block.params], ["multiply-adds", block => block.macs], ["activations", block => block.memory],
+        ...tables.map(name => [name, block => block.latency[name]])];
+      const rows = costs.flatMap(([label, cost]) => {
+        const total = d3.sum(blocks, cost) || 1;
+        return blocks.map((block, index) => ({ of: label, name: block.name, index, share: (cost(block) || 0) / total, value: cost(block) }));
+      });
+      return Plot.plot(shared(width, { height: 60 + 30 * costs.length, marginLeft: Math.max(88, 20 + 6 * d3.max(costs, ([label]) => label.length)), x: { label: null, tickFormat: value => Math.round(100 * value) + "%" }, y: { label: null, domain: costs.map(([label]) => label) },
         color: { type: "ordinal", domain: blocks.map(block => block.name), range: blocks.map((_, at) => d3.interpolatePurples(.35 + .55 * at / blocks.length)) },
         marks: [Plot.barX(rows, { x: "share", y: "of", fill: row => row.name, order: "index", inset: .5, title: row => `${row.name}\n${row.of}: ${(row.value || 0).toLocaleString()} (${percent(row.share)})`, tip })] }));
     },
-    "training-accuracy": (at, width) => lines(scalars(at.run.training.epochs, "accuracy"), width, { tickFormat: percent }),
+    "training-metric": (at, width) => lines(scalars(at.run.training.epochs, at.run.training.metric.name), width, axis(at.run.training.metric)),
     "training-loss": (at, width) => lines(scalars(at.run.training.epochs, "loss"), width, {}),
     versus: (at, width) => {
       const versus = at.run.versus, every = [versus.architecture, ...versus.random];
-      const means = every.map((item, index) => ({ name: item.name, value: d3.mean(item.accuracies), mine: index === 0 })).sort((a, b) => b.value - a.value);
-      const rows = every.flatMap((item, index) => item.accuracies.map(value => ({ name: item.name, value, mine: index === 0 })));
-      return dots(rows, width, { height: 60 + 18 * means.length, marginLeft: 110, x: { grid: true, label: null, tickFormat: percent }, y: { label: null, domain: means.map(item => item.name) }, marks: [
+      const means = every.map((item, index) => ({ name: item.name, value: d3.mean(item.values), mine: index === 0 })).sort((a, b) => sign(versus.metric) * (b.value - a.value));
+      const rows = every.flatMap((item, index) => item.values.map(value => ({ name: item.name, value, mine: index === 0 })));
+      return dots(rows, width, { height: 60 + 18 * means.length, marginLeft: 110, x: { grid: true, label: null, ...axis(versus.metric) }, y: { label: null, domain: means.map(item => item.name) }, marks: [
         Plot.ruleX([d3.mean(means.filter(item => !item.mine), item => item.value)], { stroke: muted, strokeDasharray: "4 3" }),
         Plot.dot(rows, { x: "value", y: "name", r: 3, stroke: row => row.mine ? accent : muted }),
-        Plot.dot(means, { x: "value", y: "name", r: 5, fill: item => item.mine ? accent : muted, title: item => `${item.name}: ${percent(item.value)}`, tip })] });
+        Plot.dot(means, { x: "value", y: "name", r: 5, fill: item => item.mine ? accent : muted, title: item => `${item.name}: ${written(versus.metric, item.value)}`, tip })] });
     },
-    "together-score": (at, width) => overlaid(run => run.phases.flatMap(phase => scalars(phase.epochs, "score").map(row => ({ ...row, phase: phase.name }))), width, { tickFormat: percent }),
+    "together-score": (at, width) => overlaid(run => run.phases.flatMap(phase => judged(phase).filter(row => row.of === "score").map(row => ({ ...row, phase: phase.name }))), width, common(runs.flatMap(run => run.phases))),
     "together-loss": (at, width) => overlaid(run => run.phases.flatMap(phase => scalars(phase.epochs, "loss").filter(row => row.of === "weights").map(row => ({ ...row, phase: phase.name }))), width, {}),
     "together-entropy": (at, width) => overlaid(run => run.phases.flatMap(phase => phase.epochs.filter(epoch => Object.keys(epoch.entropies).length)
       .map(epoch => ({ epoch: epoch.epoch, value: d3.mean(Object.values(epoch.entropies)), phase: phase.name }))), width, {}),
-    "together-training": (at, width) => overlaid(run => run.training ? scalars(run.training.epochs, "accuracy").filter(row => row.of === "train") : [], width, { tickFormat: percent }),
-    "study-score": (at, width) => intervals(at.study, "score", width),
-    "study-accuracy": (at, width) => intervals(at.study, "accuracy", width),
+    "together-training": (at, width) => overlaid(run => run.training ? scalars(run.training.epochs, run.training.metric.name).filter(row => row.of === "train") : [], width, common(runs.flatMap(run => run.training || []))),
+    "study-score": (at, width) => intervals(at.study, "score", "judged", width),
+    "study-tested": (at, width) => intervals(at.study, "tested", "metric", width),
     "study-front": (at, width) => {
-      const rows = at.study.runs.filter(run => run.params !== null && (run.accuracy ?? run.score) !== null).map(run => ({ x: run.params, y: run.accuracy ?? run.score, name: `${run.combination}, seed ${run.seed}`, of: run.combination }));
-      return front(rows, width, "parameters", "accuracy", row => row.name);
+      const value = run => run.tested ?? run.score, of = at.study.rows.some(row => row.means.tested) ? "metric" : "judged";
+      const { alike, names } = comparable(at.study, of);
+      const rows = at.study.runs.filter(run => names.has(run.combination) && run.params !== null && value(run) !== null).map(run => ({ x: run.params, y: value(run), name: `${run.combination}, seed ${run.seed}`, of: run.combination }));
+      return front(rows, width, "parameters", alike.length ? alike[0][of] : null, row => row.name);
     },
   };
 
@@ -109,20 +128,30 @@
     return [least > .95 ? Math.floor(least * 1000) / 1000 : 0, 1];
   }
 
-  function front(rows, width, x, y, title) {
-    if (!rows.length) return null;
-    const best = rows.slice().sort((a, b) => a.x - b.x || b.y - a.y).filter((row, at, all) => all.slice(0, at).every(other => other.y < row.y));
-    return Plot.plot(shared(width, { height: 260, x: { label: x, tickFormat: "~s", grid: true, ticks: 5 }, y: { label: null, grid: true, tickFormat: percent }, color: { legend: new Set(rows.map(row => row.of)).size > 1 },
-      marks: [Plot.line(best, { x: "x", y: "y", stroke: muted, curve: "step-after" }), Plot.dot(rows, { x: "x", y: "y", r: 4, fill: rows[0].of === undefined ? accent : "of", title: row => `${title(row)}\n${x} ${row.x.toLocaleString()}\n${y} ${percent(row.y)}`, tip })] }));
+  // The combinations of a study that have the metric of its first one that ended.
+  function comparable(study, of) {
+    const first = study.rows.find(row => row.finished);
+    const alike = first ? study.rows.filter(row => row.finished && row[of].name === first[of].name) : [];
+    return { alike, names: new Set(alike.map(row => row.combination)) };
   }
 
-  function intervals(study, measure, width) {
-    const rows = study.rows.filter(row => row.means[measure]).map(row => ({ name: row.combination, value: row.means[measure].value, reach: row.means[measure].reach || 0 }));
-    const each = study.runs.filter(run => run[measure] !== null);
-    return dots(rows, width, { height: 60 + 34 * rows.length, marginLeft: Math.min(220, 20 + 7 * Math.max(0, ...rows.map(row => row.name.length))), x: { grid: true, label: null, tickFormat: percent }, y: { label: null, domain: rows.map(row => row.name) }, marks: [
+  function front(rows, width, x, metric, title) {
+    if (!rows.length) return null;
+    const up = sign(metric), y = metric.name;
+    const best = rows.slice().sort((a, b) => a.x - b.x || up * (b.y - a.y)).filter((row, at, all) => all.slice(0, at).every(other => up * other.y < up * row.y));
+    return Plot.plot(shared(width, { height: 260, x: { label: x, tickFormat: "~s", grid: true, ticks: 5 }, y: { label: null, grid: true, ...axis(metric) }, color: { legend: new Set(rows.map(row => row.of)).size > 1 },
+      marks: [Plot.line(best, { x: "x", y: "y", stroke: muted, curve: "step-after" }), Plot.dot(rows, { x: "x", y: "y", r: 4, fill: rows[0].of === undefined ? accent : "of", title: row => `${title(row)}\n${x} ${row.x.toLocaleString()}\n${y} ${written(metric, row.y)}`, tip })] }));
+  }
+
+  function intervals(study, measure, of, width) {
+    const { alike, names } = comparable(study, of), metric = alike.length ? alike[0][of] : null;
+    const rows = alike.filter(row => row.means[measure]).map(row => ({ name: row.combination, value: row.means[measure].value, reach: row.means[measure].reach || 0 }));
+    const each = study.runs.filter(run => names.has(run.combination) && run[measure] !== null);
+    if (!rows.length) return null;
+    return dots(rows, width, { height: 60 + 34 * rows.length, marginLeft: Math.min(220, 20 + 7 * Math.max(0, ...rows.map(row => row.name.length))), x: { grid: true, label: null, ...axis(metric) }, y: { label: null, domain: rows.map(row => row.name) }, marks: [
       Plot.link(rows, { x1: row => row.value - row.reach, x2: row => row.value + row.reach, y: "name", stroke: accent, strokeWidth: 2 }),
       Plot.dot(each, { x: measure, y: "combination", stroke: muted, r: 2.5 }),
-      Plot.dot(rows, { x: "value", y: "name", fill: accent, r: 5, title: row => `${row.name}: ${percent(row.value)} ± ${(100 * row.reach).toFixed(2)}`, tip })] });
+      Plot.dot(rows, { x: "value", y: "name", fill: accent, r: 5, title: row => `${row.name}: ${written(metric, row.value)} ± ${written(metric, row.reach)}`, tip })] });
   }
 
   // A line for each run, each phase on axes of its own, so that a run has one colour.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from compiler.searcher.settings.datasets import ArrayFile, DataError
-from compiler.searcher.settings.tasks import Classification, Multilabel, Regression, Segmentation, Task, Tokens
+from compiler.searcher.settings.tasks import Classification, Multilabel, OwnTask, Regression, Segmentation, Task, Tokens
 
 from .array_files import Array, read_arrays
 from .load import Data, Images
@@ -90,6 +90,8 @@ def _samples(x: Array, y: Array | None, fit: Fit, part: str) -> Tensors:
     inputs = _tensor(x, f"the inputs of {part}")
     if y is None and isinstance(fit.task, Tokens) and inputs.dim() > 1:
         inputs, targets = inputs[:, :-1], inputs[:, 1:]  # Each token is foretold from those before it.
+    elif y is None and isinstance(fit.task, OwnTask):
+        targets = inputs.new_zeros(len(inputs), 0)
     elif y is None:
         raise DataError(f"{part} has no targets 'y'")
     else:
@@ -138,6 +140,8 @@ def _targets(targets: Tensor, fit: Fit, what: str) -> Tensor:
         case Segmentation(ignore=ignore):
             _check_shape(shape, tuple(places), what)
             _check_classes(targets, classes, ignore, what)
+        case OwnTask():
+            return targets.float() if targets.is_floating_point() else targets.long()
         case Classification() | Tokens():
             _check_shape(shape, tuple(places), what)
             _check_classes(targets, classes, None, what)

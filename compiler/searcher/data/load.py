@@ -21,7 +21,7 @@ from .builtin import LoadOptions, build
 from .check import check_labels, check_source
 from .image_files import BrokenFile, check_classes
 from .resolution import prepared
-from .source import Batch, Pixels, Samples, Shape, Source, Tensors, show
+from .source import Batch, Pairing, Pixels, Samples, Shape, Source, Tensors, show
 from .subsets import limited, random_generator
 from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Plain, Put, stay
 
@@ -36,6 +36,8 @@ class Images(Dataset[Batch]):
     finishing: Finish | Plain
     indices: Tensor = field(repr=False)
     """Which of the samples these are, ``[n]``, in their order."""
+    pairing: Pairing | None = None
+    """What is made of a batch last of all."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -74,7 +76,8 @@ class Images(Dataset[Batch]):
         draw from torch's global generator.
         """
         images, labels = put(batch[0]), put(batch[1])
-        return self.finishing(images, put), labels
+        finished = self.finishing(images, put)
+        return (finished, labels) if self.pairing is None else self.pairing(finished, labels)
 
     def subset(self, indices: Tensor) -> Images:
         """The images at ``indices``, in that order."""
@@ -92,6 +95,17 @@ class Data:
     shape: Shape
     warnings: tuple[str, ...] = ()
     """Remarks about these data for the user, a sentence each."""
+
+    def paired(self, pairing: Pairing) -> Data:
+        """The same data, of whose batches a task makes its own; those of the test part are the same each time."""
+
+        def tested(inputs: Tensor, targets: Tensor) -> Batch:
+            devices = [] if inputs.device.type == "cpu" else [inputs.device]
+            with torch.random.fork_rng(devices, device_type=inputs.device.type if devices else "cuda"):
+                torch.manual_seed(0)
+                return pairing(inputs, targets)
+
+        return replace(self, train=replace(self.train, pairing=pairing), test=replace(self.test, pairing=tested))
 
 
 def load_data(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, cast
@@ -17,6 +17,9 @@ from compiler.searcher.settings.datasets import DataError
 
 Batch = tuple[Tensor, Tensor]
 """Images ``[n, c, h, w]`` and their labels ``[n]``."""
+
+Pairing = Callable[[Tensor, Tensor], Batch]
+"""What a task of the user's own makes of the inputs and targets of a batch."""
 
 Shape = tuple[int, ...]
 """Channels, height and width of an image; the shape of any other sample."""

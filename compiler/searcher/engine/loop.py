@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,7 @@ from .errors import (
 from .gradients import finite
 from .protocol import Evaluate, RunOptions
 from .tasks import Behaviour
+from .telling import Telling
 
 STEPS_BETWEEN_WAITS = 25
 """Steps between two looks at the losses, on a GPU or with several processes: each look waits for the device."""
@@ -70,6 +72,9 @@ class Job(Protocol):
 
     def running_means(self) -> dict[str, float]:
         """The running means of this epoch, for the display."""
+
+    def look(self, epoch: int) -> EpochRecord:
+        """What leads and what is observed within an epoch; without numbers."""
 
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         """Judge the epoch; ``evaluate`` measures the network and may be interrupted."""
@@ -107,6 +112,10 @@ class _Loop:
     report: Report
     stop: Stop = field(default_factory=Stop)
 
+    @cached_property
+    def told(self) -> Telling:
+        return Telling(self.job, self.state, self.run)
+
     @property
     def path(self) -> Path:
         return self.run.out / CHECKPOINT
@@ -115,13 +124,19 @@ class _Loop:
     def compute(self) -> Compute:
         return self.state.compute
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left, or under way."""
+        state = self.state
+        return state.epoch >= self.job.epochs or self.job.is_over or (state.stopped and not state.step)
+
     def run_all(self) -> None:
         """All epochs, from the checkpoint or from the first."""
         job, state = self.job, self.state
         self._load_or_create()
         self.report.start(Plan(state.kind, job.epochs, job.steps, state.epoch, state.step), state.history)
         try:
-            while state.epoch < job.epochs and not job.is_over:
+            while not self.is_over:
                 self._run_steps()
                 self._close_epoch()
             self._seed("finish")
@@ -144,7 +159,7 @@ class _Loop:
         job.begin(state.epoch, state.step)
         if state.step < job.steps:
             self._fetch()
-        while state.step < job.steps:
+        while state.step < job.steps and not state.stopped:
             job.step(state.epoch, state.step)
             state.step += 1
             if state.step < job.steps:
@@ -153,6 +168,7 @@ class _Loop:
             means = job.running_means() if shown else None
             self._check_finite(means is None or all(map(math.isfinite, means.values())))
             self.report.step(state.epoch, state.step, means)
+            self.told.step(means, agree=shown)
             if shown or world == 1:  # Several processes have to agree, which waits for each other's devices.
                 self._raise_if_stopped()
             if self.run.checkpoint_every and state.step % self.run.checkpoint_every == 0 and state.step < job.steps:
@@ -176,8 +192,9 @@ class _Loop:
         before = state.history[-1] if state.history else None
         state.next_epoch(record)
         self.report.epoch(record, before)
+        self.told.epoch(record)
         state.save(self.path, self.run.fingerprint)
-        if state.epoch < self.job.epochs and not self.job.is_over:
+        if not self.is_over:
             self._raise_if_stopped()
 
     def _evaluate(

@@ -22,3 +22,5 @@ class SearchOutcome:
     """The supernet's accuracy on the alpha half at the end of that epoch; of another task, what is larger if better."""
     best_epoch: int
     history: tuple[EpochRecord, ...]
+    stopped: bool = False
+    """Whether a callback ended it."""

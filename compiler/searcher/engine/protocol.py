@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.reporting.records import Observed
+from compiler.searcher.listeners import NOBODY, Listeners
 from compiler.searcher.settings.narrowing import Measure
 
 Run = Mapping[str, tuple[int, ...]]
@@ -141,7 +142,7 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and how a run happens: nothing here changes what it computes."""
+    """Where and how a run happens: nothing here changes what it computes, but that a callback may end it."""
 
     out: Path
     """The directory of the run: checkpoint, logs, events, results."""
@@ -163,3 +164,6 @@ class RunOptions:
     """The end of the sentence that says how to go on."""
     checkpoint_every: int = 0
     """Also write the checkpoint after every so many steps; 0: only at the ends of epochs."""
+    phase: str = ""
+    """The name of the phase of a search, as listeners are told."""
+    listeners: Listeners = NOBODY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.reporting.sink import epoch_line
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
@@ -27,7 +29,7 @@ from .state import checkpoint
 from .tasks import behaviour_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainOutcome:
     """The result of a training."""
 
@@ -37,6 +39,16 @@ class TrainOutcome:
     """The state dictionary, as safetensors."""
     history: tuple[EpochRecord, ...]
     task: Task = CLASSIFICATION
+    stopped: bool = False
+    """Whether a callback ended it."""
+
+    def __repr__(self) -> str:
+        measured = f"{self.task.metric} {self.task.show(self.value)}"
+        return f"TrainOutcome({measured} on the test part after {len(self.history)} epochs, {self.weights})"
+
+    def _repr_html_(self) -> str:
+        lines = "\n".join(epoch_line(record, len(self.history)) for record in self.history)
+        return f"<details><summary>{escape(repr(self))}</summary><pre>{escape(lines)}</pre></details>"
 
     @property
     def accuracy(self) -> float:
@@ -55,7 +67,8 @@ def run_train(trainable: Trainable, data: Data, settings: TrainSettings, run: Ru
     compute = Compute(run.device, run.devices, PRECISIONS[settings.precision])
     training = _Training(trainable, data, settings, compute, run.out / WEIGHTS)
     run_epochs(training, training.state, mix(settings.seed, "train"), run, Report.of(run, compute))
-    return TrainOutcome(training.value, training.path, tuple(training.state.history), settings.task)
+    state = training.state
+    return TrainOutcome(training.value, training.path, tuple(state.history), settings.task, state.stopped)
 
 
 def evaluate(
@@ -139,6 +152,9 @@ class _Training:
         means = self.meter.means(self.compute)
         return dict(zip(("loss/train", f"{self.settings.task.metric}/train"), means, strict=True)) if means else {}
 
+    def look(self, epoch: int) -> EpochRecord:
+        return EpochRecord(epoch + 1, {}, {})
+
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         return EpochRecord(epoch + 1, self.running_means() | self._schedule(epoch, self.steps - 1), {})
 
@@ -146,5 +162,8 @@ class _Training:
         if self.compute.main:
             checkpoint.write(self.path, self.module.state_dict(), {})
         self.value = evaluate(self.test)
-        task = self.settings.task
-        return f"The test {task.metric} is {task.show(self.value)}."
+        task, done = self.settings.task, len(self.state.history)
+        said = f"The test {task.metric} is {task.show(self.value)}."
+        if self.state.stopped:
+            return f"The training ended after epoch {done} of {self.epochs}, as a callback asked. {said}"
+        return said

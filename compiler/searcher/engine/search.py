@@ -189,6 +189,11 @@ class Searching:
         losses = {f"loss/{name}": loss for name, (loss, _) in seen.items()}
         return losses | {f"{self.settings.task.metric}/{name}": value for name, (_, value) in seen.items()}
 
+    @torch.no_grad()
+    def look(self, epoch: int) -> EpochRecord:
+        """What leads and what is observed within an epoch."""
+        return EpochRecord(epoch + 1, {}, self.searchable.leading().decisions, self.searchable.observed())
+
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
         """Judge an epoch by the metric on the alpha half, give up items maybe, and remember the best."""
         rates = self._schedule(epoch, self.steps - 1)
@@ -272,9 +277,9 @@ class Searching:
         found = self.outcome()
         done = len(self.state.history)
         if done < self.epochs:
-            until = self.settings.until.describe()
+            why = f"as `until = {self.settings.until.describe()}` says" if self.is_over else "as a callback asked"
             of = "" if found.epoch == done else f" Derived is epoch {found.epoch}."
-            return f"The search ended after epoch {done} of {self.epochs}, as `until = {until}` says.{of}"
+            return f"The search ended after epoch {done} of {self.epochs}, {why}.{of}"
         if isinstance(self.settings.derive, ExplorerWord):
             return f"The weights have learned for {done} epochs; an explorer proposes architectures now."
         return f"The architecture is that of epoch {found.epoch}, with {self.settings.task.said(found.score)}."
@@ -283,17 +288,11 @@ class Searching:
         """The alphas and decisions of the last epoch, of the best, or of one before the end, as the settings say."""
         state = self.state
         epoch, alphas = len(state.history), state.alphas_on_cpu()
-        if self.settings.derive.epoch is Epoch.BEST:
+        if self.settings.derive.epoch is Epoch.BEST and state.best_epoch:  # None where it ended before alphas moved.
             epoch, alphas = state.best_epoch, dict(state.best)
         elif self.settings.derive.epoch is Epoch.BEFORE and self.is_over:
             epoch = self.settings.until.before(epoch - 1) + 1
             alphas = {path: state.past[f"{epoch - 1}/{path}"] for path in alphas}
         record = state.history[epoch - 1]
-        return SearchOutcome(
-            decisions=record.decisions,
-            alphas=alphas,
-            epoch=epoch,
-            score=record.scalars["score"],
-            best_epoch=state.best_epoch,
-            history=tuple(state.history),
-        )
+        score, history = record.scalars["score"], tuple(state.history)
+        return SearchOutcome(record.decisions, alphas, epoch, score, state.best_epoch, history, state.stopped)

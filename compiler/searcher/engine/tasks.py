@@ -19,12 +19,15 @@ from torch.nn import functional
 from compiler.searcher.settings.tasks import (
     Classification,
     Multilabel,
+    OwnTask,
     Regression,
     RegressionLoss,
     Segmentation,
     Task,
     Tokens,
 )
+
+from .user_task import OwnBehaviour
 
 LARGEST = 700.0
 """The largest surprise whose exponential is a number."""
@@ -177,6 +180,8 @@ def behaviour_of(task: Task, classes: int) -> Behaviour:
             return _Labels()
         case Tokens():
             return _NextTokens()
+        case OwnTask():
+            return OwnBehaviour(task.made, task.path, classes)
     assert_never(task)
 
 

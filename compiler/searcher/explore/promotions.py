@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 
+from compiler.searcher.settings.exploring import RandomDraws
 from compiler.searcher.settings.rungs import Asynchronous
 
 from .proposer import Budgets, Proposal, Proposer, Stream
@@ -17,9 +18,12 @@ class Promotions(Proposer):
     Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020), algorithm 2.
     """
 
-    def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, trials: int, word: Asynchronous) -> None:
+    def __init__(
+        self, space: ExploredSpace, budgets: Budgets, stream: Stream, word: RandomDraws, rungs: Asynchronous
+    ) -> None:
         super().__init__(space, budgets, stream)
-        self.trials, self.by, self.levels = trials, word.by, word.budgets
+        self.trials, self.by, self.levels = word.rounds * word.trials, rungs.by, rungs.budgets
+        self.draw = word.draw
         self.rungs: dict[int, list[tuple[float, int, Trial]]] = {budget: [] for budget in self.levels}
         """The trials of each budget that were told so far, once each architecture, the best first."""
         self.drawn, self.seen = 0, 0
@@ -40,11 +44,11 @@ class Promotions(Proposer):
                     return Proposal(self.candidate(trial), higher, (trial.id,))
         lowest = self.levels[0]
         drawn = self.drawn + sum(asked.budget == lowest for asked in history.running.values())
-        return Proposal(self.space.drawn(self.stream(k)), lowest) if drawn < self.trials else None
+        return Proposal(self.space.drawn(self.stream(k), self.draw), lowest) if drawn < self.trials else None
 
     def _read(self, history: History) -> None:
         for trial in history.trials[self.seen :]:
             self.drawn += trial.budget == self.levels[0]
             if history.known[trial.number, trial.budget] is trial:
-                insort(self.rungs[trial.budget], (-history.merit(trial), trial.id, trial))
+                insort(self.rungs[trial.budget], (-trial.score, trial.id, trial))
         self.seen = len(history.trials)

@@ -29,23 +29,28 @@ from .promotions import Promotions
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .sampled import Suggestions
 from .space import Candidate, ExploredSpace
-from .trials import History, Trial, strongest
+from .trials import History, Trial, merit_among, strongest
 
 
 class Draws(Proposer):
-    """Architectures drawn uniformly; of each round the best are proposed again, to be judged with more.
+    """Architectures that are drawn; of each round the best are proposed again, to be judged with more.
 
     A round has ``brackets``, and each of these rungs: at first draws, then the best of the rung before.
     """
 
     def __init__(
-        self, space: ExploredSpace, budgets: Budgets, stream: Stream, rounds: int, brackets: Sequence[Sequence[Rung]]
+        self,
+        space: ExploredSpace,
+        budgets: Budgets,
+        stream: Stream,
+        word: RandomDraws,
+        brackets: Sequence[Sequence[Rung]],
     ) -> None:
         super().__init__(space, budgets, stream)
         self.rungs = [(at, *rung) for bracket in brackets for at, rung in enumerate(bracket)]
         self.ends = list(accumulate(count for _, _, count in self.rungs))
         self.round = self.ends[-1]
-        self.rounds = rounds
+        self.rounds, self.draw = word.rounds, word.draw
 
     @property
     def total(self) -> int:
@@ -59,10 +64,10 @@ class Draws(Proposer):
         height, budget, count = self.rungs[at]
         start = k - place + self.ends[at] - count
         if not height:
-            return Proposal(self.space.drawn(self.stream(k)), budget)
+            return Proposal(self.space.drawn(self.stream(k), self.draw), budget)
         if (before := history.between(start - self.rungs[at - 1][2], start)) is None:
             return None
-        best = strongest(before, count, history.merit)
+        best = strongest(before, count, merit_among(before))
         found = best[min(k - start, len(best) - 1)]
         return Proposal(self.candidate(found), budget, (found.id,))
 
@@ -93,7 +98,7 @@ class GeneticRounds(Proposer):
             if self.parents[0] != number:
                 if (before := history.between(0, number * word.population)) is None:
                     return None
-                self.parents = number, strongest(before, word.parents, history.merit)
+                self.parents = number, strongest(before, word.parents, merit_among(before))
             parents = self.parents[1]
             make = self._mutant if place < word.mutants else self._child
             found = self._fresh(history, lambda: make(parents, source))
@@ -128,7 +133,7 @@ class Aging(Proposer):
         word = self.word
         source = self.stream(k)
         if k < word.population:
-            return self.proposed(self.space.drawn(source))
+            return self.proposed(self.space.drawn(source, word.draw))
         living = history.trials[-word.population :]
         if not living:
             return None
@@ -175,13 +180,13 @@ def proposer_of(
 ) -> Proposer:
     """The proposer that the settings `derive` and `rungs` name; ``measure`` gives a predictor its features."""
     match word:
-        case RandomDraws(trials=trials, again=again, rounds=rounds):
+        case RandomDraws(trials=trials, again=again):
             if isinstance(rungs, Asynchronous):
-                return Promotions(space, budgets, stream, rounds * trials, rungs)
+                return Promotions(space, budgets, stream, word, rungs)
             if isinstance(rungs, Halving | Brackets):
-                return Draws(space, budgets, stream, rounds, rungs.brackets(trials))
+                return Draws(space, budgets, stream, word, rungs.brackets(trials))
             whole = ((budgets.whole, again),) if again else ()
-            return Draws(space, budgets, stream, rounds, [((budgets.stated, trials), *whole)])
+            return Draws(space, budgets, stream, word, [((budgets.stated, trials), *whole)])
         case Genetic():
             return GeneticRounds(space, budgets, stream, word)
         case Evolution():

@@ -17,20 +17,17 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.autograd import grad
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from compiler.analysis.requirements.evaluate import amounts_of
-from compiler.backend.lowering.network import Network
-from compiler.backend.passes import FLATTEN
 from compiler.backend.torch_modules.images import GlobalPool
-from compiler.elaborate import Elaborated
 from compiler.searcher.engine.errors import SingleValueError, is_single_value
 from compiler.searcher.settings.judges import ProxyName
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
+
+from .probe import Probe, weighing
 
 RELUS = (nn.ReLU, nn.ReLU6)
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
@@ -38,43 +35,6 @@ SMALL = 1e-5
 """Added to the eigenvalues of `jacob_cov`."""
 STEP = 1e-2
 """How far the second images of `zen` are from the first, in standard deviations."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A network as it starts, and what it is shown.
-
-    Attributes:
-        space: the network.
-        module: it, in float64, without an auxiliary head: images (n, c, h, w) to logits (n, classes).
-        images: (n, c, h, w), in float64.
-        labels: (n).
-        seed: of random images.
-    """
-
-    space: Elaborated
-    module: nn.Module
-    images: Tensor
-    labels: Tensor
-    seed: int
-
-    @property
-    def weights(self) -> list[Tensor]:
-        """Kernels and matrices."""
-        return list(weighing(self.module).values())
-
-    @property
-    def loss(self) -> Tensor:
-        """The mean cross-entropy."""
-        return cross_entropy(self.module(self.images), self.labels)
-
-    def amount(self, name: str) -> float:
-        """A cost of the network, by its name in the language."""
-        return float(dict(amounts_of(self.space))[name])
-
-    def parts(self, *kinds: type[nn.Module]) -> list[nn.Module]:
-        """The modules of some kinds."""
-        return [part for part in self.module.modules() if isinstance(part, kinds)]
 
 
 @dataclass(frozen=True)
@@ -86,12 +46,8 @@ class Proxy:
     """What a network has to have, where not every one has it, as a sentence says it."""
     needs: tuple[type[nn.Module], ...] = ()
     """The modules of which a network has to have one."""
-
-
-def weighing(module: nn.Module) -> dict[nn.Module, Tensor]:
-    """The layers with a kernel or a matrix, and that."""
-    weights = {part: getattr(part, "weight", None) for part in module.modules()}
-    return {part: weight for part, weight in weights.items() if isinstance(weight, Tensor) and weight.dim() > 1}
+    moves: bool = False
+    """Whether it changes the images, which tokens do not allow."""
 
 
 @contextmanager
@@ -233,45 +189,15 @@ def last_maps(probe: Probe, images: Tensor) -> Tensor:
 PROXIES: Mapping[ProxyName, Proxy] = {
     ProxyName.PARAMS: Proxy(lambda probe: probe.amount("params")),
     ProxyName.MACS: Proxy(lambda probe: probe.amount("macs")),
-    ProxyName.SYNFLOW: Proxy(synflow),
+    ProxyName.SYNFLOW: Proxy(synflow, moves=True),
     ProxyName.NASWOT: Proxy(naswot, "counts the units of ReLUs that answer images alike", RELUS),
-    ProxyName.JACOB_COV: Proxy(jacob_cov),
+    ProxyName.JACOB_COV: Proxy(jacob_cov, moves=True),
     ProxyName.SNIP: Proxy(snip),
     ProxyName.GRASP: Proxy(grasp),
     ProxyName.FISHER: Proxy(fisher),
     ProxyName.GRAD_NORM: Proxy(grad_norm),
-    ProxyName.ZEN: Proxy(zen, "measures the deviations in batch norms", (_BatchNorm,)),
+    ProxyName.ZEN: Proxy(zen, "measures the deviations in batch norms", (_BatchNorm,), moves=True),
 }
-
-
-def answering(network: Network) -> nn.Module:
-    """What a network computes, without its auxiliary head."""
-    module: fx.GraphModule = network.network
-    (output,) = module.graph.find_nodes(op="output")
-    if isinstance(output.args[0], tuple):
-        output.args = (output.args[0][0],)
-        module.graph.eliminate_dead_code()
-        module.recompile()
-        module.delete_all_unused_submodules()
-    return module
-
-
-def probe_of(space: Elaborated, images: Tensor, labels: Tensor, seed: int) -> Probe:
-    """A discrete network with the weights that `--train` begins with, and what it is shown.
-
-    Args:
-        space: the network.
-        images: (n, c, h, w), on the device where it is to run.
-        labels: (n).
-        seed: of the weights.
-    """
-    torch.manual_seed(mix(seed, "init"))
-    module = answering(Network(space, (FLATTEN,), training_only=False)).to(images.device, torch.float64)
-    module.eval()
-    for part in module.modules():
-        if isinstance(part, _BatchNorm):
-            part.train()
-    return Probe(space, module, images.double(), labels, seed)
 
 
 class LackingError(UsageError):
@@ -290,6 +216,8 @@ def values(probe: Probe, names: Sequence[ProxyName]) -> dict[str, float]:
         proxy = PROXIES[name]
         if proxy.needs and not probe.parts(*proxy.needs):
             raise LackingError(f"`{name}` {proxy.lacking}, and '{probe.space.name}' has none")
+        if proxy.moves and not probe.images.is_floating_point():
+            raise LackingError(f"`{name}` moves what a network takes, and '{probe.space.name}' takes tokens")
         try:
             found[name.value] = float(torch.as_tensor(proxy.value(probe)).detach())
         except ValueError as error:

@@ -21,6 +21,7 @@ from compiler.derivation.strongest import readable
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
 from compiler.program.equivalence import Equivalence, equivalence
+from compiler.searcher.settings.exploring import Draw
 from compiler.util.errors import UsageError
 
 TRIES = 300
@@ -92,12 +93,14 @@ class ExploredSpace:
 
     # ------------------------------------------------------------ proposals
 
-    def drawn(self, source: Random) -> Candidate:
-        """An architecture, uniformly of all that meet the requirements.
+    def drawn(self, source: Random, draw: Draw = Draw.UNIFORM) -> Candidate:
+        """An architecture, uniformly or by weights, of all that meet the requirements.
 
         Raises:
             UsageError: none of many that were drawn does.
         """
+        if draw is Draw.WEIGHTS:
+            return self._meeting(lambda: self._of(self.part.weighted.draw(source)))
         return self._meeting(lambda: self.candidate(source.randrange(self.count)))
 
     def mutated(self, parent: Candidate, source: Random) -> Candidate | None:

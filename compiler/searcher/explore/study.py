@@ -173,7 +173,11 @@ class Study:
         for trial in history.trials:
             begun.judged.setdefault(self._pair(trial), trial)
         while True:
-            while len(history.running) < workers.count and (proposal := self.proposer.ask(history)) is not None:
+            while (
+                not history.stopped
+                and len(history.running) < workers.count
+                and (proposal := self.proposer.ask(history)) is not None
+            ):
                 asked = Asked(
                     id=history.asked,
                     number=proposal.candidate.number,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from .axes import NoTeacher
 from .datasets import BUILT_IN, DataSpec
-from .exploring import Nsga2
-from .judges import OwnJudge, ProxyJudge, TableJudge
+from .judges import TableJudge
 from .reader import ConflictError
 from .rule import Combined, Rule
-from .tasks import CLASSIFICATION, Task
+from .tasks import CLASSIFICATION, Classification, OwnTask, Task
 
 CLASSES_ONLY = "these images have a class each and nothing else: use data of your own, `task = classification`"
 
@@ -17,21 +16,17 @@ def _other(settings: Combined) -> bool:
     return settings.task != CLASSIFICATION
 
 
-def _has_classes(data: DataSpec) -> bool:
-    return type(data) in BUILT_IN
+def _only_classes(task: Task, data: DataSpec) -> bool:
+    """Whether data have a class for each image, of which this task makes nothing; one of the user's own may."""
+    return type(data) in BUILT_IN and not isinstance(task, Classification | OwnTask)
 
 
 TASKS = (
-    Rule(("task", "data"), lambda s: _other(s) and _has_classes(s.data), CLASSES_ONLY),
-    Rule(
-        ("task", "derive"),
-        lambda s: _other(s) and isinstance(s.derive, Nsga2),
-        "`nsga2` weighs costs against accuracy, and this task has another metric: use `derive = evolution(100)`",
-    ),
+    Rule(("task", "data"), lambda s: _only_classes(s.task, s.data), CLASSES_ONLY),
     Rule(
         ("task", "judge"),
-        lambda s: _other(s) and isinstance(s.judge, ProxyJudge | TableJudge | OwnJudge),
-        "`judge = proxy`, `table` and `own` know classes alone: use `judge = trained` or `shared`",
+        lambda s: _other(s) and isinstance(s.judge, TableJudge),
+        "`judge = table` looks up accuracies: use `judge = trained` or `shared`, or `task = classification`",
     ),
     Rule(
         ("task", "teacher"),
@@ -49,9 +44,9 @@ def check_training(task: Task, data: DataSpec, smoothing: float) -> None:
     Raises:
         ConflictError: they do not.
     """
-    if task != CLASSIFICATION and _has_classes(data):
+    if _only_classes(task, data):
         raise ConflictError(CLASSES_ONLY, "task", "data")
-    if smoothing and not task.smooths:
+    if smoothing and not (task.known and task.facts.smooths):
         raise ConflictError(
             f"`label_smoothing` spreads a label over classes, and `task = {task.word}` has none: use 0",
             "label_smoothing",

@@ -8,6 +8,7 @@ loaded.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -204,7 +205,13 @@ def register_dataset(name: str, builder: Builder) -> None:
 
 def user_names() -> set[str]:
     """The names of users' datasets, none of them imported."""
-    return {*_registered, *entry_points(group=ENTRY_POINTS).names}
+    return {*_registered, *_installed_names(tuple(sys.path))}
+
+
+@cache
+def _installed_names(_path: tuple[str, ...]) -> frozenset[str]:
+    """The names that packages on the path of modules bring, which is searched once: that takes milliseconds."""
+    return frozenset(entry_points(group=ENTRY_POINTS).names)
 
 
 def user_builder(name: str) -> Builder:

@@ -28,8 +28,15 @@ class ExplorerWord(Word):
         return Strongest()
 
 
+class Draw(Named):
+    """How architectures are drawn: all are equally likely, or the items of each choice are by their weights."""
+
+    UNIFORM = "uniform"
+    WEIGHTS = "weights"
+
+
 class RandomDraws(ExplorerWord):
-    """``trials`` architectures, drawn uniformly and independently, in each of ``rounds``.
+    """``trials`` architectures, drawn independently, uniformly or by weights, in each of ``rounds``.
 
     With ``again``, the best so many of each round are judged again, on all images, and the best of these is derived
     (random search with weight sharing).
@@ -40,6 +47,7 @@ class RandomDraws(ExplorerWord):
     trials: Count
     again: Amount = 0
     rounds: Count = 1
+    draw: Draw = Draw.UNIFORM
 
     @model_validator(mode="after")
     def _fewer_are_judged_again(self) -> RandomDraws:
@@ -73,7 +81,8 @@ class Genetic(ExplorerWord):
 class Evolution(ExplorerWord):
     """``trials`` architectures: a ``population`` that is drawn, then mutants of the best of a ``tournament``.
 
-    Each mutant replaces the oldest of the population (regularized evolution; Real et al., AAAI 2019).
+    The population is drawn uniformly or by weights. Each mutant replaces the oldest of the population (regularized
+    evolution; Real et al., AAAI 2019).
     """
 
     word = "evolution"
@@ -81,6 +90,7 @@ class Evolution(ExplorerWord):
     trials: Count
     population: Count = 100
     tournament: Count = 25
+    draw: Draw = Draw.UNIFORM
 
 
 class Local(ExplorerWord):
@@ -152,18 +162,26 @@ class Objective(Named):
     """What an architecture is measured by, where several things count."""
 
     ACCURACY = "accuracy"
+    SCORE = "score"
+    """The same by another name, for metrics that are no accuracy."""
     PARAMS = "params"
     MACS = "macs"
     MEMORY = "memory"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is what the judge says, and no cost."""
+        return self in (Objective.ACCURACY, Objective.SCORE)
 
 
 class Nsga2(ExplorerWord):
     """``trials`` architectures in generations of ``population``, of which several objectives are asked (NSGA-II).
 
-    ``accuracy`` is what the judge says, and is maximised; costs are minimised. The first generation is drawn; a later
-    one has children of two parents, each the winner of a tournament of two, and each choice of a child is drawn anew
-    with the probability ``rate``. Parents are the best of the parents before and their children: by their front, and in
-    a front by their distance from others (Deb et al., 2002). None is proposed twice while there are others.
+    ``accuracy``, or ``score``, is what the judge says, the better the more; costs are minimised. The first generation
+    is drawn; a later one has children of two parents, each the winner of a tournament of two, and each choice of a
+    child is drawn anew with the probability ``rate``. Parents are the best of the parents before and their children:
+    by their front, and in a front by their distance from others (Deb et al., 2002). None is proposed twice while
+    there are others.
     """
 
     word = "nsga2"
@@ -178,8 +196,9 @@ class Nsga2(ExplorerWord):
 
     @model_validator(mode="after")
     def _asks_the_judge(self) -> Nsga2:
-        if Objective.ACCURACY not in self.pareto or len(set(self.pareto)) < max(2, len(self.pareto)):
-            raise ValueError("`pareto` names accuracy, and at least one cost beside it, each once")
+        judged = sum(name.is_judged for name in self.pareto)
+        if judged != 1 or len(set(self.pareto)) < max(2, len(self.pareto)):
+            raise ValueError("`pareto` names accuracy or score, and at least one cost beside it, each once")
         return self
 
 

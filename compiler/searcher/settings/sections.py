@@ -35,7 +35,8 @@ from .combine_tasks import check_training
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .exploring import Explorer, ExplorerWord
-from .judges import AllUnique, Judge, NoJudge, SharedJudge, TrainedJudge, Unique
+from .judges import AllUnique, Judge, NoJudge, OwnJudge, ProxyJudge, SharedJudge, TrainedJudge, Unique
+from .metric import Metric
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
 from .reader import Given, Reader
@@ -112,6 +113,16 @@ class SearchSettings(_Section):
     def _settings_go_together(self) -> Self:
         check_combination(self)
         return self
+
+    @property
+    def judged(self) -> Metric:
+        """What scores of architectures are of: the metric of the task, or what another judge says."""
+        match self.judge:
+            case ProxyJudge(names=names):
+                return Metric(name="score", share=len(names) > 1)  # Several vote by their mean ranks.
+            case OwnJudge():
+                return Metric(name="score", share=False)
+        return self.task.facts.metric
 
 
 class TrainSettings(_Section):

@@ -8,41 +8,63 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from .words import Amount, Named, Word
+from pydantic import PrivateAttr
+
+from compiler.util.errors import UsageError
+
+from .metric import ACCURACY, Metric
+from .words import Amount, Named, Text, Word
 
 Shape = Sequence[int]
 
+TASKS = "hdas.tasks"
+"""The group of entry points of users' tasks."""
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What is known of a task without data: its metric, and the output that it asks of a network."""
+
+    metric: Metric
+    """Its name stands also in ``history.jsonl`` and ``result.json``."""
+    output: str
+    """The output that it asks for, as a message says it."""
+    smooths: bool = False
+    """Whether its targets are classes, so that labels can be smoothed."""
+
 
 class TaskWord(Word):
-    """A task: the name of its metric, which way is better, and the output that it asks of a network.
-
-    Inside the engine a score is larger where a network is better. `score` is the one place that turns an error around,
-    and `value` turns it back.
-    """
-
-    larger: ClassVar[bool] = True
-    """Whether a larger metric is better."""
-    share: ClassVar[bool] = True
-    """Whether the metric is a share, from 0 to 1, which is written in per cent."""
-    smooths: ClassVar[bool] = True
-    """Whether its targets are classes, so that labels can be smoothed."""
-    output: ClassVar[str]
-    """The output that it asks for, as a message says it."""
+    """A task."""
 
     @property
     @abstractmethod
+    def facts(self) -> TaskFacts:
+        """Its metric, and the output that it asks for."""
+
+    @abstractmethod
+    def fits(self, taken: Shape, given: Shape) -> bool:
+        """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task."""
+
+    @property
     def metric(self) -> str:
-        """The name of the metric, also in ``history.jsonl`` and ``result.json``."""
+        """The name of the metric."""
+        return self.facts.metric.name
+
+    @property
+    def known(self) -> bool:
+        """Whether its facts can be asked for."""
+        return True
 
     def score(self, value: float) -> float:
         """A value of the metric as a score: the larger the better."""
-        return value if self.larger else -value
+        return self.facts.metric.score(value)
 
     def value(self, score: float) -> float:
         """The value of the metric that has this score."""
-        return self.score(score)
+        return self.facts.metric.value(score)
 
     def scored(self, value: float) -> dict[str, float]:
         """What the record of an epoch says of its metric: the score, and an other metric than accuracy by its name."""
@@ -56,23 +78,18 @@ class TaskWord(Word):
 
     def show(self, value: float, digits: int = 2) -> str:
         """A value of the metric as text."""
-        return f"{value:.{digits}%}" if self.share else f"{value:.6g}"
-
-    @abstractmethod
-    def fits(self, taken: Shape, given: Shape) -> bool:
-        """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task."""
+        return self.facts.metric.show(value, digits)
 
 
 class Classification(TaskWord):
     """One class for each sample: cross-entropy, and the share of right answers."""
 
     word = "classification"
-    output = "a score for each class, [classes]"
 
     @property
-    def metric(self) -> str:
+    def facts(self) -> TaskFacts:
         """The share of right answers."""
-        return "accuracy"
+        return TaskFacts(ACCURACY, "a score for each class, [classes]", smooths=True)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A vector."""
@@ -86,13 +103,16 @@ class Segmentation(TaskWord):
     """
 
     word = "segmentation"
-    output = "a score for each class at each position of the input, [classes, ...]"
     ignore: Amount = 255
 
     @property
-    def metric(self) -> str:
+    def facts(self) -> TaskFacts:
         """The mean intersection over union."""
-        return "iou"
+        return TaskFacts(
+            Metric(name="iou"),
+            "a score for each class at each position of the input, [classes, ...]",
+            smooths=True,
+        )
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """The positions of the input."""
@@ -111,16 +131,13 @@ class Regression(TaskWord):
     """Numbers: the output has their shape. The metric is the mean squared error; of the other losses, the absolute."""
 
     word = "regression"
-    output = "the shape of the targets"
-    larger = False
-    share = False
-    smooths = False
     loss: RegressionLoss = RegressionLoss.MSE
 
     @property
-    def metric(self) -> str:
+    def facts(self) -> TaskFacts:
         """``mse`` or ``mae``."""
-        return "mse" if self.loss is RegressionLoss.MSE else "mae"
+        name = "mse" if self.loss is RegressionLoss.MSE else "mae"
+        return TaskFacts(Metric(name=name, larger=False, share=False), "the shape of the targets")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """Any: the data say of which shape their targets are."""
@@ -131,13 +148,11 @@ class Multilabel(TaskWord):
     """Any number of labels for each sample: binary cross-entropy, and F1 of all answers at a probability of a half."""
 
     word = "multilabel"
-    output = "a score for each label, [labels]"
-    smooths = False
 
     @property
-    def metric(self) -> str:
+    def facts(self) -> TaskFacts:
         """The micro-averaged F1."""
-        return "f1"
+        return TaskFacts(Metric(name="f1"), "a score for each label, [labels]")
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A vector."""
@@ -148,19 +163,83 @@ class Tokens(TaskWord):
     """The next token at each position of a text: cross-entropy, and the perplexity, which is its exponential."""
 
     word = "tokens"
-    output = "a score for each token at each position of the text, [tokens, n]"
-    larger = False
-    share = False
 
     @property
-    def metric(self) -> str:
+    def facts(self) -> TaskFacts:
         """The perplexity."""
-        return "perplexity"
+        output = "a score for each token at each position of the text, [tokens, n]"
+        return TaskFacts(Metric(name="perplexity", larger=False, share=False), output, smooths=True)
 
     def fits(self, taken: Shape, given: Shape) -> bool:
         """A text ``[n]`` to ``[tokens, n]``."""
         return len(taken) == 1 and len(given) == 2 and given[1] == taken[0]
 
 
-Task = Classification | Segmentation | Regression | Multilabel | Tokens
+class Described:
+    """A task of a user's own as far as it needs no torch; `engine.user_task.UserTask` is the rest of it."""
+
+    metric: ClassVar[str] = "loss"
+    """The name of the metric by which networks are compared; by default it is the loss itself."""
+    larger: ClassVar[bool] = False
+    """Whether a larger metric is better."""
+    share: ClassVar[bool] = False
+    """Whether the metric is a share from 0 to 1, to be written in per cent."""
+    output: ClassVar[str] = "another output"
+    """The output that it asks for, as a message says it."""
+
+    def fits(self, taken: Shape, given: Shape) -> bool:
+        """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task."""
+        return True
+
+
+class OwnTask(TaskWord):
+    """A class of a user's own, ``"mine.py:Class"``, ``"package.module:Class"`` or the name of an entry point.
+
+    It is made when the file is compiled, if it is allowed. A file whose task is not allowed can be checked and counted.
+    """
+
+    word = "own"
+    positional = ("path",)
+    by_text = True
+    path: Text
+    _made: Described | None = PrivateAttr(None)
+
+    def made_as(self, made: Described) -> OwnTask:
+        """This task, whose class is made."""
+        found = OwnTask(path=self.path)
+        found._made = made
+        return found
+
+    @property
+    def known(self) -> bool:
+        """Whether its class is allowed, and made."""
+        return self._made is not None
+
+    @property
+    def made(self) -> Described:
+        """What its class makes.
+
+        Raises:
+            UsageError: it is not allowed.
+        """
+        if self._made is None:
+            where = self.path.rpartition(":")[0] or "MODULE"
+            message = (
+                f"'{self.path}' is code of your own, which runs when it is asked: --allow-plugin {where} allows it"
+            )
+            raise UsageError(message)
+        return self._made
+
+    @property
+    def facts(self) -> TaskFacts:
+        """As its class says."""
+        made = self.made
+        return TaskFacts(Metric(name=made.metric, larger=made.larger, share=made.share), made.output)
+
+    def fits(self, taken: Shape, given: Shape) -> bool:
+        """As its class says."""
+        return self.made.fits(tuple(taken), tuple(given))
+
+
+Task = Classification | Segmentation | Regression | Multilabel | Tokens | OwnTask
 CLASSIFICATION = Classification()

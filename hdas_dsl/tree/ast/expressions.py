@@ -178,10 +178,11 @@ class Dots(Node):
 
 @dataclass(frozen=True)
 class Item(Node):
-    """One item of a choice, present where its guard holds."""
+    """One item of a choice, present where its guard holds; its weight is its share of draws by weights."""
 
     value: Expr | Dots
     guard: Expr | None = None
+    weight: Expr | None = None
 
 
 @dataclass(frozen=True)

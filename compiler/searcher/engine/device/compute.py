@@ -25,6 +25,16 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
+def agreed(flag: bool) -> bool:
+    """What the main process says, in each."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return flag
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    said = torch.tensor(int(flag), device=device)
+    torch.distributed.broadcast(said, src=0)
+    return bool(said)
+
+
 class Compute:
     """One process's device, and its share in what all processes do together."""
 

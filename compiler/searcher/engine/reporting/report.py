@@ -14,6 +14,7 @@ from compiler.searcher.run_files import EVENTS, HISTORY, LOG
 
 from .history import History
 from .log import Log
+from .logged import Logged
 from .records import EpochRecord
 from .sink import Plan, Sink, WhileRead
 from .tensorboard import Events
@@ -29,12 +30,13 @@ class Report:
 
     @classmethod
     def of(cls, run: RunOptions, compute: Compute) -> Report:
-        """The sinks that a run asks for: log, history, events, and a display unless it is to be quiet."""
+        """The sinks that a run asks for: log, history, events, loggers, and a display unless it is to be quiet."""
         if not compute.main:
             return cls([])
         files: list[Sink] = [Log(run.out / LOG, run.title), History(run.out / HISTORY)]
         shown: list[Sink] = [] if run.quiet else [WhileRead(display(run.title))]
-        return cls([*files, Events(run.out / EVENTS), *shown])
+        logged: list[Sink] = [Logged(run.listeners, run.phase)] if run.listeners.loggers else []
+        return cls([*files, Events(run.out / EVENTS), *logged, *shown])
 
     def start(self, plan: Plan, history: Sequence[EpochRecord]) -> None:
         """The run starts, or goes on."""

@@ -84,9 +84,10 @@ SHARES = ("accuracy", "iou", "f1", "score")
 def epoch_line(record: EpochRecord, epochs: int) -> str:
     """An epoch's numbers in one line: ``epoch 3/50 | loss weights 1.2345 alphas 1.3456 | score 61.0%``."""
     kinds: dict[str, list[str]] = {}
+    named = any(name.endswith("/score") for name in record.scalars)
     for name, value in record.scalars.items():
         kind, _, of = name.partition("/")
-        if name == "score" and value < 0:  # That of an error, which stands beside it by its own name.
+        if name == "score" and named:  # That of a metric, which stands beside it by its own name and sign.
             continue
         kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     parts = [f"{kind} {' '.join(values)}" for kind, values in kinds.items()]

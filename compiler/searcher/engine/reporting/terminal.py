@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from compiler.util.page import Page
+from compiler.util.page import Page, is_live
 from hdas_dsl.text.printable import printable
 
 from .records import EpochRecord
@@ -18,9 +18,9 @@ from .sink import Plan, Sink, epoch_line, format_number
 
 
 def display(title: str, console: Console | None = None) -> Sink:
-    """The live view on a terminal, lines elsewhere."""
+    """The live view on a terminal or in a notebook, lines elsewhere."""
     console, title = console or Page(), printable(title)
-    return LiveView(title, console) if console.is_terminal else EpochLines(title, console)
+    return LiveView(title, console) if is_live(console) else EpochLines(title, console)
 
 
 class EpochLines(Sink):
@@ -110,8 +110,11 @@ class LiveView(Sink):
 def _numbers(head: str, scalars: dict[str, float]) -> Text:
     text = Text(f"{head}: ", style="dim")
     kinds: dict[str, list[str]] = {}
+    named = any(name.endswith("/score") for name in scalars)
     for name, value in scalars.items():
         kind, _, of = name.partition("/")
+        if name == "score" and named:
+            continue
         kinds.setdefault(kind, []).append(f"{of} {format_number(kind, value)}".strip())
     for i, (kind, values) in enumerate(kinds.items()):
         text.append("  " * bool(i) + kind + " ", style="cyan")

@@ -46,6 +46,7 @@ class Facts(BaseModel):
     optimizers: dict[str, checkpoint.OptimizerFacts]
     loss_scale: PositiveFloat
     finite_steps: NonNegativeInt
+    stopped: bool = False
     format: Literal[2] = FORMAT
 
     @model_validator(mode="after")
@@ -78,6 +79,8 @@ class State:
 
     more: Mapping[str, Tensor] = field(default_factory=dict)
     """Further tensors, live, by name."""
+    stopped: bool = False
+    """Whether a callback has ended the run: the epoch that is under way, if one is, is its last."""
 
     def save(self, path: Path, fingerprint: str) -> None:
         """Write the checkpoint; every process calls this, the main one writes."""
@@ -109,6 +112,7 @@ class State:
             optimizers=plain,
             loss_scale=self.compute.gradient.scale.value,
             finite_steps=self.compute.gradient.scale.finite_steps,
+            stopped=self.stopped,
         )
         checkpoint.write(path, tensors, facts.model_dump())
 
@@ -147,7 +151,7 @@ class State:
                 meter.reset()
         self.compute.gradient.scale.value = facts.loss_scale
         self.compute.gradient.scale.finite_steps = facts.finite_steps
-        self.epoch, self.step = facts.epoch, facts.step
+        self.epoch, self.step, self.stopped = facts.epoch, facts.step, facts.stopped
         self.best, self.best_epoch = checkpoint.unpack("best", tensors), facts.best_epoch
         self.past = checkpoint.unpack("past", tensors)
         self.history = list(facts.history)

@@ -7,6 +7,8 @@ and no generator's state needs saving.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy
@@ -41,3 +43,15 @@ class Randomness:
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, device)
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """What is drawn within it changes nothing of what is drawn after it."""
+    now, plain, of_numpy = Randomness.now(device), random.getstate(), numpy.random.get_state()
+    try:
+        yield
+    finally:
+        now.again(device)
+        random.setstate(plain)
+        numpy.random.set_state(of_numpy)

@@ -1,0 +1,43 @@
+"""Sentences on what the alphas of a search select: cells that collapsed, outputs without an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compiler.analysis.requirements.constrained import Answer
+from compiler.elaborate import Elaborated
+from compiler.searcher.engine.outcome import SearchOutcome
+from compiler.searcher.engine.protocol import Leading
+from compiler.searcher.relaxations import Relaxed
+
+COLLAPSED = 0.75
+"""The share of choices without parameters from which on a cell is warned of."""
+FEW = 4
+"""Cells with fewer choices are not warned of: chance alone makes them so."""
+
+
+def collapsed(leading: Leading) -> Iterator[str]:
+    """A sentence on each cell in which almost all choices took operations without parameters."""
+    for copy, free in leading.free.items():
+        count = len(leading.taken[copy])
+        if count >= FEW and len(free) >= COLLAPSED * count:
+            kinds = " or ".join(dict.fromkeys(free))
+            yield f"{len(free)} of {count} choices of {copy} are {kinds}, without parameters: see docs/searchers.md"
+
+
+def without_input(space: Elaborated, answer: Answer) -> Iterator[str]:
+    """A sentence on an architecture whose output does not depend on its input, whether it is derived or left aside."""
+    if answer.is_dead:
+        yield f"no input of '{space.name}' reaches its output in what was derived: it answers every image alike"
+    elif answer.instead_of is not None:
+        left = [path for path, items in answer.instead_of.items() if items != answer.chosen[path]]
+        cut = ", ".join(left[:FEW]) + (", ..." if len(left) > FEW else "")
+        yield f"no input reached the output in the strongest architecture: the best that lives differs in {cut}"
+
+
+def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterator[str]:
+    """Sentences on what the alphas select."""
+    for warning in (*collapsed(supernet.leading(outcome.alphas)), *without_input(supernet.space, answer)):
+        yield f"warning: {warning}"
+    if answer.summary:
+        yield f"requirements: {answer.summary}"
