@@ -21,7 +21,7 @@ LOWEST = -1e30
 """What stands for a feature that is not a number."""
 
 LATER = 10
-"""A forest serves until one more in so many trials is told: each round at first, ever more rarely later."""
+"""A forest serves until about one more in so many trials is told: each round at first, ever more rarely later."""
 
 Measure = Callable[[Candidate], Mapping[str, float]]
 """The features of an architecture that are known before a trial, by name: always the same names."""
@@ -102,7 +102,7 @@ class Guided(Proposer):
         What all forests cost together grows as the trials do, since each has a share more of them than the one before.
         """
         found, batch = self.word.start, self.word.batch
-        while (later := found - found // -(LATER * batch) * batch) <= k:
+        while (later := found + max(found // (LATER * batch), 1) * batch) <= k:
             found = later
         return found
 
