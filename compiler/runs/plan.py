@@ -235,7 +235,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     wanted.check_installed()
     program = request.compile()
     network = _discrete(program)
-    check_single_input(network)
+    check_single_input(network, "an export has one")
     wanted.check_size(operations_of(network.block))
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)

@@ -11,8 +11,8 @@ from compiler.ir.graph import Block
 from compiler.ir.payloads import Prim
 
 
-def vocabulary(block: Block) -> int | None:
-    """The number that the tokens of the first input are below; None where it holds real numbers.
+def vocabulary(block: Block, place: int = 0) -> int | None:
+    """The number that the tokens of an input, by default the first, are below; None where it holds real numbers.
 
     Several embeddings may read it: the smallest says.
     """
@@ -20,7 +20,7 @@ def vocabulary(block: Block) -> int | None:
     found = [
         node.payload.op.vocabulary
         for index, node in graph.order()
-        if isinstance(node.payload, Prim) and graph.inputs[0] in graph.sources(index)
+        if isinstance(node.payload, Prim) and graph.inputs[place] in graph.sources(index)
     ]
     return min((size for size in found if size is not None), default=None)
 

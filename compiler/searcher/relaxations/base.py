@@ -19,6 +19,7 @@ from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection, taken
+from compiler.searcher.data.source import Inputs, parts_of
 from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.axes import Edges
@@ -82,12 +83,18 @@ class Relaxed(nn.Module, ABC):
         )
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Inputs) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w)."""
 
     @abstractmethod
-    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+    def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits (n, classes) of one architecture, with the weights that it has here; every decision has an item."""
+
+    @staticmethod
+    def like(images: Inputs) -> Tensor:
+        """An input whose type and device weights are to have: the first of real numbers."""
+        parts = parts_of(images)
+        return next((part for part in parts if part.is_floating_point()), parts[0])
 
     # ------------------------------------------------------------ parameters
 

@@ -31,6 +31,7 @@ from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.parameters import Attribute, Scalar
 from compiler.ir.undecided import Open, Var, largest
+from compiler.searcher.data.source import Inputs, parts_of
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
 
@@ -138,7 +139,7 @@ class Operations:
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Tensor, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Inputs, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
         """The logits of an architecture on images (n, c, h, w).
 
         Args:
@@ -150,9 +151,13 @@ class Operations:
             NothingSelectedError: the decisions leave nothing of the network.
         """
         program = self.program(chosen, weighed is not None)
-        if images.dim() == 4 and images.device.type == "cpu":
-            images = images.contiguous(memory_format=torch.channels_last)  # what torch is fastest on there
-        values: dict[int, Tensor] = dict.fromkeys(program.inputs, images)
+        given = [
+            part.contiguous(memory_format=torch.channels_last)  # what torch is fastest on there
+            if part.dim() == 4 and part.device.type == "cpu"
+            else part
+            for part in parts_of(images)
+        ]
+        values: dict[int, Tensor] = {slot: given[place] for slot, place in program.inputs.items()}
         for call in program.calls:
             if call.run is not None:
                 made = call.run(*[values[source] for source in call.sources])
