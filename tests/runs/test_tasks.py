@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file as torch_file
 
 from compiler import api
+from compiler.backend.passes import FLATTEN
 from compiler.commands.compile import compile_main
+from compiler.program.compile_file import compile_file
 from compiler.run_report.reading import report_of, run_of
 from compiler.run_report.render import page as page_of
 from compiler.searcher.data.arrays import Fit, Taken, load_arrays
 from compiler.searcher.data.subsets import random_generator
+from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.datasets import ArrayFile, DataError
 from compiler.searcher.settings.tasks import Classification
 from compiler.util.errors import UsageError
@@ -276,6 +280,29 @@ def test_several_inputs(relax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             found = network(torch.from_numpy(np.tile(X, (4, 1))), torch.from_numpy(np.tile(RIGHT, (4, 1)))).argmax(1)
         order = torch.randperm(40, generator=random_generator(0, "test part"))[:8]
         assert outcome.value == float((found == torch.from_numpy(np.tile(Y, 4)))[order].double().mean())
+        for kind in ("py", "torch", "onnx"):  # Each is run beside the network when it is written.
+            command = [str(report.derived), "--export", kind, "--weights", str(outcome.weights), "--out", f"n.{kind}"]
+            assert (kind == "onnx" and find_spec("onnx") is None) or compile_main(command) == 0
+
+
+def test_several_inputs_are_lowered_alike(tmp_path: Path) -> None:
+    """With and without passes, in float64 with gradients, and the mixture of one-hot weights is one architecture."""
+    (tmp_path / "n.hsp").write_text(PAIR)
+    space = compile_file(tmp_path / "n.hsp")[0].network  # type: ignore[union-attr]
+    plain, best = (Supernet(space, passes=passes).double() for passes in ((FLATTEN,), None))
+    best.load_state_dict(plain.state_dict())
+    left, right = torch.randn(6, 2, dtype=torch.float64), torch.randint(5, (6, 4))
+    answers = [supernet((left, right)) for supernet in (plain, best)]
+    assert torch.allclose(answers[0], answers[1], atol=1e-12)
+    slopes = [
+        torch.autograd.grad(answer.square().sum(), list(net.alphas.values()) + list(net.weights()))
+        for answer, net in zip(answers, (plain, best), strict=True)
+    ]
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(*slopes, strict=True))
+    (path,) = space.decisions
+    alone = [plain.alone((left, right), {path: (item,)}) for item in range(3)]
+    assert not torch.equal(alone[1], plain.alone((left + 1, right), {path: (1,)}))
+    assert torch.equal(alone[2], plain.alone((left + 1, right), {path: (2,)}))
 
 
 @pytest.mark.parametrize(

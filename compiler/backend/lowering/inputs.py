@@ -25,14 +25,17 @@ def vocabulary(block: Block, place: int = 0) -> int | None:
     return min((size for size in found if size is not None), default=None)
 
 
-def random_input(space: Elaborated, batch: int) -> Tensor:
-    """A batch of the first input of a network, (batch, *its shape); the same with every call.
+def random_inputs(space: Elaborated, batch: int) -> tuple[Tensor, ...]:
+    """A batch of each input of a network, (batch, *its shape); the same with every call.
 
     Normal numbers in float32, or tokens in int64.
     """
-    generator, shape = torch.Generator().manual_seed(batch), (batch, *space.input.largest)
-    tokens = vocabulary(space.block)
-    return torch.randn(*shape, generator=generator) if tokens is None else _tokens(tokens, shape, generator)
+    generator, graph, found = torch.Generator().manual_seed(batch), space.block.graph, []
+    for place, index in enumerate(graph.inputs):
+        shape, tokens = (batch, *graph.node(index).shape.largest), vocabulary(space.block, place)
+        made = torch.randn(*shape, generator=generator) if tokens is None else _tokens(tokens, shape, generator)
+        found.append(made)
+    return tuple(found)
 
 
 def _tokens(vocabulary: int, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
