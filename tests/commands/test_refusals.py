@@ -66,7 +66,6 @@ REFUSALS = [
     (2, "gives 10x8x8, which is no vector of classes", ["positions.hsp", "--train"]),
     (2, "gives 10x8x8, which is no vector of classes", ["positions.hsp", "--eval", "net.hsp"]),
     (2, "takes 2 inputs, and `data = cifar10` has one", ["pair.hsp", "--train"]),
-    (2, "takes 2 inputs, and proxies are of one, an image", ["pair.hsp", "--proxies"]),
     (2, "no architecture of 'Net' has `params` at most 3", ["small.hsp", "--search"]),
     (2, "no architecture of 'Net' has `params` at most 3", ["small.hsp", "--search", "--dry-run"]),
     (2, "holds a finished run", ["space.hsp", "--search", "--out", "finished"]),
