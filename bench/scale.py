@@ -30,7 +30,8 @@ from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import stream_of
-from compiler.searcher.explore.trials import Asked, History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import Asked, History, Trial
 from compiler.searcher.settings.exploring import Evolution
 
 WORKERS = (1, 10, 100, 1_000, 10_000)

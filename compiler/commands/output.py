@@ -44,6 +44,10 @@ def remark(text: object) -> None:
         discard(sys.stdout)
 
 
+def quiet(_: object) -> None:
+    """Say nothing, as of several processes all but the main one do."""
+
+
 def complain(text: str) -> None:
     """Write a line to standard error, printable; where that cannot be written, the exit code alone has to tell."""
     try:

@@ -24,7 +24,7 @@ from .groups import (
 )
 from .live_report import kept, report_flag
 from .option import group, option
-from .output import remark
+from .output import quiet, remark
 from .values import at_least
 
 if TYPE_CHECKING:
@@ -76,10 +76,12 @@ class Search(Command):
         from compiler.runs.search import search
         from compiler.searcher.engine.device.compute import is_main_process
 
-        with kept(self.report and is_main_process(), config.out, self.source.plugins):
+        if not is_main_process():
+            search(plan, quiet, quiet)
+            return OK
+        with kept(self.report, config.out, self.source.plugins):
             search(plan, remark, told)
-        if is_main_process():
-            self._say_end(config.out)
+        self._say_end(config.out)
         return OK
 
     def _say_end(self, folder: Path) -> None:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
-from compiler.searcher.explore.trials import EVENT, Trial
+from compiler.searcher.explore.trial_log import EVENT
+from compiler.searcher.explore.trials import Trial
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 from compiler.searcher.settings.metric import Metric
 

@@ -19,7 +19,8 @@ from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import TableJudge
@@ -160,7 +161,7 @@ class Recorded:
 
     def check(self) -> None:
         """Raise RunInterruptedError where the user has asked to stop."""
-        if self.stop.requested:
+        if agreed(self.stop.requested):
             where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 

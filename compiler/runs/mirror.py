@@ -17,7 +17,8 @@ from compiler.backend.plugins import allow
 from compiler.derivation.strongest import readable
 from compiler.ir.decision import Decision, selections
 from compiler.program.request import Request
-from compiler.searcher.explore.trials import Trial, recorded
+from compiler.searcher.explore.trial_log import recorded
+from compiler.searcher.explore.trials import Trial
 from compiler.util.errors import UsageError
 
 NUMBER = "hdas: trial"

@@ -15,7 +15,7 @@ from compiler.elaborate import Elaborated
 from compiler.program.model import Program
 from compiler.program.request import Request
 from compiler.searcher.data.load import Data, halves
-from compiler.searcher.engine.device.compute import is_main_process
+from compiler.searcher.engine.device.compute import Compute, is_main_process
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.retrain import run_train
 from compiler.searcher.explore.proposer import Budgets
@@ -58,6 +58,9 @@ class TrainedAlone(DerivedAlone):
         super().__init__(space, request)
         self.settings, self.word = settings, settings.judge
         self.config, self.options = config, options
+        if options.devices > 1:
+            # Each process begins with this command, and must find the folder as the first one did: empty.
+            Compute(options.device, options.devices)
         if not options.resume and is_main_process() and (options.out / TRAININGS).exists():
             rmtree(options.out / TRAININGS)
         example = self.derived(self.text(space.candidate(0)))

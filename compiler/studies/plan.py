@@ -194,15 +194,26 @@ def _run(combination: Combination, seed: int, asked: Asked, purpose: Purpose, re
 
 def _combinations(asked: Asked) -> Iterator[Combination]:
     axes = [[f"{name}={value}" for value in values] for name, values in map(_axis, asked.grid)]
-    stems = [file.stem for file in asked.files]
+    files = zip(asked.files, _names(asked.files), strict=True)
     known: dict[str, Combination] = {}
-    for file, method, values in product(asked.files, asked.methods or (None,), product(*axes)):
-        stem = file.stem if stems.count(file.stem) == 1 else f"{file.parent.name}-{file.stem}"
-        name = "-".join(map(_plain, filter(None, (stem, method, *values))))
+    for (file, stem), method, values in product(files, asked.methods or (None,), product(*axes)):
+        name = "-".join(map(_plain, filter(None, (*stem, method, *values))))
         if name in known:
             raise UsageError(f"two combinations are called '{name}': give their files other names")
         known[name] = Combination(name, file, method, (*asked.sets, *values))
         yield known[name]
+
+
+def _names(files: Sequence[Path]) -> list[tuple[str, ...]]:
+    """Each file by its stem, after as many of its folders as tell it from the others of this stem."""
+    parts = [file.absolute().with_suffix("").parts for file in files]
+    found = []
+    for own in parts:
+        alike = [other for other in parts if other[-1] == own[-1]]
+        depths = range(1, max(map(len, alike)) + 1)
+        depth = next((depth for depth in depths if len({other[-depth:] for other in alike}) == len(alike)), 1)
+        found.append(own[-depth:])
+    return found
 
 
 def _axis(text: str) -> tuple[str, list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ from compiler.runs.train import train
 from compiler.searcher.data.load import Data, halves
 from compiler.searcher.engine import RunInterruptedError
 from compiler.searcher.engine.retrain import TrainOutcome, _Training, run_train
-from compiler.searcher.explore.trials import TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
 from compiler.util.errors import UsageError
 from tests.support.interruption import at_step, at_trial, killed, terminated
 
@@ -195,6 +197,21 @@ def test_a_trial_is_a_training_of_the_derived_file(file: Path, monkeypatch: pyte
         outcome = train(plan_training(Request(derived, (epochs,)), RunConfig(out, quiet=True)))
         assert outcome.accuracy == trial["score"]
         assert outcome.weights.read_bytes() == expected
+
+
+def test_a_trial_takes_several_devices(file: Path) -> None:
+    """Each process begins with the same command, and proposes and trains the same; one of them writes and speaks."""
+    file.write_text(ALONE)
+    out = file.parent / "run"
+    command = [sys.executable, "-m", "compiler", "search", str(file), "--device", "cpu", "--devices", "2"]
+    run = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads((out / "run.json").read_text())["processes"] == 2
+    found = trials(out)[1:]
+    assert [trial["id"] for trial in found] == [*range(len(found))]
+    assert not any("failed" in trial for trial in found)
+    assert run.stdout.count(f"explored {len(found)} architectures") == 1
+    assert contains(file, out / "derived.hsp")
 
 
 def test_the_score_is_the_mean_over_seeds_and_the_test_images_are_not_asked(

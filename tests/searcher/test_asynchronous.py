@@ -12,7 +12,8 @@ from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Judged, Study, stream_of
-from compiler.searcher.explore.trials import Asked, Event, History, Trial, TrialLog
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import Asked, Event, History, Trial
 from compiler.searcher.settings.exploring import Evolution, Local, RandomDraws, Shipped
 from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError

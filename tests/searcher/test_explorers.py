@@ -20,13 +20,15 @@ from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.searcher.engine.errors import DivergedError
-from compiler.searcher.explore import predictor
-from compiler.searcher.explore.predictor import Features, predicted
+from compiler.searcher.explore import guided, predictor
+from compiler.searcher.explore.guided import Guided
+from compiler.searcher.explore.predictor import Features, Forest
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
-from compiler.searcher.explore.study import Study, stream_of
-from compiler.searcher.explore.trials import History, Trial, TrialLog
+from compiler.searcher.explore.study import Judge, Study, Verdict, stream_of
+from compiler.searcher.explore.trial_log import TrialLog
+from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import (
     Acquisition,
     Evolution,
@@ -77,7 +79,7 @@ def explored(text: str) -> ExploredSpace:
 
 
 def explore(
-    space: ExploredSpace, word: Shipped, judge: Table | None = None, *known: Trial, rungs: Rungs | None = None
+    space: ExploredSpace, word: Shipped, judge: Judge | None = None, *known: Trial, rungs: Rungs | None = None
 ) -> History:
     judge = judge or Table()
     proposer = proposer_of(word, space, judge.budgets, stream_of(3), rungs)
@@ -120,12 +122,25 @@ def test_what_is_proposed_is_an_architecture_that_is_required(name: str, word: S
         assert trial.decisions.keys() == found.choices.keys()
 
 
+class Votes(Judge):
+    """A judge of which three proxies vote, so that every trial moves the ranks of all."""
+
+    budgets = Budgets(1, 1)
+
+    def score(self, found: Candidate, budget: int) -> Verdict:
+        return Verdict(votes={name: Random(mix(name, found.number)).random() for name in "abc"})
+
+
+@pytest.mark.parametrize("judge", [Table, Votes])
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
-def test_trials_that_are_read_again_rebuild_the_proposer(word: Shipped) -> None:
+def test_trials_that_are_read_again_rebuild_the_proposer(
+    word: Shipped, judge: type[Judge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guided, "LATER", 2)  # So that a forest serves several of these few rounds.
     space = explored(FREE)
-    whole = timeless(explore(space, word))
+    whole = timeless(explore(space, word, judge()))
     for cut in range(len(whole)):
-        assert timeless(explore(space, word, None, *whole[:cut])) == whole
+        assert timeless(explore(space, word, judge(), *whole[:cut])) == whole
 
 
 @pytest.mark.parametrize("word", EXPLORERS.values(), ids=EXPLORERS)
@@ -276,7 +291,7 @@ def test_the_mean_and_the_deviation_are_those_of_the_forest(seen: int | None, mo
     scores = [Random(n).random() for n in range(40)]
     if seen is not None:
         monkeypatch.setattr(predictor, "SEEN", seen)
-    means, spreads = predicted(rows[:40], scores, rows[40:], 20, 7)
+    means, spreads = Forest(rows[:40], scores, 20, 7)(rows[40:])
     forest = RandomForestRegressor(20, random_state=7, max_samples=seen).fit(rows[:40], scores)
     each = [tree.predict(rows[40:]) for tree in forest.estimators_]
     assert means == pytest.approx(forest.predict(rows[40:]))
@@ -297,9 +312,21 @@ def test_a_predictor_takes_those_with_the_best_mean() -> None:
         numbers = [trial.number for trial in before]
         others = [n for n in range(space.count) if n not in numbers]
         rows, asked = (features([space.candidate(n).choices for n in many]) for many in (numbers, others))
-        means, _ = predicted(rows, [trial.score for trial in before], asked, 5, stream_of(3)(first).getrandbits(32))
+        seed = stream_of(3)(first).getrandbits(32)
+        means, _ = Forest(rows, [trial.score for trial in before], 5, seed)(asked)
         best = dict(zip(others, means.tolist(), strict=True))
         assert [best[trial.number] for trial in found] == sorted(best.values(), reverse=True)[:3]
+
+
+def test_a_forest_learns_from_a_tenth_more_than_the_one_before() -> None:
+    """Each round at first, so that few trials are used at once; ever more rarely later, so that many are cheap."""
+    proposer = Guided(explored(FREE), Budgets(1, 1), stream_of(0), Predictor(trials=20_000))
+    assert [proposer.learned(k) for k in range(10, 111, 10)] == [*range(10, 111, 10)]
+    learned = [proposer.learned(k) for k in range(10, 10_001, 10)]
+    forests = sorted(set(learned))
+    assert all(11 * count <= 10 * after < 11 * count + 100 for count, after in itertools.pairwise(forests))
+    assert all(10 * count <= 10 * k < 11 * count + 100 for count, k in zip(learned, range(10, 10_001, 10), strict=True))
+    assert len(forests) == 54
 
 
 def test_a_predictor_finds_what_draws_do_not() -> None:

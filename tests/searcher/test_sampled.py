@@ -66,7 +66,7 @@ def test_the_laws_of_explorers(sampler: OptunaSampler, monkeypatch: pytest.Monke
     for text in (test_explorers.FREE, NUMBERS):
         monkeypatch.setattr(test_explorers, "FREE", text)
         monkeypatch.setattr(test_asynchronous, "FREE", text)
-        test_explorers.test_trials_that_are_read_again_rebuild_the_proposer(word)
+        test_explorers.test_trials_that_are_read_again_rebuild_the_proposer(word, Table, monkeypatch)
         test_asynchronous.test_a_run_goes_on_wherever_it_was_cut(word, 3)
 
 

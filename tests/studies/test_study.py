@@ -139,6 +139,17 @@ def test_an_architecture_is_trained(file: Path) -> None:
         plan_study(Asked([fixed], (0,), methods=("darts",)))
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """As derived files are, which all have one name."""
+    files = [tmp_path / name for name in ("a/seed-0/derived.hsp", "b/seed-0/derived.hsp", "b/other.hsp")]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(TEXT)
+    plan = plan_study(Asked(files, (0,)))
+    assert [*plan.combinations] == ["a-seed_0-derived", "b-seed_0-derived", "other"]
+    assert [run.steps[0].words[1] for run in plan.runs] == [str(path) for path in files]
+
+
 @pytest.mark.parametrize("text", ["", "a", "0..", "..3", "3..1", "1,1", "0..2,2", "-1"])
 def test_seeds(text: str) -> None:
     assert read_seeds("0..4") == (0, 1, 2, 3, 4)

@@ -73,7 +73,11 @@ class Part:
 
     def completed(self, chosen: Selection) -> Selection:
         """Decisions with some item for each that does not exist, which derivation never writes."""
-        return {**default_decisions(self.space.decisions), **chosen}
+        return {**self._first, **chosen}
+
+    @cached_property
+    def _first(self) -> Selection:
+        return default_decisions(self.space.decisions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ number below `Circuit.number`, and a uniform draw of that number is uniform over
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from math import prod
 from random import Random
@@ -106,29 +107,28 @@ def best_way(circuit: Circuit, worth: Worth, source: Random) -> dict[str, tuple[
         worth: of a decision and an item that it takes, and of each pick; the worths of all of a way are added up.
         source: what draws. Worths that are whole numbers are compared exactly.
     """
-    known: dict[int, tuple[float, int]] = {}
-    for part in inner_first(circuit):
-        known[id(part)] = _best(part, worth, known)
-    if not known[id(circuit)][1]:
+    parts, known = inner_first(circuit), _best(circuit, worth)
+    if not known[-1][1]:
         return None
     found: dict[str, tuple[int, ...]] = {}
-    pending = [circuit]
+    pending = [len(parts) - 1]
     while pending:
-        here = pending.pop()
+        at = pending.pop()
+        here, inner = parts[at]
         match here:
             case Literal(decision, items):
                 found[decision] = tuple(sorted((*found.get(decision, ()), *items)))
-            case Or(parts):
-                total = known[id(here)][0]
-                top = [part for part in parts if known[id(part)][1] and known[id(part)][0] == total]
-                rank = source.randrange(sum(known[id(part)][1] for part in top))
+            case Or():
+                total = known[at][0]
+                top = [part for part in inner if known[part][1] and known[part][0] == total]
+                rank = source.randrange(sum(known[part][1] for part in top))
                 for part in top:
-                    rank -= known[id(part)][1]
+                    rank -= known[part][1]
                     if rank < 0:
                         pending.append(part)
                         break
-            case And(parts):
-                pending += reversed(parts)
+            case And():
+                pending += reversed(inner)
     return found
 
 
@@ -153,67 +153,88 @@ def rank_of(circuit: Circuit, wanted: Mapping[str, tuple[int, ...]]) -> int:
     def worth(decision: str, item: int | None) -> float:
         return agreement(wanted, decision, item) if decision in wanted else -1
 
-    known: dict[int, tuple[float, int]] = {}
-    for part in inner_first(circuit):
-        known[id(part)] = _best(part, worth, known)
-
+    parts, known = inner_first(circuit), _best(circuit, worth)
     rank = 0
-    pending = [(circuit, 1)]
+    pending = [(len(parts) - 1, 1)]
     while pending:
-        here, scale = pending.pop()
+        at, scale = pending.pop()
+        here, inner = parts[at]
         match here:
-            case Or(parts, ends) if parts:
-                index = max(range(len(parts)), key=lambda at: known[id(parts[at])][0])
+            case Or(ends=ends) if inner:
+                index = max(range(len(inner)), key=lambda index: known[inner[index]][0])
                 rank += scale * (ends[index - 1] if index else 0)
-                pending.append((parts[index], scale))
-            case And(parts):
-                for inner in reversed(parts):
-                    pending.append((inner, scale))
-                    scale *= inner.number
+                pending.append((inner[index], scale))
+            case And():
+                for part in reversed(inner):
+                    pending.append((part, scale))
+                    scale *= parts[part][0].number
     if not circuit.number or way(circuit, rank) != dict(wanted):
         raise ValueError("no way decides just this")
     return rank
 
 
-def _best(part: Circuit, worth: Worth, known: Mapping[int, tuple[float, int]]) -> tuple[float, int]:
-    """The highest worth of the ways of a part, and how many have it."""
-    match part:
-        case Literal(decision, items):
-            worths = [worth(decision, item) for item in items or (None,)]
-            allowed = [value for value in worths if value is not None]
-            return (sum(allowed), 1) if len(allowed) == len(worths) else (0, 0)
-        case Or(parts):
-            some = [known[id(inner)] for inner in parts if known[id(inner)][1]]
-            top = max((value for value, _ in some), default=0)
-            return top, sum(number for value, number in some if value == top)
-        case And(parts):
-            return sum(known[id(inner)][0] for inner in parts), prod(known[id(inner)][1] for inner in parts)
+def _best(circuit: Circuit, worth: Worth) -> list[tuple[float, int]]:
+    """The highest worth of the ways of each part of a circuit, and how many have it, in the order of `inner_first`."""
+    known: list[tuple[float, int]] = []
+    for part, inner in inner_first(circuit):
+        top: float = 0
+        number = 1
+        if isinstance(part, Literal):
+            for item in part.items or (None,):
+                value = worth(part.decision, item)
+                if value is None:
+                    top, number = 0, 0
+                    break
+                top += value
+        elif isinstance(part, And):
+            for at in inner:
+                value, ways = known[at]
+                top += value
+                number *= ways
+        else:
+            number = 0
+            for at in inner:
+                value, ways = known[at]
+                if ways and (value > top or not number):
+                    top, number = value, ways
+                elif ways and value == top:
+                    number += ways
+        known.append((top, number))
+    return known
 
 
-def inner_first(circuit: Circuit) -> Iterator[Circuit]:
-    """Every part of a circuit once, those inside a part before it."""
-    seen: set[int] = set()
+@lru_cache(16)
+def inner_first(circuit: Circuit) -> tuple[tuple[Circuit, tuple[int, ...]], ...]:
+    """Every part of a circuit once, and where those inside it stand, which is before it.
+
+    It is remembered, as explorers ask one circuit often.
+    """
+    found: list[tuple[Circuit, tuple[int, ...]]] = []
+    places: dict[int, int] = {}
     pending: list[tuple[Circuit, bool]] = [(circuit, False)]
     while pending:
         part, done = pending.pop()
+        inner = () if isinstance(part, Literal) else part.parts
+        if id(part) in places:
+            continue
         if done:
-            yield part
-        elif id(part) not in seen:
-            seen.add(id(part))
+            places[id(part)] = len(found)
+            found.append((part, tuple(places[id(other)] for other in inner)))
+        else:
             pending.append((part, True))
-            if not isinstance(part, Literal):
-                pending += ((inner, False) for inner in part.parts)
+            pending += ((other, False) for other in inner)
+    return tuple(found)
 
 
 def narrowed(circuit: Circuit, allowed: Callable[[str, tuple[int, ...]], bool]) -> Circuit:
     """Only those of the ways in which every decision takes what is allowed."""
-    known: dict[int, Circuit] = {}
-    for part in inner_first(circuit):
+    known: list[Circuit] = []
+    for part, inner in inner_first(circuit):
         match part:
             case Literal(decision, items):
-                known[id(part)] = part if allowed(decision, items) else NOTHING
-            case Or(parts):
-                known[id(part)] = either(known[id(inner)] for inner in parts)
-            case And(parts):
-                known[id(part)] = both(*(known[id(inner)] for inner in parts))
-    return known[id(circuit)]
+                known.append(part if allowed(decision, items) else NOTHING)
+            case Or():
+                known.append(either(known[at] for at in inner))
+            case And():
+                known.append(both(*(known[at] for at in inner)))
+    return known[-1]

@@ -31,7 +31,7 @@ class WeightedWays:
     def _logs(self) -> dict[int, float]:
         """The logarithm of the sum over the ways of each part: a product over hundreds of decisions may be no float."""
         known: dict[int, float] = {}
-        for part in inner_first(self.circuit):
+        for part, _ in inner_first(self.circuit):
             match part:
                 case Literal(decision, items):
                     known[id(part)] = sum(log(self.chance(decision, item)) for item in items or (None,))

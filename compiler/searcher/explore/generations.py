@@ -12,7 +12,7 @@ from compiler.searcher.settings.exploring import Nsga2, Objective
 from .pareto import Point, ranked, surviving
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import ExploredSpace
-from .trials import History, Trial
+from .trials import History, Trial, merit_among
 
 REMEMBERED = 100_000
 """How many architectures are remembered with their costs."""
@@ -71,16 +71,17 @@ class Generations(Proposer):
     def _advance(self, history: History, generation: int) -> bool:
         """Find the parents of a generation; whether all trials before it are told."""
         size = self.word.population
-        if history.between(0, generation * size) is None:
+        if (before := history.between(0, generation * size)) is None:
             return False
         number, living, _ = self.parents if self.parents[0] < generation else (0, [], [])
         while number < generation:
-            children = history.between(number * size, (number + 1) * size) or []
+            children = before[number * size : (number + 1) * size]
+            merit = merit_among(before[: (number + 1) * size])
             every = list({trial.number: trial for trial in [*living, *children]}.values())
-            points = [self.objectives(trial, history.merit) for trial in every]
+            points = [self.objectives(trial, merit) for trial in every]
             living = [every[at] for at in surviving(points, size)]
             number += 1
-        order = ranked([self.objectives(trial, history.merit) for trial in living])
+        order = ranked([self.objectives(trial, merit_among(before)) for trial in living])
         self.parents = generation, living, order
         return True
 

@@ -12,13 +12,16 @@ from scipy.stats import rankdata
 
 from compiler.searcher.settings.exploring import Acquisition, Initial, Predictor
 
-from .predictor import Features, predicted
+from .predictor import Features, Forest
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .space import Candidate, ExploredSpace
-from .trials import History, Trial, strongest
+from .trials import History, Trial, merit_among, strongest
 
 LOWEST = -1e30
 """What stands for a feature that is not a number."""
+
+LATER = 10
+"""A forest serves until one more in so many trials is told: each round at first, ever more rarely later."""
 
 Measure = Callable[[Candidate], Mapping[str, float]]
 """The features of an architecture that are known before a trial, by name: always the same names."""
@@ -40,7 +43,9 @@ class Guided(Proposer):
         self.round: tuple[int, list[Candidate]] = 0, []
         """The architectures of the last round that was asked for, after so many trials, the best first."""
         self.told: dict[int, NDArray[np.float32]] = {}
-        """The features of the architectures of trials, by number."""
+        """The features of the architectures that a forest learned from, by number."""
+        self.forest: tuple[int, Forest | None] = 0, None
+        """The last forest, after the trials that it learned from."""
         self.screened: list[Candidate] = []
         """Those that are judged first, where they are not drawn."""
 
@@ -58,7 +63,7 @@ class Guided(Proposer):
         if self.round[0] != k - place:
             if (before := history.between(0, k - place)) is None:
                 return None
-            self.round = k - place, self._best(before, history.merit, self.stream(k - place))
+            self.round = k - place, self._best(before, self.stream(k - place))
         best = self.round[1]
         return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
 
@@ -91,18 +96,37 @@ class Guided(Proposer):
         found: NDArray[np.float32] = (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)
         return np.nan_to_num(found, nan=LOWEST, posinf=-LOWEST, neginf=LOWEST)
 
-    def _best(self, trials: list[Trial], merit: Callable[[Trial], float], source: Random) -> list[Candidate]:
-        """The candidates of a round, in the order of what the predictor thinks of each, or of draws from that."""
-        known = merits(trials, merit)
-        parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch, merit)]
-        asked = {found.number: found for found in self._among(parents, source) if found.number not in known}
-        if not asked:
-            return []
+    def learned(self, k: int) -> int:
+        """How many trials the forest learned from that serves after ``k``, those of whole rounds.
+
+        What all forests cost together grows as the trials do, since each has a share more of them than the one before.
+        """
+        found, batch = self.word.start, self.word.batch
+        while (later := found - found // -(LATER * batch) * batch) <= k:
+            found = later
+        return found
+
+    def _learned(self, trials: Sequence[Trial]) -> Forest:
+        """The forest that serves after these trials, from the stream of the first round that it served in."""
+        count = self.learned(len(trials))
+        if self.forest[0] == count and self.forest[1] is not None:
+            return self.forest[1]
+        known = merits(trials[:count], merit_among(trials[:count]))
         if fresh := [self.space.candidate(number) for number in known if number not in self.told]:
             self.told.update(zip((found.number for found in fresh), self.features(fresh), strict=True))
         rows = np.stack([self.told[number] for number in known])
-        others = self.features(list(asked.values()))
-        means, spreads = predicted(rows, list(known.values()), others, self.word.trees, source.getrandbits(32))
+        forest = Forest(rows, list(known.values()), self.word.trees, self.stream(count).getrandbits(32))
+        self.forest = count, forest
+        return forest
+
+    def _best(self, trials: list[Trial], source: Random) -> list[Candidate]:
+        """The candidates of a round, in the order of what the forest thinks of each, or of draws from that."""
+        known = {trial.number for trial in trials}
+        parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch, merit_among(trials))]
+        asked = {found.number: found for found in self._among(parents, source) if found.number not in known}
+        if not asked:
+            return []
+        means, spreads = self._learned(trials)(self.features(list(asked.values())))
         hopes: Sequence[float] = means.tolist()
         if self.word.acquisition is Acquisition.THOMPSON:
             hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]

@@ -42,19 +42,23 @@ class Features:
         return found
 
 
-def predicted(
-    known: NDArray[np.float32], scores: Sequence[float], asked: NDArray[np.float32], trees: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean and the deviation over the trees of a forest that learned from scores, (architectures) each.
+class Forest:
+    """A forest that learned how good architectures are.
 
     Args:
-        known: the features of the architectures that were judged.
+        known: the features of those that were judged, (architectures, features).
         scores: how good these are.
-        asked: the features of others.
         trees: how many trees the forest has.
         seed: of the forest, below 2 ** 32.
     """
-    seen = SEEN if len(scores) > SEEN else None
-    forest = RandomForestRegressor(trees, max_samples=seen, random_state=seed, n_jobs=1).fit(known, np.asarray(scores))
-    each = np.stack([tree.predict(asked) for tree in forest.estimators_])
-    return each.mean(0), each.std(0)
+
+    def __init__(self, known: NDArray[np.float32], scores: Sequence[float], trees: int, seed: int) -> None:
+        seen = SEEN if len(scores) > SEEN else None
+        forest = RandomForestRegressor(trees, max_samples=seen, random_state=seed, n_jobs=1)
+        self.trees = forest.fit(known, np.asarray(scores)).estimators_
+
+    def __call__(self, asked: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The mean and the deviation over the trees for others, by their features: (architectures) each."""
+        # Each tree would check the rows again, which takes longer than its answer.
+        each = np.stack([tree.predict(asked, check_input=False) for tree in self.trees])
+        return each.mean(0), each.std(0)

@@ -50,5 +50,5 @@ class Promotions(Proposer):
         for trial in history.trials[self.seen :]:
             self.drawn += trial.budget == self.levels[0]
             if history.known[trial.number, trial.budget] is trial:
-                insort(self.rungs[trial.budget], (-history.merit(trial), trial.id, trial))
+                insort(self.rungs[trial.budget], (-trial.score, trial.id, trial))
         self.seen = len(history.trials)

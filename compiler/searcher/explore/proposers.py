@@ -29,7 +29,7 @@ from .promotions import Promotions
 from .proposer import Budgets, Proposal, Proposer, Stream
 from .sampled import Suggestions
 from .space import Candidate, ExploredSpace
-from .trials import History, Trial, strongest
+from .trials import History, Trial, merit_among, strongest
 
 
 class Draws(Proposer):
@@ -67,7 +67,7 @@ class Draws(Proposer):
             return Proposal(self.space.drawn(self.stream(k), self.draw), budget)
         if (before := history.between(start - self.rungs[at - 1][2], start)) is None:
             return None
-        best = strongest(before, count, history.merit)
+        best = strongest(before, count, merit_among(before))
         found = best[min(k - start, len(best) - 1)]
         return Proposal(self.candidate(found), budget, (found.id,))
 
@@ -98,7 +98,7 @@ class GeneticRounds(Proposer):
             if self.parents[0] != number:
                 if (before := history.between(0, number * word.population)) is None:
                     return None
-                self.parents = number, strongest(before, word.parents, history.merit)
+                self.parents = number, strongest(before, word.parents, merit_among(before))
             parents = self.parents[1]
             make = self._mutant if place < word.mutants else self._child
             found = self._fresh(history, lambda: make(parents, source))

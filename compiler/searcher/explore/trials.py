@@ -1,22 +1,13 @@
-"""Trials: the architectures that were proposed, and how good they were, as lines of a file and in memory.
-
-A file holds them in the order in which they ended. Where several are judged at once, each has a line when it begins
-too, so that the file says what was known then, and what was under way when the run was killed.
-"""
+"""Trials: the architectures that were proposed, and how good they were."""
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
-
-from compiler.util.errors import UsageError
-from compiler.util.files import atomic_write, naming
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -65,16 +56,33 @@ class Trial(BaseModel):
 
 Event = Trial | Asked
 """A line of a file of trials: one that ended, or one that began while others ran."""
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-class Header(BaseModel):
-    """The first line of a file of trials: the run that they belong to."""
+@dataclass
+class Ranks:
+    """What trials say for each vote, and where others stand among them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    votes: dict[str, list[float]] = field(default_factory=dict)
+    """In ascending order, by the name of the vote."""
 
-    run: str
-    """The fingerprint of the run."""
+    def add(self, votes: Mapping[str, float]) -> None:
+        """What one more trial says."""
+        for name, value in votes.items():
+            insort(self.votes.setdefault(name, []), value)
+
+    def __call__(self, votes: Mapping[str, float]) -> float:
+        """The mean over votes of the share of all trials that say less; those that say as much count half."""
+        found = 0.0
+        for name, value in votes.items():
+            every = self.votes.get(name) or [value]
+            found += (bisect_left(every, value) + bisect_right(every, value)) / (2 * len(every))
+        return found / len(votes)
+
+    def merit(self, trial: Trial) -> float:
+        """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
+        if trial.failed:
+            return float("-inf")
+        return self(trial.votes) if trial.votes else trial.score
 
 
 @dataclass
@@ -97,8 +105,7 @@ class History:
     stopped: bool = False
     """Whether a callback has ended the exploration."""
     _best: Trial | None = None
-    _votes: dict[str, list[float]] = field(default_factory=dict)
-    """What the trials say for each vote, in ascending order."""
+    _ranks: Ranks = field(default_factory=Ranks)
 
     def ask(self, asked: Asked) -> None:
         """Add a trial that begins."""
@@ -116,24 +123,17 @@ class History:
         self.proposed.add((trial.number, trial.budget))
         self.known.setdefault((trial.number, trial.budget), trial)
         self.spent += trial.seconds if trial.same is None else 0.0
-        for name, value in trial.votes.items():
-            insort(self._votes.setdefault(name, []), value)
+        self._ranks.add(trial.votes)
         if self._best is None or self._order(trial) > self._order(self._best):
             self._best = trial
 
     def merit(self, trial: Trial) -> float:
         """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
-        if trial.failed:
-            return float("-inf")
-        return self.rank(trial.votes) if trial.votes else trial.score
+        return self._ranks.merit(trial)
 
     def rank(self, votes: Mapping[str, float]) -> float:
         """The mean over votes of the share of all trials that say less; those that say as much count half."""
-        found = 0.0
-        for name, value in votes.items():
-            every = self._votes.get(name) or [value]
-            found += (bisect_left(every, value) + bisect_right(every, value)) / (2 * len(every))
-        return found / len(votes)
+        return self._ranks(votes)
 
     @property
     def best(self) -> Trial | None:
@@ -141,7 +141,7 @@ class History:
 
         Where proxies vote, ranks change with every trial.
         """
-        return max(self.trials, key=self._order) if self._votes else self._best
+        return max(self.trials, key=self._order) if self._ranks.votes else self._best
 
     @property
     def second(self) -> Trial | None:
@@ -199,83 +199,9 @@ def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], floa
     return list(found.values())
 
 
-class TrialLog:
-    """A file of trials, a line each, of which every line is on the disk before the next trial is proposed.
-
-    Args:
-        path: the file.
-        run: the fingerprint of the run.
-        writes: whether this process does; of several, one.
-    """
-
-    def __init__(self, path: Path, run: str, writes: bool = True) -> None:
-        self.path, self.run, self.writes = path, run, writes
-
-    def start(self, resume: bool) -> list[Event]:
-        """What the file has of this run, where it is resumed; otherwise it begins anew.
-
-        What a kill left of a last line is removed.
-
-        Raises:
-            UsageError: the file is damaged, or of another run.
-        """
-        lines = _lines(self.path) if resume else []
-        if not lines:
-            self._write([Header(run=self.run).model_dump_json().encode()])
-            return []
-        header, events = _parsed(self.path, lines)
-        if header.run != self.run or not _in_order(events):
-            raise UsageError(f"'{self.path}' holds the trials of another run; --force starts anew")
-        self._write(lines)
-        return events
-
-    def _write(self, lines: Sequence[bytes]) -> None:
-        if self.writes:
-            atomic_write(self.path, b"".join(line + b"\n" for line in lines))
-
-    def append(self, event: Event) -> None:
-        """Write a trial that begins or ended, and have it on the disk."""
-        if not self.writes:
-            return
-        with naming(self.path), self.path.open("ab") as file:
-            file.write(event.model_dump_json(exclude_defaults=True).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def recorded(path: Path) -> list[Event]:
-    """What a file of trials has, of whatever run; nothing where there is none.
-
-    Raises:
-        UsageError: it is damaged.
-    """
-    lines = _lines(path)
-    return _parsed(path, lines)[1] if lines else []
-
-
-def _lines(path: Path) -> list[bytes]:
-    """The whole lines of a file that may not be there."""
-    return path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-
-
-def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Header, list[Event]]:
-    try:
-        return Header.model_validate_json(lines[0]), [EVENT.validate_json(line) for line in lines[1:]]
-    except ValidationError as error:
-        raise UsageError(f"'{path}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
-
-
-def _in_order(events: Iterable[Event]) -> bool:
-    """Whether each trial begins as the next one, and ends once."""
-    begun, running = 0, set()
-    for event in events:
-        if event.id == begun:
-            begun += 1
-            running.add(event.id)
-        elif not isinstance(event, Trial):
-            return False
-        if isinstance(event, Trial):
-            if event.id not in running:
-                return False
-            running.remove(event.id)
-    return True
+def merit_among(trials: Iterable[Trial]) -> Callable[[Trial], float]:
+    """How good each of these is (`History.merit`), where ranks are those among them, whatever is told later."""
+    ranks = Ranks()
+    for trial in trials:
+        ranks.add(trial.votes)
+    return ranks.merit
