@@ -127,6 +127,7 @@ class Network(nn.Module):
         self.has_aux = space.block.graph.aux is not None and training_only
         made = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
         self.network, self.warnings = made.network, made.warnings
+        self.space, self.built = space, made.modules
 
     @property
     def module(self) -> nn.Module:

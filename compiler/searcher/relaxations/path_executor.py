@@ -112,6 +112,7 @@ class Operations:
         self.module = tree({name: self.built[index].module for index, name in names.items()})
         self.operators = {name: self.built[index].op for index, name in names.items()}
         """The operators of the parts of ``module``, by name, each at its largest."""
+        self.operators_of_nodes = {nodes[index].name: built.op for index, built in self.built.items()}
         self.modules = {nodes[index].name: built.module for index, built in self.built.items()}
         self.known_paths = Recent[SelectedPath](CACHED)
         self.known_programs = Recent[PathProgram](CACHED)
