@@ -38,6 +38,12 @@ def parts_of(inputs: Inputs) -> tuple[Tensor, ...]:
     return (inputs,) if isinstance(inputs, Tensor) else inputs
 
 
+def real(inputs: Inputs) -> Tensor:
+    """An input whose type and device weights are to have: the first of real numbers."""
+    parts = parts_of(inputs)
+    return next((part for part in parts if part.is_floating_point()), parts[0])
+
+
 class Samples(Protocol):
     """Images of one shape with their labels, read many at a time."""
 

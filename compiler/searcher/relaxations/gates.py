@@ -19,7 +19,7 @@ from torch import Tensor
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import DecisionKind, Selection
-from compiler.searcher.data.source import Inputs
+from compiler.searcher.data.source import Inputs, real
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import GatePaths
 
@@ -92,7 +92,7 @@ class Gates(OnePath):
         """Logits where the items with gates run, and those whose gate is open are what is computed with."""
         weights: Logits = {}
         hard: dict[str, dict[int, float]] = {}
-        like = self.like(images)
+        like = real(images)
         for path, decision in self.space.decisions.items():
             hard[path] = {item: float(item == active.get(path, item)) for item in gated[path]}
             row = torch.tensor([hard[path].get(item, 0.0) for item in range(len(decision.items))])

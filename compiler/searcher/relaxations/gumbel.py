@@ -16,7 +16,7 @@ from torch import Tensor
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.searcher.data.source import Inputs
+from compiler.searcher.data.source import Inputs, real
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import Gumbel, Idle, Picks
 
@@ -85,7 +85,7 @@ class HardGumbel(OnePath):
 
     def straight(self, images: Inputs, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
-        weights = {path: hard.to(self.like(images)) for path, hard in one_hot(self.space.decisions, chosen).items()}
+        weights = {path: hard.to(real(images)) for path, hard in one_hot(self.space.decisions, chosen).items()}
         for path, values in soft.items():
             weights[path] = straight_through(weights[path], values)
         hard = {path: dict.fromkeys(items, 1.0) for path, items in chosen.items()}

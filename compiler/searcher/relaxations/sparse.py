@@ -16,7 +16,7 @@ from torch import Tensor, nn, special
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
-from compiler.searcher.data.source import Inputs, parts_of
+from compiler.searcher.data.source import Inputs, parts_of, real
 from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.derivation import By, Derivation
 
@@ -200,7 +200,7 @@ class Sparse(Supernet):
         """Logits of one architecture, whatever the supports are: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
         output: Tensor = self.whole(
-            *parts_of(images), {path: weight.to(self.like(images)) for path, weight in weights.items()}
+            *parts_of(images), {path: weight.to(real(images)) for path, weight in weights.items()}
         )
         return output
 

@@ -20,7 +20,7 @@ from compiler.backend.passes.flatten import flatten
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Mix
-from compiler.searcher.data.source import Inputs, parts_of
+from compiler.searcher.data.source import Inputs, parts_of, real
 from compiler.searcher.settings.axes import AlignInstances, NoAlignment
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.narrowing import Measure
@@ -85,7 +85,7 @@ class Supernet(Relaxed):
     def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
-        return self.forward(images, {path: weight.to(self.like(images)) for path, weight in weights.items()})
+        return self.forward(images, {path: weight.to(real(images)) for path, weight in weights.items()})
 
     def weights_of_pass(self) -> dict[str, Tensor]:
         """The mixing weights of a forward pass, by path, (items) each: drawn in training, else their means."""
