@@ -152,12 +152,9 @@ class Operations:
             NothingSelectedError: the decisions leave nothing of the network.
         """
         program = self.program(chosen, weighed is not None)
-        given = [
-            part.contiguous(memory_format=torch.channels_last)  # what torch is fastest on there
-            if part.dim() == 4 and part.device.type == "cpu"
-            else part
-            for part in parts_of(images)
-        ]
+        inputs = parts_of(images)
+        cpu = inputs[0].device.type == "cpu"  # where torch is fastest on channels that lie last
+        given = [p.contiguous(memory_format=torch.channels_last) if cpu and p.dim() == 4 else p for p in inputs]
         values: dict[int, Tensor] = {slot: given[place] for slot, place in program.inputs.items()}
         for call in program.calls:
             if call.run is not None:
