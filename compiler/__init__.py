@@ -2,7 +2,7 @@
 
     from compiler import load, search, study, derive, train, diff, contains, describe
     from compiler import count, sample, enumerate, mutate, crossover, draw, report
-    from compiler import Callback, Logger
+    from compiler import Callback, Logger, inherit
 
 They are imported when asked for, so that the commands that only read text start fast. Importing this package says how
 the threads of torch wait, and how many there are (`util.threads`).
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         EndEvent,
         EpochEvent,
         HspError,
+        Inherited,
         Logger,
         StepEvent,
         TrialEvent,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         diff,
         draw,
         enumerate,
+        inherit,
         load,
         mutate,
         report,
@@ -46,6 +48,7 @@ __all__ = [
     "EndEvent",
     "EpochEvent",
     "HspError",
+    "Inherited",
     "Logger",
     "StepEvent",
     "TrialEvent",
@@ -58,6 +61,7 @@ __all__ = [
     "diff",
     "draw",
     "enumerate",
+    "inherit",
     "load",
     "mutate",
     "report",

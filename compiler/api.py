@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.program.compile_file import compile_file
 from compiler.run_report.looking import draw, report
+from compiler.runs.inherited import Inherited
+from compiler.runs.modules import derive, inherit, load
 from compiler.runs.request import FilePath, request_of
 from compiler.searcher.listeners import Callback, EndEvent, EpochEvent, Listeners, Logger, StepEvent, TrialEvent
 from compiler.util.errors import UsageError
+from compiler.util.page import is_watched
 from hdas_dsl.diff.differ import Diff
 from hdas_dsl.diff.differ import diff as diff_modules
 from hdas_dsl.parse.parser import parse_text
@@ -22,45 +25,11 @@ from hdas_dsl.text.reading import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from torch import Tensor
-
     from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
-    from compiler.backend.lowering.network import Network
     from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
     from compiler.searcher.explore.trials import Trial
-    from compiler.searcher.relaxations.base import Relaxed
-
-
-def load(
-    path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
-) -> Relaxed | Network:
-    """A torch module of the network in a file.
-
-    Args:
-        path: a .hsp file.
-        network: which network, where the file has several and no search section.
-        plugins: modules and files of operations of your own that the file may name (`docs/plugins.md`).
-        **params: parameters of the network, such as ``c=36``, instead of the file's.
-
-    Returns:
-        A supernet for a space, relaxed as the file says (its ``alphas`` by path, ``weights()`` apart), a `Network` for
-        an architecture. Both take images (n, c, h, w) and give logits (n, classes).
-
-    Raises:
-        HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
-    """
-    from compiler.backend.lowering.network import Network
-    from compiler.searcher.relaxations import relaxed
-
-    program = request_of(path, params, network, plugins).compile()
-    if not program.network.is_space:
-        return Network(program.network)
-    phase = program.searched
-    if phase is None:
-        return relaxed(program.network, program.settings)
-    return relaxed(phase.network, phase.settings, built=phase.built)
 
 
 def describe(
@@ -80,6 +49,7 @@ def search(
     force: bool = False,
     callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> SearchReport:
     """Search a space and write ``out/derived.hsp``.
@@ -92,6 +62,7 @@ def search(
         callbacks: what is told of steps, epochs, trials and the end, and may end the run (`Callback`); loggers of
             Lightning's interface (`Logger`).
         plugins: as in `load`.
+        quiet: whether no progress is shown; None: it is shown in a terminal and in a notebook.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
     Returns:
@@ -100,7 +71,7 @@ def search(
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import search
 
@@ -116,6 +87,7 @@ def study(
     force: bool = False,
     callbacks: Sequence[Callback | Logger | Callable[[Trial], None]] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> Iterator[Trial]:
     """Search a space with an explorer, trial by trial: each is given when it is done and on the disk.
@@ -129,31 +101,17 @@ def study(
         workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
         callbacks: as in `search`; a function is called with each trial before it is given.
         plugins: as in `load`; also modules and files of proposers and judges of your own.
+        quiet: as in `search`.
         **settings: as in `search`, such as ``derive="evolution(100)"``.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True, workers=workers)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet), workers=workers)
     plan = plan_search(request_of(path, settings, None, plugins), config)
     from compiler.runs.search import trials
 
     return trials(replace(plan, listeners=Listeners.of(callbacks)), lambda _: None)
-
-
-def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
-    """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
-
-    It satisfies what the space requires. Where the rule is `menus`, the text is the smaller space that it leaves.
-
-    Raises:
-        UsageError: no architecture does, or that cannot be seen to.
-    """
-    from hdas_dsl.tree.printer import print_module
-
-    from .searcher.relaxations.derived import derived_module
-
-    return print_module(derived_module(supernet, supernet.answer(alphas).chosen, alphas))
 
 
 def train(
@@ -165,17 +123,18 @@ def train(
     weights: FilePath | None = None,
     callbacks: Sequence[Callback | Logger] = (),
     plugins: Sequence[FilePath] = (),
+    quiet: bool | None = None,
     **settings: object,
 ) -> TrainOutcome:
     """Train the discrete network of a file, test it once, save its weights in ``out``.
 
     With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
-    starts fresh. ``callbacks`` are as in `search`.
+    starts fresh. ``callbacks`` and ``quiet`` are as in `search`.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
 
-    config = RunConfig(Path(out), resume=resume, force=force, quiet=True)
+    config = RunConfig(Path(out), resume=resume, force=force, quiet=_is_quiet(quiet))
     start = None if weights is None else Path(weights)
     plan = plan_training(request_of(path, settings, None, plugins), config, weights=start)
     from compiler.runs.train import train
@@ -264,6 +223,10 @@ def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0
     return crossover(_architectures(space, params), request_of(left, {}), request_of(right, {}), seed)
 
 
+def _is_quiet(quiet: bool | None) -> bool:
+    return not is_watched() if quiet is None else quiet
+
+
 def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
     from compiler.analysis.architectures import Architectures
 
@@ -275,6 +238,7 @@ __all__ = [
     "EndEvent",
     "EpochEvent",
     "HspError",
+    "Inherited",
     "Logger",
     "StepEvent",
     "TrialEvent",
@@ -288,6 +252,7 @@ __all__ = [
     "diff",
     "draw",
     "enumerate",
+    "inherit",
     "load",
     "mutate",
     "report",

@@ -28,7 +28,7 @@ CONTENTS = {
         "compiler/searcher/data/README",
     ],
     "What is known": ["docs/finds", "docs/truth", "docs/performance", "docs/promises"],
-    "Reference": ["docs/api", "CHANGELOG"],
+    "Reference": ["docs/api", "docs/json", "CHANGELOG"],
     "The house": ["docs/architecture", "docs/laws", "CONTRIBUTING", "bench/README", "tests/promises/README"],
     "Folders": ["hdas_dsl/**README", "compiler/**/README"],
 }

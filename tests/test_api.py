@@ -20,6 +20,7 @@ from compiler import (
     describe,
     diff,
     load,
+    sample,
     search,
     train,
 )
@@ -178,3 +179,32 @@ def test_callbacks_and_loggers_hear_of_a_search_and_a_training(tmp_path: Path) -
 
 def test_the_package_lists_what_it_offers() -> None:
     assert {name for name in dir(compiler) if not name.startswith("_")} == set(compiler.__all__)
+
+
+def test_mlflow_takes_what_a_search_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its store of files; its names take neither parentheses nor equals signs."""
+    mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed: pip install mlflow")
+    loggers = pytest.importorskip("pytorch_lightning.loggers", reason="its logger is of pytorch-lightning")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    path, store = tmp_path / "s.hsp", f"file:{tmp_path}/mlruns"
+    path.write_text(TWO)
+    logger = loggers.MLFlowLogger("spaces", tracking_uri=store)
+    report = search(path, tmp_path / "run", callbacks=[logger], epochs=1)
+    (found,) = mlflow.MlflowClient(store).search_runs([logger.experiment_id])
+    assert found.data.params["cells/epochs"] == "1"
+    weights = report.outcomes["cells"].history[0].observed.weights["Cell.a.from_x"]["conv(k = 3)"]
+    assert found.data.metrics["cells/weights/Cell.a.from_x/conv_k_3"] == pytest.approx(weights)
+    assert found.info.status == "FINISHED"
+
+
+def test_what_comes_out_says_itself_in_a_line_and_in_a_notebook(tmp_path: Path) -> None:
+    path = tmp_path / "s.hsp"
+    path.write_text(TWO)
+    report = search(path, tmp_path / "run", epochs=1)
+    outcome = train(report.derived, tmp_path / "train")
+    shown = [report, outcome, diff(report.derived, report.derived), contains(path, report.derived), sample(path)[0]]
+    for item, start in zip(shown, ("SearchReport", "TrainOutcome", "Diff", "Membership", "Architecture"), strict=True):
+        assert repr(item).startswith(start)
+        assert "\n" not in repr(item)
+    assert "<pre>hsp 1\n" in report._repr_html_()
+    assert "<pre>epoch 1/1 | loss train" in outcome._repr_html_()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from compiler import contains
 from tests.support.paths import DOCS
 
 PAGE = (DOCS / "python.md").read_text()
@@ -25,4 +26,11 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         exec(compile(example, "python.md", "exec"), names)
     said = capsys.readouterr().out
     assert re.match(r"1 [\d.]+ (unit|identity)", said)
+    assert "'Cell.a.from_x': '" in said
+    assert "tensors as they are\n" in said
     assert list(Path("runs/csv").rglob("metrics.csv"))
+    assert contains("net.hsp", "found.hsp")
+    frozen = [name for name, parameter in names["wide"].named_parameters() if not parameter.requires_grad]
+    assert frozen == ["network.stem.conv.weight", "network.stem.batch_norm.weight", "network.stem.batch_norm.bias"]
+    equal = names["supernet"].eval().alone(names["images"], names["supernet"].chosen())
+    torch.testing.assert_close(names["network"].eval()(names["images"]), equal)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 
+from .json_output import json_flag, put_json
 from .option import OptionGroup, flag, option
 from .output import put
 
 if TYPE_CHECKING:
     from compiler.analysis.architectures import Architecture
+
+    from .answers import Architectures as Answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,7 @@ class ArchitectureFiles(OptionGroup):
 
     folder: Path | None = option("--out", "DIR", "a folder for the files", read=Path, otherwise="standard output")
     force: bool = flag("--force", "overwrite files in --out")
+    json: bool = json_flag()
 
     def write(self, found: Iterable[tuple[str, Architecture]]) -> None:
         """Write architectures under their names, and beside them the tables that they name.
@@ -32,16 +36,47 @@ class ArchitectureFiles(OptionGroup):
         Raises:
             UsageError: a file is there already, and is not to be overwritten.
         """
+        written = []
+        for at, (name, architecture) in enumerate(found):
+            path = self._write(name, architecture, is_first=not at)
+            if self.json:
+                written.append((architecture, path))
+        if self.json:
+            put_json(answer_of(written, with_text=True))
+
+    def _write(self, name: str, architecture: Architecture, is_first: bool) -> Path | None:
+        """Write one, with the tables of all where it is the first; the file, where there is one."""
         from compiler.analysis.requirements.tables import carry_tables
 
-        for number, (name, architecture) in enumerate(found):
-            if self.folder is None:
+        if self.folder is None:
+            if not self.json:
                 put(architecture.text)
-                continue
-            path = self.folder / f"{name}.hsp"
-            if path.exists() and not self.force:
-                raise UsageError(f"'{path}' exists: choose another --out, or --force to overwrite it")
-            self.folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, architecture.text)
-            if not number:
-                carry_tables((item for item, _ in architecture.listing.program.requirements), self.folder)
+            return None
+        path = self.folder / f"{name}.hsp"
+        if path.exists() and not self.force:
+            raise UsageError(f"'{path}' exists: choose another --out, or --force to overwrite it")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, architecture.text)
+        if is_first:
+            carry_tables((item for item, _ in architecture.listing.program.requirements), self.folder)
+        return path
+
+
+def answer_of(found: Iterable[tuple[Architecture, Path | None]], with_text: bool) -> Answers:
+    """Architectures with the files that they were written to; the text of the others, where it is asked for."""
+    from compiler.derivation.strongest import readable
+
+    from .answers import Architectures
+
+    made = []
+    for architecture, path in found:
+        number, decisions = architecture.number, architecture.listing.decisions
+        made.append(
+            Architectures.Found(
+                number=None if number is None else str(number),
+                decisions=readable(decisions, architecture.decisions),
+                file=None if path is None else str(path),
+                text=architecture.text if with_text and path is None else None,
+            )
+        )
+    return Architectures(architectures=tuple(made))

@@ -32,6 +32,7 @@ class Check(Command):
     name: ClassVar[str] = "check"
     action: ClassVar[str | None] = ""
     summary: ClassVar[str] = "check a file and print what is in it"
+    answer: ClassVar[str] = "facts"
 
     source: Source = group(Source)
     json: bool = flag("--json", "print one JSON object; of a wrong file, its errors")

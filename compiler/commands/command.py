@@ -22,6 +22,12 @@ class Command(ABC):
     summary: ClassVar[str]
     """A phrase for a list of commands."""
 
+    answer: ClassVar[str] = ""
+    """What `--json` prints, by the name of its model in `answers.py`, or of its section in docs/json.md."""
+
+    no_json: ClassVar[str] = ""
+    """Why there is no `--json`."""
+
     idle: ClassVar[Mapping[str, str]] = {}
     """Why options of other commands do nothing here, where more is to be said than to which they belong."""
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from .command import Command
 from .console import DIFFERENT, OK, WRONG_USAGE, show
 from .groups import Source, existing, network_option
+from .json_output import json_flag, put_json
 from .option import action_value, group
 from .output import line
 
@@ -23,10 +24,12 @@ class Contains(Command):
     name: ClassVar[str] = "contains"
     action: ClassVar[str | None] = "--in"
     summary: ClassVar[str] = "does the architecture lie in a space?"
+    answer: ClassVar[str] = "Located"
     wrong_file: ClassVar[int] = WRONG_USAGE
 
     source: Source = group(Source)
     space: Path = action_value("SPACE", "the file of the space", read=Path)
+    json: bool = json_flag()
     network: str | None = network_option()
 
     def run(self) -> int:
@@ -37,5 +40,11 @@ class Contains(Command):
         space = existing(self.space)
         show(request.compile().warnings)
         answer = membership_of(request, space)
-        line(answer.render())
+        if self.json:
+            from .answers import Located
+
+            decisions = {path: tuple(items) for path, items in answer.decisions.items()}
+            put_json(Located(inside=answer.inside, decisions=decisions, path=answer.path, reason=answer.reason))
+        else:
+            line(answer.render())
         return OK if answer.inside else DIFFERENT

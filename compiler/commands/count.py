@@ -8,6 +8,7 @@ from typing import ClassVar
 from .command import Command
 from .console import OK
 from .groups import Source, network_option, seed_option
+from .json_output import json_flag, put_json
 from .option import group, option
 from .output import line
 from .values import at_least
@@ -20,6 +21,7 @@ class CountArchitectures(Command):
     name: ClassVar[str] = "count"
     action: ClassVar[str | None] = "--count"
     summary: ClassVar[str] = "how many architectures there are"
+    answer: ClassVar[str] = "Counted"
 
     source: Source = group(Source)
     unique: str = option(
@@ -37,15 +39,29 @@ class CountArchitectures(Command):
         default=20_000,
     )
     seed: int = seed_option("the seed of the sample that an estimate comes from")
+    json: bool = json_flag()
     network: str | None = network_option()
 
     def run(self) -> int:
         """Print the number."""
         from compiler.analysis.architectures import Architectures, count
+        from compiler.reports.facts import digits
 
-        line(
-            count(
-                Architectures(self.source.request(network=self.network)), self.seed, self.unique, self.graphs
-            ).render()
+        listing = Architectures(self.source.request(network=self.network))
+        found = count(listing, self.seed, self.unique, self.graphs)
+        if not self.json:
+            line(found.render())
+            return OK
+        from .answers import Counted
+
+        known, sampled = found.exact, found.exact is None and not found.same
+        put_json(
+            Counted(
+                number=digits(found.number),
+                exact=None if known is None else digits(known),
+                estimate=found.estimate if sampled else None,
+                unchecked=found.unchecked,
+                same=found.same,
+            )
         )
         return OK

@@ -20,6 +20,7 @@ class Crossover(Command):
     name: ClassVar[str] = "crossover"
     action: ClassVar[str | None] = "--crossover"
     summary: ClassVar[str] = "a child of two architectures"
+    answer: ClassVar[str] = "Architectures"
 
     source: Source = group(Source)
     parents: tuple[Path, Path] = action_value("A B", "two architectures of the space", read=Path, count=2)

@@ -24,6 +24,7 @@ class Diff(Command):
 
     name: ClassVar[str] = "diff"
     summary: ClassVar[str] = "what differs between two files, by choice path"
+    answer: ClassVar[str] = "differences"
     wrong_file: ClassVar[int] = WRONG_USAGE
 
     left: Path = position("LEFT", "a .hsp file", read=Path)

@@ -23,6 +23,7 @@ from .groups import (
     recipe_option,
     run_config,
 )
+from .json_output import json_flag, put_json
 from .option import flag, group
 from .output import line
 
@@ -34,11 +35,13 @@ class DryRun(Command):
     name: ClassVar[str] = "dry-run"
     action: ClassVar[str | None] = "--dry-run"
     summary: ClassVar[str] = "say what a search or a training would do, with time and memory"
+    answer: ClassVar[str] = "Planned"
     collects_garbage: ClassVar[bool] = True
 
     source: Source = group(Source)
     search: bool = flag("--search", "of a search, which is what is meant without --train")
     train: bool = flag("--train", "of a training")
+    json: bool = json_flag()
     data: DataOptions = group(DataOptions)
     settings: SettingOptions = group(SettingOptions)
     machine: MachineOptions = group(MachineOptions)
@@ -64,6 +67,8 @@ class DryRun(Command):
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         kind = "train" if self.train else ""
         config = run_config(self.source, self.data, self.machine, self.run_options, self.phases, kind)
+        said: list[str] = []
+        say = said.append if self.json else line
         from compiler.runs.plan import plan_search, plan_training
 
         if self.train:
@@ -71,11 +76,16 @@ class DryRun(Command):
             show(training.program.warnings)
             from compiler.runs.dry_run import dry_training
 
-            dry_training(training, line)
+            sizes = [dry_training(training, say)]
         else:
             searching = plan_search(request, config, writes=False)
             show(searching.program.warnings)
             from compiler.runs.dry_run import dry_search
 
-            dry_search(searching, line)
+            sizes = dry_search(searching, say)
+        if self.json:
+            from .answers import Planned
+
+            parts = tuple(Planned.Part.model_validate(size, from_attributes=True) for size in sizes)
+            put_json(Planned(parts=parts, said=tuple(said)))
         return OK

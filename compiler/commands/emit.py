@@ -23,6 +23,7 @@ class Emit(Command):
     name: ClassVar[str] = "emit"
     action: ClassVar[str | None] = "--emit"
     summary: ClassVar[str] = "print ast, graph, search, code, genotype, dot, svg, png, or the graph after a pass"
+    no_json: ClassVar[str] = "each kind is a form of its own, for people or for other programs"
 
     source: Source = group(Source)
     kind: str = action_value("KIND", "ast, graph, search, code, passes, genotype, dot, svg, png, or the name of a pass")

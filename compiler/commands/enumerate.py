@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from compiler.util.errors import UsageError
 
-from .architecture_files import ArchitectureFiles
+from .architecture_files import ArchitectureFiles, answer_of
 from .command import Command
 from .console import OK
 from .groups import Source, network_option
+from .json_output import put_json
 from .option import group, option
 from .output import line
 from .values import whole
@@ -26,6 +27,7 @@ class Enumerate(Command):
     name: ClassVar[str] = "enumerate"
     action: ClassVar[str | None] = "--enumerate"
     summary: ClassVar[str] = "list all architectures; files with --out"
+    answer: ClassVar[str] = "Architectures"
     idle: ClassVar[dict[str, str]] = {"--seed": "nothing is random in a list of all architectures"}
 
     source: Source = group(Source)
@@ -46,10 +48,13 @@ class Enumerate(Command):
             raise UsageError(f"'{name}' has {number:,} architectures: --limit N lists the first N")
         decisions = listing.decisions
         width = len(str(listing.number - 1))
-        for found in enumerate_all(listing, self.limit):
-            if self.output.folder is not None:
-                self.output.write([(f"{found.number:0{width}}", found)])
-            else:
+        every = enumerate_all(listing, self.limit)
+        if self.output.folder is not None:
+            self.output.write((f"{found.number:0{width}}", found) for found in every)
+        elif self.output.json:
+            put_json(answer_of(((found, None) for found in every), with_text=False))
+        else:
+            for found in every:
                 made = readable(decisions, found.decisions)
                 line(f"{found.number}: {', '.join(f'{path} = {items}' for path, items in made.items())}")
         return OK

@@ -9,6 +9,7 @@ from typing import ClassVar
 from .command import Command
 from .console import OK
 from .groups import DataOptions, MachineOptions, Source, network_option, recipe_option, run_config
+from .json_output import aside, json_flag, put_json
 from .option import action_value, flag, group, option
 from .output import line
 from .values import whole
@@ -21,6 +22,7 @@ class Evaluate(Command):
     name: ClassVar[str] = "evaluate"
     action: ClassVar[str | None] = "--eval"
     summary: ClassVar[str] = "test saved weights"
+    answer: ClassVar[str] = "Tested"
     idle: ClassVar[dict[str, str]] = {
         "--seed": "nothing is random in a test",
         "--precision": "weights are tested in float32",
@@ -33,6 +35,7 @@ class Evaluate(Command):
     weights: Path = action_value("WEIGHTS", "a .safetensors file that a training saved", read=Path)
     data: DataOptions = group(DataOptions)
     machine: MachineOptions = group(MachineOptions)
+    json: bool = json_flag()
     batch_size: int | None = option("--batch-size", "N", "images in a batch", read=whole, otherwise="the file's")
     quiet: bool = flag("--quiet", "show no progress")
     network: str | None = network_option()
@@ -51,5 +54,12 @@ class Evaluate(Command):
         from compiler.runs.evaluate import metric_of
 
         task = plan.settings.task
-        line(f"test {task.metric}: {task.show(metric_of(plan, self.weights))}")
+        with aside(self.json):
+            value = metric_of(plan, self.weights)
+        if self.json:
+            from .answers import Tested
+
+            put_json(Tested(metric=task.metric, value=value, weights=str(self.weights)))
+        else:
+            line(f"test {task.metric}: {task.show(value)}")
         return OK

@@ -11,6 +11,7 @@ from compiler.util.errors import UsageError
 from .command import Command
 from .console import OK, show
 from .groups import Source, network_option, recipe_option
+from .json_output import json_flag, put_json
 from .option import action_value, group, option
 from .output import complain, line
 from .values import whole
@@ -23,6 +24,7 @@ class Export(Command):
     name: ClassVar[str] = "export"
     action: ClassVar[str | None] = "--export"
     summary: ClassVar[str] = "write the network as onnx, torch or py"
+    answer: ClassVar[str] = "Exported"
     idle: ClassVar[dict[str, str]] = {"--device": "an export is made and checked on the CPU"}
 
     source: Source = group(Source)
@@ -31,6 +33,7 @@ class Export(Command):
     weights: Path | None = option(
         "--weights", "FILE", "weights that a training saved", read=Path, otherwise="fresh ones"
     )
+    json: bool = json_flag()
     seed: int | None = option("--seed", "N", "the seed of fresh weights", read=whole, otherwise="the file's, or 0")
     network: str | None = network_option()
     recipe: Path | None = recipe_option()
@@ -48,7 +51,16 @@ class Export(Command):
         show(plan.program.warnings)
         if plan.weights is None:
             complain(f"warning: {plan.fresh}")
-        from compiler.runs.export import export_network
+        from compiler.runs.export import export_network, said
 
-        line(export_network(plan))
+        report = export_network(plan)
+        if not self.json:
+            line(said(report))
+            return OK
+        from .answers import Exported
+
+        weights = None if report.weights is None else str(report.weights)
+        put_json(
+            Exported(file=str(report.path), weights=weights, parameters=report.parameters, difference=report.difference)
+        )
         return OK

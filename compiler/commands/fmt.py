@@ -26,6 +26,7 @@ class Format(Command):
 
     name: ClassVar[str] = "fmt"
     summary: ClassVar[str] = "write files in their canonical form"
+    no_json: ClassVar[str] = "it prints texts of the language, or nothing"
 
     files: tuple[str, ...] = position("FILE", "files to rewrite, or - for standard input to output", count="+")
     check: bool = flag("--check", "change nothing; exit 1 where a file would change")

@@ -87,6 +87,7 @@ class Import(Command):
 
     name: ClassVar[str] = "import"
     summary: ClassVar[str] = "a genotype string as a file of the language"
+    no_json: ClassVar[str] = "it prints a text of the language"
 
     genotype: str = position("GENOTYPE", "a genotype, a file that holds one, or - for standard input")
     wanted: str | None = option(

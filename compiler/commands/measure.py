@@ -12,6 +12,7 @@ from compiler.util.errors import UsageError
 from .command import Command
 from .console import OK
 from .groups import Source, network_option
+from .json_output import json_flag, put_json
 from .option import flag, group, option
 from .output import line
 from .program import run_program
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from compiler.elaborate import Elaborated
     from compiler.program.model import Program
     from compiler.runs.measure_latency import Conditions
+
+    from .answers import Measured
 
 SLOWEST = 5
 """How many of the slowest operations are shown."""
@@ -39,6 +42,7 @@ class Measure(Command):
 
     name: ClassVar[str] = "measure"
     summary: ClassVar[str] = "a table of the latencies of a space's operations here"
+    answer: ClassVar[str] = "Measured"
     collects_garbage: ClassVar[bool] = True
 
     source: Source = group(Source)
@@ -46,6 +50,7 @@ class Measure(Command):
         "-o", "--out", "TABLE", "a .csv file; rows that it has are kept", read=Path, otherwise="none is written"
     )
     force: bool = flag("--force", "measure everything anew")
+    json: bool = json_flag()
     network: str | None = network_option()
     batch: int = option("--batch", "N", "how many images at once", read=at_least(1), default=1)
     threads: int = option("--threads", "N", "threads of torch", read=between(1, MOST_THREADS), default=1)
@@ -66,8 +71,16 @@ class Measure(Command):
         table = Table(str(self.out or "measured"), {**kept, **measured.milliseconds}, measured.facts)
         if self.out is not None:
             table.write(self.out)
+        ranges = [_range(space, table, how) for space in spaces]
+        if self.json:
+            put_json(_answer(self.out, table, ranges))
+            return OK
         _print_table(table, len(measured.milliseconds), len(kept))
-        _print_networks(spaces, table, how)
+        for name, low, high, whole in ranges:
+            if whole is None:
+                line(f"{name}: {low:.4g} ms to {high:.4g} ms by the table")
+            else:
+                line(f"{name}: {low:.4g} ms by the table, {whole:.4g} ms as a whole")
         return OK
 
     def _known(self) -> Table | None:
@@ -115,20 +128,29 @@ def _print_table(table: Table, measured: int, kept: int) -> None:
         line(f"  {value:10.4f} ms  {signature}")
 
 
-def _print_networks(spaces: Sequence[Elaborated], table: Table, how: Conditions) -> None:
-    """The latency of each network by the table, and measured as a whole where it is an architecture."""
+def _range(space: Elaborated, table: Table, how: Conditions) -> tuple[str, float, float, float | None]:
+    """A network's name, its latencies by the table, and that as a whole where it is an architecture."""
     from compiler.analysis.costs.cost_polynomial import Costing
     from compiler.analysis.costs.elimination import Variables, range_of
     from compiler.analysis.costs.prices import Latency
     from compiler.runs.measure_latency import measure_whole
 
-    for space in spaces:
-        span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
-        low, high = (f"{end:.4g} ms" for end in (span.low, span.high))
-        if space.is_space:
-            line(f"{space.name}: {low} to {high} by the table")
-        else:
-            line(f"{space.name}: {low} by the table, {measure_whole(space, how):.4g} ms as a whole")
+    span = range_of(Costing(space).formula(Latency(table)), Variables(space.decisions))
+    return space.name, float(span.low), float(span.high), None if space.is_space else measure_whole(space, how)
+
+
+def _answer(out: Path | None, table: Table, ranges: Sequence[tuple[str, float, float, float | None]]) -> Measured:
+    """What was measured."""
+    from .answers import Measured
+
+    return Measured(
+        table=None if out is None else str(out),
+        facts=dict(table.facts),
+        milliseconds=dict(table.milliseconds),
+        networks=tuple(
+            Measured.Network(name=name, low=low, high=high, whole=whole) for name, low, high, whole in ranges
+        ),
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ class Mutate(Command):
     name: ClassVar[str] = "mutate"
     action: ClassVar[str | None] = "--mutate"
     summary: ClassVar[str] = "change one choice of an architecture"
+    answer: ClassVar[str] = "Architectures"
 
     source: Source = group(Source)
     parent: Path = action_value("ARCH", "an architecture of the space", read=Path)

@@ -10,6 +10,7 @@ from .command import Command
 from .console import OK
 from .groups import DataOptions, Source, network_option, recipe_option, run_config
 from .groups import MachineOptions as Machine
+from .json_output import json_flag, put_json
 from .option import group, option
 from .output import line
 from .values import at_least, device, names, whole
@@ -22,10 +23,12 @@ class Proxies(Command):
     name: ClassVar[str] = "proxies"
     action: ClassVar[str | None] = "--proxies"
     summary: ClassVar[str] = "zero-cost proxies of an architecture, before any training"
+    answer: ClassVar[str] = "Computed"
     collects_garbage: ClassVar[bool] = True
 
     source: Source = group(Source)
     data: DataOptions = group(DataOptions)
+    json: bool = json_flag()
     words: tuple[str, ...] = option("--words", "A,B", "only these proxies", read=names, default=(), otherwise="all")
     images: int = option("--images", "N", "how many images", read=at_least(2), default=64)
     seed: int | None = option("--seed", "N", "the seed of weights and images", read=whole, otherwise="the file's, or 0")
@@ -48,6 +51,11 @@ class Proxies(Command):
         from compiler.searcher.settings.judges import ProxyName
 
         found = proxies_of(plan, self.words or tuple(ProxyName), self.images)
+        if self.json:
+            from .answers import Computed
+
+            put_json(Computed(proxies=dict(found)))
+            return OK
         for name, value in found.items():
             line(f"{name:<10} {value:,.0f}" if value.is_integer() else f"{name:<10} {value:.6g}")
         return OK

@@ -25,6 +25,7 @@ class ReportRuns(Command):
 
     name: ClassVar[str] = "report"
     summary: ClassVar[str] = "a page for a browser on what runs did and found"
+    answer: ClassVar[str] = "report"
 
     runs: tuple[Path, ...] = position("RUN", "folders of runs or studies", read=Path, count="+")
     out: Path = option("-o", "--out", "FILE", "the page", read=Path, default=Path("report.html"))

@@ -22,6 +22,7 @@ class ListRuns(Command):
 
     name: ClassVar[str] = "runs"
     summary: ClassVar[str] = "the runs below a folder, with state, score and cost"
+    answer: ClassVar[str] = "runs"
 
     folder: Path = position("FOLDER", "where runs lie, such as runs", read=Path)
     json: bool = flag("--json", "print one JSON object")

@@ -25,6 +25,7 @@ class Sample(Command):
     name: ClassVar[str] = "sample"
     action: ClassVar[str | None] = "--sample"
     summary: ClassVar[str] = "draw N architectures"
+    answer: ClassVar[str] = "Architectures"
 
     source: Source = group(Source)
     number: int = action_value("N", "how many are drawn", read=whole)
@@ -39,7 +40,7 @@ class Sample(Command):
             raise UsageError(f"--sample {self.number}: at least one architecture is drawn")
         if self.number > MOST_DRAWN:
             raise UsageError(f"--sample {self.number}: at most {MOST_DRAWN:,} architectures are drawn at once")
-        if self.number > 1 and self.output.folder is None:
+        if self.number > 1 and self.output.folder is None and not self.output.json:
             raise UsageError(f"--sample {self.number} writes several files: --out DIR says where")
         from compiler.analysis.architectures import Architectures, sample
 

@@ -22,14 +22,18 @@ from .groups import (
     phases_option,
     run_config,
 )
+from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import group, option
 from .output import quiet, remark
 from .values import at_least
 
 if TYPE_CHECKING:
+    from compiler.run_report.model import Run
     from compiler.runs.plan import SearchPlan
     from compiler.searcher.explore.trials import Trial
+
+    from .answers import Searched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class Search(Command):
     name: ClassVar[str] = "search"
     action: ClassVar[str | None] = "--search"
     summary: ClassVar[str] = "search the space and write derived.hsp"
+    answer: ClassVar[str] = "Searched"
     idle: ClassVar[dict[str, str]] = {
         "--network": "the search section names its networks",
         "--recipe": "a recipe is how a network is trained after a search",
@@ -58,6 +63,7 @@ class Search(Command):
     ray: str | None = option(
         "--ray", "ADDRESS", "judge them on a Ray cluster; auto is that of this machine", otherwise="on this machine"
     )
+    json: bool = json_flag()
     report: bool = report_flag()
     optuna: str | None = option(
         "--optuna", "STORAGE", "also write them to an Optuna storage, such as sqlite:///trials.db", otherwise="nowhere"
@@ -79,7 +85,7 @@ class Search(Command):
         if not is_main_process():
             search(plan, quiet, quiet)
             return OK
-        with kept(self.report, config.out, self.source.plugins):
+        with aside(self.json), kept(self.report, config.out, self.source.plugins):
             search(plan, remark, told)
         self._say_end(config.out)
         return OK
@@ -89,7 +95,11 @@ class Search(Command):
         from compiler.run_report.ending import ending
         from compiler.run_report.reading import run_of
 
-        for sentence in ending(run_of(folder.name, folder, self.source.plugins), folder):
+        run = run_of(folder.name, folder, self.source.plugins)
+        if self.json:
+            put_json(_answer(run, folder))
+            return
+        for sentence in ending(run, folder):
             remark(sentence)
 
     def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:
@@ -112,3 +122,25 @@ class Search(Command):
         if plan.config.resume:
             mirror.catch_up(plan.folder(exploring[0]) / TRIALS)
         return mirror
+
+
+def _answer(run: Run, folder: Path) -> Searched:
+    """What a search found."""
+    from compiler.searcher.run_files import DERIVED, RUNNER_UP
+
+    from .answers import Searched
+
+    network = None if run.derived is None else run.derived.network
+    last = folder / run.phases[-1].name if run.phases else folder
+    return Searched(
+        folder=str(folder),
+        derived=str(folder / DERIVED),
+        runner_up=str(last / RUNNER_UP) if (last / RUNNER_UP).is_file() else None,
+        network=None if network is None else network.name,
+        metric=run.metric.name,
+        score=run.score,
+        params=None if network is None else network.params,
+        macs=None if network is None else network.macs,
+        memory=None if network is None else network.memory,
+        seconds=run.seconds,
+    )

@@ -13,6 +13,7 @@ from compiler.util.share import read_share
 from .command import Command
 from .console import FAILED, OK
 from .groups import existing
+from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import flag, option, position
 from .output import line, put, remark
@@ -21,6 +22,9 @@ from .values import at_least, device, names
 
 if TYPE_CHECKING:
     from compiler.studies.plan import StudyPlan
+    from compiler.studies.report import Row
+
+    from .answers import Studied
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class StudyFiles(Command):
 
     name: ClassVar[str] = "study"
     summary: ClassVar[str] = "compare files, methods, settings and seeds by many runs"
+    answer: ClassVar[str] = "Studied"
     collects_garbage: ClassVar[bool] = True
 
     files: tuple[Path, ...] = position("FILE", "files to be searched or trained", read=Path, count="+")
@@ -45,6 +50,7 @@ class StudyFiles(Command):
     sets: tuple[str, ...] = option("--set", "NAME=VALUE", "a parameter or a setting of all runs", many=True)
     plugins: tuple[str, ...] = option("--allow-plugin", "MODULE|FILE", "operations that the files may name", many=True)
     train: bool = flag("--train", "also train what a search derives, and test it once")
+    json: bool = json_flag()
     report: bool = report_flag()
     dry_run: bool = flag("--dry-run", "print the plan, and run nothing")
     optuna: str | None = option(
@@ -88,12 +94,15 @@ class StudyFiles(Command):
         from compiler.studies.report import failures, rows_of, table_of
 
         config = StudyConfig(self._folder(), self.workers, self.resume, self.device, self.plugins, share)
-        with kept(self.report, config.out, self.plugins):
+        with aside(self.json), kept(self.report, config.out, self.plugins):
             results = conduct(plan, config, remark)
         if share is not None:
             plan = plan.part(share)
-        put(text_of(table_of(rows_of(plan, results))))
-        failed = list(failures(plan, results))
+        rows, failed = rows_of(plan, results), list(failures(plan, results))
+        if self.json:
+            put_json(_answer(config.out, rows, failed))
+            return FAILED if failed else OK
+        put(text_of(table_of(rows)))
         for sentence in failed:
             line(f"failed: {sentence}")
         return FAILED if failed else OK
@@ -123,6 +132,22 @@ class StudyFiles(Command):
 
             rmtree(out)
         return out
+
+
+def _answer(folder: Path, rows: Sequence[Row], failed: Sequence[str]) -> Studied:
+    """What came out."""
+    from .answers import Combination, Mean, Studied
+
+    made = [
+        Combination(
+            combination=row.combination,
+            asked=row.asked,
+            finished=row.finished,
+            means={name: Mean(value=mean.value, reach=mean.reach) for name, mean in row.means.items()},
+        )
+        for row in rows
+    ]
+    return Studied(folder=str(folder), combinations=tuple(made), failed=tuple(failed))
 
 
 def _print(plan: StudyPlan) -> None:

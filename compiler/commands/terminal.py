@@ -24,6 +24,7 @@ class Completion(Command):
 
     name: ClassVar[str] = "completion"
     summary: ClassVar[str] = "print what bash, zsh or fish completes"
+    no_json: ClassVar[str] = "it prints a script for a shell"
 
     shell: str = position("SHELL", "bash, zsh or fish", read=one_of("bash", "zsh", "fish"))
 
@@ -49,6 +50,7 @@ class Manual(Command):
 
     name: ClassVar[str] = "manual"
     summary: ClassVar[str] = "write manual pages"
+    no_json: ClassVar[str] = "it writes files, and prints their names"
 
     folder: Path = position("DIR", "where they are written", read=Path)
 

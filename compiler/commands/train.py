@@ -18,6 +18,7 @@ from .groups import (
     recipe_option,
     run_config,
 )
+from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import group, option
 from .output import complain, remark
@@ -30,6 +31,7 @@ class Train(Command):
     name: ClassVar[str] = "train"
     action: ClassVar[str | None] = "--train"
     summary: ClassVar[str] = "train the discrete network and test it"
+    answer: ClassVar[str] = "Tested"
     idle: ClassVar[dict[str, str]] = {
         "--phases": "a training has no phases",
         "--method": "a method is how a space is searched",
@@ -50,6 +52,7 @@ class Train(Command):
         read=Path,
         otherwise="fresh ones",
     )
+    json: bool = json_flag()
     report: bool = report_flag()
 
     def run(self) -> int:
@@ -64,9 +67,13 @@ class Train(Command):
         from compiler.runs.train import train
         from compiler.searcher.engine.device.compute import is_main_process
 
-        with kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
+        with aside(self.json), kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
             outcome = train(plan, warn=complain)
-        if is_main_process():
+        if is_main_process() and self.json:
+            from .answers import Tested
+
+            put_json(Tested(metric=outcome.task.metric, value=outcome.value, weights=str(outcome.weights)))
+        elif is_main_process():
             remark(f"test {outcome.task.metric}: {outcome.task.show(outcome.value)}")
             remark(f"weights: {outcome.weights}")
         return OK

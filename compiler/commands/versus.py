@@ -19,6 +19,7 @@ from .groups import (
     recipe_option,
     run_config,
 )
+from .json_output import aside, json_flag, put_json
 from .live_report import kept, report_flag
 from .option import action_value, group, option
 from .output import complain, line, put, remark
@@ -37,6 +38,7 @@ class Versus(Command):
     name: ClassVar[str] = "versus"
     action: ClassVar[str | None] = "--versus"
     summary: ClassVar[str] = "is the architecture better than N random ones?"
+    answer: ClassVar[str] = "Comparison"
     idle: ClassVar[dict[str, str]] = {
         "--phases": "a training has no phases",
         "--weights": "all architectures start from fresh weights",
@@ -46,6 +48,7 @@ class Versus(Command):
     source: Source = group(Source)
     number: int = action_value("N", "how many random ones", read=at_least(1))
     space: Path | None = option("--space", "FILE", "the space", read=Path, otherwise="the one it was derived from")
+    json: bool = json_flag()
     report: bool = report_flag()
     repeats: int = option("--repeats", "K", "train each with K seeds", read=at_least(1), default=1)
     data: DataOptions = group(DataOptions)
@@ -77,9 +80,11 @@ class Versus(Command):
         from compiler.runs.versus import versus
         from compiler.searcher.engine.device.compute import is_main_process
 
-        with kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
+        with aside(self.json), kept(self.report and is_main_process(), whole_run(config.out), self.source.plugins):
             comparison = versus(plan, say=remark, warn=complain)
-        if is_main_process():
+        if is_main_process() and self.json:
+            put_json(comparison)
+        elif is_main_process():
             put(text_of(comparison.table()))
             for sentence in comparison.verdict():
                 line(sentence)

@@ -1,8 +1,8 @@
 """A text in an editor as one value: its names, what is wrong with it, and the program that it is.
 
 Names and mistakes of the text are known at once; the program when it is first asked for: its networks are elaborated,
-unless they would come out as for an earlier state of the text. Of a
-text that is half typed the wrong lines are left out, so that the others still have names.
+unless they would come out as for an earlier state of the text. Of a text that is half typed the wrong lines are left
+out, so that the others still have names.
 """
 
 from __future__ import annotations

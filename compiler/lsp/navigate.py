@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from lsprotocol import types
 
 from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
 from .document import Document
-from .mentions import Mention, mention_at
-from .positions import is_library, offset, position, span_range, uri_of
+from .mentions import Mention, Target, mention_at
+from .positions import is_library, offset, path_of, position, span_range, uri_of
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KINDS = {
@@ -34,34 +36,37 @@ def definition(document: Document, uri: str, place: types.Position) -> types.Loc
     return None
 
 
-def _same(documents: Iterable[tuple[str, Document]], wanted: Mention) -> Iterator[tuple[str, Mention]]:
-    """The mentions of the same thing in several documents."""
-    target = wanted.target
+def _same(here: str, documents: Iterable[tuple[str, Document]], wanted: Mention) -> Iterator[tuple[str, Mention]]:
+    """The mentions in several documents of what one in the text at ``here`` refers to."""
+    file = _file(wanted.target.unit, here)
     for uri, document in documents:
         for item in document.mentions:
-            other = item.target
-            same_file = other.unit is target.unit or (
-                other.unit.source.text == target.unit.source.text and _file(other.unit, uri) == _file(target.unit, uri)
-            )
-            if same_file and other.span.start == target.span.start:
+            if _file(item.target.unit, uri) == file and _is_same(item.target, wanted.target):
                 yield uri, item
 
 
-def _file(unit: object, uri: str) -> str:
-    from hdas_dsl.units import Unit
+def _is_same(one: Target, other: Target) -> bool:
+    """Whether two definitions in two states of a file, one of which may not be saved, are the same."""
+    if one.unit.source.text == other.unit.source.text:
+        return one.span.start == other.span.start
+    named = ast.OpDef | ast.GraphDef | ast.MenuDef | ast.Method
+    return isinstance(one.meaning, named) and isinstance(other.meaning, named) and one.name == other.name
 
-    assert isinstance(unit, Unit)
-    return uri_of(unit, uri) or ""
+
+def _file(unit: Unit, uri: str) -> Path:
+    """Where a text lies; one that an editor has open has an address only."""
+    return unit.path or path_of(uri).resolve()
 
 
 def references(
     document: Document, uri: str, place: types.Position, others: Iterable[tuple[str, Document]] = ()
 ) -> list[types.Location]:
-    """Every place of the name at a place, in this text and in others that are open."""
+    """Every place of the name at a place, in this text and in others."""
     found = mention_at(document.mentions, offset(document.source, place))
     if found is None:
         return []
-    return [types.Location(where, span_range(item.span)) for where, item in _same([(uri, document), *others], found)]
+    mentions = _same(uri, [(uri, document), *others], found)
+    return [types.Location(where, span_range(item.span)) for where, item in mentions]
 
 
 def rename(
@@ -70,7 +75,7 @@ def rename(
     """Another name for what the name at a place refers to, wherever it stands.
 
     Raises:
-        UsageError: it is no name, or that of something of the shipped library or of a file that is not open.
+        UsageError: it is no name, or that of something of the shipped library or of a file that is not here.
     """
     found = mention_at(document.mentions, offset(document.source, place))
     if found is None:
@@ -80,12 +85,12 @@ def rename(
     if is_library(found.target.unit):
         raise UsageError(f"'{found.target.name}' is of the shipped library, which stays as it is")
     texts = [(uri, document), *others]
-    if found.target.unit is not document.unit and not any(uri_of(found.target.unit, uri) == at for at, _ in texts):
+    if _file(found.target.unit, uri) not in {path_of(at).resolve() for at, _ in texts}:
         raise UsageError(
             f"'{found.target.name}' is of '{found.target.unit.source.name}': open that file, and rename it there"
         )
     changes: dict[str, list[types.TextEdit]] = {}
-    for where, item in _same(texts, found):
+    for where, item in _same(uri, texts, found):
         changes.setdefault(where, []).append(types.TextEdit(span_range(item.span), name))
     return types.WorkspaceEdit(changes)
 

@@ -7,8 +7,8 @@ that ask for more than names run in threads, so that keystrokes are answered mea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -19,10 +19,11 @@ from compiler.util.version import package_version
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Diagnostic, HspError
 
-from . import annotate, complete, diagnose, navigate
+from . import annotate, complete, diagnose, navigate, workspace
 from .document import Document, read_document
 from .hover import hover
-from .positions import path_of, position
+from .mentions import mention_at
+from .positions import offset, path_of, position
 
 
 @dataclass
@@ -31,10 +32,6 @@ class Open:
 
     documents: dict[str, Document] = field(default_factory=dict)
     elaborating: set[str] = field(default_factory=set)
-
-    def others(self, uri: str) -> Iterator[tuple[str, Document]]:
-        """The other texts."""
-        return ((at, item) for at, item in self.documents.items() if at != uri)
 
 
 class Server(LanguageServer):
@@ -51,6 +48,18 @@ class Server(LanguageServer):
         if known is None or again or known.source.text != text.source:
             known = self.open.documents[uri] = read_document(text.source, path_of(uri), known)
         return known
+
+    async def others(self, uri: str, place: types.Position) -> list[tuple[str, Document]]:
+        """The other texts in which the name at a place may stand: those that are open, and files of open folders."""
+        document = self.read(uri)
+        found = [(at, item) for at, item in self.open.documents.items() if at != uri]
+        mention = mention_at(document.mentions, offset(document.source, place))
+        if mention is None:
+            return found
+        folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
+        opened = {path_of(at).resolve() for at in self.open.documents}
+        read = partial(workspace.documents, folders, mention.target.name, document, opened)
+        return [*found, *await asyncio.to_thread(lambda: list(read()))]
 
     def show(self, uri: str, found: tuple[Diagnostic, ...]) -> None:
         """Send what is wrong with a text."""
@@ -137,18 +146,20 @@ def on_definition(params: types.DefinitionParams) -> types.Location | None:
 
 
 @server.feature(types.TEXT_DOCUMENT_REFERENCES)
-def on_references(params: types.ReferenceParams) -> list[types.Location]:
+async def on_references(params: types.ReferenceParams) -> list[types.Location]:
     """Where a name stands."""
     uri = params.text_document.uri
-    return navigate.references(server.read(uri), uri, params.position, server.open.others(uri))
+    others = await server.others(uri, params.position)
+    return navigate.references(server.read(uri), uri, params.position, others)
 
 
 @server.feature(types.TEXT_DOCUMENT_RENAME)
-def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
+async def on_rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
     """Another name."""
     uri = params.text_document.uri
+    others = await server.others(uri, params.position)
     try:
-        return navigate.rename(server.read(uri), uri, params.position, params.new_name, server.open.others(uri))
+        return navigate.rename(server.read(uri), uri, params.position, params.new_name, others)
     except UsageError as error:
         raise JsonRpcInvalidParams(str(error)) from None
 

@@ -9,7 +9,7 @@ from compiler.searcher.run_files import DERIVED, REPORT
 from compiler.searcher.settings.metric import Metric
 
 from .model import Phase, Run
-from .words import amount, closest, points, share, size
+from .words import ahead, amount, closest, points, share, size
 
 MOST = 8
 """How many lines are said."""
@@ -49,15 +49,14 @@ def _said(metric: Metric, value: float) -> str:
 def _sure(phase: Phase) -> str:
     """How clear what was decided is, as far as the search itself can say."""
     if phase.trials:
-        best, second, ahead = phase.score, phase.runner_up, ""
+        best, second, before = phase.score, phase.runner_up, ""
         if second is not None and second.score is not None and best is not None:
             apart = abs(best - second.score)
-            ahead = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
-        return f"how sure: best of {len(phase.trials)} trials{ahead}"
+            before = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
+        return f"how sure: best of {len(phase.trials)} trials{before}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
     changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"
     if near is None or near.strength is None:
         return f"how sure: {changed}"
-    took = f"took {near.taken} ({share(near.strength)}) by {points(near.margin or 0.0)}"
-    return f"how sure: {changed}; the closest, {near.path}, {took}"
+    return f"how sure: {changed}; the closest, {near.path}, took {near.taken} ({share(near.strength)}) {ahead(near)}"

@@ -34,6 +34,9 @@ class ShownReport:
 
         return page(self.says)
 
+    def __repr__(self) -> str:
+        return f"Report({self.says.title})"
+
     def _repr_html_(self) -> str:
         return f'<iframe title="{escape(self.says.title)}" {FRAME} srcdoc="{escape(self.html)}"></iframe>'
 

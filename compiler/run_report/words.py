@@ -100,6 +100,14 @@ def closest(phase: Phase) -> Moves | None:
     return min(known, key=lambda moves: moves.margin or 0.0, default=None)
 
 
+def ahead(moves: Moves) -> str:
+    """By how much a choice was decided, which is nothing where another rule than the strength decided."""
+    margin = moves.margin or 0.0
+    if margin < 0:
+        return f"although {moves.second} is stronger by {points(-margin)}"
+    return f"by {points(margin)}"
+
+
 def about(run: Run) -> Iterator[tuple[str, str]]:
     """How a run was made: labels and values, where there are any."""
     said = {} if run.derived is None else run.derived.said
@@ -143,6 +151,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         mean,
         sparkline,
         closest,
+        ahead,
         about,
         verdict,
     )

@@ -32,6 +32,17 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class RunSize:
+    """A part of a run: a phase, or a training; steps of all epochs, seconds and bytes, where they are estimated."""
+
+    name: str
+    network: str
+    steps: int | None = None
+    seconds: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
 class StepEstimate:
     """The measured cost of one step here: seconds, and bytes of memory at the peak."""
 
@@ -39,9 +50,9 @@ class StepEstimate:
     memory: int
 
 
-def dry_search(plan: SearchPlan, say: Say = print) -> None:
-    """Say what a search would do; nothing is written."""
-    found = dict(plan.found)
+def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
+    """Say what a search would do, and give the size of each phase; nothing is written."""
+    found, sizes = dict(plan.found), []
     for planned in plan.phases:
         program = plan.request.compile(found) if found else plan.program
         phase = next(item for item in program.phases if item.name == planned.name)
@@ -49,6 +60,7 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
         if isinstance(settings.relax, NoRelaxation):
             say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
             say(f"  {power(cardinality(space))} architectures, each trained by itself: {settings.judge.describe()}")
+            sizes.append(RunSize(phase.name, space.name))
             continue
         if isinstance(settings.derive, Menus):
             found[phase.name] = print_module(first_menus(space, settings.derive))
@@ -62,11 +74,13 @@ def dry_search(plan: SearchPlan, say: Say = print) -> None:
         say(f"  {settings.epochs} epochs of {steps} steps of {settings.batch} images from each half")
         passes = 5 if settings.order is Order.SECOND else 2
         estimate = measure_step(supernet, data, settings.task, settings.batch, plan.config.device, passes)
+        sizes.append(_size(phase.name, space.name, estimate, settings.epochs * steps))
         _say_estimate(estimate, settings.epochs * steps, plan.config.out / phase.name, say)
+    return sizes
 
 
-def dry_training(plan: TrainPlan, say: Say = print) -> None:
-    """Say what a training would do; nothing is written."""
+def dry_training(plan: TrainPlan, say: Say = print) -> RunSize:
+    """Say what a training would do, and give its size; nothing is written."""
     space, settings, config = plan.network, plan.settings, plan.config
     data = matching_data(settings, space, config, plan.program.place("data"))
     network = Network(space, target=config.target(settings.batch))
@@ -74,6 +88,11 @@ def dry_training(plan: TrainPlan, say: Say = print) -> None:
     steps = -(-len(data.train) // settings.batch)
     say(f"train {space.name} on {data.name}: {settings.epochs} epochs of {steps} steps of {settings.batch} images")
     _say_estimate(estimate, settings.epochs * steps, config.out, say)
+    return _size("train", space.name, estimate, settings.epochs * steps)
+
+
+def _size(name: str, network: str, estimate: StepEstimate, steps: int) -> RunSize:
+    return RunSize(name, network, steps, estimate.seconds * steps, estimate.memory)
 
 
 def measure_step(module: nn.Module, data: Data, task: Task, batch: int, device: str, passes: int) -> StepEstimate:
@@ -83,7 +102,7 @@ def measure_step(module: nn.Module, data: Data, task: Task, batch: int, device: 
     )
     module = module.to(where)
     indices = (torch.arange(batch) % len(data.train)).tolist()
-    images, labels = (part.to(where) for part in data.train.__getitems__(indices))
+    images, labels = data.train.finish(data.train.read(torch.as_tensor(indices)), lambda part: part.to(where))
     seconds = 0.0
     for turn in range(2):
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from shutil import rmtree
 
@@ -44,13 +45,20 @@ from .start import started, teacher_of
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchReport:
     """The result of a search: the derived file, its text, and each phase's outcome by name."""
 
     derived: Path
     text: str
     outcomes: Mapping[str, SearchOutcome]
+
+    def __repr__(self) -> str:
+        scores = [f"{name} score {found.score:.4f}".strip() for name, found in self.outcomes.items()]
+        return f"SearchReport({', '.join([str(self.derived), *scores])})"
+
+    def _repr_html_(self) -> str:
+        return f"<details><summary>{escape(repr(self))}</summary><pre>{escape(self.text)}</pre></details>"
 
 
 def search(plan: SearchPlan, say: Say = print, told: Callable[[Trial], None] = lambda trial: None) -> SearchReport:

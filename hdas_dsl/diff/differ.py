@@ -25,7 +25,7 @@ from .sections import named, sections
 L = TypeVar("L", bound=Line)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diff:
     """The changes in the order of the left file, then those of definitions that only the right file has.
 
@@ -53,6 +53,9 @@ class Diff:
     def render(self, colour: bool = False) -> str:
         """The changes grouped by copy, with the summary in the last line; ``colour`` adds the codes of a terminal."""
         return render.to_text(self.changes, self.summary(), colour)
+
+    def __repr__(self) -> str:
+        return f"Diff({self.summary()})"
 
     def _repr_html_(self) -> str:
         return render.to_html(self.changes, self.summary())

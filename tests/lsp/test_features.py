@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from compiler.lsp import annotate, complete, diagnose, navigate
+from compiler.lsp import annotate, complete, diagnose, navigate, workspace
 from compiler.lsp.document import Document, read_document
 from compiler.lsp.hover import hover
 from compiler.lsp.mentions import mention_at
@@ -128,6 +128,25 @@ def test_another_name_stands_wherever_the_old_one_stood() -> None:
     for name, word, message in (("1x", "n[i", "is no name"), ("x", "conv(k", "of the shipped library")):
         with pytest.raises(UsageError, match=message):
             navigate.rename(document, "file:///nowhere/net.hsp", at(TEXT, word), name)
+
+
+def test_files_that_are_not_open_and_a_state_that_is_not_saved(tmp_path: Path) -> None:
+    """A file refers to what is saved, which stands elsewhere; one that cannot be read, or is hidden, has no names."""
+    for name, text in (
+        ("net.hsp", "hsp 1\nop f(x) = x\n"),
+        ("user.hsp", 'hsp 1\nuse "net.hsp"\nop g(x) = f(x)\nop broken(x) = f(\n'),
+        ("other.hsp", "hsp 1\nop f(x) = x\n"),
+        ("wrong.hsp", "hsp 2\nop f(x) = x\n"),
+        (".hidden/user.hsp", "hsp 1\nop f(x) = x\n"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "net.hsp"
+    document = read_document("hsp 1\n# not saved\nop f(x) = x\n", path)
+    others = list(workspace.documents([tmp_path], "f", document, {path}))
+    assert [Path(uri).name for uri, _ in others] == ["other.hsp", "user.hsp"]
+    found = navigate.references(document, path.as_uri(), types.Position(2, 3), others)
+    assert [(Path(item.uri).name, item.range.start.line) for item in found] == [("net.hsp", 2), ("user.hsp", 2)]
 
 
 def test_positions_count_in_units_of_utf_16() -> None:

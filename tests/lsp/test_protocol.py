@@ -34,6 +34,11 @@ search Net {
   epochs = 2
 }
 """
+OTHER = """\
+hsp 1
+use "ops.hsp"
+op twice(x) = x -> look -> relu
+"""
 AFTER = 20.0
 """Seconds after which an answer is not waited for any more."""
 
@@ -60,7 +65,11 @@ class Editor:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = "from compiler.lsp.server import main; main()"
         await self.client.start_io(sys.executable, "-c", command, env=environment)
-        found = await self.client.initialize_async(types.InitializeParams(types.ClientCapabilities()))
+        found = await self.client.initialize_async(
+            types.InitializeParams(
+                types.ClientCapabilities(), workspace_folders=[types.WorkspaceFolder(self.path.parent.as_uri(), "")]
+            )
+        )
         self.client.initialized(types.InitializedParams())
         item = types.TextDocumentItem(self.uri, "hsp", self.version, self.path.read_text())
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
@@ -110,6 +119,15 @@ async def walk(folder: Path) -> None:
     with pytest.raises(JsonRpcException, match="is of the shipped library, which stays as it is"):
         await client.text_document_rename_async(types.RenameParams(text, place(TEXT, "conv"), "head"))
 
+    edit = await client.text_document_rename_async(types.RenameParams(text, place(TEXT, "look |"), "see"))
+    assert {address: len(found) for address, found in edit.changes.items()} == {
+        uri: 2,
+        (folder / "ops.hsp").as_uri(): 1,  # Neither is open, nor is that below.
+        (folder / "other.hsp").as_uri(): 1,
+    }
+    places = await client.text_document_references_async(types.ReferenceParams(context, text, place(TEXT, "look |")))
+    assert {item.uri for item in places} == set(edit.changes)
+
     symbols = await client.text_document_document_symbol_async(types.DocumentSymbolParams(text))
     assert [item.name for item in symbols] == ["Op", "Net", "search Net"]
     assert [item.name for item in symbols[1].children] == ["stem", "n"]
@@ -147,4 +165,6 @@ async def walk(folder: Path) -> None:
 def test_an_editor_walks_through_all_features(tmp_path: Path) -> None:
     (tmp_path / "ops.hsp").write_text(OPS)
     (tmp_path / "net.hsp").write_text(TEXT)
+    (tmp_path / "other.hsp").write_text(OTHER)
+    (tmp_path / "own.hsp").write_text(OPS)  # Another `look`.
     asyncio.run(walk(tmp_path))

@@ -12,6 +12,7 @@ import pytest
 
 from compiler.run_report.reading import report_of
 from compiler.run_report.render import page
+from tests.run_report.pictures import differences, pictures
 from tests.support.paths import FIXTURES
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def test_every_plot_is_drawn_in_light_and_dark_on_a_screen_and_a_phone(
         "return [light(s.color), light(card.backgroundColor)]",
     )
     assert (ink < 0.3 and paper > 0.9) if scheme == "light" else (ink > 0.8 and paper < 0.2)
+    shown = pictures(browser)
+    assert {"together", "run-0-found", "run-0-versus", "run-2-search", "study-0"} <= shown.keys()
+    assert differences(shown, FIXTURES / "runs" / "pictures" / scheme) == []
 
 
 def test_a_choice_opens_by_the_keyboard_and_shows_its_items(browser: Chrome) -> None:

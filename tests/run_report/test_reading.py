@@ -217,6 +217,13 @@ def test_costs_that_the_cache_knows_are_compiled_once(
     assert len(compiled) == 7
 
 
+def test_where_another_rule_decided_what_is_stronger_is_said(runs: Path) -> None:
+    path = Path("a/history.jsonl")
+    path.write_text(path.read_text().replace('"Cell.n0.from_x": "identity"', '"Cell.n0.from_x": "c(k = 3)"'))
+    (sure,) = (line for line in ending(run_of("a", Path("a")), Path("a")) if line.startswith("how sure"))
+    assert sure.endswith("took c(k = 3) (28.0%) although identity is stronger by 2.4 points")
+
+
 @pytest.mark.parametrize("name", ["a", "b", "front"])
 def test_the_end_of_a_search_is_said_in_eight_lines(runs: Path, name: str) -> None:
     said = ending(run_of(name, Path(name)), Path(name))

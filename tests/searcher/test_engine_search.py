@@ -35,12 +35,13 @@ from compiler.searcher.engine.reporting import terminal as display_module
 from compiler.searcher.engine.reporting.history import History
 from compiler.searcher.engine.reporting.report import Report
 from compiler.searcher.engine.reporting.sink import Plan, epoch_line
-from compiler.searcher.engine.reporting.terminal import LiveView, architecture
+from compiler.searcher.engine.reporting.terminal import EpochLines, LiveView, architecture
 from compiler.searcher.engine.search import Searching
 from compiler.searcher.settings.axes import Preferences
 from compiler.searcher.settings.derivation import Epoch, Strongest
 from compiler.searcher.settings.schedules import Constant
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
+from compiler.util import page
 from tests.support.engine_toy import FAKE, SEARCH, TRAIN, ToyNet, ToySpace, toy_data
 
 
@@ -236,6 +237,15 @@ def test_what_is_shown_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     else:
         assert [part[:9] for part in text.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3", "The archi"]
         assert "\x1b" not in text
+
+
+def test_a_notebook_has_the_live_view_where_it_has_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Console(force_jupyter=True)
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    assert isinstance(display_module.display("toy", notebook), EpochLines)
+    monkeypatch.setattr(page, "find_spec", lambda name: name)
+    assert isinstance(display_module.display("toy", notebook), LiveView)
+    assert not page.is_watched(), "a test's output is neither"
 
 
 def test_the_live_view_marks_what_changed_and_fits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ class Part:
         return default_decisions(self.space.decisions)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Architecture:
     """An architecture of a file: its decisions, and its number where it was found by one.
 
@@ -101,6 +101,10 @@ class Architecture:
     def parts(self) -> tuple[Part, ...]:
         """The parts of the file, each as it is after what the ones before it decide here."""
         return tuple(self.listing.parts_after(self.choices))
+
+    def __repr__(self) -> str:
+        which = "" if self.number is None else f" {self.number}"
+        return f"Architecture{which} of {self.listing.program.name}, {len(self.decisions)} decisions"
 
     def _repr_svg_(self) -> str:
         from compiler.reports.svg import svg

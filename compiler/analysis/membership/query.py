@@ -25,7 +25,7 @@ from .body_matching import Matcher
 from .found import NotInSpaceError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Membership:
     """The answer: the decisions that give the architecture, or the choice where it leaves the space and why."""
 
@@ -33,6 +33,9 @@ class Membership:
     decisions: Selection = field(default_factory=dict)
     path: str | None = None
     reason: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Membership({self.render()})"
 
     def render(self) -> str:
         """The answer in one line."""
@@ -106,8 +109,7 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
             if found.keys() == phase.network.decisions.keys():  # Else what it requires is not known of this file.
                 _check_requirements(phase.network, found)
             decisions |= found
-        again = _at_arguments_of(last, architecture)
-        decisions |= next(Matcher(last, again.copies).bodies(last.root.body, again.root.body))
+        decisions |= decisions_of(last, architecture.network)
         _check_requirements(last, decisions)
     except NotInSpaceError as refusal:
         return Membership(False, {}, refusal.path, refusal.reason)
@@ -157,9 +159,18 @@ def _definition(instance: Instance, path: str) -> Function | None:
     return Function(definition, found.instance, path) if isinstance(definition, ast.GraphDef) else None
 
 
-def _at_arguments_of(space: Elaborated, architecture: Program) -> Elaborated:
+def decisions_of(space: Elaborated, network: Elaborated) -> Selection:
+    """The decisions of a space that a network is, as an architecture at its arguments.
+
+    Raises:
+        NotInSpaceError: none are.
+    """
+    again = _at_arguments_of(space, network)
+    return next(Matcher(space, again.copies).bodies(space.root.body, again.root.body))
+
+
+def _at_arguments_of(space: Elaborated, own: Elaborated) -> Elaborated:
     """The network of the architecture at the arguments of the space."""
-    own = architecture.network
     known = {param.name for param in own.root.definition.params}
     args = {n: v for n, v in space.arguments.items() if n in known and isinstance(v, int | float | bool)}
     function = Function(own.root.definition, own.root.instance)

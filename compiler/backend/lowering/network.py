@@ -127,15 +127,17 @@ class Network(nn.Module):
         self.has_aux = space.block.graph.aux is not None and training_only
         made = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
         self.network, self.warnings = made.network, made.warnings
+        self.space, self.built = space, made.modules
 
     @property
     def module(self) -> nn.Module:
         """The network to call."""
         return self
 
-    def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, *images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (n, classes) of the inputs; in training, where there is an auxiliary head, a pair with its logits."""
-        result: Tensor | tuple[Tensor, Tensor] = self.network(*images)
+        given = images[0] if isinstance(images[0], tuple) else images  # A batch of data is a tuple of several inputs.
+        result: Tensor | tuple[Tensor, Tensor] = self.network(*given)
         if isinstance(result, tuple) and not self.training:
             return result[0]
         return result

@@ -17,6 +17,9 @@ class Shown:
 
     svg: str
 
+    def __repr__(self) -> str:
+        return f"Picture({len(self.svg)} characters of SVG)"
+
     def _repr_svg_(self) -> str:
         return self.svg
 

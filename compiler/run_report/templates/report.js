@@ -65,7 +65,8 @@
       .map(([path, value]) => ({ epoch: epoch.epoch, value, of: path }))), width, { domain: entropies(at.phase.epochs) }, { thin: true }),
     changes: (at, width) => {
       const rows = at.phase.epochs.map(epoch => ({ epoch: epoch.epoch, count: Object.keys(epoch.changed).length, paths: Object.keys(epoch.changed).slice(0, 8).join("\n") }));
-      return dots(rows, width, { x: { label: "epoch", tickFormat: String }, y: { grid: true, label: null }, marks: [
+      const most = d3.max(rows, row => row.count) || 1;
+      return dots(rows, width, { x: { label: "epoch", tickFormat: String }, y: { grid: true, label: null, domain: [0, most], ticks: Math.min(most, 6), tickFormat: "d" }, marks: [
         Plot.barY(rows, { x: "epoch", y: "count", fill: accent, fillOpacity: .8, title: row => `epoch ${row.epoch}: ${row.count} changed\n${row.paths}`, tip }), Plot.ruleY([0], { stroke: muted })] });
     },
     trials: (at, width) => {
@@ -124,7 +125,7 @@
 
   function entropies(epochs) {
     const least = Math.min(1, ...epochs.flatMap(epoch => Object.values(epoch.entropies)));
-    return [least > .95 ? Math.floor(least * 1000) / 1000 : 0, 1];
+    return [least > .95 ? Math.min(Math.floor(least * 1000), 999) / 1000 : 0, 1];
   }
 
   // The combinations of a study that have the metric of its first one that ended.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, Images
+from compiler.searcher.data.source import Inputs
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
 from compiler.searcher.engine.reporting.report import Report
+from compiler.searcher.engine.reporting.sink import epoch_line
 from compiler.searcher.engine.state.run_state import State, parameter_names
 from compiler.searcher.run_files import WEIGHTS
 from compiler.searcher.settings.sections import TrainSettings
@@ -27,7 +30,7 @@ from .state import checkpoint
 from .tasks import behaviour_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainOutcome:
     """The result of a training."""
 
@@ -39,6 +42,14 @@ class TrainOutcome:
     task: Task = CLASSIFICATION
     stopped: bool = False
     """Whether a callback ended it."""
+
+    def __repr__(self) -> str:
+        measured = f"{self.task.metric} {self.task.show(self.value)}"
+        return f"TrainOutcome({measured} on the test part after {len(self.history)} epochs, {self.weights})"
+
+    def _repr_html_(self) -> str:
+        lines = "\n".join(epoch_line(record, len(self.history)) for record in self.history)
+        return f"<details><summary>{escape(repr(self))}</summary><pre>{escape(lines)}</pre></details>"
 
     @property
     def accuracy(self) -> float:
@@ -127,7 +138,7 @@ class _Training:
             "drop_path": rate,
         }
 
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _loss(self, images: Inputs, labels: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing
         with self.compute.autocast():
             output = self.module(images)

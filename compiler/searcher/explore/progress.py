@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from compiler.util.page import Page
+from compiler.util.page import Page, is_live
 from hdas_dsl.text.printable import printable
 
 from .trials import History, Trial
@@ -32,7 +32,7 @@ class TrialProgress:
         self.show = show
         self.console = console or Page()
         self.total, self.every = total, max(1, total // LINES)
-        self.lines = not quiet and not self.console.is_terminal
+        self.lines = not quiet and not is_live(self.console)
         self.bar = Progress(
             TextColumn(printable(title), markup=False),
             BarColumn(bar_width=None),

@@ -55,7 +55,7 @@ def start_from(supernet: Relaxed, saved: Mapping[str, Tensor], seed: int = 0) ->
         elif given is not None and (smaller := _part(operators, name, given, own)) is not None:
             own.copy_(smaller)
             part.append(name)
-        elif given is not None and not operators and _is_wider(own, given):
+        elif given is not None and not operators and is_wider(own, given):
             own.copy_(widened(given, own.shape, seed))
             grown.append(name)
         else:
@@ -84,7 +84,7 @@ def start_alphas(supernet: Relaxed, earlier: Mapping[str, Decision], saved: Mapp
     return count
 
 
-def _is_wider(own: Tensor, given: Tensor) -> bool:
+def is_wider(own: Tensor, given: Tensor) -> bool:
     """Whether a tensor has the form of another, but for more channels: the first two dimensions."""
     if own.dim() != given.dim() or own.shape[2:] != given.shape[2:]:
         return False

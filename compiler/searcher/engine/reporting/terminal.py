@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from compiler.util.page import Page
+from compiler.util.page import Page, is_live
 from hdas_dsl.text.printable import printable
 
 from .records import EpochRecord
@@ -18,9 +18,9 @@ from .sink import Plan, Sink, epoch_line, format_number
 
 
 def display(title: str, console: Console | None = None) -> Sink:
-    """The live view on a terminal, lines elsewhere."""
+    """The live view on a terminal or in a notebook, lines elsewhere."""
     console, title = console or Page(), printable(title)
-    return LiveView(title, console) if console.is_terminal else EpochLines(title, console)
+    return LiveView(title, console) if is_live(console) else EpochLines(title, console)
 
 
 class EpochLines(Sink):
