@@ -47,7 +47,7 @@ def _changes(
     changed = [name for name in ("crop", "flip", "cutout", "size") if getattr(data, name)]
     if not changed:
         return
-    if len(space.input.dims) != IMAGE:
+    if len(space.input.dims) != IMAGE or len(space.block.graph.inputs) > 1:
         message = f"`{changed[0]}` changes images, and '{space.name}' takes {space.input}"
         yield Diagnostic(Code.VALUE, span, message, "leave it out")
     elif settings.task != CLASSIFICATION or "size" in changed:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.datasets import BUILT_IN
+from compiler.searcher.settings.datasets import BUILT_IN, ArrayFile
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.tasks import CLASSIFICATION
 from compiler.util.errors import UsageError
 
 
 def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> None:
-    """Check that a network has one input, an image where data are images, and that a classifier gives one vector."""
-    check_single_input(space)
+    """Check that a network has one input where data have, an image, and that a classifier gives one vector."""
+    if not isinstance(settings.data, ArrayFile):
+        check_single_input(space, f"`data = {settings.data.word}` has one")
     if type(settings.data) in BUILT_IN and len(space.input.dims) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
     graph = space.block.graph
@@ -21,7 +22,7 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
         raise UsageError(f"network '{space.name}' gives {shape}, which is no vector of classes; {hint}")
 
 
-def check_single_input(space: Elaborated) -> None:
-    """Check that a network has one input."""
+def check_single_input(space: Elaborated, why: str) -> None:
+    """Check that a network has one input; ``why`` says who asks for it."""
     if (count := len(space.block.graph.inputs)) != 1:
-        raise UsageError(f"network '{space.name}' takes {count} inputs; data and exports have one, an image")
+        raise UsageError(f"network '{space.name}' takes {count} inputs, and {why}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from compiler.backend.lowering.inputs import vocabulary
 from compiler.backend.plugins import own_function
 from compiler.elaborate import Elaborated
-from compiler.searcher.data.arrays import Fit, load_arrays
+from compiler.searcher.data.arrays import Fit, Taken, load_arrays
 from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.data.source import Shape
 from compiler.searcher.engine.user_task import OwnBehaviour
@@ -44,6 +45,15 @@ def matching_data(
     return data.paired(behaviour.task.batch)
 
 
+def _taken(space: Elaborated) -> tuple[Taken, ...]:
+    """The inputs of a network."""
+    graph = space.block.graph
+    return tuple(
+        Taken(param.name, graph.node(index).shape.largest, vocabulary(space.block, place))
+        for place, (param, index) in enumerate(zip(space.root.definition.inputs, graph.inputs, strict=True))
+    )
+
+
 def _given(space: Elaborated) -> Shape:
     """The shape of the output of a network."""
     graph = space.block.graph
@@ -73,7 +83,7 @@ def _arrays(
     spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig, place: Span
 ) -> Data:
     """The samples of a file, or of a function that the user allows."""
-    fit = Fit(settings.task, space.input.largest, _given(space))
+    fit = Fit(settings.task, _taken(space), _given(space))
     made = own_function(space.externals, spec.path) if ".py:" in spec.path else None
     try:
         return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)

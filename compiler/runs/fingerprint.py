@@ -24,7 +24,7 @@ def fingerprint(program: Program, space: Elaborated, settings: str, data: Data |
     tables = [asked.total.file for asked in reported_quantities(space) if asked.total.file is not None]
     for path in (*tables, *space.externals.plugins.files, *(file for file in files if file is not None)):
         digest.update(path.read_bytes() if path.is_file() else b"")
-    about = () if data is None else (data.name, str(data.shape))
+    about = () if data is None else (data.name, str(data.shape), *filter(None, [data.digest]))
     parts = (space.name, str(space.block.arguments), settings, *about, str(list(space.decisions)))
     for part in parts:
         digest.update(part.encode() + b"\0")

@@ -29,7 +29,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import suggest
 from hdas_dsl.text.reading import is_file, no_file
 
-from .check_runs import check_runs, check_single_input
+from .check_runs import check_runs
 from .config import RunConfig
 from .finished import found_before, teacher_weights_of, weights_of
 
@@ -235,7 +235,6 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     wanted.check_installed()
     program = request.compile()
     network = _discrete(program)
-    check_single_input(network)
     wanted.check_size(operations_of(network.block))
     stem = network.name.lower() if program.unit.path is None else program.unit.path.stem
     return ExportPlan(program, network, wanted, _exported(out, stem, wanted), weights)

@@ -23,6 +23,7 @@ from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 from hdas_dsl.text.diagnostics import suggest
 
+from .check_runs import check_single_input
 from .config import RunConfig
 from .data import matching_data
 from .plan import TrainPlan
@@ -79,6 +80,7 @@ def batch_of(data: Images, images: int, compute: Compute, seed: int) -> Batch:
 
 def held_out(settings: SearchSettings | TrainSettings, network: Elaborated, config: RunConfig) -> Images:
     """The images of the alphas, without random changes."""
+    check_single_input(network, "proxies are of one, an image")
     data = matching_data(settings, network, config)
     _, of_alphas = halves(data, settings.data.weights_share, settings.seed)
     return replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.export import ExportKind, export
-from compiler.backend.lowering.inputs import random_input
+from compiler.backend.lowering.inputs import random_inputs
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS
 from tests.laws.test_4_equivalence import start, values
@@ -185,7 +185,7 @@ def test_as_plain_torch_computes_it(text: str, shape: Shape, reference: Referenc
     for parameter in parameters:
         parameter.data.normal_()
     assert Costs().block(searched.block).params == sum(parameter.numel() for parameter in parameters)
-    x = random_input(searched, 3)
+    (x,) = random_inputs(searched, 3)
     x = x.double().requires_grad_() if x.is_floating_point() else x
     wanted = [*([x] if x.is_floating_point() else []), *parameters]
     found, expected = network(x), reference(x, *parameters)

@@ -6,16 +6,27 @@ import csv
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file as torch_file
 
 from compiler import api
+from compiler.backend.passes import FLATTEN
 from compiler.commands.compile import compile_main
+from compiler.program.compile_file import compile_file
 from compiler.run_report.reading import report_of, run_of
 from compiler.run_report.render import page as page_of
+from compiler.searcher.data.arrays import Fit, Taken, load_arrays
+from compiler.searcher.data.subsets import random_generator
+from compiler.searcher.relaxations.supernet import Supernet
+from compiler.searcher.settings.datasets import ArrayFile, DataError
+from compiler.searcher.settings.tasks import Classification
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.paths import DOCS
@@ -229,3 +240,126 @@ def test_an_explorer_finds_the_smallest_error(how: str, tmp_path: Path, capsys: 
     if "trained" in how:
         with pytest.raises(UsageError, match="say the same"):
             api.search(file, out, force=True, plugins=[tmp_path / "mydata.py"])
+
+
+PAIR = """\
+hsp 1
+network Pair(left: [2], right: [4]; c = 3) {
+  a = left -> linear(8)
+  b = right -> embedding(5, 2) -> gru(8) -> last_token
+  output (a + b | a | b) -> relu -> linear(c)
+}
+search Pair {
+  data = "d.npz"
+  epochs = 1
+  batch = 8
+}
+train Pair {
+  data = "d.npz"
+  epochs = 1
+  batch = 8
+}
+"""
+RIGHT = np.arange(40).reshape(10, 4) % 5
+
+
+@pytest.mark.parametrize("relax", ["softmax", "sample", "gumbel(hard = true)", "gates"])
+def test_several_inputs(relax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read by their names, in the order of the network, and tested as the loaded network answers."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    np.savez("data/d.npz", right=np.tile(RIGHT, (4, 1)), y=np.tile(Y, 4), left=np.tile(X, (4, 1)))
+    Path("n.hsp").write_text(PAIR.replace("epochs = 1", f"epochs = 1\n  relax = {relax}", 1))
+    report = api.search("n.hsp", "run")
+    assert 0 <= report.outcomes[""].score <= 1
+    if relax == "softmax":
+        outcome = api.train(report.derived, "train")
+        network = api.load(report.derived).eval()
+        network.load_state_dict(torch_file(outcome.weights))
+        with torch.no_grad():
+            found = network(torch.from_numpy(np.tile(X, (4, 1))), torch.from_numpy(np.tile(RIGHT, (4, 1)))).argmax(1)
+        order = torch.randperm(40, generator=random_generator(0, "test part"))[:8]
+        assert outcome.value == float((found == torch.from_numpy(np.tile(Y, 4)))[order].double().mean())
+        for kind in ("py", "torch", "onnx"):  # Each is run beside the network when it is written.
+            command = [str(report.derived), "--export", kind, "--weights", str(outcome.weights), "--out", f"n.{kind}"]
+            assert (kind == "onnx" and find_spec("onnx") is None) or compile_main(command) == 0
+
+
+def test_several_inputs_are_lowered_alike(tmp_path: Path) -> None:
+    """With and without passes, in float64 with gradients, and the mixture of one-hot weights is one architecture."""
+    (tmp_path / "n.hsp").write_text(PAIR)
+    space = compile_file(tmp_path / "n.hsp")[0].network  # type: ignore[union-attr]
+    plain, best = (Supernet(space, passes=passes).double() for passes in ((FLATTEN,), None))
+    best.load_state_dict(plain.state_dict())
+    left, right = torch.randn(6, 2, dtype=torch.float64), torch.randint(5, (6, 4))
+    answers = [supernet((left, right)) for supernet in (plain, best)]
+    assert torch.allclose(answers[0], answers[1], atol=1e-12)
+    slopes = [
+        torch.autograd.grad(answer.square().sum(), list(net.alphas.values()) + list(net.weights()))
+        for answer, net in zip(answers, (plain, best), strict=True)
+    ]
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(*slopes, strict=True))
+    (path,) = space.decisions
+    alone = [plain.alone((left, right), {path: (item,)}) for item in range(3)]
+    assert not torch.equal(alone[1], plain.alone((left + 1, right), {path: (1,)}))
+    assert torch.equal(alone[2], plain.alone((left + 1, right), {path: (2,)}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"left": X, "y": Y}, "has no array 'right': its arrays are left, y"),
+        (
+            {"left": X, "right": RIGHT + 1, "y": Y},
+            "inputs 'right' of the training part of \"d.npz\" have a 5, but the",
+        ),
+        ({"left": X, "right": RIGHT[:9], "y": Y}, "has 9 inputs of 'right' and 10 targets"),
+        ({"left": X[:, :1], "right": RIGHT, "y": Y}, "the inputs 'left' of the training part of \"d.npz\" are 10x1"),
+        ({"left": X, "right": RIGHT, "y": Y, "left_test": X, "y_test": Y}, "no array 'right_test' beside 'left_test'"),
+    ],
+)
+def test_several_inputs_that_do_not_fit(
+    arrays: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    np.savez("data/d.npz", **arrays)
+    Path("n.hsp").write_text(PAIR)
+    with pytest.raises(HspError) as refused:
+        api.search("n.hsp", "run")
+    (found,) = refused.value.diagnostics
+    assert message in found.message
+    assert found.render().startswith("n.hsp:8:3: error[E702]: ")
+
+
+def test_the_same_samples_from_each_format(tmp_path: Path) -> None:
+    """In the formats as they lie on a disk; a digest tells other numbers apart."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    fit = Fit(Classification(), (Taken("row", (2,)),), (3,))
+    x = np.arange(20, dtype=np.float32).reshape(10, 2)
+    np.savez(tmp_path / "d.npz", x=x, y=Y)
+    save_file({"row": x, "y": Y.copy()}, tmp_path / "d.safetensors")
+    (tmp_path / "d.csv").write_text(
+        "a,b,kind\n" + "".join(f"{a:g},{b:g},{y}\n" for (a, b), y in zip(x, Y, strict=True))
+    )
+    parquet.write_table(pyarrow.table({"a": x[:, 0], "b": x[:, 1], "kind": Y}), tmp_path / "d.parquet")
+    found = [
+        load_arrays(ArrayFile(path=f"d.{kind}"), tmp_path, fit) for kind in ("npz", "safetensors", "csv", "parquet")
+    ]
+    for data in found:
+        for part, other in ((data.train, found[0].train), (data.test, found[0].test)):
+            (inputs, labels), (expected, classes) = (each.__getitems__(range(len(each))) for each in (part, other))
+            assert torch.equal(inputs, expected)
+            assert torch.equal(labels, classes)
+    assert found[0].digest == found[1].digest
+    np.savez(tmp_path / "d.npz", x=x + 1, y=Y)
+    assert load_arrays(ArrayFile(path="d.npz"), tmp_path, fit).digest != found[0].digest
+    table = pyarrow.table({"a": [1.0, None], "b": [1, 2], "kind": [0, 1]})
+    parquet.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(DataError, match=r"row 2 of '.*d\.parquet' has nothing in column 'a', which is no number"):
+        load_arrays(ArrayFile(path="d.parquet"), tmp_path, fit)
+    for kind in ("safetensors", "parquet"):
+        (tmp_path / f"d.{kind}").write_bytes(b"no such thing")
+        with pytest.raises(DataError, match=r"is no (file of safetensors|table of Parquet)"):
+            load_arrays(ArrayFile(path=f"d.{kind}"), tmp_path, fit)

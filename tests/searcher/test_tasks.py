@@ -300,7 +300,10 @@ REFUSED = {
         "n.hsp:8:3: error[E702]: `task = segmentation` has no loss for the auxiliary head of 'Image'",
     ),
     "file": ('train Net {\n  data = "x.txt"\n}\n', 'n.hsp:6:3: error[E702]: "x.txt" is no file of data: use'),
-    "column": ('train Net {\n  data = file("x.npz", target = "a")\n}\n', "`target` is a column of a .csv"),
+    "column": (
+        'train Net {\n  data = file("x.npz", target = "a")\n}\n',
+        "`target` is a column of a table (.csv, .parquet)",
+    ),
 }
 
 

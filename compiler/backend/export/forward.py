@@ -11,15 +11,21 @@ from compiler.ir.primitives.torch_form import Tightness
 
 from .classes import Class
 from .code_layout import WIDTH, Tree, laid, prefixed
+from .outline import Outline
 from .plans import Plan, Unit
 from .terms import Figure, Ref, Term
 
 
 def input_names(planned: Plan) -> list[str]:
-    """The names of the inputs that are read."""
+    """The names of the inputs that are taken."""
     whole = planned.outline
     taken: set[str] = set()
-    return [unique(identifier(name), taken) for n, (name, _) in enumerate(whole.inputs) if whole.readers[n]]
+    return [unique(identifier(name), taken) for n, (name, _) in enumerate(whole.inputs) if is_taken(whole, n)]
+
+
+def is_taken(whole: Outline, place: int) -> bool:
+    """Whether an input is taken: by a network all, by others those that are read."""
+    return whole.block.level == "network" or bool(whole.readers[place])
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Forward:
         taken: set[str] = set()
         values: dict[int, _Value] = {}
         for n, (name, _) in enumerate(whole.inputs):
-            if whole.readers[n]:
+            if is_taken(whole, n):
                 values[n] = _Value(unique(identifier(name), taken))
         for unit in self.item.plan.units:
             step = unit.steps[-1]

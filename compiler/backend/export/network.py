@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from compiler.backend.export_kind import WEIGHTS_OF_PY, ExportError, ExportKind
 from compiler.backend.lowering.fx import lower
-from compiler.backend.lowering.inputs import random_input
+from compiler.backend.lowering.inputs import random_inputs
 from compiler.backend.lowering.names import node_path
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import STRUCTURAL, run_passes
@@ -34,6 +34,9 @@ PREFIX = "network."
 
 BATCH = 3
 """How many images the checks use; exports are made with another number, so that a fixed batch shows."""
+
+Images = tuple[Tensor, ...]
+"""A batch of each input of a network."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
     except LoweringError as error:
         raise ExportError(f"'{space.name}' cannot be built: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
-    images = random_input(space, BATCH)
+    images = random_inputs(space, BATCH)
     count = _count(network)
     beside: Path | None = None
     renamed: dict[str, Tensor] = {}
@@ -83,7 +86,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
         warnings.simplefilter("ignore")
         match kind:
             case ExportKind.ONNX:
-                reference, found = network(images), _onnx(network, space, part, images)
+                reference, found = network(*images), _onnx(network, space, part, images)
             case ExportKind.TORCH:
                 reference, found = _result(network, images), _torch(network, space, part, images)
             case ExportKind.PY:
@@ -111,7 +114,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
         graph = run_passes(space.block.graph.without_aux(), STRUCTURAL)
         network = lower(without_dead(graph), {})
         if weights is None:
-            _settle(network, random_input(space, 4))
+            _settle(network, random_inputs(space, 4))
         else:
             _load(network, space, weights)
     return network.eval().requires_grad_(False)
@@ -140,13 +143,13 @@ def _some(names: list[str]) -> str:
     return f"'{names[0]}'{more}"
 
 
-def _settle(network: nn.Module, images: Tensor) -> None:
+def _settle(network: nn.Module, images: Images) -> None:
     """Let norms take their statistics from a batch, so that a fresh network passes its input on to its output."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.momentum = None
     with torch.no_grad():
-        network.train()(images)
+        network.train()(*images)
     for norm in norms:
         norm.momentum = 0.1
 
@@ -174,43 +177,44 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _result(network: nn.Module, images: Tensor) -> Tensor:
+def _result(network: nn.Module, images: Images) -> Tensor:
     """The output of a network; noise is the same in every call."""
     torch.manual_seed(0)
-    result: Tensor = network(images)
+    result: Tensor = network(*images)
     return result
 
 
-def _double(images: Tensor) -> Tensor:
+def _double(images: Images) -> Images:
     """Real numbers at double precision; tokens as they are."""
-    return images.double() if images.is_floating_point() else images
+    return tuple(each.double() if each.is_floating_point() else each for each in images)
 
 
 # ---------------------------------------------------------------- the kinds
 
 
 def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedProgram:
-    dynamic = ({0: torch.export.Dim("batch")},)
-    return torch.export.export(network, (random_input(space, 2),), dynamic_shapes=dynamic)
+    batch, images = torch.export.Dim("batch"), random_inputs(space, 2)
+    return torch.export.export(network, images, dynamic_shapes=tuple({0: batch} for _ in images))
 
 
-def _torch(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
+def _torch(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Tensor:
     content = io.BytesIO()  # torch writes the name of a file into it, and this one's is temporary.
     torch.export.save(_exported(network, space), content)
     out.write_bytes(content.getvalue())
     return _result(torch.export.load(out).module(), images)
 
 
-def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> Tensor:
+def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Tensor:
     ExportKind.ONNX.check_installed()
     payloads = [node.payload for _, node in flatten(space.block.graph).order()]
     if any(payload.op.random for payload in payloads if isinstance(payload, Prim)):
         raise ExportError(f"'{space.name}' has noise in it, of which ONNX has its own: nothing could be compared")
     import onnxruntime
 
+    names = ["images"] if len(images) == 1 else [item.name for item in space.root.definition.inputs]
     try:
         program = torch.onnx.export(
-            _exported(network, space), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+            _exported(network, space), dynamo=True, input_names=names, output_names=["logits"], verbose=False
         )
     except torch.onnx.OnnxExporterError as error:
         lacking = str(error.__cause__ or error).partition("\n")[0]
@@ -218,12 +222,13 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Tensor) -> T
     assert program is not None
     program.save(str(out), external_data=False)
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
-    result: Any = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    given = {name: part.numpy() for name, part in zip(names, images, strict=True)}
+    result: Any = session.run(None, {item.name: given[item.name] for item in session.get_inputs()})[0]
     return torch.from_numpy(result)
 
 
 def _python(
-    network: nn.Module, space: Elaborated, out: Path, part: Path, images: Tensor
+    network: nn.Module, space: Elaborated, out: Path, part: Path, images: Images
 ) -> tuple[Tensor, int, dict[str, Tensor]]:
     """Write the file that will be ``out``, run it at double precision; its output, parameters, and weights."""
     flat = flatten(space.block.graph)

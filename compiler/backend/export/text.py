@@ -45,7 +45,8 @@ def write(block: Block, flat_names: Sequence[str], origin: str, weights: str) ->
     bodies = [_class(item) for item in writer.classes]
     used = [kind for kind in COPIED if any(re.search(rf"\b{kind.__name__}\(", body) for body in bodies)]
     copies = [inspect.getsource(kind).strip() for kind in used]
-    main = _main(root, writer.root.name, vocabulary(block))
+    tokens = [vocabulary(block, place) for place in range(len(root.inputs))]
+    main = _main(root, writer.root.name, tokens)
     code = "\n\n\n".join([*copies, *bodies, main]) + "\n"
     functional = "from torch.nn import functional as F\n" if re.search(r"\bF\.", code) else ""
     head = _HEAD.format(name=writer.root.name, origin=_plain(origin), weights=_plain(weights), functional=functional)
@@ -78,10 +79,12 @@ _MAIN = """if __name__ == "__main__":
     print(f"{{sum(p.numel() for p in network.parameters()):,}} parameters, output {{tuple(output.shape)}}")"""
 
 
-def _main(root: Outline, name: str, tokens: int | None) -> str:
-    shape = ", ".join(map(str, (2, *root.inputs[0][1])))
-    made = f"torch.randn({shape})" if tokens is None else f"torch.randint({tokens}, ({shape}))"
-    return _MAIN.format(name=name, input=made)
+def _main(root: Outline, name: str, tokens: Sequence[int | None]) -> str:
+    made = []
+    for (_, sizes), below in zip(root.inputs, tokens, strict=True):
+        shape = ", ".join(map(str, (2, *sizes)))
+        made.append(f"torch.randn({shape})" if below is None else f"torch.randint({below}, ({shape}))")
+    return _MAIN.format(name=name, input=", ".join(made))
 
 
 def _plain(text: str) -> str:
@@ -166,8 +169,8 @@ def _declared(param: Param) -> str:
 def _docstring(item: Class) -> str:
     whole, block = item.plan.outline, item.plan.outline.block
     if block.level == "network":
-        shape = ", ".join(map(str, ("n", *whole.inputs[0][1])))
-        title = f"The network {block.name} for images of shape ({shape})"
+        shapes = " and ".join(f"({', '.join(map(str, ('n', *sizes)))})" for _, sizes in whole.inputs)
+        title = f"The network {block.name} for {'images' if len(whole.inputs) == 1 else 'inputs'} of shape {shapes}"
     else:
         kind = "operation" if block.level == "op" else block.level
         title = f"The {kind} {item.title or block.name}"

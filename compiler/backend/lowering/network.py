@@ -134,9 +134,10 @@ class Network(nn.Module):
         """The network to call."""
         return self
 
-    def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, *images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (n, classes) of the inputs; in training, where there is an auxiliary head, a pair with its logits."""
-        result: Tensor | tuple[Tensor, Tensor] = self.network(*images)
+        given = images[0] if isinstance(images[0], tuple) else images  # A batch of data is a tuple of several inputs.
+        result: Tensor | tuple[Tensor, Tensor] = self.network(*given)
         if isinstance(result, tuple) and not self.training:
             return result[0]
         return result

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from compiler.searcher.settings.datasets import ArrayFile, DataError
 from compiler.searcher.settings.tasks import Classification, Multilabel, OwnTask, Regression, Segmentation, Task, Tokens
 
-from .array_files import Array, read_arrays
+from .array_files import Array, Arrays, Part, Wanted, read_arrays
 from .load import Data, Images
 from .source import Shape, Tensors, show
 from .subsets import limited, random_generator
@@ -24,12 +26,26 @@ TEST_SHARE = 5
 
 
 @dataclass(frozen=True)
+class Taken:
+    """An input of a network: its name, the shape of a sample, and below which number its tokens are, if it has any."""
+
+    name: str
+    shape: Shape
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class Fit:
-    """What samples have to fit: the task, and the shapes that the network takes and gives."""
+    """What samples have to fit: the task, the inputs of the network, and the shape that it gives."""
 
     task: Task
-    taken: Shape
+    inputs: tuple[Taken, ...]
     given: Shape
+
+    @property
+    def taken(self) -> Shape:
+        """The shape of the first input."""
+        return self.inputs[0].shape
 
 
 def load_arrays(
@@ -43,13 +59,15 @@ def load_arrays(
     Raises:
         DataError: the file is missing or damaged, or its shapes, types or values do not fit.
     """
-    found = read_arrays(spec, root, made, names=isinstance(fit.task, Classification))
+    names = tuple(item.name for item in fit.inputs)
+    found = read_arrays(spec, root, made, Wanted(names, names=isinstance(fit.task, Classification)))
     name = spec.describe()
-    train = _samples(found.x, found.y, fit, f"the training part of {name}")
-    if found.x_test is None:
+    train = _samples(found.train, fit, f"the training part of {name}")
+    if found.test is None:
         train, test = _divided(train, name)
     else:
-        test = _samples(found.x_test, found.y_test, fit, f"the test part of {name}")
+        test = _samples(found.test, fit, f"the test part of {name}")
+    digest = _digest(found)
     if spec.images is not None:
         train = train.subset(_limited(train, spec, fit.task, seed))
     classes = fit.given[0]
@@ -57,12 +75,23 @@ def load_arrays(
     def images(samples: Tensors, random: bool) -> Images:
         return Images(name, samples, classes, _finish(spec, fit, random), torch.arange(len(samples)))
 
-    return Data(name, images(train, True), images(test, False), classes, fit.taken)
+    return Data(name, images(train, True), images(test, False), classes, fit.taken, digest)
+
+
+def _digest(found: Arrays) -> str:
+    """A digest of all numbers, by which a run that goes on knows that they have not changed."""
+    digest = hashlib.sha256()
+    for part in (found.train, found.test):
+        for array in () if part is None else (*part.inputs, part.targets):
+            if array is not None:
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()
 
 
 def _finish(spec: ArrayFile, fit: Fit, random: bool) -> Finish | Plain:
     """Images take the random changes of the spec; other inputs stay as they are."""
-    if len(fit.taken) != IMAGE or not random:
+    if len(fit.inputs) > 1 or len(fit.taken) != IMAGE or not random:
         return Plain()
     changes: tuple[Augmentation, ...] = (CropAndFlip(spec.crop, 0, spec.flip),) if spec.crop or spec.flip else ()
     if spec.cutout:
@@ -85,26 +114,41 @@ def _limited(samples: Tensors, spec: ArrayFile, task: Task, seed: int) -> Tensor
     return limited(classes, spec.images, seed, spec.word)
 
 
-def _samples(x: Array, y: Array | None, fit: Fit, part: str) -> Tensors:
+def _samples(part: Part, fit: Fit, what: str) -> Tensors:
     """Inputs and targets of a part as tensors."""
-    inputs = _tensor(x, f"the inputs of {part}")
-    if y is None and isinstance(fit.task, Tokens) and inputs.dim() > 1:
-        inputs, targets = inputs[:, :-1], inputs[:, 1:]  # Each token is foretold from those before it.
-    elif y is None and isinstance(fit.task, OwnTask):
-        targets = inputs.new_zeros(len(inputs), 0)
-    elif y is None:
-        raise DataError(f"{part} has no targets 'y'")
+    read = [_tensor(array, _of(taken, fit, what)) for taken, array in zip(fit.inputs, part.inputs, strict=True)]
+    if part.targets is not None:
+        targets = _tensor(part.targets, f"the targets of {what}")
+    elif isinstance(fit.task, Tokens) and read[0].dim() > 1:
+        targets = read[0][:, 1:]
+        read[0] = read[0][:, :-1]  # Each token is foretold from those before it.
+    elif isinstance(fit.task, OwnTask):
+        targets = torch.zeros(len(read[0]), 0)
     else:
-        targets = _tensor(y, f"the targets of {part}")
-    if tuple(inputs.shape[1:]) != fit.taken or len(inputs) == 0:
-        raise DataError(f"the inputs of {part} are {show(inputs.shape)}, but the network takes n x {show(fit.taken)}")
-    if len(targets) != len(inputs):
-        raise DataError(f"{part} has {len(inputs)} inputs and {len(targets)} targets")
-    if isinstance(fit.task, Tokens):
-        _check_classes(inputs, fit.given[0], None, f"the inputs of {part}")
-        return Tensors(inputs.long(), _targets(targets, fit, f"the targets of {part}"))
-    scale = 255 if inputs.dtype is torch.uint8 and len(fit.taken) == IMAGE else 1
-    return Tensors(inputs.float() / scale, _targets(targets, fit, f"the targets of {part}"))
+        raise DataError(f"{what} has no targets 'y'")
+    inputs = tuple(_input(tensor, taken, _of(taken, fit, what)) for taken, tensor in zip(fit.inputs, read, strict=True))
+    for tensor, taken in zip(inputs, fit.inputs, strict=True):
+        if len(targets) != len(tensor):
+            named = "" if len(inputs) == 1 else f" of '{taken.name}'"
+            raise DataError(f"{what} has {len(tensor)} inputs{named} and {len(targets)} targets")
+    fitting = _targets(targets, fit, f"the targets of {what}")
+    return Tensors(inputs[0] if len(inputs) == 1 else inputs, fitting)
+
+
+def _of(taken: Taken, fit: Fit, what: str) -> str:
+    """An input of a part, by its name where there are several."""
+    return f"the inputs{'' if len(fit.inputs) == 1 else f' {taken.name!r}'} of {what}"
+
+
+def _input(tensor: Tensor, taken: Taken, what: str) -> Tensor:
+    """An input as its network takes it: whole numbers where it embeds them, else numbers."""
+    if tuple(tensor.shape[1:]) != taken.shape or len(tensor) == 0:
+        raise DataError(f"{what} are {show(tensor.shape)}, but the network takes n x {show(taken.shape)}")
+    if taken.tokens is not None:
+        _check_classes(tensor, taken.tokens, None, what)
+        return tensor.long()
+    scale = 255 if tensor.dtype is torch.uint8 and len(taken.shape) == IMAGE else 1
+    return tensor.float() / scale
 
 
 def _tensor(array: Array, what: str) -> Tensor:

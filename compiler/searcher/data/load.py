@@ -21,7 +21,7 @@ from .builtin import LoadOptions, build
 from .check import check_labels, check_source
 from .image_files import BrokenFile, check_classes
 from .resolution import prepared
-from .source import Batch, Pairing, Pixels, Samples, Shape, Source, Tensors, show
+from .source import Batch, Inputs, Pairing, Pixels, Samples, Shape, Source, Tensors, each, show
 from .subsets import limited, random_generator
 from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Plain, Put, stay
 
@@ -44,7 +44,7 @@ class Images(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         images, labels = self.__getitems__([index])
-        return images[0], labels[0]
+        return each(lambda part: part[0], images), labels[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         return self.finish(self.read(torch.as_tensor(indices)))
@@ -75,8 +75,11 @@ class Images(Dataset[Batch]):
         Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``. Random changes
         draw from torch's global generator.
         """
-        images, labels = put(batch[0]), put(batch[1])
-        finished = self.finishing(images, put)
+        images, labels = each(put, batch[0]), put(batch[1])
+        if isinstance(images, Tensor):
+            finished: Inputs = self.finishing(images, put)
+        else:
+            finished = images  # Samples of several inputs are as a network takes them.
         return (finished, labels) if self.pairing is None else self.pairing(finished, labels)
 
     def subset(self, indices: Tensor) -> Images:
@@ -93,15 +96,17 @@ class Data:
     test: Images
     classes: int
     shape: Shape
+    digest: str = ""
+    """Of arrays of a file: of all their numbers."""
     warnings: tuple[str, ...] = ()
     """Remarks about these data for the user, a sentence each."""
 
     def paired(self, pairing: Pairing) -> Data:
         """The same data, of whose batches a task makes its own; those of the test part are the same each time."""
 
-        def tested(inputs: Tensor, targets: Tensor) -> Batch:
-            devices = [] if inputs.device.type == "cpu" else [inputs.device]
-            with torch.random.fork_rng(devices, device_type=inputs.device.type if devices else "cuda"):
+        def tested(inputs: Inputs, targets: Tensor) -> Batch:
+            devices = [] if targets.device.type == "cpu" else [targets.device]
+            with torch.random.fork_rng(devices, device_type=targets.device.type if devices else "cuda"):
                 torch.manual_seed(0)
                 return pairing(inputs, targets)
 
@@ -147,7 +152,7 @@ def load_data(
         finishing = _finish(source, spec, shape[0], random)
         return Images(spec.word, samples, source.classes, finishing, torch.arange(len(samples)))
 
-    return Data(spec.word, images(0, True), images(1, False), source.classes, shape, warnings)
+    return Data(spec.word, images(0, True), images(1, False), source.classes, shape, warnings=warnings)
 
 
 def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, ...]:

@@ -15,14 +15,33 @@ from torchvision.transforms.v2.functional import to_image
 
 from compiler.searcher.settings.datasets import DataError
 
-Batch = tuple[Tensor, Tensor]
-"""Images ``[n, c, h, w]`` and their labels ``[n]``."""
+Inputs = Tensor | tuple[Tensor, ...]
+"""What a network takes: its input, or of several inputs one each, in their order."""
 
-Pairing = Callable[[Tensor, Tensor], Batch]
+Batch = tuple[Any, Tensor]
+"""Images ``[n, c, h, w]``, or other `Inputs`, and their labels ``[n]``, or other targets."""
+
+Pairing = Callable[[Any, Tensor], Batch]
 """What a task of the user's own makes of the inputs and targets of a batch."""
 
 Shape = tuple[int, ...]
 """Channels, height and width of an image; the shape of any other sample."""
+
+
+def each(change: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
+    """Something done with every input of a network."""
+    return change(inputs) if isinstance(inputs, Tensor) else tuple(map(change, inputs))
+
+
+def parts_of(inputs: Inputs) -> tuple[Tensor, ...]:
+    """Each of the inputs."""
+    return (inputs,) if isinstance(inputs, Tensor) else inputs
+
+
+def real(inputs: Inputs) -> Tensor:
+    """An input whose type and device weights are to have: the first of real numbers."""
+    parts = parts_of(inputs)
+    return next((part for part in parts if part.is_floating_point()), parts[0])
 
 
 class Samples(Protocol):
@@ -77,7 +96,7 @@ class Pixels:
 class Tensors:
     """Samples of any shape in memory, as a network takes them, with targets of any shape; both are checked."""
 
-    inputs: Tensor = field(repr=False)
+    inputs: Inputs = field(repr=False)
     targets: Tensor = field(repr=False)
 
     def __len__(self) -> int:
@@ -85,8 +104,8 @@ class Tensors:
 
     @property
     def shape(self) -> Shape:
-        """The shape of every input."""
-        return tuple(self.inputs.shape[1:])
+        """The shape of every input, of several of the first."""
+        return tuple((self.inputs if isinstance(self.inputs, Tensor) else self.inputs[0]).shape[1:])
 
     @property
     def labels(self) -> Tensor:
@@ -95,7 +114,7 @@ class Tensors:
 
     def take(self, indices: Tensor) -> Batch:
         """A copy of the inputs and targets at ``indices``."""
-        return self.inputs.index_select(0, indices), self.targets.index_select(0, indices)
+        return each(lambda part: part.index_select(0, indices), self.inputs), self.targets.index_select(0, indices)
 
     def subset(self, indices: Tensor) -> Tensors:
         """A copy of the samples at ``indices``."""

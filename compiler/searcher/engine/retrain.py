@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from compiler.searcher.data.load import Data, Images
+from compiler.searcher.data.source import Inputs
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute, deterministic
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
@@ -137,7 +138,7 @@ class _Training:
             "drop_path": rate,
         }
 
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _loss(self, images: Inputs, labels: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing
         with self.compute.autocast():
             output = self.module(images)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from compiler.searcher.data.load import Data, halves
+from compiler.searcher.data.source import Batch
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.reporting.records import EpochRecord, Meter
@@ -35,8 +36,6 @@ from .protocol import Evaluate, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
 from .tasks import behaviour_of
 from .teacher import OfPhase, answers, lesson, teacher_of
-
-Batch = tuple[Tensor, Tensor]
 
 
 def run_search(

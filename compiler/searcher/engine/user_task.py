@@ -13,7 +13,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -52,8 +52,10 @@ class UserTask(Described, ABC):
     random draws from torch's global generator, which a run seeds.
     """
 
-    def batch(self, inputs: Tensor, targets: Tensor) -> Batch:
+    def batch(self, inputs: Any, targets: Tensor) -> Batch:
         """What a network takes and what its outputs are compared with, of samples ``[n, ...]`` as the data have them.
+
+        Of a network with several inputs these are a tuple.
 
         Where the data have no targets, these are ``[n, 0]``.
         """
@@ -180,7 +182,7 @@ class OwnBehaviour:
         """
         try:
             _, targets = self.task.batch(*samples)
-            outputs = torch.zeros(len(samples[0]), *given, requires_grad=True)
+            outputs = torch.zeros(len(samples[1]), *given, requires_grad=True)
             loss = self.loss(outputs, targets)
             if loss.numel() != 1 or not loss.requires_grad:
                 raise ValueError(f"its loss is of the shape {show(loss.shape)}, not one number to be differentiated")

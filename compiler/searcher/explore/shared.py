@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from compiler.ir.decision import Selection
 from compiler.searcher.data.load import Data, halves
-from compiler.searcher.data.source import Batch
+from compiler.searcher.data.source import Batch, parts_of
 from compiler.searcher.engine.bilevel import PreservedBuffers
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
@@ -137,7 +137,7 @@ class Kept:
         self.batches: list[Batch] | None = []
         size = 0
         for batch in self._anew():
-            size += batch[0].nbytes
+            size += sum(part.nbytes for part in parts_of(batch[0]))
             if size > KEPT:
                 self.batches = None
                 break

@@ -45,10 +45,8 @@ def relaxed(
 
     Raises:
         HspError: when the space cannot be relaxed by mixing, and should be.
-        UsageError: when it takes several inputs, where a search has one, an image; there is no supernet.
+        UsageError: there is no supernet.
     """
-    if (count := len(space.block.graph.inputs)) != 1:
-        raise UsageError(f"network '{space.name}' takes {count} inputs; a search has one, an image")
     init, derive, epochs = settings.alphas.init, settings.derive.rule, settings.epochs
     match settings.relax:
         case Softmax() | Sigmoid() | Dirichlet() | Gumbel(hard=False) as word:

@@ -19,6 +19,7 @@ from compiler.derivation.best_path import decided
 from compiler.derivation.strongest import readable
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection, taken
+from compiler.searcher.data.source import Inputs
 from compiler.searcher.engine.protocol import Leading, Passes, Run
 from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.axes import Edges
@@ -74,19 +75,15 @@ class Relaxed(nn.Module, ABC):
         self.counts = {path: count for path, d in space.decisions.items() if (count := self._count_alphas(d))}
         self.edges = tuple(path for path in self.counts if not space.decisions[path].alphas)
         """The picks of menus whose candidates have alphas of their own."""
-        self.architecture = nn.ParameterDict(
-            {
-                _key(path): nn.Parameter(self.axes.mixture.start + init * torch.randn(count))
-                for path, count in self.counts.items()
-            }
-        )
+        starts = {path: self.axes.mixture.start + init * torch.randn(count) for path, count in self.counts.items()}
+        self.architecture = nn.ParameterDict({_key(path): nn.Parameter(start) for path, start in starts.items()})
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Inputs) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w)."""
 
     @abstractmethod
-    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+    def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits (n, classes) of one architecture, with the weights that it has here; every decision has an item."""
 
     # ------------------------------------------------------------ parameters

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import DecisionKind, Selection
+from compiler.searcher.data.source import Inputs, real
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import GatePaths
 
@@ -57,7 +58,7 @@ class Gates(OnePath):
         self.gated: Selection = {}
         """The items that the alphas learned from last."""
 
-    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
+    def forward(self, images: Inputs, chosen: Selection | None = None) -> Tensor:
         """Logits ``[n, classes]`` of images: of one item of each menu, drawn or given, and of gates that learn."""
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
@@ -87,16 +88,17 @@ class Gates(OnePath):
         shift = noise(self.space.decisions, alphas)
         return lists({path: alpha + shift[path] for path, alpha in alphas.items()})
 
-    def through_gates(self, images: Tensor, gated: Selection, active: Mapping[str, int]) -> Tensor:
+    def through_gates(self, images: Inputs, gated: Selection, active: Mapping[str, int]) -> Tensor:
         """Logits where the items with gates run, and those whose gate is open are what is computed with."""
         weights: Logits = {}
         hard: dict[str, dict[int, float]] = {}
+        like = real(images)
         for path, decision in self.space.decisions.items():
             hard[path] = {item: float(item == active.get(path, item)) for item in gated[path]}
             row = torch.tensor([hard[path].get(item, 0.0) for item in range(len(decision.items))])
-            weights[path] = row.to(images)
+            weights[path] = row.to(like)
             if path in active:
-                involved = torch.tensor(gated[path], device=images.device)
+                involved = torch.tensor(gated[path], device=like.device)
                 alpha = self.alphas[path]
                 soft = torch.zeros_like(alpha).index_put((involved,), alpha[involved].softmax(0))
                 weights[path] = straight_through(row, soft)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
+from compiler.searcher.data.source import Inputs, real
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.relaxation import Gumbel, Idle, Picks
 
@@ -60,7 +61,7 @@ class HardGumbel(OnePath):
         super().anneal(epoch)
         self.temperature.epoch = epoch
 
-    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
+    def forward(self, images: Inputs, chosen: Selection | None = None) -> Tensor:
         """Logits ``[n, classes]`` of images, under weights that are drawn anew or given."""
         if chosen is not None or not self.training:
             return super().forward(images, chosen)
@@ -82,15 +83,15 @@ class HardGumbel(OnePath):
         heat, decisions = self.temperature(), self.space.decisions
         return {path: mixing(decisions[path], values / heat) for path, values in draw.noisy.items()}
 
-    def straight(self, images: Tensor, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
+    def straight(self, images: Inputs, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
-        weights = {path: hard.to(images) for path, hard in one_hot(self.space.decisions, chosen).items()}
+        weights = {path: hard.to(real(images)) for path, hard in one_hot(self.space.decisions, chosen).items()}
         for path, values in soft.items():
             weights[path] = straight_through(weights[path], values)
         hard = {path: dict.fromkeys(items, 1.0) for path, items in chosen.items()}
         return self.operations(images, chosen, Straight(weights, hard, self.operations.paths, self.word.idle))
 
-    def united(self, images: Tensor, draws: Sequence[Draw]) -> Tensor:
+    def united(self, images: Inputs, draws: Sequence[Draw]) -> Tensor:
         """Logits where of each menu all that was drawn runs, each item weighed by one over the number of items."""
         softs = [self.soft(draw) for draw in draws]
         chosen: Selection = {}

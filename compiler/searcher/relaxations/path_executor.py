@@ -31,6 +31,7 @@ from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.parameters import Attribute, Scalar
 from compiler.ir.undecided import Open, Var, largest
+from compiler.searcher.data.source import Inputs, parts_of
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
 
@@ -139,7 +140,7 @@ class Operations:
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Tensor, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Inputs, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
         """The logits of an architecture on images (n, c, h, w).
 
         Args:
@@ -151,9 +152,10 @@ class Operations:
             NothingSelectedError: the decisions leave nothing of the network.
         """
         program = self.program(chosen, weighed is not None)
-        if images.dim() == 4 and images.device.type == "cpu":
-            images = images.contiguous(memory_format=torch.channels_last)  # what torch is fastest on there
-        values: dict[int, Tensor] = dict.fromkeys(program.inputs, images)
+        inputs = parts_of(images)
+        cpu = inputs[0].device.type == "cpu"  # where torch is fastest on channels that lie last
+        given = [p.contiguous(memory_format=torch.channels_last) if cpu and p.dim() == 4 else p for p in inputs]
+        values: dict[int, Tensor] = {slot: given[place] for slot, place in program.inputs.items()}
         for call in program.calls:
             if call.run is not None:
                 made = call.run(*[values[source] for source in call.sources])

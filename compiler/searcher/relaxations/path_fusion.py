@@ -54,9 +54,10 @@ class Call:
 
 @dataclass(frozen=True)
 class PathProgram:
-    """The calls that compute an architecture, in order; the slots ``inputs`` hold the images, ``output`` the logits."""
+    """The calls that compute an architecture, in order; the slots ``inputs`` hold the inputs, ``output`` the logits."""
 
-    inputs: tuple[int, ...]
+    inputs: Mapping[int, int]
+    """The place of an input among those of the network, by slot."""
     calls: tuple[Call, ...]
     output: int
 
@@ -94,7 +95,9 @@ def fused(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn
     """
     made = chain(graph)
     assert made.output is not None
-    return PathProgram(tuple(made.inputs), tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
+    payloads = {slot: made.node(slot).payload for slot in made.inputs}
+    inputs = {slot: payload.index for slot, payload in payloads.items() if isinstance(payload, Input)}
+    return PathProgram(inputs, tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
 
 
 def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[int], output: int) -> SpaceGraph:

@@ -20,6 +20,7 @@ from compiler.derivation.best_path import best_path, decided
 from compiler.derivation.selected_steps import NothingSelectedError
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
+from compiler.searcher.data.source import Inputs
 from compiler.searcher.engine.protocol import Run
 from compiler.searcher.settings.derivation import By, Derivation
 from compiler.util.errors import UsageError
@@ -72,13 +73,13 @@ class OnePath(Relaxed):
         self.last: tuple[dict[str, list[float]], Answer] | None = None
         self.planned: Selection | None = None
 
-    def forward(self, images: Tensor, chosen: Selection | None = None) -> Tensor:
+    def forward(self, images: Inputs, chosen: Selection | None = None) -> Tensor:
         """Logits of a batch, of the given architecture or of a drawn one; in eval mode, of the leading one."""
         if chosen is None:
             chosen = self.to_run() if self.training else self.chosen()
         return self.operations(images, chosen)
 
-    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+    def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture: only its operations run."""
         return self.operations(images, chosen)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn, special
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
+from compiler.searcher.data.source import Inputs, parts_of, real
 from compiler.searcher.engine.reporting.records import Observed
 from compiler.searcher.settings.derivation import By, Derivation
 
@@ -195,10 +196,12 @@ class Sparse(Supernet):
         """The network with all items; it shares the weights of the one that runs."""
         return self.lowering.naive(whole=True)
 
-    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+    def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture, whatever the supports are: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
-        output: Tensor = self.whole(images, {path: weight.to(images) for path, weight in weights.items()})
+        output: Tensor = self.whole(
+            *parts_of(images), {path: weight.to(real(images)) for path, weight in weights.items()}
+        )
         return output
 
     # ------------------------------------------------------------ what is logged and derived

@@ -20,6 +20,7 @@ from compiler.backend.passes.flatten import flatten
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Mix
+from compiler.searcher.data.source import Inputs, parts_of, real
 from compiler.searcher.settings.axes import AlignInstances, NoAlignment
 from compiler.searcher.settings.derivation import Derivation
 from compiler.searcher.settings.narrowing import Measure
@@ -72,19 +73,19 @@ class Supernet(Relaxed):
         self.instances = Instances(self.lowering.names, space.decisions)
         self.anneal(0)
 
-    def forward(self, images: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+    def forward(self, images: Inputs, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Logits (n, classes) of images (n, c, h, w); ``weights`` replaces the mixing weights, by path, (items) each.
 
         One-hot weights select an architecture.
         """
         found = self.weights_of_pass() if weights is None else weights
-        output: Tensor = self.lowering.now(images, self.instances.weights(found))
+        output: Tensor = self.lowering.now(*parts_of(images), self.instances.weights(found))
         return output
 
-    def alone(self, images: Tensor, chosen: Selection) -> Tensor:
+    def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
-        return self.forward(images, {path: weight.to(images) for path, weight in weights.items()})
+        return self.forward(images, {path: weight.to(real(images)) for path, weight in weights.items()})
 
     def weights_of_pass(self) -> dict[str, Tensor]:
         """The mixing weights of a forward pass, by path, (items) each: drawn in training, else their means."""

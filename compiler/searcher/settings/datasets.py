@@ -30,6 +30,9 @@ ImageLimit = Annotated[
 ]
 
 ENTRY_POINTS = "hdas_dsl.datasets"
+TABLES = (".csv", ".parquet")
+KINDS = (".npz", ".safetensors", *TABLES)
+"""The formats of files of arrays."""
 FUNCTION = re.compile(r".+\.py:[A-Za-z_]\w*")
 """A function of a file, as `ArrayFile` names it."""
 _registered: dict[str, Builder] = {}
@@ -153,7 +156,7 @@ class Fake(DataSpec):
 
 
 class ArrayFile(DataSpec):
-    """Arrays of a file of the user's: ``.npz`` or ``.csv`` below the data root, or ``"file.py:function"``.
+    """Arrays of a file of the user's below the data root, of one of the formats `KINDS`, or ``"file.py:function"``.
 
     The path alone says it: ``data = "waves.npz"``. A function runs only where ``--allow-plugin`` allows its file.
     """
@@ -163,19 +166,20 @@ class ArrayFile(DataSpec):
     by_text = True
     path: Text
     target: Annotated[str | None, Field(description="the name of a column in quotes")] = None
-    """The column of the targets of a ``.csv``; without it, the last."""
+    """The column of the targets of a table; without it, the last."""
 
     @field_validator("path")
     @classmethod
     def _is_a_kind(cls, path: str) -> str:
-        if not path.endswith((".npz", ".csv")) and not FUNCTION.fullmatch(path):
-            raise ValueError(f'"{path}" is no file of data: use "NAME.npz", "NAME.csv", or "NAME.py:FUNCTION"')
+        if not path.endswith(KINDS) and not FUNCTION.fullmatch(path):
+            kinds = ", ".join(f'"NAME{kind}"' for kind in KINDS)
+            raise ValueError(f'"{path}" is no file of data: use {kinds}, or "NAME.py:FUNCTION"')
         return path
 
     @model_validator(mode="after")
     def _columns(self) -> Self:
-        if self.target is not None and not self.path.endswith(".csv"):
-            raise ValueError("`target` is a column of a .csv, and this file has none")
+        if self.target is not None and not self.path.endswith(TABLES):
+            raise ValueError(f"`target` is a column of a table ({', '.join(TABLES)}), and this file has none")
         return self
 
 
