@@ -126,7 +126,8 @@ class Bodies:
         if not parts:
             raise ElaborationError(Code.FEW, span, f"{frame.place}this output is of nothing")
         if body.is_operation or not body.root:
-            message = f"{frame.place}{body.level} '{body.definition.name}' gives one tensor, not {len(parts)}"
+            what = "operation" if body.is_operation else body.level
+            message = f"{what} '{body.definition.name}' gives one tensor, not {len(parts)}"
             hint = "join them by `sum` or `concat`; only the network that a file is about has several outputs"
             raise ElaborationError(Code.KIND, span, message, hint)
         tensors = [self.tensors.tensor(part, span, frame) for part in parts]
