@@ -1,4 +1,4 @@
-"""Networks of several outputs: a pyramid of features, beside one written in plain PyTorch; from a space to its exports."""
+"""Networks of several outputs: a pyramid of features, beside one in plain PyTorch; from a space to its exports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from compiler import api
