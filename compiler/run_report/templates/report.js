@@ -125,7 +125,7 @@
 
   function entropies(epochs) {
     const least = Math.min(1, ...epochs.flatMap(epoch => Object.values(epoch.entropies)));
-    return [least > .95 ? Math.floor(least * 1000) / 1000 : 0, 1];
+    return [least > .95 ? Math.min(Math.floor(least * 1000), 999) / 1000 : 0, 1];
   }
 
   // The combinations of a study that have the metric of its first one that ended.

@@ -21,7 +21,7 @@ LOWEST = -1e30
 """What stands for a feature that is not a number."""
 
 LATER = 10
-"""A forest serves until one more in so many trials is told: each round at first, ever more rarely later."""
+"""A forest serves until about one more in so many trials is told: each round at first, ever more rarely later."""
 
 Measure = Callable[[Candidate], Mapping[str, float]]
 """The features of an architecture that are known before a trial, by name: always the same names."""
@@ -63,7 +63,7 @@ class Guided(Proposer):
         if self.round[0] != k - place:
             if (before := history.between(0, k - place)) is None:
                 return None
-            self.round = k - place, self._best(before, self.stream(k - place))
+            self.round = k - place, self._best(before)
         best = self.round[1]
         return self.proposed(best[place] if place < len(best) else self.space.drawn(self.stream(k)))
 
@@ -102,12 +102,12 @@ class Guided(Proposer):
         What all forests cost together grows as the trials do, since each has a share more of them than the one before.
         """
         found, batch = self.word.start, self.word.batch
-        while (later := found - found // -(LATER * batch) * batch) <= k:
+        while (later := found + max(found // (LATER * batch), 1) * batch) <= k:
             found = later
         return found
 
-    def _learned(self, trials: Sequence[Trial]) -> Forest:
-        """The forest that serves after these trials, from the stream of the first round that it served in."""
+    def _learned(self, trials: Sequence[Trial], seed: int) -> Forest:
+        """The forest that serves after these trials, from the seed of the first round that it served in."""
         count = self.learned(len(trials))
         if self.forest[0] == count and self.forest[1] is not None:
             return self.forest[1]
@@ -115,18 +115,26 @@ class Guided(Proposer):
         if fresh := [self.space.candidate(number) for number in known if number not in self.told]:
             self.told.update(zip((found.number for found in fresh), self.features(fresh), strict=True))
         rows = np.stack([self.told[number] for number in known])
-        forest = Forest(rows, list(known.values()), self.word.trees, self.stream(count).getrandbits(32))
+        if count < len(trials):  # The run was resumed after that round.
+            seed = self._asked(trials[:count])[1].getrandbits(32)
+        forest = Forest(rows, list(known.values()), self.word.trees, seed)
         self.forest = count, forest
         return forest
 
-    def _best(self, trials: list[Trial], source: Random) -> list[Candidate]:
-        """The candidates of a round, in the order of what the forest thinks of each, or of draws from that."""
+    def _asked(self, trials: Sequence[Trial]) -> tuple[dict[int, Candidate], Random]:
+        """The architectures that the round after these trials chooses from, by number, and its stream after them."""
+        source = self.stream(len(trials))
         known = {trial.number for trial in trials}
         parents = [self.candidate(trial) for trial in strongest(trials, self.word.batch, merit_among(trials))]
-        asked = {found.number: found for found in self._among(parents, source) if found.number not in known}
+        return {found.number: found for found in self._among(parents, source) if found.number not in known}, source
+
+    def _best(self, trials: Sequence[Trial]) -> list[Candidate]:
+        """The candidates of a round, in the order of what the forest thinks of each, or of draws from that."""
+        asked, source = self._asked(trials)
         if not asked:
             return []
-        means, spreads = self._learned(trials)(self.features(list(asked.values())))
+        forest = self._learned(trials, source.getrandbits(32))
+        means, spreads = forest(self.features(list(asked.values())))
         hopes: Sequence[float] = means.tolist()
         if self.word.acquisition is Acquisition.THOMPSON:
             hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
