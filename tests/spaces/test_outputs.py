@@ -150,7 +150,7 @@ def test_what_is_found_is_text_and_is_exported(pyramid: Elaborated, tmp_path: Pa
     derived.write_text(text)
     assert api.count(file).number == 2**6
     assert "output (p1, p2 -> " in text
-    assert api.contains(file, derived)
+    assert api.contains(file, derived).inside
     network = Network(alone)
     for module in (api.load(file), network.eval()):
         assert [len(each) for each in module(torch.zeros(3, *alone.input.largest))] == [3, 3, 3]
