@@ -14,7 +14,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.source import Span
 
 Values = Mapping[str, tuple[Value, Span]]
-LOOP = "use a task of your own, or a loop of your own: `compiler.load(...)` is a module that gives all of them"
+LOOP = "join them, or use a task of your own, or a loop of your own: the module of `compiler.load(...)` gives them all"
 """What trains a network of several outputs."""
 IMAGE = 3
 """The dimensions of an image."""
