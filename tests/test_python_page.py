@@ -29,7 +29,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "'Cell.a.from_x': '" in said
     assert "tensors as they are\n" in said
     assert list(Path("runs/csv").rglob("metrics.csv"))
-    assert contains("net.hsp", "found.hsp")
+    assert contains("net.hsp", "found.hsp").inside
     frozen = [name for name, parameter in names["wide"].named_parameters() if not parameter.requires_grad]
     assert frozen == ["network.stem.conv.weight", "network.stem.batch_norm.weight", "network.stem.batch_norm.bias"]
     equal = names["supernet"].eval().alone(names["images"], names["supernet"].chosen())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.ir.combinatorics.count_formula import Product
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.outputs import Outputs
 from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
@@ -105,12 +108,30 @@ class Bodies:
         return self.arithmetic.number(expr, Frame.unrecorded(body))
 
     def _output(self, value: Value, expr: ast.Expr, frame: Frame) -> Tensor:
-        """The value of a body as the one tensor that it has to be."""
-        if isinstance(value, Var):
-            value = self.mixtures.expand([value], lambda values: values[0], Site(frame, "output", expr.span))
-        if isinstance(value, Bundle) and len(flatten(value)) == 1:
-            value = flatten(value)[0]
-        return self.tensors.tensor(value, expr.span, frame)
+        """The value of a body as the one tensor that it has to be; a network may give several, as one node."""
+        site = Site(frame, "output", expr.span)
+        value = self._settled(value, site)
+        parts = [self._settled(part, site) for part in flatten(value)]
+        if isinstance(value, Bundle) and len(parts) != 1:
+            return self._outputs(parts, expr.span, frame)
+        return self.tensors.tensor(parts[0], expr.span, frame)
+
+    def _settled(self, value: Value, site: Site) -> Value:
+        """A value, mixed where it is a tensor that decisions choose."""
+        return self.mixtures.expand([value], lambda values: values[0], site) if isinstance(value, Var) else value
+
+    def _outputs(self, parts: Sequence[Value], span: Span, frame: Frame) -> Tensor:
+        """The several outputs of a network, in their order."""
+        body = frame.body
+        if not parts:
+            raise ElaborationError(Code.FEW, span, f"{frame.place}this output is of nothing")
+        if body.is_operation or not body.root:
+            what = "operation" if body.is_operation else body.level
+            message = f"{what} '{body.definition.name}' gives one tensor, not {len(parts)}"
+            hint = "join them by `sum` or `concat`; only the network that a file is about has several outputs"
+            raise ElaborationError(Code.KIND, span, message, hint)
+        tensors = [self.tensors.tensor(part, span, frame) for part in parts]
+        return body.add(Outputs.name, Prim(Outputs()), tensors[0].shape, tensors, span)
 
     def _aux_line(self, line: ast.Aux, body: BodyElaboration) -> None:
         """The auxiliary output exists in discrete networks only."""

@@ -137,6 +137,21 @@ class SpaceGraph:
         """The output, and the auxiliary one where there is one."""
         return tuple(index for index in (self.output, self.aux) if index is not None)
 
+    def given(self, index: int) -> tuple[int, ...]:
+        """The tensors that a node gives: itself, or its sources where it is a network's several outputs."""
+        payload = self.node(index).payload
+        return self.sources(index) if isinstance(payload, Prim) and payload.op.packs else (index,)
+
+    @property
+    def results(self) -> tuple[Shape, ...]:
+        """The shapes of what the graph gives, one where it is no network of several outputs."""
+        return tuple(self.node(each).shape for each in (() if self.output is None else self.given(self.output)))
+
+    def shown(self, index: int) -> str:
+        """The shape of what a node gives, ``4x8x8``; of several tensors that of each, ``(4x8x8, 8x4x4)``."""
+        shapes = [str(self.node(each).shape) for each in self.given(index)]
+        return shapes[0] if len(shapes) == 1 else f"({', '.join(shapes)})"
+
     def __len__(self) -> int:
         return len(self._nodes)
 
@@ -174,7 +189,7 @@ class SpaceGraph:
         for index, node in self.order():
             sources = ", ".join(self.node(source).name for source in self.sources(index))
             mark = "".join(f" [{word}]" for word, at in (("output", self.output), ("aux", self.aux)) if at == index)
-            lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {node.shape}{mark}")
+            lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {self.shown(index)}{mark}")
         return "\n".join(lines) + "\n"
 
 

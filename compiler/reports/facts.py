@@ -82,7 +82,8 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     costs = Costs()
     total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph
-    output = None if graph.output is None else graph.node(graph.output).shape
+    given = graph.results
+    output = given[0] if len(given) == 1 else None
     number, uncounted = _number(space)
     classes = output.c if output is not None and isinstance(output.c, int) else None
     return {
@@ -100,6 +101,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "alphas": space.alphas,
         "input": list(space.input.dims),
         "classes": classes,
+        **({"outputs": [[extent(dim) for dim in shape.dims] for shape in given]} if len(given) > 1 else {}),
         "arguments": dict(space.block.arguments),
         "blocks": list(blocks(space, costs, known)),
         "refusals": list(dict.fromkeys(diagnostic.message for diagnostic in space.refusals)),
@@ -180,7 +182,7 @@ def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict
             continue
         cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else UNDEFINED
         block = node.payload.block if isinstance(node.payload, Call) else None
-        if is_auxiliary(node):
+        if is_auxiliary(node) or (isinstance(node.payload, Prim) and node.payload.op.packs):
             continue
         yield {
             "name": node.name,

@@ -35,11 +35,18 @@ def show(facts: Mapping[str, Any], console: Console | None = None) -> None:
         _network(console, phase, f"phase {phase['phase']}: {phase['name']}{after}{optional}")
 
 
+def _given(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """What a network gives: classes, or several outputs."""
+    if several := facts.get("outputs"):
+        return "outputs", ", ".join("x".join(map(str, dims)) for dims in several)
+    return "classes", str(facts["classes"])
+
+
 def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     console.print(f"[bold]{title}[/]")
     shape = "x".join(map(str, facts["input"]))
     is_space = facts["kind"] == "space"
-    rows = [("input", shape), ("classes", str(facts["classes"]))]
+    rows = [("input", shape), _given(facts)]
     rows.append(("arguments", ", ".join(f"{name} = {value}" for name, value in facts["arguments"].items())))
     if is_space:
         rows.append(("architectures", _number(facts)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from compiler.elaborate import Elaborated
+from compiler.program.task_fit import LOOP
 from compiler.searcher.settings.datasets import BUILT_IN, ArrayFile
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from compiler.searcher.settings.tasks import CLASSIFICATION
+from compiler.searcher.settings.tasks import CLASSIFICATION, OwnTask
 from compiler.util.errors import UsageError
 
 
@@ -15,9 +16,12 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
         check_single_input(space, f"`data = {settings.data.word}` has one")
     if type(settings.data) in BUILT_IN and len(space.input.dims) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
-    graph = space.block.graph
-    shape = None if graph.output is None else graph.node(graph.output).shape
-    if settings.task == CLASSIFICATION and shape is not None and shape.space:
+    shape, *more = space.block.graph.results
+    if more and not isinstance(settings.task, OwnTask):
+        raise UsageError(
+            f"`task = {settings.task.word}` is of one output, and '{space.name}' gives {1 + len(more)}; {LOOP}"
+        )
+    if settings.task == CLASSIFICATION and shape.space:
         hint = "an image has one label: give one vector, as `classifier` does"
         raise UsageError(f"network '{space.name}' gives {shape}, which is no vector of classes; {hint}")
 

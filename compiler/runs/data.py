@@ -39,9 +39,10 @@ def matching_data(
     )
     if not isinstance(task, OwnTask):
         return data
-    behaviour, given = OwnBehaviour(task.made, task.path, data.classes), _given(space)
+    behaviour = OwnBehaviour(task.made, task.path, data.classes)
+    given = tuple(shape.largest for shape in space.block.graph.results)
     for part in (data.train, data.test):
-        behaviour.try_on(part.__getitems__(range(min(2, len(part)))), given)
+        behaviour.try_on(part.__getitems__(range(min(2, len(part)))), *given)
     return data.paired(behaviour.task.batch)
 
 
@@ -55,9 +56,8 @@ def _taken(space: Elaborated) -> tuple[Taken, ...]:
 
 
 def _given(space: Elaborated) -> Shape:
-    """The shape of the output of a network."""
-    graph = space.block.graph
-    return graph.node(graph.output or 0).shape.largest
+    """The shape of the output of a network; of several, which only an own task takes, that of the first."""
+    return space.block.graph.results[0].largest
 
 
 def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:

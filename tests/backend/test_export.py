@@ -261,11 +261,12 @@ def test_a_wrong_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("kind", [ExportKind.ONNX, ExportKind.TORCH])
 @pytest.mark.parametrize("name", ["nasbench201", "odd"])
 def test_other_kinds(kind: ExportKind, name: str, tmp_path: Path) -> None:
-    if kind is ExportKind.ONNX:
-        pytest.importorskip("onnxruntime")
+    runtime = pytest.importorskip("onnxruntime") if kind is ExportKind.ONNX else None
     report = export(NETWORKS[name](), kind, tmp_path / "net")
     assert close(report, 1e-4)
     assert report.path.exists()
+    if runtime is not None:
+        assert [item.name for item in runtime.InferenceSession(str(report.path)).get_outputs()] == ["logits"]
 
 
 def test_torch_with_weights(tmp_path: Path) -> None:
@@ -277,18 +278,28 @@ def test_torch_with_weights(tmp_path: Path) -> None:
         torch.testing.assert_close(torch.export.load(report.path).module()(images), network(images))
 
 
+LEVELS = """hsp 1
+network Levels(image: [3, 8, 8]) {
+  fine = image -> conv(3, 4) -> batch_norm
+  output (fine, fine -> max_pool(3, 2) -> conv(1, 6), image -> global_pool)
+}
+"""
+
+
 def test_onnx_with_weights(tmp_path: Path) -> None:
+    """Several outputs are called as their lines, where they have any."""
     runtime = pytest.importorskip("onnxruntime")
-    space = NETWORKS["nasbench201"]()
+    space = elaborated(LEVELS)
     network = trained(space)
     report = export(space, ExportKind.ONNX, tmp_path / "net.onnx", network.state_dict())
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
-    images = torch.randn(5, 3, 32, 32)
+    images = torch.randn(5, *space.input.largest)
     session = runtime.InferenceSession(str(report.path))
     with torch.no_grad():
         expected = network(images)
-    found = torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    found = session.run(["fine", "output_1", "output_2"], {"images": images.numpy()})
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-3, atol=1e-4)
 
 
 def test_onnx_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_what_is_compared_is_the_metric(tmp_path: Path, capsys: pytest.CaptureFi
     assert [trial.score for trial in phase.trials] == pytest.approx([-trial["score"] for trial in every], rel=1e-4)
     assert phase.trials[-1].best == pytest.approx(errors[0], rel=1e-4)
     page = page_of(report_of([out], [str(tmp_path / "mydata.py")]))
-    assert "Mae of each trial" in page
+    assert "MAE of each trial" in page
     assert "Test mae of each architecture" in page
     assert compile_main([str(derived), "--proxies", "--words", "grad_norm,fisher", "--images", "8", *allowed]) == 0
     assert "grad_norm" in capsys.readouterr().out

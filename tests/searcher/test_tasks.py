@@ -64,6 +64,8 @@ class Linear(nn.Module):
         super().__init__()
         self.layer, self.positions = nn.Linear(4, CLASSES).double(), positions
 
+    has_aux = False
+
     @property
     def module(self) -> nn.Module:
         return self

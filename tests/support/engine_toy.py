@@ -161,6 +161,7 @@ class ToyNet:
         torch.manual_seed(seed)
         self.module = Toy(nn.Linear(4, 4), nn.BatchNorm1d(4))
         self.rates: list[float] = []
+        self.has_aux = auxiliary
         if auxiliary:
             self.module.register_forward_hook(lambda net, _, logits: (logits, -logits) if net.training else logits)
 

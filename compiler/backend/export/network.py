@@ -19,6 +19,7 @@ from compiler.backend.lowering.fx import lower
 from compiler.backend.lowering.inputs import random_inputs
 from compiler.backend.lowering.names import node_path
 from compiler.backend.lowering.network import Network
+from compiler.backend.names import unique
 from compiler.backend.passes import STRUCTURAL, run_passes
 from compiler.backend.passes.flatten import flatten
 from compiler.backend.passes.rebuild import without_dead
@@ -37,6 +38,9 @@ BATCH = 3
 
 Images = tuple[Tensor, ...]
 """A batch of each input of a network."""
+
+Results = tuple[Tensor, ...]
+"""What a network gives: mostly one tensor."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
         warnings.simplefilter("ignore")
         match kind:
             case ExportKind.ONNX:
-                reference, found = network(*images), _onnx(network, space, part, images)
+                reference, found = _result(network, images), _onnx(network, space, part, images)
             case ExportKind.TORCH:
                 reference, found = _result(network, images), _torch(network, space, part, images)
             case ExportKind.PY:
@@ -94,9 +98,10 @@ def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str,
                 reference = _result(network.double(), _double(images))
             case never:
                 assert_never(never)
-        difference = float((reference - found).abs().max())
-        scale = float(reference.abs().max())
-        if not difference <= kind.tolerance * scale:
+        differences = [float((one - other).abs().max()) for one, other in zip(reference, found, strict=True)]
+        scales = [float(one.abs().max()) for one in reference]
+        difference, scale = max(differences), max(scales)
+        if not all(apart <= kind.tolerance * size for apart, size in zip(differences, scales, strict=True)):
             message = f"'{out}' computes something else: its outputs differ by {difference:.2e}, of {scale:.2e} at most"
             raise ExportError(message)
         if kind is ExportKind.PY and weights is not None:
@@ -177,11 +182,11 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _result(network: nn.Module, images: Images) -> Tensor:
-    """The output of a network; noise is the same in every call."""
+def _result(network: nn.Module, images: Images) -> Results:
+    """The outputs of a network; noise is the same in every call."""
     torch.manual_seed(0)
-    result: Tensor = network(*images)
-    return result
+    result: Tensor | Results = network(*images)
+    return result if isinstance(result, tuple) else (result,)
 
 
 def _double(images: Images) -> Images:
@@ -197,14 +202,14 @@ def _exported(network: nn.Module, space: Elaborated) -> torch.export.ExportedPro
     return torch.export.export(network, images, dynamic_shapes=tuple({0: batch} for _ in images))
 
 
-def _torch(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Tensor:
+def _torch(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Results:
     content = io.BytesIO()  # torch writes the name of a file into it, and this one's is temporary.
     torch.export.save(_exported(network, space), content)
     out.write_bytes(content.getvalue())
     return _result(torch.export.load(out).module(), images)
 
 
-def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Tensor:
+def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> Results:
     ExportKind.ONNX.check_installed()
     payloads = [node.payload for _, node in flatten(space.block.graph).order()]
     if any(payload.op.random for payload in payloads if isinstance(payload, Prim)):
@@ -214,7 +219,7 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> T
     names = ["images"] if len(images) == 1 else [item.name for item in space.root.definition.inputs]
     try:
         program = torch.onnx.export(
-            _exported(network, space), dynamo=True, input_names=names, output_names=["logits"], verbose=False
+            _exported(network, space), dynamo=True, input_names=names, output_names=_given(space), verbose=False
         )
     except torch.onnx.OnnxExporterError as error:
         lacking = str(error.__cause__ or error).partition("\n")[0]
@@ -223,14 +228,24 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> T
     program.save(str(out), external_data=False)
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     given = {name: part.numpy() for name, part in zip(names, images, strict=True)}
-    result: Any = session.run(None, {item.name: given[item.name] for item in session.get_inputs()})[0]
-    return torch.from_numpy(result)
+    results: Any = session.run(None, {item.name: given[item.name] for item in session.get_inputs()})
+    return tuple(map(torch.from_numpy, results))
+
+
+def _given(space: Elaborated) -> list[str]:
+    """The names of the outputs: of several those of their lines, where they have one."""
+    graph = space.block.graph
+    assert graph.output is not None
+    if len(given := graph.given(graph.output)) == 1:
+        return ["logits"]
+    lines, taken = [graph.node(index).line for index in given], {item.name for item in space.root.definition.inputs}
+    return [unique(line or f"output_{place}", taken) for place, line in enumerate(lines)]
 
 
 def _python(
     network: nn.Module, space: Elaborated, out: Path, part: Path, images: Images
-) -> tuple[Tensor, int, dict[str, Tensor]]:
-    """Write the file that will be ``out``, run it at double precision; its output, parameters, and weights."""
+) -> tuple[Results, int, dict[str, Tensor]]:
+    """Write the file that will be ``out``, run it at double precision; its outputs, parameters, and weights."""
     flat = flatten(space.block.graph)
     names = [node_path(node) for _, node in flat.order() if not isinstance(node.payload, Input)]
     unit = space.root.instance.unit

@@ -72,6 +72,12 @@ class Outline:
         count[self.output] += 1
         return count
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether its output is several tensors."""
+        last = self.steps[self.output - len(self.inputs)].what if self.output >= len(self.inputs) else None
+        return isinstance(last, Prim) and last.op.packs
+
     @cached_property
     def height(self) -> int:
         """How deep blocks are nested in it."""

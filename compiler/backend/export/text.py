@@ -76,7 +76,7 @@ _MAIN = """if __name__ == "__main__":
         network.load_state_dict(torch.load(weights, weights_only=True))
     with torch.no_grad():
         output = network({input})
-    print(f"{{sum(p.numel() for p in network.parameters()):,}} parameters, output {{tuple(output.shape)}}")"""
+    print(f"{{sum(p.numel() for p in network.parameters()):,}} parameters, {shapes}")"""
 
 
 def _main(root: Outline, name: str, tokens: Sequence[int | None]) -> str:
@@ -84,7 +84,8 @@ def _main(root: Outline, name: str, tokens: Sequence[int | None]) -> str:
     for (_, sizes), below in zip(root.inputs, tokens, strict=True):
         shape = ", ".join(map(str, (2, *sizes)))
         made.append(f"torch.randn({shape})" if below is None else f"torch.randint({below}, ({shape}))")
-    return _MAIN.format(name=name, input=", ".join(made))
+    one, each = "output {tuple(output.shape)}", "outputs {[tuple(each.shape) for each in output]}"
+    return _MAIN.format(name=name, input=", ".join(made), shapes=each if root.is_packed else one)
 
 
 def _plain(text: str) -> str:
@@ -159,7 +160,8 @@ def _class(item: Class) -> str:
         init.append("")
     names = ", ".join(f"{name}: Tensor" for name in input_names(item.plan))
     body = [f"        {line}" for line in forward]
-    return "\n".join([*lines, *init, f"    def forward(self, {names}) -> Tensor:", *body])
+    gives = "tuple[Tensor, ...]" if item.plan.outline.is_packed else "Tensor"
+    return "\n".join([*lines, *init, f"    def forward(self, {names}) -> {gives}:", *body])
 
 
 def _declared(param: Param) -> str:

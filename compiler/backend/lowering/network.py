@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -103,6 +104,8 @@ def compiling_is_slow(target: Target) -> str | None:
 class Network(nn.Module):
     """A discrete network: images (n, c, h, w) to logits (n, classes), in training a pair with the auxiliary ones.
 
+    Logits are a tuple where the network has several outputs.
+
     Args:
         space: an elaborated network without choices.
         passes: what is done to the graph before lowering; None for what the target asks for.
@@ -134,12 +137,12 @@ class Network(nn.Module):
         """The network to call."""
         return self
 
-    def forward(self, *images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, *images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Any, ...]:
         """Logits (n, classes) of the inputs; in training, where there is an auxiliary head, a pair with its logits."""
         given = images[0] if isinstance(images[0], tuple) else images  # A batch of data is a tuple of several inputs.
-        result: Tensor | tuple[Tensor, Tensor] = self.network(*given)
-        if isinstance(result, tuple) and not self.training:
-            return result[0]
+        result: Tensor | tuple[Any, ...] = self.network(*given)
+        if self.space.block.graph.aux is not None and not self.training:
+            result = result[0]
         return result
 
     def set_drop_path(self, rate: float) -> None:

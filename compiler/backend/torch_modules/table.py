@@ -60,7 +60,12 @@ _OWN = (
 MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
 """Modules of this package by name."""
 
-FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {"operator.add": operator.add, "torch.cat": torch.cat, "gate": gate}
+FUNCTIONS: Mapping[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
+    "operator.add": operator.add,
+    "torch.cat": torch.cat,
+    "gate": gate,
+    "tuple": tuple,
+}
 """Functions of tensors by name."""
 
 

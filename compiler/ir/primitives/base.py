@@ -91,6 +91,8 @@ class Operator(ABC):
     """Whether its output is some of the channels of its input."""
     permutes_channels: ClassVar[bool] = False
     """Whether its output is its input with the channels in another order."""
+    packs: ClassVar[bool] = False
+    """Whether its output is the tuple of its inputs, no tensor: the several outputs of a network."""
     channels_last: ClassVar[bool] = False
     """Whether it only changes the order in memory, to channels last."""
 

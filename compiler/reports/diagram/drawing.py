@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from compiler.elaborate import Elaborated
-from compiler.ir.graph import Block, Call, Node
+from compiler.ir.graph import Block, Call
 from compiler.ir.payloads import Input, Mix, Prim
 from hdas_dsl.tree.words import element_of
 
@@ -81,7 +81,7 @@ class Drawing:
         node = self.graph.node(index)
         key = self.key(index)
         menus, slots = self.menus.get(index, ()), self.slots.get(index, ())
-        facts = (*self.facts.get(index, ()), *self.size(node))
+        facts = (*self.facts.get(index, ()), *self.size(index))
         if isinstance(node.payload, Input):
             label = f"c_{{k-{self.recurrence[node.payload.index]}}}" if self.recurrence else key
             return Spot(key, label, Role.INPUT, facts=facts)
@@ -95,9 +95,10 @@ class Drawing:
             return Spot(key, key, Role.INSTANCE, of, facts, menus, slots=slots)
         return Spot(key, self.short(key), Role.VALUE, facts=facts, choices=menus, slots=slots)
 
-    def size(self, node: Node) -> tuple[str, ...]:
+    def size(self, index: int) -> tuple[str, ...]:
         """A network's tensors have one shape each; those of a cell depend on the instance."""
-        return (shape_text(node.shape),) if self.block.level == "network" else ()
+        shapes = [self.graph.node(each).shape for each in self.graph.given(index)]
+        return tuple(map(shape_text, shapes)) if self.block.level == "network" else ()
 
     def end_label(self, key: str) -> str:
         """The label of an output: that of a cell which reads earlier ones has an index, as papers draw it."""

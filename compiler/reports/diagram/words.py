@@ -149,10 +149,12 @@ def _numbers(text: BodyElaboration) -> Iterator[tuple[str, int | float]]:
 
 
 def _name(payload: Payload) -> str:
-    """The operation of a node in words; empty where it only carries or adds."""
+    """The operation of a node in words; empty where it only carries or adds, or packs outputs."""
     if isinstance(payload, Call):
         return payload.block.name
-    return payload.name if isinstance(payload, Prim) and payload.op.gather is not Gather.SUM else ""
+    if not isinstance(payload, Prim) or payload.op.gather is Gather.SUM or payload.op.packs:
+        return ""
+    return payload.name
 
 
 def prefixes(slot: str) -> Iterator[str]:

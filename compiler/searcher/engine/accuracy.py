@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from compiler.searcher.data.source import Inputs, each
 from compiler.searcher.engine.device.batches import Batches
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.settings.narrowing import Measure
@@ -58,6 +60,7 @@ class Evaluation:
             return 0.0
         return sums[0] / count if loses else task.value(sums, count)
 
-    def _loss(self, outputs: Tensor, labels: Tensor, count: Tensor | int) -> Tensor:
+    def _loss(self, outputs: Inputs, labels: Tensor, count: Tensor | int) -> Tensor:
         """The summed loss of a batch."""
-        return self.task.loss(precise(outputs), labels) * count
+        wide: Any = each(precise, outputs)  # of several outputs a tuple, which a task of the user's own takes
+        return self.task.loss(wide, labels) * count

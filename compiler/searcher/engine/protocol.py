@@ -133,6 +133,10 @@ class Trainable(Protocol):
     """A discrete network to train from scratch."""
 
     @property
+    def has_aux(self) -> bool:
+        """Whether it has an auxiliary head."""
+
+    @property
     def module(self) -> nn.Module:
         """In train mode ``images -> logits`` or ``(logits, auxiliary logits)``; in eval mode ``images -> logits``."""
 

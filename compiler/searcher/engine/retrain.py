@@ -142,7 +142,7 @@ class _Training:
         smoothing = self.settings.label_smoothing
         with self.compute.autocast():
             output = self.module(images)
-            logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+            logits, auxiliary = output if self.trainable.has_aux else (output, None)
             loss = self.behaviour.loss(logits, labels, smoothing)
             self.meter.add(loss, logits, labels)
             if auxiliary is not None and self.settings.aux_weight:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from compiler.searcher.data.source import Batch, Shape, show
+from compiler.searcher.data.source import Batch, Inputs, Shape, each, parts_of, show
 from compiler.searcher.settings.tasks import Described
 from compiler.util.errors import UsageError
 
@@ -32,7 +32,7 @@ class Metric(Protocol):
     def metric_state(self) -> dict[str, Tensor | list[Tensor]]:
         """Its sums by name."""
 
-    def update(self, outputs: Tensor, targets: Tensor) -> None:
+    def update(self, outputs: Any, targets: Tensor) -> None:
         """Add a batch."""
 
     def compute(self) -> Tensor:
@@ -62,8 +62,8 @@ class UserTask(Described, ABC):
         return inputs, targets
 
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of a batch, a single number."""
+    def loss(self, outputs: Any, targets: Tensor) -> Tensor:
+        """The mean loss of a batch, a single number; of a network with several outputs these are a tuple."""
 
     def count(self, targets: Tensor) -> Tensor | int:
         """How many values the mean is over; by default the samples."""
@@ -72,7 +72,7 @@ class UserTask(Described, ABC):
     def measure(self, classes: int) -> Metric | None:
         """A metric of torchmetrics that adds up over batches, such as ``JaccardIndex``; None: the loss.
 
-        ``classes`` is the first extent of the output.
+        ``classes`` is the first extent of the (first) output.
         """
         return None
 
@@ -130,7 +130,7 @@ class OwnBehaviour:
         """One sum of losses, or all sums of the metric."""
         return 1 if self.metric is None else sum(state.numel() for state in self.summed.values())
 
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def loss(self, outputs: Inputs, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean loss of a batch."""
         return self.task.loss(outputs, targets)
 
@@ -138,14 +138,14 @@ class OwnBehaviour:
         """How many values the mean is over."""
         return self.task.count(targets)
 
-    def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def sums(self, outputs: Inputs, targets: Tensor) -> Tensor:
         """What a batch adds."""
-        if outputs.dtype in (torch.float16, torch.bfloat16):
-            outputs = outputs.float()
+        outputs = each(_widened, outputs)
         if self.metric is None:
             return (self.task.loss(outputs, targets) * self.task.count(targets)).detach().view(1)
         summed = self.summed
-        metric = self.metric.to(outputs.device)
+        device = parts_of(outputs)[0].device
+        metric = self.metric.to(device)
         metric.reset()
         before = self._states()
         metric.update(outputs, targets)
@@ -155,7 +155,7 @@ class OwnBehaviour:
             if changed:
                 raise self._does_not_add_up(changed[0])
             self.seen = True
-        kind = torch.float32 if outputs.device.type == "mps" else torch.float64
+        kind = torch.float32 if device.type == "mps" else torch.float64
         return torch.cat([states[name].detach().to(kind).flatten() for name in summed])
 
     def value(self, sums: Sequence[float], count: float) -> float:
@@ -174,15 +174,16 @@ class OwnBehaviour:
             raise UsageError(f"the metric of '{self.path}' gives {found.numel()} numbers: use an average of them")
         return float(found)
 
-    def try_on(self, samples: Batch, given: Shape) -> None:
-        """Compute loss and metric of some samples for a network that gives zeros of the shape ``given``.
+    def try_on(self, samples: Batch, *given: Shape) -> None:
+        """Compute loss and metric of some samples for a network that gives zeros of the shape ``given``, or of several.
 
         Raises:
             UsageError: that cannot be done.
         """
         try:
             _, targets = self.task.batch(*samples)
-            outputs = torch.zeros(len(samples[1]), *given, requires_grad=True)
+            zeros = tuple(torch.zeros(len(samples[1]), *shape, requires_grad=True) for shape in given)
+            outputs = zeros if len(zeros) > 1 else zeros[0]
             loss = self.loss(outputs, targets)
             if loss.numel() != 1 or not loss.requires_grad:
                 raise ValueError(f"its loss is of the shape {show(loss.shape)}, not one number to be differentiated")
@@ -192,6 +193,11 @@ class OwnBehaviour:
         except Exception as error:
             message = f"'{self.path}' cannot be computed for the first samples of the data"
             raise UsageError(f"{message}: {type(error).__name__}: {error}") from error
+
+
+def _widened(outputs: Tensor) -> Tensor:
+    """Half precision as float32, in whose digits sums are taken."""
+    return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
 
 
 def _adds_up(reduction: object) -> bool:

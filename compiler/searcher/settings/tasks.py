@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
@@ -187,8 +187,11 @@ class Described:
     output: ClassVar[str] = "another output"
     """The output that it asks for, as a message says it."""
 
-    def fits(self, taken: Shape, given: Shape) -> bool:
-        """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task."""
+    def fits(self, taken: Shape, given: Any) -> bool:
+        """Whether a network from ``taken`` to ``given``, the shapes of one sample, can be trained for this task.
+
+        Of a network with several outputs ``given`` is a tuple of shapes.
+        """
         return True
 
 
@@ -236,7 +239,7 @@ class OwnTask(TaskWord):
         made = self.made
         return TaskFacts(Metric(name=made.metric, larger=made.larger, share=made.share), made.output)
 
-    def fits(self, taken: Shape, given: Shape) -> bool:
+    def fits(self, taken: Shape, given: Shape | Sequence[Shape]) -> bool:
         """As its class says."""
         return self.made.fits(tuple(taken), tuple(given))
 
