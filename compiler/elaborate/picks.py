@@ -139,9 +139,7 @@ class Picks:
         return [Candidate(value, (), Option(expr, frame.position, i)) for i, value in enumerate(values)]
 
     def _menu_of(self, tensor: Tensor, body: BodyElaboration) -> str | None:
-        """The decision of a candidate that is a menu's; a line's is decided for all that read it."""
-        if body.graph.node(tensor.index).line is not None:
-            return None
+        """The decision of a candidate that is a menu's."""
         if tensor.index in body.undecided:
             return body.undecided[tensor.index]
         payload = body.graph.node(tensor.index).payload

@@ -15,7 +15,7 @@ import pytest
 
 from compiler.backend.passes.flatten import flatten
 from compiler.elaborate import elaborate
-from compiler.program import networks, refusals
+from compiler.program import elaborations, refusals
 from compiler.program.compilation import Compilation
 from compiler.program.compile_file import compile_file
 from compiler.program.methods import library_methods
@@ -48,7 +48,7 @@ def outcomes(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     flat: dict[int, Any] = {}
 
     def elaborated(function: Any, args: Any = None, copies: Any = None, *rest: Any, **named: Any) -> Any:
-        key = f"{function.name} {args} {copies} {named.get('building')}"
+        key = f"{function.name} {args} {copies} {rest[2:]} {named}"
         if key not in spaces:
             spaces[key] = elaborate(function, args, copies, *rest, **named)
         return spaces[key]
@@ -63,7 +63,7 @@ def outcomes(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     assert instance is not None
     search, found = next(iter(instance.unit.module.searches)), {}
     with monkeypatch.context() as patch:
-        patch.setattr(networks, "elaborate", elaborated)
+        patch.setattr(elaborations, "elaborate", elaborated)
         patch.setattr(import_module("compiler.backend.passes.flatten"), "flatten", flattened)
         for method in METHODS:
             compilation = Compilation(loader, instance, [by(method)])

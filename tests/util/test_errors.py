@@ -19,6 +19,7 @@ SIGNALS = {
     "compiler.ir.primitives.parameters.SignatureError",
     "compiler.ir.undecided.TooManyCasesError",
     "compiler.ir.verify.verifier.MalformedGraphError",
+    "compiler.program.elaborations._NoKeyError",
     "compiler.searcher.data.image_files.BrokenImageError",
     "compiler.searcher.engine.loop._StopSignal",
     "compiler.searcher.settings.reader.ConflictError",

@@ -32,6 +32,8 @@ def scores_of(
     found: dict[Monomial, float] = {}
     candidates = {path for decision in decisions.values() for path in decision.candidates}
     for path, decision in decisions.items():
+        if not decision.items:  # `pick any of` nothing
+            continue
         if decision.independent:
             mark = floor(decision, over)
             for item, alpha in enumerate(value - mark if np.isfinite(mark) else value for value in alphas[path]):
