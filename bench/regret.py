@@ -1,7 +1,7 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
-                           [--at-most macs=160000] [--plot docs/images/regret_cells.svg]
+                           [--at-most macs=160000] [--tested-by 1] [--plot docs/images/regret_cells.svg]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
 are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. A trial is a row of the table:
@@ -9,8 +9,9 @@ one that was proposed before, or is alike to one that was, costs nothing. The re
 of the table's best architecture less that of the one that looked best so far. Printed are its median over the seeds,
 with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-sided).
 `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those that have
-them. `--at-most` keeps the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against
-trials.
+them. `--tested-by` takes test accuracies of another seed than the one that steers, so that a lucky training does not
+count. `--at-most` keeps the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles
+against trials.
 """
 
 from __future__ import annotations
@@ -87,10 +88,17 @@ class Known:
 
     judge: Lookup
     largest: float
+    tested_by: int = 0
 
     @classmethod
-    def of(cls, space: Path, limits: Sequence[Limit] = ()) -> Known:
-        """The rows within the limits of the table beside a space; a trial is one training, with the first seed."""
+    def of(cls, space: Path, limits: Sequence[Limit] = (), tested_by: int = 0) -> Known:
+        """The rows within the limits of the table beside a space.
+
+        Args:
+            space: the file.
+            limits: of what rows may cost.
+            tested_by: the seed whose test accuracies count; a trial is one training, with the first seed.
+        """
         path = space.with_suffix(".csv")
         table = Table(path, Architectures(Request(space)).parts[-1])
         with path.open(newline="", encoding="utf-8") as file:
@@ -100,30 +108,28 @@ class Known:
             raise SystemExit(f"{path} has no row within the limits")
         table.rows = {key: table.rows[key] for key in (table.key(int(line["number"])) for line in within)}
         judge = Lookup(table, partial=True)
-        tests = {
-            int(line["number"]): judge.trainings(int(line["number"]), judge.budgets.whole)[0].test for line in within
-        }
-        most = max(int(line["macs"]) for line in within)
-        of_largest = mean(tests[int(line["number"])] for line in within if int(line["macs"]) == most)
-        return cls(judge, max(tests.values()) - of_largest)
+        tests = [judge.trainings(int(line["number"]), judge.budgets.whole)[tested_by].test for line in within]
+        macs = [int(line["macs"]) for line in within]
+        of_largest = mean(test for test, count in zip(tests, macs, strict=True) if count == max(macs))
+        return cls(judge, max(tests) - of_largest, tested_by)
 
     @cached_property
     def best(self) -> float:
-        """The best test accuracy of the table, of the first seed."""
-        return max(row.at(self.judge.budgets.whole)[0].test for row in self.judge.table.rows.values())
+        """The best test accuracy of the table, of the seed that counts."""
+        return max(row.at(self.judge.budgets.whole)[self.tested_by].test for row in self.judge.table.rows.values())
 
     def regrets(self, word: Shipped, seed: int, trials: int) -> list[float]:
         """The regret after each trial; where an explorer ends early, it stays as it is then."""
         judge = self.judge
         proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))
-        rows: dict[int, Training] = {}
+        rows: dict[int, list[Training]] = {}
         found: list[float] = []
 
         def told(trial: Trial, _: History) -> None:
             row = judge.table.find(trial.number)
             if id(row) not in rows:
-                rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)[0]
-                found.append(self.best - max(rows.values(), key=lambda row: row.validation).test)
+                rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)
+                found.append(self.best - max(rows.values(), key=lambda row: row[0].validation)[self.tested_by].test)
             if len(found) == trials:
                 raise EnoughError
 
@@ -181,9 +187,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
     parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
+    parser.add_argument("--tested-by", type=int, default=0, metavar="SEED", help="whose test accuracies count")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
-    known = Known.of(args.space, args.at_most)
+    known = Known.of(args.space, args.at_most, args.tested_by)
     words = explorers(REPEATED * args.trials)
     seeds = range(args.seeds)
     found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}

@@ -170,6 +170,12 @@ def test_regret_against_trials(
     assert sorted(within.judge.table.rows) == [0, 1, 2, 3, 5, 6]
     assert within.largest == pytest.approx(0.90 - 0.80)
     assert max(within.regrets(regret.explorers(200)["random"], 0, 6)) <= 0.40 + 1e-9
+    for number in (0, 1, 2, 3, 5, 6, 7, 8):
+        again = truth.Training(0.5, 1 - tests[number], 6.0)
+        table.add(table.rows[number].architecture, 1, again)
+    other = regret.Known.of(path, tested_by=1)
+    drawn = other.regrets(regret.explorers(200)["random"], 1, 8)
+    assert drawn[-1] == pytest.approx(0.50 - 0.20), "what looked best with seed 0 is the worst but one with seed 1"
     with pytest.raises(ValueError, match="seconds0"):
         regret.Limit.read("seconds0=6")
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
