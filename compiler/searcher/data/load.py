@@ -79,9 +79,9 @@ class Images(Dataset[Batch]):
         Random changes draw from torch's global generator.
         """
         images, labels = each(put, batch[0]), put(batch[1])
-        if self.masks is not None:
-            images, labels = self.masks(images, labels, put)
         if isinstance(images, Tensor):
+            if self.masks is not None:
+                images, labels = self.masks(images, labels, put)
             finished: Inputs = self.finishing(images, put)
         else:
             finished = images  # Samples of several inputs are as a network takes them.

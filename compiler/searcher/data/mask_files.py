@@ -18,7 +18,7 @@ from .image_files import BrokenFile, BrokenImageError, decode, in_threads, opene
 from .source import Batch, Shape, Tensors
 
 NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
-"""Pillow's names of the forms of images that have one whole number at each pixel: those of a palette are its indices."""
+"""Pillow's names of the forms of images with one whole number at each pixel; of a palette these are its indices."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class MaskFiles:
         return replace(self, pairs=tuple(self.pairs[index] for index in indices.tolist()))
 
     def read(self, memory: int) -> tuple[MaskFiles | Tensors, list[BrokenFile], set[int]]:
-        """The pairs that can be read, in memory if they need at most ``memory`` bytes; broken files; classes that occur.
+        """The pairs that can be read, in memory if they need at most ``memory`` bytes; and what was found in them.
 
-        Every file is read once.
+        Every file is read once. The others found are the broken files, and the classes that occur.
 
         Raises:
             DataError: a mask has another size than its image, or a number that is no class.
@@ -138,4 +138,5 @@ def _nearest(numbers: NDArray[np.integer], height: int, width: int) -> NDArray[n
         ((np.arange(extent) + 0.5) * before / extent).astype(np.int64)
         for extent, before in zip((height, width), numbers.shape, strict=True)
     )
-    return numbers[rows[:, None], columns]
+    nearest: NDArray[np.integer] = numbers[rows[:, None], columns]
+    return nearest

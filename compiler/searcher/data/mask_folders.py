@@ -44,32 +44,33 @@ def load_masks(
     read = [files.read(memory) for files in (train, test)]
     broken = [file for _, files, _ in read for file in files]
     warnings = broken_warnings(spec, broken, len(train) + len(test))
-    warnings += _absent(spec, read[0][2], classes)
+    for part, (_, _, occurring) in zip(("training", "test"), read, strict=True):
+        if not occurring:
+            raise DataError(f"no {part} mask of {spec.describe()} has a class: all that can be used is ignored")
+    warnings += _absent(spec, read[0][2], {*range(classes)} - {ignore})
     move = CropAndFlip(spec.crop, FILL, spec.flip) if spec.crop or spec.flip else None
     changed = Finish(shape[0], mean, std, tuple(jitter(spec)), Cutout(spec.cutout) if spec.cutout else None)
 
     def images(part: int, finishing: Finish, masks: WithMasks) -> Images:
         samples = read[part][0]
-        if not len(samples):
-            raise DataError(f"no image of the {('training', 'test')[part]} part of {spec.describe()} can be used")
         return Images(spec.word, samples, classes, finishing, torch.arange(len(samples)), masks)
 
     parts = images(0, changed, WithMasks(ignore, move)), images(1, Finish(shape[0], mean, std), WithMasks(ignore))
     return Data(spec.word, *parts, classes, shape, warnings=warnings)
 
 
-def _absent(spec: Folder, occurring: set[int], classes: int) -> tuple[str, ...]:
-    """A warning about classes that no training mask has.
+def _absent(spec: Folder, occurring: set[int], classes: set[int]) -> tuple[str, ...]:
+    """A warning about ``classes`` that no training mask has.
 
     Raises:
         DataError: there are not even two, as where black and white masks have 0 and 255 for 0 and 1.
     """
-    absent = [str(number) for number in range(classes) if number not in occurring]
+    absent = [str(number) for number in sorted(classes - occurring)]
     if not absent:
         return ()
-    if len(occurring) < min(2, classes):
-        only = f"nothing but the class {next(iter(occurring))}" if occurring else "no class"
-        raise DataError(f"the training masks of {spec.describe()} have {only} where they are not ignored")
+    if len(occurring) == 1:
+        only = f"the training masks of {spec.describe()} have no other class than {next(iter(occurring))}"
+        raise DataError(f"{only}, where they are not ignored")
     named = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
     return (f"no training mask of {spec.describe()} has the class {named}",)
 
@@ -78,7 +79,7 @@ Pairs = tuple[tuple[Path, Path], ...]
 
 
 def _found(place: Path) -> tuple[Pairs, Pairs]:
-    """The pairs of the training and of the test part; without a test part a share is held out, the same in every run."""
+    """The pairs of the training and of the test part; without that, a share is held out, the same one in every run."""
     missing = MissingDataError(
         f"{place} holds no images with masks: they are expected in {place / 'train' / IMAGES} and "
         f"{place / 'train' / MASKS}, maybe in {place / 'val'} as well, or in {place / IMAGES} and {place / MASKS}"
@@ -100,7 +101,10 @@ def _found(place: Path) -> tuple[Pairs, Pairs]:
 
 
 def _pairs(part: Path) -> Pairs:
-    """Each image of a part with the mask of its name, whatever the ending; both may lie in folders of the same names."""
+    """Each image of a part with the mask of its name, whatever the ending; both may lie in folders of their own."""
+    for name in (IMAGES, MASKS):
+        if name not in subfolders(part):
+            raise DataError(f"{part} has no folder '{name}'")
     images, masks = (_by_stem(part / name) for name in (IMAGES, MASKS))
     if not images:
         raise DataError(f"there is no image in {part / IMAGES}")
