@@ -37,10 +37,10 @@ class Images(Dataset[Batch]):
     finishing: Finish | Plain
     indices: Tensor = field(repr=False)
     """Which of the samples these are, ``[n]``, in their order."""
-    masks: WithMasks | None = None
-    """Where the labels are masks: what they share with their images."""
     pairing: Pairing | None = None
     """What is made of a batch last of all."""
+    masks: WithMasks | None = None
+    """Where the labels are masks: what they share with their images."""
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -53,7 +53,7 @@ def load_masks(
 
     def images(part: int, finishing: Finish, masks: WithMasks) -> Images:
         samples = read[part][0]
-        return Images(spec.word, samples, classes, finishing, torch.arange(len(samples)), masks)
+        return Images(spec.word, samples, classes, finishing, torch.arange(len(samples)), masks=masks)
 
     parts = images(0, changed, WithMasks(ignore, move)), images(1, Finish(shape[0], mean, std), WithMasks(ignore))
     return Data(spec.word, *parts, classes, shape, warnings=warnings)
