@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from compiler.backend.lowering.inputs import vocabulary
 from compiler.backend.plugins import own_function
 from compiler.elaborate import Elaborated
 from compiler.searcher.data.arrays import Fit, Taken, load_arrays
 from compiler.searcher.data.load import Data, load_data
+from compiler.searcher.data.mask_folders import load_masks
 from compiler.searcher.data.source import Shape
 from compiler.searcher.engine.user_task import OwnBehaviour
-from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, MissingDataError
+from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, Folder, MissingDataError
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from compiler.searcher.settings.tasks import OwnTask
+from compiler.searcher.settings.tasks import OwnTask, Segmentation
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import NOWHERE, Span
@@ -24,19 +28,25 @@ def matching_data(
 ) -> Data:
     """The data that settings name, as images (c, h, w) of the network's input, or as samples of its task.
 
-    ``place`` is that of the setting ``data``, where samples of a file that do not fit are shown.
+    ``place`` is that of the setting ``data``, where samples of a file, or masks, that do not fit are shown.
 
     Raises:
         DataError: the data are missing, broken, or of another shape.
-        HspError: so are samples of a file, where there is a place to show.
+        HspError: so are samples of a file, or masks, where there is a place to show.
         UsageError: the network has another number of classes than the data, or a function is not allowed.
     """
     spec, task = settings.data, settings.task
-    data = (
-        _arrays(spec, settings, space, config, place)
-        if isinstance(spec, ArrayFile)
-        else _images(spec, settings, space, config)
-    )
+    match spec, task:
+        case ArrayFile(), _:
+            with _shown_at(place):
+                data = _arrays(spec, settings, space, config)
+        case Folder(), Segmentation():
+            with _shown_at(place):
+                data = load_masks(
+                    spec, config.data_root, space.input.largest, _given(space)[0], task.ignore, settings.seed
+                )
+        case _:
+            data = _images(spec, settings, space, config)
     if not isinstance(task, OwnTask):
         return data
     behaviour = OwnBehaviour(task.made, task.path, data.classes)
@@ -79,14 +89,18 @@ def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Ela
     return data
 
 
-def _arrays(
-    spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig, place: Span
-) -> Data:
+def _arrays(spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:
     """The samples of a file, or of a function that the user allows."""
     fit = Fit(settings.task, _taken(space), _given(space))
     made = own_function(space.externals, spec.path) if ".py:" in spec.path else None
+    return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)
+
+
+@contextmanager
+def _shown_at(place: Span) -> Iterator[None]:
+    """Shows what is wrong with data at a place of the file, if there is one."""
     try:
-        return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)
+        yield
     except DataError as error:
         if place is NOWHERE or isinstance(error, MissingDataError):
             raise

@@ -104,17 +104,22 @@ FOLDER_STATISTICS: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 """Mean and standard deviation by channels: those of ImageNet; grey has the luma of the three; alpha goes to [-1, 1]."""
 
 
-@build.register
-def _folder(spec: Folder, options: LoadOptions) -> Source:
-    channels, *size = options.shape or (3, spec.size or 224, spec.size or 224)
+def folder_statistics(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of the images of a folder, for a network of so many channels."""
     if channels not in FOLDER_STATISTICS:
         known = "1 (grey), 3 (colour) or 4 (colour and alpha)"
         raise DataError(f"the images of a folder have {known} channels, but the network takes {channels}")
+    return FOLDER_STATISTICS[channels]
+
+
+@build.register
+def _folder(spec: Folder, options: LoadOptions) -> Source:
+    channels, *size = options.shape or (3, spec.size or 224, spec.size or 224)
+    mean, std = folder_statistics(channels)
     found = find_images(options.root / spec.path)
     shape = (channels, size[0], size[1])
     train = ImageFiles(found.train, found.classes, shape, random=not spec.crop)
     test = ImageFiles(found.test, found.classes, shape)
-    mean, std = FOLDER_STATISTICS[channels]
     return Source(train, test, len(found.classes), mean, std, fill=128)
 
 

@@ -61,19 +61,25 @@ def find_images(place: Path) -> FoundImages:
     nothing = f"{place} holds no image data: images are expected in {expected}"
     if not os.path.exists(place):
         raise MissingDataError(nothing)
-    parts = {name.lower(): place / name for name in reversed(_subfolders(place)) if name.lower() in TRAINING + HELD_OUT}
-    parts = {name: path for name, path in parts.items() if _subfolders(path)}
-    train, test = (next((parts[name] for name in names if name in parts), None) for names in (TRAINING, HELD_OUT))
+    train, test = parts_of(place)
     if train and test:
         return _two_parts(train, test)
-    if train or test or not (classes := _subfolders(place)):
+    if train or test or not (classes := subfolders(place)):
         raise MissingDataError(nothing)
     return _held_out(_images(place, classes), tuple(classes))
 
 
+def parts_of(place: Path) -> tuple[Path | None, Path | None]:
+    """The folders of the training and of the test part below ``place``, where they are there and have folders."""
+    parts = {name.lower(): place / name for name in reversed(subfolders(place)) if name.lower() in TRAINING + HELD_OUT}
+    parts = {name: path for name, path in parts.items() if subfolders(path)}
+    train, test = (next((parts[name] for name in names if name in parts), None) for names in (TRAINING, HELD_OUT))
+    return train, test
+
+
 def _two_parts(train: Path, test: Path) -> FoundImages:
-    classes = _subfolders(train)
-    if differing := sorted({*classes} ^ {*_subfolders(test)}):
+    classes = subfolders(train)
+    if differing := sorted({*classes} ^ {*subfolders(test)}):
         raise DataError(f"the classes in {train} and {test} differ: {', '.join(differing)}")
     return FoundImages(_images(train, classes), _images(test, classes), tuple(classes))
 
@@ -89,7 +95,7 @@ def _held_out(files: LabelledFiles, classes: tuple[str, ...]) -> FoundImages:
 
 def _images(part: Path, classes: Sequence[str]) -> LabelledFiles:
     """The images of each class, those of one folder after those of another, each sorted by name."""
-    found = [_files(part / name) for name in classes]
+    found = [images_below(part / name) for name in classes]
     if empty := [str(part / name) for name, paths in zip(classes, found, strict=True) if not paths]:
         more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
         endings = ", ".join(ENDINGS)
@@ -98,7 +104,7 @@ def _images(part: Path, classes: Sequence[str]) -> LabelledFiles:
     return LabelledFiles(tuple(path for paths in found for path in paths), torch.tensor(labels))
 
 
-def _files(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
     """Everything below a folder that has the name of an image; links are followed, each real folder once."""
     found: dict[str, list[Path]] = {}
     seen: set[tuple[int, int]] = set()
@@ -126,7 +132,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _subfolders(place: Path) -> list[str]:
+def subfolders(place: Path) -> list[str]:
+    """The names of the folders in a folder, sorted."""
     return sorted(entry.name for entry in _entries(place) if _is_folder(entry))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +31,10 @@ ZOOM = 8 / 7
 """How much larger than what is cut out of it an image is made, as is usual for ImageNet (256 for 224)."""
 AT_ONCE = 1024
 """Files that are waiting for a thread at one time."""
+
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 class BrokenImageError(Exception):
@@ -84,12 +89,11 @@ class ImageFiles:
 
         Every file is decoded once: what does not stay in memory, as small as its format allows.
         """
-        Image.init()  # All formats are registered before several threads look for them.
         room = _Room(memory if self.random else memory - len(self) * math.prod(self.shape))
         pixels = torch.empty(0 if self.random or room.full else len(self), *self.shape, dtype=torch.uint8)
         decoded: list[Image.Image] = []
         broken: dict[int, BrokenFile] = {}
-        for index, kept in enumerate(_in_threads(self, room)):
+        for index, kept in enumerate(in_threads(lambda path: self._kept(path, room), self.files.paths)):
             match kept:
                 case BrokenFile():
                     broken[index] = kept
@@ -163,12 +167,13 @@ class _Room:
             self.left -= size
 
 
-def _in_threads(files: ImageFiles, room: _Room) -> Iterator[Image.Image | Tensor | BrokenFile | None]:
-    """The kept image of each file, in their order; Pillow decodes without the interpreter's lock."""
-    paths = iter(files.files.paths)
+def in_threads(read: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+    """What ``read`` makes of each item, in their order; Pillow decodes without the interpreter's lock."""
+    Image.init()  # All formats are registered before several threads look for them.
+    waiting = iter(items)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
-        while some := list(islice(paths, AT_ONCE)):
-            yield from threads.map(lambda path: files._kept(path, room), some)
+        while some := list(islice(waiting, AT_ONCE)):
+            yield from threads.map(read, some)
 
 
 def decode(path: Path, channels: int, smallest: bool = False) -> Image.Image:
@@ -176,6 +181,15 @@ def decode(path: Path, channels: int, smallest: bool = False) -> Image.Image:
 
     Raises:
         BrokenImageError: it cannot be read, its pixels have no known range, or it lacks the alpha that 4 channels need.
+    """
+    return _in_mode(opened(path, smallest), MODES[channels])
+
+
+def opened(path: Path, smallest: bool = False) -> Image.Image:
+    """The image of a file with the pixels that it has.
+
+    Raises:
+        BrokenImageError: it cannot be read.
     """
     if why := obstacle(path):
         raise BrokenImageError(why)
@@ -193,7 +207,7 @@ def decode(path: Path, channels: int, smallest: bool = False) -> Image.Image:
         raise BrokenImageError(unreadable(error) if error.errno else f"is damaged: {error}") from None
     except Exception as error:  # The parsers of Pillow raise anything at all on damage.
         raise BrokenImageError(f"is damaged: {error or type(error).__name__}") from None
-    return _in_mode(image, MODES[channels])
+    return image
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:

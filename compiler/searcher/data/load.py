@@ -20,10 +20,11 @@ from compiler.searcher.settings.datasets import DataError, DataSpec, Folder
 from .builtin import LoadOptions, build
 from .check import check_labels, check_source
 from .image_files import BrokenFile, check_classes
+from .mask_files import MaskFiles
 from .resolution import prepared
 from .source import Batch, Inputs, Pairing, Pixels, Samples, Shape, Source, Tensors, each, show
 from .subsets import limited, random_generator
-from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Plain, Put, stay
+from .transforms import Augmentation, ColourJitter, CropAndFlip, Cutout, Finish, Plain, Put, WithMasks, stay
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Images(Dataset[Batch]):
     """Which of the samples these are, ``[n]``, in their order."""
     pairing: Pairing | None = None
     """What is made of a batch last of all."""
+    masks: WithMasks | None = None
+    """Where the labels are masks: what they share with their images."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -61,7 +64,7 @@ class Images(Dataset[Batch]):
             DataError: when one cannot be read, has another shape, or has a label that is no class.
         """
         images, labels = self.samples.take(self.indices[indices])
-        if isinstance(self.samples, Tensors):
+        if isinstance(self.samples, Tensors | MaskFiles):
             return images, labels
         check_labels(labels, self.classes)
         if tuple(images.shape[1:]) != self.samples.shape:
@@ -72,11 +75,13 @@ class Images(Dataset[Batch]):
     def finish(self, batch: Batch, put: Put = stay) -> Batch:
         """A batch that was read as a network takes it, on the device to which ``put`` copies.
 
-        Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``. Random changes
-        draw from torch's global generator.
+        Images are floats ``[k, c, h, w]`` with the channels of the network, labels ``[k]``, masks ``[k, h, w]``.
+        Random changes draw from torch's global generator.
         """
         images, labels = each(put, batch[0]), put(batch[1])
         if isinstance(images, Tensor):
+            if self.masks is not None:
+                images, labels = self.masks(images, labels, put)
             finished: Inputs = self.finishing(images, put)
         else:
             finished = images  # Samples of several inputs are as a network takes them.
@@ -128,10 +133,8 @@ def load_data(
         DataError: when they are damaged, or do not fit the network.
     """
     if input_shape is not None:
-        size = input_shape[1:]
-        if spec.size is not None and size != (spec.size, spec.size):
-            raise DataError(f"{spec.describe()} has size {spec.size}, but the network takes {size[0]}x{size[1]}")
-        spec = spec.replace("size", max(size))
+        check_size(spec, input_shape)
+        spec = spec.replace("size", max(input_shape[1:]))
     source = build(spec, LoadOptions(root, download, input_shape))
     check_source(spec.word, source)
     channels = source.train.shape[0]
@@ -144,7 +147,7 @@ def load_data(
     shape = input_shape or (channels, height, width)
     parts = (train, source.test)
     read = [prepared(samples, (shape[1], shape[2])) for samples in parts]
-    warnings = _broken(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
+    warnings = broken_warnings(spec, [file for _, broken in read for file in broken], sum(map(len, parts)))
 
     def images(part: int, random: bool) -> Images:
         samples = read[part][0]
@@ -155,7 +158,13 @@ def load_data(
     return Data(spec.word, images(0, True), images(1, False), source.classes, shape, warnings=warnings)
 
 
-def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, ...]:
+def check_size(spec: DataSpec, shape: Shape) -> None:
+    """Refuse a ``size`` that is not that of a network that takes ``shape``."""
+    if spec.size is not None and shape[1:] != (spec.size, spec.size):
+        raise DataError(f"{spec.describe()} has size {spec.size}, but the network takes {shape[1]}x{shape[2]}")
+
+
+def broken_warnings(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, ...]:
     """The warning about broken files, out of ``count``, that are left out; none if there are none."""
     if not broken:
         return ()
@@ -170,12 +179,17 @@ def _broken(spec: DataSpec, broken: list[BrokenFile], count: int) -> tuple[str, 
 def _finish(source: Source, spec: DataSpec, channels: int, random: bool) -> Finish:
     """The transform of a batch, with the random changes of ``spec`` if ``random``."""
     augmentations: list[Augmentation] = []
-    if random and isinstance(spec, Folder) and spec.jitter:
-        augmentations.append(ColourJitter(spec.jitter))
+    if random and isinstance(spec, Folder):
+        augmentations += jitter(spec)
     if random and (spec.crop or spec.flip):
         augmentations.append(CropAndFlip(spec.crop, source.fill, spec.flip))
     cutout = Cutout(spec.cutout) if random and spec.cutout else None
     return Finish(channels, source.mean, source.std, tuple(augmentations), cutout)
+
+
+def jitter(spec: Folder) -> list[Augmentation]:
+    """The change of colours of a folder's training images, if there is one."""
+    return [ColourJitter(spec.jitter)] if spec.jitter else []
 
 
 def halves(data: Data, weights_share: float, seed: int) -> tuple[Images, Images]:

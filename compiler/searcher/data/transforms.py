@@ -42,20 +42,48 @@ class CropAndFlip:
     flip: bool = False
 
     def __call__(self, images: Tensor, put: Put = stay) -> Tensor:
-        """Cut and mirror images ``[n, c, h, w]``, all at once: each pixel is gathered from where it was."""
-        count, channels, height, width = images.shape
+        """Cut and mirror images ``[n, c, h, w]``."""
+        (moved,) = self.alike((images, self.fill / 255 if images.is_floating_point() else self.fill), put=put)
+        return moved
+
+    def alike(self, *parts: tuple[Tensor, float], put: Put = stay) -> tuple[Tensor, ...]:
+        """Tensors ``[n, c, h, w]`` cut and mirrored alike; beside each is what is added around it.
+
+        All at once: each pixel is gathered from where it was.
+        """
+        count, _, height, width = parts[0][0].shape
         rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
         if self.padding:
-            fill = self.fill / 255 if images.is_floating_point() else self.fill
-            images = functional.pad(images, [self.padding] * 4, value=fill)
             offsets = torch.randint(2 * self.padding + 1, (2, count, 1))
             rows, columns = rows + offsets[0], columns + offsets[1]
         if self.flip:
             columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns)
-        places = put(rows * images.shape[3]).unsqueeze(2) + put(columns).unsqueeze(1)
-        flat = images.reshape(count, channels, -1)
-        gathered = flat.gather(2, places.view(count, 1, -1).expand(-1, channels, -1))
-        return gathered.view(count, channels, height, width)
+        places = put(rows * (width + 2 * self.padding)).unsqueeze(2) + put(columns).unsqueeze(1)
+        return tuple(self._gathered(images, fill, places) for images, fill in parts)
+
+    def _gathered(self, images: Tensor, fill: float, places: Tensor) -> Tensor:
+        """The pixels ``[n, c, h, w]`` at ``places`` ``[n, h, w]`` of the padded images."""
+        if self.padding:
+            images = functional.pad(images, [self.padding] * 4, value=fill)
+        flat = images.flatten(2)
+        gathered = flat.gather(2, places.flatten(1).unsqueeze(1).expand(-1, flat.shape[1], -1))
+        return gathered.view(*flat.shape[:2], *places.shape[1:])
+
+
+@dataclass(frozen=True)
+class WithMasks:
+    """Cuts and mirrors images and their masks alike; what a crop adds around a mask is the class ``ignore``."""
+
+    ignore: int
+    move: CropAndFlip | None = None
+
+    def __call__(self, images: Tensor, masks: Tensor, put: Put = stay) -> tuple[Tensor, Tensor]:
+        """Images of bytes ``[n, c, h, w]`` and the classes ``[n, h, w]`` of masks of any whole numbers."""
+        masks = masks.long()
+        if self.move is None:
+            return images, masks
+        images, moved = self.move.alike((images, self.move.fill), (masks.unsqueeze(1), self.ignore), put=put)
+        return images, moved.squeeze(1)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .axes import NoTeacher
-from .datasets import BUILT_IN, DataSpec
+from .datasets import BUILT_IN, DataSpec, Folder
 from .judges import TableJudge
 from .reader import ConflictError
 from .rule import Combined, Rule
-from .tasks import CLASSIFICATION, Classification, OwnTask, Task
+from .tasks import CLASSIFICATION, Classification, OwnTask, Segmentation, Task
 
 CLASSES_ONLY = "these images have a class each and nothing else: use data of your own, `task = classification`"
 
@@ -17,8 +17,12 @@ def _other(settings: Combined) -> bool:
 
 
 def _only_classes(task: Task, data: DataSpec) -> bool:
-    """Whether data have a class for each image, of which this task makes nothing; one of the user's own may."""
-    return type(data) in BUILT_IN and not isinstance(task, Classification | OwnTask)
+    """Whether data have a class for each image, of which this task makes nothing; one of the user's own may.
+
+    A folder has masks instead for a segmentation.
+    """
+    masks = isinstance(data, Folder) and isinstance(task, Segmentation)
+    return type(data) in BUILT_IN and not masks and not isinstance(task, Classification | OwnTask)
 
 
 TASKS = (

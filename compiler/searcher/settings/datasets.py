@@ -133,7 +133,7 @@ class Folder(DataSpec):
     """Image files in a folder for each class below ``path``, which starts at the data root.
 
     With ``crop = 0`` a training image is a random resized crop, as is usual for ImageNet; otherwise it is cut as a test
-    image is, and shifted.
+    image is, and shifted. For a segmentation the folder holds images and masks, which are taken whole.
     """
 
     word = "folder"
