@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 import torch
+import torchmetrics
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, mean_absolute_error, mean_squared_error
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -228,9 +229,29 @@ class Wrong(Own):
         return cast(Metric, self.given)
 
 
+class RunningMean(torchmetrics.Metric):
+    """A mean that is added to in place."""
+
+    higher_is_better = True
+    full_state_update = False
+
+    mean: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("mean", torch.zeros(()), dist_reduce_fx="mean")
+
+    def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        self.mean += outputs.mean().float()
+
+    def compute(self) -> torch.Tensor:
+        return self.mean
+
+
 @pytest.mark.parametrize(
     ("given", "larger", "message"),
     [
+        (RunningMean(), True, "has 'mean', which is no sum over batches"),
         (MulticlassF1Score(CLASSES), False, "`larger = False`, and its metric says True"),
         (MulticlassAUROC(CLASSES), True, "has 'preds', which is no sum over batches"),
         (MulticlassF1Score(CLASSES, average="none"), True, "gives 3 numbers: use an average"),

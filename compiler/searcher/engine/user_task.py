@@ -13,6 +13,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 from typing import Any, Protocol, cast
 
 import torch
@@ -147,7 +148,7 @@ class OwnBehaviour:
         device = parts_of(outputs)[0].device
         metric = self.metric.to(device)
         metric.reset()
-        before = self._states()
+        before = {name: state.clone() for name, state in self._states().items()}  # A metric may add in place.
         metric.update(outputs, targets)
         states = self._states()
         if not self.seen:  # What is no sum has to be a constant; one batch tells.
@@ -175,15 +176,15 @@ class OwnBehaviour:
         return float(found)
 
     def try_on(self, samples: Batch, *given: Shape) -> None:
-        """Compute loss and metric of some samples for a network that gives zeros of the shape ``given``, or of several.
+        """Compute loss and metric of some samples, where a network gives the shape ``given``, or several.
 
         Raises:
             UsageError: that cannot be done.
         """
         try:
             _, targets = self.task.batch(*samples)
-            zeros = tuple(torch.zeros(len(samples[1]), *shape, requires_grad=True) for shape in given)
-            outputs = zeros if len(zeros) > 1 else zeros[0]
+            made = tuple(_ramp((len(samples[1]), *shape)) for shape in given)
+            outputs = made if len(made) > 1 else made[0]
             loss = self.loss(outputs, targets)
             if loss.numel() != 1 or not loss.requires_grad:
                 raise ValueError(f"its loss is of the shape {show(loss.shape)}, not one number to be differentiated")
@@ -193,6 +194,11 @@ class OwnBehaviour:
         except Exception as error:
             message = f"'{self.path}' cannot be computed for the first samples of the data"
             raise UsageError(f"{message}: {type(error).__name__}: {error}") from error
+
+
+def _ramp(shape: Shape) -> Tensor:
+    """Numbers between 0 and 1: of zeros a mean would not show that it is no sum."""
+    return torch.linspace(0.1, 0.9, prod(shape)).view(shape).requires_grad_()
 
 
 def _widened(outputs: Tensor) -> Tensor:
