@@ -27,7 +27,10 @@ def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path)
     file = tmp_path / "net.hsp"
     file.write_text(TEXT % "near/own.hsp")
     words = [sys.executable, "-m", "compiler", "check", str(file), "--watch"]
+    # A suite that runs in the background of a shell ignores interrupts, and its programs with it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
 
     def until(part: str) -> None:
