@@ -1,26 +1,27 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
-                           [--at-most macs=160000] [--tested-by 1] [--plot docs/images/regret_cells.svg]
+                           [--at-most macs=160000] [--steered-by 0] [--tested-by 1]
+                           [--plot docs/images/regret_cells.svg]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
-are steered by the validation accuracy of seed 0, as `judge = trained` would steer them. A trial is a row of the table:
-one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test accuracy
-of the table's best architecture less that of the one that looked best so far. Printed are its median over the seeds,
-with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-sided).
-`largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those that have
-them. `--tested-by` takes test accuracies of another seed than the one that steers, so that a lucky training does not
-count. `--at-most` keeps the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles
-against trials.
+are steered by the validation accuracy of one training, as `judge = trained` would steer them. A trial is a row of the
+table: one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test
+accuracy of the table's best architecture less that of the one that looked best so far. Printed are its median over the
+seeds, with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-
+sided). `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those
+that have them. `--steered-by` and `--tested-by` name the seeds of the trainings that steer and that are tested, so that
+a lucky training does not count. All runs share the table, so p says nothing of other trainings. `--at-most` keeps the
+rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, quantiles
@@ -31,7 +32,7 @@ from compiler.analysis.architectures import Architectures
 from compiler.program.request import Request
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.study import Study, stream_of
-from compiler.searcher.explore.tables import Lookup, Table, Training
+from compiler.searcher.explore.tables import Lookup, Row, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
 
@@ -88,16 +89,16 @@ class Known:
 
     judge: Lookup
     largest: float
-    tested_by: int = 0
 
     @classmethod
-    def of(cls, space: Path, limits: Sequence[Limit] = (), tested_by: int = 0) -> Known:
-        """The rows within the limits of the table beside a space.
+    def of(cls, space: Path, limits: Sequence[Limit] = (), steered_by: int = 0, tested_by: int = 0) -> Known:
+        """The rows within the limits of the table beside a space, each as one training.
 
         Args:
             space: the file.
             limits: of what rows may cost.
-            tested_by: the seed whose test accuracies count; a trial is one training, with the first seed.
+            steered_by: the seed whose validation accuracies steer.
+            tested_by: the seed whose test accuracies count.
         """
         path = space.with_suffix(".csv")
         table = Table(path, Architectures(Request(space)).parts[-1])
@@ -106,30 +107,38 @@ class Known:
         within = [line for line in lines if all(int(line[limit.column]) <= limit.most for limit in limits)]
         if not within:
             raise SystemExit(f"{path} has no row within the limits")
-        table.rows = {key: table.rows[key] for key in (table.key(int(line["number"])) for line in within)}
+        rows: dict[Hashable, Row] = {}
+        for line in within:
+            key = table.key(int(line["number"]))
+            seeds = table.rows[key].trainings[table.epochs[-1]]
+            if missing := {steered_by, tested_by} - seeds.keys():
+                raise SystemExit(f"{path} has no training of seed {min(missing)} of architecture {line['number']}")
+            one = replace(seeds[steered_by], test=seeds[tested_by].test)
+            rows[key] = Row({table.epochs[-1]: {0: one}})
+        table.rows = rows
         judge = Lookup(table, partial=True)
-        tests = [judge.trainings(int(line["number"]), judge.budgets.whole)[tested_by].test for line in within]
+        tests = [judge.trainings(int(line["number"]), judge.budgets.whole)[0].test for line in within]
         macs = [int(line["macs"]) for line in within]
         of_largest = mean(test for test, count in zip(tests, macs, strict=True) if count == max(macs))
-        return cls(judge, max(tests) - of_largest, tested_by)
+        return cls(judge, max(tests) - of_largest)
 
     @cached_property
     def best(self) -> float:
-        """The best test accuracy of the table, of the seed that counts."""
-        return max(row.at(self.judge.budgets.whole)[self.tested_by].test for row in self.judge.table.rows.values())
+        """The best test accuracy of the table."""
+        return max(training.test for training in self.judge.table.all)
 
     def regrets(self, word: Shipped, seed: int, trials: int) -> list[float]:
         """The regret after each trial; where an explorer ends early, it stays as it is then."""
         judge = self.judge
         proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))
-        rows: dict[int, list[Training]] = {}
+        rows: dict[int, Training] = {}
         found: list[float] = []
 
         def told(trial: Trial, _: History) -> None:
             row = judge.table.find(trial.number)
             if id(row) not in rows:
-                rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)
-                found.append(self.best - max(rows.values(), key=lambda row: row[0].validation)[self.tested_by].test)
+                rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)[0]
+                found.append(self.best - max(rows.values(), key=lambda row: row.validation).test)
             if len(found) == trials:
                 raise EnoughError
 
@@ -187,10 +196,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
     parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
+    parser.add_argument("--steered-by", type=int, default=0, metavar="SEED", help="whose validation accuracies steer")
     parser.add_argument("--tested-by", type=int, default=0, metavar="SEED", help="whose test accuracies count")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
-    known = Known.of(args.space, args.at_most, args.tested_by)
+    known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by)
     words = explorers(REPEATED * args.trials)
     seeds = range(args.seeds)
     found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}

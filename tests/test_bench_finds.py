@@ -176,6 +176,8 @@ def test_regret_against_trials(
     other = regret.Known.of(path, tested_by=1)
     drawn = other.regrets(regret.explorers(200)["random"], 1, 8)
     assert drawn[-1] == pytest.approx(0.50 - 0.20), "what looked best with seed 0 is the worst but one with seed 1"
+    with pytest.raises(SystemExit, match="no training of seed 2 of architecture 0"):
+        regret.Known.of(path, steered_by=2)
     with pytest.raises(ValueError, match="seconds0"):
         regret.Limit.read("seconds0=6")
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]

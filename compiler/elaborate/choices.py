@@ -166,7 +166,8 @@ class Choices:
             raise ElaborationError(Code.KIND, item.weight.span, f"a weight is a number, not {kind(value)}")
         if not 0 < value < inf:
             hint = "a guard leaves an item out" if not value else None
-            raise ElaborationError(Code.RANGE, item.weight.span, f"a weight is above 0, not {tidy(value)}", hint)
+            message = f"a weight is a finite number above 0, not {value:g}"
+            raise ElaborationError(Code.RANGE, item.weight.span, message, hint)
         return float(value)
 
     def _spell_out(self, items: Sequence[ast.Item], frame: Frame) -> list[ast.Item]:

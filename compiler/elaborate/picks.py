@@ -139,7 +139,9 @@ class Picks:
         return [Candidate(value, (), Option(expr, frame.position, i)) for i, value in enumerate(values)]
 
     def _menu_of(self, tensor: Tensor, body: BodyElaboration) -> str | None:
-        """The decision of a candidate that is a menu's."""
+        """The decision of a candidate that is a menu's; that of a line is made for all that read it."""
+        if body.graph.node(tensor.index).line is not None:
+            return None
         if tensor.index in body.undecided:
             return body.undecided[tensor.index]
         payload = body.graph.node(tensor.index).payload

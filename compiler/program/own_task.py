@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from compiler.ir.primitives.external import Plugins
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
-from compiler.searcher.settings.tasks import TASKS, Described, OwnTask
+from compiler.searcher.settings.tasks import TASKS, Described, OwnTask, asked
 from compiler.util.errors import UsageError
 
 S = TypeVar("S", SearchSettings, TrainSettings)
@@ -24,10 +24,8 @@ def with_own_task(settings: S, plugins: Plugins) -> S:
         return settings
     if not issubclass(found, Described):
         raise UsageError(f"'{task.path}' is no `UserTask` of compiler.searcher.engine.user_task")
-    try:
+    with asked(task.path, "cannot be made"):
         made = found()
-    except Exception as error:
-        raise UsageError(f"'{task.path}' cannot be made: {type(error).__name__}: {error}") from error
-    if not made.metric.isidentifier():
+    if not (isinstance(made.metric, str) and made.metric.isidentifier()):
         raise UsageError(f"'{task.path}' calls its metric '{made.metric}': use letters, digits and _")
     return settings.replace("task", task.made_as(made))

@@ -134,20 +134,10 @@ def _alignment(space: Elaborated, word: AlignInstances, span: Span) -> Iterator[
 
 
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
-    """Edges weigh in picks of menus, each of whose menus is read by its pick alone."""
-    picks = {path for path, decision in space.decisions.items() if decision.candidates}
-    if not picks:
+    """Edges weigh in picks of menus."""
+    if not any(decision.candidates for decision in space.decisions.values()):
         message = "`edges = weighed` weighs the candidates of picks of menus, and this space has none"
         yield Diagnostic(Code.VALUE, span, message, "use `edges = shared`")
-    for copy in space.copies.values():
-        graph = copy.body.graph
-        for index, node in graph.order():
-            if not isinstance(node.payload, Weigh) or node.payload.decision not in picks:
-                continue
-            (source,) = graph.sources(index)
-            if len(graph.readers(source)) > 1:
-                message = f"`edges = weighed` cannot weigh '{node.name}': its menu is read outside of the pick as well"
-                yield Diagnostic(Code.VALUE, node.span, message, "use `edges = shared`")
 
 
 def _items(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:

@@ -171,6 +171,31 @@ def test_activations_that_fill_zeros(name: str) -> None:
     assert {"w = 2" in text for text in texts} == {True, False}
 
 
+READ_TWICE = """\
+hsp 1
+op unit(x; k) = x -> conv(k, x.c) -> batch_norm
+
+cell Cell(x) {
+  u = (unit(k = 1) | unit(k = 3) | identity)(x)
+  v = (unit(k = 3) | identity)(u)
+  w = sum(pick 1 of (u, v))
+  output w + u + v
+}
+
+network Net(x: [3, 8, 8]) {
+  output Cell(x)
+}
+"""
+
+
+def test_lines_that_others_read() -> None:
+    """A pick does not decide for lines of the cell whether their menus run: others may read them."""
+    searched = space(READ_TWICE)
+    assert not searched.decisions["Cell.w.in"].candidates
+    for seed in range(4):
+        check(searched, seed, plain=True)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
 def test_random_spaces(text: str, seed: int) -> None:

@@ -123,6 +123,15 @@ def test_an_own_task_is_checked_when_it_is_compiled(tmp_path: Path) -> None:
         (("(UserTask)", ""), "is no `UserTask` of compiler.searcher.engine.user_task"),
         (('"psnr"', '"a b"'), "calls its metric 'a b': use letters, digits and _"),
         (("def loss", "def lose"), "cannot be made: TypeError"),
+        (('"psnr"', "3"), "calls its metric '3': use letters"),
+        (("return taken == given", "return taken.nothing"), "cannot say whether a network fits: AttributeError"),
+        (("return PeakSignalNoiseRatio(data_range=1.0)", "raise OSError"), "cannot give its metric: OSError"),
+        (("return PeakSignalNoiseRatio(data_range=1.0)", "return 1"), "gives int by `measure`, not one metric"),
+        (
+            ("return inputs + 0.1 * torch.randn_like(inputs)", "return inputs[:, :, :4]"),
+            "is of the shape 1x4x8, and the network takes 1x8x8",
+        ),
+        (("return functional.mse_loss(outputs, targets)", "return 1"), "its loss is of the type int, not a tensor"),
     ):
         own.write_text(DENOISE.replace(*wrong))
         with pytest.raises((UsageError, HspError), match=re.escape(message)):

@@ -201,7 +201,7 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
         ('align = instances(1, within = "One")', "Cells", "no cell 'One' with menus stands in several places here"),
         ("narrow = one_by_one", "Sure", "this space has none"),
         ("narrow = one_by_one", "Depths", "'depth Depths' is made of raw alphas"),
-        ("edges = weighed", "Twice", "its menu is read outside of the pick as well"),
+        ("edges = weighed", "Twice", "this space has none"),
         ("relax = sample(weights = fair)", "Net", "which the pick 'Net.n0.in' does not let it"),
         ("relax = sample(weights = fair)", "Uneven", "'Uneven.m.Op' has 3, 'Uneven.output.c' has 2"),
         ("relax = sample(weights = fair)", "Nested", "is not in all architectures"),

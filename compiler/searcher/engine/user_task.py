@@ -14,16 +14,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from math import prod
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from compiler.searcher.data.source import Batch, Inputs, Shape, each, parts_of, show
-from compiler.searcher.settings.tasks import Described
+from compiler.searcher.settings.tasks import Described, asked
 from compiler.util.errors import UsageError
 
 
+@runtime_checkable
 class Metric(Protocol):
     """What is asked of a metric, as ``torchmetrics.Metric`` has it."""
 
@@ -93,8 +94,13 @@ class OwnBehaviour:
     def __init__(self, made: Described, path: str, classes: int) -> None:
         if not isinstance(made, UserTask):
             raise UsageError(f"'{path}' is no `UserTask` of compiler.searcher.engine.user_task")
-        self.task, self.path, self.classes = made, path, classes
-        self.metric, self.seen = made.measure(classes), False
+        self.task, self.path, self.classes, self.seen = made, path, classes, False
+        with asked(path, "cannot give its metric"):
+            measure: object = made.measure(classes)
+        if measure is not None and not isinstance(measure, Metric):
+            kind = type(measure).__name__
+            raise UsageError(f"'{path}' gives {kind} by `measure`, not one metric of torchmetrics")
+        self.metric: Metric | None = measure
         better = None if self.metric is None else self.metric.higher_is_better
         if better is not None and better != made.larger:
             raise UsageError(f"'{path}' says `larger = {made.larger}`, and its metric says {better}")
@@ -181,19 +187,20 @@ class OwnBehaviour:
         Raises:
             UsageError: that cannot be done.
         """
-        try:
-            _, targets = self.task.batch(*samples)
+        with asked(self.path, "cannot be computed for the first samples of the data"):
+            inputs, targets = self.task.batch(*samples)
+            for found, taken in zip(parts_of(inputs), parts_of(samples[0]), strict=True):
+                if found.shape[1:] != taken.shape[1:]:
+                    message = f"its batch is of the shape {show(found.shape[1:])}, and the network takes"
+                    raise ValueError(f"{message} {show(taken.shape[1:])}")
             made = tuple(_ramp((len(samples[1]), *shape)) for shape in given)
             outputs = made if len(made) > 1 else made[0]
             loss = self.loss(outputs, targets)
+            if not isinstance(loss, Tensor):
+                raise TypeError(f"its loss is of the type {type(loss).__name__}, not a tensor")
             if loss.numel() != 1 or not loss.requires_grad:
                 raise ValueError(f"its loss is of the shape {show(loss.shape)}, not one number to be differentiated")
             self.value(self.sums(outputs, targets).tolist(), float(self.count(targets)))
-        except UsageError:
-            raise
-        except Exception as error:
-            message = f"'{self.path}' cannot be computed for the first samples of the data"
-            raise UsageError(f"{message}: {type(error).__name__}: {error}") from error
 
 
 def _ramp(shape: Shape) -> Tensor:

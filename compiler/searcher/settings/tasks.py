@@ -7,13 +7,15 @@ checker names what is missing.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
 from compiler.util.errors import UsageError
+from hdas_dsl.text.errors import HdasError
 
 from .metric import ACCURACY, Metric
 from .words import Amount, Named, Text, Word
@@ -22,6 +24,21 @@ Shape = Sequence[int]
 
 TASKS = "hdas.tasks"
 """The group of entry points of users' tasks."""
+
+
+@contextmanager
+def asked(path: str, failure: str) -> Iterator[None]:
+    """Within it code of a user's own runs; what it raises says where it stands.
+
+    Raises:
+        UsageError: it raised something.
+    """
+    try:
+        yield
+    except HdasError:
+        raise
+    except Exception as error:
+        raise UsageError(f"'{path}' {failure}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -241,7 +258,8 @@ class OwnTask(TaskWord):
 
     def fits(self, taken: Shape, given: Shape | Sequence[Shape]) -> bool:
         """As its class says."""
-        return self.made.fits(tuple(taken), tuple(given))
+        with asked(self.path, "cannot say whether a network fits"):
+            return self.made.fits(tuple(taken), tuple(given))
 
 
 Task = Classification | Segmentation | Regression | Multilabel | Tokens | OwnTask
