@@ -4,7 +4,8 @@
 
 Writes the table beside the space (`spaces/truth/cells.csv`), a row for each architecture, after every training: a run
 that ends early goes on where it was. Architectures are trained in a random order, all with one seed before the next, so
-that a table that is not complete is a random sample of the space; ``--architectures`` stops at so many. See docs/truth.md.
+that a table that is not complete is a random sample of the space; ``--architectures`` stops at so many. See
+docs/truth.md.
 """
 
 from __future__ import annotations
