@@ -54,14 +54,15 @@ class Primitives:
             tuple(sorted(given.items())),
             site.frame.body.relaxed,
         )
-        made = self._made.get(key)
-        if made is None:
-            open_widths = self.session.open_widths
-            made = self._make(function, inputs, given, site)
-            if isinstance(made, Tensor):
-                return made
-            if self.session.open_widths == open_widths:  # else each application has widths of its own
-                self._made[key] = made
+        known = self._made.get(key)
+        if known is not None:
+            return self._node(function, known, inputs, site)
+        open_widths = self.session.open_widths
+        made = self._make(function, inputs, given, site)
+        if isinstance(made, Tensor):
+            return made
+        if self.session.open_widths == open_widths:  # else each application has widths of its own
+            self._made[key] = made
         return self._node(function, made, inputs, site)
 
     def _make(

@@ -18,7 +18,7 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below this one, in source order."""
-        for name in _parts(type(self)):
+        for name in self._parts():
             value = getattr(self, name)
             if isinstance(value, Node):
                 yield value
@@ -26,6 +26,12 @@ class Node:
                 for part in value:
                     if isinstance(part, Node):
                         yield part
+
+    @classmethod
+    @cache
+    def _parts(cls) -> tuple[str, ...]:
+        """The fields that may hold nodes: all but the place."""
+        return tuple(name for name in cls.__dataclass_fields__ if name != "span")
 
     def mapped(self, change: Callable[[Node], Node]) -> Self:
         """A copy with ``change`` applied to each node directly below; the node itself where nothing changed."""
@@ -52,12 +58,6 @@ class Node:
             below = list(node.children())
             below.reverse()
             pending += below
-
-
-@cache
-def _parts(kind: type[Node]) -> tuple[str, ...]:
-    """The fields of a kind of node that may hold nodes: all but its place."""
-    return tuple(name for name in kind.__dataclass_fields__ if name != "span")
 
 
 @dataclass(frozen=True)
