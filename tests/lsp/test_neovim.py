@@ -61,9 +61,14 @@ def test_neovim_as_the_page_sets_it_up(tmp_path: Path) -> None:
         "ROW": str(row),
         "HOVER": str(column + 1),
         "COMPLETE": str(column),
-    } | {f"XDG_{kind}_HOME": str(tmp_path / name) for kind, name in (("CONFIG", ".config"), ("DATA", "d"), ("STATE", "s"))}
+    } | {
+        f"XDG_{kind}_HOME": str(tmp_path / name)
+        for kind, name in (("CONFIG", ".config"), ("DATA", "d"), ("STATE", "s"))
+    }
     command = [nvim, "--headless", "net.hsp", "-c", f"luafile {Path(__file__).with_name('neovim.lua')}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=True)
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=True
+    )
     said = json.loads(ran.stdout)
     ((line, at, code, message),) = said["codes"]
     assert (line, at, code) == (5, 2, "E701"), message
