@@ -18,6 +18,7 @@ from .arguments import Arguments
 from .body_elaboration import BodyElaboration, body_of
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
+from .loops import check_loop
 from .mixtures import Mixtures
 from .session import Session
 from .trace import Trace
@@ -69,6 +70,8 @@ class Primitives:
         if op.vocabulary is not None and not isinstance(site.frame.body.graph.node(inputs[0].index).payload, Input):
             message = f"'{function.name}' reads whole numbers, which only an input holds"
             raise ElaborationError(Code.SHAPE, span, message, "give it the input itself")
+        if op.closes_loop:
+            check_loop(site.frame.body.graph, inputs, span)
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
         called = op.called if external.name.startswith(PREFIX) else function.name

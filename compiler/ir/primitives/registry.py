@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from .activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish, Tanh
 from .base import Operator
 from .convolution import Conv, ConvTranspose, Linear, RectConv
+from .elementwise import Lerp, Scaled
 from .normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from .pooling import AdaptivePool, AvgPool, Crop, GlobalMaxPool, GlobalPool, MaxPool, Resize, Upsample
+from .recurrence import NextState, PreviousState
 from .regularisation import Dropout, DropPath
 from .sequences import Embedding, Gru, Lstm
+from .shared_weights import AddBias, LookUp, Project, WeightMatrix
 from .structure import Add, ChannelsLast, Concat, Cut, Flatten, Identity, Mul, Noise, Shuffle, Zero
 from .tokens import (
     Attention,
@@ -47,7 +50,8 @@ PRIMITIVES = Registry(
         *(Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh),
         *(Attention, CausalAttention, CrossAttention, Patches),
         *(ClassToken, Positions, Sinusoids, FirstToken, LastToken),
-        *(Embedding, Gru, Lstm),
+        *(Embedding, Gru, Lstm, PreviousState, NextState),
+        *(WeightMatrix, Project, LookUp, AddBias, Lerp, Scaled),
         *(Identity, DropPath, Dropout, Zero, Noise, Add, Concat, Mul, Cut, Shuffle, Flatten, ChannelsLast),
     )
 )
