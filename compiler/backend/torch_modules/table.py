@@ -13,6 +13,7 @@ from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
 from .mixing import gate
+from .matrices import MatMul, Permute, Unflatten
 from .regularisation import Dropout, DropPath, Fade
 from .tokens import (
     ClassToken,
@@ -50,9 +51,12 @@ _OWN = (
     GlobalMaxPool,
     GlobalPool,
     LastToken,
+    MatMul,
     Noise,
+    Permute,
     Resize,
     Shuffle,
+    Unflatten,
     Upsample,
     Zero,
 )
