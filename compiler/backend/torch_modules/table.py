@@ -12,8 +12,8 @@ from .attention import Attention, CausalAttention, CrossAttention
 from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
-from .mixing import gate
 from .matrices import MatMul, Permute, Unflatten
+from .mixing import gate
 from .regularisation import Dropout, DropPath, Fade
 from .tokens import (
     ClassToken,
