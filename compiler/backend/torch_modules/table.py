@@ -12,6 +12,7 @@ from .attention import Attention, CausalAttention, CrossAttention
 from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
+from .matrices import MatMul, Permute, Unflatten
 from .mixing import gate
 from .regularisation import Dropout, DropPath, Fade
 from .tokens import (
@@ -50,9 +51,12 @@ _OWN = (
     GlobalMaxPool,
     GlobalPool,
     LastToken,
+    MatMul,
     Noise,
+    Permute,
     Resize,
     Shuffle,
+    Unflatten,
     Upsample,
     Zero,
 )
