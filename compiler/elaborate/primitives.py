@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.external import PREFIX
 from compiler.ir.primitives.parameters import ParameterError, SignatureError
 from compiler.ir.shape import Shape
@@ -63,7 +64,7 @@ class Primitives:
             assert isinstance(mixed, Tensor)
             return mixed
         op = _checked(target.make, params, function, external, span)
-        shape = self._shape(definition, body, function, inputs, span)
+        shape = self._shape(definition, op, body, function, inputs, span)
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
             raise ElaborationError(Code.SHAPE, span, f"'{function.name}' {refusal}")
@@ -82,14 +83,16 @@ class Primitives:
     def _shape(
         self,
         definition: ast.OpDef,
+        op: Operator,
         body: BodyElaboration,
         function: Function,
         inputs: tuple[Tensor, ...],
         span: Span,
     ) -> Shape:
-        """The shape rule of an external operation; without one, the shape of its first input."""
+        """The shape rule of an external operation; without one, that of the primitive, or the shape of its input."""
         if definition.shape is None:
-            return inputs[0].shape
+            own = op.result([tensor.shape for tensor in inputs])
+            return inputs[0].shape if own is None else Shape(tuple(dim for dim in own if dim is not None))
         frame = Frame.unrecorded(body, "", function.instance)
         dims: list[Value] = []
         try:

@@ -10,7 +10,18 @@ from torch import Tensor, nn
 
 from compiler.backend.lowering.operators import standalone
 from compiler.backend.torch_modules import regularisation
-from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish, Tanh
+from compiler.ir.primitives.activation import (
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Softmax,
+    Swish,
+    Tanh,
+)
 from compiler.ir.primitives.base import Gather, Operator, Saved
 from compiler.ir.primitives.convolution import Conv, ConvTranspose, Linear, RectConv
 from compiler.ir.primitives.elementwise import Lerp, Scaled
@@ -25,6 +36,7 @@ from compiler.ir.primitives.pooling import (
     Resize,
     Upsample,
 )
+from compiler.ir.primitives.rearrangement import MatMul, Permute, Unflatten, Unfold
 from compiler.ir.primitives.recurrence import NextState, PreviousState
 from compiler.ir.primitives.registry import PRIMITIVES
 from compiler.ir.primitives.regularisation import Dropout, DropPath
@@ -122,7 +134,14 @@ SAMPLES = [
     *(Sample(Upsample(smooth=smooth), (shape,)) for smooth in (False, True) for shape in (TOKENS, IMAGE, VOLUME)),
     Sample(Crop(top=1, left=2)),
     Sample(Resize(h=3, w=9)),
-    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh)),
+    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh, LeakyRelu)),
+    *(Sample(Softmax(), (shape,)) for shape in (VECTOR, TOKENS, IMAGE)),
+    Sample(Unfold(k=3, stride=2, pad=1)),
+    Sample(Unflatten(h=2, w=3), ((8, 6),)),
+    Sample(Permute(i=2, j=1), (TOKENS,)),
+    Sample(Permute(i=3, j=1, k=2), ((8, 6, 5),)),
+    Sample(MatMul(), (TOKENS, (5, 3))),
+    Sample(MatMul(scaled=True), (IMAGE, (8, 6, 2))),
     Sample(Attention(heads=2, width=3), (TOKENS,)),
     Sample(CausalAttention(heads=2, width=3), (TOKENS,)),
     Sample(CrossAttention(heads=2, width=3), (TOKENS, (6, 4))),

@@ -12,6 +12,7 @@ from .attention import Attention, CausalAttention, CrossAttention
 from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
+from .matrices import MatMul, Permute, Unflatten
 from .mixing import Scaled, gate
 from .recurrence import ZeroState, first, scan
 from .regularisation import Dropout, DropPath, Fade
@@ -56,10 +57,13 @@ _OWN = (
     GlobalMaxPool,
     GlobalPool,
     LastToken,
+    MatMul,
     Noise,
+    Permute,
     Resize,
     Scaled,
     Shuffle,
+    Unflatten,
     Upsample,
     Zero,
     ZeroState,
