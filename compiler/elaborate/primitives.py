@@ -19,6 +19,7 @@ from .arguments import Arguments
 from .body_elaboration import BodyElaboration, body_of
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
+from .loops import check_loop
 from .mixtures import Mixtures
 from .session import Session
 from .trace import Trace
@@ -94,7 +95,7 @@ class Primitives:
             assert isinstance(mixed, Tensor)
             return mixed
         op = _checked(target.make, params, function, external, span)
-        return Made(op, self._shape(definition, body, function, inputs, span), external.name.startswith(PREFIX))
+        return Made(op, self._shape(definition, op, body, function, inputs, span), external.name.startswith(PREFIX))
 
     def _node(self, function: Function, made: Made, inputs: tuple[Tensor, ...], site: Site) -> Tensor:
         """The node of a primitive, where it takes such inputs."""
@@ -105,6 +106,8 @@ class Primitives:
         if op.vocabulary is not None and not isinstance(site.frame.body.graph.node(inputs[0].index).payload, Input):
             message = f"'{function.name}' reads whole numbers, which only an input holds"
             raise ElaborationError(Code.SHAPE, span, message, "give it the input itself")
+        if op.closes_loop:
+            check_loop(site.frame.body.graph, inputs, span)
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
         called = op.called if made.is_own else function.name
@@ -115,14 +118,16 @@ class Primitives:
     def _shape(
         self,
         definition: ast.OpDef,
+        op: Operator,
         body: BodyElaboration,
         function: Function,
         inputs: tuple[Tensor, ...],
         span: Span,
     ) -> Shape:
-        """The shape rule of an external operation; without one, the shape of its first input."""
+        """The shape rule of an external operation; without one, that of the primitive, or the shape of its input."""
         if definition.shape is None:
-            return inputs[0].shape
+            own = op.result([tensor.shape for tensor in inputs])
+            return inputs[0].shape if own is None else Shape(tuple(dim for dim in own if dim is not None))
         frame = Frame.unrecorded(body, "", function.instance)
         dims: list[Value] = []
         try:
