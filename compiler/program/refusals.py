@@ -28,6 +28,10 @@ from .stand_in import first_menus
 
 def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
     """Each reason why these settings do not suit the space, at the place of the section or phase."""
+    if space.grammars:
+        hint = "draw its architectures, `--sample N --weighted`, and train or rank those"
+        yield Diagnostic(Code.UNMIXABLE, span, f"'{space.name}' has a grammar, which no run searches", hint)
+        return
     if settings.relax.mixes:
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
