@@ -204,8 +204,6 @@ class Choices:
     def settled(self, value: Value, frame: Frame, name: str) -> Value:
         """The value with every menu in it decided, each mention by itself."""
         match value:
-            case Menu() if self.session.holes is not None:
-                return self.settle_menu(value, name, frame)
             case Menu():
                 return self.settle_menu(value, f"{name}.{callable_name(value)}", frame)
             case Partial(function=function, positional=positional, named=named):
