@@ -52,6 +52,14 @@ class Choices:
         self.session = session
         self.mixtures = mixtures
         self.evaluate = evaluate
+        self._texts: dict[int, tuple[ast.Expr, str]] = {}
+
+    def _shown(self, item: ast.Expr) -> str:
+        """An item as it is printed: the same each time its menu is mentioned."""
+        known = self._texts.get(id(item))  # by identity, as in `NodeIndexes`: what is kept holds the node
+        if known is None:
+            known = self._texts[id(item)] = item, print_expression(item)
+        return known[1]
 
     def declare(self, decision: Decision, body: BodyElaboration) -> None:
         """Register a decision, or see that another instance of the same copy made the same."""
@@ -107,7 +115,7 @@ class Choices:
             Decision(
                 path,
                 number_kind if numbers else DecisionKind.OPERATION,
-                tuple(print_expression(item.expr) for item in present),
+                tuple(self._shown(item.expr) for item in present),
                 tuple(item.derivable for item in present),
                 body.copy,
                 numbers=numbers,

@@ -20,6 +20,7 @@ class Activation(Operator):
     A new one is a class of these two names, its traits, and a line in `spaces/lib/prim.hsp`.
     """
 
+    stepwise: ClassVar[bool] = True
     module: ClassVar[str]
     function: ClassVar[str]
 

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator
 from .activation import Gelu, HardSigmoid, HardSwish, LeakyRelu, Relu, Relu6, Sigmoid, Softmax, Swish, Tanh
 from .base import Operator
 from .convolution import Conv, ConvTranspose, Linear, RectConv
+from .elementwise import Lerp, Scaled
 from .normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from .pooling import AdaptivePool, AvgPool, Crop, GlobalMaxPool, GlobalPool, MaxPool, Resize, Upsample
 from .rearrangement import MatMul, Permute, Unflatten, Unfold
+from .recurrence import NextState, PreviousState
 from .regularisation import Dropout, DropPath
 from .sequences import Embedding, Gru, Lstm
+from .shared_weights import AddBias, LookUp, Project, WeightMatrix
 from .structure import Add, ChannelsLast, Concat, Cut, Flatten, Identity, Mul, Noise, Shuffle, Zero
 from .tokens import (
     Attention,
@@ -49,7 +52,8 @@ PRIMITIVES = Registry(
         *(Unfold, Unflatten, Permute, MatMul),
         *(Attention, CausalAttention, CrossAttention, Patches),
         *(ClassToken, Positions, Sinusoids, FirstToken, LastToken),
-        *(Embedding, Gru, Lstm),
+        *(Embedding, Gru, Lstm, PreviousState, NextState),
+        *(WeightMatrix, Project, LookUp, AddBias, Lerp, Scaled),
         *(Identity, DropPath, Dropout, Zero, Noise, Add, Concat, Mul, Cut, Shuffle, Flatten, ChannelsLast),
     )
 )
