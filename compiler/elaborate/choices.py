@@ -17,7 +17,7 @@ from hdas_dsl.tree.printer import print_expression
 from .body_elaboration import BodyElaboration
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
-from .items import PresentItem, check_operations, items_of, numbers_of, weights_of
+from .items import PresentItem, check_operations, hole_of, items_of, numbers_of, weights_of
 from .mixtures import Mixtures
 from .session import Session
 from .trace import ChoiceRecord, Option, Reading
@@ -94,7 +94,7 @@ class Choices:
         """
         body, span = frame.body, mention.node.span
         if self.session.holes is not None:
-            return self._hole(frame, mention)
+            return hole_of(mention, frame.instance, frame.locals)
         check_may_choose(body, span, "decide outside and hand the decision over as a parameter")
         present = self.present(items, frame)
         if not present:
@@ -257,15 +257,6 @@ class Choices:
                     Code.MISSING, node.span, f"menu '{definition.name}' needs its parameter '{param.name}'"
                 )
         return inner
-
-    def _hole(self, frame: Frame, mention: Mention) -> Deferred:
-        """A choice inside a production, as a menu of its own whose parameters are the names that it sees."""
-        node = mention.node
-        assert isinstance(node, ast.Choice)
-        check_operations(node.items, node.span)
-        params = tuple(ast.Param(ast.Ident(name)) for name in frame.locals)
-        menu = ast.MenuDef(ast.Ident("choice"), params, node, span=node.span)
-        return Deferred(Menu(menu, frame.instance, tuple(frame.locals.values()), mention), node)
 
     def named(self, value: Value, name: str, frame: Frame) -> Value:
         """A value that a line gives a name: its menus are decided here, once for all who use the name.

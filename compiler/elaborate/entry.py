@@ -16,12 +16,12 @@ from hdas_dsl.units import Instance
 
 from .body_elaboration import BodyElaboration, Copy
 from .building import AS_WRITTEN, Building
+from .derivations import FirstDerivation
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Site
 from .interpreter import Interpreter
 from .names import module_frame
 from .network import NetworkElaborator
-from .productions import FirstDerivation
 from .session import Derive, Session
 from .space import Elaborated
 from .values import Function, NamespaceValue, Partial, Tensor, Value

@@ -15,11 +15,11 @@ from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
 from .building import AS_WRITTEN, Building
+from .derivations import FirstDerivation
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Frame
 from .instances import block_of
 from .interpreter import Interpreter
-from .productions import FirstDerivation
 from .session import Derive, Session
 from .space import Elaborated
 from .trace import Trace

@@ -6,7 +6,7 @@ So the work of a derivation is that of the productions that it takes, however ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -198,103 +198,3 @@ def _sorted(diagnostic: Diagnostic) -> Exception:
 def _nothing(hole: Deferred, inputs: Shapes) -> Shape:
     """What fills holes where nothing is applied."""
     raise AssertionError("an expression of a production is read, not applied")
-
-
-@dataclass(frozen=True, eq=False)
-class Derivation:
-    """A tree of productions: the production taken for a menu, and a derivation for each menu in it.
-
-    ``shape`` comes out of it, applied to tensors of the shapes ``inputs``; ``parts`` go by the identity of the mention.
-    """
-
-    production: Production
-    inputs: Shapes
-    shape: Shape
-    parts: Mapping[int, Derivation]
-
-    def text(self, productions: Productions) -> ast.Expr:
-        """The expression that it stands for."""
-        return productions.written(self.production, {at: part.text(productions) for at, part in self.parts.items()})
-
-
-Order = Callable[[Sequence[Production]], Production]
-"""Which of several productions is tried next."""
-
-
-def derive(productions: Productions, key: Key, inputs: Shapes, order: Order) -> Derivation:
-    """A derivation of a menu that fits tensors of some shapes.
-
-    Where the production that is tried turns out not to fit, it is tried no more and another one is, menu by menu.
-
-    Raises:
-        MisfitError: none fits.
-        ElaborationError: the grammar has an error.
-    """
-    left = list(productions.of(key))
-    missed: MisfitError | None = None
-    while left:
-        production = order(left)
-        parts: dict[int, Derivation] = {}
-
-        def fill(hole: Deferred, shapes: Shapes, parts: dict[int, Derivation] = parts) -> Shape:
-            known = parts.get(id(hole.node))
-            if known is None:
-                known = parts[id(hole.node)] = derive(productions, Key.of(hole.menu), shapes, order)
-            return shape_at(productions, known, shapes)
-
-        try:
-            shape = productions.shape(production, inputs, fill)
-        except MisfitError as error:
-            missed = missed or error
-            left.remove(production)
-            continue
-        return Derivation(production, inputs, shape, parts)
-    if missed is None:
-        raise ElaborationError(Code.FEW, key.definition.span, f"no item of '{key.definition.name}' is present here")
-    raise missed
-
-
-def shape_at(productions: Productions, derivation: Derivation, inputs: Shapes) -> Shape:
-    """The shape that comes out of a derivation at other shapes than its own.
-
-    Raises:
-        MisfitError: it does not fit them.
-    """
-    if inputs == derivation.inputs:
-        return derivation.shape
-
-    def fill(hole: Deferred, shapes: Shapes) -> Shape:
-        return shape_at(productions, derivation.parts[id(hole.node)], shapes)
-
-    return productions.shape(derivation.production, inputs, fill)
-
-
-def first(left: Sequence[Production]) -> Production:
-    """Source order."""
-    return left[0]
-
-
-@dataclass(frozen=True, eq=False)
-class FirstDerivation:
-    """The first derivation of each grammar, in source order, that fits: as `derivation.strongest.default_decisions`."""
-
-    externals: Externals
-
-    def __call__(self, path: str, deferred: Deferred, inputs: Shapes) -> ast.Expr:
-        """What stands for a grammar.
-
-        Raises:
-            ElaborationError: nothing fits.
-        """
-        productions = Productions(self.externals)
-        try:
-            return derive(productions, Key.of(deferred.menu), inputs, first).text(productions)
-        except MisfitError as error:
-            raise without_fit(deferred, inputs, error) from None
-
-
-def without_fit(deferred: Deferred, inputs: Shapes, missed: MisfitError | None) -> ElaborationError:
-    """The error of a grammar that derives nothing for tensors of some shapes, with a reason where one is known."""
-    given = " and ".join(map(str, inputs))
-    message = f"'{deferred.menu.definition.name}' derives nothing for {given}" + (f": {missed}" if missed else "")
-    return ElaborationError(Code.SHAPE, deferred.node.span, message)

@@ -13,7 +13,8 @@ from random import Random
 from typing import TypeVar
 
 from compiler.analysis.counting.errors import UncountableError
-from compiler.elaborate.productions import Derivation, Key, MisfitError, Production, Productions, Shapes
+from compiler.elaborate.derivations import Derivation
+from compiler.elaborate.productions import Key, MisfitError, Production, Productions, Shapes
 from compiler.elaborate.values import Deferred
 from compiler.ir.shape import Shape
 

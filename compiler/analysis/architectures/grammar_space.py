@@ -7,34 +7,48 @@ there, as in the program of einspace (Ericsson et al., NeurIPS 2024). Uniform dr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from random import Random
 
-from compiler.elaborate import Elaborated, elaborate
-from compiler.elaborate.productions import (
-    MISFITS,
-    Derivation,
-    Key,
-    MisfitError,
-    Production,
-    Productions,
-    Shapes,
-    derive,
-    without_fit,
-)
+from compiler.derivation.along import again, scripted
+from compiler.elaborate import Elaborated
+from compiler.elaborate.derivations import Derivation, derive, first, without_fit
+from compiler.elaborate.productions import MISFITS, Key, MisfitError, Production, Productions, Shapes
 from compiler.elaborate.session import Derive
-from compiler.elaborate.values import Deferred, Function
+from compiler.elaborate.values import Deferred
+from compiler.ir.decision import Selection
 from compiler.ir.shape import Shape
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
+from hdas_dsl.tree.printer import print_expression
 
 from .grammar_counts import Choose, DerivationCounts, replay
 
 Outcome = tuple[tuple[Key, Shapes, Shape], ...]
 """The shape that comes out of each grammar of a network, in the order of their mentions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """An architecture with a tree for each grammar, by the path of its mention."""
+
+    network: Elaborated
+    trees: Mapping[str, Derivation]
+    productions: Productions
+
+    @property
+    def selection(self) -> Selection:
+        """The trees as selections have them: the places of their productions."""
+        return {path: tree.indices(self.productions) for path, tree in self.trees.items()}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The trees as texts."""
+        return {path: print_expression(tree.text(self.productions)) for path, tree in self.trees.items()}
 
 
 class GrammarSpace:
@@ -58,27 +72,64 @@ class GrammarSpace:
         Raises:
             HspError: it has an error of another kind.
         """
-        root = self.network.root
-        label = root.path if root.path != root.definition.name else None
-        function = Function(root.definition, root.instance, label)
-        found, wrong = elaborate(function, self.network.given, externals=self.network.externals, derive=chosen)
+        found, wrong = again(self.network, chosen)
         if found is None and not any(item.code in MISFITS for item in wrong):
             raise HspError(wrong)
         return found
 
-    def weighted(self, source: Random) -> Elaborated | None:
-        """An architecture by the weights of items; None where the network does not fit what was derived."""
+    def derived(self, make: Callable[[str, Key, Shapes], Derivation]) -> Drawn | None:
+        """The network with a tree for each grammar; None where the rest, or nothing, fits."""
+        trees: dict[str, Derivation] = {}
+
+        def chosen(path: str, deferred: Deferred, inputs: Shapes) -> ast.Expr:
+            try:
+                trees[path] = make(path, Key.of(deferred.menu), inputs)
+            except MisfitError as missed:
+                raise without_fit(deferred, inputs, missed) from None
+            return trees[path].text(self.productions)
+
+        found = self.along(chosen)
+        return None if found is None else Drawn(found, trees, self.productions)
+
+    def weighted(self, source: Random, like: Mapping[str, Derivation] | None = None) -> Drawn | None:
+        """An architecture by the weights of items; None where the network does not fit what was derived.
+
+        What it is ``like`` stays as it is, as far as it fits: of a tree that lacks parts, these are drawn.
+        """
+        before = like or {}
 
         def order(left: Sequence[Production]) -> Production:
             return source.choices(left, [production.weight for production in left])[0]
 
-        def chosen(path: str, deferred: Deferred, inputs: Shapes) -> ast.Expr:
-            try:
-                return derive(self.productions, Key.of(deferred.menu), inputs, order).text(self.productions)
-            except MisfitError as missed:
-                raise without_fit(deferred, inputs, missed) from None
+        return self.derived(lambda path, key, inputs: derive(self.productions, key, inputs, order, before.get(path)))
 
-        return self.along(chosen)
+    def first(self) -> Drawn | None:
+        """The first architecture in source order."""
+        return self.derived(lambda path, key, inputs: derive(self.productions, key, inputs, first))
+
+    def of(self, chosen: Selection) -> Drawn | None:
+        """The architecture of a selection; None where the network does not fit it.
+
+        Raises:
+            StopIteration, IndexError: it is none of this network.
+        """
+
+        def make(path: str, key: Key, inputs: Shapes) -> Derivation:
+            return derive(self.productions, key, inputs, scripted(self.productions, chosen[path]))
+
+        return self.derived(make)
+
+    def mutated(self, parent: Drawn, source: Random) -> Drawn | None:
+        """The parent with the tree below one menu drawn anew, by weights, and what does not fit it any more.
+
+        The menu is drawn uniformly. None where the network does not fit what was drawn.
+        """
+        nodes = [(path, node) for path, tree in parent.trees.items() for node in tree.nodes()]
+        path, cut = source.choice(nodes)
+        kept = {name: tree for name, tree in parent.trees.items() if tree is not cut}
+        if path in kept:
+            kept[path] = kept[path].without(cut)
+        return self.weighted(source, kept)
 
     # ------------------------------------------------------------ counts
 
@@ -119,11 +170,12 @@ class GrammarSpace:
 
         return None if self.along(chosen) is None else tuple(taken)
 
-    def uniform(self, source: Random) -> Elaborated:
-        """An architecture, drawn uniformly among all; raises UncountableError as `outcomes`, IndexError without any."""
+    def uniform(self, source: Random) -> Drawn:
+        """An architecture, drawn uniformly among all; raises UncountableError as `outcomes`, UsageError without any."""
+        if not self.number:
+            raise UsageError(f"'{self.network.name}' has no architecture")
         (outcome,) = source.choices(list(self.outcomes), list(self.outcomes.values()))
-        drawn: list[Derivation] = [self.counts.draw(*each, source) for each in outcome]
-        texts = iter(derivation.text(self.productions) for derivation in drawn)
-        found = self.along(lambda path, deferred, inputs: next(texts))
+        trees = iter([self.counts.draw(*each, source) for each in outcome])
+        found = self.derived(lambda path, key, inputs: next(trees))
         assert found is not None, "the network fits these shapes"
         return found

@@ -27,7 +27,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 
 from .constraints import Verdict, judge
-from .grammar_space import GrammarSpace
+from .grammar_space import Drawn, GrammarSpace
 
 Choices = tuple[Selection, ...]
 """The decisions that exist in an architecture, part by part."""
@@ -144,7 +144,12 @@ class Architecture:
 class DrawnArchitecture(Architecture):
     """An architecture of a network with grammars, elaborated along its draw."""
 
-    drawn: Elaborated = field(kw_only=True)
+    tree: Drawn = field(kw_only=True)
+
+    @property
+    def drawn(self) -> Elaborated:
+        """Its network."""
+        return self.tree.network
 
     @cached_property
     def text(self) -> str:
@@ -233,7 +238,7 @@ class Architectures:
         """
         if self.grammar:
             drawn = self.grammar.weighted(source) if weighted else self.grammar.uniform(source)
-            return None if drawn is None else DrawnArchitecture(self, ({},), notes, drawn=drawn)
+            return None if drawn is None else DrawnArchitecture(self, (drawn.selection,), notes, tree=drawn)
         if weighted:
             return Architecture(self, tuple(part.weighted.draw(source) for part in self.parts), notes)
         return self.architecture(source.randrange(self.number), **notes)
