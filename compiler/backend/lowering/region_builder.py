@@ -14,6 +14,7 @@ from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
 from compiler.backend.passes.estimate import Scope
+from compiler.backend.torch_modules.channels import pieces
 from compiler.backend.torch_modules.masks import masked
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
@@ -21,6 +22,7 @@ from compiler.ir.decision import Decision
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.structure import Cut
 from compiler.ir.sums import Item, Share, Sum, Sums, Term
 from compiler.ir.undecided import Var
 from compiler.util.errors import LoweringError
@@ -28,6 +30,7 @@ from compiler.util.errors import LoweringError
 from .build import allowed, build_node, build_part
 from .names import attribute, module_path, tree
 from .operators import call
+from .pieces import pieces_of
 from .regions import Region, in_order
 
 
@@ -95,6 +98,10 @@ class RegionBuilder:
         self.modules: dict[str, nn.Module] = {}
         self.values: dict[int, fx.Node] = {}
         """The fx node of each node of the space's graph that is known here."""
+        self.members = {item for item in region.items if isinstance(item, int)}
+        """The nodes of the region that are in no region inside it."""
+        self.pieces: dict[int, fx.Node] = {}
+        """The values of cuts that are made together."""
         self.weights: fx.Node | None = None
         """The mapping from decision path to weights, where the region needs it."""
 
@@ -174,6 +181,10 @@ class RegionBuilder:
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
 
     def _operator(self, index: int, node: Node, op: Operator, sources: Sequence[fx.Node]) -> fx.Node:
+        if isinstance(op, Cut) and index not in self.pieces:
+            self._cut_up(*self.source.sources(index))
+        if index in self.pieces:
+            return self._named(self.pieces[index], node)
         function = allowed(node, op).torch_call
         if function is not None:
             made = call(function, self.graph, sources)
@@ -181,6 +192,14 @@ class RegionBuilder:
         target = self._attribute(node)
         self.modules[target] = self.lowering.modules.get(node.name) or build_node(self.source, index)
         return self._named(self.graph.call_module(target, tuple(sources)), node)
+
+    def _cut_up(self, index: int) -> None:
+        """Make the pieces of a tensor, if its cuts are such."""
+        found = pieces_of(self.source, index, [r for r in self.source.readers(index) if r in self.members])
+        if found:
+            made = self.graph.call_function(pieces, (self.values[index], tuple(found.values())))
+            for position, cut in enumerate(found):
+                self.pieces[cut] = self.graph.call_function(operator.getitem, (made, position))
 
     def _masked(self, made: fx.Node, node: Node) -> fx.Node:
         """A value whose channels beyond an undecided width are masked."""

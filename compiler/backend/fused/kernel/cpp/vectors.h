@@ -145,8 +145,8 @@ enum Buffer {
     MATRIX_GRADIENTS,  // by image
     INPUT_GRADIENTS,   // dx of all images
     PROLOGUE_SUMS,     // by item
-    PACKED_SOURCES,    // of all images
-    PACKED_GRADIENTS,  // of the sources
+    PACKED_SOURCE,     // of all images
+    PACKED_GRADIENT,   // of the source
     PACKED_SUM,        // y or dy of all images
     BUFFERS
 };
