@@ -72,6 +72,8 @@ CHANGES = {
     "-> Inner -> Inner": "-> Inner -> conv(9, c, pad = 0)",
     "classifier(2)\n}\nnet": "classifier(0)\n}\nnet",
     "Other(c = 4)": "Other(c = )",
+    "epochs = 2\n": "epochs = 2\n  derive = menus(keep = 1)\n",
+    "stem = image -> conv(1, c)": "stem = image -> conv(1, c) -> conv(1, c) -> conv(1, open)",
     "epochs = 3": "epochs = 3 # note",
 }
 WHOLE = types.Range(types.Position(0, 0), types.Position(999, 0))

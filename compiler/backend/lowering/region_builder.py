@@ -5,82 +5,32 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
-from compiler.backend.passes.estimate import Scope
 from compiler.backend.torch_modules.channels import pieces
-from compiler.backend.torch_modules.masks import masked
+from compiler.backend.torch_modules.masks import masked, packed
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
-from compiler.ir.decision import Decision
-from compiler.ir.graph import Node, SpaceGraph
+from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
+from compiler.ir.graph import Node
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.structure import Cut
-from compiler.ir.sums import Item, Share, Sum, Sums, Term
-from compiler.ir.undecided import Var
+from compiler.ir.sums import Item, Sum, Sums, Term
 from compiler.util.errors import LoweringError
 
 from .build import allowed, build_node, build_part
+from .lowering import Lowering
 from .names import attribute, module_path, tree
 from .operators import call
 from .pieces import pieces_of
 from .regions import Region, in_order
-
-
-@dataclass(frozen=True)
-class Lowering:
-    """The parts of a network from which each region is lowered."""
-
-    graph: SpaceGraph
-    decisions: Mapping[str, Decision]
-    drop_path: bool
-    modules: Mapping[str, nn.Module]
-    recomputed: frozenset[Scope] = frozenset()
-    """The scopes of the regions that are computed again in the backward pass."""
-
-    # ------------------------------------------------------------ what crosses a border
-
-    def inputs(self, members: set[int]) -> list[int]:
-        """The nodes outside that some nodes read, in order."""
-        return sorted({source for member in members for source in self.graph.sources(member)} - members)
-
-    def outputs(self, members: set[int]) -> list[int]:
-        """The nodes of a region that others read, or that are outputs of the network, in order."""
-        ends = set(self.graph.outputs)
-        return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
-
-    def reads_weights(self, members: set[int]) -> bool:
-        """Whether some of the nodes need the weights of choices."""
-        return any(self._reads_weights(self.graph.node(member)) for member in members)
-
-    def _reads_weights(self, node: Node) -> bool:
-        match node.payload:
-            case Mix():
-                return True
-            case Weigh(decision=decision):
-                return not self.decisions[decision].candidates
-            case Sum(terms=terms):
-                return any(self.factors(term.weight) for term in terms)
-            case Sums(sums=sums):
-                return any(self.factors(term.weight) for total in sums for term in total.terms)
-        return self.masking_width(node) is not None
-
-    def masking_width(self, node: Node) -> Var[int] | None:
-        """The undecided width that masks a node's output."""
-        if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            return node.shape.c if node.payload.op.fills else None
-        return None
-
-    def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
-        """Without those that are 1: a menu weighs its items itself."""
-        return tuple(f for f in weight if isinstance(f, Share) or not self.decisions[f.decision].candidates)
 
 
 class RegionBuilder:
@@ -139,10 +89,16 @@ class RegionBuilder:
         """The call of a region inside."""
         members = inner.nodes()
         self.modules[inner.name] = RegionBuilder(self.lowering, inner).build()
-        arguments = [self.values[index] for index in self.lowering.inputs(members)]
+        inputs = self.lowering.inputs(members)
+        arguments = [self.values[index] for index in inputs]
         if self.lowering.reads_weights(members):
             arguments.append(self._all_weights)
-        if inner.scope in self.lowering.recomputed:
+        is_recomputed = inner.scope in self.lowering.recomputed
+        if (state := self.lowering.state(inner)) is not None:
+            target = recomputed_scan if is_recomputed else scan
+            cell = self.graph.get_attr(inner.name)
+            made = self.graph.call_function(target, (cell, inputs.index(state), *arguments))
+        elif is_recomputed:
             made = self.graph.call_function(recomputed, (self.graph.get_attr(inner.name), *arguments))
         else:
             made = self.graph.call_module(inner.name, tuple(arguments))
@@ -176,6 +132,9 @@ class RegionBuilder:
                 return self._named(self.graph.call_function(operator.getitem, (sources[0], position)), node)
             case Prim(op=op) if op.drops_paths and not self.lowering.drop_path:
                 return sources[0]
+            case Prim() if (widths := self.lowering.packing(index)) is not None:
+                share = self._joint_weights(widths.decisions)
+                return self._named(self.graph.call_function(packed, (sources, share, widths.values)), node)
             case Prim(op=op):
                 return self._masked(self._operator(index, node, op, sources), node)
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
