@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
-from compiler.ir.primitives.structure import Cut
 
 
 def pieces_of(graph: SpaceGraph, index: int, members: Collection[int]) -> dict[int, int]:
@@ -20,16 +19,20 @@ def pieces_of(graph: SpaceGraph, index: int, members: Collection[int]) -> dict[i
     Returns:
         Nothing where the cuts overlap, leave channels out, or are of open widths.
     """
-    cuts = [(op, reader) for reader in members if (op := _cut(graph, reader)) and index in graph.sources(reader)]
+    cuts = [(first, reader) for reader in members if (first := _first_channel(graph, index, reader)) is not None]
     end, found = 0, {}
-    for op, reader in sorted(cuts, key=lambda pair: pair[0].start):
-        if not isinstance(op.c, int) or op.start != end:
+    for first, reader in sorted(cuts):
+        width = graph.node(reader).shape.c
+        if not isinstance(width, int) or first != end:
             return {}
-        found[reader] = op.c
-        end += op.c
+        found[reader] = width
+        end += width
     return found if len(found) > 1 and end == graph.node(index).shape.c else {}
 
 
-def _cut(graph: SpaceGraph, index: int) -> Cut | None:
-    payload = graph.node(index).payload
-    return payload.op if isinstance(payload, Prim) and isinstance(payload.op, Cut) else None
+def _first_channel(graph: SpaceGraph, index: int, reader: int) -> int | None:
+    """Where the channels of a tensor that a node slices begin."""
+    payload = graph.node(reader).payload
+    if isinstance(payload, Prim) and index in graph.sources(reader):
+        return payload.op.first_channel
+    return None

@@ -21,7 +21,6 @@ from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
 from compiler.ir.graph import Node
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Operator
-from compiler.ir.primitives.structure import Cut
 from compiler.ir.sums import Item, Sum, Sums, Term
 from compiler.util.errors import LoweringError
 
@@ -140,7 +139,7 @@ class RegionBuilder:
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
 
     def _operator(self, index: int, node: Node, op: Operator, sources: Sequence[fx.Node]) -> fx.Node:
-        if isinstance(op, Cut) and index not in self.pieces:
+        if op.slices_channels and index not in self.pieces:
             self._cut_up(*self.source.sources(index))
         if index in self.pieces:
             return self._named(self.pieces[index], node)
