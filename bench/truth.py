@@ -1,10 +1,11 @@
 """The tables of truth: every architecture of a small space, trained alike on Fashion-MNIST.
 
-    python bench/truth.py spaces/truth/cells.hsp [--processes 2] [--seeds 2] [--minutes 60]
+    python bench/truth.py spaces/truth/cells.hsp [--processes 2] [--seeds 2] [--architectures 610] [--minutes 60]
 
 Writes the table beside the space (`spaces/truth/cells.csv`), a row for each architecture, after every training: a run
 that ends early goes on where it was. Architectures are trained in a random order, all with one seed before the next, so
-that a table that is not complete is a random sample of the space. See docs/truth.md.
+that a table that is not complete is a random sample of the space; ``--architectures`` stops at so many. See
+docs/truth.md.
 """
 
 from __future__ import annotations
@@ -241,6 +242,7 @@ def main() -> None:
     parser.add_argument("space", type=Path)
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count(), help="each trains on one thread")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each architecture")
+    parser.add_argument("--architectures", type=int, help="only so many of them, drawn at random; all by default")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no training after so many")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where data lie")
     args = parser.parse_args()
@@ -248,6 +250,7 @@ def main() -> None:
     table = Table(args.space.with_suffix(".csv"))
     numbers = Space(args.space, args.data).numbers
     random.Random(0).shuffle(numbers)
+    numbers = numbers[: args.architectures]
     every = [(number, seed) for seed in range(args.seeds) for number in numbers]
     tasks = [(n, seed) for n, seed in every if n not in table.rows or seed not in table.rows[n].results]
     print(f"{args.space}: {len(numbers):,} architectures, {len(every) - len(tasks):,} of {len(every):,} trained")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.external import PREFIX
 from compiler.ir.primitives.parameters import ParameterError, SignatureError
 from compiler.ir.shape import Shape
@@ -18,6 +19,7 @@ from .arguments import Arguments
 from .body_elaboration import BodyElaboration, body_of
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
+from .loops import check_loop
 from .mixtures import Mixtures
 from .session import Session
 from .trace import Trace
@@ -62,13 +64,15 @@ class Primitives:
             assert isinstance(mixed, Tensor)
             return mixed
         op = _checked(target.make, params, function, external, span)
-        shape = self._shape(definition, body, function, inputs, span)
+        shape = self._shape(definition, op, body, function, inputs, span)
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
             raise ElaborationError(Code.SHAPE, span, f"'{function.name}' {refusal}")
         if op.vocabulary is not None and not isinstance(site.frame.body.graph.node(inputs[0].index).payload, Input):
             message = f"'{function.name}' reads whole numbers, which only an input holds"
             raise ElaborationError(Code.SHAPE, span, message, "give it the input itself")
+        if op.closes_loop:
+            check_loop(site.frame.body.graph, inputs, span)
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
         called = op.called if external.name.startswith(PREFIX) else function.name
@@ -79,14 +83,16 @@ class Primitives:
     def _shape(
         self,
         definition: ast.OpDef,
+        op: Operator,
         body: BodyElaboration,
         function: Function,
         inputs: tuple[Tensor, ...],
         span: Span,
     ) -> Shape:
-        """The shape rule of an external operation; without one, the shape of its first input."""
+        """The shape rule of an external operation; without one, that of the primitive, or the shape of its input."""
         if definition.shape is None:
-            return inputs[0].shape
+            own = op.result([tensor.shape for tensor in inputs])
+            return inputs[0].shape if own is None else Shape(tuple(dim for dim in own if dim is not None))
         frame = Frame.unrecorded(body, "", function.instance)
         dims: list[Value] = []
         try:

@@ -1,4 +1,4 @@
-"""Sentences on what the alphas of a search select: cells that collapsed, outputs without an input."""
+"""Sentences on what a search selects, and on what of its settings it never reads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from compiler.elaborate import Elaborated
 from compiler.searcher.engine.outcome import SearchOutcome
 from compiler.searcher.engine.protocol import Leading
 from compiler.searcher.relaxations import Relaxed
+from compiler.searcher.settings.datasets import DataSpec
 
 COLLAPSED = 0.75
 """The share of choices without parameters from which on a cell is warned of."""
@@ -41,3 +42,12 @@ def remarks(supernet: Relaxed, outcome: SearchOutcome, answer: Answer) -> Iterat
         yield f"warning: {warning}"
     if answer.summary:
         yield f"requirements: {answer.summary}"
+
+
+def unread(search: DataSpec, train: DataSpec) -> Iterator[str]:
+    """A sentence where `judge = trained` trains on other images than those that the search names."""
+    if (search.word, search.images) == (train.word, train.images):
+        return
+    names = [f"{spec.word}, {'all' if spec.images is None else spec.images} images" for spec in (train, search)]
+    trains = "`judge = trained` trains on a share of the data"
+    yield f"{trains} of the `train` section ({names[0]}), not of the search's ({names[1]})"

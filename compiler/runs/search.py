@@ -24,6 +24,7 @@ from compiler.searcher.listeners import EndEvent
 from compiler.searcher.relaxations import relaxed
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, PARETO, RUNNER_UP, TRAININGS, TRIALS
 from compiler.searcher.settings.exploring import ExplorerWord
+from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
@@ -39,7 +40,7 @@ from .job import job_of
 from .judges import judge_alone, measure_of, shared_judge
 from .plan import SearchPlan, check_phase, no_effect
 from .record import write_record, write_space
-from .remarks import remarks
+from .remarks import remarks, unread
 from .start import started, teacher_of
 
 Say = Callable[[str], None]
@@ -196,6 +197,9 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     """What an explorer finds without a supernet: each architecture is judged by itself."""
     options = run_options(plan, phase, TRIALS)
     judge = judge_alone(plan, part, phase, options)
+    if isinstance(phase.settings.judge, TrainedJudge):
+        for remark in unread(phase.settings.data, plan.program.train_settings.data):
+            say(f"warning: {remark}")
     _record(plan, phase)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)

@@ -84,7 +84,8 @@ def test_memory_is_what_the_network_makes(name: str) -> None:
 def test_views_make_nothing() -> None:
     """What the primitives say of themselves is what torch does."""
     views = {op.name for op in PRIMITIVES if op.view}
-    assert views == {"identity", "drop_path", "dropout", "flatten", "crop", "cut", "first_token", "last_token"}
+    same = {"identity", "drop_path", "dropout", "flatten", "unflatten", "permute"}
+    assert views == {*same, "crop", "cut", "first_token", "last_token"}
 
 
 # ---------------------------------------------------------------- architectures

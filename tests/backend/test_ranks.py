@@ -36,6 +36,11 @@ def conv(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     return made + b.view(-1, *(1,) * d)
 
 
+def unfolded(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """The convolution that a linear on windows is."""
+    return conv(x, w.view(len(w), x.shape[1], 3, 3), b)
+
+
 def transposed(x: Tensor, w: Tensor) -> Tensor:
     """The gradient of the convolution that it transposes."""
     d = x.dim() - 2
@@ -168,6 +173,21 @@ CASES: list[tuple[str, Shape, Reference]] = [
     ("lstm(x, 5)", SERIES, lstm),
     ("sinusoids(x)", SERIES, sinusoids),
     ("last_token(x)", SERIES, lambda x: x[..., -1]),
+    ("unfold(x, 3, 2) -> linear(6) -> unflatten(3)", IMAGE, unfolded),
+    ("softmax(x)", SERIES, lambda x: x.exp() / x.exp().sum(1, keepdim=True)),
+    ("leaky_relu(x)", IMAGE, lambda x: x.clamp(0) + 0.01 * x.clamp(max=0)),
+    ("permute(x, 3, 1, 2)", IMAGE, lambda x: torch.einsum("nchw->nwch", x)),
+    ("permute(x, 2, 1) -> linear(5)", SERIES, lambda x, w, b: torch.einsum("nct,oc->not", x.mT, w) + b[:, None]),
+    (
+        "matmul(x, permute(x, 1, 3, 2) + permute(x, 1, 3, 2))",
+        IMAGE,
+        lambda x: 2 * torch.einsum("nchw,nckw->nchk", x, x),
+    ),
+    (
+        "matmul(matmul(x, permute(x, 2, 1), scaled = true) -> softmax, x)",
+        SERIES,
+        lambda x: torch.einsum("ncd,ndt->nct", (torch.einsum("nct,ndt->ncd", x, x) / 3).softmax(1), x),
+    ),
     ("embedding(x, 7, 3)", WORDS, lambda x, w: w[x].transpose(1, 2)),
 ]
 IDS = [f"{text.partition('(')[0]}-{len(shape)}-{place}" for place, (text, shape, _) in enumerate(CASES)]

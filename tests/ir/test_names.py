@@ -22,6 +22,7 @@ OTHER_MEANINGS = {
     ("compiler/backend/fused/kernel/layout.py", "relu"): "a field of the kernel's terms",
     ("compiler/ir/sums.py", "relu"): "the ReLU of a term, which is no primitive any more",
     ("compiler/searcher/settings/relaxation.py", "sigmoid"): "a word of the setting `relax`",
+    ("compiler/searcher/settings/relaxation.py", "softmax"): "a word of the setting `relax`",
     ("compiler/searcher/settings/relaxation.py", "relu"): "a word of its argument `logits`",
     ("compiler/backend/torch_modules/images.py", "linear"): "torch's name of an interpolation",
     ("compiler/lsp/settings.py", "drop_path"): "a setting of a search",

@@ -33,12 +33,12 @@ from tests.support.programs import random_decisions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaky(Activation):
-    """x where it is positive, a hundredth of it elsewhere."""
+class HardTanh(Activation):
+    """x between -1 and 1, the nearer of them elsewhere."""
 
-    name: ClassVar[str] = "leaky_relu"
-    module: ClassVar[str] = "LeakyReLU"
-    function: ClassVar[str] = "F.leaky_relu"
+    name: ClassVar[str] = "hard_tanh"
+    module: ClassVar[str] = "Hardtanh"
+    function: ClassVar[str] = "F.hardtanh"
     preserves_zero: ClassVar[bool] = True
 
 
@@ -63,7 +63,7 @@ class Tanh(Activation):
     saves: ClassVar[Saved] = Saved.OUTPUT
 
 
-EXTERNALS = Externals(primitives=Registry((*PRIMITIVES, Leaky, Softplus, Tanh)))
+EXTERNALS = Externals(primitives=Registry((*PRIMITIVES, HardTanh, Softplus, Tanh)))
 
 SPACE = """\
 hsp 1
@@ -100,15 +100,15 @@ def cost(name: str) -> Estimate:
 
 
 def test_the_name_is_resolved_by_the_registry_alone() -> None:
-    text = SPACE.replace("ACTIVATION", "leaky_relu")
+    text = SPACE.replace("ACTIVATION", "hard_tanh")
     program, diagnostics = compile_file("net.hsp", text=text)
     assert program is None
     assert [found.code for found in diagnostics] == [Code.PLUGIN]
-    _, diagnostics = compile_file("net.hsp", text=text.replace("leaky_relu", "leaky_rely"), externals=EXTERNALS)
-    assert [found.hint for found in diagnostics] == ["did you mean 'hsp:leaky_relu'?"]
+    _, diagnostics = compile_file("net.hsp", text=text.replace("hard_tanh", "hard_tanz"), externals=EXTERNALS)
+    assert [found.hint for found in diagnostics] == ["did you mean 'hsp:hard_tanh'?"]
 
 
-@pytest.mark.parametrize(("name", "like"), [("leaky_relu", "swish"), ("tanh", "relu"), ("softplus", "sigmoid")])
+@pytest.mark.parametrize(("name", "like"), [("hard_tanh", "swish"), ("tanh", "relu"), ("softplus", "sigmoid")])
 def test_counting(name: str, like: str) -> None:
     """Up to the equivalence that sees through zeros, as another activation with the same traits."""
     assert same_architectures(name) == same_architectures(like)
@@ -117,12 +117,12 @@ def test_counting(name: str, like: str) -> None:
 
 def test_scheduling() -> None:
     """What the backward pass keeps follows the trait; a graph of its own holds the output, which is as large."""
-    assert cost("leaky_relu") == cost("swish")
+    assert cost("hard_tanh") == cost("swish")
     assert cost("softplus") == cost("swish")
     assert cost("tanh") == cost("sigmoid") != cost("swish")
 
 
-@pytest.mark.parametrize("name", ["leaky_relu", "softplus", "tanh"])
+@pytest.mark.parametrize("name", ["hard_tanh", "softplus", "tanh"])
 def test_passes_and_lowering(name: str) -> None:
     """Laws 3 and 4; equal applications are shared."""
     searched = request(name).compile().network
@@ -134,14 +134,14 @@ def test_passes_and_lowering(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [("leaky_relu", F.leaky_relu), ("softplus", F.softplus), ("tanh", torch.tanh)]
+    ("name", "function"), [("hard_tanh", F.hardtanh), ("softplus", F.softplus), ("tanh", torch.tanh)]
 )
 def test_a_network_and_its_export(name: str, function: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
     searched = request(name).compile().network
     found = specialise(searched, random_decisions(searched, 3))
     inputs: list[tuple[Tensor, Tensor]] = []
     network = Network(found).eval()
-    kind = getattr(torch.nn, next(op.module for op in (Leaky, Softplus, Tanh) if op.name == name))
+    kind = getattr(torch.nn, next(op.module for op in (HardTanh, Softplus, Tanh) if op.name == name))
     for module in network.modules():
         if isinstance(module, kind):
             module.register_forward_hook(lambda _, args, output: inputs.append((args[0], output)))

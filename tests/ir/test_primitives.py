@@ -9,6 +9,7 @@ import pytest
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.parameters import Flag, Parameter, Share
 from compiler.ir.primitives.registry import PRIMITIVES
+from compiler.ir.primitives.shared_weights import MATRIX
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from hdas_dsl.files import PRELUDE
@@ -53,11 +54,11 @@ def compiled(text: str) -> tuple[Program | None, list[Diagnostic]]:
     return compile_file("test.hsp", text=text)
 
 
-def applied(op: str, shape: tuple[int, ...], arguments: dict[str, str]) -> str:
+def applied(sample: Sample, arguments: dict[str, str]) -> str:
     given = "".join(f", {name} = {value}" for name, value in arguments.items())
-    primitive = PRIMITIVES.get(op)
-    inputs = ", ".join("x" * (1 if primitive is None else primitive.arity or 1))
-    return f"hsp 1\nnetwork Net(x: [{', '.join(map(str, shape))}]) {{\n  output {op}({inputs}{given})\n}}\n"
+    inputs = ", ".join(f"weight_matrix(x, {s[0]}, {s[1]})" if s[2:] == MATRIX else "x" for s in sample.inputs)
+    sizes = ", ".join(map(str, sample.inputs[0]))
+    return f"hsp 1\nnetwork Net(x: [{sizes}]) {{\n  output {sample.op.name}({inputs}{given})\n}}\n"
 
 
 def wrong(parameter: Parameter) -> Iterator[str]:
@@ -83,9 +84,9 @@ def test_wrong_parameters_are_refused(sample: Sample, parameter: Parameter) -> N
     """With a code, the place and a sentence that names the parameter: never later, never by a traceback."""
     op = sample.op
     right = {key: str(given).lower() for key, given in op.attributes}
-    assert compiled(applied(op.name, sample.inputs[0], right))[0] is not None
+    assert compiled(applied(sample, right))[0] is not None
     for value in wrong(parameter):
-        program, diagnostics = compiled(applied(op.name, sample.inputs[0], right | {parameter.name: value}))
+        program, diagnostics = compiled(applied(sample, right | {parameter.name: value}))
         assert program is None, value
         (found,) = diagnostics
         assert found.code is Code.ARGUMENT

@@ -10,9 +10,21 @@ from torch import Tensor, nn
 
 from compiler.backend.lowering.operators import standalone
 from compiler.backend.torch_modules import regularisation
-from compiler.ir.primitives.activation import Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Swish, Tanh
+from compiler.ir.primitives.activation import (
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Softmax,
+    Swish,
+    Tanh,
+)
 from compiler.ir.primitives.base import Gather, Operator, Saved
 from compiler.ir.primitives.convolution import Conv, ConvTranspose, Linear, RectConv
+from compiler.ir.primitives.elementwise import Lerp, Scaled
 from compiler.ir.primitives.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from compiler.ir.primitives.pooling import (
     AdaptivePool,
@@ -24,9 +36,12 @@ from compiler.ir.primitives.pooling import (
     Resize,
     Upsample,
 )
+from compiler.ir.primitives.rearrangement import MatMul, Permute, Unflatten, Unfold
+from compiler.ir.primitives.recurrence import NextState, PreviousState
 from compiler.ir.primitives.registry import PRIMITIVES
 from compiler.ir.primitives.regularisation import Dropout, DropPath
 from compiler.ir.primitives.sequences import Embedding, Gru, Lstm
+from compiler.ir.primitives.shared_weights import MATRIX, AddBias, LookUp, Project, WeightMatrix
 from compiler.ir.primitives.structure import (
     Add,
     ChannelsLast,
@@ -81,8 +96,15 @@ class Sample:
     def images(self, seed: int = 1) -> list[Tensor]:
         torch.manual_seed(seed)
         if self.op.vocabulary is not None:
-            return [torch.randint(self.op.vocabulary, (BATCH, *shape)) for shape in self.inputs]
-        return [torch.randn(BATCH, *shape, dtype=torch.float64) for shape in self.inputs]
+            tokens, *others = self.inputs
+            return [torch.randint(self.op.vocabulary, (BATCH, *tokens)), *map(numbers, others)]
+        return [numbers(shape) for shape in self.inputs]
+
+
+def numbers(shape: Ints) -> Tensor:
+    """A batch at random; of a matrix, the same one for all."""
+    found = torch.randn(BATCH, *shape, dtype=torch.float64)
+    return found[:1].expand(found.shape) if len(shape) == 2 + len(MATRIX) else found
 
 
 SAMPLES = [
@@ -112,12 +134,27 @@ SAMPLES = [
     *(Sample(Upsample(smooth=smooth), (shape,)) for smooth in (False, True) for shape in (TOKENS, IMAGE, VOLUME)),
     Sample(Crop(top=1, left=2)),
     Sample(Resize(h=3, w=9)),
-    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh)),
+    *(Sample(kind()) for kind in (Relu, Relu6, Gelu, Swish, HardSwish, Sigmoid, HardSigmoid, Tanh, LeakyRelu)),
+    *(Sample(Softmax(), (shape,)) for shape in (VECTOR, TOKENS, IMAGE)),
+    Sample(Unfold(k=3, stride=2, pad=1)),
+    Sample(Unflatten(h=2, w=3), ((8, 6),)),
+    Sample(Permute(i=2, j=1), (TOKENS,)),
+    Sample(Permute(i=3, j=1, k=2), ((8, 6, 5),)),
+    Sample(MatMul(), (TOKENS, (5, 3))),
+    Sample(MatMul(scaled=True), (IMAGE, (8, 6, 2))),
     Sample(Attention(heads=2, width=3), (TOKENS,)),
     Sample(CausalAttention(heads=2, width=3), (TOKENS,)),
     Sample(CrossAttention(heads=2, width=3), (TOKENS, (6, 4))),
     Sample(Embedding(tokens=7, c=4), ((5,),)),
     *(Sample(kind(c=4), (TOKENS,)) for kind in (Gru, Lstm)),
+    Sample(PreviousState(c=4), (TOKENS,)),
+    Sample(NextState(), (TOKENS, TOKENS)),
+    *(Sample(WeightMatrix(c=4, width=8), (shape,)) for shape in (TOKENS, VECTOR)),
+    *(Sample(Project(), (shape, (4, 8, *MATRIX))) for shape in (TOKENS, VECTOR)),
+    Sample(LookUp(c=4, tokens=7), ((5,), (7, 4, *MATRIX))),
+    *(Sample(AddBias(), (shape,)) for shape in (TOKENS, IMAGE, VECTOR, VOLUME)),
+    Sample(Lerp(), (TOKENS, TOKENS, TOKENS)),
+    Sample(Scaled(by=0.25), (TOKENS,)),
     Sample(Sinusoids(), (TOKENS,)),
     Sample(LastToken(), (TOKENS,)),
     Sample(Patches(k=2, c=4)),
@@ -131,6 +168,14 @@ SAMPLES = [
     *(Sample(Noise(stride=2), (shape,)) for shape in (TOKENS, VOLUME)),
     Sample(Zero(c=8, stride=2)),
     Sample(Zero(c=4)),
+    Sample(Zero(c=4), (TOKENS,)),
+    Sample(Cut(c=3, start=2), (TOKENS,)),
+    Sample(Shuffle(groups=2), (TOKENS,)),
+    Sample(Add(), (TOKENS, TOKENS)),
+    Sample(Concat(), (TOKENS, (2, 5))),
+    Sample(Mul(), (TOKENS, TOKENS)),
+    Sample(Tanh(), (TOKENS,)),
+    Sample(Identity(), (TOKENS,)),
     Sample(Noise()),
     Sample(Add(), (IMAGE, IMAGE, IMAGE)),
     Sample(Concat(), (IMAGE, (2, 6, 6))),
@@ -165,7 +210,7 @@ def test_purity(sample: Sample) -> None:
     images = sample.images()
     assert op.random == (not torch.equal(module(*images), module(*images)))
     has_state = bool([*module.parameters(), *module.buffers()])
-    assert op.pure == (not has_state and not op.random and not op.drops_paths and not op.drops_units)
+    assert op.pure == (not (has_state or op.random or op.drops_paths or op.drops_units or op.opens_loop))
     if op.drops_units:
         assert not torch.equal(module.train()(*images), images[0])
     if op.drops_paths:
@@ -180,13 +225,23 @@ def test_identities_and_zeros(sample: Sample) -> None:
     module, op, images = sample.module().eval(), sample.op, sample.images()
     output = module(*images)
     is_input = output.shape == images[0].shape and torch.equal(output, images[0]) and not op.channels_last
-    assert (op.identity or op.drops_units) == is_input
-    assert op.zero == (not output.any())
+    assert (op.identity or op.drops_units or op.closes_loop) == is_input
+    assert (op.zero or op.opens_loop) == (not output.any())
     preserves = not module(*map(torch.zeros_like, images)).any()
     if op.pure:
         assert op.preserves_zero == preserves
     else:  # with other weights it may be otherwise
         assert preserves or not op.preserves_zero
+
+
+@each
+def test_single_positions(sample: Sample) -> None:
+    """What a recurrence may call gives each position the same where that is all it gets."""
+    module, op, images = sample.module().eval(), sample.op, sample.images()
+    if op.stepwise and sample.inputs[0] == TOKENS and not isinstance(op, WeightMatrix):
+        for n in range(TOKENS[1]):
+            alone = module(*(x[:, :, n : n + 1] if x.dim() == 3 else x for x in images))
+            assert torch.allclose(alone, module(*images)[:, :, n : n + 1])
 
 
 @each

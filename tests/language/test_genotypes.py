@@ -91,7 +91,11 @@ def test_a_zoo_file_is_its_import(name: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_every_zoo_file_is_tested() -> None:
-    assert {path.stem for path in ZOO.glob("*.hsp")} == {*ZOO_FILES, *PUBLISHED_CELLS}
+    assert {path.stem for path in ZOO.glob("*.hsp")} == {*ZOO_FILES, *PUBLISHED_CELLS, *RECURRENT}
+
+
+RECURRENT = {"darts_rnn_v1", "darts_rnn_v2"}
+"""The files of recurrent cells, which no genotype string says (`tests/spaces/test_recurrent.py`)."""
 
 
 PUBLISHED_CELLS = {line.split(" = ")[0].lower() for line in (HERE / "published.txt").read_text().splitlines()[1:]}

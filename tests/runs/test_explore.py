@@ -214,10 +214,11 @@ def test_a_trial_takes_several_devices(file: Path) -> None:
     assert contains(file, out / "derived.hsp")
 
 
-def test_the_score_is_the_mean_over_seeds_and_the_test_images_are_not_asked(
-    file: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_score_is_the_mean_over_seeds_and_neither_test_images_nor_those_of_the_search_are_asked(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write_text(ALONE.replace("epochs = 2)", "epochs = 1, seeds = 2)").replace("evolution(5", "random(1) # "))
+    text = ALONE.replace("epochs = 2)", "epochs = 1, seeds = 2)").replace("evolution(5", "random(1) # ")
+    file.write_text(text.replace("weights_share = 0.6", "weights_share = 0.6, images = 20"))
     seen: dict[int, float] = {}
 
     def untested(*arguments: Any) -> Data:
@@ -231,10 +232,12 @@ def test_the_score_is_the_mean_over_seeds_and_the_test_images_are_not_asked(
 
     monkeypatch.setattr(trained_alone, "matching_data", untested)
     monkeypatch.setattr(trained_alone, "run_train", noted)
-    search(file, file.parent / "run")
+    assert compile_main([str(file), "--search", "--out", str(file.parent / "run")]) == 0
     assert seen.keys() == {5, 6}
     assert [trial["score"] for trial in trials(file.parent / "run")[1:]] == [sum(seen.values()) / 2]
     assert not (file.parent / "run" / "trials").exists()
+    said = "of the `train` section (fake, all images), not of the search's (fake, 20 images)"
+    assert said in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("happens", [killed, terminated])

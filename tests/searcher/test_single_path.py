@@ -25,6 +25,7 @@ from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations import HardGumbel, OnePath, Sampled, Temperature
 from compiler.searcher.relaxations.path_fusion import FusedSum
+from compiler.searcher.relaxations.path_program import Call
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.relaxations.weights import one_hot
 from compiler.searcher.settings.schedules import Constant
@@ -207,7 +208,8 @@ def test_chains_are_what_their_operations_are(name: str, train: bool) -> None:
             with nullcontext() if with_kernel else no_kernel():
                 output = one(x, chosen)
                 output.square().sum().backward()
-            chains += [call.run for call in one.operations.program(chosen).calls if isinstance(call.run, FusedSum)]
+            calls = [call for call in one.operations.program(chosen).calls if isinstance(call, Call)]
+            chains += [call.run for call in calls if isinstance(call.run, FusedSum)]
         gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
         found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
     steps = [chain.plan.terms for chain in chains]

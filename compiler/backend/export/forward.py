@@ -89,7 +89,10 @@ class Forward:
         """The value of a unit: a call of its module, or an expression, of its operands."""
         if unit.attr is not None:
             args = tuple(operand.text for operand in operands)
+            state = unit.steps[0].state
             head = f"self.{unit.attr}("
+            if state is not None:
+                head, args = "scan(", (f"self.{unit.attr}", str(state), *args)
             return _Value(f"{head}{', '.join(args)})", Tightness.ATOM, name, Tree(head, args))
         form, numbers = self.item.numbers[unit]
         texts = []

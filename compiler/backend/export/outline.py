@@ -25,7 +25,8 @@ class Step:
     """One tensor: a primitive or a block applied to values.
 
     Values are numbered: the inputs of the outline first, then its steps. ``line`` is the name that the program gives
-    it, ``called`` the operation as it says it.
+    it, ``called`` the operation as it says it. A cell with a ``state`` is called position after position: that of its
+    inputs is what it gave at the one before.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Step:
     shapes: tuple[Ints, ...]
     shape: Ints
     path: Path
+    state: int | None = None
 
     @property
     def is_zero(self) -> bool:
@@ -136,6 +138,9 @@ class _Outliner:
                 continue
             sources = tuple(values[source] for source in graph.sources(index))
             shapes = tuple(graph.node(source).shape.largest for source in graph.sources(index))
+            if isinstance(node.payload, Prim) and node.payload.op.closes_loop and (loop := step_of(sources[0])):
+                at = loop.sources.index(sources[1]) if sources[1] in loop.sources else None
+                steps[sources[0] - len(inputs)] = replace(loop, state=at)
             step = self.step(index, node, sources, shapes)
             if isinstance(step, int):
                 values[index] = alias(step, node)
@@ -156,7 +161,7 @@ class _Outliner:
         """The step that a node becomes, or the value that it only passes on."""
         shape, path = node.shape.largest, (index,)
         match node.payload:
-            case Prim(op=op) if op.identity:
+            case Prim(op=op) if op.identity or op.closes_loop:
                 return sources[0]
             case Prim(op=op):
                 return Step(node.name, node.line, op.called, node.payload, sources, shapes, shape, path)

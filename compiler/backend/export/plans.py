@@ -45,7 +45,7 @@ class Plan:
             expression = form(step) if unit.attr is None and not isinstance(step.what, Outline) else None
             counts = tuple(1 if isinstance(s.what, Outline) else len(modules(s) or ()) for s in unit.steps)
             spelt = (expression.template, step.name) if expression else (unit.attr, counts)
-            units.append((spelt, step.line, unit.sources, unit.value))
+            units.append((spelt, step.line, step.state, unit.sources, unit.value))
         names = tuple(name for name, _ in whole.inputs)
         block = whole.block
         return block.name, whole.level, whole.height, names, self.sequential, tuple(units), whole.output
@@ -90,7 +90,7 @@ def _is_chain(whole: Outline) -> bool:
 
 def _as_module(step: Step) -> bool:
     if isinstance(step.what, Outline):
-        return len(step.sources) == 1
+        return len(step.sources) == 1 and step.state is None
     return modules(step) is not None
 
 

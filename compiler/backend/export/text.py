@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.backend.lowering.inputs import vocabulary
-from compiler.backend.torch_modules.table import COPIED
+from compiler.backend.torch_modules.table import HELPERS
 from compiler.ir.graph import Block
 
 from .classes import Class, Param
@@ -43,7 +43,7 @@ def write(block: Block, flat_names: Sequence[str], origin: str, weights: str) ->
     root = outline(block)
     writer = Writer(root)
     bodies = [_class(item) for item in writer.classes]
-    used = [kind for kind in COPIED if any(re.search(rf"\b{kind.__name__}\(", body) for body in bodies)]
+    used = [kind for name, kind in HELPERS.items() if any(re.search(rf"\b{name}\(", body) for body in bodies)]
     copies = [inspect.getsource(kind).strip() for kind in used]
     tokens = [vocabulary(block, place) for place in range(len(root.inputs))]
     main = _main(root, writer.root.name, tokens)

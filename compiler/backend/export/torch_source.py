@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from compiler.backend.torch_modules.table import COPIED
+from compiler.backend.torch_modules.table import HELPERS as COPIES
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.external import External
 from compiler.ir.primitives.torch_form import Argument, Expression, Plain
@@ -13,7 +13,7 @@ from compiler.util.errors import LoweringError
 from .outline import Step
 from .terms import Arg, New, Ref, Term
 
-HELPERS = tuple(kind.__name__ for kind in COPIED)
+HELPERS = tuple(COPIES)
 """Classes of `compiler.backend.torch_modules` whose text goes into the file where they are used."""
 
 

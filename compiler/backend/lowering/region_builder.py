@@ -17,6 +17,7 @@ from compiler.backend.passes.estimate import Scope
 from compiler.backend.torch_modules.masks import masked
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
+from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
 from compiler.ir.decision import Decision
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
@@ -52,6 +53,18 @@ class Lowering:
         """The nodes of a region that others read, or that are outputs of the network, in order."""
         ends = set(self.graph.outputs)
         return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
+
+    def state(self, region: Region) -> int | None:
+        """The node that opens the loop that a region is; None where it is none, or reads nothing of its state."""
+        members = region.nodes()
+        for output in self.outputs(members):
+            for reader in self.graph.readers(output):
+                node = self.graph.node(reader)
+                closes = isinstance(node.payload, Prim) and node.payload.op.closes_loop
+                if closes and node.scope == region.scope[:-1]:
+                    state = self.graph.sources(reader)[1]
+                    return state if state in self.inputs(members) else None
+        return None
 
     def reads_weights(self, members: set[int]) -> bool:
         """Whether some of the nodes need the weights of choices."""
@@ -132,10 +145,16 @@ class RegionBuilder:
         """The call of a region inside."""
         members = inner.nodes()
         self.modules[inner.name] = RegionBuilder(self.lowering, inner).build()
-        arguments = [self.values[index] for index in self.lowering.inputs(members)]
+        inputs = self.lowering.inputs(members)
+        arguments = [self.values[index] for index in inputs]
         if self.lowering.reads_weights(members):
             arguments.append(self._all_weights)
-        if inner.scope in self.lowering.recomputed:
+        is_recomputed = inner.scope in self.lowering.recomputed
+        if (state := self.lowering.state(inner)) is not None:
+            target = recomputed_scan if is_recomputed else scan
+            cell = self.graph.get_attr(inner.name)
+            made = self.graph.call_function(target, (cell, inputs.index(state), *arguments))
+        elif is_recomputed:
             made = self.graph.call_function(recomputed, (self.graph.get_attr(inner.name), *arguments))
         else:
             made = self.graph.call_module(inner.name, tuple(arguments))

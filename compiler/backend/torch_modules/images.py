@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 
 class Zero(nn.Module):
-    """Zeros of a shape, for every image of the batch."""
+    """Zeros of ``c`` channels at every ``stride``-th position of (n, c', ...)."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, c: int, stride: int) -> None:
         super().__init__()
-        self.shape = shape
+        self.c, self.stride = c, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape[0], *self.shape)
+        return x.new_zeros(x.shape[0], self.c, *((size - 1) // self.stride + 1 for size in x.shape[2:]))
 
 
 class Noise(nn.Module):

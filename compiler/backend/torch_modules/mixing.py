@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def gate(x: Tensor, g: Tensor) -> Tensor:
     """``x * g``; a g of (n, c) gates every position of its channel."""
     return x * g.view(*g.shape, *(1,) * (x.dim() - g.dim()))
+
+
+class Scaled(nn.Module):
+    """Its input times a number."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.by
 
 
 def weighted_sum(weights: Tensor, tensors: Sequence[Tensor]) -> Tensor:

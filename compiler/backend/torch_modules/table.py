@@ -12,8 +12,11 @@ from .attention import Attention, CausalAttention, CrossAttention
 from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
-from .mixing import gate
+from .matrices import MatMul, Permute, Unflatten
+from .mixing import Scaled, gate
+from .recurrence import ZeroState, first, scan
 from .regularisation import Dropout, DropPath, Fade
+from .shared_weights import AddBias, WeightMatrix, looked_up, projected
 from .tokens import (
     ClassToken,
     FirstToken,
@@ -34,8 +37,12 @@ COPIED: tuple[type[nn.Module], ...] = (
     *(Attention, CausalAttention, CrossAttention),
     *(Patches, ClassToken, Positions, Sinusoids),
     *(TokenEmbedding, Gru, Lstm),
+    *(WeightMatrix, AddBias),
 )
 """Modules whose text stands by itself, with ``torch``, ``nn``, ``F`` and ``Tensor``: exported files copy it."""
+
+HELPERS: Mapping[str, Callable[..., nn.Module | Tensor]] = {**{kind.__name__: kind for kind in COPIED}, "scan": scan}
+"""All that exported files may copy, by name."""
 
 _OWN = (
     *COPIED,
@@ -50,11 +57,16 @@ _OWN = (
     GlobalMaxPool,
     GlobalPool,
     LastToken,
+    MatMul,
     Noise,
+    Permute,
     Resize,
+    Scaled,
     Shuffle,
+    Unflatten,
     Upsample,
     Zero,
+    ZeroState,
 )
 
 MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
@@ -63,7 +75,11 @@ MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
 FUNCTIONS: Mapping[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "operator.add": operator.add,
     "torch.cat": torch.cat,
+    "torch.lerp": torch.lerp,
     "gate": gate,
+    "first": first,
+    "projected": projected,
+    "looked_up": looked_up,
     "tuple": tuple,
 }
 """Functions of tensors by name."""

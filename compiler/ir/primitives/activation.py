@@ -10,7 +10,7 @@ from compiler.ir.shape import Ints
 
 from . import roles
 from .base import Operator, Saved
-from .torch_form import Expression, TorchModule
+from .torch_form import Argument, Expression, TorchModule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Activation(Operator):
     A new one is a class of these two names, its traits, and a line in `spaces/lib/prim.hsp`.
     """
 
+    stepwise: ClassVar[bool] = True
     module: ClassVar[str]
     function: ClassVar[str]
 
@@ -43,6 +44,32 @@ class Relu(Activation):
     @property
     def role(self) -> roles.Rectifier:
         return roles.Rectifier()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyRelu(Activation):
+    """max(x, 0.01 x) (Maas et al., ICML 2013)."""
+
+    name: ClassVar[str] = "leaky_relu"
+    module: ClassVar[str] = "LeakyReLU"
+    function: ClassVar[str] = "F.leaky_relu"
+    preserves_zero: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Operator):
+    """exp(x) of each position, divided by its sum over the channels."""
+
+    name: ClassVar[str] = "softmax"
+    any_width: ClassVar[bool] = False
+    fills: ClassVar[bool] = True
+    saves: ClassVar[Saved] = Saved.OUTPUT
+
+    def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
+        return TorchModule("nn.Softmax", (Argument("dim", 1, positional=True),))
+
+    def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
+        return Expression("F.softmax({0}, dim=1)")
 
 
 @dataclass(frozen=True, kw_only=True)

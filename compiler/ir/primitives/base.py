@@ -91,6 +91,12 @@ class Operator(ABC):
     """Whether its output is some of the channels of its input."""
     permutes_channels: ClassVar[bool] = False
     """Whether its output is its input with the channels in another order."""
+    stepwise: ClassVar[bool] = False
+    """Whether it computes each position of its input from that alone, so that a recurrence may call it on one."""
+    opens_loop: ClassVar[bool] = False
+    """Whether its output at a position is what a cell that reads it gave at the position before."""
+    closes_loop: ClassVar[bool] = False
+    """Whether it is its first input, given by the cell that reads its second one, which opens the loop."""
     packs: ClassVar[bool] = False
     """Whether its output is the tuple of its inputs, no tensor: the several outputs of a network."""
     channels_last: ClassVar[bool] = False

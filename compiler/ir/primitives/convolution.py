@@ -197,6 +197,7 @@ class Linear(Operator):
     """A matrix on the channels: of a vector, or of every token."""
 
     name: ClassVar[str] = "linear"
+    stepwise: ClassVar[bool] = True
     ranks: ClassVar[tuple[int, ...]] = (1, 2)
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True

@@ -19,6 +19,7 @@ class BatchNorm(Operator):
     """Batch normalisation of each channel (Ioffe and Szegedy, ICML 2015)."""
 
     name: ClassVar[str] = "batch_norm"
+    stepwise: ClassVar[bool] = True
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True
     passes_over_memory: ClassVar[int] = 4
@@ -48,6 +49,7 @@ class LayerNorm(Operator):
     """Layer normalisation over the channels: of a vector, or of every token or pixel (Ba et al., 2016)."""
 
     name: ClassVar[str] = "layer_norm"
+    stepwise: ClassVar[bool] = True
     any_width: ClassVar[bool] = False
     pure: ClassVar[bool] = False
     fills: ClassVar[bool] = True

@@ -21,6 +21,7 @@ class DropPath(Operator):
     """
 
     name: ClassVar[str] = "drop_path"
+    stepwise: ClassVar[bool] = True
     pure: ClassVar[bool] = False
     identity: ClassVar[bool] = True
     drops_paths: ClassVar[bool] = True
@@ -37,6 +38,7 @@ class Dropout(Operator):
     """Its input; while a network trains, a share ``p`` of its numbers is zero (Srivastava et al., JMLR 2014)."""
 
     name: ClassVar[str] = "dropout"
+    stepwise: ClassVar[bool] = True
     pure: ClassVar[bool] = False
     drops_units: ClassVar[bool] = True
     view: ClassVar[bool] = True

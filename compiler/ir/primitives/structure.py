@@ -21,6 +21,7 @@ class Identity(Operator):
     """Its input."""
 
     name: ClassVar[str] = "identity"
+    stepwise: ClassVar[bool] = True
     identity: ClassVar[bool] = True
     preserves_zero: ClassVar[bool] = True
     view: ClassVar[bool] = True
@@ -49,6 +50,7 @@ class Zero(Strided):
     """Zeros."""
 
     name: ClassVar[str] = "zero"
+    stepwise: ClassVar[bool] = True
     zero: ClassVar[bool] = True
     preserves_zero: ClassVar[bool] = True
     saves: ClassVar[Saved] = Saved.NONE
@@ -60,7 +62,7 @@ class Zero(Strided):
         return self.c, *super().result(inputs)[1:]
 
     def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
-        return TorchModule("Zero", (Argument("shape", output),))
+        return TorchModule("Zero", (channels("c", output[0]), Argument("stride", self.stride)))
 
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
         source = inputs[0]
@@ -109,6 +111,7 @@ class Add(Operator):
     """The sum of all inputs (``a + b``, ``sum``), one after the other."""
 
     name: ClassVar[str] = "add"
+    stepwise: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
     gather: ClassVar[Gather | None] = Gather.SUM
     commutative: ClassVar[bool] = True
@@ -134,6 +137,7 @@ class Concat(Operator):
     """All inputs, one behind the other along the channels."""
 
     name: ClassVar[str] = "concat"
+    stepwise: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
     any_width: ClassVar[bool] = False
     gather: ClassVar[Gather | None] = Gather.CONCATENATION
@@ -157,6 +161,7 @@ class Mul(Operator):
     """``x * g``; a vector gates channel by channel."""
 
     name: ClassVar[str] = "mul"
+    stepwise: ClassVar[bool] = True
     arity: ClassVar[int | None] = 2
     commutative: ClassVar[bool] = True
     torch_call: ClassVar[TorchCall | None] = TorchCall("gate")
@@ -179,6 +184,7 @@ class Cut(Operator):
     """
 
     name: ClassVar[str] = "cut"
+    stepwise: ClassVar[bool] = True
     slices_channels: ClassVar[bool] = True
     preserves_zero: ClassVar[bool] = True
     view: ClassVar[bool] = True
@@ -217,6 +223,7 @@ class Shuffle(Operator):
     """The channels of ``groups`` groups in turn, so that the next group sees all of them (Zhang et al., CVPR 2018)."""
 
     name: ClassVar[str] = "shuffle"
+    stepwise: ClassVar[bool] = True
     preserves_zero: ClassVar[bool] = True
     permutes_channels: ClassVar[bool] = True
     any_width: ClassVar[bool] = False

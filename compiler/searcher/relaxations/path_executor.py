@@ -8,7 +8,7 @@ was built (an undecided width), it uses a slice of the parameters; nothing is ma
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
@@ -35,15 +35,13 @@ from compiler.searcher.data.source import Inputs, parts_of
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
 
-from .path_fusion import Call, PathProgram, fused, graph_of
+from .path_fusion import fused, graph_of
+from .path_program import Call, PathProgram, Weighed, run
 
 Value = TypeVar("Value")
 
 CACHED = 64
 """How many architectures are remembered as programs."""
-
-Weighed = Callable[[SelectedStep, Sequence[Tensor]], Tensor]
-"""A function of the tensors of a choice that was made, or of the tensor of an undecided width: it weighs them."""
 
 
 @dataclass(frozen=True)
@@ -156,15 +154,7 @@ class Operations:
         cpu = inputs[0].device.type == "cpu"  # where torch is fastest on channels that lie last
         given = [p.contiguous(memory_format=torch.channels_last) if cpu and p.dim() == 4 else p for p in inputs]
         values: dict[int, Tensor] = {slot: given[place] for slot, place in program.inputs.items()}
-        for call in program.calls:
-            if call.run is not None:
-                made = call.run(*[values[source] for source in call.sources])
-            else:
-                assert weighed is not None
-                made = weighed(call.step, [values[source] for source in call.sources])
-            for slot in call.dead:
-                del values[slot]
-            values[call.at] = made
+        run(program.calls, values, weighed)
         return values[program.output]
 
     def path(self, chosen: Selection) -> SelectedPath:

@@ -6,7 +6,7 @@ kernel computes in one call each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,12 +19,13 @@ from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
 from compiler.backend.passes.chain import chain
 from compiler.backend.torch_modules.running_statistics import uses_batch
-from compiler.derivation.selected_path import SelectedStep
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.shape import Shape
 from compiler.ir.sums import Sum
+
+from .path_program import Call, PathProgram, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +37,6 @@ class Opaque(Operator):
 
 
 OPAQUE = Prim(Opaque())
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``; ``dead`` ones end here.
-
-    Without ``run``, the tensor is passed through the weight of ``step``.
-    """
-
-    at: int
-    step: SelectedStep
-    run: Callable[..., Tensor] | None
-    sources: tuple[int, ...]
-    dead: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class PathProgram:
-    """The calls that compute an architecture, in order; the slots ``inputs`` hold the inputs, ``output`` the logits."""
-
-    inputs: Mapping[int, int]
-    """The place of an input among those of the network, by slot."""
-    calls: tuple[Call, ...]
-    output: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +74,7 @@ def fused(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, nn
     assert made.output is not None
     payloads = {slot: made.node(slot).payload for slot in made.inputs}
     inputs = {slot: payload.index for slot, payload in payloads.items() if isinstance(payload, Input)}
-    return PathProgram(inputs, tuple(_with_ends(_calls(made, calls, modules), made.output)), made.output)
+    return PathProgram(inputs, in_order(list(_calls(made, calls, modules)), made.output), made.output)
 
 
 def graph_of(calls: Mapping[str, Call], nodes: Sequence[Node], inputs: Sequence[int], output: int) -> SpaceGraph:
@@ -138,14 +115,3 @@ def _calls(graph: SpaceGraph, calls: Mapping[str, Call], modules: Mapping[str, n
                 yield Call(index, calls[node.name].step, FusedSum(plan, parts), distinct)
             case _:
                 yield replace(calls[node.name], at=index, sources=sources)
-
-
-def _with_ends(calls: Iterator[Call], output: int) -> Iterator[Call]:
-    """The calls, each with the slots that no later one reads."""
-    kept = {output}
-    result: list[Call] = []
-    for call in reversed(list(calls)):
-        dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
-        kept.update(call.sources)
-        result.append(replace(call, dead=dead))
-    return reversed(result)

@@ -1,0 +1,117 @@
+"""One architecture as a program: calls in order, and those between the two ends of a recurrence as a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor
+
+from compiler.backend.torch_modules.recurrence import scan
+from compiler.derivation.selected_path import SelectedStep
+from compiler.ir.payloads import Prim
+
+Weighed = Callable[[SelectedStep, Sequence[Tensor]], Tensor]
+"""A function of the tensors of a choice that was made, or of the tensor of an undecided width: it weighs them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``; ``dead`` ones end here.
+
+    Without ``run``, the tensor is passed through the weight of ``step``.
+    """
+
+    at: int
+    step: SelectedStep
+    run: Callable[..., Tensor] | None
+    sources: tuple[int, ...]
+    dead: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Calls that run at one position after the other: slot ``at`` becomes what slot ``given`` is at each.
+
+    The last of ``sources`` is the state, which is ``given`` at the position before.
+    """
+
+    at: int
+    given: int
+    calls: tuple[Call, ...]
+    sources: tuple[int, ...]
+    dead: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PathProgram:
+    """The calls that compute an architecture, in order; the slots ``inputs`` hold the inputs, ``output`` the logits."""
+
+    inputs: Mapping[int, int]
+    """The place of an input among those of the network, by slot."""
+    calls: tuple[Call | Loop, ...]
+    output: int
+
+
+def run(calls: Sequence[Call | Loop], values: dict[int, Tensor], weighed: Weighed | None) -> None:
+    """Make the values of some calls from those that are known, by their slots."""
+    for call in calls:
+        sources = [values[source] for source in call.sources]
+        if isinstance(call, Loop):
+            made = scan(partial(_step, call, weighed), len(sources) - 1, *sources)  # type: ignore[arg-type]
+        elif call.run is not None:
+            made = call.run(*sources)
+        else:
+            assert weighed is not None
+            made = weighed(call.step, sources)
+        for slot in call.dead:
+            del values[slot]
+        values[call.at] = made
+
+
+def _step(loop: Loop, weighed: Weighed | None, *now: Tensor) -> Tensor:
+    """One position of a loop."""
+    values = dict(zip(loop.sources, now, strict=True))
+    run(loop.calls, values, weighed)
+    return values[loop.given]
+
+
+def in_order(calls: Sequence[Call], output: int) -> tuple[Call | Loop, ...]:
+    """Calls in order, with loops, and each with the slots that no later one reads but ``output``."""
+    return tuple(_with_ends(_with_loops(calls), output))
+
+
+def _with_loops(calls: Sequence[Call]) -> list[Call | Loop]:
+    """The calls, with those between the two ends of each recurrence as one."""
+    result: list[Call | Loop] = list(calls)
+    for end in calls:
+        if not (isinstance(end.step.payload, Prim) and end.step.payload.op.closes_loop):
+            continue
+        given, state = end.sources
+        reached = {state}
+        for call in calls:
+            if not reached.isdisjoint(call.sources) and call is not end:
+                reached.add(call.at)
+        needed = {given}
+        for call in reversed(calls):
+            if call.at in needed:
+                needed.update(call.sources)
+        inside = [call for call in calls if call.at in reached & needed - {state}]
+        if inside:
+            made = {call.at for call in inside}
+            read = dict.fromkeys(source for call in inside for source in call.sources if source not in made)
+            loop = Loop(end.at, given, tuple(inside), (*(source for source in read if source != state), state))
+            result = [loop if call is end else call for call in result if call not in inside]
+    return result
+
+
+def _with_ends(calls: Sequence[Call | Loop], output: int) -> Iterator[Call | Loop]:
+    """The calls, each with the slots that no later one reads."""
+    kept = {output}
+    result: list[Call | Loop] = []
+    for call in reversed(calls):
+        dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
+        kept.update(call.sources)
+        result.append(replace(call, dead=dead))
+    return reversed(result)
