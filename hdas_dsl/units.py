@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,7 +47,7 @@ class Unit:
         """The SHA-256 of the text, in hexadecimal digits."""
         return hashlib.sha256(self.source.text.encode()).hexdigest()
 
-    @property
+    @cached_property
     def shipped(self) -> str | None:
         """The path below the shipped library's ``lib/`` folder that a derived file may use; None for other files."""
         if self.path is None or not self.path.is_relative_to(LIBRARY / "lib"):

@@ -99,7 +99,7 @@ class Search(Command):
         if self.json:
             put_json(_answer(run, folder))
             return
-        for sentence in ending(run, folder):
+        for sentence in ending(run, folder, self.source.plugins):
             remark(sentence)
 
     def _mirror(self, plan: SearchPlan) -> Callable[[Trial], None]:

@@ -9,6 +9,7 @@ from compiler.elaborate.values import (
     Bundle,
     Compose,
     Copies,
+    Deferred,
     Function,
     Menu,
     NamespaceValue,
@@ -56,7 +57,7 @@ def literal(value: Value, references: References) -> ast.Expr | None:  # noqa: C
         case Compose(stages=stages):
             parts = _all(stages, references)
             return None if parts is None else ast.Pipe(parts)
-        case Var() | Tensor() | Picked() | Builtin() | NamespaceValue():
+        case Var() | Tensor() | Picked() | Builtin() | NamespaceValue() | Deferred():
             return None
         case _:
             assert_never(value)

@@ -13,6 +13,7 @@ from compiler.ir.decision import Selection
 from hdas_dsl.names import local_names, mentions
 from hdas_dsl.tree import ast
 
+from .along import along
 from .definitions import Definitions
 from .presence import Presence, settle
 from .references import References
@@ -29,13 +30,15 @@ def derive_module(
 
     Args:
         space: the elaborated space.
-        chosen: item indices of every decision, by path.
+        chosen: item indices of every decision, by path; of a grammar, those of its productions.
         train: the `train` section to carry over; its target becomes the derived network.
         provenance: settings of the provenance section.
 
     Raises:
         HspError: the decisions of a body with `prune` leave nothing of it.
     """
+    if any(place.path in chosen for place in space.grammars):
+        space = along(space, chosen)
     return _written(space, settle(space, chosen), train, provenance)
 
 

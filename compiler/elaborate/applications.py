@@ -13,6 +13,7 @@ from .arguments import Application, Arguments
 from .choices import Choices
 from .errors import ElaborationError
 from .frame import Frame, Site
+from .grammars import Grammars
 from .instances import Instances
 from .mixtures import Mixtures
 from .partial import ChannelBypass
@@ -21,6 +22,7 @@ from .values import (
     Bundle,
     Compose,
     Copies,
+    Deferred,
     Function,
     Menu,
     NamespaceValue,
@@ -46,7 +48,9 @@ class Applications:
         instances: Instances,
         partial: ChannelBypass,
         additions: Additions,
+        grammars: Grammars,
     ) -> None:
+        self.grammars = grammars
         self.partial = partial
         self.additions = additions
         self.choices = choices
@@ -66,6 +70,9 @@ class Applications:
                 where = slot(function, application.inputs, frame)
                 settled = self.choices.settle_menu(function, where, frame)
                 return self.apply(application.of(settled), site.at(where))
+            case Deferred():
+                made = self.grammars.applied(function, application, site)
+                return self.apply(made, site) if isinstance(made, Application) else made
             case Var():
                 return self._undecided(function, application, site)
             case Function():

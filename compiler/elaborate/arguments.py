@@ -99,7 +99,8 @@ class Arguments:
 
     def _settled(self, value: Value, function: Function, frame: Frame) -> Value:
         """An argument as it is handed over: an operation cannot decide, a cell decides where it mentions the menu."""
-        if isinstance(value, Menu) and isinstance(function.definition, ast.OpDef):
+        inside = self.choices.session.holes is not None
+        if isinstance(value, Menu) and (inside or isinstance(function.definition, ast.OpDef)):
             return self.choices.settle_menu(value, f"{frame.name}.{callable_name(value)}", frame)
         if isinstance(value, Partial | Compose):
             return self.choices.settled(value, frame, frame.name)

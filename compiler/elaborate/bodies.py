@@ -111,6 +111,9 @@ class Bodies:
         """The value of a body as the one tensor that it has to be; a network may give several, as one node."""
         site = Site(frame, "output", expr.span)
         value = self._settled(value, site)
+        if isinstance(value, Var):
+            hint = "`last of`, `sum` or `concat` of a family whose end is searched is one tensor"
+            raise ElaborationError(Code.KIND, expr.span, "an output cannot be of an undecided number of tensors", hint)
         parts = [self._settled(part, site) for part in flatten(value)]
         if isinstance(value, Bundle) and len(parts) != 1:
             return self._outputs(parts, expr.span, frame)

@@ -107,7 +107,7 @@ class BodyElaboration:
         root: whether it is the network's own body, or an operation right inside of it.
         bindings: inputs, parameters and lines, by name; ``families``: the elements that share a name.
         fields: the where-names of each element, by the element's name.
-        decisions: the paths of its decisions, in order.
+        decisions: the paths of its decisions, in order; ``grammars``: those of its mentions of grammars.
         prune: whether the body says so.
         graph: the nodes made so far; ``undecided``: the decision of each that stands for an undecided operation and
             is no mixture: it works on a share of the channels, or something is added.
@@ -133,6 +133,7 @@ class BodyElaboration:
     mentions: dict[tuple[str, str], ast.Node] = field(default_factory=dict)
     """The first mention of each menu by name, by line and name."""
     decisions: list[str] = field(default_factory=list)
+    grammars: list[str] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
     preferred: dict[str, int] = field(default_factory=dict)
     """How often each name of a preference was wanted."""
@@ -210,4 +211,4 @@ class Copy:
     @property
     def live(self) -> bool:
         """Whether it still has a choice of its own."""
-        return bool(self.body.decisions)
+        return bool(self.body.decisions or self.body.grammars)

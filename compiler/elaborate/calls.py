@@ -86,6 +86,8 @@ class Calls:
         function = None if isinstance(expr.func, ast.Choice) else self.evaluate(expr.func, frame)
         if function == Builtin("prev"):
             return self.bundles.previous(expr, frame)
+        if function == Builtin("grammar"):
+            return self.applications.grammars.mention(expr, frame)
         given = self._arguments(expr, frame, elements, () if function is None else slots(function))
         inputs = given.inputs
         if function is None:

@@ -17,11 +17,11 @@ from hdas_dsl.tree.printer import print_expression
 from .body_elaboration import BodyElaboration
 from .errors import ElaborationError
 from .frame import Evaluate, Frame, Site
-from .items import PresentItem, numbers_of, weights_of
+from .items import PresentItem, check_operations, hole_of, items_of, numbers_of, weights_of
 from .mixtures import Mixtures
 from .session import Session
 from .trace import ChoiceRecord, Option, Reading
-from .values import Bundle, Compose, Function, Mention, Menu, Partial, Tensor, Value, callable_name, kind
+from .values import Bundle, Compose, Deferred, Function, Mention, Menu, Partial, Tensor, Value, callable_name, kind
 
 
 def is_numeric(definition: ast.MenuDef) -> bool:
@@ -52,6 +52,14 @@ class Choices:
         self.session = session
         self.mixtures = mixtures
         self.evaluate = evaluate
+        self._texts: dict[int, tuple[ast.Expr, str]] = {}
+
+    def _shown(self, item: ast.Expr) -> str:
+        """An item as it is printed: the same each time its menu is mentioned."""
+        known = self._texts.get(id(item))  # by identity, as in `NodeIndexes`: what is kept holds the node
+        if known is None:
+            known = self._texts[id(item)] = item, print_expression(item)
+        return known[1]
 
     def declare(self, decision: Decision, body: BodyElaboration) -> None:
         """Register a decision, or see that another instance of the same copy made the same."""
@@ -85,8 +93,10 @@ class Choices:
             The value itself where only one item is present, else an undecided value, or a mixture of tensors.
         """
         body, span = frame.body, mention.node.span
+        if self.session.holes is not None:
+            return hole_of(mention, frame.instance, frame.locals)
         check_may_choose(body, span, "decide outside and hand the decision over as a parameter")
-        present = self._present(items, frame)
+        present = self.present(items, frame)
         if not present:
             raise ElaborationError(Code.FEW, span, "no item of this choice is present here")
         if len(present) == 1:
@@ -105,7 +115,7 @@ class Choices:
             Decision(
                 path,
                 number_kind if numbers else DecisionKind.OPERATION,
-                tuple(print_expression(item.expr) for item in present),
+                tuple(self._shown(item.expr) for item in present),
                 tuple(item.derivable for item in present),
                 body.copy,
                 numbers=numbers,
@@ -120,7 +130,7 @@ class Choices:
             return self.mixtures.weighted_sum((path,), cases, Site(inner, inner.name, span))
         return Var((path,), (len(values),), tuple(values))
 
-    def _present(self, items: Sequence[ast.Item], frame: Frame) -> list[PresentItem]:
+    def present(self, items: Sequence[ast.Item], frame: Frame) -> list[PresentItem]:
         """The items that are there in the variant of the network that is elaborated."""
         found = []
         for item in self._spell_out(items, frame):
@@ -219,8 +229,18 @@ class Choices:
         mention, definition, body = menu.mention, menu.definition, frame.body
         assert mention is not None, "a menu is always mentioned by some text"
         node = mention.node
+        if self.session.holes is not None:
+            check_operations(items_of(definition), node.span)
+            return Deferred(menu, node)
         if isinstance(node, ast.Name) and is_numeric(definition):
             _check_mentioned_once(node, mention, body)
+        return self.decide(items_of(definition), self.bound(menu, name, frame), name, mention)
+
+    def bound(self, menu: Menu, name: str, frame: Frame) -> Frame:
+        """The frame in which the items of a menu are read, with the values of its parameters."""
+        definition, body = menu.definition, frame.body
+        assert menu.mention is not None, "a menu is always mentioned by some text"
+        node = menu.mention.node
         index = None if body.trace.index is None else self.session.indexes.of(definition)
         inner = Frame.of(body, Reading(menu.instance, index, name=name, in_menu=True))
         if len(menu.args) > len(definition.params):
@@ -236,9 +256,7 @@ class Choices:
                 raise ElaborationError(
                     Code.MISSING, node.span, f"menu '{definition.name}' needs its parameter '{param.name}'"
                 )
-        value = definition.value
-        items = value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
-        return self.decide(items, inner, name, mention)
+        return inner
 
     def named(self, value: Value, name: str, frame: Frame) -> Value:
         """A value that a line gives a name: its menus are decided here, once for all who use the name.

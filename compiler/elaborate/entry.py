@@ -16,12 +16,13 @@ from hdas_dsl.units import Instance
 
 from .body_elaboration import BodyElaboration, Copy
 from .building import AS_WRITTEN, Building
+from .derivations import FirstDerivation
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Site
 from .interpreter import Interpreter
 from .names import module_frame
 from .network import NetworkElaborator
-from .session import Session
+from .session import Derive, Session
 from .space import Elaborated
 from .values import Function, NamespaceValue, Partial, Tensor, Value
 
@@ -33,6 +34,7 @@ def elaborate(
     span: Span | None = None,
     externals: Externals = NO_PLUGINS,
     building: Building = AS_WRITTEN,
+    derive: Derive | None = None,
 ) -> tuple[Elaborated | None, list[Diagnostic]]:
     """Elaborate a network of a program.
 
@@ -44,11 +46,12 @@ def elaborate(
         span: where errors about the arguments point.
         externals: the primitives and plugins that external operations may name.
         building: how a search builds the network.
+        derive: what stands for each grammar; by default the first derivation in source order that fits.
 
     Returns:
         The space, or None where there are errors, and all diagnostics.
     """
-    elaborator = NetworkElaborator(relaxed_copies, externals, building)
+    elaborator = NetworkElaborator(relaxed_copies, externals, building, derive)
     result = elaborator.elaborate(function, dict(args or {}), span or function.definition.span)
     if result is not None and is_asked_for():
         verify(result.block.graph, result.decisions, Stage.HIERARCHICAL, "elaboration")
@@ -75,7 +78,7 @@ def elaborate_copy(
     Returns:
         The copy, or None where an error leaves it without an output, and all diagnostics, that error first.
     """
-    session = Session(externals=externals)
+    session = Session(externals=externals, derive=FirstDerivation(externals))
     graph = SpaceGraph()
     tensors = tuple(Tensor(graph, index, shape) for index, shape in enumerate(inputs))
     span = function.definition.span

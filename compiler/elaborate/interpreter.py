@@ -19,6 +19,7 @@ from .calls import Calls
 from .choices import Choices
 from .errors import ElaborationError
 from .frame import Frame, Site
+from .grammars import Grammars
 from .instances import Instances
 from .mixtures import Mixtures
 from .names import Names
@@ -50,8 +51,10 @@ class Interpreter:
         self.bodies = Bodies(session, self.mixtures, self.tensors, self.choices, self.arithmetic, evaluate)
         primitives = Primitives(session, self.mixtures, self.arguments, evaluate)
         self.instances = Instances(session, self.arguments, self.bodies, primitives)
+        grammars = Grammars(session, evaluate)
+        bypass, additions = ChannelBypass(session), Additions(session)
         self.applications = Applications(
-            self.choices, self.mixtures, self.arguments, self.instances, ChannelBypass(session), Additions(session)
+            self.choices, self.mixtures, self.arguments, self.instances, bypass, additions, grammars
         )
         self.calls = Calls(self.applications, self.arithmetic, self.bundles, self.mixtures, self.tensors, evaluate)
         self.picks = Picks(session, self.choices, evaluate, self.calls.turns)

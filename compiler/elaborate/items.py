@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Instance
 
 from .errors import ElaborationError
-from .values import Bundle, Tensor, Value, kind
+from .values import Bundle, Deferred, Mention, Menu, Tensor, Value, kind
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,12 @@ class PresentItem:
     expr: ast.Expr
     derivable: bool
     weight: float | None = None
+
+
+def items_of(definition: ast.MenuDef) -> tuple[ast.Item, ...]:
+    """The items of a menu, whether present or not; one where it is no choice."""
+    value = definition.value
+    return value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
 
 
 def weights_of(present: Sequence[PresentItem]) -> tuple[float, ...]:
@@ -40,3 +48,20 @@ def numbers_of(values: Sequence[Value], present: Sequence[PresentItem]) -> tuple
                 Code.KIND, item.expr.span, f"{kind(value)} cannot stand beside an operation in a choice"
             )
     return ()
+
+
+def check_operations(items: Sequence[ast.Item], span: Span) -> None:
+    """Refuse a choice of numbers inside a production: it is applied to nothing, so that nothing would decide it."""
+    if any(isinstance(item.value, ast.Number | ast.Dots) for item in items):
+        hint = "write an item for each number"
+        raise ElaborationError(Code.KIND, span, "a grammar chooses between operations, not between numbers", hint)
+
+
+def hole_of(mention: Mention, instance: Instance, names: Mapping[str, Value]) -> Deferred:
+    """A choice inside a production, as a menu of its own whose parameters are the names that it sees."""
+    node = mention.node
+    assert isinstance(node, ast.Choice)
+    check_operations(node.items, node.span)
+    params = tuple(ast.Param(ast.Ident(name)) for name in names)
+    menu = ast.MenuDef(ast.Ident("choice"), params, node, span=node.span)
+    return Deferred(Menu(menu, instance, tuple(names.values()), mention), node)

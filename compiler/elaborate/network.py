@@ -15,11 +15,12 @@ from hdas_dsl.tree import ast
 
 from .body_elaboration import BodyElaboration, Copy
 from .building import AS_WRITTEN, Building
+from .derivations import FirstDerivation
 from .errors import AlreadyReportedError, ElaborationError
 from .frame import Frame
 from .instances import block_of
 from .interpreter import Interpreter
-from .session import Session
+from .session import Derive, Session
 from .space import Elaborated
 from .trace import Trace
 from .values import Bundle, Function, Value
@@ -45,8 +46,9 @@ class NetworkElaborator:
         relaxed_copies: frozenset[str] | None = None,
         externals: Externals = NO_PLUGINS,
         building: Building = AS_WRITTEN,
+        derive: Derive | None = None,
     ) -> None:
-        self.session = Session(relaxed_copies, externals, building)
+        self.session = Session(relaxed_copies, externals, building, derive or FirstDerivation(externals))
         self.interpreter = Interpreter(self.session)
 
     def elaborate(self, function: Function, args: Mapping[str, Value], span: Span) -> Elaborated | None:
@@ -130,6 +132,7 @@ class NetworkElaborator:
             tuple(session.refusals),
             root.params,
             session.externals,
+            tuple(session.grammars.values()),
         )
 
 

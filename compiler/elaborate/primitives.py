@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from compiler.ir.payloads import Input, Prim
 from compiler.ir.primitives.base import Operator
@@ -28,6 +28,14 @@ from .values import Function, Tensor, Value, flatten, shown
 T = TypeVar("T")
 
 
+class Made(NamedTuple):
+    """A primitive with its parameters and the shape of what it gives; ``is_own``: it is the compiler's, no plugin's."""
+
+    op: Operator
+    shape: Shape
+    is_own: bool
+
+
 class Primitives:
     """Makes the node of an external operation."""
 
@@ -36,9 +44,32 @@ class Primitives:
         self.mixtures = mixtures
         self.arguments = arguments
         self.evaluate = evaluate
+        self._made: dict[object, Made] = {}
 
     def apply(self, function: Function, inputs: tuple[Tensor, ...], given: Mapping[str, Value], site: Site) -> Tensor:
         """The node; where a parameter other than a width is undecided, a mixture of one for each case."""
+        key = (
+            self.session.index(function),
+            function.instance,
+            tuple(tensor.shape for tensor in inputs),
+            tuple(sorted(given.items())),
+            site.frame.body.relaxed,
+        )
+        known = self._made.get(key)
+        if known is not None:
+            return self._node(function, known, inputs, site)
+        open_widths = self.session.open_widths
+        made = self._make(function, inputs, given, site)
+        if isinstance(made, Tensor):
+            return made
+        if self.session.open_widths == open_widths:  # else each application has widths of its own
+            self._made[key] = made
+        return self._node(function, made, inputs, site)
+
+    def _make(
+        self, function: Function, inputs: tuple[Tensor, ...], given: Mapping[str, Value], site: Site
+    ) -> Made | Tensor:
+        """The primitive with its parameters, and the shape of what it gives; or a mixture."""
         definition, span = function.definition, site.span
         assert isinstance(definition, ast.OpDef)
         assert isinstance(definition.body, ast.External)
@@ -64,7 +95,11 @@ class Primitives:
             assert isinstance(mixed, Tensor)
             return mixed
         op = _checked(target.make, params, function, external, span)
-        shape = self._shape(definition, op, body, function, inputs, span)
+        return Made(op, self._shape(definition, op, body, function, inputs, span), external.name.startswith(PREFIX))
+
+    def _node(self, function: Function, made: Made, inputs: tuple[Tensor, ...], site: Site) -> Tensor:
+        """The node of a primitive, where it takes such inputs."""
+        op, shape, span = made.op, made.shape, site.span
         refusal = op.refusal([tensor.shape for tensor in inputs], shape)
         if refusal is not None:
             raise ElaborationError(Code.SHAPE, span, f"'{function.name}' {refusal}")
@@ -75,7 +110,7 @@ class Primitives:
             check_loop(site.frame.body.graph, inputs, span)
         if not op.any_width:
             self.session.refuse_width(op.called, inputs, span)
-        called = op.called if external.name.startswith(PREFIX) else function.name
+        called = op.called if made.is_own else function.name
         spot = site.name(called)
         label = spot if spot.rpartition(".")[2].rstrip("_0123456789") == called else f"{spot}.{called}"
         return site.frame.body.add(label.lstrip("."), Prim(op), shape, inputs, span)

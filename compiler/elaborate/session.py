@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
 from compiler.ir.decision import Decision
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.limits import MAX_ERRORS
 from hdas_dsl.text.source import Span
+from hdas_dsl.tree import ast
 
 from .body_elaboration import Copy
 from .building import AS_WRITTEN, Building
 from .errors import AlreadyReportedError, ElaborationError
 from .trace import NodeIndex, NodeIndexes
-from .values import Function, Tensor
+from .values import Deferred, Function, Menu, Tensor
 
 DEPTH = 200
 """How deep bodies, operations and menus may be nested in each other."""
@@ -138,6 +141,24 @@ class FormulaWriter:
         self.add_factors(*given(decisions, cases))
 
 
+@dataclass(frozen=True)
+class GrammarPlace:
+    """A mention of a grammar in a network, and the expression that stands for it along this elaboration.
+
+    ``path`` is that of a decision, ``inputs`` are the shapes of the tensors that it was first applied to.
+    """
+
+    path: str
+    menu: Menu
+    node: ast.Node
+    inputs: tuple[Shape, ...]
+    expr: ast.Expr
+
+
+Derive = Callable[[str, Deferred, "tuple[Shape, ...]"], ast.Expr]
+"""What stands for a grammar: of its path, the menu, and the shapes of the tensors that it is applied to."""
+
+
 class Session:
     """Decisions, copies and errors of one elaboration, with the formula and the budget.
 
@@ -145,6 +166,8 @@ class Session:
         relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
         externals: the primitives and plugins that external operations may name.
         building: how a search builds the space.
+        derive: what stands for grammars; None where none may stand. ``grammars``: what stood for them, by path.
+        holes: what comes out of menus that are not decided; None where menus are decisions.
         decisions, copies: by path, in order of first mention.
         diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
         open_widths: how many widths were left open.
@@ -155,7 +178,12 @@ class Session:
         relaxed_copies: frozenset[str] | None = None,
         externals: Externals = NO_PLUGINS,
         building: Building = AS_WRITTEN,
+        derive: Derive | None = None,
+        holes: Callable[[Deferred, tuple[Shape, ...]], Shape] | None = None,
     ) -> None:
+        self.derive = derive
+        self.grammars: dict[str, GrammarPlace] = {}
+        self.holes = holes
         self.building = building
         self.relaxed_copies = relaxed_copies
         self.externals = externals

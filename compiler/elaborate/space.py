@@ -22,6 +22,7 @@ from hdas_dsl.tree.printer import print_expression
 from .body_elaboration import BodyElaboration, Copy
 from .errors import ElaborationError
 from .quantities import read_condition
+from .session import GrammarPlace
 from .values import Bundle, Value
 
 Answer = TypeVar("Answer")
@@ -94,7 +95,8 @@ class Elaborated:
     """A network with its choices: the graph, the decisions in order of first mention, the copies that own them.
 
     ``refusals`` say why it cannot be relaxed by mixing, if it cannot. ``formula`` counts its architectures.
-    ``externals`` are the external operations that it may name, also where it is elaborated again.
+    ``externals`` are the external operations that it may name, also where it is elaborated again. ``grammars`` say what
+    stands for each mention of a grammar along this elaboration; neither ``formula`` nor ``decisions`` know of them.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Elaborated:
     refusals: tuple[Diagnostic, ...]
     arguments: dict[str, Value]
     externals: Externals = NO_PLUGINS
+    grammars: tuple[GrammarPlace, ...] = ()
     _answers: dict[Callable[[Elaborated], object], object] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, question: Callable[[Elaborated], Answer]) -> Answer:
@@ -135,7 +138,7 @@ class Elaborated:
     @property
     def is_space(self) -> bool:
         """Whether anything is left to choose."""
-        return bool(self.decisions)
+        return bool(self.decisions or self.grammars)
 
     @property
     def live(self) -> frozenset[str]:

@@ -107,11 +107,11 @@ class TensorExpressions:
         self._check_existence(tensors, frame, "concatenation", span)
         if not terms:
             raise ElaborationError(Code.FEW, span, "there is nothing to concatenate")
-        if len(tensors) > 1:
-            self.session.refuse_width(Concat.name, tensors, span)
         _check_one_resolution(terms, frame)
         channels = self._joint_width(tensors)
         missing = self._missing(tensors, is_pick, site, name)
+        if len(tensors) > 1 and (widths or isinstance(channels, Open)):
+            self.session.refuse_width(Concat.name, tensors, span)
         if widths:
             if isinstance(channels, int) and channels != widths[0] and not is_pick:
                 message = f"{frame.place}this concatenation has {channels} channels, not {shown(widths[0])}"

@@ -93,6 +93,20 @@ class Menu:
     mention: Mention | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Deferred:
+    """A menu that is decided where it is first applied to tensors, wherever it is handed over to.
+
+    ``node`` mentions it: ``grammar(M)``, or, in a production, the menu itself. In a network it has the ``path`` of a
+    decision, and the ``position`` where what stands for it is recorded.
+    """
+
+    menu: Menu
+    node: ast.Node = field(repr=False)
+    path: str = ""
+    position: Position[Value] | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True)
 class Partial:
     """Something applicable with some parameters given, by name or as further positions."""
@@ -129,7 +143,7 @@ class Unknown:
 
 UNKNOWN = Unknown()
 
-Callables = Function | Copies | Menu | Partial | Compose | Builtin
+Callables = Function | Copies | Menu | Deferred | Partial | Compose | Builtin
 
 Number: TypeAlias = "int | float"
 
@@ -222,7 +236,7 @@ def kind(value: Value) -> str:
             return "an operation"
         case Copies():
             return "a set of copies"
-        case Menu():
+        case Menu() | Deferred():
             return "a menu"
         case NamespaceValue():
             return "a file"
@@ -241,6 +255,8 @@ def callable_name(function: Value) -> str:
             return function.definition.name
         case Copies(name=name):
             return name
+        case Deferred(menu=menu):
+            return callable_name(menu)
         case Partial(function=inner):
             return callable_name(inner)
         case Compose(stages=stages):
@@ -262,6 +278,6 @@ def describe(value: Value) -> str:
             return label or value.name
         case Bundle(items=items):
             return f"({', '.join(describe(item) for item in items)})"
-        case Partial() | Compose() | Menu() | Copies():
+        case Partial() | Compose() | Menu() | Deferred() | Copies():
             return callable_name(value)
     return str(value)

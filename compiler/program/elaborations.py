@@ -14,11 +14,17 @@ from typing import TypeVar
 from compiler.elaborate import Building, Elaborated, NetworkCall, elaborate
 from compiler.elaborate.building import AS_WRITTEN
 from compiler.elaborate.values import Builtin, Bundle, Compose, Copies, Function, Menu, NamespaceValue, Partial, Value
+from compiler.ir.graph import Block
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
+from compiler.searcher.settings.derivation import Derivation, Menus
+from compiler.searcher.settings.exploring import Explorer
 from hdas_dsl.files import Loader
 from hdas_dsl.text.diagnostics import Diagnostic
 from hdas_dsl.text.source import Source, Span
+from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import Instance, Unit
+
+from .stand_in import stand_in
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Whatever may be a name in a text."""
@@ -51,11 +57,13 @@ class Elaborations:
         self._unit = None if instance is None else instance.unit
         self._known: dict[Hashable, _Known] = {}
         self._texts: dict[tuple[str, str], Instance] = {}
+        self._stand_ins: dict[Hashable, tuple[Block, str]] = {}
         self._earlier: Mapping[Hashable, _Known] = {}
         self._earlier_texts: Mapping[tuple[str, str], Instance] = {}
         if before is not None:
             self._earlier = _last(before._earlier, before._known)
             self._earlier_texts = _last(before._earlier_texts, before._texts)
+            self._stand_ins = _last(before._stand_ins, {})
 
     def elaborate(
         self,
@@ -84,6 +92,13 @@ class Elaborations:
         if known is not None:
             self._texts[name, text] = known
         return known
+
+    def stand_in(self, network: Elaborated, rule: Derivation | Explorer) -> str:
+        """The text that stands in for the result of a phase, `stand_in`."""
+        key = id(network.block), isinstance(rule, Menus)
+        if key not in self._stand_ins:
+            self._stand_ins[key] = network.block, print_module(stand_in(network, rule))
+        return self._stand_ins[key][1]
 
     def is_own(self, source: Source) -> bool:
         """Whether a source is the text, or an earlier state of it that something here was read from."""

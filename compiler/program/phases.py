@@ -11,14 +11,12 @@ from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import Instance
 
 from .compilation import Compilation
 from .model import Phase
 from .networks import as_built, elaborated, network_call
 from .section_settings import SearchSection, Values, search_settings, setting_values
-from .stand_in import stand_in
 from .statements import statements, with_statements
 
 
@@ -174,7 +172,7 @@ class _PhaseReader:
         """
         text = self.found.get(phase.name)
         if text is None:
-            text = print_module(stand_in(phase.network, phase.settings.derive))
+            text = self.compilation.elaborations.stand_in(phase.network, phase.settings.derive)
         loader = self.compilation.loader
         instance = self.compilation.elaborations.load_text(loader, text, f"<{phase.name}>")
         if instance is None:

@@ -17,17 +17,30 @@ from compiler.searcher.settings.axes import AlignInstances, Edges, PhaseStart
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
-from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich, Sparse
+from compiler.searcher.settings.relaxation import (
+    Dirichlet,
+    Fair,
+    Gates,
+    Gumbel,
+    Picks,
+    Sample,
+    Sandwich,
+    Sparse,
+)
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Taken
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
 
+from .grammar_fit import of_grammars
 from .stand_in import first_menus
 
 
 def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
     """Each reason why these settings do not suit the space, at the place of the section or phase."""
+    if space.grammars:
+        yield from of_grammars(space, settings, span)
+        return
     if settings.relax.mixes:
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:

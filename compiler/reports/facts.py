@@ -78,7 +78,8 @@ def trained_facts(network: Elaborated) -> dict[str, Any]:
 
 
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
-    """The facts of one network; costs are unknown while parts of it are still to be found by an earlier phase."""
+    """The facts of one network; costs are unknown while parts of it are still to be found, or derived by a grammar."""
+    known = known and not space.grammars
     costs = Costs()
     total = costs.block(space.block) if known else UNDEFINED
     graph = space.block.graph

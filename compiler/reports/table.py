@@ -55,7 +55,7 @@ def _network(console: Console, facts: Mapping[str, Any], title: str) -> None:
     later = (
         "not known before the phases that it comes after"
         if facts.get("after")
-        else "undefined: a width is open, or a plugin not allowed"
+        else "undefined: a width is open, a plugin not allowed, or a grammar derives it"
     )
     rows.append(("parameters", human(facts["params"]) + what if facts["params"] is not None else later))
     rows.append(("multiply-adds", human(facts["macs"]) + what if facts["macs"] is not None else later))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from compiler.searcher.run_files import DERIVED, REPORT
@@ -15,12 +16,18 @@ MOST = 8
 """How many lines are said."""
 
 
-def ending(run: Run, folder: Path) -> list[str]:
-    """At most eight lines on a run that came to its end; nothing of a run whose derived file is not there."""
-    return [] if run.derived is None else list(_lines(run, folder))[:MOST]
+def ending(run: Run, folder: Path, plugins: Sequence[str] = ()) -> list[str]:
+    """At most eight lines on a run that came to its end; nothing of a run whose derived file is not there.
+
+    Args:
+        run: what the folder holds.
+        folder: the folder, as the command line names it.
+        plugins: what was allowed to the search, which the commands that are shown need too.
+    """
+    return [] if run.derived is None else list(_lines(run, folder, plugins))[:MOST]
 
 
-def _lines(run: Run, folder: Path) -> Iterator[str]:
+def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
@@ -29,15 +36,24 @@ def _lines(run: Run, folder: Path) -> Iterator[str]:
         costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
         yield f"cost: {costs}, {size(network.memory)} of activations for an input"
     yield from map(_sure, [phase for phase in run.phases if phase.moves or phase.trials][-1:])
+    allowed = [word for plugin in plugins for word in ("--allow-plugin", plugin)]
+
+    def command(*words: str | Path) -> str:
+        return shlex.join(map(str, [*words, *allowed]))
+
     if network is not None and network.is_space:
         yield f"derived architecture: {target}, a smaller space"
-        yield f"next: hdas search {target}"
+        yield f"next: {command('hdas', 'search', target)}"
         return
     yield f"derived architecture: {target}"
-    yield f"next: hdas train {target}       # from scratch, and tested"
-    yield f"      hdas versus {target} 9    # is it better than chance?"
+    yield f"next: {command('hdas', 'train', target)}       # from scratch, and tested"
+    yield f"      {command('hdas', 'versus', target, '9')}    # is it better than chance?"
     written = (folder / REPORT).is_file()
-    yield f"report: {folder / REPORT}" if written else f"      hdas-report {folder}    # all of it, in the browser"
+    yield (
+        f"report: {folder / REPORT}"
+        if written
+        else f"      {command('hdas-report', folder)}    # all of it, in the browser"
+    )
 
 
 def _said(metric: Metric, value: float) -> str:

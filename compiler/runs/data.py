@@ -13,7 +13,7 @@ from compiler.searcher.data.load import Data, load_data
 from compiler.searcher.data.mask_folders import load_masks
 from compiler.searcher.data.source import Shape
 from compiler.searcher.engine.user_task import OwnBehaviour
-from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, Folder, MissingDataError
+from compiler.searcher.settings.datasets import ArrayFile, DataError, DataSpec, Folder, HuggingFace, MissingDataError
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.searcher.settings.tasks import OwnTask, Segmentation
 from compiler.util.errors import UsageError
@@ -92,7 +92,8 @@ def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Ela
 def _arrays(spec: ArrayFile, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:
     """The samples of a file, or of a function that the user allows."""
     fit = Fit(settings.task, _taken(space), _given(space))
-    made = own_function(space.externals, spec.path) if ".py:" in spec.path else None
+    is_function = ".py:" in spec.path and not isinstance(spec, HuggingFace)
+    made = own_function(space.externals, spec.path) if is_function else None
     return load_arrays(spec, config.data_root, fit, made=made, seed=settings.seed)
 
 

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from compiler.analysis.requirements.constrained import Answer
-from compiler.derivation.strongest import readable
 from compiler.program.model import Phase
 from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
 from compiler.searcher.engine.errors import RunInterruptedError
@@ -51,7 +50,7 @@ class Explored:
         """What would have been found had another trial been the best."""
         chosen = space.completed(space.candidate(trial.number))
         facts = {**self.facts, "number": f'"{trial.number}"'}
-        return Explored(Answer.of(chosen), trial, readable(space.part.space.decisions, chosen), facts)
+        return Explored(Answer.of(chosen), trial, space.described(chosen), facts)
 
 
 def explored(
@@ -100,7 +99,7 @@ def explored(
         "number": f'"{best.number}"',
     }
     found = Front.of(history, space, settings.derive, settings.judged) if isinstance(settings.derive, Nsga2) else None
-    first = Explored(Answer.of(chosen), best, readable(phase.network.decisions, chosen), facts, found)
+    first = Explored(Answer.of(chosen), best, space.described(chosen), facts, found)
     second = history.second
     return first if second is None else replace(first, second=first.at(second, space))
 

@@ -11,6 +11,7 @@ from compiler.program.model import Phase
 from compiler.searcher.data.load import Data
 from compiler.searcher.engine.device.compute import PRECISIONS, Compute
 from compiler.searcher.engine.protocol import RunOptions
+from compiler.searcher.explore.grammars import explored_space
 from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.proxies import LackingError
 from compiler.searcher.explore.shared import SharedWeights
@@ -56,7 +57,7 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
         UsageError: a table is missing, or does not fit.
     """
     settings = phase.settings
-    space = ExploredSpace(part, same=same_of(part, settings.unique.name))
+    space = explored_space(part, same_of(part, settings.unique.name))
     match settings.judge:
         case TableJudge():
             return TableAlone(part, settings)

@@ -19,7 +19,8 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import operations_of
 from compiler.program.model import Phase, Program
 from compiler.program.request import Request
-from compiler.searcher.explore.space import ExploredSpace, same_of
+from compiler.searcher.explore.grammars import explored_space
+from compiler.searcher.explore.space import same_of
 from compiler.searcher.listeners import NOBODY, Listeners
 from compiler.searcher.run_files import CHECKPOINT, DERIVED, RESULT, TRIALS, WEIGHTS
 from compiler.searcher.settings.exploring import ExplorerWord, Sampled
@@ -160,7 +161,7 @@ def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
     """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
     is_last = phase is plan.phases[-1]
     part = Part(phase.name, plan.program, is_last)
-    ExploredSpace(part, same=same_of(part, phase.settings.unique.name))
+    explored_space(part, same_of(part, phase.settings.unique.name))
     derive = phase.settings.derive
     if isinstance(derive, Sampled) and any(find_spec(name) is None for name in derive.needs):
         raise UsageError(f"`derive = {derive.describe()}` needs {derive.needs[-1]}: pip install 'hdas-dsl[optuna]'")

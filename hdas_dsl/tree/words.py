@@ -23,7 +23,8 @@ NUMERIC: dict[str, int | None] = {
 TENSOR_FUNCTIONS = ("sum", "concat", "prev")
 """Functions of bundles."""
 
-BUILTINS = (*NUMERIC, *TENSOR_FUNCTIONS)
+BUILTINS = (*NUMERIC, *TENSOR_FUNCTIONS, "grammar")
+"""All functions of the language; ``grammar(M)`` is a menu that is decided along a draw."""
 
 CONSTANTS = {"true": True, "false": False}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -58,6 +59,60 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert done.stderr == ""
     found = [{word for word in line.split("|") if word} for line in done.stdout.splitlines()]
     assert dict(zip(asked, found, strict=True)) == asked
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="asks fish")
+def test_fish_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the file where the page has it, which is read before any program is typed."""
+    (place,) = re.findall(r"hdas completion fish > ~/\.config/(\S+)", (ROOT / "docs" / "editors.md").read_text())
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).write_text(printed("fish", capsys))
+    asked = {
+        "hdas-study --see": ["--seeds"],
+        "hdas se": ["search"],
+        "hdas search --meth": ["--method"],
+        "hdas count --meth": [],
+        "hdas-compile x.hsp --sea": ["--search"],
+    }
+    script = "".join(f"complete -C '{line}'; echo END;" for line in asked)
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(["fish", "-c", script], env=environment, capture_output=True, text=True)
+    parts = done.stdout.split("END\n")[:-1]
+    found = [[line.partition("\t")[0] for line in part.splitlines()] for part in parts]
+    assert dict(zip(asked, found, strict=True)) == asked
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="asks zsh")
+def test_zsh_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a terminal: zsh completes nowhere else. What stands in its line is printed by a key of its own."""
+    (tmp_path / "a b.hsp").touch()
+    (tmp_path / "completion.zsh").write_text(printed("zsh", capsys))
+    asked = {
+        "hdas sea": "hdas search",
+        "hdas search --meth": "hdas search --method",
+        "hdas count --meth": "hdas count --meth",
+        "hdas-compile x.hsp --sea": "hdas-compile x.hsp --search",
+        "hdas search a": "hdas search a\\ b.hsp",
+    }
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+    lines = [
+        "PROMPT=; autoload -U compinit; compinit -u -D; source completion.zsh; zle -N show; bindkey '^X' show;"
+        " show() { print -r -- \"<$BUFFER>\"; BUFFER= }; print '<''>'\n",
+        *(f"{line}\t\x18" for line in asked),
+    ]
+    found = []
+    for line in lines:  # one after the other: what is typed ahead is no key of the editor
+        os.write(terminal, line.encode())
+        shown = b""
+        while (answer := re.search(rb"<([^<>$]*)>\r", shown)) is None:
+            shown += os.read(terminal, 4096)
+        found.append(answer[1].decode().strip())
+    os.close(terminal)
+    os.waitpid(child, 0)
+    assert dict(zip(asked, found[1:], strict=True)) == asked
 
 
 def test_fish_and_zsh_know_every_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,7 @@ def changed(texts: list[str], count: int) -> Iterator[tuple[str, bool]]:
 def test_it_reads_changed_texts_as_our_parser_does(language: Language) -> None:
     """What ours accepts it reads alike; what ours refuses it refuses, unless that is about a word of the language."""
     texts = [path.read_text() for path in FILES if path.is_relative_to(ROOT / "spaces")]
+    words = tuple(f"found '{word}'" for word in KEYWORDS)  # one stands where a token was lost
     accepted = refused = 0
     for text, is_plain in changed([text for text in texts if len(text) < 1500], 120):
         module, wrong = parse(Source("", text))
@@ -129,7 +130,7 @@ def test_it_reads_changed_texts_as_our_parser_does(language: Language) -> None:
             accepted += 1
             assert not root.has_error, text
             assert list(theirs(root)) == list(ours(module)), text
-        elif is_plain and not any("hsp" in item.message for item in wrong):
+        elif is_plain and not any("hsp" in item.message or item.message.endswith(words) for item in wrong):
             refused += 1
             assert root.has_error, "\n".join([text, *(item.render() for item in wrong)])
     assert min(accepted, refused) > 10

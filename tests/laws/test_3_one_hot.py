@@ -171,6 +171,30 @@ def test_activations_that_fill_zeros(name: str) -> None:
     assert {"w = 2" in text for text in texts} == {True, False}
 
 
+CONCATS = """\
+hsp 1
+cell Cell(x; c) {
+  w = 2 | 3 | 5
+  a = x -> conv(3, w) -> batch_norm
+  b = x -> conv(1, 1 | 4)
+  d = x -> conv(1, w)
+  both = concat(concat(a, b) + concat(d, b), x) -> relu
+  output (both -> batch_norm -> conv(3, c)) + (concat(a, d) -> sigmoid -> conv(1, c)) + (concat(b, a) -> conv(1, c))
+}
+
+network Net(x: [3, 8, 8]) {
+  stem = conv(x, 3, 4)
+  output Cell(stem, c = 4)
+}
+"""
+
+
+def test_concatenations_of_searched_widths() -> None:
+    """Without gaps, as the derived network has them: its weights are the first ones."""
+    texts = {check(space(CONCATS), seed, plain=True) for seed in range(5)}
+    assert len(texts) > 2
+
+
 READ_TWICE = """\
 hsp 1
 op unit(x; k) = x -> conv(k, x.c) -> batch_norm

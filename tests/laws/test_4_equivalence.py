@@ -20,6 +20,7 @@ from compiler.elaborate import Elaborated
 from compiler.ir.graph import SpaceGraph
 from compiler.ir.payloads import Prim
 from compiler.searcher.relaxations.supernet import Supernet
+from tests.laws.test_3_one_hot import CONCATS
 from tests.support import golden
 from tests.support.paths import FIXTURES
 from tests.support.programs import assert_same, floats, randomize, space
@@ -150,6 +151,11 @@ def test_what_moves_out_lets_its_readers_follow() -> None:
     graph = run_passes(space(pools).block.graph, STRUCTURAL)
     assert sum(isinstance(n.payload, Prim) and n.payload.name == "avg_pool" for _, n in graph.order()) == 3
     check(space(pools))
+
+
+def test_concatenations_of_searched_widths() -> None:
+    """A sum of them may become one of sums."""
+    check(space(CONCATS))
 
 
 NAMES = """\

@@ -44,6 +44,7 @@ def test_equals_are_not_beaten() -> None:
 def test_of_an_error_the_smaller_is_the_better() -> None:
     """All that is said of accuracies holds of their negatives, with the signs of differences."""
     accuracies, error = (0.85, 0.80, 0.84, 0.86, 0.82), Metric(name="mse", larger=False, share=False)
+    assert [Metric(name=name).title for name in ("mse", "loss", "accuracy")] == ["MSE", "Loss", "Accuracy"]
     more = comparison(*accuracies)
     less = comparison(*(1 - value for value in accuracies)).model_copy(update={"metric": error})
     assert (less.rank, less.p, less.p_median) == (more.rank, more.p, more.p_median) == (2, 2 / 5, 5 / 16)

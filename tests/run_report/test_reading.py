@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,6 +235,19 @@ def test_the_end_of_a_search_is_said_in_eight_lines(runs: Path, name: str) -> No
         "how sure",
         "derived architecture",
         "next",
+    ]
+
+
+def test_commands_at_the_end_of_a_search_can_be_pasted(runs: Path) -> None:
+    """Of a folder with blanks in its name, and with the plugins of the search."""
+    folder = Path("a").rename("a run; $HOME")
+    said = ending(run_of("a", folder), folder, ("my ops.py", "pkg.mod"))
+    allowed = ["--allow-plugin", "my ops.py", "--allow-plugin", "pkg.mod"]
+    shown = [shlex.split(line.removeprefix("next:"), comments=True) for line in said if "hdas" in line]
+    assert shown == [
+        ["hdas", "train", f"{folder}/derived.hsp", *allowed],
+        ["hdas", "versus", f"{folder}/derived.hsp", "9", *allowed],
+        ["hdas-report", str(folder), *allowed],
     ]
 
 

@@ -9,6 +9,7 @@ from random import Random
 
 from compiler.analysis.architectures.equivalence.classes import MOST, Alike, UncountableClassesError, unique
 from compiler.program.equivalence import Equivalence, equivalence
+from compiler.util.errors import UsageError
 
 from .space_list import Architectures
 
@@ -88,6 +89,8 @@ def count(listing: Architectures, seed: int = 0, same: str = "", graphs: int = M
         UncountableError: the file has a structure that is not counted.
     """
     number = listing.number
+    if listing.grammar:
+        return _of_grammar(listing, number, same, Random(seed))
     if same:
         kind = equivalence(listing.program.equivalences, same)
         try:
@@ -101,6 +104,17 @@ def count(listing: Architectures, seed: int = 0, same: str = "", graphs: int = M
     asked = range(number) if number <= FEW else [source.randrange(number) for _ in range(DRAWS)]
     meeting = sum(not listing.architecture(rank).verdict.distance for rank in asked)
     return Count(number, listing.uncounted, meeting, len(asked))
+
+
+def _of_grammar(listing: Architectures, number: int, same: str, source: Random) -> Count:
+    """The number of architectures of a network with grammars, and how many of some drawn ones meet its requirements."""
+    if same:
+        raise UsageError("architectures of a grammar are not counted up to an equivalence")
+    if not listing.uncounted or not number:
+        return Count(number)
+    drawn = [listing.drawn(source, False, {}) for _ in range(DRAWS)]
+    meeting = sum(found is not None and not found.verdict.distance for found in drawn)
+    return Count(number, listing.uncounted, meeting, len(drawn))
 
 
 def _bound(listing: Architectures, same: Equivalence, source: Random) -> str:

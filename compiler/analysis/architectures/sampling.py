@@ -54,12 +54,8 @@ def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator
 def _draw(listing: Architectures, source: Random, weighted: bool, notes: dict[str, str]) -> Architecture:
     nearest = Nearest(listing)
     for _ in range(TRIES):
-        found = (
-            Architecture(listing, tuple(part.weighted.draw(source) for part in listing.parts), notes)
-            if weighted
-            else listing.architecture(source.randrange(listing.number), **notes)
-        )
-        if nearest.meets(found):
+        found = listing.drawn(source, weighted, notes)
+        if found is not None and nearest.meets(found):
             return found
     raise nearest.refusal()
 
@@ -82,7 +78,8 @@ class Nearest:
 
     def refusal(self) -> UsageError:
         """The error to raise if none did: how far the nearest is away."""
-        assert self.verdict is not None
+        if self.verdict is None:
+            return UsageError(f"the network fits none of {TRIES} derivations that were drawn")
         broken = " and ".join(self.verdict.reasons)
         message = f"none of {self.tries} architectures meets `require {self.listing.uncounted}`"
         return UsageError(f"{message}: the nearest is {self.verdict.distance:.1%} away from `{broken}`")

@@ -7,9 +7,10 @@ architecture is one of every part.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
+from random import Random
 
 from compiler.analysis.counting.count import UncountedRequirement, counted
 from compiler.analysis.requirements.evaluate import Requirements
@@ -26,6 +27,7 @@ from compiler.util.errors import UsageError
 from hdas_dsl.tree.printer import print_module
 
 from .constraints import Verdict, judge
+from .grammar_space import Drawn, GrammarSpace
 
 Choices = tuple[Selection, ...]
 """The decisions that exist in an architecture, part by part."""
@@ -47,6 +49,11 @@ class Part:
     @cached_property
     def _counted(self) -> tuple[Circuit, tuple[UncountedRequirement, ...]]:
         return counted(self.space)
+
+    @cached_property
+    def grammar(self) -> GrammarSpace | None:
+        """Its architectures where it has grammars; raises UsageError where it has other choices besides."""
+        return GrammarSpace(self.space) if self.space.grammars else None
 
     @property
     def circuit(self) -> Circuit:
@@ -133,6 +140,29 @@ class Architecture:
         return sum(verdicts, Verdict())
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class DrawnArchitecture(Architecture):
+    """An architecture of a network with grammars, elaborated along its draw."""
+
+    tree: Drawn = field(kw_only=True)
+
+    @property
+    def drawn(self) -> Elaborated:
+        """Its network."""
+        return self.tree.network
+
+    @cached_property
+    def text(self) -> str:
+        """The text of the architecture."""
+        provenance = section({**origin(self.listing.program), **self.notes})
+        return print_module(derive_module(self.drawn, {}, self.listing.program.train, provenance))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """How far it is from meeting the requirements of its texts."""
+        return judge(Requirements(self.drawn, self.drawn.requirements), {}) if self.drawn.requirements else Verdict()
+
+
 class Architectures:
     """The architectures of a file that a command names, numbered from 0."""
 
@@ -155,11 +185,25 @@ class Architectures:
         Raises:
             UncountableError: the file has a structure that is not counted.
         """
-        return prod(part.circuit.number for part in self.parts)
+        return self.grammar.number if self.grammar else prod(part.circuit.number for part in self.parts)
+
+    @cached_property
+    def grammar(self) -> GrammarSpace | None:
+        """The architectures of a file whose network has grammars.
+
+        Raises:
+            UsageError: it has other choices besides, or is searched in phases.
+        """
+        found = [part.grammar for part in self.parts if part.space.grammars]
+        if found and len(self.parts) > 1:
+            raise UsageError(f"'{self.program.name}' has a grammar in a file with several phases")
+        return found[0] if found else None
 
     @cached_property
     def uncounted(self) -> str:
         """The requirements that the count leaves out, in the language; empty where there are none."""
+        if self.grammar:
+            return " and ".join(map(str, self.grammar.network.requirements))
         required = (str(item) for part in self.parts for item in part.uncounted.requirements)
         return " and ".join(dict.fromkeys(required))
 
@@ -186,6 +230,19 @@ class Architectures:
         """An architecture by its number; ``notes`` go into its provenance."""
         return Architecture(self, self.choices(number), {"number": f'"{number}"', **notes}, number)
 
+    def drawn(self, source: Random, weighted: bool, notes: Mapping[str, str]) -> Architecture | None:
+        """An architecture at random; None where a network with grammars does not fit what they derive.
+
+        Raises:
+            UncountableError: uniform draws need its number, which is not known.
+        """
+        if self.grammar:
+            drawn = self.grammar.weighted(source) if weighted else self.grammar.uniform(source)
+            return None if drawn is None else DrawnArchitecture(self, (drawn.selection,), notes, tree=drawn)
+        if weighted:
+            return Architecture(self, tuple(part.weighted.draw(source) for part in self.parts), notes)
+        return self.architecture(source.randrange(self.number), **notes)
+
     def parts_after(self, choices: Choices) -> Iterator[Part]:
         """Each part as it is after what the ones before it decide: its network is made of what they found."""
         found: dict[str, str] = {}
@@ -203,5 +260,5 @@ class Architectures:
         """
         if not any(part.space.is_space for part in self.parts):
             raise UsageError(f"'{self.program.name}' is an architecture: there is nothing to choose in it")
-        if not self.number:
+        if not self.grammar and not self.number:  # A grammar may have too many to be counted.
             raise UsageError(f"'{self.program.name}' has no architecture: its requirements leave none")

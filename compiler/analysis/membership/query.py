@@ -23,22 +23,29 @@ from hdas_dsl.units import Entity, Instance
 
 from .body_matching import Matcher
 from .found import NotInSpaceError
+from .grammar_matching import grammar_texts
 
 
 @dataclass(frozen=True, repr=False)
 class Membership:
-    """The answer: the decisions that give the architecture, or the choice where it leaves the space and why."""
+    """The answer: the decisions that give the architecture, or the choice where it leaves the space and why.
+
+    ``derived``: grammars of the space derive it.
+    """
 
     inside: bool
     decisions: Selection = field(default_factory=dict)
     path: str | None = None
     reason: str | None = None
+    derived: bool = False
 
     def __repr__(self) -> str:
         return f"Membership({self.render()})"
 
     def render(self) -> str:
         """The answer in one line."""
+        if self.inside and self.derived:
+            return "yes: its grammar derives it"
         if self.inside:
             return f"yes: {len(self.decisions)} decisions give it"
         return f"no: it leaves the space at {self.path}: {self.reason}"
@@ -109,11 +116,13 @@ def membership(program: Program, architecture: Program, phases: list[Phase] | No
             if found.keys() == phase.network.decisions.keys():  # Else what it requires is not known of this file.
                 _check_requirements(phase.network, found)
             decisions |= found
+        if last.grammars:
+            last = along(last, architecture.network)
         decisions |= decisions_of(last, architecture.network)
         _check_requirements(last, decisions)
     except NotInSpaceError as refusal:
         return Membership(False, {}, refusal.path, refusal.reason)
-    return Membership(True, decisions)
+    return Membership(True, decisions, derived=bool(last.grammars))
 
 
 def _check_requirements(space: Elaborated, decisions: Selection) -> None:
@@ -123,6 +132,12 @@ def _check_requirements(space: Elaborated, decisions: Selection) -> None:
         NotInSpaceError: it does not.
     """
     if not space.requirements:
+        return
+    if space.grammars:
+        wanted = Requirements(space)
+        for item in space.requirements:
+            if wanted.shortfall(item, decisions):
+                raise NotInSpaceError(item.copy, f"it does not meet `{item}`")
         return
     try:
         circuit, uncounted = counted(space)
@@ -167,6 +182,22 @@ def decisions_of(space: Elaborated, network: Elaborated) -> Selection:
     """
     again = _at_arguments_of(space, network)
     return next(Matcher(space, again.copies).bodies(space.root.body, again.root.body))
+
+
+def along(space: Elaborated, network: Elaborated) -> Elaborated:
+    """The space with what stands for its grammars in an architecture.
+
+    Raises:
+        NotInSpaceError: they do not derive it, or it does not fit there.
+    """
+    texts = grammar_texts(space, network.copies)
+    function = Function(space.root.definition, space.root.instance)
+    found, wrong = elaborate(
+        function, space.given, externals=space.externals, derive=lambda path, deferred, inputs: texts[path]
+    )
+    if found is None:
+        raise NotInSpaceError(space.name, wrong[0].message if wrong else "it does not fit the space's arguments")
+    return found
 
 
 def _at_arguments_of(space: Elaborated, own: Elaborated) -> Elaborated:

@@ -16,8 +16,10 @@ from .evaluate import Requirements, reported_quantities
 def ranges_of(space: Elaborated, names: Container[str] | None = None) -> Iterator[tuple[str, Range]]:
     """The smallest and the largest value of each quantity of a space over all its architectures, where known.
 
-    ``names`` are those of the quantities that are asked for; without it, all.
+    ``names`` are those of the quantities that are asked for; without it, all. None is known of what a grammar derives.
     """
+    if space.grammars:
+        return
     wanted = Requirements(space)
     variables = Variables(space.decisions)
     for item in reported_quantities(space):

@@ -14,16 +14,16 @@ from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
 from compiler.backend.passes.estimate import Scope
-from compiler.backend.torch_modules.masks import masked
+from compiler.backend.torch_modules.masks import masked, packed
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
 from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
 from compiler.ir.decision import Decision
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
-from compiler.ir.primitives.base import Operator
+from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.sums import Item, Share, Sum, Sums, Term
-from compiler.ir.undecided import Var
+from compiler.ir.undecided import Var, lift
 from compiler.util.errors import LoweringError
 
 from .build import allowed, build_node, build_part
@@ -68,7 +68,7 @@ class Lowering:
 
     def reads_weights(self, members: set[int]) -> bool:
         """Whether some of the nodes need the weights of choices."""
-        return any(self._reads_weights(self.graph.node(member)) for member in members)
+        return any(self._reads_weights(self.graph.node(m)) or self.packing(m) is not None for m in members)
 
     def _reads_weights(self, node: Node) -> bool:
         match node.payload:
@@ -87,6 +87,15 @@ class Lowering:
         if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
             return node.shape.c if node.payload.op.fills else None
         return None
+
+    def packing(self, index: int) -> Var[tuple[int, ...]] | None:
+        """The undecided widths of what a node puts together along the channels; None where it does not, or they are."""
+        payload = self.graph.node(index).payload
+        sources = self.graph.sources(index)
+        if not (isinstance(payload, Prim) and payload.op.gather is Gather.CONCATENATION and len(sources) > 1):
+            return None
+        widths = lift(lambda *each: each, *(self.graph.node(source).shape.c for source in sources))
+        return widths if isinstance(widths, Var) else None
 
     def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
         """Without those that are 1: a menu weighs its items itself."""
@@ -188,6 +197,9 @@ class RegionBuilder:
                 return self._named(self.graph.call_function(operator.getitem, (sources[0], position)), node)
             case Prim(op=op) if op.drops_paths and not self.lowering.drop_path:
                 return sources[0]
+            case Prim() if (widths := self.lowering.packing(index)) is not None:
+                share = self._joint_weights(widths.decisions)
+                return self._named(self.graph.call_function(packed, (sources, share, widths.values)), node)
             case Prim(op=op):
                 return self._masked(self._operator(index, node, op, sources), node)
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")

@@ -104,32 +104,33 @@ class Permute(Operator):
 
     i: Annotated[int, Whole("a dimension")]
     j: Annotated[int, Whole("a dimension")]
-    k: Annotated[int, Whole("a dimension")] = 3
+    k: Annotated[int, Whole("a dimension", least=0)] = 0
 
     def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
         rank = len(inputs[0].dims)
-        if rank in self.ranks and sorted(self._order(rank)) != [*range(1, rank + 1)]:
-            order = ", ".join(map(str, self._order(rank)))
+        if rank in self.ranks and sorted(self._order) != [*range(1, rank + 1)]:
+            order = ", ".join(map(str, self._order))
             return f"must name each of the {rank} dimensions of {inputs[0]} once, not ({order})"
         return super().refusal(inputs, output)
 
     def result(self, inputs: Sequence[Shape]) -> tuple[Extent | None, ...] | None:
         dims = inputs[0].dims
-        order = self._order(len(dims))
+        order = self._order
         return None if max(order) > len(dims) else tuple(dims[place - 1] for place in order)
 
     def torch_module(self, inputs: Sequence[Ints], output: Ints) -> TorchModule:
-        return TorchModule("Permute", (Argument("order", (0, *self._order(len(inputs[0])))),))
+        return TorchModule("Permute", (Argument("order", (0, *self._order)),))
 
     def source_modules(self, inputs: Sequence[Ints], output: Ints) -> None:
         return None
 
     def source_expression(self, inputs: Sequence[Ints], output: Ints) -> Expression:
-        order = ", ".join(map(str, (0, *self._order(len(inputs[0])))))
+        order = ", ".join(map(str, (0, *self._order)))
         return Expression(f"{{0}}.permute({order})", needs=(Tightness.ATOM,))
 
-    def _order(self, rank: int) -> Ints:
-        return (self.i, self.j, self.k)[:rank]
+    @property
+    def _order(self) -> Ints:
+        return (self.i, self.j) if not self.k else (self.i, self.j, self.k)
 
 
 @dataclass(frozen=True, kw_only=True)

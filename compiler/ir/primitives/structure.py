@@ -139,7 +139,6 @@ class Concat(Operator):
     name: ClassVar[str] = "concat"
     stepwise: ClassVar[bool] = True
     arity: ClassVar[int | None] = None
-    any_width: ClassVar[bool] = False
     gather: ClassVar[Gather | None] = Gather.CONCATENATION
     commutative: ClassVar[bool] = True
     torch_call: ClassVar[TorchCall | None] = TorchCall("torch.cat", Operands.LIST, (1,))

@@ -187,11 +187,11 @@ def _table(
     if target is not None and target not in head:
         raise DataError(f"'{path}' has no column '{target}': its columns are {', '.join(head)}")
     at = len(head) - 1 if target is None else head.index(target)
-    inputs = [_numbers(column, path, head[index]) for index, column in enumerate(columns) if index != at]
-    return Arrays(Part((np.stack(inputs, axis=1),), _targets(columns[at], path, head[at], wanted.names)))
+    inputs = [column_of_numbers(column, path, head[index]) for index, column in enumerate(columns) if index != at]
+    return Arrays(Part((np.stack(inputs, axis=1),), column_of_targets(columns[at], path, head[at], wanted.names)))
 
 
-def _targets(column: Sequence[object], path: Path, name: str, names: bool) -> Array:
+def column_of_targets(column: Sequence[object], path: Path, name: str, names: bool) -> Array:
     """Whole numbers, numbers, or the numbers of names."""
     try:
         if not any(isinstance(value, float) for value in column):
@@ -199,14 +199,19 @@ def _targets(column: Sequence[object], path: Path, name: str, names: bool) -> Ar
     except (ValueError, TypeError):
         pass
     try:
-        return _numbers(column, path, name)
+        return column_of_numbers(column, path, name)
     except DataError:
         if not names or not all(isinstance(value, str) for value in column):
             raise
     return np.unique(np.array(column), return_inverse=True)[1]
 
 
-def _numbers(column: Sequence[object], path: Path, name: str) -> Array:
+def column_of_numbers(column: Sequence[object], path: Path, name: str) -> Array:
+    """A column of a table as float32.
+
+    Raises:
+        DataError: a value is no number.
+    """
     found = []
     for number, value in enumerate(column, start=2 if path.suffix == ".csv" else 1):
         try:

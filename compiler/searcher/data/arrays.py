@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compiler.searcher.settings.datasets import ArrayFile, DataError
+from compiler.searcher.settings.datasets import ArrayFile, DataError, HuggingFace
 from compiler.searcher.settings.tasks import Classification, Multilabel, OwnTask, Regression, Segmentation, Task, Tokens
 
 from .array_files import Array, Arrays, Part, Wanted, read_arrays
+from .huggingface import read_saved
 from .load import Data, Images
 from .source import Shape, Tensors, show
 from .subsets import limited, random_generator
@@ -60,7 +61,11 @@ def load_arrays(
         DataError: the file is missing or damaged, or its shapes, types or values do not fit.
     """
     names = tuple(item.name for item in fit.inputs)
-    found = read_arrays(spec, root, made, Wanted(names, names=isinstance(fit.task, Classification)))
+    wanted = Wanted(names, names=isinstance(fit.task, Classification))
+    if isinstance(spec, HuggingFace):
+        found = read_saved(root / spec.path, spec.target, wanted)
+    else:
+        found = read_arrays(spec, root, made, wanted)
     name = spec.describe()
     train = _samples(found.train, fit, f"the training part of {name}")
     if found.test is None:

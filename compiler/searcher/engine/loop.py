@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -92,7 +92,7 @@ def run_epochs(job: Job, state: State, seed: int, run: RunOptions, report: Repor
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, in the way, or of another run.
-        DivergedError: a loss or a parameter is no longer finite.
+        DivergedError: a loss, a metric or a parameter is no longer finite.
         RunInterruptedError: SIGINT or SIGTERM asked to stop; the checkpoint is written.
         OutOfMemoryError: the device has too little memory.
     """
@@ -166,7 +166,7 @@ class _Loop:
                 self._fetch()
             shown = state.step % every == 0 or state.step in (1, job.steps)
             means = job.running_means() if shown else None
-            self._check_finite(means is None or all(map(math.isfinite, means.values())))
+            self._check_finite([name for name, mean in (means or {}).items() if not math.isfinite(mean)])
             self.report.step(state.epoch, state.step, means)
             self.told.step(means, agree=shown)
             if shown or world == 1:  # Several processes have to agree, which waits for each other's devices.
@@ -186,7 +186,7 @@ class _Loop:
     def _close_epoch(self) -> None:
         """Judge an epoch, report it and write its checkpoint: in this order no kill loses what is reported once."""
         state = self.state
-        self._check_finite(finite(state.parameters()))
+        self._check_finite([] if finite(state.parameters()) else ["a parameter"])
         self._seed("judge", state.epoch)
         record = self.job.end(state.epoch, self._evaluate)
         before = state.history[-1] if state.history else None
@@ -221,17 +221,18 @@ class _Loop:
             state.save(self.path, run.fingerprint)
 
     def _save(self) -> None:
-        self._check_finite(finite(self.state.parameters()))
+        self._check_finite([] if finite(self.state.parameters()) else ["a parameter"])
         self.state.save(self.path, self.run.fingerprint)
 
     def _raise_if_stopped(self) -> None:
         if self.compute.any(self.stop.requested):
             raise _StopSignal
 
-    def _check_finite(self, is_finite: bool) -> None:
-        if not is_finite:
+    def _check_finite(self, lost: Sequence[str]) -> None:
+        """Stop where something is not finite: a parameter, or means by their names, the loss first."""
+        if lost:
             raise DivergedError(
-                f"The {self.state.kind} diverged in epoch {self.state.epoch + 1}: a loss or a parameter is not finite; "
+                f"The {self.state.kind} diverged in epoch {self.state.epoch + 1}: {lost[0]} is not finite; "
                 f"the last good checkpoint is {self.path}, but to go on from it repeats this, so start anew with a "
                 "lower learning rate."
             )

@@ -98,6 +98,10 @@ class ExploredSpace:
         """The items that it takes of each decision that exists in it, as a person reads them."""
         return readable(self.part.space.decisions, found.choices)
 
+    def described(self, chosen: Selection) -> dict[str, str]:
+        """The items of these decisions, whether they exist or not, as a person reads them."""
+        return readable(self.part.space.decisions, chosen)
+
     # ------------------------------------------------------------ proposals
 
     def drawn(self, source: Random, draw: Draw = Draw.UNIFORM) -> Candidate:

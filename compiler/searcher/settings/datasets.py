@@ -183,6 +183,22 @@ class ArrayFile(DataSpec):
         return self
 
 
+class HuggingFace(ArrayFile):
+    """A dataset of Hugging Face below the data root, in the folder that its `save_to_disk` has left."""
+
+    word = "huggingface"
+    by_text = False
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_kind(cls, path: str) -> str:
+        return path
+
+    @model_validator(mode="after")
+    def _columns(self) -> Self:
+        return self
+
+
 class UserData(DataSpec):
     """A dataset that is registered by name; what ``path`` means is for its builder to say."""
 
@@ -191,7 +207,7 @@ class UserData(DataSpec):
 
 BUILT_IN: tuple[type[DataSpec], ...] = (Digits, Cifar10, Cifar100, Mnist, FashionMnist, Svhn, Folder, Fake)
 """Images with a class each."""
-OF_THE_LANGUAGE: tuple[type[DataSpec], ...] = (*BUILT_IN, ArrayFile)
+OF_THE_LANGUAGE: tuple[type[DataSpec], ...] = (*BUILT_IN, ArrayFile, HuggingFace)
 
 
 def register_dataset(name: str, builder: Builder) -> None:

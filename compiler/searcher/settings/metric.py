@@ -64,8 +64,9 @@ class Metric(BaseModel):
 
     @property
     def title(self) -> str:
-        """The name with a capital; a short one, such as mse, is an abbreviation."""
-        return self.name.upper() if len(self.name) < 5 else self.name[:1].upper() + self.name[1:]
+        """The name with a capital; a short one, such as mse, is an abbreviation, but for the loss."""
+        is_word = len(self.name) > 4 or self.name == "loss"
+        return self.name[:1].upper() + self.name[1:] if is_word else self.name.upper()
 
 
 ACCURACY = Metric()

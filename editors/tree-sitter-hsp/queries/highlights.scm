@@ -27,10 +27,10 @@
 
 ((name) @function.builtin
   (#any-of? @function.builtin
-    "abs" "ceil" "concat" "exp" "floor" "log" "max" "min" "prev" "round_to" "sqrt" "sum"))
+    "abs" "ceil" "concat" "exp" "floor" "grammar" "log" "max" "min" "prev" "round_to" "sqrt" "sum"))
 
 (call function: (name) @function
-  (#not-match? @function "^(abs|ceil|concat|exp|floor|log|max|min|prev|round_to|sqrt|sum)$"))
+  (#not-match? @function "^(abs|ceil|concat|exp|floor|grammar|log|max|min|prev|round_to|sqrt|sum)$"))
 
 (op name: (ident) @function)
 (menu name: (ident) @type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Self
 
 from hdas_dsl.text.source import NOWHERE, Span
@@ -17,12 +18,20 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below this one, in source order."""
-        for name in self.__dataclass_fields__:
+        for name in self._parts():
             value = getattr(self, name)
             if isinstance(value, Node):
                 yield value
             elif isinstance(value, tuple):
-                yield from (part for part in value if isinstance(part, Node))
+                for part in value:
+                    if isinstance(part, Node):
+                        yield part
+
+    @classmethod
+    @cache
+    def _parts(cls) -> tuple[str, ...]:
+        """The fields that may hold nodes: all but the place."""
+        return tuple(name for name in cls.__dataclass_fields__ if name != "span")
 
     def mapped(self, change: Callable[[Node], Node]) -> Self:
         """A copy with ``change`` applied to each node directly below; the node itself where nothing changed."""
@@ -42,9 +51,13 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, depth first, in source order."""
-        yield self
-        for child in self.children():
-            yield from child.walk()
+        pending: list[Node] = [self]
+        while pending:
+            node = pending.pop()
+            yield node
+            below = list(node.children())
+            below.reverse()
+            pending += below
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""Derivations of menus: trees of productions that fit the tensors that they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from compiler.ir.primitives.external import Externals
+from compiler.ir.shape import Shape
+from hdas_dsl.text.diagnostics import Code
+from hdas_dsl.tree import ast
+
+from .errors import ElaborationError
+from .productions import Key, MisfitError, Production, Productions, Shapes
+from .values import Deferred
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """A tree of productions: the production taken for a menu, and a derivation for each menu in it.
+
+    ``shape`` comes out of it, applied to tensors of the shapes ``inputs``; ``parts`` go by the identity of the mention.
+    """
+
+    production: Production
+    inputs: Shapes
+    shape: Shape
+    parts: Mapping[int, Derivation]
+
+    def indices(self, productions: Productions) -> tuple[int, ...]:
+        """The place of each production in its menu, of the tree from the top, menu by menu as they meet tensors."""
+        below = (index for part in self.parts.values() for index in part.indices(productions))
+        return (productions.of(self.production.key).index(self.production), *below)
+
+    def nodes(self) -> Iterator[Derivation]:
+        """This tree and those in it."""
+        yield self
+        for part in self.parts.values():
+            yield from part.nodes()
+
+    def without(self, cut: Derivation) -> Derivation:
+        """The tree without one that is in it."""
+        parts = {at: part.without(cut) for at, part in self.parts.items() if part is not cut}
+        return replace(self, parts=parts)
+
+    def text(self, productions: Productions) -> ast.Expr:
+        """The expression that it stands for."""
+        return productions.written(self.production, {at: part.text(productions) for at, part in self.parts.items()})
+
+
+Order = Callable[[Sequence[Production]], Production]
+"""Which of several productions is tried next."""
+
+
+def derive(
+    productions: Productions, key: Key, inputs: Shapes, order: Order, like: Derivation | None = None
+) -> Derivation:
+    """A derivation of a menu that fits tensors of some shapes.
+
+    Where the production that is tried turns out not to fit, it is tried no more and another one is, menu by menu. What
+    it is ``like`` is tried first, here and in the menus of the same production.
+
+    Raises:
+        MisfitError: none fits.
+        ElaborationError: the grammar has an error.
+    """
+    left = list(productions.of(key))
+    missed: MisfitError | None = None
+    while left:
+        again = like if like is not None and like.production in left else None
+        production = order(left) if again is None else again.production
+        before = again.parts if again is not None else {}
+        parts: dict[int, Derivation] = {}
+
+        def fill(
+            hole: Deferred,
+            shapes: Shapes,
+            parts: dict[int, Derivation] = parts,
+            before: Mapping[int, Derivation] = before,
+        ) -> Shape:
+            at = id(hole.node)
+            if at not in parts:
+                parts[at] = derive(productions, Key.of(hole.menu), shapes, order, before.get(at))
+            return shape_at(productions, parts[at], shapes)
+
+        try:
+            shape = productions.shape(production, inputs, fill)
+        except MisfitError as error:
+            missed = missed or error
+            left.remove(production)
+            continue
+        return Derivation(production, inputs, shape, parts)
+    if missed is None:
+        raise ElaborationError(Code.FEW, key.definition.span, f"no item of '{key.definition.name}' is present here")
+    raise missed
+
+
+def shape_at(productions: Productions, derivation: Derivation, inputs: Shapes) -> Shape:
+    """The shape that comes out of a derivation at other shapes than its own.
+
+    Raises:
+        MisfitError: it does not fit them.
+    """
+    if inputs == derivation.inputs:
+        return derivation.shape
+
+    def fill(hole: Deferred, shapes: Shapes) -> Shape:
+        return shape_at(productions, derivation.parts[id(hole.node)], shapes)
+
+    return productions.shape(derivation.production, inputs, fill)
+
+
+def first(left: Sequence[Production]) -> Production:
+    """Source order."""
+    return left[0]
+
+
+@dataclass(frozen=True, eq=False)
+class FirstDerivation:
+    """The first derivation of each grammar, in source order, that fits: as `derivation.strongest.default_decisions`."""
+
+    externals: Externals
+
+    def __call__(self, path: str, deferred: Deferred, inputs: Shapes) -> ast.Expr:
+        """What stands for a grammar.
+
+        Raises:
+            ElaborationError: nothing fits.
+        """
+        productions = Productions(self.externals)
+        try:
+            return derive(productions, Key.of(deferred.menu), inputs, first).text(productions)
+        except MisfitError as error:
+            raise without_fit(deferred, inputs, error) from None
+
+
+def without_fit(deferred: Deferred, inputs: Shapes, missed: MisfitError | None) -> ElaborationError:
+    """The error of a grammar that derives nothing for tensors of some shapes, with a reason where one is known."""
+    given = " and ".join(map(str, inputs))
+    message = f"'{deferred.menu.definition.name}' derives nothing for {given}" + (f": {missed}" if missed else "")
+    return ElaborationError(Code.SHAPE, deferred.node.span, message)
