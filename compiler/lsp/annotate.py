@@ -9,6 +9,7 @@ from lsprotocol import types
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.elaborate import Elaborated
+from compiler.elaborate.errors import plural
 from compiler.program.model import Program
 from compiler.reports.facts import cardinality
 from hdas_dsl.tree import ast
@@ -125,4 +126,4 @@ def requirements(program: Program) -> Iterator[str]:
         wrong = {item.span for item in unmet(program.network)}
         yield f"{len(stated) - len(wrong)} of {len(stated)} requirements met"
     elif program.requirements:
-        yield f"every architecture meets {len(program.requirements)} requirements"
+        yield f"every architecture meets {plural(len(program.requirements), 'requirement')}"

@@ -13,7 +13,7 @@ from hdas_dsl.text.source import Source, Span
 from .document import Document
 from .positions import span_range
 
-MEANT = re.compile(r"did you mean '([^']+)'\?|^write `([^`]+)`$")
+MEANT = re.compile(r"did you mean '([^']+)'\?|^write `([^`]+)`$|^write '(\w+)'$")
 """A hint that says what should stand in place of a word of the text."""
 QUOTED = re.compile(r"'([^']+)'")
 
@@ -58,7 +58,7 @@ def fixes(document: Document, uri: str, found: Iterable[Diagnostic], within: typ
         shown = _shown(item, document.source, uri)
         if shown.range.end < within.start or within.end < shown.range.start:
             continue
-        text = meant[1] or meant[2]
+        text = next(filter(None, meant.groups()))
         yield types.CodeAction(
             title=f"Replace '{span.text}' by '{text}'",
             kind=types.CodeActionKind.QuickFix,

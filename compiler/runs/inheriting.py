@@ -53,8 +53,11 @@ def inherit(source: Relaxed | Network, target: Relaxed | Network, *, seed: int =
         Which tensors were taken, and how, and which not.
 
     Raises:
-        UsageError: the target does not lie in the space of the supernet, or has another structure.
+        UsageError: the target does not lie in the space of the supernet, or has another structure; or one is neither.
     """
+    wrong = [type(given).__name__ for given in (source, target) if not isinstance(given, Relaxed | Network)]
+    if wrong:
+        raise UsageError(f"`inherit` takes supernets and networks, as `load` makes them, not {wrong[0]}")
     if isinstance(target, Relaxed):
         if not isinstance(source, Relaxed):
             raise UsageError("a supernet takes weights from a supernet: a network has those of one architecture alone")

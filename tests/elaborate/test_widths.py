@@ -11,6 +11,7 @@ from compiler.analysis.costs.block_totals import Costs
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes.flatten import flatten
 from compiler.ir.graph import Call
+from compiler.ir.payloads import Prim
 from tests.laws.test_8_cost import check
 from tests.support.programs import space
 
@@ -145,3 +146,24 @@ def test_random_graphs(data: st.DataObject) -> None:
     for j in sorted(needed - set(ends), reverse=True):
         expected[j] = max(expected[r] for r in needed if j in reads[r])
     assert {f"n{j}": c for j, c in expected.items()} == {name: c for name, c in found.items() if name.startswith("n")}
+
+
+def test_an_external_operation_of_equal_shapes_is_made_for_each_variant() -> None:
+    """What is made once for equal arguments: a norm of a relaxed cell is another one than that of a discrete cell."""
+    found = space(
+        """hsp 1
+op norm(x; affine = not relaxed) = external "hsp:batch_norm"
+cell Searched(x) {
+  output x -> norm -> (identity | relu)
+}
+cell Fixed(x) {
+  output x -> norm
+}
+network N(x: [4, 6, 6]) {
+  output x -> Searched -> Fixed
+}
+"""
+    )
+    graphs = [copy.body.graph for copy in found.copies.values()]
+    norms = [node.payload.op for graph in graphs for _, node in graph.order() if isinstance(node.payload, Prim)]
+    assert [dict(op.attributes)["affine"] for op in norms if op.called == "batch_norm"] == [False, True]

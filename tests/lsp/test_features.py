@@ -147,6 +147,9 @@ def test_files_that_are_not_open_and_a_state_that_is_not_saved(tmp_path: Path) -
     assert [Path(uri).name for uri, _ in others] == ["other.hsp", "user.hsp"]
     found = navigate.references(document, path.as_uri(), types.Position(2, 3), others)
     assert [(Path(item.uri).name, item.range.start.line) for item in found] == [("net.hsp", 2), ("user.hsp", 2)]
+    user = read_document((tmp_path / "user.hsp").read_text().replace("op broken(x) = f(\n", ""), tmp_path / "user.hsp")
+    with pytest.raises(UsageError, match="open that file"):
+        navigate.rename(user, (tmp_path / "user.hsp").as_uri(), types.Position(2, 10), "g", [])
 
 
 def test_positions_count_in_units_of_utf_16() -> None:
@@ -248,7 +251,77 @@ def test_a_fix_makes_it_right(right: str, wrong: str) -> None:
     assert document.source.text[:start] + edit.new_text + document.source.text[end:] == text
 
 
+def test_a_fix_is_of_the_word_that_is_wrong_and_of_the_place_that_is_asked() -> None:
+    """Not of the same letters in another word, nor of another line; what is written instead may be a phrase."""
+    document = read("hsp 1\nop f(x) = x -> relo_relo -> relo\nop g(x) = x -> sigmoidd\n")
+
+    def titles(document: Document, line: int | None = None) -> list[str]:
+        within = WHOLE if line is None else types.Range(types.Position(line, 0), types.Position(line, 99))
+        found = list(diagnose.fixes(document, "file:///x", document.every_diagnostic, within))
+        assert all(fix.is_preferred for fix in found)
+        return [fix.title for fix in found]
+
+    assert titles(document) == ["Replace 'relo' by 'relu'", "Replace 'sigmoidd' by 'sigmoid'"]
+    assert titles(document, 2) == ["Replace 'sigmoidd' by 'sigmoid'"]
+    assert titles(read("hsp 1\nop f(x; a) = if a & a > 1 then x else x\n")) == ["Replace '&' by 'and'"]
+
+
 # ---------------------------------------------------------------- what is computed
+
+
+def test_shapes_stand_behind_the_names_of_lines_that_are_asked_for() -> None:
+    document = read(TEXT.replace("100, )", "100)"))
+    lines = TEXT.splitlines()
+
+    def shown(first: int, last: int) -> list[tuple[str, Any]]:
+        within = types.Range(types.Position(first, 0), types.Position(last, 0))
+        hints = annotate.inlay_hints(document, within)
+        return [(lines[hint.position.line][: hint.position.character], hint.label) for hint in hints]
+
+    assert shown(0, 99) == [("  n[i < 3]", ": 8x8x8"), ("  output", ": 8x8x8"), ("  output", ": 3")]
+    assert shown(8, 10) == [("  output", ": 3")]
+    assert annotate.inlay_hints(read("hsp 1\nop f(x) = (\n", document), WHOLE) == []
+
+
+def test_lenses_name_phases_requirements_and_what_is_trained() -> None:
+    text = """\
+hsp 1
+network Net(image: [1, 4, 4]; c = 2) {
+  a = image -> (conv(1, c) | conv(3, c))
+  output a -> global_pool -> linear(2)
+}
+network Whole(image: [1, 4, 4]; c = 2) {
+  require params <= 1
+  require macs <= 1M
+  output image -> conv(1, c) -> global_pool -> linear(2)
+}
+"""
+    sections = """\
+search {
+  phase one = Net {
+    require params <= 100
+  }
+}
+"""
+
+    def said(text: str) -> list[tuple[int, str]]:
+        return [
+            (lens.range.start.line, str(lens.command and lens.command.title)) for lens in annotate.lenses(read(text))
+        ]
+
+    space, whole = (
+        "2 architectures, 8 to 24 parameters, 36 to 292 multiply-adds",
+        "one architecture, 8 parameters, 36 multiply-adds",
+    )
+    assert said(text + sections) == [
+        (1, space),
+        (5, whole),
+        (10, f"{space} in phase one"),
+        (10, "every architecture meets 1 requirement"),
+    ]
+    trained = "one architecture, 5 parameters, 18 multiply-adds"
+    alone = [(1, space), (5, whole), (10, whole), (10, "1 of 2 requirements met"), (11, trained)]
+    assert said(text + "search Whole {}\ntrain Whole(c = 1) {}\n") == alone
 
 
 def test_costs_and_requirements() -> None:

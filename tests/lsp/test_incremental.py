@@ -72,7 +72,7 @@ CHANGES = {
     "-> Inner -> Inner": "-> Inner -> conv(9, c, pad = 0)",
     "classifier(2)\n}\nnet": "classifier(0)\n}\nnet",
     "Other(c = 4)": "Other(c = )",
-    "epochs = 2\n": "epochs = 2\n  derive = menus(keep = 1)\n",
+    "epochs = 2\n": "epochs = 2\n  derive = menus(keep = 2)\n",
     "stem = image -> conv(1, c)": "stem = image -> conv(1, c) -> conv(1, c) -> conv(1, open)",
     "epochs = 3": "epochs = 3 # note",
 }
@@ -120,8 +120,9 @@ def test_what_is_typed_is_as_what_is_read(path: Path, data: st.DataObject) -> No
         (["params <= 900"], ["params <= 900", "search {\n"]),
         (["classifier(2)\n}\nnet"], ["classifier(2)\n}\nnet", "minimize macs"]),
         ([], ["epochs = 2"]),
+        ([], ["epochs = 2\n"]),
     ],
-    ids=["a call", "a requirement", "a definition", "a setting"],
+    ids=["a call", "a requirement", "a definition", "a setting", "a rule that leaves another text"],
 )
 def test_what_is_wrong_moves_with_its_line(path: Path, first: list[str], second: list[str]) -> None:
     texts = []

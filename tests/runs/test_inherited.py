@@ -122,6 +122,8 @@ def test_a_supernet_takes_from_a_supernet() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match="takes supernets and networks, as `load` makes them, not str"):
+        inherit("net.hsp", Network(space("zoo/darts_v2.hsp", c=2, cells=3)))  # type: ignore[arg-type]
     searched = space(WIDTHS)
     with pytest.raises(UsageError, match="does not lie in the space of the supernet"):
         inherit(OnePath(searched), Network(space("zoo/darts_v2.hsp", c=2, cells=3)))
