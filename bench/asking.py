@@ -24,7 +24,16 @@ from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import stream_of
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import History, Trial
-from compiler.searcher.settings.exploring import Evolution, Genetic, Local, Nsga2, Predictor, RandomDraws, Shipped
+from compiler.searcher.settings.exploring import (
+    Acquisition,
+    Evolution,
+    Genetic,
+    Local,
+    Nsga2,
+    Predictor,
+    RandomDraws,
+    Shipped,
+)
 from compiler.searcher.settings.rungs import Asynchronous, NoRungs, Rungs
 
 TIMES = 1001
@@ -41,6 +50,7 @@ def explorers(trials: int) -> dict[str, tuple[Shipped, Rungs]]:
         "local": (Local(trials=more), NoRungs()),
         "nsga2": (Nsga2(trials=more), NoRungs()),
         "predictor": (Predictor(trials=more), NoRungs()),
+        "thompson": (Predictor(trials=more, batch=10, among=100, acquisition=Acquisition.THOMPSON), NoRungs()),
     }
 
 

@@ -1,31 +1,38 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
-    python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 150] [--explorers random "predictor"]
+    python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 100] [--explorers random "predictor"]
                            [--at-most macs=160000] [--steered-by 0] [--tested-by 1]
-                           [--plot docs/images/regret_cells.svg]
+                           [--plot docs/images/regret_cells.svg] [--time 25 50]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
 are steered by the validation accuracy of one training, as `judge = trained` would steer them. A trial is a row of the
 table: one that was proposed before, or is alike to one that was, costs nothing. The regret after n trials is the test
 accuracy of the table's best architecture less that of the one that looked best so far. Printed are its median over the
-seeds, with quartiles, and p: how probable it is that random draws do as well after 100 trials (Mann-Whitney, one-
+seeds, with quartiles, and p: how probable it is that random draws do as well after as many trials (Mann-Whitney, one-
 sided). `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those
 that have them. `--steered-by` and `--tested-by` name the seeds of the trainings that steer and that are tested, so that
 a lucky training does not count. All runs share the table, so p says nothing of other trainings. `--at-most` keeps the
 rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
+
+`--time 25 50` compares at equal time as well: what looks best after so many times the mean seconds of a training of the
+table, as far as so many trials go. A trial takes the seconds that its training took, and the processor's time that
+asking for it takes here.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import time
+from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import mean, quantiles
+from statistics import mean, median, quantiles
 
+from finds import better_than
 from scipy.stats import mannwhitneyu
 
 from compiler.analysis.architectures import Architectures
@@ -36,11 +43,10 @@ from compiler.searcher.explore.tables import Lookup, Row, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
 
-SHOWN = (10, 25, 50, 100, 150)
+SHOWN = (10, 25, 50, 100)
 """After so many trials the regret is printed."""
-COMPARED = 100
+COMPARED = (25, 50, 100)
 """After so many trials explorers are compared with random draws."""
-
 
 REPEATED = 4
 """At most so many proposals are made for one trial."""
@@ -55,12 +61,28 @@ def explorers(trials: int) -> dict[str, Shipped]:
         "evolution": Evolution(trials=trials, population=20, tournament=5),
         "genetic": Genetic(rounds=rounds, population=25, parents=5, mutants=12, children=12),
         "predictor": Predictor(trials=trials),
-        "predictor, mean": Predictor(trials=trials, batch=5, among=1000, acquisition=Acquisition.MEAN),
+        "thompson": Predictor(trials=trials, batch=10, among=100, acquisition=Acquisition.THOMPSON),
     }
 
 
 class EnoughError(Exception):
     """So many rows of the table were asked for as are wanted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of an explorer: the regret after each trial, and the seconds that it took until then."""
+
+    regrets: list[float]
+    seconds: list[float]
+
+    def after(self, trials: int) -> float:
+        """The regret after so many trials, or at the end of a run that had fewer."""
+        return self.regrets[min(trials, len(self.regrets)) - 1]
+
+    def within(self, seconds: float) -> int:
+        """How many trials ended in so many seconds, at least one."""
+        return max(1, bisect_right(self.seconds, seconds))
 
 
 @dataclass(frozen=True)
@@ -127,48 +149,87 @@ class Known:
         """The best test accuracy of the table."""
         return max(training.test for training in self.judge.table.all)
 
-    def regrets(self, word: Shipped, seed: int, trials: int) -> list[float]:
-        """The regret after each trial; where an explorer ends early, it stays as it is then."""
+    @cached_property
+    def training(self) -> float:
+        """The mean seconds of a training of the table."""
+        return mean(training.seconds for training in self.judge.table.all)
+
+    def better(self, regret: float) -> float:
+        """The share of the table that an architecture of this regret is better than."""
+        return better_than(self.best - regret, [training.test for training in self.judge.table.all])
+
+    def run(self, word: Shipped, seed: int, trials: int) -> Run:
+        """A run until so many trials have ended."""
         judge = self.judge
         proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))
         rows: dict[int, Training] = {}
-        found: list[float] = []
+        run, spent, since = Run([], []), 0.0, time.process_time()
 
         def told(trial: Trial, _: History) -> None:
+            nonlocal spent, since
+            now = time.process_time()
+            spent, since = spent + now - since, now
             row = judge.table.find(trial.number)
             if id(row) not in rows:
                 rows[id(row)] = judge.trainings(trial.number, judge.budgets.whole)[0]
-                found.append(self.best - max(rows.values(), key=lambda row: row.validation).test)
-            if len(found) == trials:
+                spent += rows[id(row)].seconds
+                run.regrets.append(self.best - max(rows.values(), key=lambda row: row.validation).test)
+                run.seconds.append(spent)
+            if len(rows) == trials:
                 raise EnoughError
 
         with suppress(EnoughError):
             Study(judge.space, proposer, judge, told).run()
-        return found + [found[-1]] * (trials - len(found))
+        return run
 
 
-def report(found: Mapping[str, Sequence[Sequence[float]]], largest: float | None = None) -> Iterator[str]:
+def spread(values: Sequence[float]) -> str:
+    """The median in percentage points, and the quartiles in parentheses."""
+    low, middle, high = (100 * value for value in quantiles(values, n=4))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def chance(ours: Sequence[float], drawn: Sequence[float]) -> str:
+    """How probable it is that random draws do as well."""
+    return f"{mannwhitneyu(ours, drawn, alternative='less').pvalue:.2g}"
+
+
+def report(found: Mapping[str, Sequence[Run]], trials: int, largest: float | None = None) -> Iterator[str]:
     """A table in Markdown: quartiles of the regret in percentage points by explorer, and that of the largest."""
-    trials = min(len(run) for runs in found.values() for run in runs)
     shown = [count for count in SHOWN if count <= trials]
-    yield f"| explorer | {' | '.join(f'{count} trials' for count in shown)} | p against random |"
-    yield f"|---|{'---|' * (len(shown) + 1)}"
-    at = min(COMPARED, trials) - 1
+    compared = [count for count in COMPARED if count <= trials]
+    ends = [*(f"{count} trials" for count in shown), *(f"p, {count}" for count in compared)]
+    yield f"| explorer | {' | '.join(ends)} |"
+    yield f"|---|{'---|' * len(ends)}"
     for name, runs in found.items():
-        cells = []
-        for count in shown:
-            low, middle, high = (100 * value for value in quantiles([run[count - 1] for run in runs], n=4))
-            cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
-        p = ""
-        if name != "random" and "random" in found:
-            ours, chance = ([run[at] for run in found[key]] for key in (name, "random"))
-            p = f"{mannwhitneyu(ours, chance, alternative='less').pvalue:.2g}"
-        yield f"| `{name}` | {' | '.join(cells)} | {p} |"
+        cells = [spread([run.after(count) for run in runs]) for count in shown]
+        for at in compared:
+            draws = [run.after(at) for run in found.get("random", [])]
+            cells.append(chance([run.after(at) for run in runs], draws) if draws and name != "random" else "")
+        yield f"| `{name}` | {' | '.join(cells)} |"
     if largest is not None:
-        yield f"| largest |{f' {100 * largest:.2f} |' * len(shown)} |"
+        yield f"| largest |{f' {100 * largest:.2f} |' * len(shown)}{' |' * len(compared)}"
 
 
-def plot(found: Mapping[str, Sequence[Sequence[float]]], title: str, path: Path) -> None:
+def timed(found: Mapping[str, Sequence[Run]], known: Known, times: Sequence[int]) -> Iterator[str]:
+    """A table in Markdown of what is found in the time of so many mean trainings."""
+    yield "| explorer | time of | trainings | regret | better than | p against random |"
+    yield "|---|---|---|---|---|---|"
+    for count in times:
+        reached = {
+            name: [(run.after(ended), ended) for run in runs for ended in [run.within(count * known.training)]]
+            for name, runs in found.items()
+        }
+        regrets = {name: [regret for regret, _ in runs] for name, runs in reached.items()}
+        for name, each in regrets.items():
+            p = chance(each, regrets["random"]) if name != "random" and "random" in regrets else ""
+            trainings = median(ended for _, ended in reached[name])
+            share = known.better(median(each))
+            yield f"| `{name}` | {count} | {trainings:g} | {spread(each)} | {share:.1%} | {p} |"
+    yield f"| largest | 0 | 0 | {100 * known.largest:.2f} | {known.better(known.largest):.1%} | |"
+
+
+def plot(found: Mapping[str, Sequence[Run]], trials: int, title: str, path: Path) -> None:
     """Draw the median of the regret in percentage points against trials, and its quartiles as a band."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -178,11 +239,11 @@ def plot(found: Mapping[str, Sequence[Sequence[float]]], title: str, path: Path)
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for at, (name, runs) in enumerate(found.items()):
-            each = [quantiles([100 * run[trial] for run in runs], n=4) for trial in range(len(runs[0]))]
+            counts = range(1, trials + 1)
+            each = [quantiles([100 * run.after(count) for run in runs], n=4) for count in counts]
             low, middle, high = zip(*each, strict=True)
-            trials = range(1, len(middle) + 1)
-            axes.step(trials, middle, where="post", label=name, color=f"C{at}", linewidth=1.4)
-            axes.fill_between(trials, low, high, step="post", color=f"C{at}", alpha=0.1, linewidth=0)
+            axes.step(counts, middle, where="post", label=name, color=f"C{at}", linewidth=1.4)
+            axes.fill_between(counts, low, high, step="post", color=f"C{at}", alpha=0.1, linewidth=0)
         axes.set(title=title, xlabel="architectures trained", ylabel="regret (points of test accuracy)", ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
@@ -193,22 +254,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--trials", type=int, default=150)
+    parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
     parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
     parser.add_argument("--steered-by", type=int, default=0, metavar="SEED", help="whose validation accuracies steer")
     parser.add_argument("--tested-by", type=int, default=0, metavar="SEED", help="whose test accuracies count")
+    parser.add_argument("--time", type=int, nargs="+", metavar="N", help="compare in the time of N trainings too")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
     known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by)
-    words = explorers(REPEATED * args.trials)
-    seeds = range(args.seeds)
-    found = {name: [known.regrets(words[name], seed, args.trials) for seed in seeds] for name in args.explorers}
     count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
-    print("\n".join(report(found, known.largest)))
+    words = explorers(REPEATED * args.trials)
+    found = {name: [known.run(words[name], seed, args.trials) for seed in range(args.seeds)] for name in args.explorers}
+    print(*report(found, args.trials, known.largest), sep="\n")
+    if args.time:
+        print(f"\na training takes {known.training:.1f} s in the mean\n")
+        print(*timed(found, known, args.time), sep="\n")
     if args.plot:
-        plot(found, f"{args.space.name}: {count} architectures, {args.seeds} seeds", args.plot)
+        plot(found, args.trials, f"{args.space.name}: {count} architectures, {args.seeds} seeds", args.plot)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -169,12 +170,12 @@ def test_regret_against_trials(
     within = regret.Known.of(path, [regret.Limit.read("macs=6"), regret.Limit.read("params=1")])
     assert sorted(within.judge.table.rows) == [0, 1, 2, 3, 5, 6]
     assert within.largest == pytest.approx(0.90 - 0.80)
-    assert max(within.regrets(regret.explorers(200)["random"], 0, 6)) <= 0.40 + 1e-9
+    assert max(within.run(regret.explorers(200)["random"], 0, 6).regrets) <= 0.40 + 1e-9
     for number in (0, 1, 2, 3, 5, 6, 7, 8):
         again = truth.Training(0.5, 1 - tests[number], 6.0)
         table.add(table.rows[number].architecture, 1, again)
     other = regret.Known.of(path, tested_by=1)
-    drawn = other.regrets(regret.explorers(200)["random"], 1, 8)
+    drawn = other.run(regret.explorers(200)["random"], 1, 8).regrets
     assert drawn[-1] == pytest.approx(0.50 - 0.20), "what looked best with seed 0 is the worst but one with seed 1"
     with pytest.raises(SystemExit, match="no training of seed 2 of architecture 0"):
         regret.Known.of(path, steered_by=2)
@@ -182,18 +183,30 @@ def test_regret_against_trials(
         regret.Limit.read("seconds0=6")
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
     for name, word in regret.explorers(200).items():
-        found = known.regrets(word, 0, 8)
-        assert len(found) == 8, name
+        run = known.run(word, 0, 8)
+        found = run.regrets
+        assert len(found) == 8 or name == "local", name
+        assert run.seconds[0] >= 6
+        assert all(after - before >= 6 for before, after in pairwise(run.seconds)), "a trial takes its training's time"
         assert {round(value, 9) for value in found} <= {round(0.90 - accuracy, 9) for accuracy in tests}, name
-    drawn = known.regrets(regret.explorers(200)["random"], 1, 8)
+    drawn = known.run(regret.explorers(200)["random"], 1, 8).regrets
     assert drawn[-1] == pytest.approx(0.10), "what looked best is 0.80, the best is 0.90"
-    lines = list(regret.report({"random": [[0.02] * 100, [0.04] * 100], "local": [[0.01] * 100, [0.01] * 100]}))
-    assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p against random |"
+    draws = [regret.Run([value] * 100, []) for value in (0.02, 0.04)]
+    lines = list(regret.report({"random": draws, "local": [regret.Run([0.01], [])] * 2}, 100))
+    assert lines[0] == "| explorer | 10 trials | 25 trials | 50 trials | 100 trials | p, 25 | p, 50 | p, 100 |"
     assert lines[3].startswith("| `local` | 1.00 (1.00 to 1.00)")
-    assert [*regret.report({"random": [[0.02] * 100, [0.04] * 100]}, 0.0123)][-1] == f"| largest |{' 1.23 |' * 4} |"
-    runs = {"random": [[0.5, 0.2], [0.4, 0.2]], "local": [[0.4, 0.1], [0.4, 0.1]]}
-    regret.plot(runs, "regret", tmp_path / "one.svg")
-    regret.plot(runs, "regret", tmp_path / "two.svg")
+    assert [*regret.report({"random": draws}, 100, 0.0123)][-1] == f"| largest |{' 1.23 |' * 4} | | |"
+    runs = {"random": [regret.Run(values, []) for values in ([0.5, 0.2], [0.4, 0.2])], "local": draws}
+    regret.plot(runs, 2, "regret", tmp_path / "one.svg")
+    regret.plot(runs, 2, "regret", tmp_path / "two.svg")
     drawing = (tmp_path / "one.svg").read_text()
     assert drawing == (tmp_path / "two.svg").read_text(), "the same figures make the same bytes"
     assert all(f">{text}<" in drawing for text in ("random", "local", "architectures trained"))
+    # Trainings take 6 s: in the time of one the slow explorer has one trial, the quick one three.
+    slow, quick = regret.Run([0.4, 0.0], [6.0, 13.0]), regret.Run([0.3, 0.2, 0.1, 0.0], [2.0, 4.0, 6.0, 8.0])
+    assert [quick.within(seconds) for seconds in (1.0, 5.9, 6.0, 99.0)] == [1, 2, 3, 4]
+    lines = list(regret.timed({"random": [slow] * 3, "quick": [quick] * 3}, known, [1, 2]))
+    assert lines[2] == "| `random` | 1 | 1 | 40.00 (40.00 to 40.00) | 6.2% |  |"
+    assert lines[3].startswith("| `quick` | 1 | 3 | 10.00 (10.00 to 10.00) | 81.2% | 0.0")
+    assert lines[4].startswith("| `random` | 2 | 1 | 40.00")
+    assert lines[5].startswith("| `quick` | 2 | 4 | 0.00 (0.00 to 0.00) | 93.8% |")

@@ -112,8 +112,9 @@ def test_uniform_draws(fitting: list[str]) -> None:
 
 def test_weighted_draws(fitting: list[str]) -> None:
     """By the weights; a sum with `down` fits with neither item, and another production is drawn instead of it."""
-    listing = Architectures(Request(Path("grammar.hsp"), text=TREES))
-    drawn = Counter(body(found.text) for found in sample(listing, 200, seed=1, weighted=True))
+    grammar, source = GrammarSpace(compiled(TREES)), Random(1)
+    found = [grammar.weighted(source) for _ in range(400)]
+    drawn = Counter(tree for one in found if one is not None for tree in one.texts.values())
     leaf = {"unit(1)": 2 / 3, "down": 1 / 3}
     simple = {"unit(3)": 2 / 8, "down": 1 / 8}
     simple |= {f"seq({one}, {other})": 1 / 8 * leaf[one] * leaf[other] for one in leaf for other in leaf}
@@ -124,7 +125,27 @@ def test_weighted_draws(fitting: list[str]) -> None:
     }
     assert set(drawn) <= set(fitting) == set(expected)
     assert math.isclose(sum(expected.values()), 1)
-    assert sum((drawn[tree] - 200 * share) ** 2 / (200 * share) for tree, share in expected.items()) < 24.3
+    assert sum((drawn[tree] - 400 * share) ** 2 / (400 * share) for tree, share in expected.items()) < 24.3
+
+
+def test_a_tree_that_is_too_large_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = GrammarSpace(compiled(TREES))
+    monkeypatch.setattr("compiler.elaborate.network.MOST_OPERATIONS", 2)
+    assert grammar.of({"Net.output.Tree": (1,)}) is not None
+    assert grammar.of({"Net.output.Tree": (2, 1, 1)}) is None
+
+
+def test_mutants_keep_the_rest() -> None:
+    """Of a tree whose two halves are trees, a mutant below one half has the other as it was."""
+    grammar, source = GrammarSpace(compiled(all_fit(4))), Random(2)
+    parent = grammar.of({"Net.output.Tree": (2, 2, 0, 1, 2, 1, 0)})
+    assert parent is not None
+    (text,) = parent.texts.values()
+    assert text == "seq(seq(unit(5), max_pool(3)), seq(max_pool(3), unit(5)))"
+    children = [grammar.mutated(parent, source) for _ in range(20)]
+    found = {tree for child in children if child is not None for tree in child.texts.values()} - {text}
+    halves = "seq(seq(unit(5), max_pool(3)), ", "seq(max_pool(3), unit(5)))"
+    assert sum(tree.startswith(halves[0]) != tree.endswith(halves[1]) for tree in found) > 4
 
 
 def test_draws_lie_in_their_space() -> None:
@@ -153,9 +174,10 @@ network Net(image: [1, 4, 4]) {{
         assert membership(whole, given).inside, found.text
         drawn = getattr(found, "drawn")  # noqa: B009 (of a draw along a grammar only)
         assert Costs().block(drawn.block).params == Costs().block(given.network.block).params
-        outside, _ = compile_file("one.hsp", text=found.text.replace("  k0 = b1 -> ", "  k0 = b1 -> relu -> "))
-        assert outside is not None
-        assert not membership(whole, outside).inside
+        for before, after in (("  k0 = b1 -> ", "  k0 = b1 -> relu -> "), ("conv(3, 2)", "conv(5, 2)")):
+            outside, _ = compile_file("one.hsp", text=found.text.replace(before, after))
+            assert outside is not None
+            assert not membership(whole, outside).inside
 
 
 def test_what_is_refused() -> None:
@@ -251,6 +273,21 @@ def test_a_vision_transformer_is_derived() -> None:
         tokens = tokens + linear(F.leaky_relu(linear(norm(tokens))))
     torch.testing.assert_close(made(x), linear(tokens.mean(1)), atol=1e-9, rtol=1e-9)
     assert next(given, None) is None
+
+
+def test_groups() -> None:
+    """The groups of each dimension, put together again, are the whole; not every dimension has as many."""
+    texts = (
+        'hsp 1\nuse "lib/einspace.hsp"\n\n'
+        "network Net(x: [2, 3, 4]) {{\n  output x -> splits(4, {0}, identity, cat4({0}))\n}}\n"
+    )
+    x = torch.randn(3, 2, 3, 4)
+    assert torch.equal(Network(compiled(texts.format("permute(3, 2, 1)")))(x), x)
+    half = texts.replace("splits(4, {0}, identity, cat4({0}))", "split2(identity, leaky_relu, identity, dot)")
+    assert compile_file("half.hsp", text=half.format(""))[0] is None
+    joined = half.replace("dot", "add2").format("")
+    torch.testing.assert_close(Network(compiled(joined))(x), F.leaky_relu(x[:, :1]) + x[:, 1:])
+    assert compile_file("odd.hsp", text=texts.format("permute(2, 1, 3)"))[0] is None
 
 
 def test_draws_of_einspace() -> None:

@@ -77,8 +77,8 @@ train Net {
 ALONE = {"random_search": "random(3)", "regularized_evolution": "evolution(4, population = 2, tournament = 2)"}
 ALONE |= {
     "local_search": "local(4)",
-    "bananas": "predictor(4, start = 2, batch = 2, among = 4, trees = 3)",
-    "forest_predictor": "predictor(4, start = 2, batch = 2, among = 4, trees = 3, acquisition = mean)",
+    "bananas": "predictor(4, start = 2, batch = 2, among = 4, trees = 3, acquisition = thompson)",
+    "forest_predictor": "predictor(4, start = 2, batch = 2, among = 4, trees = 3)",
     "successive_halving": "random(3)",
 }
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}

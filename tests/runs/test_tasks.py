@@ -34,6 +34,9 @@ from tests.support.paths import DOCS
 PAGE = (DOCS / "tasks.md").read_text()
 (MYDATA,) = re.findall(r"```python\n(import numpy.*?)```", PAGE, re.DOTALL)
 (DENOISE,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE, re.DOTALL)
+(BOTH,) = re.findall(r"```python\n(from torch.nn import functional\n.*?)```", PAGE, re.DOTALL)
+OWN = {"Denoised": ("denoise.py", DENOISE), "Flowers": ("both.py", BOTH)}
+"""The networks with a file of their own, beside those of `mydata.py`."""
 FILES = {text.split("network ")[1].split("(")[0]: text for text in re.findall(r"```hsp\n(.*?)```", PAGE, re.DOTALL)}
 METRICS = {
     "Rows": "mae",
@@ -42,13 +45,15 @@ METRICS = {
     "Signs": "f1",
     "Words": "perplexity",
     "Denoised": "psnr",
+    "Flowers": "loss",
 }
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = tmp_path / ("denoise.py" if name == "Denoised" else "mydata.py")
-    own.write_text(DENOISE if name == "Denoised" else MYDATA)
+    called, text = OWN.get(name, ("mydata.py", MYDATA))
+    own = tmp_path / called
+    own.write_text(text)
     file, metric, plugins = tmp_path / "net.hsp", METRICS[name], [own]
     file.write_text(FILES[name].replace("data = digits", "data = digits(images = 80)"))
     with pytest.raises(UsageError, match=rf"--allow-plugin {own.stem}\.py allows it"):
@@ -58,7 +63,7 @@ def test_the_tutorial(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert ("| score" in log) == (metric == "accuracy")
     (epoch,) = map(json.loads, (tmp_path / "run" / "history.jsonl").read_text().splitlines())
     judged = epoch.get(f"{metric}/score", epoch["score"])
-    assert epoch["score"] == (-judged if metric in ("mae", "perplexity") else judged)
+    assert epoch["score"] == (-judged if metric in ("mae", "perplexity", "loss") else judged)
     assert re.search(rf"  score = {judged:.4f}".rstrip("0").rstrip("."), report.text)
     assert (f'metric = "{metric}"' in report.text) == (metric != "accuracy")
     outcome = api.train(report.derived, tmp_path / "train", plugins=plugins)

@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.functional import cross_entropy
 
+from compiler.backend.lowering.pieces import pieces_of
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS, Target, run_passes, weighed
+from compiler.backend.torch_modules.channels import Cut, pieces
+from compiler.backend.torch_modules.memory_order import lies_channels_last
 from compiler.elaborate import Building, Elaborated, elaborate
 from compiler.elaborate.values import Function
 from compiler.ir.decision import Decision, DecisionKind, Selection
-from compiler.ir.graph import SpaceGraph
-from compiler.ir.payloads import Prim
+from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.payloads import Input, Prim
+from compiler.ir.primitives import structure
 from compiler.ir.quantities import AlphaForm, AlphaMean
+from compiler.ir.shape import Shape
 from compiler.ir.sums import Sum
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Phase
@@ -261,6 +266,29 @@ def test_a_node_of_partial_channels_is_shuffled_once() -> None:
     assert (shuffles(flat), shuffles(graph)) == (5, 2)
     sums = [node.payload for _, node in graph.order() if isinstance(node.payload, Sum)]
     assert max(sum(len(term.weight) == 2 for term in each.terms) for each in sums) == 9  # three edges of three items
+
+
+def test_what_goes_through_and_what_goes_past_are_cut_apart_once() -> None:
+    """For all edges that read a tensor; its gradient is put together once, in the order of its pixels."""
+    found = phase("channels = partial(2)\n edges = weighed")
+    modules = list(Supernet(found.network, built=found.built).network.modules())
+    graphs = [module.graph for module in modules if isinstance(module, fx.GraphModule)]
+    assert sum(node.target is pieces for graph in graphs for node in graph.nodes) == 3  # the stem, with ReLU, and n0
+    assert not any(isinstance(module, Cut) for module in modules)
+    x = torch.randn(2, 6, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    parts = pieces(x, (2, 4))
+    assert [part.equal(x[:, at]) for part, at in zip(parts, (slice(2), slice(2, 6)), strict=True)] == [True, True]
+    grad = gradient(sum((part.square().sum() for part in parts), torch.zeros(())), x)
+    assert grad.equal(2 * x)
+    assert all(lies_channels_last(each) for each in (*parts, grad))
+
+
+@pytest.mark.parametrize("cuts", [((0, 2), (1, 3)), ((0, 2), (3, 1)), ((0, 2),), ((0, 4),)])
+def test_cuts_that_overlap_or_leave_channels_out_are_no_pieces(cuts: tuple[tuple[int, int], ...]) -> None:
+    graph = SpaceGraph()
+    x = graph.add(Node("x", Input(0), Shape((4, 3, 3))))
+    made = [graph.add(Node(f"{at}", Prim(structure.Cut(c=c, start=at)), Shape((c, 3, 3))), (x,)) for at, c in cuts]
+    assert pieces_of(graph, x, made) == {}
 
 
 def test_what_is_derived_and_priced_has_all_channels() -> None:

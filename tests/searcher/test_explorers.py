@@ -54,8 +54,8 @@ EXPLORERS: dict[str, Shipped] = {
     "genetic": Genetic(rounds=4, population=6, parents=3, mutants=2, children=2, rate=0.5),
     "evolution": Evolution(trials=25, population=5, tournament=3),
     "local": Local(trials=40),
-    "predictor": Predictor(trials=20, start=6, batch=4, among=10, trees=5),
-    "mean": Predictor(trials=12, start=6, batch=4, among=10, trees=5, acquisition=Acquisition.MEAN),
+    "predictor": Predictor(trials=16, start=6, batch=4, trees=5),
+    "thompson": Predictor(trials=20, start=6, batch=4, among=10, trees=5, acquisition=Acquisition.THOMPSON),
     "spread": Predictor(trials=12, start=6, batch=4, among=10, trees=5, initial=Initial.SPREAD),
     "nsga2": Nsga2(trials=20, population=5),
 }
@@ -136,7 +136,7 @@ class Votes(Judge):
 def test_trials_that_are_read_again_rebuild_the_proposer(
     word: Shipped, judge: type[Judge], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guided, "LATER", 2)  # So that a forest serves several of these few rounds.
+    monkeypatch.setattr(guided, "LATER", 1)  # So that a forest serves two of these few rounds.
     space = explored(FREE)
     whole = timeless(explore(space, word, judge()))
     for cut in range(len(whole)):
@@ -292,7 +292,7 @@ def test_the_mean_and_the_deviation_are_those_of_the_forest(seen: int | None, mo
     if seen is not None:
         monkeypatch.setattr(predictor, "SEEN", seen)
     means, spreads = Forest(rows[:40], scores, 20, 7)(rows[40:])
-    forest = RandomForestRegressor(20, random_state=7, max_samples=seen).fit(rows[:40], scores)
+    forest = RandomForestRegressor(20, random_state=7, max_samples=seen, max_features=1 / 3).fit(rows[:40], scores)
     each = [tree.predict(rows[40:]) for tree in forest.estimators_]
     assert means == pytest.approx(forest.predict(rows[40:]))
     assert spreads == pytest.approx([pstdev(values) for values in zip(*each, strict=True)])
@@ -303,7 +303,7 @@ def test_a_predictor_takes_those_with_the_best_mean() -> None:
     space = explored(
         net(*(f"n{i} = (a | b | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
     )
-    word = Predictor(trials=12, start=6, batch=3, among=41, trees=5, acquisition=Acquisition.MEAN)
+    word = Predictor(trials=12, start=6, batch=3, trees=5)
     history = explore(space, word, Table(3))
     features = Features(space.part.space.decisions)
     assert space.count == 81
@@ -318,9 +318,31 @@ def test_a_predictor_takes_those_with_the_best_mean() -> None:
         assert [best[trial.number] for trial in found] == sorted(best.values(), reverse=True)[:3]
 
 
+def test_a_predictor_takes_those_with_the_best_draws() -> None:
+    """Of neighbours and draws, by a normal draw for each from the stream of the round."""
+    space = explored(PLAIN)
+    word = Predictor(trials=9, start=6, batch=3, among=10, trees=5, acquisition=Acquisition.THOMPSON)
+    history = explore(space, word, Table(3))
+    before, found = history.trials[:6], history.trials[6:]
+    proposer = Guided(space, Budgets(1, 1), stream_of(3), word)
+    assert proposer.listed is None
+    asked, source = proposer._asked(before)
+    assert 3 < len(asked) <= 20
+    assert not {trial.number for trial in before} & {*asked}
+    forest = Forest(
+        proposer.features([space.candidate(t.number) for t in before]),
+        [t.score for t in before],
+        5,
+        source.getrandbits(32),
+    )
+    hopes = [source.gauss(*pair) for pair in zip(*forest(proposer.features([*asked.values()])), strict=True)]
+    best = dict(zip(asked, hopes, strict=True))
+    assert [trial.number for trial in found] == sorted(best, key=lambda number: -best[number])[:3]
+
+
 def test_a_forest_learns_from_a_tenth_more_than_the_one_before() -> None:
     """Each round at first, so that few trials are used at once; ever more rarely later, so that many are cheap."""
-    proposer = Guided(explored(FREE), Budgets(1, 1), stream_of(0), Predictor(trials=20_000))
+    proposer = Guided(explored(FREE), Budgets(1, 1), stream_of(0), Predictor(trials=20_000, batch=10))
     assert [proposer.learned(k) for k in range(10, 201, 10)] == [*range(10, 201, 10)]
     learned = [proposer.learned(k) for k in range(10, 10_001, 10)]
     forests = sorted(set(learned))

@@ -16,7 +16,8 @@ from compiler.ir.graph import SpaceGraph
 from compiler.util.gc_pause import uncollected
 
 from .build import check_weights_fit
-from .region_builder import Lowering, RegionBuilder
+from .lowering import Lowering
+from .region_builder import RegionBuilder
 from .regions import regions_of
 
 

@@ -5,101 +5,31 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import fx, nn
 
 from compiler.backend.fused.modules import WeightedSum, WeightedSums
 from compiler.backend.fused.plan import SumPlan, place_of, plan_of, weight_plan
 from compiler.backend.names import WEIGHTS, identifier, unique
-from compiler.backend.passes.estimate import Scope
+from compiler.backend.torch_modules.channels import pieces
 from compiler.backend.torch_modules.masks import masked, packed
 from compiler.backend.torch_modules.mixing import joint, row_sums, weighted_sum
 from compiler.backend.torch_modules.recomputed import recomputed
 from compiler.backend.torch_modules.recurrence import recomputed_scan, scan
-from compiler.ir.decision import Decision
-from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.graph import Node
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
-from compiler.ir.primitives.base import Gather, Operator
-from compiler.ir.sums import Item, Share, Sum, Sums, Term
-from compiler.ir.undecided import Var, lift
+from compiler.ir.primitives.base import Operator
+from compiler.ir.sums import Item, Sum, Sums, Term
 from compiler.util.errors import LoweringError
 
 from .build import allowed, build_node, build_part
+from .lowering import Lowering
 from .names import attribute, module_path, tree
 from .operators import call
+from .pieces import pieces_of
 from .regions import Region, in_order
-
-
-@dataclass(frozen=True)
-class Lowering:
-    """The parts of a network from which each region is lowered."""
-
-    graph: SpaceGraph
-    decisions: Mapping[str, Decision]
-    drop_path: bool
-    modules: Mapping[str, nn.Module]
-    recomputed: frozenset[Scope] = frozenset()
-    """The scopes of the regions that are computed again in the backward pass."""
-
-    # ------------------------------------------------------------ what crosses a border
-
-    def inputs(self, members: set[int]) -> list[int]:
-        """The nodes outside that some nodes read, in order."""
-        return sorted({source for member in members for source in self.graph.sources(member)} - members)
-
-    def outputs(self, members: set[int]) -> list[int]:
-        """The nodes of a region that others read, or that are outputs of the network, in order."""
-        ends = set(self.graph.outputs)
-        return sorted(m for m in members if m in ends or not members.issuperset(self.graph.readers(m)))
-
-    def state(self, region: Region) -> int | None:
-        """The node that opens the loop that a region is; None where it is none, or reads nothing of its state."""
-        members = region.nodes()
-        for output in self.outputs(members):
-            for reader in self.graph.readers(output):
-                node = self.graph.node(reader)
-                closes = isinstance(node.payload, Prim) and node.payload.op.closes_loop
-                if closes and node.scope == region.scope[:-1]:
-                    state = self.graph.sources(reader)[1]
-                    return state if state in self.inputs(members) else None
-        return None
-
-    def reads_weights(self, members: set[int]) -> bool:
-        """Whether some of the nodes need the weights of choices."""
-        return any(self._reads_weights(self.graph.node(m)) or self.packing(m) is not None for m in members)
-
-    def _reads_weights(self, node: Node) -> bool:
-        match node.payload:
-            case Mix():
-                return True
-            case Weigh(decision=decision):
-                return not self.decisions[decision].candidates
-            case Sum(terms=terms):
-                return any(self.factors(term.weight) for term in terms)
-            case Sums(sums=sums):
-                return any(self.factors(term.weight) for total in sums for term in total.terms)
-        return self.masking_width(node) is not None
-
-    def masking_width(self, node: Node) -> Var[int] | None:
-        """The undecided width that masks a node's output."""
-        if isinstance(node.payload, Prim) and isinstance(node.shape.c, Var):
-            return node.shape.c if node.payload.op.fills else None
-        return None
-
-    def packing(self, index: int) -> Var[tuple[int, ...]] | None:
-        """The undecided widths of what a node puts together along the channels; None where it does not, or they are."""
-        payload = self.graph.node(index).payload
-        sources = self.graph.sources(index)
-        if not (isinstance(payload, Prim) and payload.op.gather is Gather.CONCATENATION and len(sources) > 1):
-            return None
-        widths = lift(lambda *each: each, *(self.graph.node(source).shape.c for source in sources))
-        return widths if isinstance(widths, Var) else None
-
-    def factors(self, weight: tuple[Share | Weigh, ...]) -> tuple[Share | Weigh, ...]:
-        """Without those that are 1: a menu weighs its items itself."""
-        return tuple(f for f in weight if isinstance(f, Share) or not self.decisions[f.decision].candidates)
 
 
 class RegionBuilder:
@@ -117,6 +47,10 @@ class RegionBuilder:
         self.modules: dict[str, nn.Module] = {}
         self.values: dict[int, fx.Node] = {}
         """The fx node of each node of the space's graph that is known here."""
+        self.members = {item for item in region.items if isinstance(item, int)}
+        """The nodes of the region that are in no region inside it."""
+        self.pieces: dict[int, fx.Node] = {}
+        """The values of cuts that are made together."""
         self.weights: fx.Node | None = None
         """The mapping from decision path to weights, where the region needs it."""
 
@@ -205,6 +139,10 @@ class RegionBuilder:
         raise LoweringError(f"'{node.name}' is not flat: run `flatten` first")
 
     def _operator(self, index: int, node: Node, op: Operator, sources: Sequence[fx.Node]) -> fx.Node:
+        if op.slices_channels and index not in self.pieces:
+            self._cut_up(*self.source.sources(index))
+        if index in self.pieces:
+            return self._named(self.pieces[index], node)
         function = allowed(node, op).torch_call
         if function is not None:
             made = call(function, self.graph, sources)
@@ -212,6 +150,14 @@ class RegionBuilder:
         target = self._attribute(node)
         self.modules[target] = self.lowering.modules.get(node.name) or build_node(self.source, index)
         return self._named(self.graph.call_module(target, tuple(sources)), node)
+
+    def _cut_up(self, index: int) -> None:
+        """Make the pieces of a tensor, if its cuts are such."""
+        found = pieces_of(self.source, index, [r for r in self.source.readers(index) if r in self.members])
+        if found:
+            made = self.graph.call_function(pieces, (self.values[index], tuple(found.values())))
+            for position, cut in enumerate(found):
+                self.pieces[cut] = self.graph.call_function(operator.getitem, (made, position))
 
     def _masked(self, made: fx.Node, node: Node) -> fx.Node:
         """A value whose channels beyond an undecided width are masked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -32,3 +34,14 @@ class Shuffle(nn.Module):
         # In their own order: flattened as above they would be copied to channels first, and back by whoever reads them.
         pixels = torch.unflatten(x.permute(0, 2, 3, 1), 3, (self.groups, -1))
         return pixels.transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
+
+
+def pieces(x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """Tensors of so many channels, which together are those of x.
+
+    Images that lie channels last are copied, so that who reads some channels need not skip the others.
+    """
+    if not lies_channels_last(x):
+        return torch.split(x, list(sizes), 1)
+    parts = torch.split(x.permute(0, 2, 3, 1), list(sizes), 3)
+    return tuple(part.contiguous().permute(0, 3, 1, 2) for part in parts)

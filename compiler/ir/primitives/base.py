@@ -191,6 +191,11 @@ class Operator(ABC):
         return None
 
     @property
+    def first_channel(self) -> int | None:
+        """Where the channels of its input that it slices begin; None where it slices none."""
+        return None
+
+    @property
     def vocabulary(self) -> int | None:
         """The number that the whole numbers of its first input are below; None where that holds real numbers."""
         return None

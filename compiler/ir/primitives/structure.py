@@ -192,6 +192,10 @@ class Cut(Operator):
     c: Channels
     start: Annotated[int, Whole("the first channel", least=0)] = 0
 
+    @property
+    def first_channel(self) -> int | None:
+        return self.start
+
     def refusal(self, inputs: Sequence[Shape], output: Shape) -> str | None:
         width = inputs[0].c
         if isinstance(self.c, int) and isinstance(width, int) and self.start + self.c > width:

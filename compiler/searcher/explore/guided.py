@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from random import Random
 
@@ -42,8 +42,8 @@ class Guided(Proposer):
         self.decisions = Features(space.part.space.decisions)
         self.round: tuple[int, list[Candidate]] = 0, []
         """The architectures of the last round that was asked for, after so many trials, the best first."""
-        self.told: dict[int, NDArray[np.float32]] = {}
-        """The features of the architectures that a forest learned from, by number."""
+        self.kept: dict[int, NDArray[np.float32]] = {}
+        """The features, by number, of the architectures that a forest learned from or that all rounds ask of."""
         self.forest: tuple[int, Forest | None] = 0, None
         """The last forest, after the trials that it learned from."""
         self.screened: list[Candidate] = []
@@ -96,6 +96,24 @@ class Guided(Proposer):
         found: NDArray[np.float32] = (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)
         return np.nan_to_num(found, nan=LOWEST, posinf=-LOWEST, neginf=LOWEST)
 
+    def _keep(self, many: Iterable[Candidate]) -> None:
+        """Compute the features of architectures once."""
+        if fresh := list(many):
+            self.kept.update(zip((found.number for found in fresh), self.features(fresh), strict=True))
+
+    def _rows(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
+        """Their features, (architectures, features): those of a space that is asked whole are kept."""
+        if self.listed is None:
+            return self.features(many)
+        self._keep(found for found in many if found.number not in self.kept)
+        return np.stack([self.kept[found.number] for found in many])
+
+    @property
+    def listed(self) -> list[Candidate] | None:
+        """Every architecture, where each round asks of all: in a small space, by means, where nothing is measured."""
+        whole = self.word.acquisition is Acquisition.MEAN and self.measure is None
+        return self.space.listed if whole else None
+
     def learned(self, k: int) -> int:
         """How many trials the forest learned from that serves after ``k``, those of whole rounds.
 
@@ -112,9 +130,8 @@ class Guided(Proposer):
         if self.forest[0] == count and self.forest[1] is not None:
             return self.forest[1]
         known = merits(trials[:count], merit_among(trials[:count]))
-        if fresh := [self.space.candidate(number) for number in known if number not in self.told]:
-            self.told.update(zip((found.number for found in fresh), self.features(fresh), strict=True))
-        rows = np.stack([self.told[number] for number in known])
+        self._keep(self.space.candidate(number) for number in known if number not in self.kept)
+        rows = np.stack([self.kept[number] for number in known])
         if count < len(trials):  # The run was resumed after that round.
             seed = self._asked(trials[:count])[1].getrandbits(32)
         forest = Forest(rows, list(known.values()), self.word.trees, seed)
@@ -134,7 +151,7 @@ class Guided(Proposer):
         if not asked:
             return []
         forest = self._learned(trials, source.getrandbits(32))
-        means, spreads = forest(self.features(list(asked.values())))
+        means, spreads = forest(self._rows(list(asked.values())))
         hopes: Sequence[float] = means.tolist()
         if self.word.acquisition is Acquisition.THOMPSON:
             hopes = [source.gauss(mean, spread) for mean, spread in zip(means, spreads, strict=True)]
@@ -142,11 +159,11 @@ class Guided(Proposer):
         return [found for _, found in order[: self.word.batch]]
 
     def _among(self, parents: Sequence[Candidate], source: Random) -> Iterator[Candidate]:
-        """What the predictor is asked of: neighbours of the parents and draws; all there are where that is no more."""
-        count = self.word.among
-        if self.word.acquisition is Acquisition.MEAN and self.space.count <= 2 * count:
-            yield from (self.space.candidate(at) for at in range(self.space.count) if self.space.meets(at))
+        """What the predictor is asked of: all where they are listed, else neighbours of the parents and draws."""
+        if self.listed is not None:
+            yield from self.listed
             return
+        count = self.word.among
         near = (self.space.mutated(source.choice(parents), source) for _ in range(count))
         yield from (found for found in near if found is not None)
         yield from (self.space.drawn(source) for _ in range(count))

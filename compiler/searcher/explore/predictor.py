@@ -16,6 +16,8 @@ from compiler.ir.decision import Decision, Selection
 
 SEEN = 1000
 """A tree learns from a draw of so many architectures at most: what it costs does not grow with the trials."""
+SHARE = 1 / 3
+"""A split is the best of so many of the features: the usual share in regression, a third (Breiman 2001)."""
 
 
 class Features:
@@ -54,7 +56,7 @@ class Forest:
 
     def __init__(self, known: NDArray[np.float32], scores: Sequence[float], trees: int, seed: int) -> None:
         seen = SEEN if len(scores) > SEEN else None
-        forest = RandomForestRegressor(trees, max_samples=seen, random_state=seed, n_jobs=1)
+        forest = RandomForestRegressor(trees, max_samples=seen, max_features=SHARE, random_state=seed, n_jobs=1)
         self.trees = forest.fit(known, np.asarray(scores)).estimators_
 
     def __call__(self, asked: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

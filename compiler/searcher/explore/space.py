@@ -28,7 +28,7 @@ TRIES = 300
 """How many proposals in a row may miss a requirement before none is believed to meet it."""
 
 REMEMBERED = 4096
-"""How many architectures are remembered with whether they meet what is required."""
+"""How many architectures are remembered with whether they meet what is required; no larger space is listed."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,13 @@ class ExploredSpace:
     def candidate(self, number: int) -> Candidate:
         """An architecture by its number; raises IndexError where there are not so many."""
         return Candidate(number, way(self.part.circuit, number))
+
+    @cached_property
+    def listed(self) -> list[Candidate] | None:
+        """Every architecture that may be proposed, where the space is small enough to list them."""
+        if self.count > REMEMBERED:
+            return None
+        return [self.candidate(number) for number in range(self.count) if self.meets(number)]
 
     def lives(self, found: Candidate) -> bool:
         """Whether its output depends on its input."""

@@ -115,17 +115,17 @@ class Initial(Named):
 class Acquisition(Named):
     """By what a predictor prefers one architecture to another."""
 
-    THOMPSON = "thompson"
     MEAN = "mean"
+    THOMPSON = "thompson"
 
 
 class Predictor(ExplorerWord):
     """``trials`` architectures, of which the first ``start`` are drawn; then rounds of ``batch`` that look best.
 
-    How good they may be is learned from those that were judged, by a forest of ``trees``. Each round asks it of
-    ``among`` neighbours of the best so far and as many draws, and takes those with the best draw from their mean and
-    deviation (after BANANAS; White et al., AAAI 2021), or, where ``acquisition = mean``, with the best mean; that is
-    asked of a whole space where it has at most twice ``among`` architectures.
+    How good they may be is learned from those that were judged, by a forest of ``trees``. Each round takes those with
+    the best mean over the trees: of ``among`` neighbours of the best so far and as many draws, or of the whole space
+    where it is small. Where ``acquisition = thompson``, it takes those with the best draw from their mean and
+    deviation, of neighbours and draws alone (after BANANAS; White et al., AAAI 2021).
 
     It learns from the decisions, and from zero-cost proxies where these are named as ``features``. Instead of draws the
     ``initial`` ones may be, of ``among`` draws, those far from each other, or those whose features rank best.
@@ -135,12 +135,12 @@ class Predictor(ExplorerWord):
     positional = ("trials",)
     trials: Count
     start: Count = 10
-    batch: Count = 10
-    among: Count = 100
+    batch: Count = 5
+    among: Count = 50
     trees: Count = 100
     features: Annotated[tuple[ProxyName, ...], Field(description="names of proxies")] = ()
     initial: Initial = Initial.DRAWN
-    acquisition: Acquisition = Acquisition.THOMPSON
+    acquisition: Acquisition = Acquisition.MEAN
 
     @model_validator(mode="after")
     def _best_by_something(self) -> Predictor:

@@ -6,8 +6,8 @@
 
 namespace {
 
-// Sources, sum and gradients of packed images are in memory of the thread that makes this; terms point there. Where a
-// term changes the number of channels, or they are many, all are as they were.
+// The sum of packed images, and the source and its gradient of one term at a time, are in memory of the thread that makes
+// this; terms point there. Where a term changes the number of channels, or they are many, all are as they were.
 template <typename T> struct PackedTerms {
     int64_t sources = 0;  // how many there may be
     Packing packing{0, 0, 1, 0};
@@ -15,19 +15,16 @@ template <typename T> struct PackedTerms {
     Tensors<T> tensors;
 
   private:
-    struct Source {
-        int64_t number, rows, pitch, start;  // `start`: where its packs begin among those of all
-    };
     std::vector<Term> packed;
-    std::vector<Source> read;  // each once
     std::vector<T*> places;
-    int64_t sum_rows = 0, size = 0;
-    T *memory = nullptr, *sum_memory = nullptr, *gradient_memory = nullptr;
-    Tensors<T> given;
+    int64_t sum_rows = 0;
+    T *source_memory = nullptr, *sum_memory = nullptr, *gradient_memory = nullptr;
+    const Term* given;
+    Tensors<T> given_tensors;
 
   public:
     PackedTerms(const Term* terms, int64_t count, const Tensors<T>& all, bool backward)
-        : terms(terms), tensors(all), given(all) {
+        : terms(terms), tensors(all), given(terms), given_tensors(all) {
         for (int64_t i = 0; i < count; i++) sources = std::max(sources, terms[i].source + 1);
         const int64_t channels = terms[0].out_channels, images = terms[0].geometry.images;
         packing = {images, channels, 1, channels};
@@ -37,25 +34,21 @@ template <typename T> struct PackedTerms {
         packing = Packing::of<T>(images, channels);
         if (!packing.packs()) return;
         const int64_t packs = images / packing.abreast;
-        std::vector<char> is_read(sources);
+        int64_t rows = 0;
         for (int64_t i = 0; i < count; i++) {
             Term term = terms[i];
             Geometry& geometry = term.geometry;
-            if (!is_read[term.source]) {
-                is_read[term.source] = 1;
-                read.push_back({term.source, geometry.input_pixels(), geometry.input_pitch, size});
-                size += packs * geometry.input_pixels() * packing.columns;
-            }
+            rows = std::max(rows, geometry.input_pixels());
             sum_rows = geometry.pixels();
             geometry.images = packs;
             geometry.channels = geometry.input_pitch = geometry.output_pitch = term.out_channels = packing.columns;
             packed.push_back(term);
         }
-        memory = scratch<T>(PACKED_SOURCES, size);
+        source_memory = scratch<T>(PACKED_SOURCE, packs * rows * packing.columns);
         sum_memory = scratch<T>(PACKED_SUM, packs * sum_rows * packing.columns);
-        if (backward) gradient_memory = scratch<T>(PACKED_GRADIENTS, size);
+        if (backward) gradient_memory = scratch<T>(PACKED_GRADIENT, packs * rows * packing.columns);
         places.resize(2 * sources);
-        for (const Source& source : read) places[source.number] = memory + source.start;
+        std::fill_n(places.begin(), sources, source_memory);
         this->terms = packed.data();
         tensors.sources = places.data();
     }
@@ -66,19 +59,19 @@ template <typename T> struct PackedTerms {
     // Where gradients go before they are handed on.
     Tensors<T> gradients(const Tensors<T>& to) {
         if (!packing.packs()) return to;
-        for (const Source& source : read)
-            places[sources + source.number] = to.sources[source.number] ? gradient_memory + source.start : nullptr;
+        for (int64_t i = 0; i < sources; i++) places[sources + i] = to.sources[i] ? gradient_memory : nullptr;
         return {places.data() + sources, to.parameters, to.mixing};
     }
 
     // What threads do together; a pack is always the same thread's, so nobody has to wait.
-    void read_sources() const {
-        for (const Source& source : read)
-            each_pack([&](int64_t pack) {
-                const int64_t size = source.rows * packing.columns;
-                pack_rows<T>(packing, pack, source.rows, {given.sources[source.number], source.pitch},
-                             memory + source.start + pack * size);
-            });
+    void read_source(int64_t term) const {
+        if (!packing.packs() || (term && given[term].source == given[term - 1].source)) return;
+        const Term& of = given[term];
+        const int64_t rows = of.geometry.input_pixels();
+        each_pack([&](int64_t pack) {
+            pack_rows<T>(packing, pack, rows, {given_tensors.sources[of.source], of.geometry.input_pitch},
+                         source_memory + pack * rows * packing.columns);
+        });
     }
     void read_sum(Rows<const T> from) const {
         if (packing.packs())
@@ -88,17 +81,15 @@ template <typename T> struct PackedTerms {
         if (packing.packs())
             each_pack([&](int64_t pack) { unpack_rows<T>(packing, pack, sum_rows, sum(pack).data, !is_first, to); });
     }
-    // Those of sources that had a gradient `before` are added.
-    void write_gradients(const Tensors<T>& to, const std::vector<int64_t>& before) const {
-        for (const Source& source : read) {
-            T* const target = to.sources[source.number];
-            if (!target) continue;
-            each_pack([&](int64_t pack) {
-                const int64_t size = source.rows * packing.columns;
-                unpack_rows<T>(packing, pack, source.rows, gradient_memory + source.start + pack * size,
-                               before[source.number], {target, packing.channels});
-            });
-        }
+    // Of the source of a term, written or added.
+    void write_gradient(int64_t term, const Tensors<T>& to, bool add) const {
+        T* const target = to.sources[given[term].source];
+        if (!packing.packs() || !target) return;
+        const int64_t rows = given[term].geometry.input_pixels();
+        each_pack([&](int64_t pack) {
+            unpack_rows<T>(packing, pack, rows, gradient_memory + pack * rows * packing.columns, add,
+                           {target, packing.channels});
+        });
     }
 
   private:

@@ -39,14 +39,65 @@ template <typename T> void repeat(std::vector<T>& values, const Packing& packing
     for (int64_t i = channels; i < packing.abreast * channels; i++) values[i] = values[i - channels];
 }
 
+// Vectors of ABREAST pixels each: pixel j of vector i becomes pixel i of vector j. So a pixel of each of several images
+// becomes a row of their pack, and a row of a pack a pixel of each image.
+template <typename T, int ABREAST> class PixelTranspose {
+    static constexpr int CHANNELS = LANES<T> / ABREAST;
+    Places<T> low[ABREAST], high[ABREAST];  // by how far vectors are apart that exchange pixels
+
+  public:
+    PixelTranspose() {
+        for (int step = 1; step < ABREAST; step *= 2)
+            for (int lane = 0; lane < LANES<T>; lane++) {
+                const bool is_odd = lane / CHANNELS & step;
+                low[step][lane] = is_odd ? LANES<T> + lane - step * CHANNELS : lane;
+                high[step][lane] = is_odd ? LANES<T> + lane : lane + step * CHANNELS;
+            }
+    }
+    void run(V<T>* vectors) const {
+        for (int step = 1; step < ABREAST; step *= 2)
+            for (int i = 0; i < ABREAST; i++) {
+                if (i & step) continue;
+                const V<T> first = vectors[i], second = vectors[i + step];
+                vectors[i] = permute(first, second, low[step]);
+                vectors[i + step] = permute(first, second, high[step]);
+            }
+    }
+};
+
+// Calls `function` with ABREAST as a type, where pixels of the images of a pack fill a vector and have no gaps between
+// them; the rows that `function` leaves, or 0.
+template <typename T, typename Function>
+inline int64_t dispatch_abreast(const Packing& packing, int64_t pitch, const Function& function) {
+    if (pitch != packing.channels || packing.abreast * packing.channels != LANES<T>) return 0;
+    switch (packing.abreast) {
+    case 2: return function(std::integral_constant<int, 2>{});
+    case 4: return function(std::integral_constant<int, 4>{});
+    case 8: return function(std::integral_constant<int, 8>{});
+    default: return 0;
+    }
+}
+
 // Of one pack, (rows, columns), from images of `rows` pixels.
 template <typename T> void pack_rows(const Packing& packing, int64_t pack, int64_t rows, Rows<const T> images, T* to) {
     const int count = static_cast<int>(packing.channels);
     const int64_t columns = packing.columns, idle = columns - packing.abreast * count;
+    const T* const first = images.data + pack * packing.abreast * rows * images.pitch;
+    const int64_t done = dispatch_abreast<T>(packing, images.pitch, [=](auto abreast) {
+        const PixelTranspose<T, abreast> transpose;
+        int64_t row = 0;
+        for (; row + abreast <= rows; row += abreast) {
+            V<T> pixels[abreast];
+            for (int i = 0; i < abreast; i++) pixels[i] = load(first + (i * rows + row) * count);
+            transpose.run(pixels);
+            for (int i = 0; i < abreast; i++) store<T>(to + (row + i) * columns, pixels[i], LANES<T>);
+        }
+        return row;
+    });
     for (int64_t row = 0; idle && row < rows; row++) store(to + row * columns, V<T>{}, LANES<T>);
     for (int64_t i = 0; i < packing.abreast; i++) {
-        const T* const from = images.data + (pack * packing.abreast + i) * rows * images.pitch;
-        for (int64_t row = 0; row < rows; row++)
+        const T* const from = first + i * rows * images.pitch;
+        for (int64_t row = done; row < rows; row++)
             store_some(to + row * columns + i * count, load_some(from + row * images.pitch, count), count);
     }
 }
@@ -55,9 +106,24 @@ template <typename T> void pack_rows(const Packing& packing, int64_t pack, int64
 template <typename T>
 void unpack_rows(const Packing& packing, int64_t pack, int64_t rows, const T* from, bool add, Rows<T> images) {
     const int count = static_cast<int>(packing.channels);
+    T* const first = images.data + pack * packing.abreast * rows * images.pitch;
+    const int64_t done = dispatch_abreast<T>(packing, images.pitch, [=](auto abreast) {
+        const PixelTranspose<T, abreast> transpose;
+        int64_t row = 0;
+        for (; row + abreast <= rows; row += abreast) {
+            V<T> pixels[abreast];
+            for (int i = 0; i < abreast; i++) pixels[i] = load(from + (row + i) * LANES<T>);
+            transpose.run(pixels);
+            for (int i = 0; i < abreast; i++) {
+                T* const at = first + (i * rows + row) * count;
+                store<T>(at, add ? pixels[i] + load(at) : pixels[i], LANES<T>);
+            }
+        }
+        return row;
+    });
     for (int64_t i = 0; i < packing.abreast; i++) {
-        T* const to = images.data + (pack * packing.abreast + i) * rows * images.pitch;
-        for (int64_t row = 0; row < rows; row++) {
+        T* const to = first + i * rows * images.pitch;
+        for (int64_t row = done; row < rows; row++) {
             V<T> value = load_some(from + row * packing.columns + i * count, count);
             T* const at = to + row * images.pitch;
             if (add) value += load_some(at, count);

@@ -4,6 +4,8 @@
 
 #include "columns.h"
 
+#include <numeric>
+
 namespace {
 
 // Rows are pixels; the structure is that of layout.py.
@@ -16,8 +18,35 @@ template <typename T> struct PlainTerms {
     T weight(int64_t term) const { return weights[term] ? *weights[term] : 1; }
 };
 
+// Terms of which several pixels are one row, so that a row fills whole vectors: where no tensor has gaps between pixels.
+template <typename T> struct JoinedRows {
+    int64_t pixels = 1;  // in a row
+    PlainTerms<T> terms;
+    std::vector<int64_t> pitches, gradient_pitches;
+
+    // `gradients` are the pitches of the terms' gradients, or null.
+    JoinedRows(const PlainTerms<T>& given, const int64_t* gradients) : terms(given) {
+        const auto has_gaps = [&](int64_t pitch) { return pitch && pitch != given.columns; };
+        const int64_t most = LANES<T> / std::gcd(given.columns, static_cast<int64_t>(LANES<T>));
+        bool dense = given.rows % most == 0 && !has_gaps(given.sum_pitch);
+        for (int64_t i = 0; i < given.count; i++)
+            dense = dense && !has_gaps(given.pitches[i]) && !(gradients && has_gaps(gradients[i]));
+        if (dense) pixels = most;
+        for (int64_t i = 0; i < given.count; i++) {
+            pitches.push_back(given.pitches[i] * pixels);
+            if (gradients) gradient_pitches.push_back(gradients[i] * pixels);
+        }
+        terms.rows /= pixels;
+        terms.columns *= pixels;
+        terms.sum_pitch *= pixels;
+        terms.pitches = pitches.data();
+    }
+};
+
 // y = [y +] sum of weights[i] * sources[i].
-template <typename T> void plain_forward(const PlainTerms<T>& terms, T* y) {
+template <typename T> void plain_forward(const PlainTerms<T>& given, T* y) {
+    const JoinedRows<T> joined(given, nullptr);
+    const PlainTerms<T>& terms = joined.terms;
     const int64_t chunks = (terms.rows + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(static) num_threads(static_cast<int>(terms.threads))
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
@@ -84,7 +113,10 @@ void plain_backward_rows(const PlainTerms<T>& terms, const T* dy, const PlainGra
 
 // total = the sums of dy by columns, where it is not null; and the gradients.
 template <typename T>
-void plain_backward(const PlainTerms<T>& terms, const T* dy, double* total, const PlainGradients<T>& gradients) {
+void plain_backward(const PlainTerms<T>& given, const T* dy, double* total, const PlainGradients<T>& to) {
+    const JoinedRows<T> joined(given, to.pitches);
+    const PlainTerms<T>& terms = joined.terms;
+    const PlainGradients<T> gradients{to.products, to.sources, joined.gradient_pitches.data(), to.adds};
     const int64_t chunks = (terms.rows + CHUNK - 1) / CHUNK, vectors = vectors_of<T>(terms.columns);
     const int64_t count = terms.count;
     std::vector<V<T>> products(chunks * count), sums(chunks * vectors);
@@ -92,7 +124,12 @@ void plain_backward(const PlainTerms<T>& terms, const T* dy, double* total, cons
     for (int64_t chunk = 0; chunk < chunks; chunk++)
         plain_backward_rows<T>(terms, dy, gradients, chunk * CHUNK, std::min(terms.rows, (chunk + 1) * CHUNK),
                                sums.data() + chunk * vectors, products.data() + chunk * count);
-    if (total) add_up<T>(sums.data(), chunks, terms.columns, 1, 0, total, 1);
+    if (total) {
+        std::vector<double> by_column(terms.columns);
+        add_up<T>(sums.data(), chunks, terms.columns, 1, 0, by_column.data(), 1);
+        std::fill_n(total, given.columns, 0.0);
+        for (int64_t i = 0; i < terms.columns; i++) total[i % given.columns] += by_column[i];
+    }
     for (int64_t i = 0; i < count; i++) {
         if (!gradients.products[i]) continue;
         V<T> sum = {};

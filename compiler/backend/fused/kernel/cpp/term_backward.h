@@ -257,28 +257,26 @@ void terms_backward(const Term* terms, int64_t count, const Tensors<T>& all, dou
     const Packing& packing = packed.packing;
     SharedWorkspace<T> workspace(packed.terms, count, true);
     std::vector<char> adds;
-    const std::vector<int64_t> before(has_gradient, has_gradient + packed.sources);
-    std::vector<int64_t> written = packing.packs() ? std::vector<int64_t>(packed.sources) : before;
     for (int64_t i = 0; i < count; i++) {
-        adds.push_back(written[terms[i].source] != 0);
-        if (gradients.sources[terms[i].source]) has_gradient[terms[i].source] = written[terms[i].source] = 1;
+        adds.push_back(has_gradient[terms[i].source] != 0);
+        if (gradients.sources[terms[i].source]) has_gradient[terms[i].source] = 1;
     }
     const Tensors<T> to_tensors = packed.gradients(gradients);
     const Rows<const T> rows = packing.packs() ? packed.sum(0).read() : dy.rows;
 #pragma omp parallel num_threads(threads)
     {
-        packed.read_sources();
         packed.read_sum(dy.rows);
         for (int64_t i = 0, turn = 0; i < count; i++) {
             const Term& term = packed.terms[i];
+            packed.read_source(i);
             const TermTensors<T> to(term, to_tensors);
             const Wanted wanted(term, to);
             if (!wanted.any()) continue;
             const TermPass<T> pass{term, packing, TermTensors<T>(term, packed.tensors), moments, workspace, kept[i]};
             const SumGradient<T> of_term{{rows.data + term.first_column, rows.pitch}, dy.total + term.first_column};
-            TermBackward<T>(pass, to, of_term, adds[i], wanted).run(turn);
+            TermBackward<T>(pass, to, of_term, adds[i] && !packing.packs(), wanted).run(turn);
+            packed.write_gradient(i, gradients, adds[i]);
         }
-        packed.write_gradients(gradients, before);
     }
 }
 

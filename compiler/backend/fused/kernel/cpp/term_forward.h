@@ -104,9 +104,9 @@ void terms_forward(const Term* terms, int64_t count, const Tensors<T>& all, doub
     const Rows<T> sum = packing.packs() ? packed.sum(0) : y;
 #pragma omp parallel num_threads(threads)
     {
-        packed.read_sources();
         for (int64_t i = 0, turn = 0; i < count; i++) {
             const Term& term = packed.terms[i];
+            packed.read_source(i);
             const TermPass<T> pass{term, packing, TermTensors<T>(term, packed.tensors), moments, workspace, kept[i]};
             const bool writes = i == 0 && (is_first || packing.packs());
             TermForward<T>(pass, {sum.data + term.first_column, sum.pitch}, writes).run(turn);

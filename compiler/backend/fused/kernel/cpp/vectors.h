@@ -68,11 +68,27 @@ inline V<float> permute(V<float> value, Places<float> places) {
 inline V<double> permute(V<double> value, Places<double> places) {
     return (V<double>)_mm512_permutexvar_pd((__m512i)places, (__m512d)value);
 }
+// Lanes of two vectors: places from LANES on are those of the second.
+inline V<float> permute(V<float> first, V<float> second, Places<float> places) {
+    return (V<float>)_mm512_permutex2var_ps((__m512)first, (__m512i)places, (__m512)second);
+}
+inline V<double> permute(V<double> first, V<double> second, Places<double> places) {
+    return (V<double>)_mm512_permutex2var_pd((__m512d)first, (__m512i)places, (__m512d)second);
+}
 #else
 constexpr bool CAN_PERMUTE = false;
 template <typename T, typename P> inline T permute(T value, P places) {
     T result = {};
     for (size_t i = 0; i < sizeof(P) / sizeof(places[0]); i++) result[i] = value[places[i]];
+    return result;
+}
+template <typename T, typename P> inline T permute(T first, T second, P places) {
+    constexpr size_t lanes = sizeof(P) / sizeof(places[0]);
+    T result = {};
+    for (size_t i = 0; i < lanes; i++) {
+        const size_t place = static_cast<size_t>(places[i]);
+        result[i] = place < lanes ? first[place] : second[place - lanes];
+    }
     return result;
 }
 template <typename T> inline V<T> load_some(const T* from, int count) {
@@ -129,8 +145,8 @@ enum Buffer {
     MATRIX_GRADIENTS,  // by image
     INPUT_GRADIENTS,   // dx of all images
     PROLOGUE_SUMS,     // by item
-    PACKED_SOURCES,    // of all images
-    PACKED_GRADIENTS,  // of the sources
+    PACKED_SOURCE,     // of all images
+    PACKED_GRADIENT,   // of the source
     PACKED_SUM,        // y or dy of all images
     BUFFERS
 };
