@@ -128,6 +128,13 @@ def test_weighted_draws(fitting: list[str]) -> None:
     assert sum((drawn[tree] - 400 * share) ** 2 / (400 * share) for tree, share in expected.items()) < 24.3
 
 
+def test_a_tree_that_is_too_large_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = GrammarSpace(compiled(TREES))
+    monkeypatch.setattr("compiler.elaborate.network.MOST_OPERATIONS", 2)
+    assert grammar.of({"Net.output.Tree": (1,)}) is not None
+    assert grammar.of({"Net.output.Tree": (2, 1, 1)}) is None
+
+
 def test_mutants_keep_the_rest() -> None:
     """Of a tree whose two halves are trees, a mutant below one half has the other as it was."""
     grammar, source = GrammarSpace(compiled(all_fit(4))), Random(2)

@@ -22,7 +22,7 @@ from compiler.elaborate.values import Deferred
 from compiler.ir.decision import Selection
 from compiler.ir.shape import Shape
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
@@ -69,11 +69,13 @@ class GrammarSpace:
     def along(self, chosen: Derive) -> Elaborated | None:
         """The network with what ``chosen`` says in the place of its grammars; None where the rest does not fit that.
 
+        Nor does what has more operations than are compiled: branches of eight multiply.
+
         Raises:
             HspError: it has an error of another kind.
         """
         found, wrong = again(self.network, chosen)
-        if found is None and not any(item.code in MISFITS for item in wrong):
+        if found is None and not any(item.code in (*MISFITS, Code.LARGE) for item in wrong):
             raise HspError(wrong)
         return found
 
