@@ -31,17 +31,14 @@ def members(result: str, readers: Iterable[ast.Node]) -> frozenset[str] | None:
 
 
 def only(module: ast.Module, names: Iterable[str]) -> ast.Module:
-    """The definitions of these names and all that they reach; the module where it lacks one: messages list what it has.
+    """The definitions of these names, and all that they and the uses reach.
 
     What else changes in a space then leaves the text as it was, and what was read from it.
     """
     definitions: dict[str, list[ast.Definition]] = {}
     for definition in module.definitions:
         definitions.setdefault(definition.name, []).append(definition)
-    pending, kept = [*names], set()
-    if not definitions.keys() >= set(pending):
-        return module
-    pending += _words(*module.uses)
+    pending, kept = [*names, *_words(*module.uses)], set()
     while pending:
         name = pending.pop()
         if name in definitions and name not in kept:

@@ -140,7 +140,7 @@ def test_what_is_wrong_moves_with_its_line(path: Path, first: list[str], second:
 def test_only_what_is_changed_is_elaborated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting: nothing. A phase: it alone, also where a later one uses what does not change of its result.
 
-    That is not even read again.
+    That is read once, and again where more of it is named.
     """
     names: list[str] = []
     texts: list[str] = []
@@ -165,12 +165,13 @@ def test_only_what_is_changed_is_elaborated(path: Path, monkeypatch: pytest.Monk
         ("", "", []),
         ("body = image", "body = image -> relu", ["Other"]),
         ("c = 2, Inner = Inner", "c = 6, Inner = Inner", ["Other"]),
+        ("one.Inner", "one.Cell", ["Other"]),
     ):
         names.clear()
         document = read_document(TEXT.replace(old, new), path, document)
         assert [item.render() for item in document.every_diagnostic] == []
         assert sorted(set(names)) == wanted, old
-    assert texts.count("<one>") == 1
+    assert texts.count("<one>") == 2
 
 
 def test_what_a_used_file_says_now_is_elaborated(tmp_path: Path) -> None:
