@@ -34,7 +34,7 @@ from hdas_dsl.units import LIBRARY
 
 FOLDER = LIBRARY / "tasks"
 PLUGIN = FOLDER / "data.py"
-RATE, DECAY, CLIP = 0.005, 0.01, 5.0
+RATE, DECAY = 0.005, 0.01
 """As the files say."""
 
 
@@ -52,18 +52,20 @@ def perplexity(outputs: Tensor, targets: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Space:
-    """A space of the folder: the function of its data, its batch and epochs as its file says, and how it is judged."""
+    """A space of the folder: the function of its data, its training as its file says, and how it is judged."""
 
     data: str
     batch: int
     epochs: int
     metric: Callable[[Tensor, Tensor], float]
+    clip: float = 5
 
 
 SPACES = {
     "series": Space("series", 32, 20, accuracy),
     "table": Space("wine", 16, 40, accuracy),
     "text": Space("manual", 32, 10, perplexity),
+    "recurrent": Space("manual", 32, 10, perplexity, clip=0.25),
     "unet": Space("shapes", 16, 10, iou),
     "deeplab": Space("shapes", 16, 10, iou),
 }
@@ -92,7 +94,7 @@ def plain(network: nn.Module, space: Space, data: list[Tensor], epochs: int) -> 
         for inputs, targets in torch.utils.data.DataLoader(samples, space.batch, shuffle=True, drop_last=True):
             optimizer.zero_grad()
             F.cross_entropy(network(inputs), targets).backward()
-            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            nn.utils.clip_grad_norm_(network.parameters(), space.clip)
             optimizer.step()
         schedule.step()
     network.eval()
