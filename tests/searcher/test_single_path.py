@@ -120,7 +120,7 @@ def logits_of(one: OnePath, x: Tensor, seeds: list[int]) -> dict[str, Tensor]:
 def test_lines_that_are_remembered_compute_what_fresh_ones_do(name: str) -> None:
     searched = small(name)
     x, one = images(searched).float(), Sampled(searched).train()
-    fresh = {}
+    fresh: dict[str, Tensor] = {}
     for seed in range(4):
         one.operations.forget()
         fresh |= logits_of(one, x, [seed])
