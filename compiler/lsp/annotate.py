@@ -24,7 +24,7 @@ MOST_DIGITS = 12
 
 def inlay_hints(document: Document, within: types.Range) -> list[types.InlayHint]:
     """The shape of each line of a body that is a tensor, behind the name of the line."""
-    if document.unit is None or not document.is_whole:
+    if document.unit is None:
         return []
     start, end = offset(document.source, within.start), offset(document.source, within.end)
     found = []

@@ -42,7 +42,6 @@ class Document:
         loader: what read it and the files that it uses.
         instance: the text, or what is left of it without wrong lines; None where nothing can be read.
         diagnostics: what is wrong before anything is elaborated.
-        is_whole: whether the instance is all of the text.
         elaborations: its networks as they were elaborated, for earlier states of the text too.
     """
 
@@ -51,7 +50,6 @@ class Document:
     loader: Loader
     instance: Instance | None
     diagnostics: tuple[Diagnostic, ...]
-    is_whole: bool
     elaborations: Elaborations
 
     @property
@@ -61,8 +59,8 @@ class Document:
 
     @property
     def is_right(self) -> bool:
-        """Whether it can be elaborated."""
-        return self.is_whole and not any(item.severity is Severity.ERROR for item in self.diagnostics)
+        """Whether it can be elaborated; where lines were left out, that is an error."""
+        return not any(item.severity is Severity.ERROR for item in self.diagnostics)
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
@@ -121,14 +119,14 @@ def read_document(text: str, path: Path, before: Document | None = None) -> Docu
     earlier = None if before is None else before.elaborations
     if instance is not None:
         found = tuple(in_order(checked(loader, instance)))
-        return Document(source, folder, loader, instance, found, True, Elaborations(instance, earlier))
+        return Document(source, folder, loader, instance, found, Elaborations(instance, earlier))
     wrong = tuple(in_order(loader.diagnostics))
     mended = _mended(source)
     if mended is not None:
         loader, instance = _loaded(mended, source.name, folder, shared)
     if instance is None and before is not None:
-        return replace(before, source=source, diagnostics=wrong, is_whole=False)
-    return Document(source, folder, loader, instance, wrong, False, earlier or Elaborations(None))
+        return replace(before, source=source, diagnostics=wrong)
+    return Document(source, folder, loader, instance, wrong, earlier or Elaborations(None))
 
 
 def _loaded(text: str, name: str, folder: Path, shared: Mapping[Path, Unit]) -> tuple[Loader, Instance | None]:

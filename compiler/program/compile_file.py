@@ -29,7 +29,7 @@ from .phases import Phases, read_phases
 from .refusals import refusals
 from .section_settings import read_section, search_settings
 from .task_fit import unfit
-from .training import borrowed_section, read_training
+from .training import borrowed_section, read_training, section_about
 
 
 def compile_file(
@@ -119,9 +119,12 @@ def _program(
     train = next(iter(module.trains), None)
     section = read_section(compilation, search)
     settings = search_settings(compilation, section.values, "")
+    borrowed = None if recipe is None else borrowed_section(compilation, recipe)
+    if recipe is not None and borrowed is None:
+        return None
     phases: Phases | None = Phases()
     if search is not None and network is None:
-        phases = read_phases(compilation, search, section, settings, found)
+        phases = read_phases(compilation, search, section, settings, found, borrowed or train)
     if phases is None:
         return None
     main = only_network(compilation, network, train) if phases.main is None else phases.main.network
@@ -130,10 +133,8 @@ def _program(
     for phase in phases.phases:
         compilation.report(refusals(phase.network, phase.settings, phase.span))
         compilation.report(unfit(phase.network, phase.settings, phase.values, phase.span))
-    if recipe is not None:
-        train = borrowed_section(compilation, recipe, main)
-        if train is None:
-            return None
+    if borrowed is not None:
+        train = section_about(borrowed, main)
     training = read_training(compilation, train, phases)
     if train is not None:
         compilation.report(unfit(training.network or main, training.settings, training.values, train.span))

@@ -24,7 +24,7 @@ from hdas_dsl.text.source import Source, Span
 from hdas_dsl.tree.printer import print_module
 from hdas_dsl.units import Instance, Unit
 
-from .stand_in import stand_in
+from .stand_in import only, stand_in
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Whatever may be a name in a text."""
@@ -93,11 +93,12 @@ class Elaborations:
             self._texts[name, text] = known
         return known
 
-    def stand_in(self, network: Elaborated, rule: Derivation | Explorer) -> str:
-        """The text that stands in for the result of a phase, `stand_in`."""
-        key = id(network.block), isinstance(rule, Menus)
+    def stand_in(self, network: Elaborated, rule: Derivation | Explorer, names: frozenset[str] | None) -> str:
+        """The text that stands in for the result of a phase, as far as these names reach; None: all of it."""
+        key = id(network.block), isinstance(rule, Menus), names
         if key not in self._stand_ins:
-            self._stand_ins[key] = network.block, print_module(stand_in(network, rule))
+            module = stand_in(network, rule)
+            self._stand_ins[key] = network.block, print_module(module if names is None else only(module, names))
         return self._stand_ins[key][1]
 
     def is_own(self, source: Source) -> bool:

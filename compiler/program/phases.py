@@ -17,6 +17,7 @@ from .compilation import Compilation
 from .model import Phase
 from .networks import as_built, elaborated, network_call
 from .section_settings import SearchSection, Values, search_settings, setting_values
+from .stand_in import members
 from .statements import statements, with_statements
 
 
@@ -47,6 +48,7 @@ def read_phases(
     section: SearchSection,
     settings: SearchSettings,
     found: Mapping[str, str],
+    train: ast.Train | None,
 ) -> Phases | None:
     """The phases of a search, the last of them the search itself where it names a network; None after an error.
 
@@ -56,12 +58,14 @@ def read_phases(
         section: its settings and lines, those of its method included.
         settings: what the section says, in force.
         found: derived files of phases that have run, by name; the others are stood in for.
+        train: the section that may train a network of their results.
 
     Raises:
         HspError: when a derived file in ``found`` is no text of the language.
         UsageError: an override has a value that its setting may not have.
     """
-    reader = _PhaseReader(compilation, section, found)
+    given = (item.value for item in compilation.overrides if isinstance(item.value, ast.Node))
+    reader = _PhaseReader(compilation, section, found, [node for node in (search, train, *given) if node is not None])
     phases: list[Phase] = []
     lines = [line for line in search.settings if isinstance(line, ast.Phase)]
     for position, line in enumerate(lines):
@@ -89,6 +93,8 @@ class _PhaseReader:
     compilation: Compilation
     section: SearchSection
     found: Mapping[str, str]
+    readers: Sequence[ast.Node]
+    """What may name something of a result: the sections of the file, and arguments of the command line."""
     results: dict[str, Instance] = field(default_factory=dict)
     trained: dict[str, Phase] = field(default_factory=dict)
     """The phases that leave weights, by name."""
@@ -172,7 +178,8 @@ class _PhaseReader:
         """
         text = self.found.get(phase.name)
         if text is None:
-            text = self.compilation.elaborations.stand_in(phase.network, phase.settings.derive)
+            names = members(phase.name, self.readers)
+            text = self.compilation.elaborations.stand_in(phase.network, phase.settings.derive, names)
         loader = self.compilation.loader
         instance = self.compilation.elaborations.load_text(loader, text, f"<{phase.name}>")
         if instance is None:

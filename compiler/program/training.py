@@ -91,8 +91,14 @@ def _about_derived(
     return replace(training, requirements=about, is_searched=is_searched)
 
 
-def borrowed_section(compilation: Compilation, recipe: Path, network: Elaborated) -> ast.Train | None:
-    """The `train` section of another file, as one about this file's network: its settings and its arguments.
+def section_about(train: ast.Train, network: Elaborated) -> ast.Train:
+    """A `train` section of another file as one about this file's network: its settings and its arguments."""
+    name = ast.Name(network.name, span=train.span)
+    return replace(train, target=replace(train.target, func=name) if isinstance(train.target, ast.Call) else name)
+
+
+def borrowed_section(compilation: Compilation, recipe: Path) -> ast.Train | None:
+    """The `train` section of another file.
 
     Returns:
         None where the file cannot be read.
@@ -107,6 +113,4 @@ def borrowed_section(compilation: Compilation, recipe: Path, network: Elaborated
     trains = instance.unit.module.trains
     if not trains:
         raise UsageError(f"--recipe {recipe}: this file has no `train` section")
-    name = ast.Name(network.name, span=trains[0].span)
-    target = trains[0].target
-    return replace(trains[0], target=replace(target, func=name) if isinstance(target, ast.Call) else name)
+    return trains[0]

@@ -31,7 +31,7 @@ def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
     assert run.derived is not None, "only what was derived is told of"
     target, network = folder / DERIVED, run.derived.network
     found = f"found: {network.name if network else target}"
-    yield found if run.score is None else f"{found}, {_said(run.metric, run.score)}"
+    yield found if run.score is None else f"{found}, {_said(run, run.score)}"
     if network is not None:
         costs = f"{amount(network.params)} parameters, {amount(network.macs)} multiply-adds"
         yield f"cost: {costs}, {size(network.memory)} of activations for an input"
@@ -56,10 +56,12 @@ def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
     )
 
 
-def _said(metric: Metric, value: float) -> str:
-    """A score with what it is measured on."""
+def _said(run: Run, value: float) -> str:
+    """A score with what it is measured on; a proxy is measured on the network alone."""
+    metric = run.metric
     name, of = ("score", "images") if metric == Metric() else (metric.name, "samples")
-    return f"{name} {metric.show(value)} on held-out {of}"
+    said = f"{name} {metric.show(value)}"
+    return f"{said} on held-out {of}" if any(phase.metric == metric for phase in run.phases) else said
 
 
 def _sure(phase: Phase) -> str:

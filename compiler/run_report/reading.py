@@ -46,7 +46,8 @@ class _Machine(BaseModel):
 
     def said(self) -> str:
         """In a line."""
-        parts = (self.system, self.processor, f"{self.cores} cores", f"{self.threads} threads", *self.gpus)
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        parts = (self.system, self.processor, f"{self.cores} cores", threads, *self.gpus)
         return ", ".join(filter(None, parts))
 
 

@@ -85,7 +85,7 @@ def test_views_make_nothing() -> None:
     """What the primitives say of themselves is what torch does."""
     views = {op.name for op in PRIMITIVES if op.view}
     same = {"identity", "drop_path", "dropout", "flatten", "unflatten", "permute"}
-    assert views == {*same, "crop", "cut", "first_token", "last_token"}
+    assert views == {*same, "crop", "cut", "first_token", "last_token", "next_state"}
 
 
 # ---------------------------------------------------------------- architectures

@@ -162,6 +162,11 @@ def test_hooks_refuse_wrong_files(tmp_path: Path) -> None:
     wrong.write_text("hsp 1\nnetwork Net(x: [1, 4, 4]) {\n  output y\n}\n")
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     text = (ROOT / ".pre-commit-hooks.yaml").read_text()
+    patterns = re.findall(r"  files: (.*)\n", text)
+    assert [bool(re.search(pattern, name)) for pattern in patterns for name in ("a b.hsp", "hsp.txt")] == [
+        True,
+        False,
+    ] * 2
     hooks = dict(re.findall(r"- id: (\S+)\n.*\n  entry: (.*)\n", text))
 
     def code(name: str, path: Path) -> int:

@@ -14,6 +14,7 @@ from compiler.lsp import diagnose
 from compiler.lsp.annotate import inlay_hints, lenses
 from compiler.lsp.document import Document, read_document
 from compiler.program import elaborations
+from hdas_dsl.files import Loader
 
 LIBRARY = """\
 hsp 1
@@ -137,15 +138,25 @@ def test_what_is_wrong_moves_with_its_line(path: Path, first: list[str], second:
 
 
 def test_only_what_is_changed_is_elaborated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting: nothing. A phase: it alone, also where a later one uses what does not change of its result."""
+    """A setting: nothing. A phase: it alone, also where a later one uses what does not change of its result.
+
+    That is read once, and again where more of it is named.
+    """
     names: list[str] = []
-    real = elaboration.elaborate
+    texts: list[str] = []
+    real, load_text = elaboration.elaborate, Loader.load_text
+
+    def read(loader: Loader, text: str, name: str, folder: Path | None = None) -> object:
+        if name == "<one>":
+            texts.append(old)
+        return load_text(loader, text, name, folder)
 
     def counted(function: object, *rest: object) -> object:
         names.append(function.name)  # type: ignore[attr-defined]
         return real(function, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(elaborations, "elaborate", counted)
+    monkeypatch.setattr(Loader, "load_text", read)
     document = None
     for old, new, wanted in (
         ("", "", ["Net", "Other"]),
@@ -155,11 +166,13 @@ def test_only_what_is_changed_is_elaborated(path: Path, monkeypatch: pytest.Monk
         ("", "", []),
         ("body = image", "body = image -> relu", ["Other"]),
         ("c = 2, Inner = Inner", "c = 6, Inner = Inner", ["Other"]),
+        ("one.Inner", "one.Cell", ["Other"]),
     ):
         names.clear()
         document = read_document(TEXT.replace(old, new), path, document)
         assert [item.render() for item in document.every_diagnostic] == []
         assert sorted(set(names)) == wanted, old
+    assert texts == ["", "one.Inner"]
 
 
 def test_what_a_used_file_says_now_is_elaborated(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from compiler.run_report.reading import report_of, run_of, whole_run
 from compiler.run_report.render import page
 from compiler.run_report.watch import reported, write_report
 from compiler.runs.measure_latency import operations
+from compiler.searcher.settings.metric import Metric
 from compiler.util.errors import UsageError
 from tests.support.golden import check
 from tests.support.paths import FIXTURES
@@ -78,7 +79,10 @@ def test_the_runner_up_of_a_supernet_is_read_from_its_file(runs: Path) -> None:
     text = page(report_of([Path("a")]))
     assert "it has 0.949 times the probability of what was derived. It differs in 1 place." in " ".join(text.split())
     assert 'class="hd-added"' in text[text.index("Beside the runner-up") :]
-    Path("a/runner_up.hsp").unlink()
+    file = Path("a/runner_up.hsp")
+    file.write_text(file.read_text().replace("0.0527", "0.0001"))
+    assert "derived next: it is as probable as what was derived. It" in " ".join(page(report_of([Path("a")])).split())
+    file.unlink()
     assert run_of("a", Path("a")).phases[0].runner_up is None
 
 
@@ -186,7 +190,10 @@ def test_a_search_ends_with_the_score_that_it_had_and_not_with_the_rounded_one(r
         metrics = [{"name": "mse", "larger": False, "share": False}]
         Path("a/run.json").write_text(json.dumps({**record, "metrics": metrics}))
     shown = "score 31.1% on held-out images" if metric == "accuracy" else "mse 0.31149 on held-out samples"
-    assert ending(run_of("a", Path("a")), Path("a"))[0].endswith(shown)
+    run = run_of("a", Path("a"))
+    assert ending(run, Path("a"))[0].endswith(shown)
+    proxy = run.phases[-1].model_copy(update={"judged": Metric(name="synflow", share=False), "score": 91.5})
+    assert ending(run.model_copy(update={"phases": (proxy,)}), Path("a"))[0].endswith("synflow 91.5")
     (row,) = (row for row in listed(Path()) if row.folder == "a")
     assert (row.score, row.metric.name) == (0.31149, metric)
 

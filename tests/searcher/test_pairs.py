@@ -69,7 +69,7 @@ def outcomes(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             compilation = Compilation(loader, instance, [by(method)])
             section = read_section(compilation, search)
             settings = search_settings(compilation, section.values, "")
-            phases = read_phases(compilation, search, section, settings, {})
+            phases = read_phases(compilation, search, section, settings, {}, None)
             for phase in phases.phases if phases is not None else ():
                 compilation.report(refusals.refusals(phase.network, phase.settings, phase.span))
             found[method] = next((wrong.message for wrong in compilation.diagnostics), "")

@@ -9,12 +9,14 @@ from hdas_dsl.text.errors import HdasError
 from tests.support.paths import ROOT
 
 SIGNALS = {
+    "compiler.analysis.architectures.grammar_counts.NothingFitsError",
     "compiler.analysis.architectures.equivalence.canonical.TooSymmetricError",
     "compiler.analysis.membership.found.NotInSpaceError",
     "compiler.commands.console.Ended",
     "compiler.derivation.selected_steps.NothingSelectedError",
     "compiler.elaborate.errors.ElaborationError",
     "compiler.elaborate.errors.AlreadyReportedError",
+    "compiler.elaborate.productions.MisfitError",
     "compiler.ir.primitives.parameters.ParameterError",
     "compiler.ir.primitives.parameters.SignatureError",
     "compiler.ir.undecided.TooManyCasesError",

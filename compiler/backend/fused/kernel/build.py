@@ -33,6 +33,8 @@ FLAGS = (
     *("-Wall", "-Wextra"),
 )
 COMPILERS = ("c++", "g++", "clang++")
+SECONDS = 900
+"""How long the compiler may take: a quarter of a minute alone, twenty times that on a machine that many share."""
 SUFFIXES = {torch.float32: "f32", torch.float64: "f64"}
 """The suffix of the functions for each type of number."""
 
@@ -76,7 +78,7 @@ def library() -> ctypes.CDLL | None:
         if not target.is_file():
             with tempfile.TemporaryDirectory(dir=folder) as apart:
                 built = Path(apart) / target.name
-                subprocess.run([*command, "-o", str(built)], check=True, capture_output=True, timeout=120)
+                subprocess.run([*command, "-o", str(built)], check=True, capture_output=True, timeout=SECONDS)
                 # In one step, so that another process never sees half of it.
                 built.replace(target)
         loaded = ctypes.CDLL(str(target))
