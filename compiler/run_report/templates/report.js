@@ -221,13 +221,14 @@
     if (several) box.append(element("h3", path));
     const items = choice ? choice.items : Object.keys(moves?.items || {});
     const taken = moves?.taken, last = item => moves?.items[item]?.at(-1) ?? null, most = Math.max(0, ...items.map(item => last(item) || 0));
+    const widest = Math.min(160, innerWidth * .28);
     const said = [choice ? `${choice.kind}, ${items.length} items` : "", taken ? `taken: ${taken}` : "", moves?.flips.length ? `changed after epoch ${moves.flips.join(", ")}` : ""];
     box.append(element("p", said.filter(Boolean).join(" · "), "soft"));
     const table = element("table"), rows = element("tbody");
     for (const item of items) {
       const row = element("tr"), bar = element("span", undefined, "bar"), cell = element("td");
       if (item === taken) row.className = "is-taken";
-      bar.style.width = `${most ? Math.max(2, 160 * (last(item) || 0) / most) : 0}px`;
+      bar.style.width = `${most ? Math.max(2, widest * (last(item) || 0) / most) : 0}px`;
       if (last(item) !== null) cell.append(bar, " " + percent(last(item)));
       const head = element("th", item + (choice && !choice.derivable.includes(item) ? " (never derived)" : ""));
       head.scope = "row";
