@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from threading import Timer
 
+import pytest
+
+from compiler.commands.hdas import hdas_main
 from tests.support.paths import ROOT
 
 TEXT = """hsp 1
@@ -46,7 +49,7 @@ def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path)
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
     signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
-    guard = Timer(20, process.kill)  # a change that is not seen would be waited for without end
+    guard = Timer(120, process.kill)  # a change that is not seen would be waited for without end
     guard.start()
 
     def until(part: str) -> None:
@@ -79,6 +82,11 @@ def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path)
     finally:
         guard.cancel()
         process.kill()
+
+
+def test_what_is_no_file_is_not_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hdas_main(["check", "-", "--watch"]) == 2
+    assert "--watch looks at a file, and standard input is none" in capsys.readouterr().err
 
 
 def test_every_diagnostic_is_a_problem_of_the_matcher() -> None:
