@@ -64,17 +64,15 @@ class ArchitectureFiles(OptionGroup):
 
 def answer_of(found: Iterable[tuple[Architecture, Path | None]], with_text: bool) -> Answers:
     """Architectures with the files that they were written to; the text of the others, where it is asked for."""
-    from compiler.derivation.strongest import readable
-
     from .answers import Architectures
 
     made = []
     for architecture, path in found:
-        number, decisions = architecture.number, architecture.listing.decisions
+        number = architecture.number
         made.append(
             Architectures.Found(
                 number=None if number is None else str(number),
-                decisions=readable(decisions, architecture.decisions),
+                decisions=architecture.readable,
                 file=None if path is None else str(path),
                 text=architecture.text if with_text and path is None else None,
             )

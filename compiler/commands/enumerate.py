@@ -40,13 +40,11 @@ class Enumerate(Command):
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit {self.limit}: at least one architecture is listed")
         from compiler.analysis.architectures import Architectures, enumerate_all
-        from compiler.derivation.strongest import readable
 
         listing = Architectures(self.source.request(network=self.network))
         if self.limit is None and listing.number > MOST_WITHOUT_LIMIT:
             name, number = listing.program.name, listing.number
             raise UsageError(f"'{name}' has {number:,} architectures: --limit N lists the first N")
-        decisions = listing.decisions
         width = len(str(listing.number - 1))
         every = enumerate_all(listing, self.limit)
         if self.output.folder is not None:
@@ -55,6 +53,5 @@ class Enumerate(Command):
             put_json(answer_of(((found, None) for found in every), with_text=False))
         else:
             for found in every:
-                made = readable(decisions, found.decisions)
-                line(f"{found.number}: {', '.join(f'{path} = {items}' for path, items in made.items())}")
+                line(f"{found.number}: {', '.join(f'{path} = {items}' for path, items in found.readable.items())}")
         return OK

@@ -61,7 +61,7 @@ class Versus(Command):
     def run(self) -> int:
         """Draw, train and compare; what is refused is refused before torch is loaded."""
         from compiler.analysis.architectures import Architectures, sample_living
-        from compiler.analysis.architectures.variation import found_in
+        from compiler.analysis.architectures.variation import member
         from compiler.program.source_file import source_file
         from compiler.runs.plan_versus import plan_versus
 
@@ -70,7 +70,7 @@ class Versus(Command):
         plain = self.source.request(network=self.network)
         space = existing(self.space) if self.space else source_file(plain.compile(), self.source.path)
         listing = Architectures(replace(plain, path=space, network=None))
-        found_in(listing, plain)
+        member(listing, plain)
         seed = self.settings.seed or 0
         random = [found.text for found in sample_living(listing, self.number, seed)]
         config = run_config(self.source, self.data, self.machine, self.run_options, kind="versus")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from compiler.ir.graph import Block, Call, Node, SpaceGraph
-from compiler.ir.payloads import Prim
+from compiler.ir.payloads import Mix, Prim
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.text.source import Span
 
@@ -22,10 +22,13 @@ def check_loop(graph: SpaceGraph, inputs: Sequence[Tensor], span: Span) -> None:
     """
     given, state = (graph.node(tensor.index) for tensor in inputs)
     if not (isinstance(state.payload, Prim) and state.payload.op.opens_loop):
-        hint = "`x -> scan(Cell)` puts a cell between the two ends of a loop"
+        searched = "each width has a `scan` of its own, `scan(A, c = 4) -> linear(8) | scan(A, c = 8)`"
+        placed = "`x -> scan(Cell)` puts a cell between the two ends of a loop"
+        hint = searched if isinstance(state.payload, Mix) else placed
         raise ElaborationError(Code.KIND, span, f"'{state.name}' is no state that a loop starts from", hint)
     if not isinstance(given.payload, Call) or given.payload.block.level == "op":
-        hint = "each choice of cells has a `scan` of its own, `scan(A) | scan(B)`"
+        chosen = "each choice of cells has a `scan` of its own, `scan(A) | scan(B)`"
+        hint = chosen if isinstance(given.payload, Mix) else "write a `cell` for it: `cell Step(x, h) { output ... }`"
         raise ElaborationError(Code.KIND, span, "a recurrence is one of a cell or stage", hint)
     block = given.payload.block
     for node, op in _operations(block):

@@ -58,9 +58,8 @@ class _Writer:
     def genotype(self) -> Genotype:
         space = self.space
         if space.is_space:
-            raise InexpressibleError(
-                self.where, f"'{space.name}' still has choices, such as {next(iter(space.decisions))}"
-            )
+            choices = [*space.decisions, *(place.path for place in space.grammars)]
+            raise InexpressibleError(self.where, f"'{space.name}' still has choices, such as {choices[0]}")
         genotype = Genotype(tuple(self.parts()))
         usual = default_space(genotype, joined=False)
         self.usual = usual.name

@@ -59,7 +59,8 @@ def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
         space, settings = phase.network, phase.settings
         if isinstance(settings.relax, NoRelaxation):
             say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name}, by {settings.derive.describe()}")
-            say(f"  {power(cardinality(space))} architectures, each trained by itself: {settings.judge.describe()}")
+            which = "trees of a grammar" if space.grammars else f"{power(cardinality(space))} architectures"
+            say(f"  {which}, each trained by itself: {settings.judge.describe()}")
             sizes.append(RunSize(phase.name, space.name))
             continue
         if isinstance(settings.derive, Menus):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from math import isnan
 
 from compiler.analysis.requirements.constrained import Answer
 from compiler.program.model import Phase
@@ -90,8 +91,8 @@ def explored(
     assert best is not None, "an exploration has a trial"
     chosen = space.completed(space.candidate(best.number))
     say(summary(history, best, show))
-    if isinstance(judge, Lookup):
-        say(f"the table says that its test accuracy is {judge.test(space.candidate(best.number)):.2%}")
+    if isinstance(judge, Lookup) and not isnan(tested := judge.test(space.candidate(best.number))):
+        say(f"the table says that its test accuracy is {tested:.2%}")
     facts = {
         "judge": settings.judge.describe(full=True),
         "rungs": "" if isinstance(settings.rungs, NoRungs) else settings.rungs.describe(full=True),

@@ -17,11 +17,14 @@ from compiler import search
 from compiler.analysis.architectures import Architectures, count, sample
 from compiler.analysis.architectures.grammar_counts import DerivationCounts
 from compiler.analysis.architectures.grammar_space import GrammarSpace
+from compiler.analysis.architectures.sampling import sample_living
 from compiler.analysis.architectures.space_list import Part
+from compiler.analysis.architectures.variation import member
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.membership.query import membership
 from compiler.backend.lowering.network import Network
+from compiler.commands.compile import compile_main
 from compiler.elaborate import Elaborated
 from compiler.program.compile_file import compile_file
 from compiler.program.request import Request
@@ -199,6 +202,35 @@ def test_what_is_refused() -> None:
         _ = grammar.outcomes
     with pytest.raises(ValueError, match="still has choices"):
         Network(grammar.network)
+
+
+def test_commands_on_a_grammar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    training = "  data = fake(images = 20)\n  epochs = 1\n  batch = 10\n"
+    searching = "  relax = none\n  epochs = 0\n  derive = random(1, draw = weights)\n  judge = trained\n"
+    text = TREES.replace("stride = 2)\n}", "stride = 2) -> classifier(3)\n}").replace("4, 4, 4", "3, 4, 4")
+    Path("net.hsp").write_text(f"{text}\nsearch Net {{\n{searching}}}\ntrain Net {{\n{training}}}\n")
+
+    def said(*arguments: str) -> tuple[int, str]:
+        code = compile_main(list(arguments))
+        out = capsys.readouterr()
+        return code, out.out + out.err
+
+    code, found = said("net.hsp", "--sample", "1", "--json")
+    (drawn,) = json.loads(found)["architectures"]
+    (tree,) = drawn["decisions"].values()
+    assert not code
+    assert f"-> {tree} ->" in drawn["text"]
+    Path("one.hsp").write_text(drawn["text"])
+    assert "trees of a grammar, each trained by itself" in said("net.hsp", "--search", "--dry-run")[1]
+    assert "'Net' still has choices, such as Net.output.Tree" in said("net.hsp", "--emit", "genotype")[1]
+    assert "are not changed one by one" in said("net.hsp", "--mutate", "one.hsp")[1]
+    listing, parent = Architectures(Request(Path("net.hsp"))), Request(Path("one.hsp"))
+    assert not member(listing, parent)  # `--versus` asks both: that it lies there, and for others of its space.
+    (other,) = sample_living(listing, 1)
+    assert not member(listing, Request(Path("other.hsp"), text=other.text))
 
 
 # ---------------------------------------------------------------- einspace

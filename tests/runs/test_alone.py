@@ -21,10 +21,12 @@ from compiler.runs.plan import plan_search
 from compiler.runs.proxies import proxies
 from compiler.runs.search import search as run
 from compiler.searcher.explore.guided import spread
+from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
-from compiler.searcher.explore.study import DEAD
+from compiler.searcher.explore.study import DEAD, Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Table
 from compiler.searcher.explore.trials import History, Trial
+from compiler.searcher.settings.exploring import Local
 from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import HspError
 from tests.support.paths import SPACES
@@ -243,11 +245,62 @@ def test_a_table_that_lacks_architectures(tmp_path: Path) -> None:
     assert {trial.number for trial in trials(tmp_path / "run")} <= rows.keys()
 
 
+def test_a_log_is_a_table_for_the_next_run(tmp_path: Path) -> None:
+    """Its trials by their numbers, and no others; those that failed are not known, and nothing was tested."""
+    text = TEXT.replace("equivalence table", "equivalence other").replace("= 0\n", "= 0\n  unique = other\n")
+    path = tmp_path / "net.hsp"
+    path.write_text(text.replace("DERIVE", "random(40)").replace("JUDGE", "proxy(params)"))
+    search(path, tmp_path / "first")
+    first = {trial.number: trial for trial in judged(tmp_path / "first")}
+    told = trials(tmp_path / "first")
+    assert any(trial.same is not None and trial.number != told[trial.same].number for trial in first.values())
+    log = tmp_path / "first" / "trials.jsonl"
+    log.write_text(log.read_text() + '{"id":40,"numb')  # What a kill leaves.
+    text = text.replace("  unique = other\n", "").replace("DERIVE", "random(60)")
+    path.write_text(text.replace("JUDGE", 'table("first/trials.jsonl", partial = true)'))
+    said: list[str] = []
+    run(plan_search(Request(path), RunConfig(tmp_path / "run", quiet=True)), said.append)
+    found = judged(tmp_path / "run")
+    assert {trial.number for trial in trials(tmp_path / "run")} <= first.keys()
+    assert [trial.score for trial in found] == [first[trial.number].score for trial in found]
+    assert all(trial.seconds > 0 for trial in found if trial.same is None)
+    assert "test accuracy" not in "".join(said)
+    other = Architectures(Request(path, text=path.read_text().replace("zero | unit |", "unit | zero |"))).parts[0]
+    with pytest.raises(UsageError, match=r"is of another space: its trial \d+ is not in 'Net'"):
+        Table(log, other)
+    log.write_text(log.read_text().replace('"number":', '"number":x', 1))
+    with pytest.raises(UsageError, match=r"is damaged: [^;]*$"):
+        Table(log, other)
+    search(written(tmp_path, "proxy(params, synflow)"), tmp_path / "votes")
+    with pytest.raises(UsageError, match="has ranks among its own trials"):
+        Table(tmp_path / "votes" / "trials.jsonl", listed(path).parts[0])
+
+
 def test_rungs_of_a_table_of_one_budget(tmp_path: Path) -> None:
     path = written(tmp_path, 'table("net.csv")\n  rungs = halving(start = 1, to = 9)')
     truth(path)
     with pytest.raises(UsageError, match="trainings of one length"):
         search(path, tmp_path / "run")
+
+
+def line_of(space: ExploredSpace, number: int) -> int:
+    """Which line of the table below an architecture is, by the decisions that a person reads."""
+    names = space.readable(space.candidate(number))
+    edges = [(end, start) for end in range(3) for start in range(end + 1)]
+    taken = [names[f"Cell.n{end}.from_{f'n{start - 1}' if start else 'x'}"] for end, start in edges]
+    return sum(("none", "skip", "conv1", "conv3", "pool").index(name) * 5**at for at, name in enumerate(taken))
+
+
+def check_local_ends(judge: Lookup) -> None:
+    """Asked and told until no architecture is better that differs in one edge: all 24 were looked up."""
+    proposer = proposer_of(Local(trials=5_000), judge.space, judge.budgets, stream_of(0), None)
+    history = Study(judge.space, proposer, judge, lambda trial, history: None).run(())
+    assert history.best is not None
+    end = line_of(judge.space, history.best.number)
+    digits = [end // 5**at % 5 for at in range(6)]
+    near = {end + (item - digits[at]) * 5**at for at in range(6) for item in range(5)} - {end}
+    assert len(near & {line_of(judge.space, trial.number) for trial in history.trials}) == 24
+    assert all(line % 89 / 100 <= history.best.score for line in near)
 
 
 def test_rows_of_strings_and_epochs(tmp_path: Path) -> None:
@@ -258,7 +311,7 @@ def test_rows_of_strings_and_epochs(tmp_path: Path) -> None:
     for at in range(5**6):
         a, b, c, d, e, f = (ops[at // 5**place % 5] for place in range(6))
         text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
-        lines += [f'"{text}",{epochs},777,{at % 89},{at % 97},{epochs}' for epochs in (12, 200)]
+        lines += [f'"{text}",{epochs},777,{at % 89},{at % 97},{epochs}' for epochs in ((200,) if at else (12, 200))]
     table = tmp_path / "t.csv"
     table.write_text("\n".join(lines))
     judge = Lookup(Table(table, part))
@@ -267,6 +320,11 @@ def test_rows_of_strings_and_epochs(tmp_path: Path) -> None:
     found = judge.score(judge.space.candidate(0), 12)
     assert 0 <= found.score < 0.89
     assert found.seconds == 12
+    for number in range(0, 5**6, 613):
+        line = line_of(judge.space, number)
+        (training,) = judge.trainings(number, 200)
+        assert (training.validation, training.test) == (line % 89 / 100, line % 97 / 100)
+    check_local_ends(judge)
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("architecture,validation,test\n|none~0|,1,1\n")
     with pytest.raises(UsageError, match=r"line 2, is no row of 'NB201': '.none~0.' has 1 operations"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,12 @@ def test_every_proxy_has_a_formula() -> None:
     assert {*FORMULAS, "zen", "params", "macs"} == {name.value for name in ProxyName} == {*PROXIES}
 
 
+def test_a_proxy_leaves_the_network_as_it_was() -> None:
+    """So that each says the same alone and behind the others."""
+    apart = {name.value: values(probe(), [name])[name.value] for name in ProxyName}
+    assert values(probe(), [*ProxyName][::-1]) == values(probe(), [*ProxyName]) == pytest.approx(apart, rel=1e-12)
+
+
 def test_synflow_of_a_linear_chain() -> None:
     """L 1' prod |W| 1; biases are no part of a chain."""
     found = probe(CHAIN, torch.ones(2, 2, 1, 1))
@@ -116,9 +123,21 @@ def test_grasp_of_a_quadratic() -> None:
 
 
 def test_two_equal_images_have_no_naswot() -> None:
-    images = torch.cat([IMAGES[:4], IMAGES[:1]])
-    assert values(probe(images=images), [ProxyName.NASWOT])["naswot"] == -math.inf
+    """Though rounding leaves most such determinants of many images above 0."""
+    source = torch.Generator().manual_seed(0)
+    some = torch.randn(24, 2, 6, 6, generator=source).double()
+    for at in (3, 7, 16):
+        images = torch.cat([some, some[at : at + 1]])
+        assert values(probe(images=images), [ProxyName.NASWOT])["naswot"] == -math.inf
     assert math.isfinite(values(probe(), [ProxyName.NASWOT])["naswot"])
+
+
+def test_a_unit_at_zero_is_off() -> None:
+    """So that a second ReLU behind each answers as the first: agreements of images double."""
+    once, twice = (
+        values(probe(text), [ProxyName.NASWOT])["naswot"] for text in (CELL, CELL.replace("relu", "relu -> relu"))
+    )
+    assert twice == pytest.approx(once + len(IMAGES) * math.log(2))
 
 
 def test_params_and_macs_are_costs() -> None:
@@ -147,6 +166,8 @@ def test_what_a_network_lacks() -> None:
         values(probe(CHAIN, torch.ones(2, 2, 1, 1)), [ProxyName.NASWOT])
     with pytest.raises(UsageError, match="`zen` measures the deviations in batch norms, and 'Chain' has none"):
         values(probe(CHAIN, torch.ones(2, 2, 1, 1)), [ProxyName.ZEN])
+    with pytest.raises(UsageError, match="`synflow` moves what a network takes, and 'Cell' takes tokens"):
+        values(replace(probe(), images=IMAGES.long()), [ProxyName.SYNFLOW])
     with pytest.raises(UsageError, match="there is no proxy 'synflo'; did you mean 'synflow'"):
         proxies(CHAIN, (IMAGES, LABELS), ["synflo"])
     single = "network N(image: [2, 1, 1]) {\n  output image -> conv(1, 3) -> batch_norm -> classifier(2)\n}\n"

@@ -112,6 +112,26 @@ def test_a_path_equals_the_supernet_with_one_hot_weights(name: str, seed: int) -
     check_equal(small(name), seed)
 
 
+def logits_of(one: OnePath, x: Tensor, seeds: list[int]) -> dict[str, Tensor]:
+    return {str(seed): one(x, random_decisions(one.space, seed)) for seed in seeds}
+
+
+@pytest.mark.parametrize("name", ["cells", "autodeeplab.hsp", "widths"])
+def test_lines_that_are_remembered_compute_what_fresh_ones_do(name: str) -> None:
+    searched = small(name)
+    x, one = images(searched).float(), Sampled(searched).train()
+    fresh: dict[str, Tensor] = {}
+    for seed in range(4):
+        one.operations.forget()
+        fresh |= logits_of(one, x, [seed])
+    one.operations.forget()
+    assert_same(logits_of(one, x, list(range(4))), fresh, 0.0)
+    size = len(one.operations.fusion.graph)
+    one.operations.known_programs.values.clear()
+    assert_same(logits_of(one, x, list(range(4))), fresh, 0.0)
+    assert len(one.operations.fusion.graph) == size > 0
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spaces(mixable=True), st.integers(0, 2**16))
 def test_random_paths(text: str, seed: int) -> None:

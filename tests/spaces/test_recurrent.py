@@ -151,9 +151,10 @@ network Net(words: [3]; c = 2) {
 REFUSED = {
     "a = x -> scan(Wide)": "a recurrence gives 'Wide' one position at a time, but 'conv' reads several",
     "a = x -> scan(Narrow)": "'next_state' gets 2x6 of a cell whose state is 4x6",
-    "a = x -> scan(add)": "a recurrence is one of a cell or stage",
-    "a = x -> scan(Plain | Wide)": "a recurrence is one of a cell or stage",
-    "a = next_state(Plain(x, x), x)": "'x' is no state that a loop starts from",
+    "a = x -> scan(add)": "a recurrence is one of a cell or stage; write a `cell`",
+    "a = x -> scan(Plain | Wide)": "a recurrence is one of a cell or stage; each choice of cells",
+    "a = x -> scan(Sized, c = 4 | 8)": "no state that a loop starts from; each width has a `scan` of its own",
+    "a = next_state(Plain(x, x), x)": "'x' is no state that a loop starts from; `x -> scan(Cell)`",
     "a = project(x, x)": "'project' reads a `weight_matrix`, not a tensor of shape 4x6",
     "a = project(x, weight_matrix(x, 5, 3))": "'project' multiplies 4 channels by a matrix for 3",
     "a = relu(weight_matrix(x, 4, 6))": "'relu' does not take a tensor of shape 4x6x1x1x1",
@@ -173,6 +174,9 @@ cell Wide(x, h) {{
 cell Narrow(x, h) {{
   output (x + h) -> cut(2)
 }}
+cell Sized(x, h) {{
+  output concat(x, h) -> linear(h.c)
+}}
 network Net(x: [4, 6]) {{
   {line}
   output a -> last_token
@@ -180,5 +184,5 @@ network Net(x: [4, 6]) {{
 """
     program, diagnostics = compile_file("net.hsp", text=text)
     assert program is None
-    assert [found.span.line for found in diagnostics] == [13]
-    assert REFUSED[line] in diagnostics[0].message
+    assert [found.span.line for found in diagnostics] == [16]
+    assert REFUSED[line] in f"{diagnostics[0].message}; {diagnostics[0].hint}"

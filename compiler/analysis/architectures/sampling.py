@@ -38,11 +38,13 @@ def sample(listing: Architectures, count: int, seed: int = 0, weighted: bool = F
 def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
     """As `sample`, over those architectures whose output depends on their input: others answer every image alike.
 
+    Those of a grammar, whose number may not be known, are drawn by the weights of its items.
+
     Raises:
         UsageError: as `sample`, or next to none of many that were drawn is such an architecture.
     """
     given = 0
-    for found in sample(listing, TRIES * count, seed):
+    for found in sample(listing, TRIES * count, seed, weighted=listing.grammar is not None):
         if lives(replace(listing.request, overrides=(), text=found.text).compile().network):
             given += 1
             yield found

@@ -15,7 +15,7 @@ from random import Random
 from compiler.analysis.counting.count import UncountedRequirement, counted
 from compiler.analysis.requirements.evaluate import Requirements
 from compiler.derivation import derive_module
-from compiler.derivation.strongest import default_decisions
+from compiler.derivation.strongest import default_decisions, readable
 from compiler.elaborate import Elaborated, Origin
 from compiler.ir.combinatorics.circuit import Circuit, way
 from compiler.ir.combinatorics.weighted import WeightedWays
@@ -104,6 +104,11 @@ class Architecture:
         """The items of every decision that exists, by path."""
         return {path: items for part in self.choices for path, items in part.items()}
 
+    @property
+    def readable(self) -> dict[str, str]:
+        """Its decisions as a person reads them."""
+        return readable(self.listing.decisions, self.decisions)
+
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts of the file, each as it is after what the ones before it decide here."""
@@ -150,6 +155,11 @@ class DrawnArchitecture(Architecture):
     def drawn(self) -> Elaborated:
         """Its network."""
         return self.tree.network
+
+    @property
+    def readable(self) -> dict[str, str]:
+        """Its trees as texts."""
+        return self.tree.texts
 
     @cached_property
     def text(self) -> str:

@@ -6,6 +6,7 @@ from random import Random
 
 from compiler.analysis.membership.query import located
 from compiler.ir.combinatorics.circuit import way_of
+from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 
@@ -76,12 +77,12 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
     """The decisions of a space that give an architecture.
 
     Raises:
-        UsageError: it does not lie in the space; the message says where it leaves it.
+        UsageError: it does not lie in the space, or that has a grammar.
     """
-    answer = located(architecture, listing.request)
-    if not answer.inside:
-        raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {answer.render()}")
-    wanted = answer.decisions
+    wanted = member(listing, architecture)
+    if listing.grammar:
+        hint = "a search by `derive = evolution(20, draw = weights)` mutates its trees"
+        raise UsageError(f"architectures of a grammar are not changed one by one: {hint}")
     choices = []
     for part in listing.parts:
         found = way_of(part.circuit, wanted)
@@ -90,6 +91,18 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
             raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {message}")
         choices.append(found)
     return tuple(choices)
+
+
+def member(listing: Architectures, architecture: Request) -> Selection:
+    """The decisions that a text says, of an architecture of a space.
+
+    Raises:
+        UsageError: it does not lie in the space; the message says where it leaves it.
+    """
+    answer = located(architecture, listing.request)
+    if not answer.inside:
+        raise UsageError(f"'{architecture.path}' is not in '{listing.request.path}': {answer.render()}")
+    return answer.decisions
 
 
 def _digest(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""chain: what `fold` and `absorb` do for the lines of one architecture that end in a norm, in one walk over the graph.
+"""chain: what `fold` and `absorb` do for the lines of one architecture that end in a norm, node by node.
 
 A pool and its norm, or a pointwise convolution and its norm with the crop, the depthwise convolution and the ReLU
 before it, or several of the latter that are joined before the norm, become a sum of terms, and an addition takes in the
@@ -8,38 +8,57 @@ for more costs what it saves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from compiler.ir.existence import gather_of
-from compiler.ir.graph import Node, SpaceGraph
+from compiler.ir.graph import Node, Payload, SpaceGraph
 from compiler.ir.primitives.base import Gather
 from compiler.ir.sums import Sum, Term
 
 from .fold import Folding
-from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image
-from .rebuild import part_of, rebuild
-from .sums import Terms, inlined, take_in, taker
+from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image, role_of
+from .rebuild import part_of
+from .sums import Terms, inlined, take_in
 
 
-def chain(graph: SpaceGraph) -> SpaceGraph:
-    """Turn lines that end in a norm into sums, and additions of them; for the kernel, on graphs without choices."""
-    may_take = taker(graph)
-    at = {node.name: index for index, node in graph.order()}
+def chain(node: Node, sources: tuple[int, ...], graph: SpaceGraph, may_take: Callable[[Node], bool]) -> int:
+    """Add a node without a choice to a graph, as a sum where it ends a line or adds such sums up; for the kernel.
 
-    def visit(node: Node, sources: tuple[int, ...], result: SpaceGraph) -> int | None:
-        folding = Folding(result, CHAINING_RULES, STRIDED_PROJECTION, lambda source: may_take(source, node))
+    Args:
+        node: what is added.
+        sources: what it reads.
+        graph: what was made of the nodes before it, in this way.
+        may_take: whether a sum may compute a node along: nothing else reads it.
 
-        def inner(term: Term, index: int) -> Terms | None:
-            if term.norm is not None:
-                return folding.projected(term, index)
-            return inlined(term, index, result) if may_take(result.node(index), node) else None
+    Returns:
+        The id of the node or of the sum that has its value.
+    """
+    index = graph.add(node, sources)
+    folding = Folding(graph, CHAINING_RULES, STRIDED_PROJECTION, may_take)
 
-        if NORM.matches(graph, at[node.name]):
-            term = Term(norm=part_of(graph, at[node.name]))
-            found = folding.projected(term, sources[0])
-            return None if found is None else take_in(node, *found, result, inner)
-        if gather_of(node.payload) is not Gather.SUM or not is_image(node):
-            return None
-        if not any(isinstance((each := result.node(i)).payload, Sum) and may_take(each, node) for i in sources):
-            return None
-        return take_in(node, (Term(),) * len(sources), sources, result, inner)
+    def inner(term: Term, index: int) -> Terms | None:
+        if term.norm is not None:
+            return folding.projected(term, index)
+        return inlined(term, index, graph) if may_take(graph.node(index)) else None
 
-    return rebuild(graph, visit)
+    if NORM.matches(graph, index):
+        term = Term(norm=part_of(graph, index))
+        found = folding.projected(term, sources[0])
+        return index if found is None else take_in(node, *found, graph, inner)
+    if gather_of(node.payload) is not Gather.SUM or not is_image(node):
+        return index
+    if not any(isinstance(graph.node(each).payload, Sum) and may_take(graph.node(each)) for each in sources):
+        return index
+    return take_in(node, (Term(),) * len(sources), sources, graph, inner)
+
+
+def is_free(graph: SpaceGraph, index: int) -> bool:
+    """Whether a sum computes a node along whoever else reads it."""
+    return any(rule.shared and rule.patterns[0].matches(graph, index) for rule in CHAINING_RULES)
+
+
+def looks_into(payload: Payload, source: Node) -> bool:
+    """Whether what becomes of a node may depend on more of a source, which only it reads, than on its shape."""
+    if isinstance(source.payload, Sum):
+        return gather_of(payload) is Gather.SUM
+    return role_of(source) is not None or gather_of(source.payload) is Gather.CONCATENATION

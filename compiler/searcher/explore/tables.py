@@ -5,6 +5,8 @@ the number behind a name is the seed of a training (`spaces/truth/*.csv`). With 
 a row is a training, with its `seed` and its `epochs`, where there are such columns. An architecture is named by its
 `number` in the space, or by an `architecture` as a string of NAS-Bench-201. The equivalence `table` of the file says
 which architectures are alike: these share a row. Accuracies are from 0 to 1, or in percent where one is above 1.
+
+The log of an exploration, `trials.jsonl`, is a table too: its scores steer as they stand there, and nothing was tested.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import nan
 from pathlib import Path
 from statistics import mean
 
@@ -29,20 +32,25 @@ from hdas_dsl.text.reading import is_file, no_file
 from .proposer import Budgets
 from .space import Candidate, ExploredSpace
 from .study import Verdict
+from .trial_log import recorded
+from .trials import Trial
 
 EQUIVALENCE = "table"
 """Architectures that this equivalence of the file calls alike share a row."""
 LISTED = 200_000
 """Of so many architectures each is looked up before the first trial."""
 OPERATION = re.compile(r"([\w]+)~\d+")
+LOG = ".jsonl"
+"""What the name of a log of trials ends with."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: accuracies from 0 to 1, and its seconds."""
+    """One training: accuracies from 0 to 1, or the score of a trial, and its seconds."""
 
     validation: float
     test: float
+    """NaN where it is a trial, which was not tested."""
     seconds: float
 
 
@@ -98,16 +106,12 @@ class Table:
         self.alike = Alike(part.space, equivalence(same, EQUIVALENCE)) if known else None
         self.rows: dict[Hashable, Row] = {}
         self.keys: dict[int, Hashable] = {}
-        with path.open(newline="", encoding="utf-8") as file:
-            for at, line in enumerate(csv.DictReader(file), start=2):
-                try:
-                    self._read(line)
-                except (KeyError, ValueError, IndexError) as reason:
-                    raise UsageError(f"'{path}', line {at}, is no row of '{part.space.name}': {reason}") from None
+        if path.suffix == LOG:
+            self._read_log()
+        else:
+            self._read_file()
         if not self.rows:
             raise UsageError(f"'{path}' has no rows")
-        if any(max(found.validation, found.test) > 1 for found in self.all):
-            self._from_percent()
 
     @property
     def all(self) -> Iterable[Training]:
@@ -132,6 +136,37 @@ class Table:
             assert isinstance(found, Hashable)
             self.keys[number] = found
         return self.keys[number]
+
+    def _read_file(self) -> None:
+        with self.path.open(newline="", encoding="utf-8") as file:
+            for at, line in enumerate(csv.DictReader(file), start=2):
+                try:
+                    self._read(line)
+                except (KeyError, ValueError, IndexError) as reason:
+                    name = self.part.space.name
+                    raise UsageError(f"'{self.path}', line {at}, is no row of '{name}': {reason}") from None
+        if any(max(found.validation, found.test) > 1 for found in self.all):
+            self._from_percent()
+
+    def _read_log(self) -> None:
+        """The trials that were judged; of the same architecture and budget, the first."""
+        space, seconds = ExploredSpace(self.part), dict[int, float]()
+        for trial in recorded(self.path):
+            if not isinstance(trial, Trial) or trial.failed:
+                continue
+            if trial.votes:
+                raise UsageError(f"'{self.path}' has ranks among its own trials, which say nothing beside others")
+            if not self._names(space, trial):
+                raise UsageError(f"'{self.path}' is of another space: its trial {trial.id} is not in '{space.name}'")
+            took = seconds.setdefault(trial.id if trial.same is None else trial.same, trial.seconds)
+            row = self.rows.setdefault(self.key(trial.number), Row())
+            row.trainings.setdefault(trial.budget, {}).setdefault(0, Training(trial.score, nan, took))
+
+    def _names(self, space: ExploredSpace, trial: Trial) -> bool:
+        """Whether the number of a trial is the architecture whose decisions it has."""
+        if trial.number >= space.count:
+            return False
+        return space.readable(space.candidate(trial.number)) == trial.decisions
 
     def _read(self, line: Mapping[str, str]) -> None:
         number = int(line["number"]) if "number" in line else self._numbered(line["architecture"])
@@ -207,5 +242,5 @@ class Lookup:
         return Verdict(mean(it.validation for it in some), seconds=sum(it.seconds for it in some))
 
     def test(self, found: Candidate) -> float:
-        """The mean test accuracy over all seeds, which no explorer is told."""
+        """The mean test accuracy over all seeds, which no explorer is told; NaN where none was tested."""
         return mean(it.test for it in self.trainings(found.number, self.budgets.whole))

@@ -53,7 +53,7 @@ class TrialLog:
         if not lines:
             self._write([Header(run=self.run).model_dump_json().encode()])
             return []
-        header, events = _parsed(self.path, lines)
+        header, events = _parsed(self.path, lines, "; --force starts anew")
         if header.run != self.run or not _in_order(events):
             raise UsageError(f"'{self.path}' holds the trials of another run; --force starts anew")
         self._write(lines)
@@ -88,11 +88,11 @@ def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
 
 
-def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Header, list[Event]]:
+def _parsed(path: Path, lines: Sequence[bytes], advice: str = "") -> tuple[Header, list[Event]]:
     try:
         return Header.model_validate_json(lines[0]), [EVENT.validate_json(line) for line in lines[1:]]
     except ValidationError as error:
-        raise UsageError(f"'{path}' is damaged: {error.errors()[0]['msg']}; --force starts anew") from None
+        raise UsageError(f"'{path}' is damaged: {error.errors()[0]['msg']}{advice}") from None
 
 
 def _in_order(events: Iterable[Event]) -> bool:

@@ -35,7 +35,7 @@ from compiler.searcher.data.source import Inputs, parts_of
 from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
 
-from .path_fusion import fused, graph_of
+from .path_fusion import Fusion
 from .path_program import Call, PathProgram, Weighed, run
 
 Value = TypeVar("Value")
@@ -112,6 +112,7 @@ class Operations:
         """The operators of the parts of ``module``, by name, each at its largest."""
         self.operators_of_nodes = {nodes[index].name: built.op for index, built in self.built.items()}
         self.modules = {nodes[index].name: built.module for index, built in self.built.items()}
+        self.fusion = Fusion(nodes, self.modules)
         self.known_paths = Recent[SelectedPath](CACHED)
         self.known_programs = Recent[PathProgram](CACHED)
 
@@ -176,6 +177,7 @@ class Operations:
 
     def forget(self) -> None:
         """Forget the paths and programs of earlier architectures, which changes no result."""
+        self.fusion.forget()
         self.known_paths.values.clear()
         self.known_programs.values.clear()
 
@@ -184,7 +186,7 @@ class Operations:
         slot: dict[int, int] = {}
         calls = dict(self._calls(path, weighed, slot))
         inputs = [step.index for step in path.steps if isinstance(step.payload, Input)]
-        return fused(graph_of(calls, self.paths.nodes, inputs, slot[path.steps[-1].index]), calls, self.modules)
+        return self.fusion.program(calls, inputs, slot[path.steps[-1].index])
 
     def _calls(self, path: SelectedPath, weighed: bool, slot: dict[int, int]) -> Iterator[tuple[str, Call]]:
         """The calls of a path in order, by name; ``slot`` gets for each step that of the step whose value it has."""

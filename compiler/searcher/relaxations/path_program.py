@@ -113,5 +113,8 @@ def _with_ends(calls: Sequence[Call | Loop], output: int) -> Iterator[Call | Loo
     for call in reversed(calls):
         dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
         kept.update(call.sources)
-        result.append(replace(call, dead=dead))
+        if isinstance(call, Call):  # `replace` is slow, and calls are many
+            result.append(Call(call.at, call.step, call.run, call.sources, dead))
+        else:
+            result.append(replace(call, dead=dead))
     return reversed(result)

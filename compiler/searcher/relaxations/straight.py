@@ -102,7 +102,9 @@ class Straight:
     def share(self, paths: tuple[str, ...], row: Sequence[Assignment]) -> Tensor:
         """The weight of assignments, a scalar."""
         key = (paths, tuple(row))
-        if key not in self.known:
+        if key not in self.known and len(paths) == 1:
+            self.known[key] = self.weights[paths[0]][[item for (item,) in row]].sum()
+        elif key not in self.known:
             ways = [
                 torch.stack([self.weights[p][item] for p, item in zip(paths, way, strict=True)]).prod() for way in row
             ]
@@ -141,8 +143,16 @@ class _Passed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         """The gradient itself, and its product with the tensor."""
         (tensor,) = ctx.saved_tensors
-        weight = (gradient * tensor).sum_to_size(ctx.shape) if ctx.needs_input_grad[1] else None
+        weight = _product(gradient, tensor, ctx.shape) if ctx.needs_input_grad[1] else None
         return gradient, weight
+
+
+def _product(a: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
+    """The sum of a product in a shape that broadcasts to it; that of two images in one number stores no product."""
+    if shape.numel() == 1 and a.dim() == 4 and a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64):
+        rows, others = (x.permute(0, 2, 3, 1).reshape(-1) for x in (a, b))
+        return torch.dot(rows, others).view(shape)
+    return (a * b).sum_to_size(shape)
 
 
 class _Gate(torch.autograd.Function):

@@ -81,6 +81,8 @@ class ProxyJudge(Word):
 class TableJudge(Word):
     """The validation accuracy of an architecture in a table that was measured before, the mean of the first ``seeds``.
 
+    The table is a CSV file, or the `trials.jsonl` of an exploration, whose scores are then looked up.
+
     With ``partial`` only architectures are proposed that the table has. ``seconds``, where it is not 0, ends the
     exploration once the trainings that were looked up took as many.
     """
