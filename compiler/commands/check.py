@@ -48,6 +48,8 @@ class Check(Command):
             raise UsageError("--watch looks at a file, and standard input is none")
         while True:
             seen = _seen(files := self._files())
+            if self._files() != files:
+                continue  # a file was written meanwhile: it may use others by now
             self._check_and_go_on()
             while _seen(files) == seen:
                 time.sleep(EVERY)
