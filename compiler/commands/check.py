@@ -48,17 +48,20 @@ class Check(Command):
             raise UsageError("--watch looks at a file, and standard input is none")
         while True:
             seen = _seen(files := self._files())
+            if self._files() != files:
+                continue  # a file was written meanwhile: it may use others by now
             self._check_and_go_on()
             while _seen(files) == seen:
                 time.sleep(EVERY)
             line(f"{'-' * 20} {datetime.now():%H:%M:%S}")
 
     def _files(self) -> list[Path]:
-        """The file, and what it uses now."""
+        """The file, and what it uses now: also what is not there yet, or cannot be read."""
         loader = Loader()
         loader.load(self.source.path)
+        used = [unit.beside(use.path) for unit in loader.units.values() for use in unit.module.uses]
         recipe = [] if self.recipe is None else [self.recipe]
-        return [self.source.path, *recipe, *loader.units]
+        return [self.source.path, *recipe, *loader.units, *filter(None, used)]
 
     def _check_and_go_on(self) -> None:
         try:

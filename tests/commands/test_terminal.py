@@ -43,7 +43,7 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         "hdas se": {"search"},
         "hdas search --meth": {"--method"},
         "hdas count --meth": set(),
-        "hdas-compile x.hsp --sea": {"--search"},
+        "hdas-compile x.hsp --dry": {"--dry-run"},
         "hdas-study --see": {"--seeds"},
         "hdas-fmt --debug --h": {"--help"},
         "hdas search ": {"a b.hsp", "runs"},
@@ -72,7 +72,7 @@ def test_fish_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         "hdas se": ["search"],
         "hdas search --meth": ["--method"],
         "hdas count --meth": [],
-        "hdas-compile x.hsp --sea": ["--search"],
+        "hdas-compile x.hsp --dry": ["--dry-run"],
     }
     script = "".join(f"complete -C '{line}'; echo END;" for line in asked)
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
@@ -91,7 +91,7 @@ def test_zsh_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         "hdas sea": "hdas search",
         "hdas search --meth": "hdas search --method",
         "hdas count --meth": "hdas count --meth",
-        "hdas-compile x.hsp --sea": "hdas-compile x.hsp --search",
+        "hdas-compile x.hsp --dry": "hdas-compile x.hsp --dry-run",
         "hdas search a": "hdas search a\\ b.hsp",
     }
     child, terminal = pty.fork()

@@ -8,7 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
+import pytest
+
+from compiler.commands.hdas import hdas_main
 from tests.support.paths import ROOT
 
 TEXT = """hsp 1
@@ -17,21 +21,36 @@ network Net(image: [1, 8, 8]) {
   output image -> own -> classifier(3)
 }
 """
+RECIPE = """hsp 1
+network Any(image: [1, 8, 8]) {
+  output image -> classifier(3)
+}
+train Any {
+  epochs = %d
+}
+"""
 
 
 def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path) -> None:
-    """Also a file of a folder that was not used before; an interrupt ends it."""
+    """Also a file of a folder that was not used before, that could not be read, that was not there, and a recipe.
+
+    An interrupt ends it.
+    """
     for name in ("near", "far"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "own.hsp").write_text("hsp 1\nop own(x) = x -> relu\n")
     file = tmp_path / "net.hsp"
     file.write_text(TEXT % "near/own.hsp")
-    words = [sys.executable, "-m", "compiler", "check", str(file), "--watch"]
+    recipe = tmp_path / "recipe.hsp"
+    recipe.write_text(RECIPE % 2)
+    words = [sys.executable, "-m", "compiler", "check", str(file), "--watch", "--recipe", str(recipe)]
     # A suite that runs in the background of a shell ignores interrupts, and its programs with it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
     signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
+    guard = Timer(120, process.kill)  # a change that is not seen would be waited for without end
+    guard.start()
 
     def until(part: str) -> None:
         assert process.stdout is not None
@@ -48,10 +67,26 @@ def test_a_file_is_checked_again_when_it_or_what_it_uses_changes(tmp_path: Path)
         until("classifier")
         (tmp_path / "far" / "own.hsp").write_text("hsp 1\nop own(x) = x -> sigmoids\n")
         until("did you mean 'sigmoid'?")
+        (tmp_path / "far" / "own.hsp").write_text("hsp 1\nop own(x) = x ->\n")
+        until("own.hsp:2")
+        (tmp_path / "far" / "own.hsp").write_text("hsp 1\nop own(x) = x -> sigmoid\n")
+        until("classifier")
+        file.write_text(TEXT % "far/late.hsp")
+        until("there is no file 'far/late.hsp'")
+        (tmp_path / "far" / "late.hsp").write_text("hsp 1\nop own(x) = x -> relu\n")
+        until("classifier")
+        recipe.write_text(RECIPE % -2)
+        until("epochs = -2")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     finally:
+        guard.cancel()
         process.kill()
+
+
+def test_what_is_no_file_is_not_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hdas_main(["check", "-", "--watch"]) == 2
+    assert "--watch looks at a file, and standard input is none" in capsys.readouterr().err
 
 
 def test_every_diagnostic_is_a_problem_of_the_matcher() -> None:
