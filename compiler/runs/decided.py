@@ -20,6 +20,7 @@ from compiler.searcher.settings.axes import Levels, Order
 from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.util.version import package_version
+from hdas_dsl.check.expressions import LARGEST
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_module
 
@@ -90,6 +91,11 @@ def derived_text(part: Part, phase: Phase, found: Decided) -> str:
     return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))
 
 
+def number_text(value: float) -> str:
+    """A number with four decimals, and one that is too large for the language as a text, such as a proxy's 1e30."""
+    return f"{value:.4f}" if abs(value) <= LARGEST else f'"{value:.6g}"'
+
+
 def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Setting]:
     """Where a derived file comes from. No time, host or absolute path, so that equal runs give equal bytes."""
     settings, outcome, answer = phase.settings, found.outcome, found.answer
@@ -111,8 +117,8 @@ def provenance_of(program: Program, phase: Phase, found: Decided) -> list[ast.Se
         "stopped": str(len(outcome.history)) if outcome.stopped else "",
         "epoch": "" if alone else str(outcome.epoch),
         "metric": "" if metric.name in ("accuracy", "score") else f'"{metric.name}"',
-        "score": "" if found.score is None else f"{metric.value(found.score):.4f}",
-        "log_probability_below": "" if found.below is None else f"{found.below:.4f}",
+        "score": "" if found.score is None else number_text(metric.value(found.score)),
+        "log_probability_below": "" if found.below is None else number_text(found.below),
         "requirements": f'"{answer.summary}"' if answer.summary else "",
         "versions": f'"hdas-dsl {package_version()}, torch {torch.__version__.partition("+")[0]}"',
     }

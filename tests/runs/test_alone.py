@@ -16,7 +16,10 @@ from compiler.analysis.architectures import Architectures
 from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.program.equivalence import equivalence
 from compiler.program.request import Request
+from compiler.run_report.derived import said_of
+from compiler.run_report.words import number_of
 from compiler.runs.config import RunConfig
+from compiler.runs.decided import number_text
 from compiler.runs.plan import plan_search
 from compiler.runs.proxies import proxies
 from compiler.runs.search import search as run
@@ -108,6 +111,15 @@ def test_proxies_vote_by_ranks(tmp_path: Path) -> None:
     history = History()
     history.replay(trials(tmp_path / "run"))
     assert [history.merit(trial) for trial in found] == pytest.approx([value / (2 * len(found)) for value in ranks])
+
+
+@pytest.mark.parametrize("value", [0.25, -2.5e9, 9.3e88])
+def test_a_score_is_read_again_however_large_it_is(tmp_path: Path, value: float) -> None:
+    """The language has no numbers beyond 2 ** 53; a perplexity that went out of hand, or a proxy, may be larger."""
+    path = tmp_path / "derived.hsp"
+    network = "network Net(image: [1, 8, 8]) {\n  output image -> conv(3, 4)\n}"
+    path.write_text(f"hsp 1\n{network}\nprovenance {{\n  score = {number_text(value)}\n}}\n")
+    assert number_of(said_of(Request(path).compile())["score"]) == value
 
 
 def test_an_architecture_that_has_no_proxy_fails_with_a_reason(tmp_path: Path) -> None:
