@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -36,6 +37,17 @@ def small(path: Path, nodes: int = NODES) -> Elaborated:
     program, diagnostics = compile_file(path, [read_override(text) for text in (*SMALL, f"nodes={nodes}")])
     assert program is not None, diagnostics
     return program.network
+
+
+@cache
+def paper() -> Elaborated:
+    """Three nodes of the space, with the paper's norms over the batch in the place of those of the file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / FILE.name
+        used = 'use "lib/recurrent.hsp"'
+        normed = "op normed(x) = if relaxed then batch_norm(x, affine = false) else x"
+        path.write_text(FILE.read_text().replace(used, f"{used} with settle = normed\n{normed}"))
+        return small(path, 3)
 
 
 def words() -> Tensor:
@@ -86,7 +98,7 @@ def test_published_cells(name: str, passes: Iterable[Pass]) -> None:
 def test_the_supernet(passes: Iterable[Pass], budget: int | None) -> None:
     """Every state is normed over the batch, position by position; within a memory budget, cells are computed again."""
     torch.manual_seed(1)
-    searched, theirs = small(FILE, 3), RecurrentNetwork(TOKENS, WIDTH, 3).double()
+    searched, theirs = paper(), RecurrentNetwork(TOKENS, WIDTH, 3).double()
     ours = Supernet(searched, passes, target=Target.on(memory_budget=budget, batch=6)).double().train()
     named = shared(theirs, ours.network)
     paths = [f"Recurrent.n{i}.from_{'s' if not j else f'n{j - 1}'}" for i in range(3) for j in range(i + 1)]
@@ -99,7 +111,7 @@ def test_the_supernet(passes: Iterable[Pass], budget: int | None) -> None:
 def test_one_path_of_a_search() -> None:
     """What is drawn runs as the cell that it is, in a loop of its own."""
     torch.manual_seed(1)
-    searched = small(FILE, 3)
+    searched = paper()
     genotype = (("relu", 0), ("sigmoid", 0), ("tanh", 2))
     theirs = RecurrentNetwork(TOKENS, WIDTH, 3, genotype).double()
     ours = Operations(searched.block.graph, searched.decisions)

@@ -28,7 +28,7 @@ CASES: dict[str, tuple[int, dict[str, int], str]] = {
     "series": (3_528, {"c": 8}, "accuracy"),
     "unet": (9_216, {"c": 2}, "iou"),
     "text": (72, {"c": 16}, "perplexity"),
-    "recurrent": (2_642_411_520, {"c": 8, "nodes": 2}, "perplexity"),
+    "recurrent": (2_642_411_520, {"c": 16, "nodes": 2}, "perplexity"),
     "table": (100, {"c": 8}, "accuracy"),
     "deeplab": (3_050_732_689_200, {"c": 1, "layers": 2}, "iou"),
 }
