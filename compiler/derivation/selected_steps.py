@@ -27,6 +27,9 @@ from compiler.ir.undecided import Open, Var, settle
 
 from .selected_path import Dims, SelectedPath, SelectedStep
 
+Assignments = tuple[tuple[int, ...], ...]
+"""Assignments of a mix: one item index per decision each."""
+
 
 class NothingSelectedError(Exception):
     """The decisions select no network: its output takes none of what it could, or its open widths have no solution."""
@@ -105,6 +108,14 @@ class Paths:
             case payload if gathers(payload):
                 return tuple(source for source in sources if self._is_taken(source, chosen))
         return sources
+
+    def ways(self, step: SelectedStep) -> tuple[list[Assignments], Assignments]:
+        """The assignments by which a mix takes each of the sources of its step, and those by which it takes none."""
+        payload, sources = step.payload, self.sources[step.index]
+        assert isinstance(payload, Mix)
+        pairs = [(source, way) for source, row in zip(sources, payload.rows, strict=True) for way in row]
+        taken = [tuple(way for source, way in pairs if source == each) for each in step.sources]
+        return taken, tuple(way for source, way in pairs if source not in step.sources)
 
     def _is_taken(self, index: int, chosen: Selection) -> bool:
         payload = self.nodes[index].payload

@@ -212,6 +212,11 @@ def test_a_step_costs_what_the_network_costs(name: str) -> None:
         assert flops(Sampled(searched), chosen) == flops(network)
 
 
+def calls_of(one: OnePath, chosen: Selection, in_sums: bool = False) -> list[Call]:
+    program = one.operations.program(chosen, in_sums, in_sums)
+    return [call for call in program.calls if isinstance(call, Call)]
+
+
 @pytest.mark.skipif(not is_available(), reason="no C++ compiler")
 @pytest.mark.parametrize("name", ["cells", "nasbench201.hsp"])
 @pytest.mark.parametrize("train", [True, False])
@@ -228,8 +233,7 @@ def test_chains_are_what_their_operations_are(name: str, train: bool) -> None:
             with nullcontext() if with_kernel else no_kernel():
                 output = one(x, chosen)
                 output.square().sum().backward()
-            calls = [call for call in one.operations.program(chosen).calls if isinstance(call, Call)]
-            chains += [call.run for call in calls if isinstance(call.run, FusedSum)]
+            chains += [call.run for call in calls_of(one, chosen) if isinstance(call.run, FusedSum)]
         gradients = {n: p.grad for n, p in one.named_parameters() if p.grad is not None}
         found.append({"output": output, "x": x.grad, **gradients, **dict(floats(one.named_buffers()))})
     steps = [chain.plan.terms for chain in chains]
@@ -254,6 +258,8 @@ def test_weights_of_what_runs_have_the_gradients_of_the_supernet(name: str) -> N
     expected = naive(x, ones)
     soft = {p: torch.rand(d.alphas, dtype=torch.float64).requires_grad_() for p, d in searched.decisions.items()}
     actual = hard.straight(x, chosen, {p: s for p, s in soft.items() if len(s)})
+    weights = [call.weights for call in calls_of(hard, chosen, in_sums=True) if isinstance(call.run, FusedSum)]
+    assert any(len(each) > 1 for each in weights) == (name != "widths")
     assert_same({"output": actual}, {"output": expected}, 1e-9)
     direction = torch.randn_like(expected)
     (expected * direction).sum().backward()

@@ -8,12 +8,13 @@ for more costs what it saves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from compiler.ir.existence import gather_of
 from compiler.ir.graph import Node, Payload, SpaceGraph
+from compiler.ir.payloads import Mix
 from compiler.ir.primitives.base import Gather
-from compiler.ir.sums import Sum, Term
+from compiler.ir.sums import Share, Sum, Term
 
 from .fold import Folding
 from .patterns import CHAINING_RULES, NORM, STRIDED_PROJECTION, is_image, role_of
@@ -52,6 +53,33 @@ def chain(node: Node, sources: tuple[int, ...], graph: SpaceGraph, may_take: Cal
     return take_in(node, (Term(),) * len(sources), sources, graph, inner)
 
 
+def weigh(
+    node: Node,
+    shares: Sequence[Share],
+    sources: tuple[int, ...],
+    graph: SpaceGraph,
+    may_take: Callable[[Node], bool],
+) -> int:
+    """Add a choice that was made to a graph, as the sum of its sources by their weights, where they are images.
+
+    It takes in sums without weights; the other arguments are those of `chain`.
+    """
+    if not is_image(node):
+        return graph.add(node, sources)
+
+    def inner(term: Term, index: int) -> Terms | None:
+        payload = graph.node(index).payload
+        if (
+            not may_take(graph.node(index))
+            or not isinstance(payload, Sum)
+            or any(each.weight for each in payload.terms)
+        ):
+            return None
+        return inlined(term, index, graph)
+
+    return take_in(node, tuple(Term((share,)) for share in shares), sources, graph, inner)
+
+
 def is_free(graph: SpaceGraph, index: int) -> bool:
     """Whether a sum computes a node along whoever else reads it."""
     return any(rule.shared and rule.patterns[0].matches(graph, index) for rule in CHAINING_RULES)
@@ -60,5 +88,5 @@ def is_free(graph: SpaceGraph, index: int) -> bool:
 def looks_into(payload: Payload, source: Node) -> bool:
     """Whether what becomes of a node may depend on more of a source, which only it reads, than on its shape."""
     if isinstance(source.payload, Sum):
-        return gather_of(payload) is Gather.SUM
+        return isinstance(payload, Mix) or gather_of(payload) is Gather.SUM
     return role_of(source) is not None or gather_of(source.payload) is Gather.CONCATENATION

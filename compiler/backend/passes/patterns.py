@@ -194,5 +194,11 @@ def absorbing_rules(target: Target) -> tuple[Rule, ...]:
     return (*rules, TAKE_CROP, TAKE_POOL) if target.machine.kernel else rules
 
 
-CHAINING_RULES = (TAKE_POOL, _take_projection(STRIDED_PROJECTION), TAKE_CROP, TAKE_DEPTHWISE, TAKE_RELU)
+CHAINING_RULES = (
+    replace(TAKE_POOL, shared=True),
+    _take_projection(STRIDED_PROJECTION),
+    TAKE_CROP,
+    TAKE_DEPTHWISE,
+    TAKE_RELU,
+)
 """The rules of `chain`: those by which a line that ends in a norm becomes one term."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from compiler.backend.fused import kernel
 from compiler.backend.lowering.build import check_weights_fit
 from compiler.backend.lowering.names import node_path, tree
 from compiler.backend.lowering.operators import slice_of, standalone
@@ -36,7 +37,7 @@ from compiler.util.errors import LoweringError
 from compiler.util.gc_pause import uncollected
 
 from .path_fusion import Fusion
-from .path_program import Call, PathProgram, Weighed, run
+from .path_program import Call, DrawnShare, PathProgram, Weighing, run
 
 Value = TypeVar("Value")
 
@@ -139,7 +140,7 @@ class Operations:
 
     # ------------------------------------------------------------ running
 
-    def __call__(self, images: Inputs, chosen: Selection, weighed: Weighed | None = None) -> Tensor:
+    def __call__(self, images: Inputs, chosen: Selection, weighed: Weighing | None = None) -> Tensor:
         """The logits of an architecture on images (n, c, h, w).
 
         Args:
@@ -150,8 +151,9 @@ class Operations:
         Raises:
             NothingSelectedError: the decisions leave nothing of the network.
         """
-        program = self.program(chosen, weighed is not None)
         inputs = parts_of(images)
+        in_sums = weighed is not None and weighed.is_positive and kernel.can_run(inputs[0])
+        program = self.program(chosen, weighed is not None, in_sums)
         cpu = inputs[0].device.type == "cpu"  # where torch is fastest on channels that lie last
         given = [p.contiguous(memory_format=torch.channels_last) if cpu and p.dim() == 4 else p for p in inputs]
         values: dict[int, Tensor] = {slot: given[place] for slot, place in program.inputs.items()}
@@ -166,14 +168,14 @@ class Operations:
         """
         return self.known_paths.get(tuple(chosen.values()), lambda: self.paths.path(chosen))
 
-    def program(self, chosen: Selection, weighed: bool = False) -> PathProgram:
-        """The calls that compute an architecture; with ``weighed``, its choices are calls as well.
+    def program(self, chosen: Selection, weighed: bool = False, in_sums: bool = False) -> PathProgram:
+        """The calls that compute an architecture; with ``weighed`` its choices too, ``in_sums`` of the kernel or not.
 
         Raises:
             NothingSelectedError: the decisions leave nothing of it.
         """
-        key = (weighed, *chosen.values())
-        return self.known_programs.get(key, lambda: self._program(self.path(chosen), weighed))
+        key = (weighed, in_sums, *chosen.values())
+        return self.known_programs.get(key, lambda: self._program(self.path(chosen), weighed, in_sums))
 
     def forget(self) -> None:
         """Forget the paths and programs of earlier architectures, which changes no result."""
@@ -182,13 +184,15 @@ class Operations:
         self.known_programs.values.clear()
 
     @uncollected()
-    def _program(self, path: SelectedPath, weighed: bool) -> PathProgram:
+    def _program(self, path: SelectedPath, weighed: bool, in_sums: bool) -> PathProgram:
         slot: dict[int, int] = {}
-        calls = dict(self._calls(path, weighed, slot))
+        calls = dict(self._calls(path, weighed, in_sums, slot))
         inputs = [step.index for step in path.steps if isinstance(step.payload, Input)]
         return self.fusion.program(calls, inputs, slot[path.steps[-1].index])
 
-    def _calls(self, path: SelectedPath, weighed: bool, slot: dict[int, int]) -> Iterator[tuple[str, Call]]:
+    def _calls(
+        self, path: SelectedPath, weighed: bool, in_sums: bool, slot: dict[int, int]
+    ) -> Iterator[tuple[str, Call]]:
         """The calls of a path in order, by name; ``slot`` gets for each step that of the step whose value it has."""
         for step in path.steps:
             sources = tuple(slot[source] for source in step.sources)
@@ -196,6 +200,11 @@ class Operations:
             match step.payload:
                 case Input():
                     pass
+                case Weigh(decision=pick) if self.paths.decisions[pick].candidates:
+                    slot[step.index] = sources[0]  # its menu has the weight
+                case Mix(decisions=decisions) if in_sums:
+                    shares = tuple(DrawnShare(decisions, row, step) for row in self.paths.ways(step)[0])
+                    yield step.name, Call(step.index, step, None, sources, weights=shares)
                 case Mix() | Weigh() if weighed:
                     yield step.name, Call(step.index, step, None, sources)
                 case Mix() | Weigh():

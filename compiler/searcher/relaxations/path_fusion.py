@@ -18,7 +18,7 @@ from compiler.backend.fused.algebra import weighted_sums
 from compiler.backend.fused.modules import is_plain_torch, modules_of, operation_by_operation
 from compiler.backend.fused.operands import parameters_of
 from compiler.backend.fused.plan import SumPlan, plan_of
-from compiler.backend.passes.chain import chain, is_free, looks_into
+from compiler.backend.passes.chain import chain, is_free, looks_into, weigh
 from compiler.backend.torch_modules.running_statistics import uses_batch
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Input, Prim
@@ -26,7 +26,7 @@ from compiler.ir.primitives.base import Operator
 from compiler.ir.shape import Shape
 from compiler.ir.sums import Sum
 
-from .path_program import Call, PathProgram, in_order
+from .path_program import Call, DrawnShare, PathProgram, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +47,24 @@ REMEMBERED = 20_000
 class FusedSum:
     """A sum of terms by the kernel; where that cannot run, its operations one by one.
 
-    Called with the distinct sources of its terms, (n, c, h, w) each, it gives (n, c', h', w').
+    Called with the distinct sources of its terms, (n, c, h, w) each, and the weights of those that have one, (terms),
+    it gives (n, c', h', w').
     """
 
     plan: SumPlan
     parts: tuple[nn.Module, ...]
 
-    def __call__(self, *sources: Tensor) -> Tensor:
+    def __call__(self, *sources: Tensor, mixing: Tensor | None = None) -> Tensor:
         """The sum of the terms."""
+        mixing = None if mixing is None else mixing.to(sources[0].dtype)
         modules = modules_of((self.plan,), self.parts)
         parameters = parameters_of(modules)
         runs = kernel.can_run(sources[0]) and all(
             uses_batch(part) for part in self.parts if isinstance(part, nn.BatchNorm2d)
         )
         if not runs or is_plain_torch(sources, parameters):
-            return operation_by_operation(self.plan, modules, None, sources)
-        (result,) = weighted_sums((self.plan,), modules, None, sources, parameters)
+            return operation_by_operation(self.plan, modules, mixing, sources)
+        (result,) = weighted_sums((self.plan,), modules, mixing, sources, parameters)
         return result
 
 
@@ -115,7 +117,7 @@ class Fusion:
         for name, call, sources in flat:
             slot = self.slots[name]
             shapes[slot] = Shape(call.step.shape)
-            if is_whole(call):
+            if is_whole(call) or call.weights:
                 read = tuple(self._read(call, each, shapes[each], lines.get(each), readers[each]) for each in sources)
                 lines[slot], ready = self._line(name, call, read)
                 made.append(ready)
@@ -146,7 +148,10 @@ class Fusion:
         key = self.slots[name], sources
         if key not in self._known:
             node = Node(name, call.step.payload, Shape(call.step.shape))
-            index = chain(node, sources, self.graph, lambda source: source.payload is not OPAQUE)
+            if call.weights:
+                index = weigh(node, call.weights, sources, self.graph, is_known)
+            else:
+                index = chain(node, sources, self.graph, is_known)
             if is_free(self.graph, index):
                 self._free.add(index)
             self._known[key] = index, self._call(index, call)
@@ -157,12 +162,18 @@ class Fusion:
         payload, sources = self.graph.node(index).payload, self.graph.sources(index)
         slots = [self.slots[self.graph.node(source).name] for source in sources]
         slot = self.slots[self.graph.node(index).name]
-        if not isinstance(payload, Sum):
+        if not isinstance(payload, Sum) or (call.weights and all(term.is_plain for term in payload.terms)):
             return Call(slot, call.step, call.run, tuple(slots))
         distinct = tuple(dict.fromkeys(slots))
         plan = plan_of(replace(payload, keep=False), slots, distinct)
         parts = tuple(self.modules[part.name] for term in payload.terms for part in term.parts)
-        return Call(slot, call.step, FusedSum(plan, parts), distinct)
+        weights = tuple(share for term in payload.terms for share in term.weight if isinstance(share, DrawnShare))
+        return Call(slot, call.step, FusedSum(plan, parts), distinct, weights=weights)
+
+
+def is_known(node: Node) -> bool:
+    """Whether a node is no value that is there when a line starts."""
+    return node.payload is not OPAQUE
 
 
 def is_whole(call: Call) -> bool:

@@ -5,22 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from torch import Tensor
 
 from compiler.backend.torch_modules.recurrence import scan
 from compiler.derivation.selected_path import SelectedStep
 from compiler.ir.payloads import Prim
+from compiler.ir.sums import Share
 
-Weighed = Callable[[SelectedStep, Sequence[Tensor]], Tensor]
-"""A function of the tensors of a choice that was made, or of the tensor of an undecided width: it weighs them."""
+
+@dataclass(frozen=True)
+class DrawnShare(Share):
+    """The weight of one of the tensors of a choice that was made in a step."""
+
+    step: SelectedStep
+
+
+class Weighing(Protocol):
+    """The weights of what was chosen."""
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether nothing that runs has weight zero."""
+        ...
+
+    def __call__(self, step: SelectedStep, tensors: Sequence[Tensor]) -> Tensor:
+        """The weighed sum of the tensors of a choice that was made; or of an undecided width its one tensor."""
+        ...
+
+    def mixing(self, shares: Sequence[DrawnShare]) -> Tensor:
+        """The weights of the terms of a sum, (terms)."""
+        ...
+
+    def beside(self, total: Tensor, shares: Sequence[DrawnShare]) -> Tensor:
+        """A sum of terms with these weights, to which what was not chosen is added where it counts."""
+        ...
 
 
 @dataclass(frozen=True)
 class Call:
     """One operation of an architecture: slot ``at`` becomes ``run`` of the slots ``sources``; ``dead`` ones end here.
 
-    Without ``run``, the tensor is passed through the weight of ``step``.
+    Without ``run``, the tensors are passed through the weights of ``step``. ``weights`` are those of the sources of a
+    choice that a sum may take in, or those of the terms of a sum, which ``run`` is given too.
     """
 
     at: int
@@ -28,6 +56,7 @@ class Call:
     run: Callable[..., Tensor] | None
     sources: tuple[int, ...]
     dead: tuple[int, ...] = ()
+    weights: tuple[DrawnShare, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,23 +83,26 @@ class PathProgram:
     output: int
 
 
-def run(calls: Sequence[Call | Loop], values: dict[int, Tensor], weighed: Weighed | None) -> None:
+def run(calls: Sequence[Call | Loop], values: dict[int, Tensor], weighed: Weighing | None) -> None:
     """Make the values of some calls from those that are known, by their slots."""
     for call in calls:
         sources = [values[source] for source in call.sources]
         if isinstance(call, Loop):
             made = scan(partial(_step, call, weighed), len(sources) - 1, *sources)  # type: ignore[arg-type]
-        elif call.run is not None:
-            made = call.run(*sources)
-        else:
+        elif call.run is None:
             assert weighed is not None
             made = weighed(call.step, sources)
+        elif call.weights:
+            assert weighed is not None
+            made = weighed.beside(call.run(*sources, mixing=weighed.mixing(call.weights)), call.weights)
+        else:
+            made = call.run(*sources)
         for slot in call.dead:
             del values[slot]
         values[call.at] = made
 
 
-def _step(loop: Loop, weighed: Weighed | None, *now: Tensor) -> Tensor:
+def _step(loop: Loop, weighed: Weighing | None, *now: Tensor) -> Tensor:
     """One position of a loop."""
     values = dict(zip(loop.sources, now, strict=True))
     run(loop.calls, values, weighed)
@@ -114,7 +146,7 @@ def _with_ends(calls: Sequence[Call | Loop], output: int) -> Iterator[Call | Loo
         dead = tuple(source for source in dict.fromkeys(call.sources) if source not in kept)
         kept.update(call.sources)
         if isinstance(call, Call):  # `replace` is slow, and calls are many
-            result.append(Call(call.at, call.step, call.run, call.sources, dead))
+            result.append(Call(call.at, call.step, call.run, call.sources, dead, call.weights))
         else:
             result.append(replace(call, dead=dead))
     return reversed(result)

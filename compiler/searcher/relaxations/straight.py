@@ -6,7 +6,7 @@ weight of zero and runs all the same adds nothing to the output, keeps no graph,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -20,6 +20,8 @@ from compiler.derivation.selected_steps import Paths
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.undecided import Var
 from compiler.searcher.settings.relaxation import Idle
+
+from .path_program import DrawnShare
 
 Hard = Mapping[str, Mapping[int, float]]
 """The values of the weights by decision path and item; those of items that are left out are zero."""
@@ -46,11 +48,14 @@ class Straight:
         self.weights, self.hard, self.paths, self.idle = weights, hard, paths, idle
         self.known: dict[object, Tensor] = {}
 
+    @property
+    def is_positive(self) -> bool:
+        """Whether no item that runs has weight zero."""
+        return all(value for items in self.hard.values() for value in items.values())
+
     def __call__(self, step: SelectedStep, tensors: Sequence[Tensor]) -> Tensor:
         """The weighed sum of the tensors of a choice; an undecided width weighs the channels of one tensor."""
         match step.payload:
-            case Weigh(decision=path) if self.paths.decisions[path].candidates:
-                return tensors[0]
             case Weigh(decision=path, index=index):
                 return self.weighed((path,), [[(index,)]], tensors)
             case Mix(decisions=paths):
@@ -61,18 +66,32 @@ class Straight:
 
     def mixed(self, step: SelectedStep, paths: tuple[str, ...], tensors: Sequence[Tensor]) -> Tensor:
         """The weighed sum of the items of a mix that run; with what is idle, if that counts."""
-        payload = step.payload
-        assert isinstance(payload, Mix)
-        slots = self.paths.sources[step.index]
-        rows = [
-            [way for slot, row in zip(slots, payload.rows, strict=True) if slot == source for way in row]
-            for source in step.sources
-        ]
-        total = self.weighed(paths, rows, tensors)
-        rest = [way for slot, row in zip(slots, payload.rows, strict=True) if slot not in step.sources for way in row]
-        if self.idle is Idle.ZEROS or not rest:
+        rows, _ = self.paths.ways(step)
+        return self._beside(self.weighed(paths, rows, tensors), [step])
+
+    def mixing(self, shares: Sequence[DrawnShare]) -> Tensor:
+        """The weights of the terms of a sum, (terms)."""
+        key = tuple((share.decisions, share.row) for share in shares)
+        if key not in self.known:
+            self.known[key] = torch.stack([self.share(*each) for each in key])
+        return self.known[key]
+
+    def beside(self, total: Tensor, shares: Sequence[DrawnShare]) -> Tensor:
+        """A sum of terms with these weights; with what is idle, if that counts."""
+        return self._beside(total, dict.fromkeys(share.step for share in shares))
+
+    def _beside(self, total: Tensor, steps: Iterable[SelectedStep]) -> Tensor:
+        """A sum of the tensors of choices, with their idle items, if those count."""
+        if self.idle is Idle.ZEROS:
             return total
-        return _Beside.apply(total, self.share(paths, rest))  # type: ignore[no-any-return]
+        idle = [
+            (step.payload.decisions, rest)
+            for step in steps
+            if isinstance(step.payload, Mix) and (rest := self.paths.ways(step)[1])
+        ]
+        if not idle:
+            return total
+        return _Beside.apply(total, torch.stack([self.share(*each) for each in idle]).sum())  # type: ignore[no-any-return]
 
     def weighed(
         self, paths: tuple[str, ...], rows: Sequence[Sequence[Assignment]], tensors: Sequence[Tensor]

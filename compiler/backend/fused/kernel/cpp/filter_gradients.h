@@ -108,41 +108,49 @@ template <typename T> inline int64_t number_of(const Geometry& geometry, Item it
     return item.image * vectors_of<T>(geometry.channels) + item.first / LANES<T>;
 }
 
-// One item without a window: the gradient goes through the activation as it is.
+// Some vectors of columns of an image without a window: the gradient goes through the activation as it is.
 template <typename T>
-void take_item_backward(const Geometry& geometry, const FilterInput<T>& input, const T* output,
-                        const FilterGradients<T>& to, Item item) {
+void take_backward(const Geometry& geometry, const FilterInput<T>& input, const T* output, const FilterGradients<T>& to,
+                   Item item, int64_t vectors) {
     if (!to.input) return;
-    const int count = columns_in<T>(geometry.channels, item.first);
-    const bool scaled = input.scale, relu = input.relu, sums = to.sums, add = to.add;
-    const V<T> scale = scaled ? load(input.scale + item.first, count) : V<T>{};
-    const V<T> shift = scaled ? load(input.shift + item.first, count) : V<T>{};
-    const V<T> center = sums ? load(to.center + item.first, count) : V<T>{};
-    const T* const source = input.image(geometry, item.image) + item.first;
-    T* const target = to.image(item.image) + item.first;
-    if (!add && geometry.pixels() != geometry.input_pixels())
+    const T *const source = input.image(geometry, item.image), *const center = to.center;
+    const T *const scale = input.scale, *const shift = input.shift;
+    T* const target = to.image(item.image);
+    V<T>* const sums = to.sums ? to.sums + number_of<T>(geometry, item) * 2 : nullptr;
+    const int64_t first = item.first, end = first + vectors * LANES<T>, pitch = to.pitch;
+    if (!to.add && geometry.pixels() != geometry.input_pixels())
         for (int64_t pixel = 0; pixel < geometry.input_pixels(); pixel++)
-            store(target + pixel * to.pitch, V<T>{}, count);
-    V<T> plain = {}, product = {};
-    for (int64_t y = 0; y < geometry.out_height; y++)
-        for (int64_t x = 0; x < geometry.out_width; x++) {
-            const int64_t pixel = geometry.taken(y, x);
-            V<T> value = load(output + (y * geometry.out_width + x) * geometry.output_pitch + item.first, count);
-            if (relu || sums) {
-                const V<T> from = load(source + pixel * geometry.input_pitch, count);
-                if (relu) value = (scaled ? from * scale + shift : from) > 0 ? value : V<T>{};
-                if (sums) {
-                    plain += value;
-                    product += value * (from - center);
+            for (int64_t column = first; column < end; column += LANES<T>)
+                store(target + pixel * pitch + column, V<T>{}, columns_in<T>(geometry.channels, column));
+    if (sums) std::fill_n(sums, 2 * vectors, V<T>{});
+    dispatch_bools(
+        [=, &geometry](auto scaled, auto relu, auto has_sums, auto add) {
+            for (int64_t y = 0; y < geometry.out_height; y++)
+                for (int64_t x = 0; x < geometry.out_width; x++) {
+                    const int64_t pixel = geometry.taken(y, x);
+                    const T* const from = source + pixel * geometry.input_pitch;
+                    const T* const gradient = output + (y * geometry.out_width + x) * geometry.output_pitch;
+                    T* const at = target + pixel * pitch;
+                    for (int64_t column = first; column < end; column += LANES<T>) {
+                        const int count = columns_in<T>(geometry.channels, column);
+                        V<T> value = load(gradient + column, count);
+                        if (relu || has_sums) {
+                            const V<T> read = load(from + column, count);
+                            V<T> active = read;
+                            if (scaled) active = read * load(scale + column, count) + load(shift + column, count);
+                            if (relu) value = active > 0 ? value : V<T>{};
+                            if (has_sums) {
+                                V<T>* const sum = sums + (column - first) / LANES<T> * 2;
+                                sum[0] += value;
+                                sum[1] += value * (read - load(center + column, count));
+                            }
+                        }
+                        if (add) value += load(at + column, count);
+                        store(at + column, value, count);
+                    }
                 }
-            }
-            T* const at = target + pixel * to.pitch;
-            if (add) value += load(at, count);
-            store(at, value, count);
-        }
-    if (!sums) return;
-    to.sums[number_of<T>(geometry, item) * 2] = plain;
-    to.sums[number_of<T>(geometry, item) * 2 + 1] = product;
+        },
+        scale != nullptr, input.relu, sums != nullptr, to.add);
 }
 
 // One item of a pool, before which stands neither norm nor ReLU, and whose input gradient is wanted.
@@ -203,7 +211,7 @@ void convolution_input_gradient(const Geometry& geometry, const GradientBuffers<
 template <typename T>
 void filter_item_backward(const Geometry& geometry, GradientBuffers<T>& buffers, const FilterInput<T>& input,
                           const Taps<T>& mirrored, const T* output, const FilterGradients<T>& to, Item item) {
-    if (geometry.side == 1) return take_item_backward<T>(geometry, input, output, to, item);
+    if (geometry.side == 1) return take_backward<T>(geometry, input, output, to, item, 1);
     const int count = columns_in<T>(geometry.channels, item.first);
     buffers.input.fill(geometry, input, item, count);
     if (geometry.kind != CONVOLUTION) return pool_item_backward<T>(geometry, buffers, output, to, item);

@@ -176,22 +176,29 @@ inline void pool(const Geometry& geometry, const PaddedInput<T>& input, const Em
         }
 }
 
-// An item without a window: nothing has to be padded.
+// Some vectors of columns of an image without a window: nothing has to be padded, and pixels are read one after the other.
 template <typename T>
-void take_item(const Geometry& geometry, const FilterInput<T>& input, T* output, int64_t out_columns, Item item) {
-    const int count = columns_in<T>(geometry.channels, item.first), wide = columns_in<T>(out_columns, item.first);
-    const bool scaled = input.scale, relu = input.relu;
-    const V<T> scale = scaled ? load(input.scale + item.first, count) : V<T>{};
-    const V<T> shift = scaled ? load(input.shift + item.first, count) : V<T>{};
-    const T* const from = input.image(geometry, item.image) + item.first;
-    T* const to = output + item.first;
-    for (int64_t y = 0; y < geometry.out_height; y++)
-        for (int64_t x = 0; x < geometry.out_width; x++) {
-            V<T> value = load(from + geometry.taken(y, x) * geometry.input_pitch, count);
-            if (scaled) value = value * scale + shift;
-            if (relu) value = value > 0 ? value : V<T>{};
-            store(to + (y * geometry.out_width + x) * geometry.output_pitch, value, wide);
-        }
+void take(const Geometry& geometry, const FilterInput<T>& input, T* output, int64_t out_columns, Item item,
+          int64_t vectors) {
+    const T* const image = input.image(geometry, item.image);
+    const T *const scale = input.scale, *const shift = input.shift;
+    const int64_t first = item.first, end = first + vectors * LANES<T>;
+    dispatch_bools(
+        [=, &geometry](auto scaled, auto relu) {
+            for (int64_t y = 0; y < geometry.out_height; y++)
+                for (int64_t x = 0; x < geometry.out_width; x++) {
+                    const T* const from = image + geometry.taken(y, x) * geometry.input_pitch;
+                    T* const to = output + (y * geometry.out_width + x) * geometry.output_pitch;
+                    for (int64_t column = first; column < end; column += LANES<T>) {
+                        const int count = columns_in<T>(geometry.channels, column);
+                        V<T> value = load(from + column, count);
+                        if (scaled) value = value * load(scale + column, count) + load(shift + column, count);
+                        if (relu) value = value > 0 ? value : V<T>{};
+                        store(to + column, value, columns_in<T>(out_columns, column));
+                    }
+                }
+        },
+        scale != nullptr, input.relu);
 }
 
 // One item of z = w * relu(scale x + shift). `output` is that image's z, (out_height out_width, out_columns): columns that
@@ -199,7 +206,7 @@ void take_item(const Geometry& geometry, const FilterInput<T>& input, T* output,
 template <typename T>
 void filter_item(const Geometry& geometry, PaddedInput<T>& padded, const Taps<T>& taps, const FilterInput<T>& input,
                  T* output, int64_t out_columns, Item item) {
-    if (geometry.side == 1) return take_item<T>(geometry, input, output, out_columns, item);
+    if (geometry.side == 1) return take<T>(geometry, input, output, out_columns, item, 1);
     const int wide = columns_in<T>(out_columns, item.first);
     padded.fill(geometry, input, item, columns_in<T>(geometry.channels, item.first));
     // Copies: what is captured by reference would be read again behind every store.

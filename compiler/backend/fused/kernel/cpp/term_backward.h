@@ -160,6 +160,7 @@ template <typename T> class TermBackward {
         const FilterInput<T> input = prologue.of(inputs.x, pass.term.relu);
         const Taps<T> mirrored(wanted.input ? inputs.filter : nullptr, geometry, pass.in_channels(), true);
         GradientBuffers<T> work(geometry);
+        FilterStage<T> stage(pass, prologue);
         const Rows<T> dp{scratch<T>(IMAGE, pixels * out_columns), out_columns};
         const Rows<T> dz = inputs.matrix ? Rows<T>{scratch<T>(IMAGE_GRADIENT, pixels * in_columns), in_columns} : dp;
         Geometry of_dz = geometry;
@@ -168,15 +169,20 @@ template <typename T> class TermBackward {
         for (int64_t image = 0; image < geometry.images; image++) {
             projected_gradient(affine, image, dp);
             T* const to_matrix = pass.workspace.matrix_gradients + image * out_columns * in_columns;
-            if (wanted.matrix && pass.packing.packs())
-                turns.outer(pixels, dp.data, buffers.filtered.image(image), reinterpret_cast<V<T>*>(to_matrix));
-            else if (wanted.matrix)
-                outer_rows<T>(pixels, out_columns, {dp.data, dp.pitch}, in_columns, buffers.filtered.rows(image),
-                              to_matrix);
+            if (wanted.matrix) {
+                const Rows<const T> z =
+                    buffers.passes ? buffers.make_filtered(geometry, stage, image) : buffers.filtered.rows(image);
+                if (pass.packing.packs())
+                    turns.outer(pixels, dp.data, z.data, reinterpret_cast<V<T>*>(to_matrix));
+                else
+                    outer_rows<T>(pixels, out_columns, dp.read(), in_columns, z, to_matrix);
+            }
             if (!wanted.input) continue;
             if (inputs.matrix)
                 projection.multiply(pixels, {dp.data, dp.pitch}, in_columns, dz);
-            for (int64_t first = 0; first < in_channels; first += LANES<T>)
+            if (geometry.side == 1)
+                take_backward<T>(of_dz, input, dz.data, to, {image, 0}, vectors_of<T>(in_channels));
+            for (int64_t first = 0; geometry.side > 1 && first < in_channels; first += LANES<T>)
                 filter_item_backward<T>(of_dz, work, input, mirrored, dz.data, to, {image, first});
         }
     }

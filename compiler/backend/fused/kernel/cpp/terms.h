@@ -117,6 +117,12 @@ template <typename T> struct Prologue {
     }
 };
 
+// Whether z, where it is not kept, is made for each image when it is read: behind a matrix p is what is read again, and
+// in the backward pass, which reads z too, it costs no more to make than to read where there is no window.
+inline bool passes_filtered(const Term& term, bool backward) {
+    return term.has(MATRIX) && (!backward || term.geometry.side == 1);
+}
+
 // Memory that the threads which compute a sum have in common. An image is always the same thread's, and so is its part of
 // z, p and dx, whatever the term; threads meet only where something is added up over images. Sums by images are in one of
 // two places in turn, since a slow thread may still read those before.
@@ -137,7 +143,7 @@ template <typename T> struct SharedWorkspace {
             const int64_t items = geometry.images * in_columns / LANES<T>;
             images = geometry.images;
             sums_size = std::max(sums_size, images * std::max(geometry.channels, term.out_channels));
-            if (backward || !term.has(MATRIX)) filtered_size = std::max(filtered_size, pixels * in_columns);
+            if (!passes_filtered(term, backward)) filtered_size = std::max(filtered_size, pixels * in_columns);
             if (term.has(MATRIX)) projected_size = std::max(projected_size, pixels * out_columns);
             if (!backward) continue;
             if (term.has(MATRIX)) matrices = std::max(matrices, images * out_columns * in_columns);
@@ -226,7 +232,7 @@ template <typename T> struct TermBuffers {
     Images<T> filtered, projected;
 
     // Without anything before the matrix, z is x; without a matrix p is z. In the forward pass p is computed to `sum`,
-    // where that is not null, and z is only read for p: a thread has a place for one image.
+    // where that is not null. Where z passes, a thread has a place for one image.
     TermBuffers(const TermPass<T>& pass, Rows<T> sum, bool is_forward) {
         const Term& term = pass.term;
         const Geometry& geometry = term.geometry;
@@ -237,7 +243,7 @@ template <typename T> struct TermBuffers {
         const bool is_x = !term.relu && term.moments_before < 0 && !term.has_filter() && !is_padded;
         makes_filtered = !is_x && (is_forward || !pass.kept);
         makes_projected = pass.inputs.matrix;
-        passes = is_forward && makes_filtered && makes_projected && !pass.kept;
+        passes = makes_filtered && !pass.kept && passes_filtered(term, !is_forward);
         if (pass.kept)
             filtered = {pass.kept, in_columns, in_columns, pixels * in_columns};
         else if (!makes_filtered)
@@ -257,15 +263,24 @@ template <typename T> struct TermBuffers {
     }
 
     // Computes z of an image and, where `wants_projected`, p.
-    void make(Geometry geometry, FilterStage<T>& stage, const Projection<T>& projection, bool wants_projected,
+    void make(const Geometry& geometry, FilterStage<T>& stage, const Projection<T>& projection, bool wants_projected,
               int64_t image) const {
-        geometry.output_pitch = filtered.pitch;
-        T* const to = passes ? scratch<T>(IMAGE, geometry.pixels() * filtered.columns) : filtered.image(image);
-        for (int64_t first = 0; makes_filtered && first < geometry.channels; first += LANES<T>)
-            filter_item<T>(geometry, stage.padded, stage.taps, stage.input, to, filtered.columns, {image, first});
+        if (passes && !wants_projected) return;
+        const Rows<const T> z = make_filtered(geometry, stage, image);
         if (makes_projected && wants_projected)
-            projection.multiply(geometry.pixels(), {to, filtered.pitch}, projected.columns,
-                                {projected.image(image), projected.pitch});
+            projection.multiply(geometry.pixels(), z, projected.columns, {projected.image(image), projected.pitch});
+    }
+    // z of an image, computed where it is not there.
+    Rows<const T> make_filtered(Geometry geometry, FilterStage<T>& stage, int64_t image) const {
+        if (!makes_filtered) return filtered.rows(image);
+        geometry.output_pitch = filtered.pitch;
+        T* const to =
+            passes ? scratch<T>(FILTERED_IMAGE, geometry.pixels() * filtered.columns) : filtered.image(image);
+        if (geometry.side == 1)
+            take<T>(geometry, stage.input, to, filtered.columns, {image, 0}, vectors_of<T>(geometry.channels));
+        for (int64_t first = 0; geometry.side > 1 && first < geometry.channels; first += LANES<T>)
+            filter_item<T>(geometry, stage.padded, stage.taps, stage.input, to, filtered.columns, {image, first});
+        return {to, filtered.pitch};
     }
 };
 

@@ -135,9 +135,10 @@ inline void add_to(double* to, V<float> value) {
 // Buffers that live as long as the thread: their pages are mapped, and often still in the cache. They hold whatever was
 // left in them.
 enum Buffer {
-    FILTERED,          // z of all images, or of one
+    FILTERED,          // z of all images
     PROJECTED,         // p of all images
-    IMAGE,             // z or dp of one image
+    FILTERED_IMAGE,    // z of one image
+    IMAGE,             // dp of one image
     IMAGE_GRADIENT,    // dz of one image
     PADDED_INPUT,      // of one image and vector of columns
     PADDED_GRADIENT,   // of one image and vector of columns
