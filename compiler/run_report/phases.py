@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trial_log import EVENT
-from compiler.searcher.explore.trials import Trial
+from compiler.searcher.explore.trials import Trial, counted
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 from compiler.searcher.settings.metric import Metric
 
@@ -220,7 +220,7 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
 
     Of trials on several budgets only those on the largest count.
     """
-    judged = _judged_most(trials)
+    judged = counted(trials)
     found = next((trial for trial in judged if str(trial.number) == number), None)
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
@@ -241,7 +241,7 @@ def runner_up_of(
     trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
 ) -> RunnerUp | None:
     """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
-    others = [trial for trial in _judged_most(trials) if trial.number != best.number]
+    others = [trial for trial in counted(trials) if trial.number != best.number]
     number = "" if derived is None else derived.said.get("number", "")
     named = [trial for trial in others if str(trial.number) == number]
     second = max(named or others, key=lambda trial: (trial.score, -trial.id), default=None)
@@ -252,13 +252,6 @@ def runner_up_of(
     differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
     score = metric.value(second.score)
     return RunnerUp(trial=second.id, score=score, below=None, differs=differs, derived=derived if named else None)
-
-
-def _judged_most(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials on the largest budget that did not fail."""
-    judged = [trial for trial in trials if not trial.failed]
-    largest = max((trial.budget for trial in judged), default=0)
-    return [trial for trial in judged if trial.budget == largest]
 
 
 def front_of(path: Path) -> tuple[FrontPoint, ...]:
