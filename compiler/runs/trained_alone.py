@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from statistics import mean
 
+import torch
 from filelock import FileLock
 
 from compiler.elaborate import Elaborated
@@ -125,9 +126,14 @@ class TrainedAlone(DerivedAlone):
         return settings.task.score(outcome.value)
 
     def _held_out(self, program: Program) -> Data:
-        """The images that a training learns on, and as those that it is tested on, those of the alphas."""
+        """The images that a training learns on, and as those that it is tested on, those of the alphas.
+
+        Where its loss says how good it is, no more of these than a batch: their accuracy is not asked for.
+        """
         data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
+        if self.word.by is Measured.LOSS:
+            of_alphas = of_alphas.subset(torch.arange(min(program.train_settings.batch, len(of_alphas))))
         return replace(
             data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
         )

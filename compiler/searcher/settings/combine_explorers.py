@@ -71,14 +71,9 @@ EXPLORING = (
     ),
     Rule(
         ("confirm", "derive"),
-        lambda s: isinstance(s.confirm, ConfirmBest) and not _explores(s),
-        "`confirm` judges the best proposals anew, and this rule derives what alphas select: "
-        "use `derive = random(100)` or another explorer",
-    ),
-    Rule(
-        ("confirm", "derive"),
-        lambda s: isinstance(s.confirm, ConfirmBest) and isinstance(s.derive, Nsga2),
-        "`confirm` judges the best anew, and `nsga2` derives from a front of several objectives: use `confirm = none`",
+        lambda s: isinstance(s.confirm, ConfirmBest) and (not _explores(s) or isinstance(s.derive, Nsga2)),
+        "`confirm` judges anew what has the best score, and this rule derives by alphas, or by several objectives: "
+        "use `derive = random(100)` or another explorer, or `confirm = none`",
     ),
     Rule(
         ("confirm", "judge"),
