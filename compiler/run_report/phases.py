@@ -195,12 +195,12 @@ def trials_of(path: Path) -> list[Trial]:
 
 def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
     """The trials with the best score so far; scores on different budgets are compared all the same."""
-    scores = [trial.score for trial in trials if not trial.failed]
+    scores = [trial.score for trial in trials if not trial.failed and not trial.repeat]
     end = max(scores, default=0.0)
     best: float | None = None
     found = []
     for trial in trials:
-        if not trial.failed and (best is None or trial.score > best):
+        if not trial.failed and not trial.repeat and (best is None or trial.score > best):
             best = trial.score
         found.append(
             Judged(
@@ -210,6 +210,7 @@ def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
                 regret=None if best is None else _short(end - best),
                 budget=trial.budget,
                 failed=trial.failed,
+                repeat=trial.repeat,
             )
         )
     return tuple(found)
