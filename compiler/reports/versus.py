@@ -74,7 +74,7 @@ class Comparison(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def p_median(self) -> float:
-        """How probable it is that an architecture at the median of the space beats so many: one-sided and exact."""
+        """How probable it is that an architecture at the median of all that may be drawn beats so many: one-sided and exact."""
         beaten, count = len(self.random) + 1 - self.rank, len(self.random)
         return float(binom.sf(beaten - 1, count, 0.5))
 
@@ -123,4 +123,4 @@ class Comparison(BaseModel):
         least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""
         yield f"p = {self.p:.3f} that a random architecture does as well (one-sided, by rank{least})"
         beaten = total - self.rank
-        yield f"p = {self.p_median:.3f} that one at the median of the space beats {beaten} of {total - 1} (sign test)"
+        yield f"p = {self.p_median:.3f} that one at the median of such draws beats {beaten} of {total - 1} (sign test)"

@@ -32,7 +32,7 @@ def test_rank_p_difference_and_interval_by_hand() -> None:
 def test_the_median_of_the_space_by_hand() -> None:
     found = comparison(0.85, 0.80, 0.84, 0.86, 0.82)
     assert found.p_median == pytest.approx(5 / 16), "of 16 outcomes of 4 coins, one has four heads, and four have three"
-    assert list(found.verdict())[-1] == "p = 0.312 that one at the median of the space beats 3 of 4 (sign test)"
+    assert list(found.verdict())[-1] == "p = 0.312 that one at the median of such draws beats 3 of 4 (sign test)"
     assert comparison(0.7, 0.8, 0.8).p_median == 1
 
 
