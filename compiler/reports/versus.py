@@ -74,7 +74,7 @@ class Comparison(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def p_median(self) -> float:
-        """How probable it is that an architecture at the median of all that may be drawn beats so many: one-sided and exact."""
+        """How probable it is that one at the median of all that may be drawn beats so many: one-sided and exact."""
         beaten, count = len(self.random) + 1 - self.rank, len(self.random)
         return float(binom.sf(beaten - 1, count, 0.5))
 
