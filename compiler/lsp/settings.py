@@ -23,6 +23,7 @@ MEANINGS: Mapping[str, str] = {
     "derive": "how one architecture is selected at the end",
     "judge": "how good an architecture is that an explorer proposes",
     "rungs": "with which budgets an explorer judges, and which architectures go on",
+    "confirm": "whether the best that an explorer judged are judged anew, with other seeds, before one is derived",
     "unique": "which architectures are alike, so that an explorer judges one of them",
     "order": "the order of the gradient of the architecture parameters",
     "edges": "whether the inputs of a sum have strengths of their own",

@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from compiler.searcher.settings.metric import ACCURACY, Metric
 
 from .columns import columns
+from .spread import Spread
 
 CONFIDENCE = 0.95
 """Of the interval of the difference."""
@@ -74,7 +75,7 @@ class Comparison(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def p_median(self) -> float:
-        """How probable it is that an architecture at the median of the space beats so many: one-sided and exact."""
+        """How probable it is that one at the median of all that may be drawn beats so many: one-sided and exact."""
         beaten, count = len(self.random) + 1 - self.rank, len(self.random)
         return float(binom.sf(beaten - 1, count, 0.5))
 
@@ -94,6 +95,12 @@ class Comparison(BaseModel):
         spread = stdev(self.values) * sqrt(1 + 1 / count)
         reach = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
         return self.difference - reach, self.difference + reach
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def spread(self) -> Spread | None:
+        """How the random ones deviate from each other, and from training to training; None with a single seed."""
+        return Spread.of([item.values for item in self.random])
 
     def table(self) -> Table:
         """A row for each architecture, the best first."""
@@ -120,7 +127,14 @@ class Comparison(BaseModel):
         between = "" if interval is None else f", 95% interval {show(interval[0])} to {show(interval[1])}"
         of = "" if self.metric == ACCURACY else f" {self.metric.name}, of which {self.metric.better}"
         yield f"difference from their mean: {show(self.difference)}{of}{between}"
+        if spread := self.spread:
+            between, within = (self.metric.reach(value) for value in (spread.architectures, spread.trainings))
+            unit = " points" if self.metric.share else ""
+            yield (
+                f"architectures deviate by {between}{unit}, trainings of one by {within}: "
+                f"{spread.share:.0%} of the variance is the architecture"
+            )
         least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""
         yield f"p = {self.p:.3f} that a random architecture does as well (one-sided, by rank{least})"
         beaten = total - self.rank
-        yield f"p = {self.p_median:.3f} that one at the median of the space beats {beaten} of {total - 1} (sign test)"
+        yield f"p = {self.p_median:.3f} that one at the median of such draws beats {beaten} of {total - 1} (sign test)"

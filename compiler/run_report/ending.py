@@ -71,7 +71,9 @@ def _sure(phase: Phase) -> str:
         if second is not None and second.score is not None and best is not None:
             apart = abs(best - second.score)
             before = f", {points(apart) if phase.judged.share and best <= 1 else f'{apart:.3g}'} before the next"
-        return f"how sure: best of {len(phase.trials)} trials{before}"
+        again = [trial.repeat for trial in phase.trials if trial.repeat]
+        often = f", the best ones judged {1 + max(again)} times" if again else ""
+        return f"how sure: best of {len(phase.trials) - len(again)} trials{often}{before}"
     near = closest(phase)
     late = sum(bool(moves.flips) and moves.flips[-1] == phase.epochs[-1].epoch for moves in phase.moves)
     changed = f"{late} of {len(phase.moves)} choices changed in the last epoch"

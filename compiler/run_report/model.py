@@ -55,7 +55,8 @@ class Moves(Plain):
 class Judged(Plain):
     """A trial of an explorer, with the metric as ``score``.
 
-    ``best`` is the best score so far, and ``regret`` how far it is from the best of all.
+    ``best`` is the best score so far, and ``regret`` how far it is from the best of all; ``repeat`` is how often it was
+    judged before, when the best were judged anew, which moves neither.
     """
 
     id: int
@@ -64,6 +65,7 @@ class Judged(Plain):
     regret: float | None
     budget: int
     failed: str
+    repeat: int
 
 
 class FrontPoint(Plain):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trial_log import EVENT
-from compiler.searcher.explore.trials import Trial
+from compiler.searcher.explore.trials import Trial, counted
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 from compiler.searcher.settings.metric import Metric
 
@@ -195,12 +195,12 @@ def trials_of(path: Path) -> list[Trial]:
 
 def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
     """The trials with the best score so far; scores on different budgets are compared all the same."""
-    scores = [trial.score for trial in trials if not trial.failed]
+    scores = [trial.score for trial in trials if not trial.failed and not trial.repeat]
     end = max(scores, default=0.0)
     best: float | None = None
     found = []
     for trial in trials:
-        if not trial.failed and (best is None or trial.score > best):
+        if not trial.failed and not trial.repeat and (best is None or trial.score > best):
             best = trial.score
         found.append(
             Judged(
@@ -210,6 +210,7 @@ def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
                 regret=None if best is None else _short(end - best),
                 budget=trial.budget,
                 failed=trial.failed,
+                repeat=trial.repeat,
             )
         )
     return tuple(found)
@@ -220,7 +221,7 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
 
     Of trials on several budgets only those on the largest count.
     """
-    judged = _judged_most(trials)
+    judged = counted(trials)
     found = next((trial for trial in judged if str(trial.number) == number), None)
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
@@ -241,7 +242,7 @@ def runner_up_of(
     trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
 ) -> RunnerUp | None:
     """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
-    others = [trial for trial in _judged_most(trials) if trial.number != best.number]
+    others = [trial for trial in counted(trials) if trial.number != best.number]
     number = "" if derived is None else derived.said.get("number", "")
     named = [trial for trial in others if str(trial.number) == number]
     second = max(named or others, key=lambda trial: (trial.score, -trial.id), default=None)
@@ -252,13 +253,6 @@ def runner_up_of(
     differs = {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
     score = metric.value(second.score)
     return RunnerUp(trial=second.id, score=score, below=None, differs=differs, derived=derived if named else None)
-
-
-def _judged_most(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials on the largest budget that did not fail."""
-    judged = [trial for trial in trials if not trial.failed]
-    largest = max((trial.budget for trial in judged), default=0)
-    return [trial for trial in judged if trial.budget == largest]
 
 
 def front_of(path: Path) -> tuple[FrontPoint, ...]:

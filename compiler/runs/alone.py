@@ -66,7 +66,7 @@ class ProxyAlone(ProxiesAlone):
         part = space.part
         self.identity = fingerprint(part.program, part.space, settings.describe(full=True), None)
 
-    def score(self, found: Candidate, budget: int) -> Verdict:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> Verdict:
         """A proxy, or what several are of it, by which it is ranked.
 
         Raises:

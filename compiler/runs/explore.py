@@ -13,6 +13,7 @@ from compiler.searcher.engine.device.compute import agreed, deterministic, is_ma
 from compiler.searcher.engine.errors import RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
+from compiler.searcher.explore.confirming import Confirming
 from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
@@ -22,6 +23,7 @@ from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.run_files import TRIALS
+from compiler.searcher.settings.confirmation import ConfirmBest, NoConfirmation
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import TableJudge
 from compiler.searcher.settings.rungs import NoRungs
@@ -96,6 +98,7 @@ def explored(
     facts = {
         "judge": settings.judge.describe(full=True),
         "rungs": "" if isinstance(settings.rungs, NoRungs) else settings.rungs.describe(full=True),
+        "confirm": "" if isinstance(settings.confirm, NoConfirmation) else settings.confirm.describe(full=True),
         "trials": str(len(history)),
         "number": f'"{best.number}"',
     }
@@ -115,18 +118,21 @@ def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[
 
 
 def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
-    """What proposes, as long as the seconds of a table last, where they are stated.
+    """What proposes, as long as the seconds of a table last, where they are stated, and what is judged anew after it.
 
     Raises:
         UsageError: a proposer of the user's own is not allowed, or cannot be made.
     """
     stream = stream_of(settings.seed)
     assert isinstance(settings.derive, ExplorerWord)
+    made: Asking
     if isinstance(settings.derive, OwnExplorer):
-        return own_proposer(settings.derive, judge.space, judge.budgets, stream)
-    made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs, measure)
-    limit = settings.judge.seconds if isinstance(settings.judge, TableJudge) else 0
-    return Limited(made, limit) if limit else made
+        made = own_proposer(settings.derive, judge.space, judge.budgets, stream)
+    else:
+        made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs, measure)
+    if isinstance(settings.judge, TableJudge) and settings.judge.seconds:
+        made = Limited(made, settings.judge.seconds)
+    return Confirming(made, judge.space, settings.confirm) if isinstance(settings.confirm, ConfirmBest) else made
 
 
 def shown(settings: SearchSettings) -> Callable[[float], str]:
@@ -180,4 +186,7 @@ def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     """A sentence on what was judged, and how good the best is."""
     known = len(history) - history.judged
     again = f", {known} of them known before" if known else ""
-    return f"explored {len(history)} architectures{again}: the best has score {show(best.score)}, trial {best.id}"
+    repeated = sum(trial.repeat > 0 for trial in history.trials)
+    mean = f", the mean of what it was judged anew too ({repeated} trials)" if repeated else ""
+    found = f"explored {len(history) - repeated} architectures{again}: the best has score {show(best.score)}{mean}"
+    return f"{found}, trial {best.id}"

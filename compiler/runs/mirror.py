@@ -89,6 +89,7 @@ class OptunaMirror:
         shown = {path: label for path, label in trial.decisions.items() if path in self.choices}
         rest = {path: label for path, label in trial.decisions.items() if path not in self.choices}
         said = {NUMBER: trial.id, "number": str(trial.number), "budget": trial.budget, "parents": list(trial.parents)}
+        said |= {"repeat": trial.repeat} if trial.repeat else {}
         distribution = optuna.distributions.CategoricalDistribution
         self.study.add_trial(
             optuna.trial.create_trial(

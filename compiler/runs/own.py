@@ -61,7 +61,7 @@ class OwnAlone(DerivedAlone):
         part = space.part
         self.identity = fingerprint(part.program, part.space, settings.describe(full=True), None)
 
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         """What it says.
 
         Raises:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
+from statistics import mean
 
+import torch
 from filelock import FileLock
 
 from compiler.elaborate import Elaborated
@@ -22,7 +24,7 @@ from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.listeners import NOBODY
 from compiler.searcher.run_files import CHECKPOINT, LOCK, TRAININGS
-from compiler.searcher.settings.judges import TrainedJudge
+from compiler.searcher.settings.judges import Measured, TrainedJudge
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 
 from .config import RunConfig
@@ -74,8 +76,10 @@ class TrainedAlone(DerivedAlone):
         part = self.space.part
         return fingerprint(part.program, part.space, self.settings.describe(full=True), self.data)
 
-    def score(self, found: Candidate, budget: int) -> float:
-        """The score on held-out samples after ``budget`` epochs, such as the accuracy: its mean over the seeds.
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
+        """What is measured in ``budget`` epochs, such as the accuracy on held-out samples: its mean over the seeds.
+
+        Each ``repeat`` has seeds of its own.
 
         Raises:
             DivergedError: a training did.
@@ -83,7 +87,8 @@ class TrainedAlone(DerivedAlone):
         text = self.text(found)
         program = self.derived(text)
         first = program.train_settings.replace("epochs", budget)
-        each = [first.replace("seed", first.seed + index) for index in range(self.word.seeds)]
+        start = first.seed + repeat * self.word.seeds
+        each = [first.replace("seed", seed) for seed in range(start, start + self.word.seeds)]
         return sum(self._trained(program, text, settings) for settings in each) / len(each)
 
     def _trained(self, program: Program, text: str, settings: TrainSettings) -> float:
@@ -116,12 +121,19 @@ class TrainedAlone(DerivedAlone):
         outcome = run_train(fresh_network(network, settings, self.config), self.data, settings, options)
         if is_main_process():
             rmtree(folder)
+        if self.word.by is Measured.LOSS:
+            return -mean(record.scalars["loss/train"] for record in outcome.history)
         return settings.task.score(outcome.value)
 
     def _held_out(self, program: Program) -> Data:
-        """The images that a training learns on, and as those that it is tested on, those of the alphas."""
+        """The images that a training learns on, and as those that it is tested on, those of the alphas.
+
+        Where its loss says how good it is, no more of these than a batch: their accuracy is not asked for.
+        """
         data = matching_data(program.train_settings, network_of(program), self.config)
         of_weights, of_alphas = halves(data, self.settings.data.weights_share, self.settings.seed)
+        if self.word.by is Measured.LOSS:
+            of_alphas = of_alphas.subset(torch.arange(min(program.train_settings.batch, len(of_alphas))))
         return replace(
             data, train=of_weights, test=replace(of_alphas, finishing=data.test.finishing, pairing=data.test.pairing)
         )

@@ -8,6 +8,7 @@ from math import sqrt
 import pytest
 
 from compiler.reports.columns import text_of
+from compiler.reports.spread import Spread
 from compiler.reports.versus import Comparison, Trained
 from compiler.searcher.settings.metric import Metric
 
@@ -32,8 +33,35 @@ def test_rank_p_difference_and_interval_by_hand() -> None:
 def test_the_median_of_the_space_by_hand() -> None:
     found = comparison(0.85, 0.80, 0.84, 0.86, 0.82)
     assert found.p_median == pytest.approx(5 / 16), "of 16 outcomes of 4 coins, one has four heads, and four have three"
-    assert list(found.verdict())[-1] == "p = 0.312 that one at the median of the space beats 3 of 4 (sign test)"
+    assert list(found.verdict())[-1] == "p = 0.312 that one at the median of such draws beats 3 of 4 (sign test)"
     assert comparison(0.7, 0.8, 0.8).p_median == 1
+
+
+def test_where_the_variance_comes_from_by_hand_and_by_drawing() -> None:
+    """Rows 1 3, 3 5, 5 7 differ by their architecture and a seed that all have in common, and by no luck."""
+    assert Spread.of([(1, 3), (3, 5), (5, 7)]) == Spread(architectures=2.0, trainings=0.0)
+    # Of 0 2, 4 2 the means are 1 and 3, the residuals 1 each: luck 4, between (2 - 4 / 2) = 0.
+    assert Spread.of([(0, 2), (4, 2)]) == Spread(architectures=0.0, trainings=2.0)
+    assert Spread.of([(1, 2)]) is Spread.of([(1,), (2,)]) is Spread.of([]) is None
+    source = random.Random(0)
+    rows = []
+    for _ in range(4_000):
+        worth = source.gauss(0, 3)
+        rows.append([worth + source.gauss(0, 4) + seed for seed in range(3)])
+    found = Spread.of(rows)
+    assert found is not None
+    assert found.architectures == pytest.approx(3, abs=0.15)
+    assert found.trainings == pytest.approx(4, abs=0.1)
+    assert found.share == pytest.approx(9 / 25, abs=0.02)
+    seeds = (0, 1)
+    some = tuple(
+        Trained(name=f"random-{at}", params=1, macs=1, values=row) for at, row in enumerate([(0.7, 0.8), (0.8, 0.9)])
+    )
+    said = list(Comparison(seeds=seeds, architecture=some[0], random=some).verdict())
+    assert (
+        said[2]
+        == "architectures deviate by 7.07 points, trainings of one by 0.00: 100% of the variance is the architecture"
+    )
 
 
 def test_equals_are_not_beaten() -> None:

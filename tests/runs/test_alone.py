@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from statistics import mean
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ from compiler.analysis.architectures.equivalence.classes import Alike
 from compiler.program.equivalence import equivalence
 from compiler.program.request import Request
 from compiler.run_report.derived import said_of
+from compiler.run_report.reading import run_of
 from compiler.run_report.words import number_of
 from compiler.runs.config import RunConfig
 from compiler.runs.decided import number_text
@@ -286,6 +288,34 @@ def test_a_log_is_a_table_for_the_next_run(tmp_path: Path) -> None:
     search(written(tmp_path, "proxy(params, synflow)"), tmp_path / "votes")
     with pytest.raises(UsageError, match="has ranks among its own trials"):
         Table(tmp_path / "votes" / "trials.jsonl", listed(path).parts[0])
+
+
+def test_repeats_are_the_next_trainings_of_a_table(tmp_path: Path) -> None:
+    """The best are asked for rows' other seeds; the best mean is derived, and the report says the same of it."""
+    path = written(tmp_path, 'table("net.csv")\n  confirm = best(3, seeds = 1)', "random(12)")
+    truth(path)
+    lines = path.with_suffix(".csv").read_text().splitlines()
+    other = {line.split(",")[0]: int(line.split(",")[0]) * 29 % 103 / 103 for line in lines[1:]}
+    some = [line.replace(",0.5,0.5,1,", f",{other[line.split(',')[0]]},0.5,2.5,") for line in lines[1:]]
+    path.with_suffix(".csv").write_text("\n".join([lines[0], *some]) + "\n")
+    report = search(path, tmp_path / "run")
+    found = trials(tmp_path / "run")
+    again = [trial for trial in found if trial.repeat]
+    assert len(again) == 3
+    assert {trial.seconds for trial in again} == {2.5}
+    judge = Lookup(Table(path.with_suffix(".csv"), listed(path).parts[0]))
+    means = {trial.number: mean(it.validation for it in judge.trainings(trial.number, 1)) for trial in again}
+    best, second = sorted(means, key=lambda number: -means[number])[:2]
+    assert f'number = "{best}"' in report.text
+    assert f"score = {means[best]:.4f}" in report.text
+    assert f'number = "{second}"' in (tmp_path / "run" / "runner_up.hsp").read_text()
+    (phase,) = run_of("run", tmp_path / "run").phases
+    assert phase.runner_up is not None
+    assert phase.runner_up.score == pytest.approx(means[second])
+    log = Table(tmp_path / "run" / "trials.jsonl", listed(path).parts[0])
+    assert Lookup(log, True, seeds=2).score(judge.space.candidate(best), 1).score == pytest.approx(means[best])
+    with pytest.raises(UsageError, match=r"has 2 trainings of architecture .*, and `confirm` asks for more"):
+        search(written(tmp_path, 'table("net.csv")\n  confirm = best(3)', "random(12)"), tmp_path / "more")
 
 
 def test_rungs_of_a_table_of_one_budget(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
+import torch
 
 from compiler import contains, load, search
 from compiler.analysis.architectures import Architectures
@@ -238,6 +240,32 @@ def test_the_score_is_the_mean_over_seeds_and_neither_test_images_nor_those_of_t
     assert not (file.parent / "run" / "trials").exists()
     said = "of the `train` section (fake, all images), not of the search's (fake, 20 images)"
     assert said in "".join(capsys.readouterr())
+
+
+def test_how_fast_it_learns_is_the_mean_loss_of_its_steps_and_repeats_have_other_seeds(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = ALONE.replace("epochs = 2)", "epochs = 2, seeds = 2, by = loss)").replace("evolution(5", "random(1) # ")
+    file.write_text(text.replace("  seed = 3", "  seed = 3\n  confirm = best(1, seeds = 1)"))
+    losses: dict[int, list[float]] = {}
+    plain = _Training._loss
+
+    def noted(training: _Training, *batch: Any) -> torch.Tensor:
+        loss = plain(training, *batch)
+        losses.setdefault(training.settings.seed, []).append(loss.item())
+        return loss
+
+    monkeypatch.setattr(_Training, "_loss", noted)
+    report = search(file, file.parent / "run")
+    assert {seed: len(found) for seed, found in losses.items()} == dict.fromkeys((5, 6, 7, 8), 14)
+    means = {seed: mean(found) for seed, found in losses.items()}
+    first, again = (trial["score"] for trial in trials(file.parent / "run")[1:])
+    assert first == pytest.approx(-(means[5] + means[6]) / 2)
+    assert again == pytest.approx(-(means[7] + means[8]) / 2)
+    assert next(iter(report.outcomes.values())).score == pytest.approx(-mean(means.values()))
+    said = report.derived.read_text()
+    assert 'metric = "training loss"' in said
+    assert "confirm = best(1, seeds = 1)" in said
 
 
 @pytest.mark.parametrize("happens", [killed, terminated])

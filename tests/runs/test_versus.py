@@ -57,6 +57,15 @@ def run(searched: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / "run"
 
 
+def test_settings_are_those_of_the_trainings_not_of_the_search(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exploring = NET.replace("  epochs = 1\n", "  epochs = 0\n  relax = none\n  judge = trained\n  derive = random(2)\n")
+    (run / "space.hsp").write_text(exploring)
+    assert versus(run, 1, "--space", str(run / "space.hsp"), "--set", "epochs=1", "--set", "c=2") == 0
+    assert "rank" in capsys.readouterr().out
+    history = (run / "versus" / "random-0" / "seed-0" / "history.jsonl").read_text()
+    assert len(history.splitlines()) == 1
+
+
 def versus(run: Path, count: int, *more: str) -> int:
     return compile_main([str(run / "derived.hsp"), "--versus", str(count), "--quiet", *more])
 

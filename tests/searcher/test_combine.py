@@ -127,6 +127,8 @@ BROKEN = {
     ("relax", "judge"): "relax = none\n judge = shared\n derive = random(9)",
     ("judge", "relax"): "judge = trained\n relax = sample\n derive = random(9)",
     ("unique", "derive"): "unique = functional\n derive = strongest(by = logit)",
+    ("confirm", "derive"): "confirm = best(2)\n derive = strongest(by = logit)",
+    ("confirm", "judge"): "confirm = best(2)\n derive = random(9)\n judge = shared",
     ("rungs", "judge"): f"rungs = halving(start = 1, to = 9)\n judge = proxy(snip)\n {ALONE}",
     ("relax", "epochs"): "relax = none\n epochs = 3\n derive = random(9)",
     ("epochs", "relax"): "epochs = 0\n relax = softmax",
@@ -153,6 +155,8 @@ NEED = (
     " judge = shared",
     "judge = trained",
     "unique = functional",
+    "confirm = best(2)",
+    " confirm = best(2)",
     " judge = proxy(snip)",
     " relax = none",
     "relax = none",
@@ -185,6 +189,11 @@ def test_settings_that_exclude_each_other(fields: tuple[str, str]) -> None:
     assert found.other[1] == f"'{fields[1]}' is set here"
     for line in BROKEN[fields].split("\n"):
         assert line in NEED or wrong(line) == []
+
+
+def test_several_objectives_have_no_best_to_confirm() -> None:
+    found = wrong(f"confirm = best(2)\n {ALONE.replace('random', 'nsga2')}")
+    assert any("or by several objectives" in item.message for item in found)
 
 
 @pytest.mark.parametrize(

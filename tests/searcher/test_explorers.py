@@ -69,7 +69,7 @@ class Table:
     budgets: Budgets = field(default_factory=lambda: Budgets(1, 1))
     asked: Counter[tuple[int, int]] = field(default_factory=Counter)
 
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         self.asked[found.number, budget] += 1
         return Random(mix(self.seed, found.number, budget)).random()
 
@@ -127,7 +127,7 @@ class Votes(Judge):
 
     budgets = Budgets(1, 1)
 
-    def score(self, found: Candidate, budget: int) -> Verdict:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> Verdict:
         return Verdict(votes={name: Random(mix(name, found.number)).random() for name in "abc"})
 
 
@@ -195,7 +195,7 @@ def test_halving_by_formula() -> None:
 
 def test_an_architecture_that_cannot_be_judged_is_the_worst() -> None:
     class Fragile(Table):
-        def score(self, found: Candidate, budget: int) -> float:
+        def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
             if found.number % 2:
                 raise DivergedError("too fast")
             return super().score(found, budget)
@@ -365,7 +365,7 @@ def test_a_predictor_finds_what_draws_do_not() -> None:
 
     @dataclass
     class Sums(Table):
-        def score(self, found: Candidate, budget: int) -> float:
+        def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
             parts = (Random(mix(self.seed, path, items[0])).gauss(0, 1) for path, items in found.choices.items())
             return sum(parts) + Random(mix(self.seed, found.number)).gauss(0, 0.1)
 

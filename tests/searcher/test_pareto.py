@@ -95,7 +95,7 @@ def test_a_full_budget_finds_the_true_front() -> None:
 class Sum(Table):
     """Judges by a sum over choices."""
 
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         return sum((at + 1) * items[0] % 3 for at, items in enumerate(found.choices.values()))
 
 

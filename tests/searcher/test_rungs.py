@@ -99,7 +99,7 @@ def test_one_worker_goes_on_where_it_was_killed() -> None:
 class Fragile(Table):
     """Two architectures of three cannot be judged."""
 
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         if found.number % 3:
             raise DivergedError("too fast")
         return super().score(found, budget)

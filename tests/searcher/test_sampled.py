@@ -41,7 +41,7 @@ BETTER = {OptunaSampler.TPE: 1.5, OptunaSampler.NSGA2: 1.2, OptunaSampler.CMAES:
 class Middle(Table):
     """Likes the items of which the numbers are near to 1; some cannot be judged."""
 
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         if found.number == 5:
             raise DivergedError("too fast")
         return -float(sum((items[0] - 1) ** 2 for items in found.choices.values()))

@@ -28,6 +28,8 @@ class Proposal:
     candidate: Candidate
     budget: int
     parents: tuple[int, ...] = ()
+    repeat: int = 0
+    """How often it was judged with this budget before."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class SharedWeights:
         seed_all(mix(self.seed, "judge"), self.compute.device)
 
     @torch.no_grad()
-    def score(self, found: Candidate, budget: int) -> float:
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float:
         """The score of an architecture on the first ``budget`` of the held-out samples, or on all: an accuracy.
 
         That of another task is its metric, turned around where less is better.

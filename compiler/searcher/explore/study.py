@@ -18,8 +18,8 @@ from .proposer import Budgets, Proposal, Stream
 from .space import Candidate, ExploredSpace
 from .trials import Asked, Event, History, Trial
 
-Pair = tuple[Hashable, int]
-"""An architecture, up to what is alike, and its budget."""
+Pair = tuple[Hashable, int, int]
+"""An architecture, up to what is alike, its budget, and how often it was judged so before."""
 
 DEAD = "no input reaches its output: it answers every image alike"
 """Why an architecture is not judged."""
@@ -45,8 +45,8 @@ class Judge(Protocol):
     def budgets(self) -> Budgets:
         """What it spends on one."""
 
-    def score(self, found: Candidate, budget: int) -> float | Verdict:
-        """How good one is, the higher the better.
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> float | Verdict:
+        """How good one is, the higher the better; each ``repeat`` is judged with random numbers of its own.
 
         Raises:
             DivergedError: that cannot be said, for a reason: the trial fails.
@@ -124,7 +124,7 @@ def judged(judge: Judge, space: ExploredSpace, asked: Asked) -> Judged:
     if not space.lives(candidate):
         return Judged(asked.id, 0.0, DEAD)
     try:
-        found = judge.score(candidate, asked.budget)
+        found = judge.score(candidate, asked.budget, asked.repeat)
     except DivergedError as reason:
         found, failed = 0.0, str(reason)
     said = found if isinstance(found, Verdict) else Verdict(found)
@@ -183,6 +183,7 @@ class Study:
                     number=proposal.candidate.number,
                     budget=proposal.budget,
                     parents=proposal.parents,
+                    repeat=proposal.repeat,
                 )
                 self.began(asked)
                 history.ask(asked)
@@ -196,7 +197,7 @@ class Study:
             yield trial
 
     def _pair(self, of: Asked | Trial) -> Pair:
-        return self.space.key(of.number), of.budget
+        return self.space.key(of.number), of.budget, of.repeat
 
     def _known(self, begun: Begun) -> Trial | None:
         """A trial of an architecture that was judged before with the same budget, or one alike, if one waits."""
@@ -228,6 +229,7 @@ class Study:
             budget=asked.budget,
             score=found.score,
             parents=asked.parents,
+            repeat=asked.repeat,
             failed=found.failed,
             same=same,
             decisions=self.space.readable(self.space.candidate(asked.number)),

@@ -160,7 +160,7 @@ class Table:
                 raise UsageError(f"'{self.path}' is of another space: its trial {trial.id} is not in '{space.name}'")
             took = seconds.setdefault(trial.id if trial.same is None else trial.same, trial.seconds)
             row = self.rows.setdefault(self.key(trial.number), Row())
-            row.trainings.setdefault(trial.budget, {}).setdefault(0, Training(trial.score, nan, took))
+            row.trainings.setdefault(trial.budget, {}).setdefault(trial.repeat, Training(trial.score, nan, took))
 
     def _names(self, space: ExploredSpace, trial: Trial) -> bool:
         """Whether the number of a trial is the architecture whose decisions it has."""
@@ -236,9 +236,19 @@ class Lookup:
             raise UsageError(f"'{self.table.path}' has no architecture {number} after {budget} epochs")
         return found
 
-    def score(self, found: Candidate, budget: int) -> Verdict:
-        """The mean validation accuracy of the first seeds, and the seconds of these trainings."""
-        some = self.trainings(found.number, budget)[: self.seeds]
+    def score(self, found: Candidate, budget: int, repeat: int = 0) -> Verdict:
+        """The mean validation accuracy of the first seeds, or of those that follow, and the seconds of these trainings.
+
+        Raises:
+            UsageError: the row has no more of them.
+        """
+        every = self.trainings(found.number, budget)
+        some = every[repeat * self.seeds : (repeat + 1) * self.seeds]
+        if not some:
+            raise UsageError(
+                f"'{self.table.path}' has {len(every)} trainings of architecture {found.number}, and `confirm` asks "
+                f"for more: use fewer `seeds`, or `confirm = none`"
+            )
         return Verdict(mean(it.validation for it in some), seconds=sum(it.seconds for it in some))
 
     def test(self, found: Candidate) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -25,6 +26,8 @@ class Asked(BaseModel):
     """On how many images, or after how many epochs, it is judged."""
     parents: tuple[Index, ...] = ()
     """The trials that it comes from."""
+    repeat: Index = 0
+    """How often it was judged with this budget before: each time with other random numbers."""
 
 
 class Trial(BaseModel):
@@ -41,6 +44,8 @@ class Trial(BaseModel):
     score: FiniteFloat
     parents: tuple[Index, ...] = ()
     """The trials that it comes from."""
+    repeat: Index = 0
+    """How often it was judged with this budget before: each time with other random numbers."""
     failed: str = ""
     """Why it could not be judged, in which case its score is 0, and it is worse than any other."""
     votes: dict[str, FiniteFloat] = {}
@@ -100,6 +105,8 @@ class History:
     """How many trials had ended when one was proposed, by its id."""
     proposed: set[tuple[int, int]] = field(default_factory=set)
     """The architectures with their budgets that are known or being judged."""
+    repeated: int = 0
+    """How many trials were asked for that judge an architecture again."""
     spent: float = 0.0
     """The seconds that judging took."""
     stopped: bool = False
@@ -112,10 +119,12 @@ class History:
         self.running[asked.id] = asked
         self.seen[asked.id] = len(self.trials)
         self.proposed.add((asked.number, asked.budget))
+        self.repeated += asked.repeat > 0
 
     def tell(self, trial: Trial) -> None:
         """Add a trial that ended; one that was not asked begins with it."""
-        self.running.pop(trial.id, None)
+        if self.running.pop(trial.id, None) is None:
+            self.repeated += trial.repeat > 0
         self.seen.setdefault(trial.id, len(self.trials))
         self.trials.append(trial)
         self.stopped = self.stopped or trial.last
@@ -124,7 +133,7 @@ class History:
         self.known.setdefault((trial.number, trial.budget), trial)
         self.spent += trial.seconds if trial.same is None else 0.0
         self._ranks.add(trial.votes)
-        if self._best is None or self._order(trial) > self._order(self._best):
+        if not trial.repeat and (self._best is None or self._order(trial) > self._order(self._best)):
             self._best = trial
 
     def merit(self, trial: Trial) -> float:
@@ -139,8 +148,10 @@ class History:
     def best(self) -> Trial | None:
         """The best of those with the largest budget, of equal ones the first that was proposed.
 
-        Where proxies vote, ranks change with every trial.
+        Of those that were judged again, the best mean. Where proxies vote, ranks change with every trial.
         """
+        if self.repeated and (confirmed := counted(self.trials)):
+            return max(confirmed, key=self._order)
         return max(self.trials, key=self._order) if self._ranks.votes else self._best
 
     @property
@@ -149,7 +160,7 @@ class History:
         best = self.best
         if best is None:
             return None
-        judged = (trial for trial in self.trials if trial.budget == best.budget and not trial.failed)
+        judged = counted(self.trials)
         return max((trial for trial in judged if trial.number != best.number), key=self._order, default=None)
 
     def _order(self, trial: Trial) -> tuple[int, float, int]:
@@ -184,6 +195,25 @@ class History:
 
     def __len__(self) -> int:
         return len(self.trials)
+
+
+def counted(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials of which one is derived: those that did not fail, of the largest budget.
+
+    Where some were judged again, those that were judged most often, each with the mean of its scores.
+    """
+    judged = [trial for trial in trials if not trial.failed]
+    largest = max((trial.budget for trial in judged), default=0)
+    judged = [trial for trial in judged if trial.budget == largest]
+    if not any(trial.repeat for trial in judged):
+        return judged
+    scores: dict[int, list[float]] = {}
+    for trial in judged:
+        if trial.same is None:
+            scores.setdefault(trial.number, []).append(trial.score)
+    most = max(map(len, scores.values()))
+    chosen = [trial for trial in judged if not trial.repeat and len(scores.get(trial.number, ())) == most]
+    return [trial.model_copy(update={"score": mean(scores[trial.number])}) for trial in chosen if trial.same is None]
 
 
 def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], float]) -> list[Trial]:

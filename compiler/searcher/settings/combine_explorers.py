@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .exploring import ExplorerWord, RandomDraws
+from .confirmation import ConfirmBest
+from .exploring import ExplorerWord, Nsga2, RandomDraws
 from .judges import NoJudge, OwnJudge, ProxyJudge, SharedJudge, TableJudge, TrainedJudge, UniqueUpTo
 from .narrowing import NoNarrowing
 from .relaxation import NoRelaxation
@@ -67,6 +68,20 @@ EXPLORING = (
         lambda s: isinstance(s.unique, UniqueUpTo) and not _explores(s),
         "`unique` judges one of the proposals that are alike, and this rule derives what alphas select: "
         "use `derive = random(100)` or another explorer",
+    ),
+    Rule(
+        ("confirm", "derive"),
+        lambda s: isinstance(s.confirm, ConfirmBest) and (not _explores(s) or isinstance(s.derive, Nsga2)),
+        "`confirm` judges anew what has the best score, and this rule derives by alphas, or by several objectives: "
+        "use `derive = random(100)` or another explorer, or `confirm = none`",
+    ),
+    Rule(
+        ("confirm", "judge"),
+        lambda s: (
+            isinstance(s.confirm, ConfirmBest) and _explores(s) and not isinstance(s.judge, TrainedJudge | TableJudge)
+        ),
+        "`confirm` takes trainings with other seeds, and this judge says the same each time: "
+        "use `judge = trained` or `table`, or `confirm = none`",
     ),
     Rule(
         ("rungs", "judge"),

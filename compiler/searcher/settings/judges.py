@@ -38,16 +38,27 @@ class SharedJudge(Word):
         return self
 
 
+class Measured(Named):
+    """What a training says of an architecture."""
+
+    METRIC = "metric"
+    LOSS = "loss"
+
+
 class TrainedJudge(Word):
     """The accuracy of an architecture that is trained from scratch, as the `train` section says, on held-out images.
 
     These are the images of the alphas, without random changes; the test images are never asked. ``epochs`` are as many
     as of the section by default, 0; with ``seeds`` it is the mean of so many trainings.
+
+    ``by = loss`` says how fast it learns: the mean loss of all steps, each of which sees its images before it learns
+    from them (Ru et al., "Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021, eq. 1).
     """
 
     word = "trained"
     epochs: Amount = 0
     seeds: Count = 1
+    by: Measured = Measured.METRIC
 
 
 class ProxyName(Named):

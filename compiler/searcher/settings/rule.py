@@ -20,6 +20,7 @@ from .axes import (
     Preferences,
     Teacher,
 )
+from .confirmation import Confirmation
 from .datasets import DataSpec
 from .derivation import Derivation
 from .exploring import Explorer
@@ -58,6 +59,7 @@ class Combined(Protocol):
     derive: Derivation | Explorer
     judge: Judge
     rungs: Rungs
+    confirm: Confirmation
     unique: Unique
     epochs: int
     preferences: Preferences

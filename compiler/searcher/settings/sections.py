@@ -32,10 +32,11 @@ from .axes import (
 )
 from .combine import check_combination
 from .combine_tasks import check_training
+from .confirmation import Confirmation, NoConfirmation
 from .datasets import Cifar10, DataSpec
 from .derivation import Derivation, Strongest
 from .exploring import Explorer, ExplorerWord
-from .judges import AllUnique, Judge, NoJudge, OwnJudge, ProxyJudge, SharedJudge, TrainedJudge, Unique
+from .judges import AllUnique, Judge, Measured, NoJudge, OwnJudge, ProxyJudge, SharedJudge, TrainedJudge, Unique
 from .metric import Metric
 from .narrowing import Narrowing, NoNarrowing
 from .optimizers import AlphaAdam, Alphas, Sgd, Weights
@@ -77,6 +78,8 @@ class SearchSettings(_Section):
     """How the architectures that an explorer proposes are judged; without one nothing is."""
     rungs: Rungs = NoRungs()
     """With which budgets they are."""
+    confirm: Confirmation = NoConfirmation()
+    """Whether the best of them are judged anew."""
     unique: Unique = AllUnique()
     """Which of them are alike, so that one is judged for all."""
     order: Order = Order.FIRST
@@ -120,6 +123,8 @@ class SearchSettings(_Section):
         match self.judge:
             case ProxyJudge(names=names):
                 return Metric(name="score", share=len(names) > 1)  # Several vote by their mean ranks.
+            case TrainedJudge(by=Measured.LOSS):
+                return Metric(name="training loss", larger=False, share=False)
             case OwnJudge():
                 return Metric(name="score", share=False)
         return self.task.facts.metric

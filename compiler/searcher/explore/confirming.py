@@ -1,0 +1,48 @@
+"""What is judged again at the end, so that luck does not decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.searcher.settings.confirmation import ConfirmBest
+
+from .proposer import Proposal
+from .space import ExploredSpace
+from .study import Asking
+from .trials import History, Trial, counted, strongest
+
+
+@dataclass(frozen=True)
+class Confirming:
+    """Proposes as another does; after that, the best are judged again, all of them once before any twice.
+
+    Args:
+        proposer: the other.
+        space: the architectures.
+        word: how many are judged again, and how often.
+    """
+
+    proposer: Asking
+    space: ExploredSpace
+    word: ConfirmBest
+
+    @property
+    def total(self) -> int:
+        """Those of the other, and those that are judged again, at most."""
+        return self.proposer.total + self.word.count * self.word.seeds
+
+    def ask(self, history: History) -> Proposal | None:
+        """What the other proposes; when it has nothing more, and nothing runs, the next of the best."""
+        done = history.repeated
+        if not done and ((found := self.proposer.ask(history)) is not None or history.running):
+            return found
+        best = self._best(history)
+        if done >= len(best) * self.word.seeds:
+            return None
+        trial = best[done % len(best)]
+        return Proposal(self.space.candidate(trial.number), trial.budget, (trial.id,), 1 + done // len(best))
+
+    def _best(self, history: History) -> list[Trial]:
+        """Those that are judged again; of architectures that are alike, the one that was judged."""
+        first = [trial for trial in history.trials if not trial.repeat and trial.same is None]
+        return strongest(counted(first), self.word.count, history.merit)
