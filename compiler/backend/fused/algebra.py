@@ -88,8 +88,11 @@ class _WeightedSums(torch.autograd.Function):
         ctx.plans, ctx.modules, ctx.batch, ctx.uses_kernel = plans, modules, operands.batch, operands.uses_kernel
         ctx.sizes = count, len(operands.parameters), len(filtered)
         moments = None if terms is None else terms.moments
+        normed = [None if terms is None or not terms.is_normed(number) else y for number, y in enumerate(results)]
         of_torch = (tensor for saved in every for tensor in saved.tensors())
-        ctx.save_for_backward(operands.mixing, moments, *operands.sources, *operands.parameters, *filtered, *of_torch)
+        ctx.save_for_backward(
+            *(operands.mixing, moments, *normed, *operands.sources, *operands.parameters, *filtered, *of_torch)
+        )
         ctx.set_materialize_grads(False)
         return tuple(results)
 
@@ -98,6 +101,7 @@ class _WeightedSums(torch.autograd.Function):
     def backward(ctx: Any, *results: Tensor | None) -> tuple[Any, ...]:
         mixing, moments, *rest = ctx.saved_tensors
         saved = iter(rest)
+        normed = list(islice(saved, len(ctx.plans)))
         sources, parameters, filtered = (list(islice(saved, size)) for size in ctx.sizes)
         operands = Operands(ctx.modules, mixing, sources, parameters, ctx.batch, ctx.uses_kernel)
         wants, first = ctx.needs_input_grad, 4 + len(sources)
@@ -113,7 +117,7 @@ class _WeightedSums(torch.autograd.Function):
                 continue
             dy = channels_last(result)
             if terms is not None and part is not None:
-                total = terms.backward(part, gradients, dy, kept).to(dy.dtype)
+                total = terms.backward(part, gradients, dy, kept, normed[number]).to(dy.dtype)
             else:
                 total = dy.sum((0, 1, 2))
             _backward(zip(others, of_others, strict=True), TorchBackward(gradients, dy, total))

@@ -66,6 +66,16 @@ class KernelTerms:
         kernel.terms_forward(self.dtype, part.structures, self.addresses, self.moments, total.y, is_first, kept)
         return kept
 
+    def is_normed(self, number: int) -> bool:
+        """Whether the sum of a plan is the norm of one term, without parameters, and so gives what is normed."""
+        part = self.layout.parts[number]
+        if len(part.terms) != 1 or part.plain or part.others:
+            return False
+        (term,) = part.terms
+        if term.norm is None or term.weight is not None or term.columns is not None:
+            return False
+        return self.operands.weight(term.norm) is None and self.operands.bias(term.norm) is None
+
     def observe(self, total: Accumulator) -> None:
         """Let the running statistics of all norms follow."""
         if not self.layout.observed:
@@ -76,7 +86,14 @@ class KernelTerms:
 
     # ------------------------------------------------------------ backward
 
-    def backward(self, part: KernelPart, gradients: Gradients, dy: Tensor, kept: Sequence[Tensor | None]) -> Tensor:
+    def backward(
+        self,
+        part: KernelPart,
+        gradients: Gradients,
+        dy: Tensor,
+        kept: Sequence[Tensor | None],
+        normed: Tensor | None = None,
+    ) -> Tensor:
         """Set all gradients of a part's terms.
 
         Args:
@@ -84,6 +101,7 @@ class KernelTerms:
             gradients: where they go.
             dy: the gradient of the sum, (n, h', w', c') of dense rows of pixels.
             kept: what `forward` returned.
+            normed: the sum itself, (n, c', h', w'), where `is_normed`.
 
         Returns:
             The sum of dy over pixels, (c') in float64; of no meaning where neither a norm nor a term by torch needs it.
@@ -97,7 +115,8 @@ class KernelTerms:
                 gradients.allocate(place)
             to = Addresses.of(gradients.sources, gradients.parameters, gradients.mixing)
             kernel.terms_backward(
-                self.dtype, part.structures, self.addresses, self.moments, dy, total, kept, to, gradients.written
+                *(self.dtype, part.structures, self.addresses, self.moments, dy, total, kept, normed),
+                *(to, gradients.written),
             )
         return total
 

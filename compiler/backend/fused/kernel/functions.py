@@ -28,7 +28,7 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
     "plain_backward": (c_void_p, c_void_p, c_void_p, *[c_char_p] * 4),
     "terms_forward": (c_char_p, c_int64, *[c_char_p] * 2, *[c_void_p] * 3, c_int64, c_int, c_char_p, c_int),
     "terms_backward": (
-        *(c_char_p, c_int64, *[c_char_p] * 2, *[c_void_p] * 3, c_int64, c_void_p, c_char_p),
+        *(c_char_p, c_int64, *[c_char_p] * 2, *[c_void_p] * 3, c_int64, c_void_p, c_char_p, c_void_p),
         *(*[c_char_p] * 2, *[c_void_p] * 2, c_int),
     ),
 }
@@ -146,6 +146,7 @@ def terms_backward(  # noqa: PLR0913 (as the kernel's)
     dy: Tensor,
     total: Tensor,
     kept: Sequence[Tensor | None],
+    normed: Tensor | None,
     gradients: Addresses,
     has_gradient: ctypes.Array[c_int64],
 ) -> None:
@@ -159,12 +160,13 @@ def terms_backward(  # noqa: PLR0913 (as the kernel's)
         dy: the gradient of the sum, (n, h', w', c') of dense rows of pixels.
         total: the sum of dy over pixels, (c') in float64.
         kept: as it was written; None for what is to be computed again.
+        normed: the sum, channels-last, where it is the norm of one term, without parameters, and gives what is normed.
         gradients: in the order of the inputs, all contiguous.
         has_gradient: for each source, whether its gradient is added to what is there; becomes 1 where it is written.
     """
     _function("terms_backward", dtype)(
         *(terms, _count(terms), inputs.sources, inputs.parameters, inputs.mixing, moments.data_ptr()),
-        *(dy.data_ptr(), pitch(dy), total.data_ptr(), pointers(kept)),
+        *(dy.data_ptr(), pitch(dy), total.data_ptr(), pointers(kept), address(normed)),
         *(gradients.sources, gradients.parameters, gradients.mixing, has_gradient, threads()),
     )
 

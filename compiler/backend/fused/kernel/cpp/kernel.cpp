@@ -58,11 +58,11 @@ extern "C" const char* layouts() {
     }                                                                                                                 \
     extern "C" void terms_backward_##NAME(const void* terms, int64_t count, T* const* sources, T* const* parameters,  \
                                           T* mixing, double* moments, const T* dy, int64_t dy_pitch,                  \
-                                          const double* total, T* const* kept, T* const* to_sources,                  \
+                                          const double* total, T* const* kept, T* normed, T* const* to_sources,       \
                                           T* const* to_parameters, T* to_mixing, int64_t* has_gradient,               \
                                           int threads) {                                                              \
         terms_backward<T>(static_cast<const Term*>(terms), count, {sources, parameters, mixing}, moments,             \
-                          {{dy, dy_pitch}, total}, kept, {to_sources, to_parameters, to_mixing}, has_gradient,        \
+                          {{dy, dy_pitch}, total}, kept, normed, {to_sources, to_parameters, to_mixing}, has_gradient,        \
                           threads);                                                                                   \
     }
 

@@ -43,7 +43,7 @@ template <typename T> class TermBackward {
     const int64_t in_channels, out_channels, pixels;  // columns of packs, where images are packed
     const Prologue<T> prologue;
     const TermBuffers<T> buffers;
-    std::vector<T> mean;  // of p, zero without a norm
+    std::vector<T> mean;  // of p, zero without a norm, or where p is given as it is normed
 
   public:
     TermBackward(const TermPass<T>& pass, const TermTensors<T>& gradients, const SumGradient<T>& dy, bool add,
@@ -52,7 +52,8 @@ template <typename T> class TermBackward {
           wanted(wanted), norm(pass.norm()), norm_before(pass.norm_before()), in_channels(geometry.channels),
           out_channels(pass.term.out_channels), pixels(geometry.pixels()),
           prologue(pass.packing, pass.in_channels(), inputs, norm_before.mean, norm_before.rate),
-          buffers(pass, {nullptr, 0}, false), mean(norm.mean, norm.mean ? norm.mean + pass.out_channels() : nullptr) {
+          buffers(pass, {nullptr, 0}, false) {
+        if (norm.mean && !pass.normed) mean.assign(norm.mean, norm.mean + pass.out_channels());
         repeat(mean, pass.packing);
         mean.resize(out_channels);
     }
@@ -76,11 +77,11 @@ template <typename T> class TermBackward {
   private:
     // z and p of every image, where they are not kept, and for each image the sums of dy * (p - mean) by columns.
     void reduce_products(double* sums) const {
-        const Projection<T> projection(pass, true, wanted.products);
+        const Projection<T> projection(pass, true, wanted.products && !pass.normed);
         FilterStage<T> stage(pass, prologue);
 #pragma omp for schedule(static) nowait
         for (int64_t image = 0; image < geometry.images; image++) {
-            buffers.make(geometry, stage, projection, wanted.products, image);
+            if (!pass.normed) buffers.make(geometry, stage, projection, wanted.products, image);
             std::fill_n(sums + image * out_channels, out_channels, 0.0);
             if (!wanted.products) continue;
             const Rows<const T> p = buffers.projected.rows(image), gradient = dy.image(geometry, image);
@@ -110,9 +111,12 @@ template <typename T> class TermBackward {
                 continue;
             }
             const double gamma = inputs.gamma ? inputs.gamma[i] : 1, rate = norm.rate[i], factor = share * gamma * rate;
+            // What is given as it is normed is (p - mean) * rate.
+            const double unit = pass.normed ? 1 / rate : 1;
+            product *= unit;
             to_share += product * gamma * rate + (inputs.beta ? total[i] * inputs.beta[i] : 0);
             affine.scale[i] = static_cast<T>(factor);
-            affine.slope[i] = static_cast<T>(-product * factor * rate * rate / count);
+            affine.slope[i] = static_cast<T>(-product * factor * rate * rate * unit / count);
             affine.shift[i] = static_cast<T>(-affine.scale[i] * total[i] / count);
 #pragma omp master
             {
@@ -254,11 +258,11 @@ template <typename T> class TermBackward {
     }
 };
 
-// All gradients of terms. `kept` are as the forward pass left them. Of a source, the first gradient is written and the
+// All gradients of terms. `kept` are as the forward pass left them; `normed` is that of TermPass, for the one term. Of a source, the first gradient is written and the
 // others are added; `has_gradient` says which have one.
 template <typename T>
 void terms_backward(const Term* terms, int64_t count, const Tensors<T>& all, double* moments, const SumGradient<T>& dy,
-                    T* const* kept, const Tensors<T>& gradients, int64_t* has_gradient, int threads) {
+                    T* const* kept, T* normed, const Tensors<T>& gradients, int64_t* has_gradient, int threads) {
     PackedTerms<T> packed(terms, count, all, true);
     const Packing& packing = packed.packing;
     SharedWorkspace<T> workspace(packed.terms, count, true);
@@ -278,7 +282,9 @@ void terms_backward(const Term* terms, int64_t count, const Tensors<T>& all, dou
             const TermTensors<T> to(term, to_tensors);
             const Wanted wanted(term, to);
             if (!wanted.any()) continue;
-            const TermPass<T> pass{term, packing, TermTensors<T>(term, packed.tensors), moments, workspace, kept[i]};
+            const TermPass<T> pass{term,    packing,   TermTensors<T>(term, packed.tensors),
+                                   moments, workspace, kept[i],
+                                   packing.packs() ? nullptr : normed};
             const SumGradient<T> of_term{{rows.data + term.first_column, rows.pitch}, dy.total + term.first_column};
             TermBackward<T>(pass, to, of_term, adds[i] && !packing.packs(), wanted).run(turn);
             packed.write_gradient(i, gradients, adds[i]);

@@ -173,6 +173,7 @@ template <typename T> struct TermPass {
     double* moments;
     SharedWorkspace<T>& workspace;
     T* kept;
+    T* normed = nullptr;  // in the backward pass: the norm of p, without parameters, from which p follows; null to compute p
 
     const Geometry& geometry() const { return term.geometry; }
     // The channels of an image.
@@ -243,7 +244,7 @@ template <typename T> struct TermBuffers {
         const bool is_x = !term.relu && term.moments_before < 0 && !term.has_filter() && !is_padded;
         makes_filtered = !is_x && (is_forward || !pass.kept);
         makes_projected = pass.inputs.matrix;
-        passes = makes_filtered && !pass.kept && passes_filtered(term, !is_forward);
+        passes = makes_filtered && !pass.kept && (pass.normed || passes_filtered(term, !is_forward));
         if (pass.kept)
             filtered = {pass.kept, in_columns, in_columns, pixels * in_columns};
         else if (!makes_filtered)
@@ -252,7 +253,9 @@ template <typename T> struct TermBuffers {
             filtered = {sum.data, term.out_channels, sum.pitch, pixels * sum.pitch};
         else
             filtered = {pass.workspace.filtered, in_columns, in_columns, pass.workspace.filtered_size};
-        if (!makes_projected) {
+        if (pass.normed) {
+            projected = {pass.normed, out_columns, term.out_channels, pixels * term.out_channels};
+        } else if (!makes_projected) {
             projected = filtered;
             projected.columns = out_columns;
         } else if (sum.data) {
