@@ -88,7 +88,8 @@ class _WeightedSums(torch.autograd.Function):
         ctx.plans, ctx.modules, ctx.batch, ctx.uses_kernel = plans, modules, operands.batch, operands.uses_kernel
         ctx.sizes = count, len(operands.parameters), len(filtered)
         moments = None if terms is None else terms.moments
-        normed = [None if terms is None or not terms.is_normed(number) else y for number, y in enumerate(results)]
+        holds = [plan.keep_sum and terms is not None and terms.is_normed(at) for at, plan in enumerate(plans)]
+        normed = [y if held else None for y, held in zip(results, holds, strict=True)]
         of_torch = (tensor for saved in every for tensor in saved.tensors())
         ctx.save_for_backward(
             *(operands.mixing, moments, *normed, *operands.sources, *operands.parameters, *filtered, *of_torch)

@@ -63,11 +63,13 @@ class TermPlan:
 class SumPlan:
     """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again.
 
+    With ``keep_sum`` the sum is kept, too, where that saves computing what is normed: where its readers hold it anyway.
     Each is equal to itself only, so that what is made of one is found fast.
     """
 
     terms: tuple[TermPlan, ...]
     keep: bool = True
+    keep_sum: bool = False
 
     @cached_property
     def plain(self) -> tuple[TermPlan, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -165,7 +165,7 @@ class Fusion:
         if not isinstance(payload, Sum) or (call.weights and all(term.is_plain for term in payload.terms)):
             return Call(slot, call.step, call.run, tuple(slots))
         distinct = tuple(dict.fromkeys(slots))
-        plan = plan_of(replace(payload, keep=False), slots, distinct)
+        plan = SumPlan(plan_of(payload, slots, distinct).terms, keep=False, keep_sum=True)
         parts = tuple(self.modules[part.name] for term in payload.terms for part in term.parts)
         weights = tuple(share for term in payload.terms for share in term.weight if isinstance(share, DrawnShare))
         return Call(slot, call.step, FusedSum(plan, parts), distinct, weights=weights)
