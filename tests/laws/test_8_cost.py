@@ -61,7 +61,13 @@ NETWORKS["hdas_dist.hsp"] = {"name": "Hdas", "Stage": "Open", "cells": 8}
 NETWORKS["hdas_digits.hsp"] = {"name": "Cells"}
 NETWORKS["autodeeplab.hsp"] = {"layers": 3, "levels": 3, "size": 33}
 NETWORKS["hdas_cells.hsp"] = NETWORKS["darts.hsp"] = NETWORKS["drnas.hsp"] = {"cells": 4}
-for phased in ("hdas_cifar.hsp", "hdas_cifar_joint.hsp", "hdas_imagenet.hsp", "hdas_digits_joint.hsp"):
+for phased in (
+    "hdas_cifar.hsp",
+    "hdas_cifar_joint.hsp",
+    "hdas_imagenet.hsp",
+    "hdas_digits_joint.hsp",
+    "hdas_digits_trained.hsp",
+):
     NETWORKS.pop(phased, None)  # searches of networks that other files hold
 for darts in ("fair_darts.hsp", "robustdarts_s1.hsp", "robustdarts_s2.hsp", "robustdarts_s3.hsp", "robustdarts_s4.hsp"):
     NETWORKS.pop(darts)  # the network of darts.hsp; `test_spaces` looks at them

@@ -201,6 +201,7 @@ SMALL = {
     "hdas_cells.hsp": ("cells=3",),
     "hdas_cifar_joint.hsp": ("stages=2", "cells=1"),
     "hdas_digits_joint.hsp": ("stages=2", "cells=1"),
+    "hdas_digits_trained.hsp": ("stages=2", "cells=1"),
     "hdas_dist.hsp": ("stages=1",),
     "hdas_imagenet.hsp": ("stages=2", "cells=2"),
     "hdas_stages.hsp": ("stages=1",),
