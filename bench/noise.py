@@ -20,35 +20,33 @@ from scipy.stats import spearmanr
 from compiler.reports.spread import Spread
 
 
-def losses(folder: Path) -> list[float]:
-    """The training loss of an architecture by seed."""
+def trainings(folder: Path) -> list[tuple[float, float]]:
+    """The metric on the test part and the training loss of each training of an architecture that is finished."""
     found = []
-    for history in sorted(folder.glob("seed-*/history.jsonl")):
-        lines = [json.loads(line) for line in history.read_text().splitlines()]
-        found.append(mean(line["loss/train"] for line in lines))
+    for result in sorted(folder.glob("seed-*/result.json")):
+        said = json.loads(result.read_text())
+        lines = [json.loads(line) for line in result.with_name("history.jsonl").read_text().splitlines()]
+        found.append((said.get("value", said.get("accuracy")), mean(line["loss/train"] for line in lines)))
     return found
-
-
-def values(folder: Path) -> list[float]:
-    """The metric of an architecture on the test part by seed."""
-    found = (json.loads(file.read_text()) for file in sorted(folder.glob("seed-*/result.json")))
-    return [said.get("value", said.get("accuracy")) for said in found]
 
 
 def report(folder: Path) -> Iterator[str]:
     """A table: each line what is measured, two deviations, and the share of the variance."""
-    every = [(values(path), losses(path)) for path in sorted(folder.glob("random-*")) if path.is_dir()]
-    seeds = max((len(tested) for tested, _ in every), default=0)
-    whole = [(tested, loss) for tested, loss in every if len(tested) == len(loss) == seeds]
+    every = [trainings(path) for path in sorted(folder.glob("random-*")) if path.is_dir()]
+    seeds = max(map(len, every), default=0)
+    whole = [found for found in every if len(found) == seeds]
+    rows = {
+        name: [[said[at] for said in found] for found in whole] for at, name in enumerate(("test", "training loss"))
+    }
     yield f"{len(whole)} architectures, {seeds} trainings each"
     yield "| what is measured | deviation between architectures | between trainings of one | share of the variance |"
     yield "|---|---|---|---|"
-    for name, rows in (("test", [tested for tested, _ in whole]), ("training loss", [loss for _, loss in whole])):
-        found = Spread.of(rows)
+    for name, values in rows.items():
+        found = Spread.of(values)
         if found is not None:
             yield f"| {name} | {found.architectures:.4f} | {found.trainings:.4f} | {found.share:.0%} |"
-    correlation = spearmanr([mean(tested) for tested, _ in whole], [mean(loss) for _, loss in whole]).statistic
-    yield f"rank correlation of the means: {correlation:.2f}"
+    tested, losses = ([mean(row) for row in values] for values in rows.values())
+    yield f"rank correlation of the means: {spearmanr(tested, losses).statistic:.2f}"
 
 
 def main() -> None:
