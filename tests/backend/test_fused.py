@@ -303,6 +303,32 @@ def test_terms(
     assert_same(found, expected)
 
 
+@needs_kernel
+@pytest.mark.parametrize("geometry", [Filter(3, 1, 1, 1), None, Filter(1, 2)], ids=["window", "pixels", "every other"])
+def test_a_sum_that_is_kept_gives_back_what_it_normed(geometry: Filter | None) -> None:
+    """Where it is a norm without parameters; without a window pixels are read in order."""
+    torch.manual_seed(0)
+    window = geometry is not None and geometry.k > 1
+    stride = 1 if geometry is None else geometry.stride
+    filters = [nn.Conv2d(20, 20, 3, padding=1, groups=20, bias=False)] if window else []
+    norm = nn.BatchNorm2d(24, affine=False)
+    parts = [part.double() for part in (*filters, nn.Conv2d(20, 24, 1, stride, bias=False), norm)]
+    term = TermPlan(0, None, None, True, 0 if window else None, geometry, len(filters), norm=len(filters) + 1)
+    module = WeightedSum([SumPlan((term,), keep=False, keep_sum=True)], ())
+    x = torch.randn(3, 20, 6, 7, dtype=torch.float64, requires_grad=True)
+
+    def values() -> dict[str, torch.Tensor]:
+        y = module([], [x], parts)
+        found = torch.autograd.grad(y.sin().sum(), [x, *(p for part in parts for p in part.parameters())])
+        return {str(number): tensor for number, tensor in enumerate([y.detach(), *found])}
+
+    with mock.patch.object(kernel, "terms_backward", wraps=kernel.terms_backward) as backward:
+        found = values()
+    assert isinstance(backward.call_args.args[7], Tensor)  # what is normed
+    with mock.patch("compiler.backend.fused.modules.is_plain_torch", return_value=True):
+        assert_same(found, values())
+
+
 def test_half_precision_takes_the_operations_one_by_one() -> None:
     searched = space("darts.hsp", **DARTS)
     naive, whole = (randomize(Supernet(searched, passes, init=1.0)).float() for passes in ((FLATTEN,), PASSES))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compiler.backend.fused.kernel import is_available, no_kernel
+from compiler.backend.fused.kernel import Kind, is_available, no_kernel
 from compiler.backend.lowering.names import attribute
 from compiler.backend.lowering.network import Network
 from compiler.backend.passes import FLATTEN, OPTIMISATIONS
@@ -57,7 +57,18 @@ network Net(image: [3, 16, 16]; c = 4) {
   output Normal(a, b, 2 * c) -> classifier(10)
 }
 """
-TEXTS = {"cells": CELLS, "widths": WIDTHS}
+POOL = """\
+hsp 1
+
+network Net(image: [3, 16, 16]; c = 4) {
+  pooled = image -> conv(3, c) -> batch_norm -> max_pool(3)
+  a = pooled -> batch_norm
+  b = pooled -> relu -> conv(1 | 3, c) -> batch_norm
+  d = pooled -> batch_norm
+  output (a + b + d) -> classifier(10)
+}
+"""
+TEXTS = {"cells": CELLS, "widths": WIDTHS, "pool": POOL}
 
 
 @cache
@@ -241,6 +252,23 @@ def test_chains_are_what_their_operations_are(name: str, train: bool) -> None:
     assert any(len(each) > 1 and each[0].columns is None for each in steps)
     assert any(each[0].columns is not None for each in steps) == (name == "cells")
     assert_same(found[0], found[1])
+
+
+@pytest.mark.skipif(not is_available(), reason="no C++ compiler")
+def test_a_pool_that_several_norms_read_is_computed_with_each() -> None:
+    searched = small("pool")
+    one = Sampled(searched).double().train()
+    found = []
+    for with_kernel in (False, True):
+        x, chosen = images(searched).requires_grad_(), random_decisions(searched, 0)
+        with nullcontext() if with_kernel else no_kernel():
+            output = one(x, chosen)
+            (gradient,) = torch.autograd.grad(output.square().sum(), x)
+        found.append({"output": output, "x": gradient})
+    assert_same(found[1], found[0])
+    terms = [term for call in calls_of(one, chosen) if isinstance(call.run, FusedSum) for term in call.run.plan.terms]
+    pools = [term for term in terms if term.geometry is not None and term.geometry.kind is Kind.MAX_POOL]
+    assert [term.norm is not None for term in pools] == [True, True]
 
 
 # ---------------------------------------------------------------- hard Gumbel-softmax

@@ -13,6 +13,9 @@ from .operands import Accumulator, Gradients, Operands
 from .plan import SumPlan, TermPlan
 from .term_layout import KernelPart, layout_of
 
+FEW = 8
+"""Of so many channels, at most, a separable convolution is computed again in the backward pass of what reads it."""
+
 
 class KernelTerms:
     """Terms forward and backward, for all plans of a call.
@@ -24,7 +27,7 @@ class KernelTerms:
     """
 
     def __init__(self, operands: Operands, plans: tuple[SumPlan, ...], moments: Tensor | None = None) -> None:
-        self.operands = operands
+        self.operands, self.plans = operands, plans
         source = operands.sources[0]
         self.dtype, self.size = source.dtype, source.element_size()
         self.layout = layout_of(
@@ -75,6 +78,16 @@ class KernelTerms:
         if term.norm is None or term.weight is not None or term.columns is not None:
             return False
         return self.operands.weight(term.norm) is None and self.operands.bias(term.norm) is None
+
+    def is_cheap(self, number: int) -> bool:
+        """Whether the sum of a plan is one separable convolution of few channels.
+
+        Then it is computed again for those that read it, about as fast as a sum of many channels is read from memory.
+        """
+        plan, part = self.plans[number], self.layout.parts[number]
+        if not plan.is_convolution or part.others:
+            return False
+        return max(part.shape[3], self.operands.sources[part.terms[0].source].shape[3]) <= FEW
 
     def observe(self, total: Accumulator) -> None:
         """Let the running statistics of all norms follow."""

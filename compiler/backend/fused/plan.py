@@ -63,6 +63,7 @@ class TermPlan:
 class SumPlan:
     """A sum of terms; with ``keep``, what the filters give is kept for the backward pass, else computed again.
 
+    Without it the sum itself is computed again, too, where it `is_convolution` of few channels that another sum reads.
     With ``keep_sum`` the sum is kept, too, where that saves computing what is normed: where its readers hold it anyway.
     Each is equal to itself only, so that what is made of one is found fast.
     """
@@ -75,6 +76,15 @@ class SumPlan:
     def plain(self) -> tuple[TermPlan, ...]:
         """The terms that are a source, weighted."""
         return tuple(term for term in self.terms if term.is_plain)
+
+    @cached_property
+    def is_convolution(self) -> bool:
+        """Whether the sum is one separable convolution, which is computed again like what filters give."""
+        if len(self.terms) != 1 or self.keep or self.keep_sum:
+            return False
+        (term,) = self.terms
+        is_bare = term.before is None and term.weight is None and term.columns is None
+        return is_bare and term.filter is not None and term.projection is not None
 
     @cached_property
     def has_norm(self) -> bool:

@@ -1,8 +1,9 @@
 """recompute: what filters give is computed again in the backward pass, where that is cheap or memory is short.
 
 The C++ kernel computes a filter about as fast as it could read its result back from memory, so there all of them are
-computed again. torch's operations are slower: there it happens only under a memory budget, for as many sums as it
-takes, those first that hold most for the time they cost.
+computed again, and so are, when the network runs, separable convolutions of few channels that sums read
+(`KernelTerms.is_cheap`). torch's operations are slower: there it happens only under a memory budget, for as many sums
+as it takes, those first that hold most for the time they cost.
 """
 
 from __future__ import annotations
