@@ -23,8 +23,8 @@ from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, DIMENSIONS, QUANTITIES, WORDS
 from hdas_dsl.units import LIBRARY
 
-INSIDE = {("darts", "level")}
-"""Names of an element that are known inside of it alone."""
+INSIDE = {("darts", "level"), ("tree", "fresh")}
+"""Names of an element that are known inside of it alone, and the label that is a word of the language."""
 HERE = Path("/nowhere/net.hsp")
 TEXT = """\
 hsp 1
