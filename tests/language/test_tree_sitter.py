@@ -123,7 +123,7 @@ def test_it_reads_changed_texts_as_our_parser_does(language: Language) -> None:
     texts = [path.read_text() for path in FILES if path.is_relative_to(ROOT / "spaces")]
     words = tuple(f"found '{word}'" for word in KEYWORDS)  # one stands where a token was lost
     accepted = refused = 0
-    for text, is_plain in changed([text for text in texts if len(text) < 1500], 120):
+    for text, is_plain in changed([text for text in texts if len(text) < 1500], 1_000):
         module, wrong = parse(Source("", text))
         root = read(language, text)
         if module is not None:
@@ -133,7 +133,9 @@ def test_it_reads_changed_texts_as_our_parser_does(language: Language) -> None:
         elif is_plain and not any("hsp" in item.message or item.message.endswith(words) for item in wrong):
             refused += 1
             assert root.has_error, "\n".join([text, *(item.render() for item in wrong)])
-    assert min(accepted, refused) > 10
+        if min(accepted, refused) > 10:
+            return
+    raise AssertionError(f"of 1,000 texts {accepted} were accepted, and {refused} refused")
 
 
 def test_a_line_goes_on_where_ours_does() -> None:
