@@ -1,4 +1,4 @@
-"""Where the differences between trainings come from: the architectures, or the luck of each training."""
+"""Where the differences between trainings come from: the architectures, or the randomness of each training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Spread(BaseModel):
         """From a row of values for each architecture, with the same seeds; None of a single one or a single seed.
 
         By analysis of variance in two ways without interaction: what all architectures have in common in a seed is
-        no deviation. Where rows differ less than luck alone would have it, architectures deviate by 0.
+        no deviation. Where rows differ no more than trainings of one alone would have it, architectures deviate by 0.
         """
         rows, seeds = len(values), len(values[0]) if values else 0
         if rows < 2 or seeds < 2:
@@ -41,6 +41,6 @@ class Spread(BaseModel):
             for row, of_row in zip(values, means, strict=True)
             for value, of_seed in zip(row, columns, strict=True)
         ]
-        luck = sum(left) / ((rows - 1) * (seeds - 1))
+        residual = sum(left) / ((rows - 1) * (seeds - 1))
         between = sum((of_row - middle) ** 2 for of_row in means) / (rows - 1)
-        return cls(architectures=sqrt(max(0.0, between - luck / seeds)), trainings=sqrt(luck))
+        return cls(architectures=sqrt(max(0.0, between - residual / seeds)), trainings=sqrt(residual))

@@ -128,10 +128,10 @@ class Comparison(BaseModel):
         of = "" if self.metric == ACCURACY else f" {self.metric.name}, of which {self.metric.better}"
         yield f"difference from their mean: {show(self.difference)}{of}{between}"
         if spread := self.spread:
-            between, within = (self.metric.reach(value) for value in (spread.architectures, spread.trainings))
+            apart, within = (self.metric.reach(value) for value in (spread.architectures, spread.trainings))
             unit = " points" if self.metric.share else ""
             yield (
-                f"architectures deviate by {between}{unit}, trainings of one by {within}: "
+                f"architectures deviate by {apart}{unit}, trainings of one by {within}: "
                 f"{spread.share:.0%} of the variance is the architecture"
             )
         least = f"; the least that {len(self.random)} can show is {1 / total:.3f}" if self.rank == 1 else ""

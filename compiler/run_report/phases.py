@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from compiler.reports.run_metrics import RunMetrics
 from compiler.reports.space_record import SpaceRecord
 from compiler.searcher.explore.trial_log import EVENT
-from compiler.searcher.explore.trials import Trial, counted
+from compiler.searcher.explore.trials import Trial, finalists
 from compiler.searcher.run_files import DERIVED, HISTORY, PARETO, RUNNER_UP, SPACE, TRIALS
 from compiler.searcher.settings.metric import Metric
 
@@ -221,7 +221,7 @@ def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
 
     Of trials on several budgets only those on the largest count.
     """
-    judged = counted(trials)
+    judged = finalists(trials)
     found = next((trial for trial in judged if str(trial.number) == number), None)
     return found or max(judged, key=lambda trial: (trial.score, -trial.id), default=None)
 
@@ -242,7 +242,7 @@ def runner_up_of(
     trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
 ) -> RunnerUp | None:
     """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
-    others = [trial for trial in counted(trials) if trial.number != best.number]
+    others = [trial for trial in finalists(trials) if trial.number != best.number]
     number = "" if derived is None else derived.said.get("number", "")
     named = [trial for trial in others if str(trial.number) == number]
     second = max(named or others, key=lambda trial: (trial.score, -trial.id), default=None)

@@ -118,7 +118,7 @@ def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[
 
 
 def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
-    """What proposes, as long as the seconds of a table last, where they are stated, and what is judged anew after it.
+    """What proposes: as long as the seconds of a table last, and with `confirm` the best again after that.
 
     Raises:
         UsageError: a proposer of the user's own is not allowed, or cannot be made.
@@ -175,8 +175,9 @@ class Recorded:
 def warnings(phase: Phase) -> Iterator[str]:
     """Sentences on what an explorer does not see, and on weights that never ran alone."""
     settings = phase.settings
-    for preference in phase.network.preferences:
-        yield f"an explorer judges by its score alone, in which '{preference.name}' has no part: use `require`"
+    if names := [f"'{preference.name}'" for preference in phase.network.preferences]:
+        has = "has" if len(names) == 1 else "have"
+        yield f"an explorer judges by its score alone, in which {', '.join(names)} {has} no part: use `require`"
     if settings.relax.runs_all:
         relax = settings.relax.describe()
         yield f"under `relax = {relax}` no weight ever ran alone, as `judge = shared` has it: use `relax = sample`"
@@ -187,6 +188,8 @@ def summary(history: History, best: Trial, show: Callable[[float], str]) -> str:
     known = len(history) - history.judged
     again = f", {known} of them known before" if known else ""
     repeated = sum(trial.repeat > 0 for trial in history.trials)
-    mean = f", the mean of what it was judged anew too ({repeated} trials)" if repeated else ""
-    found = f"explored {len(history) - repeated} architectures{again}: the best has score {show(best.score)}{mean}"
-    return f"{found}, trial {best.id}"
+    explored = f"explored {len(history) - repeated} architectures{again}"
+    if repeated:
+        anew = f"{explored}, and judged the best anew in {repeated} trials"
+        return f"{anew}: the best mean score is {show(best.score)}, of trial {best.id}"
+    return f"{explored}: the best has score {show(best.score)}, trial {best.id}"

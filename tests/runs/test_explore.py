@@ -132,10 +132,14 @@ def test_requirements_are_met(file: Path) -> None:
 
 
 def test_what_an_explorer_does_not_see_is_said(file: Path) -> None:
-    file.write_text(TEXT.replace("  output last", "  minimize macs\n  output last").replace("= sample", "= softmax"))
+    file.write_text(
+        TEXT.replace("  output last", "  minimize macs\n  minimize params\n  output last").replace(
+            "= sample", "= softmax"
+        )
+    )
     phase = compile_file(file)[0].phases[0]  # type: ignore[union-attr]
     unseen, mixed = warnings(phase)
-    assert "in which 'macs Net' has no part: use `require`" in unseen
+    assert "in which 'macs Net', 'params Net' have no part: use `require`" in unseen
     assert "no weight ever ran alone" in mixed
 
 

@@ -1,4 +1,4 @@
-"""What is judged again at the end, so that luck does not decide."""
+"""`confirm`: the best architectures are judged again at the end, with other seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from compiler.searcher.settings.confirmation import ConfirmBest
 from .proposer import Proposal
 from .space import ExploredSpace
 from .study import Asking
-from .trials import History, Trial, counted, strongest
+from .trials import History, Trial, finalists, strongest
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ class Confirming:
     def _best(self, history: History) -> list[Trial]:
         """Those that are judged again; of architectures that are alike, the one that was judged."""
         first = [trial for trial in history.trials if not trial.repeat and trial.same is None]
-        return strongest(counted(first), self.word.count, history.merit)
+        return strongest(finalists(first), self.word.count, history.merit)

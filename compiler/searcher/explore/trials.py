@@ -150,7 +150,7 @@ class History:
 
         Of those that were judged again, the best mean. Where proxies vote, ranks change with every trial.
         """
-        if self.repeated and (confirmed := counted(self.trials)):
+        if self.repeated and (confirmed := finalists(self.trials)):
             return max(confirmed, key=self._order)
         return max(self.trials, key=self._order) if self._ranks.votes else self._best
 
@@ -160,7 +160,7 @@ class History:
         best = self.best
         if best is None:
             return None
-        judged = counted(self.trials)
+        judged = finalists(self.trials)
         return max((trial for trial in judged if trial.number != best.number), key=self._order, default=None)
 
     def _order(self, trial: Trial) -> tuple[int, float, int]:
@@ -197,7 +197,7 @@ class History:
         return len(self.trials)
 
 
-def counted(trials: Sequence[Trial]) -> list[Trial]:
+def finalists(trials: Sequence[Trial]) -> list[Trial]:
     """The trials of which one is derived: those that did not fail, of the largest budget.
 
     Where some were judged again, those that were judged most often, each with the mean of its scores.
