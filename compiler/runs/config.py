@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from compiler.backend.passes import Target
+from compiler.searcher.settings.axes import Precision
+from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 
 
@@ -50,9 +52,10 @@ class RunConfig:
     workers: int = 1
     ray: str | None = None
 
-    def target(self, batch: int) -> Target:
-        """The target that networks are lowered for, at batches of ``batch`` images."""
-        here = Target.on(self.device, self.memory_budget, batch)
+    def target(self, settings: SearchSettings | TrainSettings) -> Target:
+        """The target that networks are lowered for, at the batches and the precision of a section."""
+        is_half = settings.precision is not Precision.FLOAT32
+        here = Target.on(self.device, self.memory_budget, settings.batch, is_half)
         return replace(here, passes=self.passes, compiled=self.compiled)
 
     def check_workers(self, explores: bool) -> None:

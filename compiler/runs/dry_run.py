@@ -66,7 +66,7 @@ def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
         if isinstance(settings.derive, Menus):
             found[phase.name] = print_module(first_menus(space, settings.derive))
         data = matching_data(settings, space, plan.config, phase.place("data"))
-        supernet = relaxed(space, settings, plan.config.target(settings.batch), phase.built)
+        supernet = relaxed(space, settings, plan.config.target(settings), phase.built)
         half = int(len(data.train) * settings.data.weights_share)
         steps = max(1, half // settings.batch)
         say(f"{'phase ' + phase.name if phase.name else 'search'}: {space.name} on {data.name}")
@@ -84,7 +84,7 @@ def dry_training(plan: TrainPlan, say: Say = print) -> RunSize:
     """Say what a training would do, and give its size; nothing is written."""
     space, settings, config = plan.network, plan.settings, plan.config
     data = matching_data(settings, space, config, plan.program.place("data"))
-    network = Network(space, target=config.target(settings.batch))
+    network = Network(space, target=config.target(settings))
     estimate = measure_step(network, data, settings.task, settings.batch, config.device, passes=1)
     steps = -(-len(data.train) // settings.batch)
     say(f"train {space.name} on {data.name}: {settings.epochs} epochs of {steps} steps of {settings.batch} images")

@@ -21,6 +21,6 @@ def metric_of(plan: TrainPlan, weights: Path) -> float:
     """
     settings, config = plan.settings, plan.config
     data = matching_data(settings, plan.network, config, plan.program.place("data"))
-    network = Network(plan.network, target=config.target(settings.batch))
+    network = Network(plan.network, target=config.target(settings))
     load_weights(network, weights)
     return evaluate(network, data.test, settings.batch, config.device, settings.workers, settings.task)

@@ -164,7 +164,7 @@ def _learned(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Generator[
     data = matching_data(settings, space, config, phase.place("data"))
     for warning in data.warnings:
         say(f"warning: {warning}")
-    target = config.target(settings.batch)
+    target = config.target(settings)
     teaches = teacher_weights_of(phase, config.out)
     teacher = None if teaches is None else teacher_of(part.program, phase, teaches, target)
     torch.manual_seed(mix(settings.seed, "init", phase.name))

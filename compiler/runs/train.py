@@ -45,7 +45,7 @@ def train(plan: TrainPlan, warn: Callable[[str], None] = lambda _: None) -> Trai
 def fresh_network(space: Elaborated, settings: TrainSettings, config: RunConfig) -> Network:
     """A discrete network with the weights that a training from scratch begins with."""
     torch.manual_seed(mix(settings.seed, "init"))
-    return Network(space, target=config.target(settings.batch))
+    return Network(space, target=config.target(settings))
 
 
 def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:

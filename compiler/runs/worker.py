@@ -75,7 +75,7 @@ class Judging:
             self.judge = judge_alone(plan, part, phase, options)
         else:
             data = matching_data(phase.settings, phase.network, config)
-            supernet = relaxed(phase.network, phase.settings, config.target(phase.settings.batch), phase.built)
+            supernet = relaxed(phase.network, phase.settings, config.target(phase.settings), phase.built)
             tensors, _ = checkpoint.read(folder / CHECKPOINT)
             supernet.module.load_state_dict(checkpoint.unpack("module", tensors))
             self.judge = shared_judge(part, supernet, data, phase.settings, options)

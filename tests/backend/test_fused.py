@@ -27,6 +27,7 @@ from compiler.backend.passes import (
     CUDA,
     FLATTEN,
     PASSES,
+    STRUCTURAL,
     Pass,
     Target,
     named,
@@ -35,7 +36,6 @@ from compiler.backend.passes import (
     weighed,
 )
 from compiler.backend.passes.estimate import estimate, held_bytes
-from compiler.backend.passes.target import Machine
 from compiler.backend.torch_modules.batch_norm import BatchNorm
 from compiler.backend.torch_modules.images import Crop
 from compiler.commands.values import read_bytes
@@ -368,17 +368,23 @@ network Net(x: [8, 8, 8]) {
 # ---------------------------------------------------------------- which passes
 
 
-def kept(machine: Machine, name: str = "darts.hsp", **args: Any) -> set[str]:
-    return {ran.name for ran in weighed(space(name, **args).block.graph, PASSES, Target(machine))[1] if ran.kept}
+def kept(target: Target) -> set[str]:
+    return {ran.name for ran in weighed(space("darts.hsp").block.graph, PASSES, target)[1] if ran.kept}
 
 
 def test_passes_are_weighed_for_the_machine() -> None:
     """Algebra of many small operations pays where the kernel has it as one, and not where each is launched."""
-    everywhere = {"flatten", "idle", "drop_none", "share", "accumulate"}
-    assert kept(CPU_WITH_KERNEL) == {item.name for item in PASSES}
-    assert everywhere < kept(CPU)
-    assert everywhere < kept(CUDA)
-    assert not {"fold", "absorb"} & (kept(CUDA) | kept(CPU))
+    assert kept(Target(CPU_WITH_KERNEL)) == {item.name for item in PASSES}
+    assert {"flatten", "idle", "drop_none", "share", "accumulate"} < kept(Target(CPU))
+    assert not {"fold", "absorb"} & kept(Target(CPU))
+
+
+def test_operations_stay_as_they_are_written_where_sums_do_not_pay() -> None:
+    """On a GPU, in half precision and under `torch.compile`; a memory budget asks for sums on a GPU all the same."""
+    structural = {item.name for item in STRUCTURAL}
+    assert structural == kept(Target(CUDA))
+    assert structural == kept(Target(CPU_WITH_KERNEL, half=True)) == kept(Target(CPU_WITH_KERNEL, compiled=True))
+    assert structural | {"tie", "accumulate"} < kept(Target(CUDA, memory_budget=1))
 
 
 def test_a_budget_computes_again_what_it_takes_without_the_kernel() -> None:

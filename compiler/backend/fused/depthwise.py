@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from compiler.backend.torch_modules.pooling import channels_first_on_a_gpu
+
 from . import kernel
 from .kernel import Filter, Kind
 
@@ -65,6 +67,7 @@ def _by_torch(b: Tensor, weight: Tensor | None, g: Filter) -> Tensor:
             return F.max_pool2d(b, g.k, g.stride, g.pad)
         case Kind.AVG_POOL | Kind.AVG_POOL_COUNTING_PAD:
             counts = g.kind is Kind.AVG_POOL_COUNTING_PAD
+            b = channels_first_on_a_gpu(b)
             return F.avg_pool2d(b, g.k, g.stride, g.pad, count_include_pad=counts)
     assert weight is not None
     return F.conv2d(b, weight, None, g.stride, g.pad, g.dilation, b.shape[1])

@@ -28,17 +28,19 @@ class WeightedSums(nn.Module):
     """
 
     places: Tensor
+    ends: Tensor
 
     def __init__(self, plans: Sequence[SumPlan], weights: WeightPlan) -> None:
         super().__init__()
         self.plans, self.weights = tuple(plans), weights
         self.register_buffer("places", _rectangle(weights), persistent=False)
+        self.register_buffer("ends", torch.tensor([0, 1]), persistent=False)
 
     def mixing(self, vectors: Sequence[Tensor]) -> Tensor | None:
         """The weights of the terms that have one, (terms); None where none has."""
         if not self.weights:
             return None
-        every = torch.cat([*vectors, vectors[0].new_tensor([0.0, 1.0])])
+        every = torch.cat([*vectors, self.ends.to(vectors[0].dtype)])  # what a GPU has already, it need not wait for
         product, *others = every[self.places].sum(2).unbind(1)
         for factor in others:
             product = product * factor

@@ -14,10 +14,13 @@ from compiler.backend.passes.estimate import Estimate, estimate
 from compiler.backend.passes.narrow import narrow
 from compiler.backend.torch_modules.regularisation import DropPath
 from compiler.elaborate import Elaborated
+from compiler.ir.payloads import Prim
+from compiler.ir.primitives.external import External
 
 from .build import build_modules
 from .checkpointing import recomputed_scopes
 from .fx import lower
+from .replay import Replays
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Lowered:
     estimate: Estimate
     modules: Mapping[str, nn.Module]
     """The modules of primitives with parameters or state, by the names of nodes."""
+    replays: Replays
+    """The network as it is called: on a GPU by replays of what was recorded, but for operations of the user's own."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -77,7 +82,9 @@ def lowered(
     if target.compiled:
         # Small cells are bound by launches on a GPU, which its graphs save.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
-    return Lowered(network, target, estimate(graph, target.machine, again), modules)
+    is_own = any(isinstance(node.payload, Prim) and isinstance(node.payload.op, External) for _, node in flat.order())
+    replays = Replays(network, target.machine.gpu and not target.compiled and not is_own)
+    return Lowered(network, target, estimate(graph, target.machine, again), modules, replays)
 
 
 def over_budget(costs: Estimate, target: Target) -> str | None:
@@ -129,7 +136,7 @@ class Network(nn.Module):
             raise ValueError(f"'{space.name}' still has choices; search it, or give an architecture")
         self.has_aux = space.block.graph.aux is not None and training_only
         made = lowered(space, passes, replace(target or Target.on(), drop_path=training_only))
-        self.network, self.warnings = made.network, made.warnings
+        self.network, self.replays, self.warnings = made.network, made.replays, made.warnings
         self.space, self.built = space, made.modules
 
     @property
@@ -140,7 +147,7 @@ class Network(nn.Module):
     def forward(self, *images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Any, ...]:
         """Logits (n, classes) of the inputs; in training, where there is an auxiliary head, a pair with its logits."""
         given = images[0] if isinstance(images[0], tuple) else images  # A batch of data is a tuple of several inputs.
-        result: Tensor | tuple[Any, ...] = self.network(*given)
+        result: Tensor | tuple[Any, ...] = self.replays(*given)
         if self.space.block.graph.aux is not None and not self.training:
             result = result[0]
         return result

@@ -1,7 +1,8 @@
 """The passes: each a file, a function, a word of `--emit` and a folder of golden tests. Here is their order.
 
 Each is weighed when it has run: what a step would cost on the target's machine (`estimate`) must not grow by it, or it
-is left out. So on a GPU, where many small operations cost more than their bytes, convolutions and norms stay whole.
+is left out. On a GPU, under `torch.compile` and in half precision operations stay as they are written
+(`Target.keeps_operations`).
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class Ran:
 def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[SpaceGraph, list[Ran]]:
     """Run passes in order on a graph, leaving out those after which a step would cost more.
 
-    While a step holds more than the memory budget, a pass is kept that makes it hold less.
+    While a step holds more than the memory budget, a pass is kept that makes it hold less. Where the target keeps
+    operations, only structural passes are.
     """
     ran: list[Ran] = []
     best, held = math.inf, 0
@@ -129,7 +131,8 @@ def weighed(graph: SpaceGraph, passes: Iterable[Pass], target: Target) -> tuple[
             continue
         seconds = after.seconds(target)
         is_short = target.memory_budget is not None and held * target.batch > target.memory_budget
-        kept = item.trades or seconds <= best or (is_short and after.held < held)
+        is_allowed = item in STRUCTURAL or not target.keeps_operations
+        kept = is_allowed and (item.trades or seconds <= best or (is_short and after.held < held))
         ran += [Ran(each.name, cost, kept) for each, cost in pending]
         pending = []
         if kept:
@@ -156,8 +159,6 @@ def optimised(flat: SpaceGraph, target: Target) -> SpaceGraph:
     """A flat graph after the passes that the target names, or else those that pay there."""
     if target.passes is not None:
         return run_passes(flat, [item for item in named(target.passes) if item is not FLATTEN], target)
-    if target.compiled:
-        return run_passes(flat, STRUCTURAL[1:], target)
     return weighed(flat, OPTIMISATIONS, target)[0]
 
 

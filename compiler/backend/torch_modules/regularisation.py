@@ -7,11 +7,22 @@ from torch import Tensor, nn
 
 
 class Scheduled(nn.Module):
-    """A module with a rate that a schedule sets: no state, and 0 as it is built."""
+    """A module with a rate that a schedule sets: no state, and 0 as it is built.
+
+    ``recorded`` is where the rate lies on the device while a pass is recorded, whose replays follow it there.
+    """
+
+    recorded: Tensor | None
 
     def __init__(self) -> None:
         super().__init__()
         self.rate = 0.0
+        self.recorded = None
+
+    @property
+    def now(self) -> float | Tensor:
+        """The rate as operations read it."""
+        return self.rate if self.recorded is None else self.recorded
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
@@ -26,7 +37,7 @@ class Dropout(Scheduled):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0.0:
             return x
-        keep = 1.0 - self.rate
+        keep = 1.0 - self.now
         return x / keep * torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(keep)
 
 
@@ -34,7 +45,7 @@ class Fade(Scheduled):
     """The input times ``rate``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.rate * x
+        return self.now * x
 
 
 class DropPath(Scheduled):
@@ -46,6 +57,6 @@ class DropPath(Scheduled):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0.0:
             return x
-        keep = 1.0 - self.rate
+        keep = 1.0 - self.now
         mask = torch.empty((x.shape[0],) + (1,) * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(keep)
         return x / keep * mask

@@ -14,6 +14,7 @@ from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
 from .matrices import MatMul, Permute, Unflatten
 from .mixing import Scaled, gate
+from .pooling import AvgPool2d
 from .recurrence import ZeroState, first, scan
 from .regularisation import Dropout, DropPath, Fade
 from .shared_weights import AddBias, WeightMatrix, looked_up, projected
@@ -72,6 +73,9 @@ _OWN = (
 MODULES: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in _OWN}
 """Modules of this package by name."""
 
+IN_THE_PLACE_OF: Mapping[str, type[nn.Module]] = {"nn.AvgPool2d": AvgPool2d}
+"""Modules of this package that compute what one of torch is meant to, by its name; exported files name torch's."""
+
 FUNCTIONS: Mapping[str, Callable[..., Tensor | tuple[Tensor, ...]]] = {
     "operator.add": operator.add,
     "torch.cat": torch.cat,
@@ -93,6 +97,8 @@ def module_class(kind: str) -> type[nn.Module]:
     """
     if not kind.startswith("nn."):
         return MODULES[kind]
+    if kind in IN_THE_PLACE_OF:
+        return IN_THE_PLACE_OF[kind]
     found = getattr(nn, kind.removeprefix("nn."), None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise KeyError(kind)

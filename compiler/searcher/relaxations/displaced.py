@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.transfer import moved_together
 from compiler.searcher.engine.gradients import frozen
 from compiler.searcher.settings.schedules import Schedule
 
@@ -62,11 +63,9 @@ class Displacement(ABC):
 
     def random(self, supernet: Displaceable, clean: Weights) -> dict[str, Tensor]:
         """Weights moved by a uniform draw from [-eps, eps] each, from torch's global generator of the CPU."""
-        eps = self.eps
-        return {
-            path: supernet.projected(path, weights + ((2 * torch.rand(weights.shape) - 1) * eps).to(weights))
-            for path, weights in clean.items()
-        }
+        draws = {path: (2 * torch.rand(weights.shape) - 1) * self.eps for path, weights in clean.items()}
+        draws = moved_together(draws, next(iter(clean.values())))
+        return {path: supernet.projected(path, weights + draws[path]) for path, weights in clean.items()}
 
 
 class RandomDisplaced(Displacement):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from compiler.backend.transfer import moved_together
 from compiler.derivation.strongest import strongest
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.settings.derivation import By
@@ -46,7 +47,8 @@ def noise(decisions: Mapping[str, Decision], like: Mapping[str, Tensor]) -> Logi
 
     made = together({path: alpha.detach() for path, alpha in like.items()}, gumbel)
     more = together({p: a.detach() for p, a in like.items() if decisions[p].independent}, gumbel)
-    return {path: (one - more[path] if path in more else one).to(like[path]) for path, one in made.items()}
+    found = {path: one - more[path] if path in more else one for path, one in made.items()}
+    return moved_together(found, next(iter(like.values()))) if found else {}
 
 
 def together(tensors: Mapping[str, Tensor], function: Callable[[Tensor], Tensor]) -> Logits:

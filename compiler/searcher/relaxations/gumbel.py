@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from compiler.backend.transfer import moved_together
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, DecisionKind, Selection
 from compiler.searcher.data.source import Inputs, real
@@ -85,7 +86,7 @@ class HardGumbel(OnePath):
 
     def straight(self, images: Inputs, chosen: Selection, soft: Mapping[str, Tensor]) -> Tensor:
         """Logits of an architecture, whose weights are one and have the gradients of the soft ones."""
-        weights = {path: hard.to(real(images)) for path, hard in one_hot(self.space.decisions, chosen).items()}
+        weights = moved_together(one_hot(self.space.decisions, chosen), real(images))
         for path, values in soft.items():
             weights[path] = straight_through(weights[path], values)
         hard = {path: dict.fromkeys(items, 1.0) for path, items in chosen.items()}

@@ -16,6 +16,7 @@ from torch import Tensor, special
 from torch.distributions import Dirichlet as DirichletDistribution
 from torch.nn.functional import elu
 
+from compiler.backend.transfer import moved_together
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.searcher.settings.schedules import Schedule
 
@@ -196,16 +197,16 @@ class DirichletMixture(Mixture):
 
     def draw(self, decisions: Mapping[str, Decision], alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights drawn anew."""
-        shared = {path: alpha.cpu() for path, alpha in alphas.items() if _is_shared(decisions[path])}
+        like = next(iter(alphas.values()))
+        shared = {path: alpha for path, alpha in alphas.items() if _is_shared(decisions[path])}
+        shared = moved_together(shared, like.detach().new_empty(0, device="cpu"))
 
         def sampled(rows: Tensor) -> Tensor:
             return DirichletDistribution(concentrations(rows), validate_args=False).rsample()
 
-        drawn = together(shared, sampled)
+        drawn = moved_together(together(shared, sampled), like)
         return {
-            path: max(decisions[path].most, 1) * drawn[path].to(alpha)
-            if path in drawn
-            else self.mean(decisions[path], alpha)
+            path: max(decisions[path].most, 1) * drawn[path] if path in drawn else self.mean(decisions[path], alpha)
             for path, alpha in alphas.items()
         }
 

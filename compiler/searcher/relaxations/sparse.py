@@ -14,6 +14,7 @@ from sklearn.linear_model import LassoLars
 from torch import Tensor, nn, special
 
 from compiler.backend.passes import Target
+from compiler.backend.transfer import moved_together
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Decision, Selection
 from compiler.searcher.data.source import Inputs, parts_of, real
@@ -199,9 +200,7 @@ class Sparse(Supernet):
     def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture, whatever the supports are: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
-        output: Tensor = self.whole(
-            *parts_of(images), {path: weight.to(real(images)) for path, weight in weights.items()}
-        )
+        output: Tensor = self.whole(*parts_of(images), moved_together(weights, real(images)))
         return output
 
     # ------------------------------------------------------------ what is logged and derived

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from compiler.backend.lowering.network import lowered
+from compiler.backend.lowering.replay import Replays
 from compiler.backend.passes import Pass, Target
 from compiler.backend.passes.apart import compared, instances
 from compiler.backend.passes.flatten import flatten
+from compiler.backend.transfer import moved_together
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from compiler.ir.payloads import Mix
@@ -79,13 +81,13 @@ class Supernet(Relaxed):
         One-hot weights select an architecture.
         """
         found = self.weights_of_pass() if weights is None else weights
-        output: Tensor = self.lowering.now(*parts_of(images), self.instances.weights(found))
+        output: Tensor = self.lowering.replays(*parts_of(images), self.instances.weights(found))
         return output
 
     def alone(self, images: Inputs, chosen: Selection) -> Tensor:
         """Logits of one architecture: that which one-hot weights select; all items run."""
         weights = one_hot(self.space.decisions, chosen)
-        return self.forward(images, {path: weight.to(real(images)) for path, weight in weights.items()})
+        return self.forward(images, moved_together(weights, real(images)))
 
     def weights_of_pass(self) -> dict[str, Tensor]:
         """The mixing weights of a forward pass, by path, (items) each: drawn in training, else their means."""
@@ -97,15 +99,10 @@ class Supernet(Relaxed):
         """The weights of items with those of edges; where something goes past items, edges weigh all by themselves."""
         if not self.is_built_otherwise:
             return super().on_edges(weights)
-        found = dict(weights)
-        like = next(iter(found.values()))
-        for path, decision in self.space.decisions.items():
-            if decision.candidates:
-                weighed = path in self.edges
-                found[path] = (
-                    self.live.softmax(path, self.alphas[path]) if weighed else self.live.present(path).to(like)
-                )
-        return found
+        picks = [path for path, decision in self.space.decisions.items() if decision.candidates]
+        present = {path: self.live.present(path) for path in picks if path not in self.edges}
+        weighed = {path: self.live.softmax(path, self.alphas[path]) for path in picks if path in self.edges}
+        return {**weights, **weighed, **moved_together(present, next(iter(weights.values())))}
 
     def drawn_weights(self) -> dict[str, Tensor]:
         """Weights of items as train mode draws them, edges left aside."""
@@ -160,13 +157,14 @@ class Supernet(Relaxed):
     @contextmanager
     def twice_differentiable(self) -> Iterator[None]:
         """Within it passes run the naive lowering: what is fused can be differentiated once."""
-        now = self.lowering.now
+        now, replays = self.lowering.now, self.lowering.replays
         try:
             self.lowering.now = self.lowering.naive()
+            self.lowering.replays = Replays(self.lowering.now, False)
             self.train(self.training)
             yield
         finally:
-            self.lowering.now = now
+            self.lowering.now, self.lowering.replays = now, replays
 
     # ------------------------------------------------------------ narrowing
 
@@ -223,6 +221,7 @@ class Relowering:
         """What weights are called in the instances of cells, by scope and by the path of the decision."""
         self.first = lowered(space, self.passes, target, own=own)
         self.now: nn.Module = self.first.network
+        self.replays = self.first.replays
         self.live: Mapping[str, tuple[int, ...]] = {}
 
     def naive(self, whole: bool = False) -> nn.Module:
@@ -239,7 +238,7 @@ class Relowering:
         if live == self.live:
             return
         made = lowered(self.space, self.passes, self.target, live, self.first.modules, self.own)
-        self.now, self.live = made.network.to(device), dict(live)
+        self.now, self.replays, self.live = made.network.to(device), made.replays, dict(live)
 
 
 def _with_weighed_picks(built: Elaborated) -> Elaborated:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compiler.backend.transfer import moved
 from compiler.searcher.engine.errors import NoDeviceError
 from compiler.searcher.engine.gradients import Gradients, LossScale
 
@@ -62,9 +63,7 @@ class Compute:
 
     def put(self, tensor: Tensor) -> Tensor:
         """A tensor on the device; a GPU copies it while it computes, since it comes from pinned memory."""
-        if self.device.type == "cuda" and tensor.device.type == "cpu":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+        return moved(tensor, self.device)
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""
