@@ -27,7 +27,7 @@ from contender import Ours
 from pydantic import BaseModel
 from race import Machine, say
 
-from compiler.backend.passes import FLATTEN, PASSES
+from compiler.backend.passes import FLATTEN, Target
 from compiler.program.model import Phase
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
@@ -160,7 +160,8 @@ def report(space: Path, args: argparse.Namespace) -> Report:
     phase = next((p for p in program.phases if p.name == args.phase), program.phases[0])
     data = data_of(phase, args)
     torch.manual_seed(0)
-    net = Supernet(phase.network, (FLATTEN,) if args.lowering is Ours.NAIVE else PASSES)
+    target = Target.on(args.device, batch=phase.settings.batch)
+    net = Supernet(phase.network, (FLATTEN,) if args.lowering is Ours.NAIVE else None, target=target)
     clock = Clock(torch.device(args.device), args.whole)
     with tempfile.TemporaryDirectory() as folder, patch.object(engine, "Searching", partial(Watched, clock)):
         run_search(net, data, phase.settings, RunOptions(Path(folder) / "run", device=args.device, quiet=True))

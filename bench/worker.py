@@ -8,7 +8,8 @@ size: interpreter, libraries, the network, the batch, and whatever torch sets up
 step on two images is taken before. So what is counted is what a step needs: activations, temporaries, gradients. On
 the CPU it is resident memory: freed memory is first handed back to the system (`malloc_trim`), the peak that the
 kernel has recorded is reset (/proc/self/clear_refs, since Linux 4.0), and read after two steps (VmHWM). Two, because
-the second meets a heap in pieces, as all later ones do. On a GPU it is what torch's allocator counts.
+the second meets a heap in pieces, as all later ones do. On a GPU it is what torch's allocator reserves for them and for
+two more, by when passes are recorded.
 """
 
 from __future__ import annotations
@@ -140,11 +141,12 @@ def memory_of(step: Step | Iteration) -> Held:
     step(batch=2)
     step.network.zero_grad(set_to_none=True)
     if step.device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(step.device)
-        baseline = torch.cuda.memory_allocated(step.device)
-        step()
-        step()
-        return Held(baseline=baseline, peak=torch.cuda.max_memory_allocated(step.device), reset=True)
+        baseline = torch.cuda.memory_reserved(step.device)
+        for _ in range(4):
+            step()
+        return Held(baseline=baseline, peak=torch.cuda.max_memory_reserved(step.device), reset=True)
     trim_heap()
     reset = reset_peak()
     baseline = resident("VmRSS")

@@ -483,3 +483,26 @@ def test_a_norm_of_channels_last_images(affine: bool) -> None:
         assert norm.running_var is not None
         errors.append(float((norm.running_var.double() - exact).detach().abs().max()))
     assert errors[1] < 3 * errors[0] < errors[2]
+
+
+def test_gradients_in_half_precision() -> None:
+    """They have the direction of those in float32, also of dilated depthwise convolutions.
+
+    Channels-last those are wrong in bfloat16 on processors with AMX tiles: only there this test can fail.
+    """
+    torch.manual_seed(0)
+    images, labels = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
+    found: list[dict[str, Tensor]] = []
+    for half in (True, False):
+        torch.manual_seed(1)
+        net = Supernet(space("darts.hsp", c=4, cells=3), target=Target.on("cpu", half=half)).train()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            loss = F.cross_entropy(net(images).float(), labels)
+        loss.backward()
+        found.append({name: p.grad for name, p in net.named_parameters() if p.grad is not None})
+    halved, exact = found
+    assert halved.keys() == exact.keys()
+    windows = [name for name in exact if "dwconv" in name]
+    assert windows
+    for name in windows:
+        assert F.cosine_similarity(halved[name].flatten(), exact[name].flatten(), dim=0) > 0.9, name

@@ -11,7 +11,8 @@ Cai, Zhu, Han, "ProxylessNAS" (ICLR 2019), section 3.3, and Wu et al., "FBNet" (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -40,6 +41,13 @@ class Expectation:
             (torch.tensor([row for row, _ in group]), torch.tensor([value for _, value in group], dtype=torch.float64))
             for _, group in sorted(by_degree.items())
         ]
+        self.derivable = {
+            path: torch.tensor(decision.derivable, dtype=torch.float64)
+            for path, decision in self.decisions.items()
+            if not all(decision.derivable)
+        }
+        """1 for the items that can be derived, else 0, by the path of a decision that has others."""
+        self.placed: dict[tuple[torch.device, torch.dtype], _Constants] = {}
 
     def __call__(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The expectation where the items of each decision have these weights."""
@@ -47,19 +55,41 @@ class Expectation:
         total = example.new_full((), self.constant)
         if not self.groups:
             return total
-        shares = torch.cat([share(decision, weights, example) for decision in self.decisions.values()])
-        for rows, values in self.groups:
-            product = shares[rows.to(shares.device)].prod(1)
-            total = total + (product * values.to(shares)).sum()
+        constants = self._constants(example)
+        shares = torch.cat(
+            [share(decision, weights, constants.derivable, example) for decision in self.decisions.values()]
+        )
+        for rows, values in constants.groups:
+            total = total + (shares[rows].prod(1) * values).sum()
         return total
 
+    def _constants(self, like: Tensor) -> _Constants:
+        """The tensors of the formula where the weights are; a step does not wait for what it finds there."""
+        key = like.device, like.dtype
+        if key not in self.placed:
+            self.placed[key] = _Constants(
+                [(rows.to(like.device), values.to(like)) for rows, values in self.groups],
+                {path: is_derivable.to(like) for path, is_derivable in self.derivable.items()},
+            )
+        return self.placed[key]
 
-def share(decision: Decision, weights: Mapping[str, Tensor], example: Tensor) -> Tensor:
+
+@dataclass(frozen=True)
+class _Constants:
+    """The tensors of a formula on one device, in one type."""
+
+    groups: Sequence[tuple[Tensor, Tensor]]
+    derivable: Mapping[str, Tensor]
+
+
+def share(
+    decision: Decision, weights: Mapping[str, Tensor], derivable: Mapping[str, Tensor], example: Tensor
+) -> Tensor:
     """The probability of each item of a decision."""
     found = weights.get(decision.path)
     if found is None:
         return example.new_full((len(decision.items),), decision.most / len(decision.items))
-    if all(decision.derivable):
+    if decision.path not in derivable:
         return found
-    kept = found * torch.tensor(decision.derivable, dtype=found.dtype, device=found.device)
+    kept = found * derivable[decision.path]
     return kept / kept.sum().clamp_min(torch.finfo(found.dtype).tiny)

@@ -7,6 +7,7 @@ that. Here every gradient, of weights and alphas, is averaged over the processes
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,8 @@ class Compute:
         from lightning_fabric import Fabric
 
         kind, index = _check_available(device, devices)
+        # It would advise users to set torch's global precision, and repeat the precision that they asked for.
+        logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
         self.fabric = Fabric(
             accelerator=kind,
             devices=devices if index is None else [index],
