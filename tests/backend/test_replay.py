@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from types import MethodType
 
@@ -223,6 +224,20 @@ def test_what_cannot_be_recorded_runs_as_it_is(hooked: bool) -> None:
         call(torch.randn(5, 3), {"a": alpha.detach()})
     assert not call.is_wanted
     assert len(seen) == 4 * hooked
+
+
+def test_a_copy_records_anew() -> None:
+    """A copy has parameters of its own; recordings write to those of the original."""
+    net, alpha, call = made(StandIn)
+    weights, x = {"a": alpha.detach()}, torch.randn(5, 3)
+    for _ in range(2):
+        call(x, weights)
+    assert isinstance(call, Replays)
+    copy = deepcopy(call)
+    assert (call.recordings, copy.recordings) == (1, 0)
+    with torch.no_grad():
+        net.last.bias.add_(1)
+    assert not torch.allclose(copy(x, weights)[0], net(x, weights)[0])
 
 
 def test_graphs_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:

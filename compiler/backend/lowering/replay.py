@@ -65,6 +65,9 @@ class CudaRecorder:
             work()
         return graph
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"pool": None}
+
 
 class Token:
     """Held by whoever may still ask for the backward pass of a replay."""
@@ -107,6 +110,10 @@ class Replays:
         elif recorded is None:
             recorded = self.kinds[kind] = self._recorded(inputs)
         return self.network(*given) if recorded is None else recorded(inputs.tensors)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy records anew."""
+        return {**self.__dict__, "kinds": {}, "waiting": None}
 
     @property
     def recordings(self) -> int:
