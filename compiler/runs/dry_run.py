@@ -26,6 +26,7 @@ from compiler.searcher.settings.tasks import Task
 from hdas_dsl.tree.printer import print_module
 
 from .data import matching_data
+from .fitting_threads import fitting_threads
 from .plan import SearchPlan, TrainPlan
 
 Say = Callable[[str], None]
@@ -74,7 +75,8 @@ def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
         say(f"  {human(sum(p.numel() for p in supernet.weights()))} weights")
         say(f"  {settings.epochs} epochs of {steps} steps of {settings.batch} images from each half")
         passes = 5 if settings.order is Order.SECOND else 2
-        estimate = measure_step(supernet, data, settings.task, settings.batch, plan.config.device, passes)
+        with fitting_threads(space, settings.batch, plan.config.device):
+            estimate = measure_step(supernet, data, settings.task, settings.batch, plan.config.device, passes)
         sizes.append(_size(phase.name, space.name, estimate, settings.epochs * steps))
         _say_estimate(estimate, settings.epochs * steps, plan.config.out / phase.name, say)
     return sizes
@@ -85,7 +87,8 @@ def dry_training(plan: TrainPlan, say: Say = print) -> RunSize:
     space, settings, config = plan.network, plan.settings, plan.config
     data = matching_data(settings, space, config, plan.program.place("data"))
     network = Network(space, target=config.target(settings))
-    estimate = measure_step(network, data, settings.task, settings.batch, config.device, passes=1)
+    with fitting_threads(space, settings.batch, config.device):
+        estimate = measure_step(network, data, settings.task, settings.batch, config.device, passes=1)
     steps = -(-len(data.train) // settings.batch)
     say(f"train {space.name} on {data.name}: {settings.epochs} epochs of {steps} steps of {settings.batch} images")
     _say_estimate(estimate, settings.epochs * steps, config.out, say)

@@ -34,6 +34,7 @@ from .decided import Decided, derived_text
 from .explore import explored
 from .fingerprint import fingerprint
 from .finished import found_before, teacher_weights_of, weights_of
+from .fitting_threads import fitting_threads
 from .folder import held
 from .front import write_front
 from .job import job_of
@@ -129,7 +130,8 @@ def search_phase(
     by = _explored_alone if isinstance(phase.settings.relax, NoRelaxation) else _learned
     if is_main_process():
         plan.listeners.settings(phase.settings.written(full=True), phase.name)
-    found = yield from by(plan, part, phase, say)
+    with fitting_threads(phase.network, phase.settings.batch, plan.config.device):
+        found = yield from by(plan, part, phase, say)
     text = derived_text(part, phase, found)
     _write_second(part, phase, found.second, folder)
     atomic_write(folder / DERIVED, text)

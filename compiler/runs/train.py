@@ -22,6 +22,7 @@ from compiler.util.seeds import mix
 from .config import RunConfig
 from .data import matching_data
 from .fingerprint import fingerprint
+from .fitting_threads import fitting_threads
 from .folder import held
 from .plan import TrainPlan
 from .record import write_record
@@ -71,10 +72,11 @@ def _train(plan: TrainPlan, warn: Callable[[str], None]) -> TrainOutcome:
         checkpoint_every=config.checkpoint_every,
         listeners=plan.listeners,
     )
-    write_record(config, train_record(program, space), [settings.task])
     if is_main_process():
         plan.listeners.settings(settings.written(full=True))
-    outcome = run_train(network, data, settings, options)
+    with fitting_threads(space, settings.batch, config.device):
+        write_record(config, train_record(program, space), [settings.task])
+        outcome = run_train(network, data, settings, options)
     done = len(outcome.history)
     facts = {settings.task.metric: round(outcome.value, 6), "weights": outcome.weights.name, "epochs": done}
     atomic_write(config.out / RESULT, json.dumps(facts, indent=2) + "\n")

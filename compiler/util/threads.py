@@ -2,7 +2,8 @@
 
 OpenMP reads the environment once, when torch loads it, so `import compiler` says this first. By default its threads
 spin while they wait for each other, which on a machine that others use too costs many times what it gains; and it
-counts the processors of the machine, where a container may have a quota of a few. What a user has set stays as it is.
+counts the processors of the machine, where a container may have a quota of a few. What a user has set stays as it is;
+where nobody has set how many threads there are, a run takes as few as its network is worth (`HDAS_THREADS=all`: all).
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which a user says how threads wait."""
 COUNT = "OMP_NUM_THREADS"
 """The variable by which a user says how many there are."""
+FEWER, FIT = "HDAS_THREADS", "fit"
+"""The variable that says whether a run may take fewer, to processes that this one starts too, and its word for that."""
 
 
 def prepare() -> None:
     """Set the environment for OpenMP, where nobody has; without effect once torch is loaded."""
+    if COUNT not in os.environ:
+        os.environ.setdefault(FEWER, FIT)
     if "torch" in sys.modules:
         return
     if not any(name in os.environ for name in WAITING):
@@ -30,6 +35,11 @@ def prepare() -> None:
     quota = cpu_quota()
     if COUNT not in os.environ and quota is not None and quota < allowed:
         os.environ[COUNT] = str(max(1, math.ceil(quota)))
+
+
+def may_be_fewer() -> bool:
+    """Whether a run may take fewer threads than there are: nobody has set how many."""
+    return os.environ.get(FEWER) == FIT
 
 
 def divided(count: int) -> dict[str, str]:

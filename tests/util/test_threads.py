@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.util import threads
-from compiler.util.threads import COUNT, WAITING, cpu_quota, prepare
+from compiler.util.threads import COUNT, FEWER, WAITING, cpu_quota, may_be_fewer, prepare
 
 
 def system(root: Path, groups: str, **files: str) -> Path:
@@ -71,6 +71,21 @@ def test_threads_are_as_many_as_the_quota_and_wait_passively(monkeypatch: pytest
     assert set_by(monkeypatch, 4.0) == passive
     assert set_by(monkeypatch, 2.5) == {COUNT: "3", **passive}
     assert set_by(monkeypatch, 0.1) == {COUNT: "1", **passive}
+
+
+@pytest.mark.parametrize(("given", "may"), [({}, True), ({COUNT: "2"}, False), ({FEWER: "all"}, False)])
+def test_a_run_may_take_fewer_threads_where_nobody_set_how_many(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], may: bool
+) -> None:
+    for name in (COUNT, FEWER):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    prepare()
+    assert may_be_fewer() is may
+    monkeypatch.setenv(COUNT, "1")
+    prepare()
+    assert may_be_fewer() is may, "what a process says, those that it starts know"
 
 
 @pytest.mark.parametrize("name", WAITING)
