@@ -16,7 +16,7 @@ import torch
 from compiler.backend.passes import CPU, FLATTEN, Target
 from compiler.backend.passes.estimate import estimate
 from compiler.elaborate import Elaborated
-from compiler.util.threads import may_be_fewer
+from compiler.util.threads import may_be_fewer, processors
 
 WORTH_A_THREAD = 3e5
 """Multiply-adds of an operation, forward and backward for a batch."""
@@ -44,3 +44,8 @@ def fitting_threads(space: Elaborated, batch: int, device: str) -> Iterator[None
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def room_for_workers() -> int:
+    """How many processes of as many threads as this one there are processors for; 1 where a user set the threads."""
+    return processors() // torch.get_num_threads() if may_be_fewer() else 1

@@ -28,13 +28,14 @@ from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.relaxation import NoRelaxation
 from compiler.util.files import atomic_write
 from compiler.util.seeds import mix
+from compiler.util.threads import processors
 
 from .data import matching_data
 from .decided import Decided, derived_text
 from .explore import explored
 from .fingerprint import fingerprint
 from .finished import found_before, teacher_weights_of, weights_of
-from .fitting_threads import fitting_threads
+from .fitting_threads import fitting_threads, room_for_workers
 from .folder import held
 from .front import write_front
 from .job import job_of
@@ -202,6 +203,11 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
     if isinstance(phase.settings.judge, TrainedJudge):
         for remark in unread(phase.settings.data, plan.program.train_settings.data):
             say(f"warning: {remark}")
+        if not plan.config.judges_elsewhere and plan.config.devices == 1 and (idle := room_for_workers()) > 1:
+            say(
+                f"A network of this size is worth {torch.get_num_threads()} of {processors()} processors: "
+                f"`--workers {idle}` judges {idle} at once, each by itself."
+            )
     _record(plan, phase)
     write_space(phase, _number(part), options.out)
     options, measure = replace(options, fingerprint=judge.identity), measure_of(plan, phase, judge.space)

@@ -19,6 +19,28 @@ from compiler.runs.search import search
 from compiler.util.threads import COUNT, FEWER, FIT
 from hdas_dsl.units import LIBRARY
 
+TRIALS = """\
+hsp 1
+
+network Net(image: [1, 8, 8]; c = 2, classes = 10) {
+  output image -> conv(3, c) -> (relu | identity) -> classifier(classes)
+}
+
+search Net {
+  data = digits(images = 64, weights_share = 0.5)
+  relax = none
+  epochs = 0
+  judge = trained
+  derive = random(1)
+}
+
+train Net {
+  data = digits(images = 64)
+  epochs = 1
+  batch = 32
+}
+"""
+
 
 @pytest.fixture
 def four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -66,3 +88,21 @@ def test_a_search_records_its_threads(tmp_path: Path) -> None:
     recorded = (tmp_path / "run" / "run.json").read_text(encoding="utf-8")
     assert json.loads(recorded)["machine"]["threads"] == 1
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("four")
+def test_trainings_that_leave_processors_idle_are_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an explorer trains networks that are worth one thread; not where the user said how many there are."""
+    monkeypatch.setattr("compiler.runs.fitting_threads.processors", lambda: 4)
+    monkeypatch.setattr("compiler.runs.search.processors", lambda: 4)
+    file = tmp_path / "net.hsp"
+    file.write_text(TRIALS, encoding="utf-8")
+    said: list[str] = []
+    for word in (FIT, "all"):
+        monkeypatch.setenv(FEWER, word)
+        config = RunConfig(tmp_path / word, device="cpu", quiet=True)
+        search(plan_search(Request(file), config), say=said.append)
+    hints = [sentence for sentence in said if "--workers" in sentence]
+    assert hints == [
+        "A network of this size is worth 1 of 4 processors: `--workers 4` judges 4 at once, each by itself."
+    ]
