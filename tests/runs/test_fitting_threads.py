@@ -102,7 +102,5 @@ def test_trainings_that_leave_processors_idle_are_said_to(tmp_path: Path, monkey
         monkeypatch.setenv(FEWER, word)
         config = RunConfig(tmp_path / word, device="cpu", quiet=True)
         search(plan_search(Request(file), config), say=said.append)
-    hints = [sentence for sentence in said if "--workers" in sentence]
-    assert hints == [
-        "A network of this size is worth 1 of 4 processors: `--workers 4` judges 4 at once, each by itself."
-    ]
+    (hint,) = (sentence for sentence in said if "--workers" in sentence)
+    assert hint == "A network of this size is worth 1 of 4 processors: `--workers 4` judges 4 at once, each by itself."
