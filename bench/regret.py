@@ -11,8 +11,9 @@ accuracy of the table's best architecture less that of the one that looked best 
 seeds, with quartiles, and p: how probable it is that random draws do as well after as many trials (Mann-Whitney, one-
 sided). `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those
 that have them. `--steered-by` and `--tested-by` name the seeds of the trainings that steer and that are tested, so that
-a lucky training does not count. All runs share the table, so p says nothing of other trainings. `--at-most` keeps the
-rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
+a lucky training does not count. `--by loss` steers by the training loss of all steps, as `judge = trained(by = loss)`
+does, among the rows that have one. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
+the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
 
 `--time 25 50` compares at equal time as well: what looks best after so many times the mean seconds of a training of the
 table, as far as so many trials go. A trial takes the seconds that its training took, and the processor's time that
@@ -42,6 +43,7 @@ from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Row, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
+from compiler.searcher.settings.judges import Measured
 
 SHOWN = (10, 25, 50, 100)
 """After so many trials the regret is printed."""
@@ -113,7 +115,14 @@ class Known:
     largest: float
 
     @classmethod
-    def of(cls, space: Path, limits: Sequence[Limit] = (), steered_by: int = 0, tested_by: int = 0) -> Known:
+    def of(
+        cls,
+        space: Path,
+        limits: Sequence[Limit] = (),
+        steered_by: int = 0,
+        tested_by: int = 0,
+        by: Measured = Measured.METRIC,
+    ) -> Known:
         """The rows within the limits of the table beside a space, each as one training.
 
         Args:
@@ -121,12 +130,15 @@ class Known:
             limits: of what rows may cost.
             steered_by: the seed whose validation accuracies steer.
             tested_by: the seed whose test accuracies count.
+            by: whether the training loss of that seed steers instead; rows without one are left out.
         """
         path = space.with_suffix(".csv")
         table = Table(path, Architectures(Request(space)).parts[-1])
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         within = [line for line in lines if all(int(line[limit.column]) <= limit.most for limit in limits)]
+        if by is Measured.LOSS:
+            within = [line for line in within if line.get(f"loss{steered_by}")]
         if not within:
             raise SystemExit(f"{path} has no row within the limits")
         rows: dict[Hashable, Row] = {}
@@ -136,6 +148,8 @@ class Known:
             if missing := {steered_by, tested_by} - seeds.keys():
                 raise SystemExit(f"{path} has no training of seed {min(missing)} of architecture {line['number']}")
             one = replace(seeds[steered_by], test=seeds[tested_by].test)
+            if by is Measured.LOSS:
+                one = replace(one, validation=-one.loss)
             rows[key] = Row({table.epochs[-1]: {0: one}})
         table.rows = rows
         judge = Lookup(table, partial=True)
@@ -259,10 +273,11 @@ def main() -> None:
     parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
     parser.add_argument("--steered-by", type=int, default=0, metavar="SEED", help="whose validation accuracies steer")
     parser.add_argument("--tested-by", type=int, default=0, metavar="SEED", help="whose test accuracies count")
+    parser.add_argument("--by", type=Measured, choices=list(Measured), default=Measured.METRIC, help="what steers")
     parser.add_argument("--time", type=int, nargs="+", metavar="N", help="compare in the time of N trainings too")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
     args = parser.parse_args()
-    known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by)
+    known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by, args.by)
     count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
     words = explorers(REPEATED * args.trials)

@@ -15,6 +15,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import multiprocessing
 import random
 import tempfile
@@ -109,13 +110,17 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         seeds = self.seeds
-        each = [f"{name}{seed}" for seed in seeds for name in ("validation", "test", "seconds")]
+        losses = {seed for row in self.rows.values() for seed, got in row.results.items() if not math.isnan(got.loss)}
+        names = {seed: ["validation", "test", "seconds", *["loss"] * (seed in losses)] for seed in seeds}
+        each = [f"{name}{seed}" for seed in seeds for name in names[seed]]
         writer.writerow(["number", "text", "params", "macs", *each, "decisions"])
         for number, row in sorted(self.rows.items()):
             cells: list[str] = []
             for seed in seeds:
                 got = row.results.get(seed)
-                cells += [f"{got.validation:.4f}", f"{got.test:.4f}", f"{got.seconds:.1f}"] if got else ["", "", ""]
+                found = [f"{got.validation:.4f}", f"{got.test:.4f}", f"{got.seconds:.1f}"] if got else [""] * 3
+                loss = f"{got.loss:.4f}" if got and not math.isnan(got.loss) else ""
+                cells += [*found, *[loss] * (seed in losses)]
             of = row.architecture
             writer.writerow([number, of.text, of.params, of.macs, *cells, of.decisions])
         return out.getvalue()
@@ -136,6 +141,13 @@ class Table:
                     first, second = ([getattr(found[seed], name) for found in both] for seed in (left, right))
                     value = spearmanr(first, second).statistic
                     yield f"seeds {left}, {right}: rank correlation of the {name} accuracy {value:.3f} ({len(both):,})"
+        for of in self.seeds:
+            for by in self.seeds:
+                both = [row.results for row in self.rows.values() if {of, by} <= row.results.keys()]
+                both = [found for found in both if not math.isnan(found[of].loss)]
+                if len(both) > 2:
+                    value = spearmanr([-found[of].loss for found in both], [found[by].test for found in both]).statistic
+                    yield f"less training loss of seed {of}, test accuracy of seed {by}: {value:.3f} ({len(both):,})"
 
 
 class Space:
@@ -216,7 +228,8 @@ class Space:
         text = hashlib.sha256(plain.encode()).hexdigest()[:16]
         facts = json.dumps(decisions, separators=(",", ":"))
         architecture = Architecture(number, text, int(amounts["params"]), int(amounts["macs"]), facts)
-        return architecture, Training(accuracy, outcome.accuracy, seconds)
+        loss = mean(record.scalars["loss/train"] for record in outcome.history)
+        return architecture, Training(accuracy, outcome.accuracy, seconds, loss)
 
 
 class Worker:

@@ -177,6 +177,15 @@ def test_regret_against_trials(
     other = regret.Known.of(path, tested_by=1)
     drawn = other.run(regret.explorers(200)["random"], 1, 8).regrets
     assert drawn[-1] == pytest.approx(0.50 - 0.20), "what looked best with seed 0 is the worst but one with seed 1"
+    for number in (3, 6, 7):
+        third = truth.Training(0.5, 0.5, 6.0, loss=number / 10)
+        table.add(table.rows[number].architecture, 2, third)
+    by_loss = regret.Known.of(path, steered_by=2, by=regret.Measured.LOSS)
+    assert sorted(by_loss.judge.table.rows) == [3, 6, 7], "rows without a loss are left out"
+    assert by_loss.run(regret.explorers(200)["random"], 0, 3).regrets[-1] == pytest.approx(0.80 - 0.55)
+    again = truth.Table(path.with_suffix(".csv"))
+    assert again.render() == table.render()
+    assert "less training loss of seed 2, test accuracy of seed 0: -0.500 (3)" in list(again.report())
     with pytest.raises(SystemExit, match="no training of seed 2 of architecture 0"):
         regret.Known.of(path, steered_by=2)
     with pytest.raises(ValueError, match="seconds0"):

@@ -1,10 +1,11 @@
 """`judge = table`: accuracies that were measured before, looked up instead of trained. No torch.
 
 A table is a CSV file. With columns `validation0`, `test0`, `seconds0`, `validation1`, ... a row is an architecture, and
-the number behind a name is the seed of a training (`spaces/truth/*.csv`). With columns `validation`, `test`, `seconds`
-a row is a training, with its `seed` and its `epochs`, where there are such columns. An architecture is named by its
-`number` in the space, or by an `architecture` as a string of NAS-Bench-201. The equivalence `table` of the file says
-which architectures are alike: these share a row. Accuracies are from 0 to 1, or in percent where one is above 1.
+the number behind a name is the seed of a training (`spaces/truth/*.csv`), whose loss some have. With columns
+`validation`, `test`, `seconds` a row is a training, with its `seed` and its `epochs`, where there are such columns. An
+architecture is named by its `number` in the space, or by an `architecture` as a string of NAS-Bench-201. The
+equivalence `table` of the file says which architectures are alike: these share a row. Accuracies are from 0 to 1, or in
+percent where one is above 1.
 
 The log of an exploration, `trials.jsonl`, is a table too: its scores steer as they stand there, and nothing was tested.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
 from pathlib import Path
@@ -52,6 +53,8 @@ class Training:
     test: float
     """NaN where it is a trial, which was not tested."""
     seconds: float
+    loss: float = nan
+    """The mean training loss of all steps; NaN where it was not noted."""
 
 
 def trainings_of(line: Mapping[str, str]) -> dict[int, Training]:
@@ -68,7 +71,10 @@ def trainings_of(line: Mapping[str, str]) -> dict[int, Training]:
         ends = {int(end): end for end in tests}
     return {
         seed: Training(
-            float(line[f"validation{end}"]), float(line[f"test{end}"]), float(line.get(f"seconds{end}") or 0)
+            float(line[f"validation{end}"]),
+            float(line[f"test{end}"]),
+            float(line.get(f"seconds{end}") or 0),
+            float(line.get(f"loss{end}") or nan),
         )
         for seed, end in ends.items()
     }
@@ -191,7 +197,9 @@ class Table:
     def _from_percent(self) -> None:
         for row in self.rows.values():
             row.trainings = {
-                epochs: {seed: Training(it.validation / 100, it.test / 100, it.seconds) for seed, it in seeds.items()}
+                epochs: {
+                    seed: replace(it, validation=it.validation / 100, test=it.test / 100) for seed, it in seeds.items()
+                }
                 for epochs, seeds in row.trainings.items()
             }
 
