@@ -110,6 +110,40 @@ def chance_of(value: float, count: int) -> float:
     return float(beta.sf(value, middle, middle))
 
 
+DRAWS = 4_001
+"""Random searches that are drawn from a table, to say what chance finds in the time of a method."""
+
+
+def drawn(table: Table, seconds: float) -> list[float]:
+    """Random searches of so many seconds: the share of the table that is worse than what each finds, in order.
+
+    A search draws architectures until their trainings with the first seed fill its time, at least one, and takes the
+    best by the validation accuracy of these. What is found counts by its mean test accuracy.
+    """
+    seed = table.seeds[0]
+    rows = [row.results for row in table.rows.values() if seed in row.results]
+    means = [mean(result.test for result in row.values()) for row in rows]
+    source, found = random.Random(0), []
+    shares = [better_than(value, means) for value in means]
+    for _ in range(DRAWS):
+        spent, best = 0.0, -1
+        for at in source.sample(range(len(rows)), len(rows)):
+            spent += rows[at][seed].seconds
+            if best >= 0 and spent > seconds:
+                break
+            if best < 0 or rows[at][seed].validation > rows[best][seed].validation:
+                best = at
+        found.append(shares[best])
+    return sorted(found)
+
+
+def chance_in(value: float, count: int, drawn: Sequence[float]) -> float:
+    """How likely the median of an odd ``count`` of random searches is at least as good as the share ``value``."""
+    middle = (count + 1) / 2
+    as_good = sum(share >= value for share in drawn) / len(drawn)
+    return float(beta.sf(1 - as_good, middle, middle))
+
+
 @dataclass(frozen=True)
 class Placed:
     """Where a method's architectures lie in a table: the share that each is better than, and its test accuracy."""
@@ -136,8 +170,9 @@ def placed(found: Sequence[Found], table: Table, more: Table) -> Placed | None:
 def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
     """The table of docs/finds.md: the better median first."""
     best = max(mean(r.test for r in row.results.values()) for row in table.rows.values())
-    yield "| method | searches | better than (median) | each | regret (mean) | p, chance | p, halving | seconds |"
-    yield "|---|---|---|---|---|---|---|---|"
+    heads = "better than (median) | each | regret (mean) | p, one draw | draws of its time | p | p, halving"
+    yield f"| method | searches | {heads} | seconds |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     names = dict.fromkeys(item.method for item in finds.all)
     rows = [place for name in names if (place := placed(finds.of(name), table, more))]
     rival = next((row for row in rows if row.method == HALVING), None)
@@ -145,17 +180,19 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
         count, middle = len(row.shares), median(row.shares)
         each = ", ".join(f"{share:.0%}" for share in row.shares)
         regret = mean(best - accuracy for accuracy in row.accuracies)
+        chance = f"{chance_of(middle, count):.3f}" if count % 2 else ""
+        draws = drawn(table, mean(row.seconds))
+        in_time = f"{chance_in(middle, count, draws):.2g}" if count % 2 else ""
         against = ""
         if rival is not None and rival is not row:
             against = f"{mannwhitneyu(row.accuracies, rival.accuracies, alternative='greater').pvalue:.3f}"
-        chance = f"{chance_of(middle, count):.3f}" if count % 2 else ""
         yield (
-            f"| `{row.method}` | {count} | {middle:.1%} | {each} | {regret:.2%} | {chance} | {against} "
-            f"| {mean(row.seconds):.0f} |"
+            f"| `{row.method}` | {count} | {middle:.1%} | {each} | {regret:.2%} | {chance} | {median(draws):.1%} "
+            f"| {in_time} | {against} | {mean(row.seconds):.0f} |"
         )
     for item in finds.all:
         if item.refusal:
-            yield f"| `{item.method}` | refused: {item.refusal} | | | | | | |"
+            yield f"| `{item.method}` | refused: {item.refusal} | | | | | | | | |"
 
 
 # ---------------------------------------------------------------- searches
