@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.setting_values import plain
@@ -26,6 +26,9 @@ S = TypeVar("S", SearchSettings, TrainSettings)
 
 Values = Mapping[str, tuple[Value, Span]]
 """Settings by name, each with the place of its line."""
+
+Reader: TypeAlias = Callable[[dict[str, tuple[Value, Span]]], tuple[S, list[Diagnostic]]]
+"""Makes settings of values, and says what is wrong with them."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,7 @@ def search_settings(compilation: Compilation, values: Values, phase: str) -> Sea
     Raises:
         UsageError: an override has a value that its setting may not have.
     """
-    settings, diagnostics = read_search(dict(values))
-    compilation.report(diagnostics)
+    settings = _read(compilation, read_search, values, phase)
     return _with_task(compilation, _overridden(compilation, settings, phase), values)
 
 
@@ -83,9 +85,20 @@ def train_settings(compilation: Compilation, values: Values) -> TrainSettings:
     Raises:
         UsageError: an override has a value that its setting may not have.
     """
-    settings, diagnostics = read_train(dict(values))
-    compilation.report(diagnostics)
+    settings = _read(compilation, read_train, values, "")
     return _with_task(compilation, _overridden(compilation, settings, ""), values)
+
+
+def _read(compilation: Compilation, read: Reader[S], values: Values, phase: str) -> S:
+    """The settings of a file; what does not go together there may be mended by what the command line replaces."""
+    settings, diagnostics = read(dict(values))
+    replaced = {item.name.removeprefix(f"{phase}.") if phase else item.name for item in compilation.overrides}
+    if diagnostics and replaced & values.keys():
+        mended, left = read({name: value for name, value in values.items() if name not in replaced})
+        if not left:
+            return mended
+    compilation.report(diagnostics)
+    return settings
 
 
 def _with_task(compilation: Compilation, settings: S, values: Values) -> S:

@@ -136,3 +136,20 @@ def test_plain_values_are_expressions_and_back(value: object) -> None:
 def test_an_expression_that_is_no_setting(text: str) -> None:
     with pytest.raises(ElaborationError):
         read_override(text).setting()
+
+
+def test_what_does_not_go_together_may_be_mended_by_what_is_replaced() -> None:
+    """Settings of a file that exclude each other, or a method of the command line; not what is wrong besides."""
+
+    def errors(text: str, *given: str) -> list[str]:
+        _, found = compile_file("net.hsp", tuple(map(read_override, given)), text=text)
+        return [item.message for item in found]
+
+    space = WIDTHS.replace("Block = Wide", "Block = Wide | Narrow")
+    apart = space.replace("lr = 0.1)\n", "lr = 0.1)\n  preferences = apart\n")
+    assert errors(apart) == []
+    for text, change in ((apart.replace("  data", "  levels = 1\n  data"), "depth=1"), (apart, "method=snas")):
+        assert any("use `together`" in message for message in errors(text, change)), change
+        assert errors(text, change, "preferences=together") == [], change
+    both = apart.replace("  data", "  batch = -1\n  data")
+    assert any("batch" in message for message in errors(both, "preferences=together"))
