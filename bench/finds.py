@@ -117,24 +117,20 @@ DRAWS = 4_001
 def drawn(table: Table, seconds: float) -> list[float]:
     """Random searches of so many seconds: the share of the table that is worse than what each finds, in order.
 
-    A search draws architectures until their trainings with the first seed fill its time, at least one, and takes the
-    best by the validation accuracy of these. What is found counts by its mean test accuracy.
+    A search draws as many architectures as trainings fit into its time, at least one, and takes the best by the
+    validation accuracy of the first seed. What is found counts by its mean test accuracy. A training takes the mean
+    seconds of the seed whose trainings were quicker: other work may have slowed one down.
     """
-    seed = table.seeds[0]
+    each = {
+        seed: mean(row.results[seed].seconds for row in table.rows.values() if seed in row.results)
+        for seed in table.seeds
+    }
+    seed, count = table.seeds[0], max(1, int(seconds / min(each.values())))
     rows = [row.results for row in table.rows.values() if seed in row.results]
     means = [mean(result.test for result in row.values()) for row in rows]
-    source, found = random.Random(0), []
-    shares = [better_than(value, means) for value in means]
-    for _ in range(DRAWS):
-        spent, best = 0.0, -1
-        for at in source.sample(range(len(rows)), len(rows)):
-            spent += rows[at][seed].seconds
-            if best >= 0 and spent > seconds:
-                break
-            if best < 0 or rows[at][seed].validation > rows[best][seed].validation:
-                best = at
-        found.append(shares[best])
-    return sorted(found)
+    shares, source = [better_than(value, means) for value in means], random.Random(0)
+    draws = (source.sample(range(len(rows)), min(count, len(rows))) for _ in range(DRAWS))
+    return sorted(shares[max(drawn, key=lambda at: rows[at][seed].validation)] for drawn in draws)
 
 
 def chance_in(value: float, count: int, drawn: Sequence[float]) -> float:
