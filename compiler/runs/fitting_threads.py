@@ -16,16 +16,16 @@ import torch
 from compiler.backend.passes import CPU, FLATTEN, Target
 from compiler.backend.passes.estimate import estimate
 from compiler.elaborate import Elaborated
-from compiler.util.threads import may_be_fewer, processors
+from compiler.util.threads import may_take_fewer_threads, processors
 
-WORTH_A_THREAD = 3e5
+WORK_OF_A_THREAD = 3e5
 """Multiply-adds of an operation, forward and backward for a batch."""
 
 
-def worth(space: Elaborated, batch: int) -> int:
+def useful_threads(space: Elaborated, batch: int) -> int:
     """How many threads a network is worth, by the mean of its operations; a number of the space and the batch alone."""
     found = estimate(FLATTEN.run(space.block.graph), CPU)
-    return max(1, int(batch * found.work / max(found.launches, 1) / WORTH_A_THREAD))
+    return max(1, int(batch * found.work / max(found.launches, 1) / WORK_OF_A_THREAD))
 
 
 @contextmanager
@@ -36,10 +36,10 @@ def fitting_threads(space: Elaborated, batch: int, device: str) -> Iterator[None
     have no one size.
     """
     before = torch.get_num_threads()
-    if before == 1 or not may_be_fewer() or space.grammars or Target.on(device).machine.gpu:
+    if before == 1 or not may_take_fewer_threads() or space.grammars or Target.on(device).machine.gpu:
         yield
         return
-    torch.set_num_threads(min(before, worth(space, batch)))
+    torch.set_num_threads(min(before, useful_threads(space, batch)))
     try:
         yield
     finally:
@@ -48,4 +48,4 @@ def fitting_threads(space: Elaborated, batch: int, device: str) -> Iterator[None
 
 def room_for_workers() -> int:
     """How many processes of as many threads as this one there are processors for; 1 where a user set the threads."""
-    return processors() // torch.get_num_threads() if may_be_fewer() else 1
+    return processors() // torch.get_num_threads() if may_take_fewer_threads() else 1

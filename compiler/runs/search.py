@@ -205,8 +205,8 @@ def _explored_alone(plan: SearchPlan, part: Part, phase: Phase, say: Say) -> Gen
             say(f"warning: {remark}")
         if not plan.config.judges_elsewhere and plan.config.devices == 1 and (idle := room_for_workers()) > 1:
             say(
-                f"A network of this size is worth {torch.get_num_threads()} of {processors()} processors: "
-                f"`--workers {idle}` judges {idle} at once, each by itself."
+                f"The operations of this network are too small for more than {torch.get_num_threads()} of "
+                f"{processors()} processors: `--workers {idle}` judges {idle} architectures at once."
             )
     _record(plan, phase)
     write_space(phase, _number(part), options.out)

@@ -37,7 +37,7 @@ def prepare() -> None:
         os.environ[COUNT] = str(max(1, math.ceil(quota)))
 
 
-def may_be_fewer() -> bool:
+def may_take_fewer_threads() -> bool:
     """Whether a run may take fewer threads than there are: nobody has set how many."""
     return os.environ.get(FEWER) == FIT
 

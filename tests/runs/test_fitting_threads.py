@@ -13,7 +13,7 @@ from compiler.elaborate import Elaborated
 from compiler.program.overrides import read_override
 from compiler.program.request import Request
 from compiler.runs.config import RunConfig
-from compiler.runs.fitting_threads import fitting_threads, worth
+from compiler.runs.fitting_threads import fitting_threads, useful_threads
 from compiler.runs.plan import plan_search
 from compiler.runs.search import search
 from compiler.util.threads import COUNT, FEWER, FIT
@@ -58,11 +58,11 @@ def searched(name: str) -> Elaborated:
     return Request(LIBRARY / name).compile().phases[0].network
 
 
-def test_what_networks_are_worth() -> None:
+def test_what_networks_are_useful_threads() -> None:
     """Digits are worth one thread; DARTS some, the more the larger its batch."""
     small, large = searched("hdas_digits_joint.hsp"), searched("darts.hsp")
-    assert worth(small, 64) == 1
-    assert 4 <= worth(large, 32) < worth(large, 64)
+    assert useful_threads(small, 64) == 1
+    assert 4 <= useful_threads(large, 32) < useful_threads(large, 64)
 
 
 @pytest.mark.usefixtures("four")
@@ -103,4 +103,7 @@ def test_trainings_that_leave_processors_idle_are_said_to(tmp_path: Path, monkey
         config = RunConfig(tmp_path / word, device="cpu", quiet=True)
         search(plan_search(Request(file), config), say=said.append)
     (hint,) = (sentence for sentence in said if "--workers" in sentence)
-    assert hint == "A network of this size is worth 1 of 4 processors: `--workers 4` judges 4 at once, each by itself."
+    assert hint == (
+        "The operations of this network are too small for more than 1 of 4 processors: "
+        "`--workers 4` judges 4 architectures at once."
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.util import threads
-from compiler.util.threads import COUNT, FEWER, WAITING, cpu_quota, may_be_fewer, prepare
+from compiler.util.threads import COUNT, FEWER, WAITING, cpu_quota, may_take_fewer_threads, prepare
 
 
 def system(root: Path, groups: str, **files: str) -> Path:
@@ -82,10 +82,10 @@ def test_a_run_may_take_fewer_threads_where_nobody_set_how_many(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     prepare()
-    assert may_be_fewer() is may
+    assert may_take_fewer_threads() is may
     monkeypatch.setenv(COUNT, "1")
     prepare()
-    assert may_be_fewer() is may, "what a process says, those that it starts know"
+    assert may_take_fewer_threads() is may, "what a process says, those that it starts know"
 
 
 @pytest.mark.parametrize("name", WAITING)

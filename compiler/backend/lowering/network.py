@@ -19,8 +19,8 @@ from compiler.ir.primitives.external import External
 
 from .build import build_modules
 from .checkpointing import recomputed_scopes
+from .cuda_graphs import Replays
 from .fx import lower
-from .replay import Replays
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Lowered:
     modules: Mapping[str, nn.Module]
     """The modules of primitives with parameters or state, by the names of nodes."""
     replays: Replays
-    """The network as it is called: on a GPU by replays of what was recorded, but for operations of the user's own."""
+    """The network as it is called: on a GPU by replays of CUDA graphs (not with operations of the user's own)."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def lowered(
         # Small cells are bound by launches on a GPU, which its graphs save.
         network.compile(mode="reduce-overhead" if target.machine is CUDA else "default")
     is_own = any(isinstance(node.payload, Prim) and isinstance(node.payload.op, External) for _, node in flat.order())
-    replays = Replays(network, target.machine.gpu and not target.compiled and not is_own)
+    replays = Replays(network, target.machine.gpu and not (target.compiled or is_own or again))
     return Lowered(network, target, estimate(graph, target.machine, again), modules, replays)
 
 

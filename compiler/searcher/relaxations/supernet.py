@@ -13,8 +13,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from compiler.backend.lowering.cuda_graphs import Replays
 from compiler.backend.lowering.network import lowered
-from compiler.backend.lowering.replay import Replays
 from compiler.backend.passes import Pass, Target
 from compiler.backend.passes.apart import compared, instances
 from compiler.backend.passes.flatten import flatten

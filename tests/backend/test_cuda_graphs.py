@@ -17,9 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from compiler.backend.lowering.replay import KINDS, RECORDINGS, Recorded, Recorder, Replays
+from compiler.backend.lowering.cuda_graphs import KINDS, RECORDINGS, Recorded, Recorder, Replays
+from compiler.backend.lowering.network import lowered
+from compiler.backend.passes import CPU, CUDA, Target
 from compiler.backend.torch_modules.once_differentiable import TwiceDifferentiatedError
 from compiler.backend.torch_modules.regularisation import Dropout, DropPath, Fade
+from tests.support.programs import space
 
 
 @dataclass
@@ -287,3 +290,15 @@ def _check(recorder: Recorder) -> None:
 
 
 _check(StandIn(nn.Identity()))
+
+
+def test_which_networks_are_recorded() -> None:
+    """Those on a GPU, unless torch compiles them or cells are computed again."""
+    found = space("darts.hsp", c=2, cells=3)
+    wanted = {
+        "cpu": lowered(found, target=Target(CPU)),
+        "gpu": lowered(found, target=Target(CUDA)),
+        "compiled": lowered(found, target=Target(CUDA, compiled=True)),
+        "budget": lowered(found, target=Target(CUDA, memory_budget=1)),
+    }
+    assert [name for name, made in wanted.items() if made.replays.is_wanted] == ["gpu"]
