@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.decision import DecisionKind
+from compiler.ir.decision import DecisionKind, is_called
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.scheduled import Dropout, Fade
@@ -70,9 +70,9 @@ class Additions:
         if name is None or not site.frame.body.relaxed or len(function.decisions) != 1:
             return None
         decision = self.session.decisions[function.decisions[0]]
-        if decision.kind is not DecisionKind.OPERATION or name not in decision.items:
+        if decision.kind is not DecisionKind.OPERATION:
             return None
-        return function.values[decision.items.index(name)]
+        return next((value for item, value in zip(decision.items, function.values, strict=True) if is_called(item, name)), None)
 
     def _add(self, label: str, op: Operator, inputs: tuple[Tensor, ...], site: Site) -> Tensor:
         return site.frame.body.add(f"{site.name('mix')}.{label}", Prim(op), inputs[0].shape, inputs, site.span)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision, DecisionKind, menus
+from compiler.ir.decision import Decision, DecisionKind, is_called, menus
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
@@ -166,7 +166,7 @@ def _items(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[
 def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> Iterator[Diagnostic]:
     """A setting names an item of menus."""
     known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
-    if item not in known:
+    if not any(is_called(label, item) for label in known):
         message = f"`{setting}` names no item of a menu of this space"
         yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or hint)
 
