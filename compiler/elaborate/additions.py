@@ -72,7 +72,8 @@ class Additions:
         decision = self.session.decisions[function.decisions[0]]
         if decision.kind is not DecisionKind.OPERATION:
             return None
-        return next((value for item, value in zip(decision.items, function.values, strict=True) if is_called(item, name)), None)
+        items = zip(decision.items, function.values, strict=True)
+        return next((value for item, value in items if is_called(item, name)), None)
 
     def _add(self, label: str, op: Operator, inputs: tuple[Tensor, ...], site: Site) -> Tensor:
         return site.frame.body.add(f"{site.name('mix')}.{label}", Prim(op), inputs[0].shape, inputs, site.span)

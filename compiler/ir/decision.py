@@ -86,7 +86,7 @@ class Decision:
 
 
 def is_called(item: str, name: str) -> bool:
-    """Whether a setting means an item by a name: its own, or that without the name of its file, `skip` for `nb.skip`."""
+    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`."""
     return item == name or (name.isidentifier() and item.endswith(f".{name}"))
 
 
