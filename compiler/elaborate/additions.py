@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.ir.decision import DecisionKind, is_called
+from compiler.ir.decision import DecisionKind
 from compiler.ir.payloads import Prim
 from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.scheduled import Dropout, Fade
 from compiler.ir.primitives.structure import Add
 from compiler.ir.undecided import Var
+from hdas_dsl.names import is_called
 from hdas_dsl.text.diagnostics import Code
 
 from .arguments import Application

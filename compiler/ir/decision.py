@@ -85,11 +85,6 @@ class Decision:
         return str(self.most) if self.least == self.most else f"{self.least}..{self.most}"
 
 
-def is_called(item: str, name: str) -> bool:
-    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`."""
-    return item == name or (name.isidentifier() and item.endswith(f".{name}"))
-
-
 def selections(pick: Decision) -> Iterator[tuple[int, ...]]:
     """All that a pick may take, the fewest first."""
     sizes = range(pick.least, pick.most + 1)

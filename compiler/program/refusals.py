@@ -8,7 +8,7 @@ from dataclasses import replace
 from compiler.derivation.selected_steps import NothingSelectedError, Paths
 from compiler.derivation.strongest import default_decisions
 from compiler.elaborate import Elaborated
-from compiler.ir.decision import Decision, DecisionKind, is_called, menus
+from compiler.ir.decision import Decision, DecisionKind, menus
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
@@ -17,18 +17,10 @@ from compiler.searcher.settings.axes import AlignInstances, Edges, PhaseStart
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
-from compiler.searcher.settings.relaxation import (
-    Dirichlet,
-    Fair,
-    Gates,
-    Gumbel,
-    Picks,
-    Sample,
-    Sandwich,
-    Sparse,
-)
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich, Sparse
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Taken
+from hdas_dsl.names import is_called
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
 

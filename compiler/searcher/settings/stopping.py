@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from compiler.ir.decision import is_called
+from hdas_dsl.names import is_called
 
 from .words import Amount, Count, Positive, Text, Within, Word
 
