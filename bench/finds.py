@@ -3,11 +3,13 @@
     python bench/finds.py spaces/truth/cells.hsp [--methods darts pc_darts halving] [--seeds 5] [--epochs 50] [--report]
 
 A search runs as its method's lines say, on the images that the table's trainings learn from, half of which train
-alphas; epochs and batch are the same for all. `halving` is random search that spends the time of a search of `darts` on
-short trainings: the better third of the architectures goes on to about three times the epochs. What is found is looked
-up in the table; an architecture that the table lacks is trained as those of the table were, and kept in `NAME.more.csv`
-beside it, so that the table stays a random sample. Found architectures are kept in `NAME.finds.csv` after every search:
-a run that ends early goes on where it was. `--report` prints the table of docs/finds.md from these files.
+alphas; epochs and batch are the same for all, and what a method counts in epochs is scaled to them (`SCALED`). A method
+may be followed by lines of its own, `"darts, levels = 1; relax = gumbel"`, to tell which axis it is that finds.
+`halving` is random search that spends the time of a search of `darts` on short trainings: the better third of the
+architectures goes on to about three times the epochs. What is found is looked up in the table; an architecture that the
+table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
+random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
+it was. `--report` prints the table of docs/finds.md from these files.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import csv
 import io
 import random
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +45,37 @@ from hdas_dsl.text.diagnostics import HspError
 HALVING = "halving"
 RIVAL = "darts"
 """Whose time `halving` spends."""
+GENETIC = "derive = genetic(rounds = 5, population = 50, parents = 10, mutants = 25, children = 25, rate = 0.1)"
+BY_DAMAGE = """weights = sgd(lr = pieces(cosine(0.025, 0.001), cosine(0.0025, 0.001), at = <0.38>))
+narrow = one_by_one(by = damage, next = random, begin = <0.38>, every = <0.05>)"""
+SCALED = {
+    "bignas": "derive = random(200)",
+    "darts_es": "until = sharpness(1.3, window = 3, lag = <0.08>, every = 1, begin = <0.2>)",
+    "darts_minus": "beside = SKIP(ramp(1, 0))",
+    "darts_plus": 'until = taken("SKIP", 2)',
+    "darts_pt": BY_DAMAGE,
+    "darts_pt_blank": BY_DAMAGE,
+    "darts_steady": "until = unchanged(<0.2>)",
+    "drnas": """alphas = adam(lr = 6e-4, rest = ((0, <0.2>), (<0.5>, <0.7>)))
+narrow = together(keep = 2, at = <0.5>)""",
+    "fairnas": GENETIC,
+    "p_darts": """weights = sgd(lr = pieces(cosine(0.025, 0), \
+pieces(cosine(0.025, 0), cosine(0.025, 0), at = <0.33>), at = <0.33>))
+alphas = adam(lr = 6e-4, clip = 5, rest = ((0, <0.13>), (<0.33>, <0.46>), (<0.67>, <0.8>)))
+narrow = together(keep = (3, 2), at = (<0.33>, <0.67>))
+dropout = SKIP(pieces(0, pieces(ramp(0.4, 0.05), ramp(0.7, 0.05), at = <0.33>), at = <0.33>))""",
+    "pc_darts": "alphas_from = <0.3>",
+    "proxyless": """alphas_from = <0.25>
+weights = sgd(lr = pieces(cosine(0.05, 0), cosine(0.025, 0), at = <0.25>), decay = 4e-5, clip = 0, nesterov = true)""",
+    "rsws": "derive = random(200, again = 10, rounds = 5)",
+    "sgas": "narrow = one_by_one(by = certainty, begin = <0.2>, every = <0.1>)",
+    "sgas_2": "narrow = one_by_one(by = certainty(history = 4), begin = <0.2>, every = <0.1>)",
+    "spos": f"judge = shared(images = 1000, calibrate = 200)\n{GENETIC}",
+}
+"""Lines of a method that count epochs, in shares of them, and explorers for spaces of a few hundred architectures.
+
+``SKIP`` stands for what the space calls the operation that passes its input on.
+"""
 SHARE = 3
 """One in so many architectures goes on, to so many times the epochs."""
 
@@ -206,8 +240,16 @@ class Setting:
     def text(self, space: Space, method: str) -> str:
         """The space with its `search` section."""
         source = space.listing.request.path.read_text(encoding="utf-8")
-        lines = f"  data = {self.data}\n  epochs = {self.epochs}\n  batch = {self.batch}\n"
-        return f"{source}\nsearch {space.listing.program.network.name} by {method} {{\n{lines}}}\n"
+        name, _, own = method.partition(", ")
+        lines = [f"data = {self.data}", f"epochs = {self.epochs}", f"batch = {self.batch}", self.scaled(name, source)]
+        lines += own.split("; ")
+        return f"{source}\nsearch {space.listing.program.network.name} by {name} {{\n" + "\n".join(lines) + "\n}\n"
+
+    def scaled(self, method: str, source: str) -> str:
+        """The lines of a method that depend on the number of epochs and on the names of a space."""
+        skip = "skip_connect" if "skip_connect" in source else "skip"
+        lines = SCALED.get(method, "").replace("SKIP", skip)
+        return re.sub("<(.*?)>", lambda share: str(max(1, round(float(share[1]) * self.epochs))), lines)
 
 
 def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
@@ -282,7 +324,7 @@ def main() -> None:
     names = sorted(method.name for method in library_methods())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
-    parser.add_argument("--methods", nargs="+", choices=[*names, HALVING], default=[*names, HALVING])
+    parser.add_argument("--methods", nargs="+", default=[*names, HALVING], help='a method, or "method, line; line"')
     parser.add_argument("--seeds", type=int, default=5, help="searches of each method")
     parser.add_argument("--epochs", type=int, default=50, help="of each search")
     parser.add_argument("--batch", type=int, default=64, help="of each search")
@@ -291,6 +333,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="where data lie")
     parser.add_argument("--report", action="store_true", help="search nothing; print what was found")
     args = parser.parse_args()
+    if unknown := [name for name in args.methods if name.partition(", ")[0] not in (*names, HALVING)]:
+        parser.error(f"no methods of the library: {', '.join(unknown)}")
     torch.set_num_threads(1)
     table, more = Table(args.space.with_suffix(".csv")), Table(args.space.with_suffix(".more.csv"))
     finds = Finds(args.space.with_suffix(".finds.csv"))

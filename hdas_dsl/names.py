@@ -20,6 +20,11 @@ def replacements(instance: Instance) -> dict[str, Replacement]:
     return {name: found for name, found in instance.replace.items() if not is_menu(instance.unit, name)}
 
 
+def is_called(item: str, name: str) -> bool:
+    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`."""
+    return item == name or (name.isidentifier() and item.endswith(f".{name}"))
+
+
 def local_names(definition: ast.TopLine) -> frozenset[str]:
     """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
     names: set[str] = set()

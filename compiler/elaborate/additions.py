@@ -15,6 +15,7 @@ from compiler.ir.primitives.base import Operator
 from compiler.ir.primitives.scheduled import Dropout, Fade
 from compiler.ir.primitives.structure import Add
 from compiler.ir.undecided import Var
+from hdas_dsl.names import is_called
 from hdas_dsl.text.diagnostics import Code
 
 from .arguments import Application
@@ -70,9 +71,10 @@ class Additions:
         if name is None or not site.frame.body.relaxed or len(function.decisions) != 1:
             return None
         decision = self.session.decisions[function.decisions[0]]
-        if decision.kind is not DecisionKind.OPERATION or name not in decision.items:
+        if decision.kind is not DecisionKind.OPERATION:
             return None
-        return function.values[decision.items.index(name)]
+        items = zip(decision.items, function.values, strict=True)
+        return next((value for item, value in items if is_called(item, name)), None)
 
     def _add(self, label: str, op: Operator, inputs: tuple[Tensor, ...], site: Site) -> Tensor:
         return site.frame.body.add(f"{site.name('mix')}.{label}", Prim(op), inputs[0].shape, inputs, site.span)

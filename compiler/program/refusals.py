@@ -17,18 +17,10 @@ from compiler.searcher.settings.axes import AlignInstances, Edges, PhaseStart
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
-from compiler.searcher.settings.relaxation import (
-    Dirichlet,
-    Fair,
-    Gates,
-    Gumbel,
-    Picks,
-    Sample,
-    Sandwich,
-    Sparse,
-)
+from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich, Sparse
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.searcher.settings.stopping import Taken
+from hdas_dsl.names import is_called
 from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
 from hdas_dsl.text.source import Span
 
@@ -166,7 +158,7 @@ def _items(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[
 def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> Iterator[Diagnostic]:
     """A setting names an item of menus."""
     known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
-    if item not in known:
+    if not any(is_called(label, item) for label in known):
         message = f"`{setting}` names no item of a menu of this space"
         yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or hint)
 

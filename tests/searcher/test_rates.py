@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -207,6 +208,21 @@ def test_dropout_is_behind_items_that_keep_the_shape() -> None:
     supernet = relaxed(program.phases[0].network, program.phases[0].settings, built=program.phases[0].built)
     assert isinstance(supernet, Supernet)
     assert len(scheduled(supernet, Dropout)) == 5
+
+
+@pytest.mark.parametrize(("setting", "kind"), [("beside = skip(2)", Fade), ("dropout = skip(0.5)", Dropout)])
+def test_items_of_another_file_have_their_own_name(tmp_path: Path, setting: str, kind: type[Scheduled]) -> None:
+    """A text that names a file `o` calls its skip `o.skip`; a method says `skip`, and means it."""
+    head, network = TEXT.split("choice Op")
+    (tmp_path / "ops.hsp").write_text(head)
+    text = f'hsp 1\nuse "ops.hsp" as o\nchoice Op{network}'.replace("unit", "o.unit").replace("| skip", "| o.skip")
+    section = f'search Net {{\n data = fake(classes = 3)\n until = taken("skip", 2)\n {setting}\n}}\n'
+    (tmp_path / "net.hsp").write_text(text + section)
+    program, wrong = compile_file(tmp_path / "net.hsp")
+    assert program is not None, [found.message for found in wrong]
+    supernet = relaxed(program.phases[0].network, program.phases[0].settings, built=program.phases[0].built)
+    assert isinstance(supernet, Supernet)
+    assert len(scheduled(supernet, kind)) == 5
 
 
 def test_what_is_beside_has_the_shape_of_the_others() -> None:

@@ -50,6 +50,10 @@ def records(folder: Path) -> list[dict[str, Any]]:
 def test_conditions() -> None:
     cells = {"Normal": ["skip", "conv", "skip"], "Reduction": ["skip", "conv"]}
     assert Taken(item="skip", least=2).holds(Evidence(taken=cells))
+    prefixed = {cell: [f"nb.{item}" for item in items] for cell, items in cells.items()}
+    assert Taken(item="skip", least=2).holds(Evidence(taken=prefixed))
+    assert Taken(item="nb.skip", least=2).holds(Evidence(taken=prefixed))
+    assert not Taken(item="kip", least=1).holds(Evidence(taken=prefixed))
     assert not Taken(item="skip", least=3).holds(Evidence(taken=cells))
     assert not Taken(item="skip", least=2, within="Reduction").holds(Evidence(taken=cells))
     assert not Taken(item="skip", least=1, within="Other").holds(Evidence(taken=cells))

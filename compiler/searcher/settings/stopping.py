@@ -9,6 +9,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hdas_dsl.names import is_called
+
 from .words import Amount, Count, Positive, Text, Within, Word
 
 SHIFT = 1e-3
@@ -80,7 +82,7 @@ class Taken(StopWord):
     def holds(self, evidence: Evidence) -> bool:
         """Whether it does."""
         cells = evidence.taken.values() if self.within is None else [evidence.taken.get(self.within, ())]
-        return any(items.count(self.item) >= self.least for items in cells)
+        return any(sum(is_called(item, self.item) for item in items) >= self.least for items in cells)
 
 
 class Sharpness(StopWord):
