@@ -15,7 +15,7 @@ def test_many_cases_are_one_matrix() -> None:
     sizes = (1, 2, 5), (2, 3), (4,), (1, 3, 4, 6)
     widths = tuple(product(*sizes))
     made = torch.Generator().manual_seed(0)
-    given = [torch.randn(2, max(size), 3, 2, dtype=torch.float64, generator=made) for size in sizes]
+    given = [torch.randn(2, max(size), 9, 7, dtype=torch.float64, generator=made) for size in sizes]
     weights = torch.rand(len(widths), dtype=torch.float64, generator=made)
     leaves = [x.requires_grad_() for x in (weights, *given)]
     held: list[int] = []
@@ -29,7 +29,7 @@ def test_many_cases_are_one_matrix() -> None:
     wanted = torch.zeros_like(found)
     for weight, each in zip(weights, widths, strict=True):
         case = torch.cat([x[:, :width] for x, width in zip(given, each, strict=True)], 1)
-        wanted = wanted + weight * torch.cat([case, case.new_zeros(2, found.shape[1] - case.shape[1], 3, 2)], 1)
+        wanted = wanted + weight * torch.cat([case, case.new_zeros(2, found.shape[1] - case.shape[1], 9, 7)], 1)
     assert torch.allclose(found, wanted, atol=1e-12)
     factor = torch.randn(found.shape, dtype=torch.float64, generator=made)
     ours, theirs = (torch.autograd.grad((each * factor).sum(), leaves) for each in (found, wanted))
