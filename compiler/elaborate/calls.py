@@ -21,6 +21,9 @@ from .mixtures import Mixtures
 from .tensors import TensorExpressions
 from .values import Builtin, Bundle, Callables, Function, Menu, Partial, Tensor, Value, flatten, is_tensors, kind
 
+GATHERED = {"sum": 0, "concat": 1}
+"""What takes any number of tensors, and how many numbers behind them: the width of a concatenation."""
+
 
 @dataclass
 class CallArguments:
@@ -88,7 +91,7 @@ class Calls:
             return self.bundles.previous(expr, frame)
         if function == Builtin("grammar"):
             return self.applications.grammars.mention(expr, frame)
-        given = self._arguments(expr, frame, elements, () if function is None else slots(function))
+        given = self._arguments(expr, frame, elements, function)
         inputs = given.inputs
         if function is None:
             source = inputs[0].name if inputs and isinstance(inputs[0], Tensor) else None
@@ -103,10 +106,11 @@ class Calls:
         return self.applications.apply(Application(function, tuple(inputs), tuple(given.positional), given.named), site)
 
     def _arguments(
-        self, expr: ast.Call, frame: Frame, elements: Mapping[int, Value], names: Sequence[str]
+        self, expr: ast.Call, frame: Frame, elements: Mapping[int, Value], function: Value | None
     ) -> CallArguments:
         """Read the arguments in order; an inline choice is named after the parameter that it is given to."""
         given = CallArguments()
+        names = () if function is None else slots(function)
         for position, arg in enumerate(expr.args):
             if position in elements:
                 value = elements[position]
@@ -115,6 +119,8 @@ class Calls:
                 slot = arg.name or (names[taken] if taken < len(names) else None)
                 name = f"{frame.name}.{slot}" if slot and isinstance(arg.value, ast.Choice) else None
                 value = self.evaluate(arg.value, frame, name)
+            if isinstance(function, Builtin) and function.name in GATHERED and value == Bundle(()):
+                continue  # `earlier n` of the first element: no tensors, and no number
             given.add(arg, value)
         return given
 
@@ -126,6 +132,9 @@ class Calls:
             return self.arithmetic.function(name, given.inputs, given.positional, site.span)
         if not given.inputs:
             raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' needs tensors")
+        if extra := given.positional[GATHERED[name] :]:
+            behind = ", and behind them their width" if GATHERED[name] else ""
+            raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' takes tensors{behind}, not {kind(extra[0])}")
         whole = site.at(site.name(name))
 
         def combine(values: Sequence[Value]) -> Value:
