@@ -9,7 +9,7 @@ from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import NUMERIC
+from hdas_dsl.tree.words import NUMERIC, TENSOR_FUNCTIONS
 
 from .applications import Applications
 from .arguments import Application
@@ -20,9 +20,6 @@ from .frame import Evaluate, Frame, Site
 from .mixtures import Mixtures
 from .tensors import TensorExpressions
 from .values import Builtin, Bundle, Callables, Function, Menu, Partial, Tensor, Value, flatten, is_tensors, kind
-
-GATHERED = {"sum": 0, "concat": 1}
-"""What takes any number of tensors, and how many numbers behind them: the width of a concatenation."""
 
 
 @dataclass
@@ -119,7 +116,7 @@ class Calls:
                 slot = arg.name or (names[taken] if taken < len(names) else None)
                 name = f"{frame.name}.{slot}" if slot and isinstance(arg.value, ast.Choice) else None
                 value = self.evaluate(arg.value, frame, name)
-            if isinstance(function, Builtin) and function.name in GATHERED and value == Bundle(()):
+            if isinstance(function, Builtin) and function.name in TENSOR_FUNCTIONS and value == Bundle(()):
                 continue  # `earlier n` of the first element: no tensors, and no number
             given.add(arg, value)
         return given
@@ -132,8 +129,8 @@ class Calls:
             return self.arithmetic.function(name, given.inputs, given.positional, site.span)
         if not given.inputs:
             raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' needs tensors")
-        if extra := given.positional[GATHERED[name] :]:
-            behind = ", and behind them their width" if GATHERED[name] else ""
+        if extra := given.positional[name != "sum" :]:
+            behind = "" if name == "sum" else ", and behind them their width"
             raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' takes tensors{behind}, not {kind(extra[0])}")
         whole = site.at(site.name(name))
 
