@@ -25,6 +25,11 @@ def is_called(item: str, name: str) -> bool:
     return item == name or (name.isidentifier() and item.endswith(f".{name}"))
 
 
+def is_copy(path: str, name: str) -> bool:
+    """Whether a copy is meant by a name: its path, `Stage@1.Cell@0`, or its own name without a label, `Cell`."""
+    return name in (path, path.rpartition(".")[2].partition("@")[0])
+
+
 def local_names(definition: ast.TopLine) -> frozenset[str]:
     """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
     names: set[str] = set()

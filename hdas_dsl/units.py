@@ -115,6 +115,10 @@ class Entity:
                 return definition
         return None
 
+    def has(self, definition: ast.Definition, instance: Instance) -> bool:
+        """Whether a definition is one of these."""
+        return instance is self.instance and any(own is definition for own in self.definitions)
+
     def labelled(self, path: str) -> ast.GraphDef | None:
         """The definition whose copy name is ``path`` (``Normal@0``, ``Stage@1.Cell@0``)."""
         for definition in self.definitions:
