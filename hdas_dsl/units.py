@@ -74,6 +74,13 @@ class Unit:
             unique.setdefault(id(unit), (unit, use))
         return list(unique.values())
 
+    def all_used(self) -> list[Unit]:
+        """This file and all that it uses, directly or not, each once."""
+        found = [self]
+        for unit in found:
+            found += [used for _, used in unit.imports if used is not None and used not in found]
+        return found
+
     def visible(self) -> Iterator[str]:
         """Every bare name that refers to a definition or a used file here."""
         yield from self.names

@@ -34,9 +34,7 @@ class Names:
     @cached_property
     def reachable(self) -> list[Unit]:
         """The file, all that it uses, directly or not, and the prelude."""
-        found = [self.unit]
-        for unit in found:
-            found += [used for _, used in unit.imports if used is not None and used not in found]
+        found = self.unit.all_used()
         prelude = self.unit.prelude
         return [*found, *([prelude] if prelude is not None and prelude not in found else [])]
 

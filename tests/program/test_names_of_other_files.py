@@ -12,6 +12,7 @@ from compiler.ir.quantities import AlphaMean, parts
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
+from hdas_dsl.text.diagnostics import HspError
 
 BASE = """\
 hsp 1
@@ -83,3 +84,61 @@ def test_counts_are_of_one_definition(space: Path, condition: str, cells: int) -
 def test_measures_are_of_the_cell_that_is_named(space: Path) -> None:
     found = [part for p in compiled(space).network.preferences for part in parts(p.quantity)]
     assert [part.copy for part in found if isinstance(part, AlphaMean)] == ["Cell_3", "Cell_2"]
+
+
+HIDING = """\
+hsp 1
+use "base.hsp" as base
+op twice(x; unit) = x -> unit -> base.unit
+cell Lines(x) {
+  skip = base.unit(x)
+  output skip -> (base.skip | base.unit) -> base.skip
+}
+network Net(image: [1, 4, 4]; Cell = Lines) {
+  a = conv(image, 1, 2) -> base.Cell
+  output Cell(a) -> twice(relu) -> base.conv -> classifier(2)
+}
+"""
+
+
+def test_what_an_architecture_inlines_has_names_that_nothing_else_has(space: Path) -> None:
+    """Lines, parameters and primitives of the names of what the alias of a file told apart from them."""
+    space.with_name("base.hsp").write_text(BASE + "op conv(x) = x -> unit -> unit\n")
+    space.write_text(HIDING)
+    listing = Architectures(Request(space))
+    for drawn in sample(listing, 4):
+        text = Request(space.with_name("drawn.hsp"), text=drawn.text)
+        assert membership_of(text, space).inside
+        assert "op conv_2(x) = x -> unit_2 -> unit_2\n" in drawn.text
+        assert "op twice(x; unit) = x -> unit -> unit_2\n" in drawn.text
+
+
+def test_a_library_has_an_alias_where_lines_have_its_names(space: Path) -> None:
+    space.write_text(
+        'hsp 1\nuse "lib/darts.hsp" as d\nnetwork Net(x: [1, 4, 4]) {\n  norm = conv(x, 1)\n'
+        "  output norm -> (d.norm | d.skip_connect) -> d.norm -> classifier(2)\n}\n"
+    )
+    for drawn in sample(Architectures(Request(space)), 2):
+        assert membership_of(Request(space.with_name("drawn.hsp"), text=drawn.text), space).inside
+
+
+def test_all_architectures_call_a_definition_the_same(space: Path) -> None:
+    drawn = list(sample(Architectures(Request(space)), 12))
+    names = {line.partition("(")[0]: line for found in drawn for line in found.text.splitlines() if line[:3] == "op "}
+    assert names == {
+        "op norm": "op norm(x) = batch_norm(x, affine = not relaxed)",
+        "op skip": "op skip(x) = x",
+        "op skip_2": "op skip_2(x) = x -> relu",
+        "op unit": "op unit(x) = x -> relu -> norm",
+        "op unit_2": "op unit_2(x) = x -> relu -> identity",
+    }
+    assert all(line in names.values() for found in drawn for line in found.text.splitlines() if line[:3] == "op ")
+
+
+def test_a_cell_that_is_called_like_a_primitive_is_refused(space: Path) -> None:
+    space.with_name("base.hsp").write_text("hsp 1\ncell conv(x) {\n  output x -> (relu | gelu)\n}\n")
+    space.write_text(
+        'hsp 1\nuse "base.hsp" as b\nnetwork Net(x: [1, 4, 4]) {\n  output conv(x, 1) -> b.conv -> classifier(2)\n}\n'
+    )
+    with pytest.raises(HspError, match="a cell and a primitive that it needs are both called 'conv'"):
+        assert next(iter(sample(Architectures(Request(space)), 1))).text
