@@ -25,7 +25,7 @@ from compiler.searcher.explore.guided import Guided
 from compiler.searcher.explore.predictor import Features, Forest
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Judge, Study, Verdict, stream_of
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import History, Trial
@@ -40,6 +40,7 @@ from compiler.searcher.settings.exploring import (
     RandomDraws,
     Shipped,
 )
+from compiler.searcher.settings.judges import ProxyName
 from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
@@ -316,6 +317,33 @@ def test_a_predictor_takes_those_with_the_best_mean() -> None:
         means, _ = Forest(rows, [trial.score for trial in before], 5, seed)(asked)
         best = dict(zip(others, means.tolist(), strict=True))
         assert [best[trial.number] for trial in found] == sorted(best.values(), reverse=True)[:3]
+
+
+def test_a_predictor_screens_a_space_with_no_more_architectures_than_it_may_ask_of() -> None:
+    """The best by a feature are judged first, of alike ones one; then all others are asked of, each measured once."""
+    chain = net(*(f"n{i} = (a | b | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
+    part = explored(chain).part
+    space = ExploredSpace(part, same=same_of(part, "functional"))
+    assert space.count == 81
+    asked: Counter[int] = Counter()
+
+    def measure(found: Candidate) -> dict[str, float]:
+        asked[found.number] += 1
+        return {"macs": float(-found.number)}
+
+    word = Predictor(trials=9, start=5, batch=2, among=81, trees=5, features=(ProxyName.MACS,), initial=Initial.BEST)
+    proposer = Guided(space, Budgets(1, 1), stream_of(3), word, measure)
+    judge = Table(3)
+    history = Study(space, proposer, judge, lambda *_: None).run()
+    keys = list(dict.fromkeys(space.key(number) for number in range(81)))
+    assert len(keys) < 81
+    assert [space.key(trial.number) for trial in history.trials[:5]] == keys[:5]
+    assert proposer.listed is not None
+    assert set(asked) == {*range(81)}
+    assert max(asked.values()) <= 2, "once to screen, once to learn"
+    fewer = Guided(space, Budgets(1, 1), stream_of(3), word.model_copy(update={"among": 80}), measure)
+    assert fewer.listed is None
+    assert len(fewer._to_screen()) < 80, "draws, some of which repeat"
 
 
 def test_a_predictor_takes_those_with_the_best_draws() -> None:

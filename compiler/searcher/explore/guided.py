@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from random import Random
 
@@ -70,19 +70,27 @@ class Guided(Proposer):
     def _first(self, k: int) -> Candidate:
         """A draw, or one of those that are screened."""
         if self.word.initial is not Initial.DRAWN and not self.screened:
-            source = self.stream(0)
-            drawn = {found.number: found for found in (self.space.drawn(source) for _ in range(self.word.among))}
-            self.screened = self._screened(list(drawn.values()))
+            self.screened = self._screened(self._to_screen())
         return self.screened[k] if k < len(self.screened) else self.space.drawn(self.stream(k))
 
-    def _screened(self, drawn: list[Candidate]) -> list[Candidate]:
-        """So many of the draws: those with the best mean rank of their features, or far from each other."""
-        if self.word.initial is Initial.BEST:
-            means = ranks(self._measured(drawn)).mean(1)
-            order = sorted(range(len(drawn)), key=lambda at: -means[at])[: self.word.start]
-        else:
-            order = spread(ranks(self.features(drawn)), self.word.start)
-        return [drawn[at] for at in order]
+    def _to_screen(self) -> list[Candidate]:
+        """As many draws as a round has, or every architecture where there are no more."""
+        if self.space.count <= self.word.among and self.space.listed is not None:
+            return self.space.listed
+        source = self.stream(0)
+        return list({(found := self.space.drawn(source)).number: found for _ in range(self.word.among)}.values())
+
+    def _screened(self, many: list[Candidate]) -> list[Candidate]:
+        """So many of them: those with the best mean rank of their features, none alike, or far from each other."""
+        if self.word.initial is not Initial.BEST:
+            return [many[at] for at in spread(ranks(self.features(many)), self.word.start)]
+        means = ranks(self._measured(many)).mean(1)
+        differing: dict[Hashable, Candidate] = {}
+        for at in sorted(range(len(many)), key=lambda at: -means[at]):
+            if len(differing) == self.word.start:
+                break
+            differing.setdefault(self.space.key(many[at].number), many[at])
+        return list(differing.values())
 
     def features(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
         """A row for each architecture, (architectures, features): its decisions, then what is measured."""
@@ -110,9 +118,12 @@ class Guided(Proposer):
 
     @property
     def listed(self) -> list[Candidate] | None:
-        """Every architecture, where each round asks of all: in a small space, by means, where nothing is measured."""
-        whole = self.word.acquisition is Acquisition.MEAN and self.measure is None
-        return self.space.listed if whole else None
+        """Every architecture, where each round asks of all: in a small space, by means.
+
+        What is measured takes time, so that a space is then small where it has no more than a round has draws.
+        """
+        small = self.measure is None or self.space.count <= self.word.among
+        return self.space.listed if small and self.word.acquisition is Acquisition.MEAN else None
 
     def learned(self, k: int) -> int:
         """How many trials the forest learned from that serves after ``k``, those of whole rounds.

@@ -127,8 +127,9 @@ class Predictor(ExplorerWord):
     where it is small. Where ``acquisition = thompson``, it takes those with the best draw from their mean and
     deviation, of neighbours and draws alone (after BANANAS; White et al., AAAI 2021).
 
-    It learns from the decisions, and from zero-cost proxies where these are named as ``features``. Instead of draws the
-    ``initial`` ones may be, of ``among`` draws, those far from each other, or those whose features rank best.
+    It learns from the decisions, and from zero-cost proxies where these are named as ``features``: a space is then
+    small where it has at most ``among`` architectures. Instead of draws the ``initial`` ones may be, of ``among`` draws
+    or of all where there are no more, those far from each other, or those whose features rank best.
     """
 
     word = "predictor"
