@@ -29,7 +29,9 @@ class Export(Command):
 
     source: Source = group(Source)
     kind: str = action_value("KIND", "onnx, torch or py")
-    out: Path | None = option("--out", "FILE", "the file to write", read=Path, otherwise="named as the program, here")
+    out: Path | None = option(
+        "-o", "--out", "FILE", "the file to write", read=Path, otherwise="named as the program, here"
+    )
     weights: Path | None = option(
         "--weights", "FILE", "weights that a training saved", read=Path, otherwise="fresh ones"
     )

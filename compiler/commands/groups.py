@@ -127,7 +127,7 @@ class DataOptions(OptionGroup):
     data: str | None = option(
         "--data",
         "NAME|FILE",
-        "digits, ..., folder:PATH, x.npz, x.csv, x.py:FUNCTION, instead of the file's",
+        "digits, ..., folder:PATH, huggingface:PATH, x.npz, x.csv, x.py:FUNCTION, or as a file has it",
         otherwise="the file's",
     )
     data_root: Path = option("--data-root", "DIR", "where data lie", read=Path, default=Path("data"))
@@ -137,9 +137,15 @@ class DataOptions(OptionGroup):
         """The data as a setting."""
         from compiler.program.overrides import Override
         from compiler.searcher.settings.words import Applied
+        from hdas_dsl.parse.parser import parse_expression
 
         if self.data is None:
             return []
+        if self.data.endswith(")"):  # huggingface("wine", target = "quality")
+            expr, wrong = parse_expression(self.data, "--data")
+            if expr is None:
+                raise UsageError(f"--data {self.data}: {wrong[0].message}")
+            return [Override("data", expr, f"--data {self.data}", keeps=True)]
         word, colon, folder = self.data.partition(":")
         if word.isidentifier():
             value = Applied(word, (), {"path": folder} if colon else {})

@@ -160,7 +160,11 @@ class CommandParser(Parser):
         name = next((word.partition("=")[0] for word in words if word.startswith("-") and word != "-"), None)
         if name is None:
             return f"'{words[0]}' is one word too many"
+        short = {spelling: item.name for other in self.siblings for item in options(other) for spelling in item.flags}
         own = [spelling for item in options(self.command) for spelling in item.flags]
+        if name in short:  # `-o`, where there is `--out` alone, or neither
+            long = short[name]
+            return f"there is no option '{name}': did you mean '{long}'?" if long in own else self._does_nothing(name)
         flags = [other.action for other in self.siblings if other.action] if self.form is Form.FLAG else []
         others = [spelling for other in self.siblings for item in options(other) for spelling in item.flags]
         hint = suggest(name, own) or suggest(name, [*flags, *others])

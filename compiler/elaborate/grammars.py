@@ -58,6 +58,8 @@ class Grammars:
             name = site.name(callable_name(deferred.menu))
             return site.frame.body.add(name, Input(0), made, tensors, site.span)
         place = self._place(deferred, shapes)
+        graph = site.frame.body.graph
+        self.session.applied.setdefault(graph, graph.size)
         reading: Reading[Value] = Reading(deferred.menu.instance, name=site.frame.name, in_menu=True)
         assert deferred.position is not None, "a network mentions it"
         option = Option(place.expr, Position(reading))

@@ -133,6 +133,7 @@ class NetworkElaborator:
             root.params,
             session.externals,
             tuple(session.grammars.values()),
+            session.applied,
         )
 
 

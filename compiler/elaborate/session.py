@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compiler.ir.combinatorics.count_formula import Factor, Product, given
 from compiler.ir.decision import Decision
+from compiler.ir.graph import SpaceGraph
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
@@ -166,7 +167,8 @@ class Session:
         relaxed_copies: the paths of the copies to elaborate in their relaxed variant; None for those with a choice.
         externals: the primitives and plugins that external operations may name.
         building: how a search builds the space.
-        derive: what stands for grammars; None where none may stand. ``grammars``: what stood for them, by path.
+        derive: what stands for grammars; None where none may stand. ``grammars``: what stood for them, by path;
+            ``applied``: of each graph in which one is applied, how many nodes were there before.
         holes: what comes out of menus that are not decided; None where menus are decisions.
         decisions, copies: by path, in order of first mention.
         diagnostics: errors; ``refusals``: why the space cannot be relaxed by mixing.
@@ -183,6 +185,7 @@ class Session:
     ) -> None:
         self.derive = derive
         self.grammars: dict[str, GrammarPlace] = {}
+        self.applied: dict[SpaceGraph, int] = {}
         self.holes = holes
         self.building = building
         self.relaxed_copies = relaxed_copies

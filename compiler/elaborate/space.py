@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from compiler.ir.combinatorics.count_formula import Product
 from compiler.ir.decision import Decision
-from compiler.ir.graph import Block
+from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.quantities import Condition, Preference
 from compiler.ir.shape import Shape
@@ -97,6 +97,7 @@ class Elaborated:
     ``refusals`` say why it cannot be relaxed by mixing, if it cannot. ``formula`` counts its architectures.
     ``externals`` are the external operations that it may name, also where it is elaborated again. ``grammars`` say what
     stands for each mention of a grammar along this elaboration; neither ``formula`` nor ``decisions`` know of them.
+    ``applied`` says of each graph in which one is applied how many nodes were there before (`settled.py`).
     """
 
     name: str
@@ -110,6 +111,7 @@ class Elaborated:
     arguments: dict[str, Value]
     externals: Externals = NO_PLUGINS
     grammars: tuple[GrammarPlace, ...] = ()
+    applied: Mapping[SpaceGraph, int] = field(default_factory=dict)
     _answers: dict[Callable[[Elaborated], object], object] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, question: Callable[[Elaborated], Answer]) -> Answer:

@@ -128,6 +128,11 @@ class SpaceGraph:
         """The nodes that a node feeds, in order, once for each slot; an output of the graph is no reader."""
         return self._readers[index]
 
+    @property
+    def size(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
+
     def order(self) -> Iterator[tuple[int, Node]]:
         """All nodes with their ids, sources first."""
         return enumerate(self._nodes)

@@ -6,20 +6,24 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
+from compiler.analysis.architectures.grammar_space import GrammarSpace
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.requirements.evaluate import unmet
 from compiler.elaborate import Elaborated
 from compiler.elaborate.errors import plural
 from compiler.program.model import Program
 from compiler.reports.facts import cardinality
+from compiler.util.errors import UsageError
 from hdas_dsl.tree import ast
 
 from .document import Document
 from .positions import offset, position, span_range
-from .values import shapes
+from .values import derived, shapes
 
 MOST_DIGITS = 12
 """Numbers of more digits are shown as a power of ten."""
+FEW_RUNS = 500
+"""How many times productions are elaborated for the number of a grammar: some tenths of a second."""
 
 
 def inlay_hints(document: Document, within: types.Range) -> list[types.InlayHint]:
@@ -38,7 +42,9 @@ def inlay_hints(document: Document, within: types.Range) -> list[types.InlayHint
                 continue
             behind = line.target.span.end if isinstance(line, ast.Binding) else line.span.start + len("output")
             place = position(document.source, behind)
-            found.append(types.InlayHint(place, f": {text}", kind=types.InlayHintKind.Type, padding_left=False))
+            found.append(
+                types.InlayHint(place, f": {text}{derived(items)}", kind=types.InlayHintKind.Type, padding_left=False)
+            )
     return found
 
 
@@ -90,7 +96,19 @@ def summary(network: Elaborated) -> str:
     ]
     if not network.is_space:
         return ", ".join(["one architecture", *costs])
+    if network.grammars:
+        return trees(network)
     return ", ".join([*_number(network), *between(network)])
+
+
+def trees(network: Elaborated) -> str:
+    """How many architectures the grammars of a network make, where that is soon known; they have costs one by one."""
+    from compiler.analysis.counting.errors import UncountableError
+
+    try:
+        return f"{_power(GrammarSpace(network, FEW_RUNS).number)} architectures of a grammar"
+    except (UncountableError, UsageError):
+        return "architectures of a grammar"
 
 
 def _number(network: Elaborated) -> Iterator[str]:
@@ -100,14 +118,13 @@ def _number(network: Elaborated) -> Iterator[str]:
         number = cardinality(network)
     except UncountableError:
         return
-    text = (
-        f"{number:,}"
-        if number < 10**MOST_DIGITS
-        else f"{number:.2e}"
-        if number < 10**300
-        else f"10^{len(str(number)) - 1}"
-    )
-    yield f"{text} architectures"
+    yield f"{_power(number)} architectures"
+
+
+def _power(number: int) -> str:
+    if number < 10**MOST_DIGITS:
+        return f"{number:,}"
+    return f"{number:.2e}" if number < 10**300 else f"10^{len(str(number)) - 1}"
 
 
 def between(network: Elaborated) -> Iterator[str]:

@@ -158,6 +158,7 @@ def _fields(unit: Unit, base: str) -> Iterator[types.CompletionItem]:
 
 def _expression(unit: Unit, here: Before, at: int) -> Iterator[types.CompletionItem]:
     opened = next((item for item in reversed(here.brackets) if item.sign == "("), None)
+    menu = opened is not None and opened.before == "grammar"  # It takes nothing else.
     if opened is not None and re.fullmatch(r"[A-Za-z_]\w*", opened.before):
         called = called_by(ast.Name(opened.before), unit)
         for param in () if called is None else called[1].params:
@@ -169,12 +170,13 @@ def _expression(unit: Unit, here: Before, at: int) -> Iterator[types.CompletionI
         if definition.span.start <= at <= definition.span.end + 1:
             yield from _local(definition)
     for name in dict.fromkeys(unit.visible()):
-        if (found := defined(unit, name)) is not None and isinstance(
-            found.meaning, ast.OpDef | ast.MenuDef | ast.GraphDef
-        ):
-            yield _defined(found.meaning)
-        else:
+        found = defined(unit, name)
+        if found is None or not isinstance(found.meaning, ast.OpDef | ast.MenuDef | ast.GraphDef):
             yield types.CompletionItem(name, kind=Kind.Module, detail="a used file")
+        elif isinstance(found.meaning, ast.MenuDef) or not menu:
+            yield _defined(found.meaning)
+    if menu:
+        return
     yield from (types.CompletionItem(name, kind=Kind.Function, detail="of the language") for name in BUILTINS)
     yield from (_word(word) for word in (*INSIDE_WORDS, *OPERATOR_WORDS, *WORDS))
     if re.match(r"\s*(require|minimize|maximize)\b", here.line):

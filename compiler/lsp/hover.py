@@ -14,7 +14,7 @@ from .document import Document
 from .mentions import Mention, mention_at, signature
 from .positions import offset, position, span_range
 from .settings import Place, setting_at, setting_text
-from .values import cost, decisions, expressions_at, shapes
+from .values import cost, decisions, derived, expressions_at, shapes
 
 MOST_PATHS = 3
 """How many decisions of an expression are named."""
@@ -90,9 +90,9 @@ def computed(document: Document, at: int, mention: Mention | None) -> Iterator[s
     if found is None:
         return
     if text := shapes(found):
-        yield f"shape `{text}`"
+        yield f"shape `{text}`{derived(found)}"
     if (price := cost(found)) is not None and price != Cost(0, 0, 0):
-        yield priced(price)
+        yield priced(price) + derived(found)
     for decision in list(decisions(found).values())[:MOST_PATHS]:
         yield decided(decision)
     if (more := len(decisions(found)) - MOST_PATHS) > 0:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from compiler.analysis.costs.block_totals import Cost, Costs
 from compiler.elaborate import Elaborated
+from compiler.elaborate.settled import settled
 from compiler.elaborate.values import Bundle, Picked, Tensor, Value
 from compiler.ir.decision import Decision
 from compiler.program.model import Program
@@ -21,10 +22,14 @@ MOST = 3
 
 @dataclass(frozen=True, eq=False)
 class Occurrence:
-    """One passage of the elaborator through an expression: its value, and the decision that it became."""
+    """One passage of the elaborator through an expression: its value, and the decision that it became.
+
+    ``derived`` is whether that depends on the tree of a grammar; it is that of the first one.
+    """
 
     value: Value
     decision: Decision | None
+    derived: bool = False
 
 
 Occurrences: TypeAlias = "Mapping[tuple[int, int], tuple[Occurrence, ...]]"
@@ -41,6 +46,7 @@ def occurrences_of(program: Program, is_own: Callable[[Source], bool]) -> Occurr
     """What the expressions of a file became in the networks of its program; ``is_own`` tells its sources."""
     found: dict[tuple[int, int], list[Occurrence]] = {}
     for network in networks_of(program):
+        same = settled(network)
         for copy in network.copies.values():
             for item in copy.body.trace.occurrences():
                 if not is_own(item.node.span.source):
@@ -48,7 +54,8 @@ def occurrences_of(program: Program, is_own: Callable[[Source], bool]) -> Occurr
                 path = None if item.choice is None else item.choice.path
                 decision = None if path is None else network.decisions.get(path)
                 place = item.node.span.start, item.node.span.end
-                found.setdefault(place, []).append(Occurrence(item.value, decision))
+                derived = any(tensor.index >= same.get(tensor.graph, 0) for tensor in tensors(item.value))
+                found.setdefault(place, []).append(Occurrence(item.value, decision, derived))
     return {place: tuple(items) for place, items in found.items()}
 
 
@@ -72,6 +79,11 @@ def shapes(items: Iterable[Occurrence]) -> str:
             found[" ".join(each) if isinstance(item.value, Tensor) else f"{len(made)} of {' '.join(each)}"] = None
     first = list(found)[:MOST]
     return " | ".join(first) + (" | ..." if len(found) > MOST else "")
+
+
+def derived(items: Iterable[Occurrence]) -> str:
+    """What is said behind a shape or a cost that is that of the first tree of a grammar; others may have another."""
+    return " in the first tree" if any(item.derived for item in items) else ""
 
 
 def cost(items: Iterable[Occurrence]) -> Cost | None:

@@ -131,7 +131,8 @@ def _program(
     if main is None:
         return None
     for phase in phases.phases:
-        compilation.report(refusals(phase.network, phase.settings, phase.span))
+        if phase.is_as_written:
+            compilation.report(refusals(phase.network, phase.settings, phase.span))
         compilation.report(unfit(phase.network, phase.settings, phase.values, phase.span))
     if borrowed is not None:
         train = section_about(borrowed, main)

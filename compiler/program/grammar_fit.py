@@ -14,9 +14,22 @@ from hdas_dsl.text.source import Span
 
 
 def of_grammars(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
-    """The reason why these settings do not suit a network with grammars."""
-    alone = isinstance(settings.relax, NoRelaxation) and not isinstance(settings.judge, TableJudge)
-    if not alone or not isinstance(settings.derive, RandomDraws | Evolution):
+    """The reasons why a network with grammars is not searched, or not so."""
+    if space.decisions:
+        other = next(iter(space.decisions.values()))
+        message = f"'{space.name}' has a grammar and, at '{other.path}', another choice: it is not searched with both"
+        yield Diagnostic(Code.UNMIXABLE, span, message, "make it a menu of the grammar", (other.span, "chosen here"))
+    unfit = [
+        f"`{name} = {word.describe()}`"
+        for name, word, fits in (
+            ("relax", settings.relax, isinstance(settings.relax, NoRelaxation)),
+            ("derive", settings.derive, isinstance(settings.derive, RandomDraws | Evolution)),
+            ("judge", settings.judge, not isinstance(settings.judge, TableJudge)),
+        )
+        if not fits
+    ]
+    if unfit:
+        does = "does" if len(unfit) == 1 else "do"
         message = f"'{space.name}' has a grammar: its architectures are drawn and judged one by one"
         hint = "`relax = none`, `epochs = 0`, `derive = evolution(20, draw = weights)` and `judge = trained`"
-        yield Diagnostic(Code.UNMIXABLE, span, message, hint)
+        yield Diagnostic(Code.UNMIXABLE, span, f"{message}, which {' and '.join(unfit)} {does} not", hint)

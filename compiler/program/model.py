@@ -42,6 +42,12 @@ class Phase:
         return self.values[name][1] if name in self.values else self.span
 
     @property
+    def is_as_written(self) -> bool:
+        """Whether the settings are those of the texts: none has its default because what the text says is wrong."""
+        former = self.settings.former()
+        return self.settings.model_fields_set >= {former.get(name, name) for name in self.values}
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The phases that have to be finished before it: those whose result it uses, or whose weights."""
         weights = (name for name in (self.settings.start.after, self.settings.teacher.after) if name is not None)

@@ -115,6 +115,8 @@ def _with_task(compilation: Compilation, settings: S, values: Values) -> S:
 def _overridden(compilation: Compilation, settings: S, phase: str) -> S:
     names = [(item.name.removeprefix(f"{phase}.") if phase else item.name, item) for item in compilation.overrides]
     changes = [(name, item) for name, item in names if name.partition(".")[0] in type(settings).model_fields]
+    if not changes:
+        return settings
     said = {name: item.said for name, item in changes}
     try:
         changed = override(settings, *((name, _value(item, settings)) for name, item in changes))

@@ -14,6 +14,7 @@ from compiler.analysis.counting.count import counted
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.requirements.evaluate import Requirements, amounts_of, reported_quantities
 from compiler.elaborate import Elaborated
+from compiler.elaborate.settled import settled
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Call, is_auxiliary
 from compiler.ir.payloads import Prim
@@ -79,9 +80,9 @@ def trained_facts(network: Elaborated) -> dict[str, Any]:
 
 def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     """The facts of one network; costs are unknown while parts of it are still to be found, or derived by a grammar."""
-    known = known and not space.grammars
+    every = known and not space.grammars
     costs = Costs()
-    total = costs.block(space.block) if known else UNDEFINED
+    total = costs.block(space.block) if every else UNDEFINED
     graph = space.block.graph
     given = graph.results
     output = given[0] if len(given) == 1 else None
@@ -93,9 +94,9 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
         "params": total.params,
         "macs": total.macs,
         "memory": total.memory,
-        "ranges": ranges(space) if known and space.is_space else {},
-        "latency": latencies(space) if known and not space.is_space else {},
-        "unknown": unknown(space) if known else {},
+        "ranges": ranges(space) if every and space.is_space else {},
+        "latency": latencies(space) if every and not space.is_space else {},
+        "unknown": unknown(space) if every else {},
         "cardinality": number,
         "uncounted": uncounted,
         "choices": [choice(decision) for decision in space.decisions.values()],
@@ -176,12 +177,17 @@ def choice(decision: Decision) -> dict[str, Any]:
 
 
 def blocks(space: Elaborated, costs: Costs, known: bool = True) -> Iterator[dict[str, Any]]:
-    """The cells, stages and operations in the network's own text, in order."""
+    """The cells, stages and operations in the network's own text, in order.
+
+    Of a network with grammars they are those of its first architecture, and have costs where these are of all.
+    """
     graph = space.block.graph
+    same = settled(space)[graph]
     for index, node in graph.order():
         if not isinstance(node.payload, Call | Prim):
             continue
-        cost = costs.node(graph, index, node) if known or not isinstance(node.payload, Call) else UNDEFINED
+        fixed = index < same and (known or not isinstance(node.payload, Call))
+        cost = costs.node(graph, index, node) if fixed else UNDEFINED
         block = node.payload.block if isinstance(node.payload, Call) else None
         if is_auxiliary(node) or (isinstance(node.payload, Prim) and node.payload.op.packs):
             continue

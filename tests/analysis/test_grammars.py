@@ -191,7 +191,8 @@ def test_what_is_refused() -> None:
     assert "'Tree' derives nothing for 4: 'conv'" in errors(TREES.replace("image ->", "image -> global_pool ->"))
     assert "between operations, not between numbers" in errors(TREES.replace("unit(2 * d + 1)", "unit(1 | 3)"))
     assert "takes a menu, not an operation" in errors(TREES.replace("grammar(Tree(depth))", "grammar(relu)"))
-    assert "drawn and judged one by one" in errors(f"{TREES}\nsearch Net {{\n  relax = sample\n}}\n")
+    said = errors(f"{TREES}\nsearch Net {{\n  relax = sample\n}}\n")
+    assert "one by one, which `relax = sample` and `derive = strongest` do not" in said
     assert "without an end" in errors(TREES.replace("unit(2 * d + 1)", "seq(Tree(d), Tree(d))"))
     others = Architectures(Request(Path("x.hsp"), text=TREES.replace("conv(3, 4,", "(relu | identity) -> conv(3, 4,")))
     with pytest.raises(UsageError, match=r"at Net\.output\.choice.*make it a menu"):

@@ -102,6 +102,8 @@ def test_the_action_of_an_idle_option_is_named(capsys: pytest.CaptureFixture[str
         (["--search", "--checkpoint-evry", "3"], "did you mean '--checkpoint-every'?"),
         (["--serch", "--seed", "3"], "there is no option '--serch': did you mean '--search'?"),
         (["--count", "-x"], "there is no option '-x'"),
+        (["--count", "-o", "x"], "-o does nothing with --count: it belongs to --emit and --export"),
+        (["--search", "-o", "x"], "there is no option '-o': did you mean '--out'?"),
         (["--count", "twice"], "'twice' is one word too many"),
         (["--search", "--precision", "bfloat61"], "did you mean 'bfloat16'?"),
         (["--search", "--device", "cudaa"], "did you mean 'cuda'?"),

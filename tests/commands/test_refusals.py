@@ -51,6 +51,8 @@ REFUSALS = [
     (2, "no parameter or setting of that name", ["space.hsp", "--search", "--set", "epoch=3"]),
     (2, "did you mean 'recompute'?", ["space.hsp", "--search", "--passes", "recompte"]),
     (2, "'big' is no size of memory", ["space.hsp", "--search", "--memory-budget", "big"]),
+    (2, "'path' of huggingface must be a text", ["space.hsp", "--search", "--data", "huggingface(x)"]),
+    (2, "--data fake(2 2): expected", ["space.hsp", "--search", "--data", "fake(2 2)"]),
     (2, "no device 'tpu'", ["space.hsp", "--search", "--device", "tpu"]),
     (2, "none of float32", ["space.hsp", "--search", "--precision", "8"]),
     # Searches

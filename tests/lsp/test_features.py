@@ -15,6 +15,7 @@ from compiler.lsp.hover import hover
 from compiler.lsp.mentions import mention_at
 from compiler.lsp.positions import offset, position
 from compiler.lsp.settings import MEANINGS
+from compiler.reports.facts import describe
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.parse.keywords import BODY_WORDS, TOP_WORDS
@@ -342,3 +343,54 @@ network Net(image: [3, 8, 8]; classes = 3) {
     assert "99 parameters" not in str(hover(document, at(space, "conv(3", 6)))
     fixed = read(space.replace("(conv(1, 4) | conv(3, 4))", "conv(3, 4)").replace("127", "9") + "search Net {}\n")
     assert any(re.search("does not meet", item.message) for item in fixed.every_diagnostic)
+
+
+GRAMMAR = """\
+hsp 1
+choice Tree(d) = identity | conv(3, 4, stride = 2) | Tree(d - 1) -> Tree(d - 1) if d > 0
+cell Inner(x) {
+  y = x -> relu
+  output y -> grammar(Tree(1))
+}
+cell Outer(x) {
+  output x -> conv(1)
+}
+network Net(image: [1, 8, 8]; depth = 1) {
+  stem = image -> conv(3, 4)
+  beside = stem -> Inner
+  tail = beside -> Outer
+  body = stem -> grammar(Tree(depth))
+  output ((body -> conv(3)) + tail) -> classifier(10)
+}
+"""
+
+
+def test_a_grammar_has_a_number_and_shapes_of_its_first_tree() -> None:
+    """What a tree has no say in is marked as ever; one too large to be counted at once has no number."""
+    document = read(GRAMMAR)
+    lines = GRAMMAR.splitlines()
+    shown = {lines[hint.position.line].strip(): hint.label for hint in annotate.inlay_hints(document, WHOLE)}
+    first = ": 4x8x8 in the first tree"
+    assert shown == {
+        "y = x -> relu": ": 4x8x8",
+        "output y -> grammar(Tree(1))": first,
+        "output x -> conv(1)": first,
+        "stem = image -> conv(3, 4)": ": 4x8x8",
+        "body = stem -> grammar(Tree(depth))": first,
+        "beside = stem -> Inner": first,
+        "tail = beside -> Outer": first,
+        "output ((body -> conv(3)) + tail) -> classifier(10)": ": 10 in the first tree",
+    }
+    assert "1,024 bytes of activations in the first tree" in str(hover(document, at(GRAMMAR, "tail =")))
+    assert "first tree" not in str(hover(document, at(GRAMMAR, "stem =")))
+    for text, title in ((GRAMMAR, "14 architectures"), (GRAMMAR.replace("depth = 1", "depth = 99"), "architectures")):
+        (lens,) = annotate.lenses(read(text))
+        assert str(lens.command and lens.command.title) == f"{title} of a grammar"
+    assert document.program is not None
+    assert [block["params"] for block in describe(document.program)["blocks"]] == [36, *[None] * 6]
+
+
+def test_a_grammar_takes_menus() -> None:
+    found = set(labels(GRAMMAR, "stem -> grammar("))
+    assert {"Tree", "depth"} <= found
+    assert not {"conv", "Inner", "sum", "if"} & found

@@ -26,7 +26,7 @@ from hdas_dsl.text.diagnostics import Code, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.printer import print_expression
 
-from .grammar_counts import Choose, DerivationCounts, replay
+from .grammar_counts import MOST_RUNS, Choose, DerivationCounts, replay
 
 Outcome = tuple[tuple[Key, Shapes, Shape], ...]
 """The shape that comes out of each grammar of a network, in the order of their mentions."""
@@ -54,16 +54,18 @@ class Drawn:
 class GrammarSpace:
     """The architectures of a network with grammars and no other choice.
 
+    ``most`` is how many times productions are elaborated for their number before it is not known.
+
     Raises:
         UsageError: the network has other choices.
     """
 
-    def __init__(self, network: Elaborated) -> None:
+    def __init__(self, network: Elaborated, most: int = MOST_RUNS) -> None:
         if network.decisions:
             other = next(iter(network.decisions))
             message = f"'{network.name}' has a grammar and, at {other}, another choice"
             raise UsageError(f"{message}: make it a menu of the grammar")
-        self.network = network
+        self.network, self.most = network, most
         self.productions = Productions(network.externals)
 
     def along(self, chosen: Derive) -> Elaborated | None:
@@ -138,7 +140,7 @@ class GrammarSpace:
     @cached_property
     def counts(self) -> DerivationCounts:
         """The derivations of each menu."""
-        return DerivationCounts(self.productions)
+        return DerivationCounts(self.productions, self.most)
 
     @cached_property
     def outcomes(self) -> dict[Outcome, int]:

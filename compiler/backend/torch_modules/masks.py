@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def masked(x: Tensor, weights: Tensor, widths: Sequence[int]) -> Tensor:
-    """Channels of an undecided width: channel i is weighed by the share of the widths that reach it."""
+    """Channels beyond the width are zero; between widths, they are weighed by how likely they are there."""
     channels = torch.arange(x.shape[1], device=x.device)
     reach = torch.stack([(channels < width).to(x.dtype) for width in widths])
     share = (weights.to(x.dtype).unsqueeze(1) * reach).sum(0)
     return x * share.view(1, -1, *(1,) * (x.dim() - 2))
 
 
-def packed(tensors: Sequence[Tensor], weights: Tensor, widths: Sequence[Sequence[int]]) -> Tensor:
+def packed(tensors: Sequence[Tensor], weights: Tensor, widths: tuple[tuple[int, ...], ...]) -> Tensor:
     """Tensors one behind the other along the channels, where their widths are undecided.
 
     Each case of ``widths``, one width for each tensor, is packed without gaps, as a network that was decided so has it,
-    and filled up with zeros to the largest; the cases are weighed and added.
+    and filled up with zeros to the largest; the cases are weighed and added. All of it is one matrix, from the channels
+    of the tensors to those of the result, so that many cases take no more memory than one.
     """
-    most = max(map(sum, widths))
-    whole = torch.stack([_together(tensors, each, most) for each in widths])
-    return (weights.to(whole.dtype).view(-1, *(1,) * (whole.dim() - 1)) * whole).sum(0)
+    together = torch.cat(list(tensors), 1)
+    shape = max(map(sum, widths)), together.shape[1]
+    entries, present = _places(widths, tuple(x.shape[1] for x in tensors), weights.device)
+    shares = weights.to(together.dtype) @ present.to(together.dtype)
+    matrix = shares.new_zeros(shape[0] * shape[1]).scatter(0, entries, shares).view(shape)
+    return torch.einsum("oc,nc...->no...", matrix, together)
 
 
-def _together(tensors: Sequence[Tensor], widths: Sequence[int], most: int) -> Tensor:
-    """The first channels of each tensor, and zeros up to ``most``."""
-    joined = torch.cat([x[:, :width] for x, width in zip(tensors, widths, strict=True)], 1)
-    return functional.pad(joined, (0, 0) * (joined.dim() - 2) + (0, most - joined.shape[1]))
+@lru_cache(maxsize=1024)
+def _places(widths: tuple[tuple[int, ...], ...], sizes: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The entries of the flat matrix of `packed` that are not zero in some case, and in which cases each is not.
+
+    It is kept, since a GPU that records a pass reads no number of this process.
+    """
+    total = sum(sizes)
+    found: dict[int, list[int]] = {}
+    for case, each in enumerate(widths):
+        row = first = 0
+        for width, size in zip(each, sizes, strict=True):
+            for channel in range(width):
+                found.setdefault((row + channel) * total + first + channel, []).append(case)
+            row, first = row + width, first + size
+    present = torch.zeros(len(widths), len(found), dtype=torch.bool)
+    for at, cases in enumerate(found.values()):
+        present[cases, at] = True
+    return torch.tensor(list(found), device=device), present.to(device)

@@ -37,6 +37,8 @@ def read_saved(path: Path, target: str | None, wanted: Wanted) -> Arrays:
         raise DataError(f"'{path}' needs datasets: pip install 'hdas-dsl[huggingface]'") from None
     try:
         found = load_from_disk(str(path))
+    except IndexError:  # What the library says of a table of no batches.
+        raise DataError(f"'{path}' has a part without samples, or is damaged") from None
     except Exception as error:  # Of a damaged folder the library raises what its parts raise.
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"'{path}' is no dataset that `save_to_disk` has left: {why}") from None

@@ -42,11 +42,16 @@ class Reader:
         return [item for item in self.diagnostics if item.severity is Severity.ERROR]
 
     def section(self, model: type[S], settings: Given) -> S:
-        """A model all of whose fields have defaults; a wrong setting is reported and keeps its default."""
+        """A model all of whose fields have defaults; a wrong setting is reported and keeps its default.
+
+        What does not go together with such a default is none of the text's mistakes, and is not reported.
+        """
         values = self.fields(model, settings)
-        while wrong := self.check(model, values, settings, NOWHERE):  # Conflicts show once fields are right.
+        lost = frozenset(settings.keys() - values.keys())
+        while wrong := self.check(model, values, settings, NOWHERE, lost):  # Conflicts show once fields are right.
             left = {name: value for name, value in values.items() if name not in wrong}
             values = left if len(left) < len(values) else {}
+            lost |= set(wrong)
         return model(**values)
 
     def fields(self, model: type[Setting], given: Given) -> dict[str, object]:
@@ -133,8 +138,18 @@ class Reader:
             return None
         return model(**values)
 
-    def check(self, model: type[Setting], values: Mapping[str, object], given: Given, span: Span) -> list[str]:
-        """Report what the model refuses, once a field; the names of the fields that it refuses."""
+    def check(
+        self,
+        model: type[Setting],
+        values: Mapping[str, object],
+        given: Given,
+        span: Span,
+        lost: frozenset[str] = frozenset(),
+    ) -> list[str]:
+        """Report what the model refuses, once a field; the names of the fields that it refuses.
+
+        Conflicts with fields that are ``lost``, since their own values are wrong, are not reported.
+        """
         try:
             model.model_validate(values)
         except ValidationError as refusal:
@@ -145,7 +160,8 @@ class Reader:
             where = given[name][1] if name in given else span
             cause = error.get("ctx", {}).get("error")
             if isinstance(cause, ConflictError):
-                self._conflict(cause, given, span)
+                if not lost.intersection(cause.fields):
+                    self._conflict(cause, given, span)
                 return list(cause.fields)
             if error["type"] == "value_error":
                 self._wrong(str(cause), where)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from compiler.commands.groups import DataOptions
 from compiler.program.compile_file import compile_file
 from compiler.searcher.data.arrays import Fit, Taken, load_arrays
 from compiler.searcher.data.load import Data
@@ -62,6 +63,7 @@ def test_images_texts_and_arrays(tmp_path: Path) -> None:
     ("columns", "target", "message"),
     [
         (None, None, "is no dataset that `save_to_disk` has left: "),
+        ({"a": [], "b": []}, None, "has a part without samples"),
         ({"a": [1, 2], "b": [0, 1]}, "c", "has no column 'c': its columns are a, b"),
         ({"a": ["p", "q"], "b": [2, 3], "c": [0, 1]}, None, "has 'p' in column 'a', which is no number"),
         ({"a": [[1], [2, 3]], "c": [0, 1]}, None, "in column 'a' of '.*' are of several shapes, or no numbers"),
@@ -88,4 +90,9 @@ search Rows {
     program, diagnostics = compile_file("rows.hsp", text=text)
     assert program is not None, diagnostics
     assert program.phases[0].settings.data == HuggingFace(path="saved", target="kind")
-    assert program.phases[0].settings.data.describe() == 'huggingface("saved", target = "kind")'
+    said = 'huggingface("saved", target = "kind")'
+    assert program.phases[0].settings.data.describe() == said
+    given = DataOptions(data=said).overrides()
+    other, diagnostics = compile_file("rows.hsp", given, text=text.replace("saved", "other"))
+    assert other is not None, diagnostics
+    assert other.phases[0].settings.data.describe() == said
