@@ -51,7 +51,7 @@ from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Row, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
-from compiler.searcher.settings.judges import Measured
+from compiler.searcher.settings.judges import Measured, ProxyName
 from compiler.searcher.settings.reader import Reader
 from compiler.searcher.settings.sections import SearchSettings
 from hdas_dsl.parse.parser import parse_expression
@@ -204,20 +204,19 @@ class Known:
 
     def run(self, word: Shipped, seed: int, trials: int, proxy_seconds: float = 0.0) -> Run:
         """A run until so many trials have ended; the proxies of an architecture take so many seconds."""
-        judge, names = self.judge, word.features if isinstance(word, Predictor) else ()
+        judge = self.judge
         rows: dict[int, Training] = {}
         measured: set[Hashable] = set()
         run, spent, since = Run([], []), 0.0, time.process_time()
 
-        def measure(found: Candidate) -> Mapping[str, float]:
+        def measure(found: Candidate, names: Sequence[ProxyName]) -> Mapping[str, float]:
             nonlocal spent
             if (key := judge.table.key(found.number)) not in measured:
                 measured.add(key)
                 spent += proxy_seconds
             return {name: self.proxies[key][name] for name in names}
 
-        measuring = measure if names else None
-        proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed), measure=measuring)
+        proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed), measure=measure)
 
         def told(trial: Trial, _: History) -> None:
             nonlocal spent, since

@@ -249,11 +249,12 @@ def test_proxies_beside_a_table(
     for number, accuracy in enumerate(tests):
         architecture = truth.Architecture(number, f"{number:016x}", 1, macs[number], "{}")
         table.add(architecture, 0, truth.Training(accuracy, accuracy, 6.0))
-    values = {"synflow": tests, "naswot": [-x for x in tests], "macs": macs, "zen": [*tests[:7], float("nan")]}
+    values: dict[str, list[float]] = {"synflow": tests, "naswot": [-x for x in tests], "macs": [*map(float, macs)]}
+    values["zen"] = [*tests[:7], float("nan")]
     known = {number: dict.fromkeys(proxies.ProxyName, 1.0) for number in range(8)}
-    for name, each in values.items():
-        for number, value in enumerate(each):
-            known[number][name] = float(value)
+    for name, column in values.items():
+        for number, value in enumerate(column):
+            known[number][name] = value
     proxies.write(tmp_path / "tiny.proxies.csv", known)
     again = proxies.read(tmp_path / "tiny.proxies.csv")
     assert proxies.read(tmp_path / "none.csv") == {}
@@ -277,6 +278,10 @@ def test_proxies_beside_a_table(
     assert 14 <= found.seconds[0] < 15, "eight architectures are measured, and one is trained"
     worst = regret.written("predictor(1, start = 8, features = naswot, initial = best, among = 200)", 8)
     assert known_rows.run(worst, 0, 8).regrets[0] == pytest.approx(0.35)
-    for text, reason in (("strongest", "no explorer"), ("predictor(5, starts = 3)", "starts"), ("predictor(", "")):
+    for text, reason in (
+        ("strongest", "no explorer"),
+        ("predictor(5, starts = 3)", "starts"),
+        ("predictor(", "expected"),
+    ):
         with pytest.raises(SystemExit, match=reason):
             regret.written(text, 5)
