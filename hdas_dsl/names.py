@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from .tree import ast
 from .tree.words import ELEMENT
@@ -25,6 +25,11 @@ def is_called(item: str, name: str) -> bool:
     return item == name or (name.isidentifier() and item.endswith(f".{name}"))
 
 
+def is_copy(path: str, name: str) -> bool:
+    """Whether a copy is meant by a name: its path, `Stage@1.Cell@0`, or its own name without a label, `Cell`."""
+    return name in (path, path.rpartition(".")[2].partition("@")[0])
+
+
 def local_names(definition: ast.TopLine) -> frozenset[str]:
     """Every name that a definition binds: inputs, parameters, lines, indices, where-names."""
     names: set[str] = set()
@@ -41,6 +46,27 @@ def local_names(definition: ast.TopLine) -> frozenset[str]:
         if isinstance(node, ast.Name) and (match := ELEMENT.fullmatch(node.id)) and match[1] in names:
             names.add(node.id)
     return frozenset(names)
+
+
+def hidden_names(units: Iterable[Unit]) -> frozenset[str]:
+    """Names of used files that a definition mentions, `nb.skip`, where it calls a line or a parameter `skip`.
+
+    In one text without aliases what is meant needs another name.
+    """
+    return frozenset(name for unit in units for line in unit.module.definitions for name in _hidden(line, unit))
+
+
+def _hidden(definition: ast.Definition, unit: Unit) -> Iterator[str]:
+    aliases = {use.alias for use in unit.module.uses if use.alias is not None}
+    local = local_names(definition)
+    # A default is read outside: in `Cell = nb.Cell` both may have the name.
+    params = () if isinstance(definition, ast.MenuDef) else definition.params
+    defaults = {id(param.default) for param in params if param.default is not None}
+    for node in definition.walk() if aliases else ():
+        match node:
+            case ast.Field(base=ast.Name(id=base), name=name) if base in aliases and name in local:
+                if id(node) not in defaults:
+                    yield name
 
 
 def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:

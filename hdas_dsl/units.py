@@ -74,6 +74,13 @@ class Unit:
             unique.setdefault(id(unit), (unit, use))
         return list(unique.values())
 
+    def all_used(self) -> list[Unit]:
+        """This file and all that it uses, directly or not, each once."""
+        found = [self]
+        for unit in found:
+            found += [used for _, used in unit.imports if used is not None and used not in found]
+        return found
+
     def visible(self) -> Iterator[str]:
         """Every bare name that refers to a definition or a used file here."""
         yield from self.names
@@ -114,6 +121,10 @@ class Entity:
             if not isinstance(definition, ast.GraphDef) or str(definition.copy) == definition.name:
                 return definition
         return None
+
+    def has(self, definition: ast.Definition, instance: Instance) -> bool:
+        """Whether a definition is one of these."""
+        return instance is self.instance and any(own is definition for own in self.definitions)
 
     def labelled(self, path: str) -> ast.GraphDef | None:
         """The definition whose copy name is ``path`` (``Normal@0``, ``Stage@1.Cell@0``)."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from compiler.elaborate import Elaborated
 from compiler.ir.decision import Selection
 from hdas_dsl.names import local_names, mentions
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
 
 from .along import along
@@ -66,21 +67,33 @@ def _written(
     space: Elaborated, presence: Presence, train: ast.Train | None, provenance: Iterable[ast.Setting]
 ) -> ast.Module:
     aliased: frozenset[str] = frozenset()
+    avoided: frozenset[str] = frozenset()
     while True:
-        writer = _ModuleWriter(space, presence, aliased)
+        writer = _ModuleWriter(space, presence, aliased, avoided)
         module = writer.module(train, tuple(provenance))
         clashes = writer.references.clashes({*writer.done, space.name})
-        if clashes <= aliased:
+        hidden = writer.references.primitives & {inlined.title for inlined in writer.references.inlined.values()}
+        if hidden & avoided:
+            raise _unwritable(writer, min(hidden & avoided))
+        if clashes <= aliased and not hidden:
             return module
         aliased |= clashes
+        avoided |= hidden
+
+
+def _unwritable(writer: _ModuleWriter, title: str) -> HspError:
+    """The error of a cell that is called like a primitive which the architecture needs too."""
+    message = f"an architecture cannot be written where a cell and a primitive that it needs are both called '{title}'"
+    cell = next(inlined for inlined in writer.references.inlined.values() if inlined.title == title)
+    return HspError([Diagnostic(Code.UNDERIVABLE, cell.definition.name_span, message, "give the cell another name")])
 
 
 class _ModuleWriter:
     """Puts a derived file together."""
 
-    def __init__(self, space: Elaborated, presence: Presence, aliased: frozenset[str]) -> None:
+    def __init__(self, space: Elaborated, presence: Presence, aliased: frozenset[str], avoided: frozenset[str]) -> None:
         self.space = space
-        self.references = References(space, aliased)
+        self.references = References(space, aliased, avoided)
         self.definitions = Definitions(space, presence, self.references)
         self.done: dict[str, ast.Definition] = {}
         """The definitions that are written, by title."""

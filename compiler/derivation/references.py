@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from itertools import count, islice
 
 from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Function
-from hdas_dsl.names import full_name, replacements
-from hdas_dsl.sameness import say_the_same
+from compiler.ir.graph import Call
+from hdas_dsl.names import full_name, hidden_names, replacements
+from hdas_dsl.sameness import Definition, say_the_same
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance, Namespace, Replacement
 
@@ -37,11 +39,17 @@ class References:
     Args:
         space: the space that the architecture is of.
         aliased: library files whose names clash with inlined definitions, so that they need an alias.
+        avoided: names that no inlined operation may have, since the file means something else by them.
+
+    Attributes:
+        primitives: the primitives that the file mentions.
     """
 
-    def __init__(self, space: Elaborated, aliased: frozenset[str]) -> None:
+    def __init__(self, space: Elaborated, aliased: frozenset[str], avoided: frozenset[str]) -> None:
         self.space = space
         self.aliased = aliased
+        self.avoided = avoided
+        self.primitives: set[str] = set()
         self.libraries: dict[Hashable, Library] = {}
         self.inlined: dict[Hashable, Inlined] = {}
 
@@ -94,6 +102,7 @@ class References:
         """The name of a definition in the derived file, which will use or inline it."""
         unit = instance.unit
         if unit.path is not None and unit.prelude is None:
+            self.primitives.add(definition.name)
             return ast.Name(definition.name)
         if unit.shipped is not None:
             alias = self._alias(instance, unit.shipped)
@@ -115,13 +124,20 @@ class References:
         return None
 
     def _new(self, definition: ast.Definition, instance: Instance) -> Inlined:
-        """A definition under its own name, numbered where another one has that, or a copy of the space."""
-        copies = {path.rpartition(".")[2].partition("@")[0] for path in self.space.copies}
-        taken = copies | {inlined.title for inlined in self.inlined.values()}
-        title, number = definition.name, 2
-        while title in taken:
-            title, number = f"{definition.name}_{number}", number + 1
-        return Inlined(title, definition, instance)
+        """A definition under its own name, numbered where another one has that, a copy of the space, or a line.
+
+        Numbers are those of the space, so that all its architectures call a definition the same.
+        """
+        reserved = self.avoided | {path.rpartition(".")[2].partition("@")[0] for path in self.space.copies}
+        _, *others = self.space.root.instance.unit.all_used()
+        if instance.unit in others:
+            reserved |= self.space.once(_hidden)
+        known = self.space.once(_operations).get(definition.name, [])
+        before = next((i for i, like in enumerate(known) if say_the_same(like, (definition, instance))), len(known))
+        taken = {inlined.title for inlined in self.inlined.values()}
+        titles = (definition.name if n == 1 else f"{definition.name}_{n}" for n in count(1))
+        free = islice((title for title in titles if title not in reserved), before, None)
+        return Inlined(next(title for title in free if title not in taken), definition, instance)
 
     def copies_of(self, function: Function) -> ast.Expr:
         """A cell, stage or network by its title.
@@ -176,7 +192,7 @@ class References:
 
     def clashes(self, titles: set[str]) -> frozenset[str]:
         """Library files that define a name which the derived file defines too, or another file that it uses."""
-        own = {title.partition("@")[0] for title in titles}
+        own = {title.partition("@")[0] for title in titles} | self.space.once(_hidden)
         found: set[str] = set()
         seen: dict[str, Hashable] = {}
         for key, library in self.libraries.items():
@@ -187,3 +203,26 @@ class References:
                 if seen.setdefault(name, key) != key:
                     found.add(library.path)
         return frozenset(found)
+
+
+def _operations(space: Elaborated) -> dict[str, list[Definition]]:
+    """The operations of a space by name, in the order of its graph; those that say the same once."""
+    found: dict[str, list[Definition]] = {}
+    seen = {space.block}
+    pending = [space.block]
+    while pending:
+        block = pending.pop()
+        if block.level == "op" and block.definition is not None:
+            known = found.setdefault(block.name, [])
+            if not any(say_the_same(like, block.definition) for like in known):
+                known.append(block.definition)
+        calls = [node.payload.block for _, node in block.graph.order() if isinstance(node.payload, Call)]
+        inner = [block for block in dict.fromkeys(calls) if block not in seen]
+        seen.update(inner)
+        pending += reversed(inner)
+    return found
+
+
+def _hidden(space: Elaborated) -> frozenset[str]:
+    """The names that lines and parameters have where definitions of other files are mentioned."""
+    return hidden_names(space.root.instance.unit.all_used())

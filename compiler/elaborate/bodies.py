@@ -63,7 +63,8 @@ class Bodies:
         assert not isinstance(text, ast.MenuDef)
         if isinstance(text.body, ast.Block):
             body.prune = any(isinstance(line, ast.Prune) for line in text.body.lines)
-            for line in text.body.lines:
+            # Preferences last: the cells that they name may stand below them.
+            for line in sorted(text.body.lines, key=lambda line: isinstance(line, ast.Preference)):
                 self._guarded(line, body)
         elif not isinstance(text.body, ast.External):
             frame = Frame.unrecorded(body)
@@ -99,7 +100,8 @@ class Bodies:
                 self.requirements[requirement] = None
                 check_number(self.requirements)
             case ast.Preference():
-                body.preferences.append(read_preference(line, body, self.session.decisions, self._plain))
+                made, met = self.session.decisions, self.session.copies
+                body.preferences.append(read_preference(line, body, made, met, self._plain))
             case ast.Prune() | ast.Comment():
                 pass
 

@@ -9,7 +9,7 @@ from compiler.ir.undecided import Var
 from hdas_dsl.text.diagnostics import Code, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
-from hdas_dsl.tree.words import NUMERIC
+from hdas_dsl.tree.words import NUMERIC, TENSOR_FUNCTIONS
 
 from .applications import Applications
 from .arguments import Application
@@ -88,7 +88,7 @@ class Calls:
             return self.bundles.previous(expr, frame)
         if function == Builtin("grammar"):
             return self.applications.grammars.mention(expr, frame)
-        given = self._arguments(expr, frame, elements, () if function is None else slots(function))
+        given = self._arguments(expr, frame, elements, function)
         inputs = given.inputs
         if function is None:
             source = inputs[0].name if inputs and isinstance(inputs[0], Tensor) else None
@@ -103,10 +103,11 @@ class Calls:
         return self.applications.apply(Application(function, tuple(inputs), tuple(given.positional), given.named), site)
 
     def _arguments(
-        self, expr: ast.Call, frame: Frame, elements: Mapping[int, Value], names: Sequence[str]
+        self, expr: ast.Call, frame: Frame, elements: Mapping[int, Value], function: Value | None
     ) -> CallArguments:
         """Read the arguments in order; an inline choice is named after the parameter that it is given to."""
         given = CallArguments()
+        names = () if function is None else slots(function)
         for position, arg in enumerate(expr.args):
             if position in elements:
                 value = elements[position]
@@ -115,6 +116,8 @@ class Calls:
                 slot = arg.name or (names[taken] if taken < len(names) else None)
                 name = f"{frame.name}.{slot}" if slot and isinstance(arg.value, ast.Choice) else None
                 value = self.evaluate(arg.value, frame, name)
+            if isinstance(function, Builtin) and function.name in TENSOR_FUNCTIONS and value == Bundle(()):
+                continue  # `earlier n` of the first element: no tensors, and no number
             given.add(arg, value)
         return given
 
@@ -126,6 +129,9 @@ class Calls:
             return self.arithmetic.function(name, given.inputs, given.positional, site.span)
         if not given.inputs:
             raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' needs tensors")
+        if extra := given.positional[name != "sum" :]:
+            behind = "" if name == "sum" else ", and behind them their width"
+            raise ElaborationError(Code.ARGUMENT, site.span, f"'{name}' takes tensors{behind}, not {kind(extra[0])}")
         whole = site.at(site.name(name))
 
         def combine(values: Sequence[Value]) -> Value:

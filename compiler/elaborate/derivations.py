@@ -16,13 +16,23 @@ from .values import Deferred
 
 
 @dataclass(frozen=True, eq=False)
-class Derivation:
-    """A tree of productions: the production taken for a menu, and a derivation for each menu in it.
+class Taken:
+    """A tree of productions: the one taken for a menu, and a tree for each menu in it.
 
-    ``shape`` comes out of it, applied to tensors of the shapes ``inputs``; ``parts`` go by the identity of the mention.
+    ``parts`` go by the identity of the mention.
     """
 
     production: Production
+    parts: Mapping[int, Taken]
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation(Taken):
+    """A tree of productions that fits.
+
+    ``shape`` comes out of it, applied to tensors of the shapes ``inputs``.
+    """
+
     inputs: Shapes
     shape: Shape
     parts: Mapping[int, Derivation]
@@ -52,9 +62,7 @@ Order = Callable[[Sequence[Production]], Production]
 """Which of several productions is tried next."""
 
 
-def derive(
-    productions: Productions, key: Key, inputs: Shapes, order: Order, like: Derivation | None = None
-) -> Derivation:
+def derive(productions: Productions, key: Key, inputs: Shapes, order: Order, like: Taken | None = None) -> Derivation:
     """A derivation of a menu that fits tensors of some shapes.
 
     Where the production that is tried turns out not to fit, it is tried no more and another one is, menu by menu. What
@@ -76,7 +84,7 @@ def derive(
             hole: Deferred,
             shapes: Shapes,
             parts: dict[int, Derivation] = parts,
-            before: Mapping[int, Derivation] = before,
+            before: Mapping[int, Taken] = before,
         ) -> Shape:
             at = id(hole.node)
             if at not in parts:
@@ -89,7 +97,7 @@ def derive(
             missed = missed or error
             left.remove(production)
             continue
-        return Derivation(production, inputs, shape, parts)
+        return Derivation(production, parts, inputs, shape)
     if missed is None:
         raise ElaborationError(Code.FEW, key.definition.span, f"no item of '{key.definition.name}' is present here")
     raise missed

@@ -55,6 +55,7 @@ class NetworkElaborator:
         """The space; None when there are errors (in ``session.diagnostics``)."""
         session = self.session
         assert isinstance(function.definition, ast.GraphDef)
+        session.begin(function)
         path = function.label or session.title(function)
         try:
             root = self._root(function, path, args, span)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from compiler.ir.conditions import negated
+from compiler.ir.counted import Counted
 from compiler.ir.decision import Decision
 from compiler.ir.numbers import BINARY, reason, tidy
 from compiler.ir.quantities import (
@@ -46,9 +47,10 @@ from hdas_dsl.tree.words import (
     QuantityArgument,
 )
 
-from .body_elaboration import BodyElaboration
+from .body_elaboration import BodyElaboration, Copy
 from .errors import ElaborationError
 from .family_quantities import depth_of, family_of, form_of, length_of, only
+from .named import copy_named, named
 from .setting_values import plain as setting_value
 
 Plain = Callable[[ast.Expr, BodyElaboration], object]
@@ -66,7 +68,11 @@ DIVISIONS = ("/", "//", "%")
 
 
 def read_preference(
-    line: ast.Preference, body: BodyElaboration, decisions: Mapping[str, Decision], plain: Plain
+    line: ast.Preference,
+    body: BodyElaboration,
+    decisions: Mapping[str, Decision],
+    copies: Mapping[str, Copy],
+    plain: Plain,
 ) -> Preference:
     """A preference of a body, about its own families or about the whole network.
 
@@ -74,7 +80,7 @@ def read_preference(
         ElaborationError: its weight is no plain number, or it prefers something that is no quantity.
     """
     weight = 1.0 if line.weight is None else _weight(line.weight, body, plain)
-    quantity = _PreferenceReader(body, decisions, plain).quantity(line.quantity)
+    quantity = _PreferenceReader(body, decisions, copies, plain).quantity(line.quantity)
     return Preference(_unused(f"{_called(line.quantity)} {body.copy}", body), line.sense, quantity, weight)
 
 
@@ -159,13 +165,13 @@ class _Reader:
     def called(self, expr: ast.Call, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
         """A quantity with an argument."""
         match QUANTITIES[name].argument, args:
-            case QuantityArgument.OPERATION, (ast.Arg(name=None, value=ast.Name(id=argument)),):
-                return self.total(name, argument, expr.span)
+            case QuantityArgument.OPERATION, (ast.Arg(name=None, value=ast.Name() | ast.Field() as operation),):
+                return replace(self.total(name, operation.span.text, expr.span), counted=self.counted(operation))
             case QuantityArgument.TABLE, (ast.Arg(name=None, value=ast.String(value=argument)),):
                 return self.total(name, argument, expr.span)
             case QuantityArgument.QUANTITY, (ast.Arg(name=None, value=inner),):
                 return Logarithm(self.quantity(inner))
-            case QuantityArgument.COPY, (ast.Arg(name=None, value=ast.Name()),):
+            case QuantityArgument.COPY, (ast.Arg(name=None, value=ast.Name() | ast.Field()),):
                 return self.beyond_totals(expr, name, args)
             case QuantityArgument.FAMILY, (_, *_):
                 return self.beyond_totals(expr, name, args)
@@ -181,6 +187,11 @@ class _Reader:
         if found.by_table and argument is not None:
             return replace(found, file=self.body.instance.unit.beside(argument))
         return found
+
+    def counted(self, expr: ast.Name | ast.Field) -> Counted | None:
+        """The operation that `count` names; None where no name that is visible here does."""
+        entity = named(expr, self.body)
+        return None if entity is None else Counted.of(entity)
 
     def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
         """A quantity of a supernet: of a family, or the loss."""
@@ -230,17 +241,19 @@ class _PreferenceReader(_Reader):
     Args:
         body: where the statement stands.
         decisions: those made so far, of which some are the edges of its families.
+        copies: those met so far, by path.
         plain: how a plain value is read.
     """
 
     decisions: Mapping[str, Decision]
+    copies: Mapping[str, Copy]
     plain: Plain
 
     def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
         """The loss, a mean over alphas, or the depth or expected length of a family."""
         if name in ALPHA_QUANTITIES:
-            named = args[0].value.id if args and isinstance(args[0].value, ast.Name) else None
-            return AlphaMean(AlphaForm(name), named if self.body.root else named or self.body.copy)
+            copy = copy_named(args[0].value, self.body, self.copies) if args else None
+            return AlphaMean(AlphaForm(name), copy if self.body.root else copy or self.body.copy)
         if name not in FAMILY_QUANTITIES:
             return Loss()
         family = family_of(args[0], self.body)

@@ -11,10 +11,12 @@ from compiler.ir.graph import SpaceGraph
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var
+from hdas_dsl.names import hidden_names
 from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.limits import MAX_ERRORS
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Unit
 
 from .body_elaboration import Copy
 from .building import AS_WRITTEN, Building
@@ -198,7 +200,14 @@ class Session:
         self.budget = Budget()
         self.open_widths = 0
         self.indexes = NodeIndexes()
+        self._hidden: frozenset[str] = frozenset()
+        self._others: list[Unit] = []
         self._titles: dict[tuple[NodeIndex, object], str] = {}
+
+    def begin(self, network: Function) -> None:
+        """Elaborate a network: names of its file are names of paths before those of others."""
+        own, *self._others = network.instance.unit.all_used()
+        self._hidden = hidden_names([own, *self._others])
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Note an error once, however many instances and elements show it.
@@ -233,10 +242,12 @@ class Session:
         return self.indexes.of(function.definition)
 
     def title(self, function: Function) -> str:
-        """The name of a definition in paths: its own, numbered where another definition of that name came first."""
+        """The name of a definition in paths, numbered where another of that name came first, or a line is called so."""
         key = self.index(function), function.instance
         if key not in self._titles:
             taken = set(self._titles.values())
+            if function.instance.unit in self._others:
+                taken |= self._hidden
             name, number = function.name, 2
             while name in taken:
                 name, number = f"{function.name}_{number}", number + 1

@@ -23,8 +23,8 @@ def plain(expr: ast.Expr) -> Value:
             return content
         case ast.Name(id="true" | "false" as word):
             return word == "true"
-        case ast.Name(id=word):
-            return Applied(word, (), {}, expr.span)
+        case ast.Name() | ast.Field(base=ast.Name()):
+            return Applied(_word(expr), (), {}, expr.span)
         case ast.Tuple(items=items):
             return tuple(plain(item) for item in items)
         case ast.Unary(op="-", operand=operand):
@@ -39,12 +39,22 @@ def plain(expr: ast.Expr) -> Value:
                 except (ArithmeticError, TypeError) as error:
                     raise ElaborationError(Code.RANGE, expr.span, f"'{op}' has no value here: {error}") from None
                 return result
-        case ast.Call(func=ast.Name(id=word), args=args):
+        case ast.Call(func=ast.Name() | ast.Field(base=ast.Name()) as word, args=args):
             spans = {arg.name or position: arg.span for position, arg in enumerate(args)}
             positional = tuple(plain(arg.value) for arg in args if arg.name is None)
             named = {arg.name: plain(arg.value) for arg in args if arg.name is not None}
-            return Applied(word, positional, named, expr.span, spans)
+            return Applied(_word(word), positional, named, expr.span, spans)
     raise ElaborationError(Code.VALUE, expr.span, "a setting is a number, a text, or a word with its parameters")
+
+
+def _word(expr: ast.Name | ast.Field) -> str:
+    """A word of a setting, which may be an item of another file: `nb.skip`."""
+    match expr:
+        case ast.Field(base=ast.Name(id=base), name=name):
+            return f"{base}.{name}"
+        case ast.Name(id=name):
+            return name
+    raise ElaborationError(Code.VALUE, expr.span, "a word of a setting is a name, or one of another file")
 
 
 def expression(value: Value) -> ast.Expr:
@@ -66,5 +76,7 @@ def expression(value: Value) -> ast.Expr:
         case Applied():
             named = [ast.Arg(ast.Ident(name), expression(item)) for name, item in value.kwargs.items()]
             args = (*(ast.Arg(None, expression(item)) for item in value.args), *named)
-            return ast.Call(ast.Name(value.name), args) if args else ast.Name(value.name)
+            base, _, name = value.name.rpartition(".")
+            word = ast.Field(ast.Name(base), ast.Ident(name)) if base else ast.Name(name)
+            return ast.Call(word, args) if args else word
     raise ValueError(f"nothing in the language says {value}")

@@ -14,9 +14,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from hdas_dsl.names import is_copy
 from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree.ast import Sense
 from hdas_dsl.tree.words import TOTALS, QuantityArgument
+
+from .counted import Applied, Counted
+from .graph import Block
 
 Number: TypeAlias = int | float
 
@@ -109,7 +113,7 @@ class AlphaMean:
 
     def covers(self, copy: str) -> bool:
         """Whether the decisions of a copy are among those that are measured."""
-        return self.copy is None or self.copy in (copy, copy.partition("@")[0])
+        return self.copy is None or is_copy(copy, self.copy)
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,15 @@ class Total:
     table, applications of an operation. ``argument`` is the table's path as written, or the operation's name.
 
     ``copy`` limits a structural quantity to the text that mentions it. ``file`` is where the table lies; None where the
-    path leaves the folders that a text may look into.
+    path leaves the folders that a text may look into. ``counted`` is the operation that ``argument`` names; None where
+    no name of the text does, but one of a file further on: then all operations of that name are counted.
     """
 
     name: str
     argument: str | None = None
     copy: str | None = None
     file: Path | None = field(default=None, repr=False)
+    counted: Counted | None = field(default=None, repr=False)
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     @property
@@ -136,6 +142,12 @@ class Total:
     def by_table(self) -> bool:
         """Whether its values stand in a table of the user's."""
         return TOTALS[self.name].argument is QuantityArgument.TABLE
+
+    def counts(self, applied: Applied) -> bool:
+        """Whether it counts an application."""
+        if self.counted is not None:
+            return self.counted.counts(applied)
+        return self.argument == (applied.name if isinstance(applied, Block) else applied.called)
 
     def __str__(self) -> str:
         if self.argument is None:

@@ -13,18 +13,17 @@ from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
 from compiler.ir.quantities import AlphaForm, AlphaMean, Depth, parts
-from compiler.searcher.settings.axes import AlignInstances, Edges, PhaseStart
+from compiler.searcher.settings.axes import Edges, PhaseStart
 from compiler.searcher.settings.derivation import Menus, Threshold
 from compiler.searcher.settings.narrowing import NoNarrowing
 from compiler.searcher.settings.optimizers import AlphaFixed, AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Fair, Gates, Gumbel, Picks, Sample, Sandwich, Sparse
 from compiler.searcher.settings.sections import SearchSettings
-from compiler.searcher.settings.stopping import Taken
-from hdas_dsl.names import is_called
-from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.text.source import Span
 
 from .grammar_fit import of_grammars
+from .named_by_settings import unknown_names
 from .stand_in import first_menus
 
 
@@ -37,13 +36,11 @@ def refusals(space: Elaborated, settings: SearchSettings, span: Span) -> Iterato
         yield from space.refusals
     if settings.edges is Edges.WEIGHED:
         yield from _edges(space, span)
-    yield from _items(space, settings, span)
+    yield from unknown_names(space, settings, span)
     if not settings.drop_path.is_off:
         yield from _dropped_paths(space, span)
     if not isinstance(settings.narrow, NoNarrowing):
         yield from _narrowing(space, span)
-    if isinstance(settings.align, AlignInstances):
-        yield from _alignment(space, settings.align, span)
     yield from _draws(space, settings, span)
     if isinstance(settings.alphas, AlphaNatural):
         yield from _natural(space, span)
@@ -127,40 +124,11 @@ def _narrowing(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
             yield Diagnostic(Code.VALUE, span, message, "leave one of both out")
 
 
-def _alignment(space: Elaborated, word: AlignInstances, span: Span) -> Iterator[Diagnostic]:
-    """What is compared are instances of a cell that stands in several places."""
-    from compiler.backend.passes.apart import cells, compared, instances
-    from compiler.backend.passes.flatten import flatten  # With all passes, which most files need not load.
-
-    if not cells(instances(flatten(space.block.graph), compared(space.decisions, word.within))):
-        of = "cell" if word.within is None else f"cell '{word.within}'"
-        message = f"`align` compares the instances of a cell, and no {of} with menus stands in several places here"
-        yield Diagnostic(Code.VALUE, span, message, "use `align = none`")
-
-
 def _edges(space: Elaborated, span: Span) -> Iterator[Diagnostic]:
     """Edges weigh in picks of menus."""
     if not any(decision.candidates for decision in space.decisions.values()):
         message = "`edges = weighed` weighs the candidates of picks of menus, and this space has none"
         yield Diagnostic(Code.VALUE, span, message, "use `edges = shared`")
-
-
-def _items(space: Elaborated, settings: SearchSettings, span: Span) -> Iterator[Diagnostic]:
-    """Settings that name items."""
-    for name, item in (("beside", settings.beside.wanted), ("dropout", settings.dropout.wanted)):
-        if item is not None:
-            yield from _item(space, f"{name} = {item}(...)", item, f"use `{name} = none`", span)
-    if isinstance(settings.until, Taken):
-        item = settings.until.item
-        yield from _item(space, f'until = taken("{item}", ...)', item, "use `until = never`", span)
-
-
-def _item(space: Elaborated, setting: str, item: str, hint: str, span: Span) -> Iterator[Diagnostic]:
-    """A setting names an item of menus."""
-    known = {label for path in menus(space.decisions) for label in space.decisions[path].items}
-    if not any(is_called(label, item) for label in known):
-        message = f"`{setting}` names no item of a menu of this space"
-        yield Diagnostic(Code.VALUE, span, message, suggest(item, known) or hint)
 
 
 def _dropped_paths(space: Elaborated, span: Span) -> Iterator[Diagnostic]:

@@ -29,7 +29,8 @@ def with_statements(compilation: Compilation, space: Elaborated, lines: Sequence
     for line in lines:
         if isinstance(line, ast.Preference):
             try:
-                body.preferences.append(read_preference(line, body, space.decisions, lambda expr, _: plain(expr)))
+                read = read_preference(line, body, space.decisions, space.copies, lambda expr, _: plain(expr))
+                body.preferences.append(read)
             except ElaborationError as error:
                 compilation.report([error.diagnostic])
     return replace(space, preferences=tuple(body.preferences), requirements=tuple(requirements))

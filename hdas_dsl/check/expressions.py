@@ -121,8 +121,7 @@ class Expressions:
         elif self.names.is_alias(base.id) and not scope.binds(base.id):
             used = self.names.aliased(base.id)
             if used is not None and expr.name not in used.names:
-                message = f"'{used.source.name}' defines no '{expr.name}'"
-                self.report.error(Code.UNKNOWN_NAME, expr.ident.span, message, suggest(expr.name, used.names))
+                self.names.undefined(expr, used)
         else:
             self.check(base, scope)
 

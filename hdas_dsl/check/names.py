@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
-from hdas_dsl.text.diagnostics import Code, suggest
+from hdas_dsl.text.diagnostics import Code, suggest, suggest_or_list
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import BUILTINS, QUANTITIES, WORDS, element_of
-from hdas_dsl.units import Unit
+from hdas_dsl.units import LIBRARY, Unit
 
 from .report import Report
 from .scope import Place, Scope
@@ -32,9 +34,7 @@ class Names:
     @cached_property
     def reachable(self) -> list[Unit]:
         """The file, all that it uses, directly or not, and the prelude."""
-        found = [self.unit]
-        for unit in found:
-            found += [used for _, used in unit.imports if used is not None and used not in found]
+        found = self.unit.all_used()
         prelude = self.unit.prelude
         return [*found, *([prelude] if prelude is not None and prelude not in found else [])]
 
@@ -130,16 +130,38 @@ class Names:
         hint = self._elsewhere(expr.id) or suggest(expr.id, known)
         self.report.error(Code.UNKNOWN_NAME, expr.span, f"unknown {place.value} '{expr.id}'", hint)
 
+    def undefined(self, expr: ast.Field, used: Unit) -> None:
+        """The error of a name that a used file does not define."""
+        here = f"write `{expr.name}`" if self.defining_unit(expr.name) is not None else None
+        hint = here or self._further(expr.name, used) or suggest_or_list(expr.name, used.names)
+        message = f"'{used.source.name}' defines no '{expr.name}'"
+        self.report.error(Code.UNKNOWN_NAME, expr.ident.span, message, hint)
+
     def _elsewhere(self, name: str) -> str | None:
         """How to refer to a name that is defined in a used file but not visible by itself."""
+        if self.is_alias(name):
+            return f"it is a file: write `{name}.` and a name of it"
         for use, used in self.unit.imports:
             if used is not None and use.alias is not None and name in used.names:
                 return f"write `{use.alias}.{name}`"
-        for _, used in self.unit.imports:
-            for use, further in used.imports if used is not None else ():
-                if further is not None and name in further.names:
-                    return f'`use "{use.path}"` defines it'
+        further = (self._further(name, used) for _, used in self.unit.imports if used is not None)
+        return next(filter(None, further), None)
+
+    def _further(self, name: str, used: Unit) -> str | None:
+        """How to use what a used file uses in its turn: a file of that alias, or one that defines the name."""
+        for use, further in used.imports:
+            if further is not None and (use.alias == name or name in further.names):
+                path, alias = self._path(further) or use.path, f" as {use.alias}" if use.alias else ""
+                return f'what a file uses is not its own: write `use "{path}"{alias}` here too'
         return None
+
+    def _path(self, other: Unit) -> str | None:
+        """The path by which this file would use another one; None where that is not known."""
+        if other.path is None or self.unit.path is None:
+            return None
+        if other.path.is_relative_to(LIBRARY) and not self.unit.path.is_relative_to(LIBRARY):
+            return other.path.relative_to(LIBRARY).as_posix()
+        return Path(os.path.relpath(other.path, self.unit.path.parent)).as_posix()
 
 
 def _plain_definition(unit: Unit, name: str) -> ast.Definition | None:

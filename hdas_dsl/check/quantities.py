@@ -57,6 +57,8 @@ class Quantities:
     def _call(self, expr: ast.Call, name: str, scope: Scope) -> None:
         """``depth(n)`` of a family, ``count(Op)`` of an operation."""
         first = expr.args[0].value if expr.args else None
+        if isinstance(first, ast.Field) and (name in ALPHA_QUANTITIES or name == "count"):
+            self.expressions.check(first, scope, Place.OPERATION)
         if not isinstance(first, ast.Name):
             return
         if name in FAMILY_QUANTITIES and first.id not in scope.families:

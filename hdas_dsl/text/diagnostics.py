@@ -17,6 +17,9 @@ LONGEST_LINE = 500
 LONGEST_MESSAGE = 1000
 """Characters of a message that are shown: it may quote a text."""
 
+FEW_KNOWN = 8
+"""So many names an error lists, where none of them is close to the wrong one."""
+
 MOST_KNOWN = 1000
 """Names among which a close one is looked for, which takes a while for each."""
 
@@ -156,6 +159,13 @@ def suggest(wrong: str, known: Iterable[str]) -> str | None:
         return None
     close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.7)
     return f"did you mean '{close[0]}'?" if close else None
+
+
+def suggest_or_list(wrong: str, known: Iterable[str]) -> str | None:
+    """What `suggest` says, or all names where they are few; None where they are many, or none."""
+    names = sorted(set(known))
+    few = f"known: {', '.join(names)}" if 0 < len(names) <= FEW_KNOWN else None
+    return suggest(wrong, names) or few
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, object]:

@@ -19,7 +19,7 @@ from compiler.analysis.architectures.grammar_counts import DerivationCounts
 from compiler.analysis.architectures.grammar_space import GrammarSpace
 from compiler.analysis.architectures.sampling import sample_living
 from compiler.analysis.architectures.space_list import Part
-from compiler.analysis.architectures.variation import member
+from compiler.analysis.architectures.variation import member, mutate
 from compiler.analysis.costs.block_totals import Costs
 from compiler.analysis.counting.errors import UncountableError
 from compiler.analysis.membership.query import membership
@@ -205,6 +205,23 @@ def test_what_is_refused() -> None:
         Network(grammar.network)
 
 
+def test_the_trees_of_a_text_are_those_that_were_drawn() -> None:
+    listing = Architectures(Request(Path("grammar.hsp"), text=TREES.replace("depth = 1", "depth = 2")))
+    assert listing.grammar is not None
+    for drawn in sample(listing, 12, seed=1):
+        assert listing.grammar.written(compiled(drawn.text)).selection == drawn.choices[0]
+    (parent,) = sample(listing, 1, seed=3)
+    for seed in range(8):
+        child = mutate(listing, Request(Path("parent.hsp"), text=parent.text), seed)
+        assert child.choices != parent.choices
+        assert listing.grammar.written(compiled(child.text)).selection == child.choices[0]
+    one = TREES.partition(" weight 2")[0] + "\nnetwork" + TREES.partition("network")[2]
+    listing = Architectures(Request(Path("one.hsp"), text=one))
+    (only,) = sample(listing, 1)
+    with pytest.raises(UsageError, match=r"no menu of 'one.hsp' can be drawn anew"):
+        mutate(listing, Request(Path("one.hsp"), text=only.text))
+
+
 def test_commands_on_a_grammar(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +244,13 @@ def test_commands_on_a_grammar(
     Path("one.hsp").write_text(drawn["text"])
     assert "trees of a grammar, each trained by itself" in said("net.hsp", "--search", "--dry-run")[1]
     assert "'Net' still has choices, such as Net.output.Tree" in said("net.hsp", "--emit", "genotype")[1]
-    assert "are not changed one by one" in said("net.hsp", "--mutate", "one.hsp")[1]
+    mutants = {said("net.hsp", "--mutate", "one.hsp", "--seed", str(seed))[1] for seed in range(3)}
+    for mutant in mutants:
+        Path("mutant.hsp").write_text(mutant)
+        assert said("mutant.hsp", "--in", "net.hsp") == (0, "yes: its grammar derives it\n")
+        assert f"-> {tree} ->" not in mutant
+    assert len(mutants) > 1
+    assert "are not crossed" in said("net.hsp", "--crossover", "one.hsp", "mutant.hsp")[1]
     listing, parent = Architectures(Request(Path("net.hsp"))), Request(Path("one.hsp"))
     assert not member(listing, parent)  # `--versus` asks both: that it lies there, and for others of its space.
     (other,) = sample_living(listing, 1)

@@ -179,7 +179,9 @@ cell Cell(x; c) {
   b = x -> conv(1, 1 | 4)
   d = x -> conv(1, w)
   both = concat(concat(a, b) + concat(d, b), x) -> relu
-  output (both -> batch_norm -> conv(3, c)) + (concat(a, d) -> sigmoid -> conv(1, c)) + (concat(b, a) -> conv(1, c))
+  n[i < 3] = concat(earlier n, x) -> conv(1, 1 | 2)
+  m = concat(x, last 0 of n, n) -> conv(1, c)
+  output (both -> batch_norm -> conv(3, c)) + (concat(a, d) -> sigmoid -> conv(1, c)) + (concat(b, a) -> conv(1, c)) + m
 }
 
 network Net(x: [3, 8, 8]) {

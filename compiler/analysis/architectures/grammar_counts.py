@@ -133,7 +133,7 @@ class DerivationCounts:
                 break
             rank -= option.number
         parts = {hole.node: self.draw(hole.key, hole.inputs, hole.shape, source) for hole in option.holes}
-        return Derivation(option.production, inputs, shape, parts)
+        return Derivation(option.production, parts, inputs, shape)
 
 
 class NothingFitsError(Exception):

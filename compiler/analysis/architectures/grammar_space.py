@@ -13,6 +13,7 @@ from functools import cached_property
 from math import prod
 from random import Random
 
+from compiler.analysis.membership.grammar_matching import grammar_texts
 from compiler.derivation.along import again, scripted
 from compiler.elaborate import Elaborated
 from compiler.elaborate.derivations import Derivation, derive, first, without_fit
@@ -122,6 +123,19 @@ class GrammarSpace:
             return derive(self.productions, key, inputs, scripted(self.productions, chosen[path]))
 
         return self.derived(make)
+
+    def written(self, architecture: Elaborated) -> Drawn:
+        """An architecture that lies in the space, as the trees of its text.
+
+        Raises:
+            NotInSpaceError: it does not lie there.
+        """
+        texts = grammar_texts(self.network, architecture.copies, self.productions)
+        found = self.derived(
+            lambda path, key, inputs: derive(self.productions, key, inputs, first, like=texts[path].tree)
+        )
+        assert found is not None, "the network fits what stands in its text"
+        return found
 
     def mutated(self, parent: Drawn, source: Random) -> Drawn | None:
         """The parent with the tree below one menu drawn anew, by weights, and what does not fit it any more.

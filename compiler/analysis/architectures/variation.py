@@ -10,9 +10,10 @@ from compiler.ir.decision import Selection
 from compiler.program.request import Request
 from compiler.util.errors import UsageError
 
+from .grammar_space import GrammarSpace
 from .moves import changed, changes, crossed
 from .sampling import TRIES, Nearest
-from .space_list import Architecture, Architectures, Choices
+from .space_list import Architecture, Architectures, Choices, DrawnArchitecture
 
 
 def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architecture:
@@ -20,11 +21,14 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
 
     The choice is drawn uniformly among those that exist in the parent, then its new item among those that it may have
     while all others stay as they are: another item, one other input of a pick, one more or less within its bounds.
+    Of a grammar, what stands below one of its menus is drawn anew, by weights, and what does not fit that any more.
 
     Raises:
         UsageError: the parent does not lie in the space, or no choice of it can be changed alone.
     """
     source = Random(seed)
+    if listing.grammar is not None:
+        return _another_tree(listing, listing.grammar, parent, seed)
     choices = found_in(listing, parent)
     nearest = Nearest(listing)
     for position, path, items in changes(listing.parts, choices, source):
@@ -42,6 +46,23 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
     if nearest.tries:
         raise nearest.refusal()
     raise UsageError(f"no choice of '{parent.path}' can be changed while all others stay as they are")
+
+
+def _another_tree(listing: Architectures, grammar: GrammarSpace, parent: Request, seed: int) -> Architecture:
+    member(listing, parent)
+    source, before = Random(seed), grammar.written(parent.compile().network)
+    nearest = Nearest(listing)
+    for _ in range(TRIES):
+        child = grammar.mutated(before, source)
+        if child is None or child.selection == before.selection:
+            continue
+        notes = {"parent": _digest(parent), "seed": str(seed)}
+        made = DrawnArchitecture(listing, (child.selection,), notes, tree=child)
+        if nearest.meets(made):
+            return made
+    if nearest.tries:
+        raise nearest.refusal()
+    raise UsageError(f"no menu of '{parent.path}' can be drawn anew: {TRIES} draws gave nothing else")
 
 
 def crossover(listing: Architectures, left: Request, right: Request, seed: int = 0) -> Architecture:
@@ -81,8 +102,9 @@ def found_in(listing: Architectures, architecture: Request) -> Choices:
     """
     wanted = member(listing, architecture)
     if listing.grammar:
-        hint = "a search by `derive = evolution(20, draw = weights)` mutates its trees"
-        raise UsageError(f"architectures of a grammar are not changed one by one: {hint}")
+        raise UsageError(
+            "trees of a grammar are not crossed: `--mutate` draws what stands below one of their menus anew"
+        )
     choices = []
     for part in listing.parts:
         found = way_of(part.circuit, wanted)

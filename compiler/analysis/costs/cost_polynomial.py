@@ -169,15 +169,15 @@ class _Pricing:
         shapes = [source.shape for source in sources]
         match node.payload:
             case Call(block=block):
-                yield ALWAYS, self.price.applied(block.name)
+                yield ALWAYS, self.price.applied(block)
                 if self.price.prices_operation(block.name) and block.level == "op":
                     yield from self.operation(block, shapes, node.shape)
                 else:
                     yield from self.block(block).items()
-            case Prim(name=name) if self.price.of_structure:
-                yield ALWAYS, self.price.applied(name)
+            case Prim(op=op) if self.price.of_structure:
+                yield ALWAYS, self.price.applied(op)
             case Prim(op=op):
-                yield ALWAYS, self.price.applied(op.called)
+                yield ALWAYS, self.price.applied(op)
                 yield from self.primitive(op, shapes, node.shape)
                 if op.gather is Gather.SUM:
                     yield from self.addends(graph.sources(index), node.shape, conditions)

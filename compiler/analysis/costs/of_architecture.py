@@ -72,11 +72,11 @@ class PriceSum:
                 inside = self.block(block)
                 if self.price.prices_operation(block.name) and block.level == "op":
                     inside = operation(self.price, block, inputs, node.shape, Assignment(), {ALWAYS: inside})
-                return self.price.applied(block.name) + inside
-            case Prim(name=name) if self.price.of_structure:
-                return self.price.applied(name)
+                return self.price.applied(block) + inside
+            case Prim(op=op) if self.price.of_structure:
+                return self.price.applied(op)
             case Prim(op=op):
-                total = self.price.applied(op.called) + primitive(self.price, op, inputs, node.shape, Assignment())
+                total = self.price.applied(op) + primitive(self.price, op, inputs, node.shape, Assignment())
                 if op.gather is Gather.SUM:
                     total += len(inputs) * self.price.addend(sizes([node.shape])[0])
                 return total

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
+from compiler.ir.counted import Applied
 from compiler.ir.primitives.base import FLOAT32, Gather, Operator
 from compiler.ir.primitives.structure import Add
 from compiler.ir.quantities import Total
@@ -109,8 +110,8 @@ class Price:
         """The price of an operation as a whole, whose nodes then count nothing; None to add up its nodes."""
         return None
 
-    def applied(self, name: str) -> Amount:
-        """The price of every application of that name, besides all else."""
+    def applied(self, applied: Applied) -> Amount:
+        """The price of every application of an operation, a cell or a primitive, besides all else."""
         return 0
 
     def picked(self) -> Amount:
@@ -203,14 +204,14 @@ def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Count(Price):
-    """The number of applications of an operation or primitive of this name."""
+    """The number of applications of what a quantity names."""
 
     of_structure = True
-    name: str
+    total: Total
 
-    def applied(self, name: str) -> Amount:
-        """1 of an application of that name."""
-        return int(name == self.name)
+    def applied(self, applied: Applied) -> Amount:
+        """1 of an application that is counted."""
+        return int(self.total.counts(applied))
 
 
 class Edges(Price):
@@ -235,7 +236,7 @@ def price_of(total: Total, tables: Mapping[str, Table]) -> Price:
     """
     match TOTALS[total.name].argument:
         case QuantityArgument.OPERATION:
-            return Count(total.argument or "")
+            return Count(total)
         case QuantityArgument.TABLE:
             table = tables.get(total.argument or "")
             if table is None:

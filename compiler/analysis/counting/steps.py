@@ -14,6 +14,7 @@ from compiler.ir.decision import Decision
 from compiler.ir.existence import follow, gathers
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
+from compiler.ir.quantities import Total
 from compiler.ir.sums import Item, Sum, Sums
 
 
@@ -59,15 +60,14 @@ class Step:
         """Whether it skips those of its sources that do not exist."""
         return gathers(self.payload)
 
-    @property
-    def quantity(self) -> str | None:
-        """The quantity that grows by one where it exists."""
+    def grows(self, total: Total) -> bool:
+        """Whether a structural quantity grows by one where it exists."""
         match self.payload:
             case Weigh():
-                return "edges"
-            case Prim(name=name) | Block(name=name):
-                return f"count({name})"
-        return None
+                return total.argument is None
+            case Prim(op=applied) | (Block() as applied):
+                return total.argument is not None and total.counts(applied)
+        return False
 
 
 def steps_of(graph: SpaceGraph, every: bool = False, places: dict[int, int] | None = None) -> list[Step]:

@@ -52,9 +52,10 @@ class Walk:
         steps = steps_of(copy.block.graph, every=bool(required), places=self.places)
         self.steps = depth_first(linked(steps, decisions, self.places), self.places)
         for inner in (inner for step in self.steps if required and step.copy for inner in inside(step.copy)):
-            if inner.quantity in required:
-                message = f"`{inner.quantity}` goes on inside the cells of this text, where it cannot be counted"
-                raise UncountableError(required[inner.quantity].span, message)
+            for total in filter(inner.grows, required.values()):
+                message = f"`{total}` goes on inside the cells of this text, where it cannot be counted"
+                raise UncountableError(total.span, message)
+        self.growth = [tuple(map(step.grows, required.values())) for step in self.steps]
         self.reads = [self._reads(step) for step in self.steps]
         self.first = {name: index for index, names in reversed(list(enumerate(self.reads))) for name in names}
         self.over: dict[int, set[str]] = {}
@@ -74,7 +75,7 @@ class Walk:
         self.last_offers: dict[int, frozenset[int]] = {}
         for index, step in enumerate(self.steps):
             self.sure.append(exists_surely(step, self.sure, self.decisions))
-            plain = not self.reads[index] and step.copy is None and step.quantity not in self.quantities
+            plain = not self.reads[index] and step.copy is None and not any(self.growth[index])
             if self.sure[index] and plain and self.idle.issuperset(step.sources):
                 self.idle.add(index)
             for source in set(step.sources):
@@ -172,7 +173,7 @@ class Walk:
     def apply(self, index: int, state: State) -> Iterator[State]:
         """An operation or a copy that exists: all that it reads must."""
         step = self.steps[index]
-        here = self.grown(step, state)
+        here = self.grown(index, state)
         if step.copy is not None and step.copy.copy is not None:
             here = here._replace(tags=here.tags | {step.copy.copy})
         for item in self.decided(self.reads[index], here):
@@ -186,11 +187,11 @@ class Walk:
         """The state where a step gives its readers something."""
         return state._replace(lacking=state.lacking.difference(self.readers[index])) if state.lacking else state
 
-    def grown(self, step: Step, state: State) -> State:
+    def grown(self, index: int, state: State) -> State:
         """The state where a step exists: the required quantities that count it grow by one."""
         if not self.quantities:
             return state
-        grades = (grade + (name == step.quantity) for grade, name in zip(state.grades, self.quantities, strict=True))
+        grades = (grade + grows for grade, grows in zip(state.grades, self.growth[index], strict=True))
         return state._replace(grades=tuple(grades))
 
     def decided(self, names: Iterable[str], state: State) -> Iterator[State]:
@@ -257,7 +258,7 @@ class Walk:
         if taken >= 0 and enough <= taken + 1 and (taken < decision.most or counted < decision.most):
             assert isinstance(step.payload, Weigh)
             more = state.tagged(pick, min(taken + 1, counted)).making(pick, step.payload.index)
-            yield from self.asking(step.sources, self.feeding(index, self.grown(step, more)))
+            yield from self.asking(step.sources, self.feeding(index, self.grown(index, more)))
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ class _Moves:
         """Some source exists; or none does."""
         step = self.walk.steps[self.index]
         if self.exists:
-            return self.walk.gather(self.index, self.walk.grown(step, self.state))
+            return self.walk.gather(self.index, self.walk.grown(self.index, self.state))
         return self.walk.empty(step, self.state)
 
     def applied(self, sources: Sequence[int]) -> Iterator[State]:

@@ -7,9 +7,10 @@ parameters make match as numbers, all else is the same. Whether the whole is the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from compiler.elaborate import Copy, Elaborated
+from compiler.elaborate.derivations import Taken
 from compiler.elaborate.productions import Key, Production, Productions, literal
 from compiler.elaborate.session import GrammarPlace
 from compiler.elaborate.values import Deferred, Menu
@@ -19,19 +20,30 @@ from hdas_dsl.units import Entity
 from .found import Effort, NotInSpaceError
 
 
-def grammar_texts(space: Elaborated, copies: Mapping[str, Copy]) -> dict[str, ast.Expr]:
-    """The expression of the architecture that stands for each grammar of the space, by its path.
+@dataclass(frozen=True)
+class Written:
+    """What stands for a grammar in the text of an architecture, with the productions that derive it."""
+
+    text: ast.Expr
+    tree: Taken
+
+
+def grammar_texts(
+    space: Elaborated, copies: Mapping[str, Copy], productions: Productions | None = None
+) -> dict[str, Written]:
+    """What stands in the text of an architecture for each grammar of the space, by its path.
 
     Args:
         space: the space.
         copies: those of the architecture, by path.
+        productions: those of the space, where they are known.
 
     Raises:
         NotInSpaceError: one has no derivation that is written there.
         UsageError: the texts match in too many ways to tell.
     """
-    productions, effort = Productions(space.externals), Effort()
-    found: dict[str, ast.Expr] = {}
+    productions, effort = productions or Productions(space.externals), Effort()
+    found: dict[str, Written] = {}
     for copy in space.copies.values():
         for path in copy.body.grammars:
             place = next(place for place in space.grammars if place.path == path)
@@ -39,7 +51,7 @@ def grammar_texts(space: Elaborated, copies: Mapping[str, Copy]) -> dict[str, as
             pairs = _lines(copy, place, copies)
             if not any(matching.matches(None, mine, theirs) for mine, theirs in pairs) or matching.found is None:
                 raise NotInSpaceError(path, f"'{place.menu.definition.name}' does not derive what stands there")
-            found[path] = matching.found
+            found[path] = Written(matching.found, matching.tree(Key.of(place.menu), matching.found))
     return found
 
 
@@ -80,7 +92,9 @@ class GrammarMatching:
     def __init__(self, productions: Productions, place: GrammarPlace, effort: Effort) -> None:
         self.productions, self.place, self.effort = productions, place, effort
         self.found: ast.Expr | None = None
-        self._derived: dict[tuple[Key, tuple[int, ...]], bool] = {}
+        self._derived: dict[tuple[Key, tuple[int, ...]], Production | None] = {}
+        self._menus: dict[int, tuple[Key, ast.Expr]] = {}
+        """What each mention of a menu stands for in the last match, by the identity of the mention."""
         self._kept: list[ast.Expr] = []
 
     def matches(self, production: Production | None, mine: ast.Node, theirs: ast.Node) -> bool:
@@ -94,6 +108,7 @@ class GrammarMatching:
             return self.found is theirs
         key = None if production is None else self._menu(production, mine)
         if key is not None:
+            self._menus[id(mine)] = key, theirs
             return self.derives(key, theirs)
         if production is not None and self.productions.is_number(production, mine):
             return literal(self.productions.value(production, mine)) == theirs
@@ -106,10 +121,18 @@ class GrammarMatching:
         parts = tuple(map(id, _stages_of(expr)))
         if (key, parts) not in self._derived:
             self._kept.append(expr)  # so that no other expression gets its identity
-            self._derived[key, parts] = False  # a menu that is an item of itself derives nothing more
-            made = any(self.matches(item, item.expr, expr) for item in self.productions.of(key))
+            self._derived[key, parts] = None  # a menu that is an item of itself derives nothing more
+            made = next((item for item in self.productions.of(key) if self.matches(item, item.expr, expr)), None)
             self._derived[key, parts] = made
-        return self._derived[key, parts]
+        return self._derived[key, parts] is not None
+
+    def tree(self, key: Key, expr: ast.Expr) -> Taken:
+        """The productions by which a menu derives an expression that it does derive."""
+        production = self._derived[key, tuple(map(id, _stages_of(expr)))]
+        assert production is not None, "it derives it"
+        self._menus.clear()
+        self.matches(production, production.expr, expr)
+        return Taken(production, {at: self.tree(*found) for at, found in tuple(self._menus.items())})
 
     def _menu(self, production: Production, node: ast.Expr) -> Key | None:
         """The menu that an expression of a production mentions, with its parameters; None where it mentions none."""

@@ -193,7 +193,7 @@ def along(space: Elaborated, network: Elaborated) -> Elaborated:
     texts = grammar_texts(space, network.copies)
     function = Function(space.root.definition, space.root.instance)
     found, wrong = elaborate(
-        function, space.given, externals=space.externals, derive=lambda path, deferred, inputs: texts[path]
+        function, space.given, externals=space.externals, derive=lambda path, deferred, inputs: texts[path].text
     )
     if found is None:
         raise NotInSpaceError(space.name, wrong[0].message if wrong else "it does not fit the space's arguments")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from compiler.ir.decision import Decision, DecisionKind
 from compiler.ir.graph import Node, SpaceGraph
 from compiler.ir.payloads import Mix
+from hdas_dsl.names import is_copy
 
 from .rebuild import rebuild
 
@@ -58,7 +59,7 @@ def compared(decisions: Mapping[str, Decision], within: str | None) -> tuple[str
     return tuple(
         path
         for path, decision in decisions.items()
-        if decision.kind is DecisionKind.OPERATION and within in (None, decision.copy, decision.copy.partition("@")[0])
+        if decision.kind is DecisionKind.OPERATION and (within is None or is_copy(decision.copy, within))
     )
 
 

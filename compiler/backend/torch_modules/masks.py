@@ -46,7 +46,8 @@ def _places(widths: tuple[tuple[int, ...], ...], sizes: tuple[int, ...], device:
             for channel in range(width):
                 found.setdefault((row + channel) * total + first + channel, []).append(case)
             row, first = row + width, first + size
-    present = torch.zeros(len(widths), len(found), dtype=torch.bool)
-    for at, cases in enumerate(found.values()):
-        present[cases, at] = True
-    return torch.tensor(list(found), device=device), present.to(device)
+    with torch.inference_mode(mode=False):  # What is kept there could not be trained with later.
+        present = torch.zeros(len(widths), len(found), dtype=torch.bool)
+        for at, cases in enumerate(found.values()):
+            present[cases, at] = True
+        return torch.tensor(list(found), device=device), present.to(device)

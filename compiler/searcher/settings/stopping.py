@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hdas_dsl.names import is_called
+from hdas_dsl.names import is_called, is_copy
 
 from .words import Amount, Count, Positive, Text, Within, Word
 
@@ -81,7 +81,8 @@ class Taken(StopWord):
 
     def holds(self, evidence: Evidence) -> bool:
         """Whether it does."""
-        cells = evidence.taken.values() if self.within is None else [evidence.taken.get(self.within, ())]
+        taken = evidence.taken.items()
+        cells = (items for copy, items in taken if self.within is None or is_copy(copy, self.within))
         return any(sum(is_called(item, self.item) for item in items) >= self.least for items in cells)
 
 

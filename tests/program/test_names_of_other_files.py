@@ -1,0 +1,144 @@
+"""What a text says of operations and cells of other files, which it calls by the names of these files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compiler.analysis.architectures import Architectures, sample
+from compiler.analysis.membership.query import membership_of
+from compiler.ir.quantities import AlphaMean, parts
+from compiler.program.compile_file import compile_file
+from compiler.program.model import Program
+from compiler.program.request import Request
+from hdas_dsl.text.diagnostics import HspError
+
+BASE = """\
+hsp 1
+op norm(x) = batch_norm(x, affine = not relaxed)
+op skip(x) = x
+op unit(x) = x -> relu -> norm
+choice Op = skip | unit
+cell Cell(x) {
+  output Op(x)
+}
+"""
+SPACE = """\
+hsp 1
+use "base.hsp" as one
+use "base.hsp" as two with norm = identity
+op skip(x) = x -> relu
+choice Op = one.skip | two.skip | skip | one.unit | two.unit
+cell Cell(x) {
+  n[i < 2] = prev(x) -> Op
+  output last of n
+}
+network Net(image: [1, 4, 4]) {
+  minimize entropy(two.Cell)
+  output image -> conv(1, 2) -> Cell -> one.Cell -> two.Cell -> classifier(2)
+}
+search Net {
+  data = digits
+  minimize certainty(one.Cell)
+}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    (tmp_path / "base.hsp").write_text(BASE)
+    file = tmp_path / "space.hsp"
+    file.write_text(SPACE)
+    return file
+
+
+def compiled(file: Path) -> Program:
+    program, diagnostics = compile_file(str(file))
+    assert program is not None, [diagnostic.message for diagnostic in diagnostics]
+    return program
+
+
+@pytest.mark.parametrize(
+    ("condition", "cells"),
+    [
+        # Of the five items, both skips of the used file say the same; its units differ by their norms.
+        ("count(skip) == 2", 1),
+        ("count(one.skip) == 2", 4),
+        ("count(two.skip) == 1", 12),
+        ("count(one.unit) == 2", 1),
+        ("count(two.unit) + count(one.unit) == 1", 12),
+        ("count(relu) == 0", 4),
+    ],
+)
+def test_counts_are_of_one_definition(space: Path, condition: str, cells: int) -> None:
+    space.write_text(SPACE.replace("  output last of n\n", f"  output last of n\n  require {condition}\n"))
+    listing = Architectures(Request(space))
+    assert listing.number == cells * 4
+    for drawn in sample(listing, 2):
+        text = Request(space.with_name("drawn.hsp"), text=drawn.text)
+        assert not text.compile().warnings  # what is required is said, and met, without the other file
+        assert membership_of(text, space).inside
+
+
+def test_measures_are_of_the_cell_that_is_named(space: Path) -> None:
+    found = [part for p in compiled(space).network.preferences for part in parts(p.quantity)]
+    assert [part.copy for part in found if isinstance(part, AlphaMean)] == ["Cell_3", "Cell_2"]
+
+
+HIDING = """\
+hsp 1
+use "base.hsp" as base
+op twice(x; unit) = x -> unit -> base.unit
+cell Lines(x) {
+  skip = base.unit(x)
+  output skip -> (base.skip | base.unit) -> base.skip
+}
+network Net(image: [1, 4, 4]; Cell = Lines) {
+  a = conv(image, 1, 2) -> base.Cell
+  output Cell(a) -> twice(relu) -> base.conv -> classifier(2)
+}
+"""
+
+
+def test_what_an_architecture_inlines_has_names_that_nothing_else_has(space: Path) -> None:
+    """Lines, parameters and primitives of the names of what the alias of a file told apart from them."""
+    space.with_name("base.hsp").write_text(BASE + "op conv(x) = x -> unit -> unit\n")
+    space.write_text(HIDING)
+    listing = Architectures(Request(space))
+    for drawn in sample(listing, 4):
+        text = Request(space.with_name("drawn.hsp"), text=drawn.text)
+        assert membership_of(text, space).inside
+        assert "op conv_2(x) = x -> unit_2 -> unit_2\n" in drawn.text
+        assert "op twice(x; unit) = x -> unit -> unit_2\n" in drawn.text
+
+
+def test_a_library_has_an_alias_where_lines_have_its_names(space: Path) -> None:
+    space.write_text(
+        'hsp 1\nuse "lib/darts.hsp" as d\nnetwork Net(x: [1, 4, 4]) {\n  norm = conv(x, 1)\n'
+        "  output norm -> (d.norm | d.skip_connect) -> d.norm -> classifier(2)\n}\n"
+    )
+    for drawn in sample(Architectures(Request(space)), 2):
+        assert membership_of(Request(space.with_name("drawn.hsp"), text=drawn.text), space).inside
+
+
+def test_all_architectures_call_a_definition_the_same(space: Path) -> None:
+    drawn = list(sample(Architectures(Request(space)), 12))
+    names = {line.partition("(")[0]: line for found in drawn for line in found.text.splitlines() if line[:3] == "op "}
+    assert names == {
+        "op norm": "op norm(x) = batch_norm(x, affine = not relaxed)",
+        "op skip": "op skip(x) = x",
+        "op skip_2": "op skip_2(x) = x -> relu",
+        "op unit": "op unit(x) = x -> relu -> norm",
+        "op unit_2": "op unit_2(x) = x -> relu -> identity",
+    }
+    assert all(line in names.values() for found in drawn for line in found.text.splitlines() if line[:3] == "op ")
+
+
+def test_a_cell_that_is_called_like_a_primitive_is_refused(space: Path) -> None:
+    space.with_name("base.hsp").write_text("hsp 1\ncell conv(x) {\n  output x -> (relu | gelu)\n}\n")
+    space.write_text(
+        'hsp 1\nuse "base.hsp" as b\nnetwork Net(x: [1, 4, 4]) {\n  output conv(x, 1) -> b.conv -> classifier(2)\n}\n'
+    )
+    with pytest.raises(HspError, match="a cell and a primitive that it needs are both called 'conv'"):
+        assert next(iter(sample(Architectures(Request(space)), 1))).text
