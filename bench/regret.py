@@ -1,8 +1,9 @@
 """What explorers find in a table of truth, where a trial is looked up instead of trained: regret against trials.
 
-    python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 100] [--explorers random "predictor"]
+    python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 100]
+                           [--explorers random predictor "predictor(50, features = (naswot, macs), initial = best)"]
                            [--at-most macs=160000] [--steered-by 0] [--tested-by 1]
-                           [--plot docs/images/regret_cells.svg] [--time 25 50]
+                           [--plot docs/images/regret_cells.svg] [--time 25 50] [--proxy-seconds 0.1]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
 are steered by the validation accuracy of one training, as `judge = trained` would steer them. A trial is a row of the
@@ -14,6 +15,9 @@ that have them. `--steered-by` and `--tested-by` name the seeds of the trainings
 a lucky training does not count. `--by loss` steers by the training loss of all steps, as `judge = trained(by = loss)`
 does, among the rows that have one. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
 the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
+
+An explorer is named, or written as `derive = ...` has it, but for its number of trials. Proxies that a `predictor` has
+as features are those that `bench/proxies.py` computed; `--proxy-seconds` says what one architecture of them takes.
 
 `--time 25 50` compares at equal time as well: what looks best after so many times the mean seconds of a training of the
 table, as far as so many trials go. A trial takes the seconds that its training took, and the processor's time that
@@ -28,22 +32,30 @@ import time
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, median, quantiles
 
 from finds import better_than
+from proxies import Values
+from proxies import read as read_proxies
 from scipy.stats import mannwhitneyu
 
 from compiler.analysis.architectures import Architectures
+from compiler.elaborate.setting_values import plain
 from compiler.program.request import Request
 from compiler.searcher.explore.proposers import proposer_of
+from compiler.searcher.explore.space import Candidate
 from compiler.searcher.explore.study import Study, stream_of
 from compiler.searcher.explore.tables import Lookup, Row, Table, Training
 from compiler.searcher.explore.trials import History, Trial
 from compiler.searcher.settings.exploring import Acquisition, Evolution, Genetic, Local, Predictor, RandomDraws, Shipped
-from compiler.searcher.settings.judges import Measured
+from compiler.searcher.settings.judges import Measured, ProxyName
+from compiler.searcher.settings.reader import Reader
+from compiler.searcher.settings.sections import SearchSettings
+from hdas_dsl.parse.parser import parse_expression
+from hdas_dsl.text.source import NOWHERE
 
 SHOWN = (10, 25, 50, 100)
 """After so many trials the regret is printed."""
@@ -52,6 +64,22 @@ COMPARED = (25, 50, 100)
 
 REPEATED = 4
 """At most so many proposals are made for one trial."""
+
+
+def written(text: str, trials: int) -> Shipped:
+    """An explorer as `derive = ...` has it, for so many proposals.
+
+    Raises:
+        SystemExit: it is none.
+    """
+    expr, wrong = parse_expression(text, text)
+    reader = Reader()
+    if expr is not None:
+        word = reader.fields(SearchSettings, {"derive": (plain(expr), NOWHERE)}).get("derive")
+        if isinstance(word, Shipped) and "trials" in type(word).model_fields:
+            return word.model_copy(update={"trials": trials})
+    reasons = [found.message for found in (*wrong, *reader.errors)]
+    raise SystemExit(f"`derive = {text}`: {reasons[0] if reasons else 'no explorer with a number of trials'}")
 
 
 def explorers(trials: int) -> dict[str, Shipped]:
@@ -109,10 +137,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Known:
-    """The architectures of a space that a table has, and the regret of the largest of them."""
+    """The architectures of a space that a table has, the regret of the largest of them, and proxies that are known."""
 
     judge: Lookup
     largest: float
+    proxies: Mapping[Hashable, Values] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -156,7 +185,8 @@ class Known:
         tests = [judge.trainings(int(line["number"]), judge.budgets.whole)[0].test for line in within]
         macs = [int(line["macs"]) for line in within]
         of_largest = mean(test for test, count in zip(tests, macs, strict=True) if count == max(macs))
-        return cls(judge, max(tests) - of_largest)
+        values = read_proxies(space.with_suffix(".proxies.csv"))
+        return cls(judge, max(tests) - of_largest, {table.key(number): found for number, found in values.items()})
 
     @cached_property
     def best(self) -> float:
@@ -172,12 +202,21 @@ class Known:
         """The share of the table that an architecture of this regret is better than."""
         return better_than(self.best - regret, [training.test for training in self.judge.table.all])
 
-    def run(self, word: Shipped, seed: int, trials: int) -> Run:
-        """A run until so many trials have ended."""
+    def run(self, word: Shipped, seed: int, trials: int, proxy_seconds: float = 0.0) -> Run:
+        """A run until so many trials have ended; the proxies of an architecture take so many seconds."""
         judge = self.judge
-        proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed))
         rows: dict[int, Training] = {}
+        measured: set[Hashable] = set()
         run, spent, since = Run([], []), 0.0, time.process_time()
+
+        def measure(found: Candidate, names: Sequence[ProxyName]) -> Mapping[str, float]:
+            nonlocal spent
+            if (key := judge.table.key(found.number)) not in measured:
+                measured.add(key)
+                spent += proxy_seconds
+            return {name: self.proxies[key][name] for name in names}
+
+        proposer = proposer_of(word, judge.space, judge.budgets, stream_of(seed), measure=measure)
 
         def told(trial: Trial, _: History) -> None:
             nonlocal spent, since
@@ -276,12 +315,17 @@ def main() -> None:
     parser.add_argument("--by", type=Measured, choices=list(Measured), default=Measured.METRIC, help="what steers")
     parser.add_argument("--time", type=int, nargs="+", metavar="N", help="compare in the time of N trainings too")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
+    parser.add_argument("--proxy-seconds", type=float, default=0.0, metavar="S", help="what features take")
     args = parser.parse_args()
     known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by, args.by)
     count = len(known.judge.table.rows)
     print(f"{args.space}: {count} architectures, {args.seeds} seeds; regret in points of test accuracy\n")
-    words = explorers(REPEATED * args.trials)
-    found = {name: [known.run(words[name], seed, args.trials) for seed in range(args.seeds)] for name in args.explorers}
+    words, most = explorers(REPEATED * args.trials), REPEATED * args.trials
+    words |= {text: written(text, most) for text in args.explorers if text not in words}
+    found = {
+        name: [known.run(words[name], seed, args.trials, args.proxy_seconds) for seed in range(args.seeds)]
+        for name in args.explorers
+    }
     print(*report(found, args.trials, known.largest), sep="\n")
     if args.time:
         print(f"\na training takes {known.training:.1f} s in the mean\n")

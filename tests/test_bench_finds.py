@@ -236,3 +236,52 @@ def test_regret_against_trials(
     assert lines[3].startswith("| `quick` | 1 | 3 | 10.00 (10.00 to 10.00) | 81.2% | 0.0")
     assert lines[4].startswith("| `random` | 2 | 1 | 40.00")
     assert lines[5].startswith("| `quick` | 2 | 4 | 0.00 (0.00 to 0.00) | 93.8% |")
+
+
+def test_proxies_beside_a_table(
+    monkeypatch: pytest.MonkeyPatch, finds: ModuleType, truth: ModuleType, tmp_path: Path
+) -> None:
+    """Eight architectures whose multiply-adds say half; one proxy says the rest, one nothing, one is not defined."""
+    proxies = importlib.import_module("proxies")
+    tests = [0.50, 0.55, 0.60, 0.65, 0.70, 0.75, 0.80, 0.85]
+    macs = [1, 2, 3, 4, 1, 2, 3, 4]
+    table = truth.Table(tmp_path / "tiny.csv")
+    for number, accuracy in enumerate(tests):
+        architecture = truth.Architecture(number, f"{number:016x}", 1, macs[number], "{}")
+        table.add(architecture, 0, truth.Training(accuracy, accuracy, 6.0))
+    values: dict[str, list[float]] = {"synflow": tests, "naswot": [-x for x in tests], "macs": [*map(float, macs)]}
+    values["zen"] = [*tests[:7], float("nan")]
+    known = {number: dict.fromkeys(proxies.ProxyName, 1.0) for number in range(8)}
+    for name, column in values.items():
+        for number, value in enumerate(column):
+            known[number][name] = value
+    proxies.write(tmp_path / "tiny.proxies.csv", known)
+    again = proxies.read(tmp_path / "tiny.proxies.csv")
+    assert proxies.read(tmp_path / "none.csv") == {}
+    lines = {line.split("`")[1]: line for line in proxies.report(again, table) if line.startswith("| `")}
+    assert lines["synflow"] == "| `synflow` | 1.00 (1.00 to 1.00) | 1.00 | 1.00 | 93.8% |"
+    assert lines["naswot"].endswith("| -1.00 | -1.00 | 6.2% |")
+    assert "| 0.00 (0.00 to 0.00) | 0.00 | 0.00 | 50.0% |" in lines["snip"], "of equals the mean"
+    assert "| `macs` | 0.49 " in lines["macs"]
+    assert lines["zen"].endswith("| 81.2% |"), "what is not defined is last"
+    # Of macs, ranks tie in pairs: r(ab) = 0.488, so that what is left of a proxy that is the accuracy itself is 1.
+    assert proxies.given(tests, tests, macs) == pytest.approx(1)
+    assert proxies.given(macs, tests, macs) == 0
+
+    regret = importlib.import_module("regret")
+    path = tmp_path / "tiny.hsp"
+    path.write_text(SPACE)
+    known_rows = regret.Known.of(path)
+    best = regret.written("predictor(1, start = 8, features = synflow, initial = best, among = 200)", 8)
+    found = known_rows.run(best, 0, 8, proxy_seconds=1.0)
+    assert found.regrets[0] == 0, "the best by the proxy is first"
+    assert 14 <= found.seconds[0] < 15, "eight architectures are measured, and one is trained"
+    worst = regret.written("predictor(1, start = 8, features = naswot, initial = best, among = 200)", 8)
+    assert known_rows.run(worst, 0, 8).regrets[0] == pytest.approx(0.35)
+    for text, reason in (
+        ("strongest", "no explorer"),
+        ("predictor(5, starts = 3)", "starts"),
+        ("predictor(", "expected"),
+    ):
+        with pytest.raises(SystemExit, match=reason):
+            regret.written(text, 5)

@@ -83,6 +83,10 @@ def before(text: str) -> Before:
     return Before(text.rpartition("\n")[2], tuple(brackets), tuple(headings))
 
 
+STATEMENT = r"\s*(require|minimize|maximize)\b"
+"""The line of a statement, which is about quantities."""
+
+
 def completions(document: Document, place: types.Position) -> list[types.CompletionItem]:
     """What may stand at a place, each once."""
     at = offset(document.source, place)
@@ -103,8 +107,14 @@ def _found(document: Document, here: Before, at: int) -> Iterator[types.Completi
         return
     unit = document.unit
     heading = here.headings[-1].split(" ")[0] if here.headings else ""
+    dotted = re.search(r"(\w+)\.\w*$", here.line)
     if heading in ("search", "method", "train", "phase"):
-        yield from _settings(here, TrainSettings if heading == "train" else SearchSettings)
+        if unit is not None and dotted is not None and dotted[1] in aliases(unit):
+            yield from _fields(unit, dotted[1])
+        elif unit is not None and re.match(STATEMENT, here.line):
+            yield from _expression(unit, here, at)
+        else:
+            yield from _settings(here, TrainSettings if heading == "train" else SearchSettings)
         return
     if not here.headings and re.match(r"\w*$", here.line):
         yield from (_word(word) for word in TOP_WORDS)
@@ -114,7 +124,7 @@ def _found(document: Document, here: Before, at: int) -> Iterator[types.Completi
         return
     if unit is None:
         return
-    if (dotted := re.search(r"(\w+)\.\w*$", here.line)) is not None:
+    if dotted is not None:
         yield from _fields(unit, dotted[1])
         return
     if here.headings and re.match(r"\s*\w*$", here.line) and not here.brackets:
@@ -179,7 +189,7 @@ def _expression(unit: Unit, here: Before, at: int) -> Iterator[types.CompletionI
         return
     yield from (types.CompletionItem(name, kind=Kind.Function, detail="of the language") for name in BUILTINS)
     yield from (_word(word) for word in (*INSIDE_WORDS, *OPERATOR_WORDS, *WORDS))
-    if re.match(r"\s*(require|minimize|maximize)\b", here.line):
+    if re.match(STATEMENT, here.line):
         yield from (types.CompletionItem(name, kind=Kind.Unit, detail="a quantity") for name in QUANTITIES)
 
 

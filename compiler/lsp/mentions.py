@@ -18,6 +18,13 @@ Meaning: TypeAlias = ast.Definition | ast.Param | ast.Binding | ast.Dim | ast.Ph
 """What a name stands for."""
 
 
+OF_ITEMS = ("beside", "dropout")
+"""Settings whose word is an item of a menu."""
+
+QUOTING = ("until", "align")
+"""Settings whose word names items or cells in quotes."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What a name refers to: the place of its definition, in a file."""
@@ -101,7 +108,7 @@ class _Reader:
                         yield from self._expression(line.target, phases)
                     if isinstance(line, ast.Search) and line.method is not None:
                         yield from self._method(line.method)
-                    yield from self._phases(line.settings, phases)
+                    yield from self._section(line.settings, phases)
                 case ast.Method():
                     yield self._own(line.ident, line)
 
@@ -127,11 +134,35 @@ class _Reader:
                 yield Mention(ident.span, Target(unit, found.ident.span, found))
                 return
 
-    def _phases(self, lines: Iterable[ast.SettingLine], phases: Names) -> Iterator[Mention]:
+    def _section(self, lines: Iterable[ast.SettingLine], phases: Names) -> Iterator[Mention]:
         for line in lines:
-            if isinstance(line, ast.Phase):
-                yield self._own(line.ident, line)
-                yield from self._expression(line.target, phases)
+            match line:
+                case ast.Phase():
+                    yield self._own(line.ident, line)
+                    yield from self._expression(line.target, phases)
+                    yield from self._section(line.settings, phases)
+                case ast.Require() | ast.Preference():
+                    for child in line.children():
+                        yield from self._expression(child, phases)
+                case ast.Setting(name=name, value=ast.Call(func=func)) if name in OF_ITEMS:
+                    yield from self._expression(func, {})
+                case ast.Setting(name=name, value=ast.Call(args=args)) if name in QUOTING:
+                    for arg in args:
+                        if isinstance(arg.value, ast.String):
+                            yield from self._quoted(arg.value)
+
+    def _quoted(self, text: ast.String) -> Iterator[Mention]:
+        """An item or a cell in quotes: `"skip"`, `"nb.skip"`; of another file also without its name."""
+        base, _, name = text.value.rpartition(".")
+        inside = Span(text.span.source, text.span.start + 1, text.span.end - 1)
+        known = aliases(self.unit)
+        units = [used for alias, (_, used) in known.items() if used is not None and base in ("", alias)]
+        if base in known:
+            yield Mention(inside.head(len(base)), known[base][0])
+        found = None if base else defined(self.unit, name)
+        found = found or next((defined(unit, name) for unit in units if name in unit.names), None)
+        if found is not None:
+            yield Mention(Span(inside.source, inside.end - len(name), inside.end), found)
 
     # ------------------------------------------------------------ definitions
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compiler.analysis.requirements.evaluate import unmet
+from compiler.analysis.requirements.tables import clashing_tables
 from compiler.ir.primitives.external import NO_PLUGINS, Externals
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
@@ -93,6 +94,8 @@ def compiled(
         HspError, UsageError: as `compile_file` does.
     """
     program = _program(compilation, name, network, found or {}, recipe)
+    if program is not None:
+        compilation.report(clashing_tables(requirement for requirement, _ in program.requirements))
     diagnostics = list(compilation.diagnostics)
     if _has_errors(diagnostics):
         return None, diagnostics

@@ -69,7 +69,7 @@ def judge_alone(plan: SearchPlan, part: Part, phase: Phase, options: RunOptions)
 
 
 def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure | None:
-    """What gives a predictor its features; None where it names none.
+    """What gives a predictor its proxies; None where it names none.
 
     A proxy of a network that has nothing of what it looks at is not a number.
 
@@ -77,7 +77,7 @@ def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure 
         DataError: the data are missing or do not fit.
     """
     word = phase.settings.derive
-    if not isinstance(word, Predictor) or not word.features:
+    if not isinstance(word, Predictor) or not (word.features or word.screening):
         return None
     proxies = ProxiesAlone(space, plan.request, phase.settings, plan.config)
 
@@ -88,11 +88,11 @@ def measure_of(plan: SearchPlan, phase: Phase, space: ExploredSpace) -> Measure 
             return nan
 
     @cache
-    def measured(number: int) -> dict[str, float]:
+    def measured(number: int, names: tuple[ProxyName, ...]) -> dict[str, float]:
         found = space.candidate(number)
         try:
-            return proxies.of(found, word.features)
+            return proxies.of(found, names)
         except LackingError:
-            return {name.value: one(found, name) for name in word.features}
+            return {name.value: one(found, name) for name in names}
 
-    return lambda found: measured(found.number)
+    return lambda found, names: measured(found.number, tuple(names))

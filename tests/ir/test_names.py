@@ -28,6 +28,7 @@ OTHER_MEANINGS = {
     ("compiler/lsp/settings.py", "drop_path"): "a setting of a search",
     ("compiler/lsp/settings.py", "dropout"): "a setting of a search",
     ("compiler/elaborate/additions.py", "dropout"): "the place of an operation in names",
+    ("compiler/lsp/mentions.py", "dropout"): "a setting of a search",
     ("compiler/program/named_by_settings.py", "dropout"): "a setting of a search",
     ("compiler/runs/decided.py", "dropout"): "a setting of a search",
     ("compiler/searcher/settings/combine.py", "dropout"): "a setting of a search",

@@ -134,6 +134,55 @@ def test_another_name_stands_wherever_the_old_one_stood() -> None:
             navigate.rename(document, "file:///nowhere/net.hsp", at(TEXT, word), name)
 
 
+SECTION = """\
+hsp 1
+use "nasbench201.hsp" as nb
+op relu_conv(x) = x -> relu -> conv(3)
+choice Op = relu_conv | nb.skip
+cell Cell(x) {
+  output Op(x)
+  require count(nb.skip) <= 1
+}
+network Net(image: [3, 8, 8]) {
+  output Cell(image) -> classifier(10)
+}
+search {
+  require count(relu_conv) <= 1
+  phase one = Net {
+    minimize entropy(Cell)
+    beside = relu_conv(0.5)
+    until = taken("relu_conv", 2, within = "Cell")
+  }
+  phase two = Net {
+    until = taken("skip", 1)
+    dropout = nb.skip(0.1)
+  }
+  phase three = Net {
+    until = taken("nb.skip", 1)
+  }
+}
+"""
+
+
+def test_names_of_sections_are_mentions_too() -> None:
+    """What is renamed is renamed in statements, in settings and in quotes; a name of another file leads there."""
+    document = read(SECTION)
+    uri = "file:///nowhere/net.hsp"
+    for name, other in (("relu_conv", "block"), ("Cell", "Unit"), ("nb", "bench")):
+        edits: Any = navigate.rename(document, uri, at(SECTION, name), other)
+        changed = SECTION.split("\n")
+        for edit in sorted(edits.changes[uri], key=lambda item: -item.range.start.character):
+            line, start, end = edit.range.start.line, edit.range.start.character, edit.range.end.character
+            changed[line] = changed[line][:start] + other + changed[line][end:]
+        assert "\n".join(changed) == re.sub(rf"\b{name}\b", other, SECTION)
+    for begun in ("count(nb.s", "dropout = nb.s"):
+        assert {"skip", "Cell"} <= set(labels(SECTION, begun))
+    assert {"relu_conv", "Cell", "nb", "entropy"} <= set(labels(SECTION, "minimize "))
+    skips = [item for item in document.mentions if item.span.text == "skip"]
+    assert [item.span.line for item in skips] == [4, 7, 20, 21, 24]
+    assert {item.target.unit.source.name for item in skips} == {"nasbench201.hsp"}
+
+
 def test_files_that_are_not_open_and_a_state_that_is_not_saved(tmp_path: Path) -> None:
     """A file refers to what is saved, which stands elsewhere; one that cannot be read, or is hidden, has no names."""
     for name, text in (

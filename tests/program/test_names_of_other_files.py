@@ -12,7 +12,7 @@ from compiler.ir.quantities import AlphaMean, parts
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
-from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.text.diagnostics import Code, HspError
 
 BASE = """\
 hsp 1
@@ -142,3 +142,20 @@ def test_a_cell_that_is_called_like_a_primitive_is_refused(space: Path) -> None:
     )
     with pytest.raises(HspError, match="a cell and a primitive that it needs are both called 'conv'"):
         assert next(iter(sample(Architectures(Request(space)), 1))).text
+
+
+def test_tables_of_one_name_are_one_table(space: Path) -> None:
+    """An architecture lies in one folder, into which the tables of its space are copied."""
+    (space.parent / "sub").mkdir()
+    required = 'cell Cell(x) {\n  output x -> (relu | gelu)\n  require latency("t.csv") <= 1\n}\n'
+    (space.parent / "sub" / "base.hsp").write_text(f"hsp 1\n{required}")
+    text = 'hsp 1\nuse "sub/base.hsp" as b\n' + required
+    text += "network Net(x: [1, 4, 4]) {\n  output Cell(x) -> b.Cell -> classifier(2)\n}\n"
+    space.write_text(text)
+    program, (found,) = compile_file(str(space))
+    assert program is None
+    assert found.message == "'t.csv' is another table here, and the text of an architecture has one folder"
+    assert found.other is not None
+    assert {found.span.source.name, found.other[0].source.name} == {str(space), str(space.parent / "sub" / "base.hsp")}
+    space.write_text(text.replace('"t.csv"', '"sub/t.csv"'))
+    assert not [diagnostic for diagnostic in compile_file(str(space))[1] if diagnostic.code is Code.QUANTITY]

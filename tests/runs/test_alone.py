@@ -169,7 +169,7 @@ def test_a_predictor_learns_from_proxies(tmp_path: Path) -> None:
 
 
 def test_what_is_first_without_features(tmp_path: Path) -> None:
-    with pytest.raises(HspError, match="`initial = best` ranks by features"):
+    with pytest.raises(HspError, match="`initial = best` ranks by proxies"):
         search(written(tmp_path, "proxy(params)", "predictor(9, initial = best)"), tmp_path / "run")
     rows = np.array([[0.0, 0.0], [0.1, 0.0], [1.0, 1.0], [0.0, 1.0], [0.4, 0.5]])
     assert spread(rows, 3) == [4, 2, 0]

@@ -25,7 +25,7 @@ from compiler.searcher.explore.guided import Guided
 from compiler.searcher.explore.predictor import Features, Forest
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.space import Candidate, ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace, same_of
 from compiler.searcher.explore.study import Judge, Study, Verdict, stream_of
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import History, Trial
@@ -33,13 +33,15 @@ from compiler.searcher.settings.exploring import (
     Acquisition,
     Evolution,
     Genetic,
-    Initial,
+    InitialBest,
+    InitialSpread,
     Local,
     Nsga2,
     Predictor,
     RandomDraws,
     Shipped,
 )
+from compiler.searcher.settings.judges import ProxyName
 from compiler.searcher.settings.rungs import Halving, Rungs
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
@@ -56,7 +58,7 @@ EXPLORERS: dict[str, Shipped] = {
     "local": Local(trials=40),
     "predictor": Predictor(trials=16, start=6, batch=4, trees=5),
     "thompson": Predictor(trials=20, start=6, batch=4, among=10, trees=5, acquisition=Acquisition.THOMPSON),
-    "spread": Predictor(trials=12, start=6, batch=4, among=10, trees=5, initial=Initial.SPREAD),
+    "spread": Predictor(trials=12, start=6, batch=4, among=10, trees=5, initial=InitialSpread()),
     "nsga2": Nsga2(trials=20, population=5),
 }
 
@@ -316,6 +318,41 @@ def test_a_predictor_takes_those_with_the_best_mean() -> None:
         means, _ = Forest(rows, [trial.score for trial in before], 5, seed)(asked)
         best = dict(zip(others, means.tolist(), strict=True))
         assert [best[trial.number] for trial in found] == sorted(best.values(), reverse=True)[:3]
+
+
+def test_a_predictor_screens_a_space_with_no_more_architectures_than_it_may_ask_of() -> None:
+    """The best by a feature are judged first, of alike ones one; then all others are asked of, each measured once."""
+    chain = net(*(f"n{i} = (a | b | identity)({'x' if not i else f'n{i - 1}'})" for i in range(4)), "output n3")
+    part = explored(chain).part
+    space = ExploredSpace(part, same=same_of(part, "functional"))
+    assert space.count == 81
+    asked: Counter[int] = Counter()
+
+    def measure(found: Candidate, names: Sequence[ProxyName]) -> dict[str, float]:
+        asked[found.number] += 1
+        return {name: float(-found.number if name is ProxyName.MACS else found.number) for name in names}
+
+    word = Predictor(trials=28, start=24, batch=2, among=81, trees=5, features=(ProxyName.MACS,), initial=InitialBest())
+    proposer = Guided(space, Budgets(1, 1), stream_of(3), word, measure)
+    judge = Table(3)
+    history = Study(space, proposer, judge, lambda *_: None).run()
+    keys = list(dict.fromkeys(space.key(number) for number in range(81)))
+    assert len(keys) < 81
+    assert [space.key(trial.number) for trial in history.trials[:24]] == keys[:24]
+    assert [trial.number for trial in history.trials[:24]] != [*range(24)]
+    assert proposer.listed is not None
+    assert set(asked) == {*range(81)}
+    assert max(asked.values()) <= 2, "once to screen, once to learn"
+    by = InitialBest(names=(ProxyName.SYNFLOW, ProxyName.ZEN))
+    for features, often in (((ProxyName.MACS,), 2), ((), 1)):
+        other = word.model_copy(update={"features": features, "initial": by})
+        asked.clear()
+        history = Study(space, Guided(space, Budgets(1, 1), stream_of(3), other, measure), judge, lambda *_: None).run()
+        assert space.key(history.trials[0].number) == space.key(80), "by proxies that the forest does not see"
+        assert max(asked.values()) == often
+    fewer = Guided(space, Budgets(1, 1), stream_of(3), word.model_copy(update={"among": 80}), measure)
+    assert fewer.listed is None
+    assert len(fewer._to_screen()) < 80, "draws, some of which repeat"
 
 
 def test_a_predictor_takes_those_with_the_best_draws() -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from compiler.elaborate import Requirement
+from compiler.ir.quantities import Total
 from compiler.util.files import atomic_write
+from hdas_dsl.text.diagnostics import Code, Diagnostic
 from hdas_dsl.text.reading import resolved
 
 from .evaluate import quantities
+
+
+def clashing_tables(requirements: Iterable[Requirement]) -> Iterator[Diagnostic]:
+    """Tables of one name in several folders, as files that use each other may have: an architecture has one folder."""
+    first: dict[str, Total] = {}
+    for requirement in requirements:
+        for total in (asked.total for asked in quantities(requirement)):
+            known = first.setdefault(total.argument, total) if total.file is not None and total.argument else total
+            if known.file != total.file:
+                message = f"'{total.argument}' is another table here, and the text of an architecture has one folder"
+                other = known.span, "the other one is named here"
+                yield Diagnostic(Code.QUANTITY, total.span, message, "give one of them another name", other)
 
 
 def carry_tables(requirements: Iterable[Requirement], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from random import Random
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from compiler.searcher.settings.exploring import Acquisition, Initial, Predictor
+from compiler.searcher.settings.exploring import Acquisition, InitialBest, InitialDrawn, Predictor
+from compiler.searcher.settings.judges import ProxyName
 
 from .predictor import Features, Forest
 from .proposer import Budgets, Proposal, Proposer, Stream
@@ -23,14 +24,14 @@ LOWEST = -1e30
 LATER = 10
 """A forest serves until about one more in so many trials is told: each round at first, ever more rarely later."""
 
-Measure = Callable[[Candidate], Mapping[str, float]]
-"""The features of an architecture that are known before a trial, by name: always the same names."""
+Measure = Callable[[Candidate, Sequence[ProxyName]], Mapping[str, float]]
+"""What is known of an architecture before a trial, by name."""
 
 
 class Guided(Proposer):
     """What a predictor that learns from the trials expects to be best (`predictor`).
 
-    ``measure`` gives the features of a candidate beside its decisions, which the word names.
+    ``measure`` gives the proxies of a candidate, where the word names any.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Guided(Proposer):
     ) -> None:
         super().__init__(space, budgets, stream)
         self.word, self.measure = word, measure
-        assert (measure is None) == (not word.features)
+        assert measure is not None or not (word.features or word.screening)
         self.decisions = Features(space.part.space.decisions)
         self.round: tuple[int, list[Candidate]] = 0, []
         """The architectures of the last round that was asked for, after so many trials, the best first."""
@@ -69,29 +70,39 @@ class Guided(Proposer):
 
     def _first(self, k: int) -> Candidate:
         """A draw, or one of those that are screened."""
-        if self.word.initial is not Initial.DRAWN and not self.screened:
-            source = self.stream(0)
-            drawn = {found.number: found for found in (self.space.drawn(source) for _ in range(self.word.among))}
-            self.screened = self._screened(list(drawn.values()))
+        if not isinstance(self.word.initial, InitialDrawn) and not self.screened:
+            self.screened = self._screened(self._to_screen())
         return self.screened[k] if k < len(self.screened) else self.space.drawn(self.stream(k))
 
-    def _screened(self, drawn: list[Candidate]) -> list[Candidate]:
-        """So many of the draws: those with the best mean rank of their features, or far from each other."""
-        if self.word.initial is Initial.BEST:
-            means = ranks(self._measured(drawn)).mean(1)
-            order = sorted(range(len(drawn)), key=lambda at: -means[at])[: self.word.start]
-        else:
-            order = spread(ranks(self.features(drawn)), self.word.start)
-        return [drawn[at] for at in order]
+    def _to_screen(self) -> list[Candidate]:
+        """As many draws as a round has, or every architecture where there are no more."""
+        if self.space.count <= self.word.among and self.space.listed is not None:
+            return self.space.listed
+        source = self.stream(0)
+        return list({(found := self.space.drawn(source)).number: found for _ in range(self.word.among)}.values())
+
+    def _screened(self, many: list[Candidate]) -> list[Candidate]:
+        """So many of them: those with the best mean rank by proxies, none alike, or far from each other."""
+        if not isinstance(self.word.initial, InitialBest):
+            return [many[at] for at in spread(ranks(self.features(many)), self.word.start)]
+        means = ranks(self._measured(many, self.word.screening)).mean(1)
+        differing: dict[Hashable, Candidate] = {}
+        for at in sorted(range(len(many)), key=lambda at: -means[at]):
+            if len(differing) == self.word.start:
+                break
+            differing.setdefault(self.space.key(many[at].number), many[at])
+        return list(differing.values())
 
     def features(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
         """A row for each architecture, (architectures, features): its decisions, then what is measured."""
-        return np.hstack([self.decisions([found.choices for found in many]), self._measured(many)])
+        measured = self._measured(many, self.word.features)
+        return np.hstack([self.decisions([found.choices for found in many]), measured])
 
-    def _measured(self, many: Sequence[Candidate]) -> NDArray[np.float32]:
-        if self.measure is None:
+    def _measured(self, many: Sequence[Candidate], names: Sequence[ProxyName]) -> NDArray[np.float32]:
+        """Proxies of architectures, (architectures, names)."""
+        if self.measure is None or not names:
             return np.zeros((len(many), 0), dtype=np.float32)
-        rows = np.asarray([list(self.measure(found).values()) for found in many], dtype=np.float64)
+        rows = np.asarray([list(self.measure(found, names).values()) for found in many], dtype=np.float64)
         # A forest sees the order alone; synflow is larger than float32 takes.
         found: NDArray[np.float32] = (np.sign(rows) * np.log1p(np.abs(rows))).astype(np.float32)
         return np.nan_to_num(found, nan=LOWEST, posinf=-LOWEST, neginf=LOWEST)
@@ -110,9 +121,12 @@ class Guided(Proposer):
 
     @property
     def listed(self) -> list[Candidate] | None:
-        """Every architecture, where each round asks of all: in a small space, by means, where nothing is measured."""
-        whole = self.word.acquisition is Acquisition.MEAN and self.measure is None
-        return self.space.listed if whole else None
+        """Every architecture, where each round asks of all: in a small space, by means.
+
+        What is measured takes time, so that a space is then small where it has no more than a round has draws.
+        """
+        small = not self.word.features or self.space.count <= self.word.among
+        return self.space.listed if small and self.word.acquisition is Acquisition.MEAN else None
 
     def learned(self, k: int) -> int:
         """How many trials the forest learned from that serves after ``k``, those of whole rounds.

@@ -104,12 +104,29 @@ class Local(ExplorerWord):
     trials: Count
 
 
-class Initial(Named):
-    """What a predictor has judged before it has learned anything."""
+class InitialDrawn(Word):
+    """Draws."""
 
-    DRAWN = "drawn"
-    SPREAD = "spread"
-    BEST = "best"
+    word = "drawn"
+
+
+class InitialSpread(Word):
+    """Those far from each other."""
+
+    word = "spread"
+
+
+class InitialBest(Word):
+    """Those with the best mean rank by zero-cost proxies, of alike ones one; by the features where none are named."""
+
+    word = "best"
+    positional = ("names",)
+    by_list = True
+    names: Annotated[tuple[ProxyName, ...], Field(description="names of proxies")] = ()
+
+
+Initial = InitialDrawn | InitialSpread | InitialBest
+"""What a predictor has judged before it has learned anything."""
 
 
 class Acquisition(Named):
@@ -127,8 +144,9 @@ class Predictor(ExplorerWord):
     where it is small. Where ``acquisition = thompson``, it takes those with the best draw from their mean and
     deviation, of neighbours and draws alone (after BANANAS; White et al., AAAI 2021).
 
-    It learns from the decisions, and from zero-cost proxies where these are named as ``features``. Instead of draws the
-    ``initial`` ones may be, of ``among`` draws, those far from each other, or those whose features rank best.
+    It learns from the decisions, and from zero-cost proxies where these are named as ``features``: a space is then
+    small where it has at most ``among`` architectures. Instead of draws the ``initial`` ones may be, of ``among`` draws
+    or of all where there are no more, those far from each other, or those that proxies rank best.
     """
 
     word = "predictor"
@@ -139,14 +157,19 @@ class Predictor(ExplorerWord):
     among: Count = 50
     trees: Count = 100
     features: Annotated[tuple[ProxyName, ...], Field(description="names of proxies")] = ()
-    initial: Initial = Initial.DRAWN
+    initial: Initial = InitialDrawn()
     acquisition: Acquisition = Acquisition.MEAN
 
     @model_validator(mode="after")
     def _best_by_something(self) -> Predictor:
-        if self.initial is Initial.BEST and not self.features:
-            raise ValueError("`initial = best` ranks by features: name some, `features = (params, synflow)`")
+        if isinstance(self.initial, InitialBest) and not self.screening:
+            raise ValueError("`initial = best` ranks by proxies: name some, `initial = best(jacob_cov, macs)`")
         return self
+
+    @property
+    def screening(self) -> tuple[ProxyName, ...]:
+        """The proxies by which those that are judged first are ranked."""
+        return (self.initial.names or self.features) if isinstance(self.initial, InitialBest) else ()
 
 
 class OwnExplorer(ExplorerWord):
