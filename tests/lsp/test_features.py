@@ -435,7 +435,12 @@ def test_a_grammar_has_a_number_and_shapes_of_its_first_tree() -> None:
     }
     assert "1,024 bytes of activations in the first tree" in str(hover(document, at(GRAMMAR, "tail =")))
     assert "first tree" not in str(hover(document, at(GRAMMAR, "stem =")))
-    for text, title in ((GRAMMAR, "14 architectures"), (GRAMMAR.replace("depth = 1", "depth = 99"), "architectures")):
+    for before, after, title in (
+        ("", "", "14 architectures"),
+        ("depth = 1", "depth = 99", "architectures"),
+        ("-> Tree(d - 1) if", "-> Tree if", "architectures"),  # Wrong, but not in the first tree.
+    ):
+        text = GRAMMAR.replace(before, after)
         (lens,) = annotate.lenses(read(text))
         assert str(lens.command and lens.command.title) == f"{title} of a grammar"
     assert document.program is not None
