@@ -136,7 +136,10 @@ class Loader:
                     self.diagnostics.append(unreadable(use.path, error, use.span))
                     return None
         known = (
-            p.relative_to(r).as_posix() for r in roots for p in sorted(r.glob("*.hsp")) + sorted(r.glob("*/*.hsp"))
+            p.relative_to(r).as_posix()
+            for r in roots
+            for p in sorted(r.glob("*.hsp")) + sorted(r.glob("*/*.hsp"))
+            if p != unit.path
         )
         other = next((places[path] for path in allowed if os.path.lexists(places[path])), None)
         if other is not None:

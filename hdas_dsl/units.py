@@ -161,6 +161,17 @@ class Instance:
             self._found[name] = self._look(name)
         return self._found[name]
 
+    def meant(self, node: ast.Node) -> Found | None:
+        """What a name means here, or one behind the alias of a file, `nb.skip`; None for any other expression."""
+        match node:
+            case ast.Name(id=name):
+                return self.lookup(name)
+            case ast.Field(base=ast.Name(id=alias), name=name):
+                used = self.lookup(alias)
+                if isinstance(used, Namespace) and name in used.instance.unit.names:
+                    return used.instance.lookup(name)
+        return None
+
     def _look(self, name: str) -> Found | None:
         unit = self.unit
         if name in unit.names:

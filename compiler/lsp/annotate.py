@@ -14,6 +14,7 @@ from compiler.elaborate.errors import plural
 from compiler.program.model import Program
 from compiler.reports.facts import cardinality
 from compiler.util.errors import UsageError
+from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 
 from .document import Document
@@ -107,7 +108,7 @@ def trees(network: Elaborated) -> str:
 
     try:
         return f"{_power(GrammarSpace(network, FEW_RUNS).number)} architectures of a grammar"
-    except (UncountableError, UsageError):
+    except (UncountableError, UsageError, HspError):  # An item that the first tree does not take may be wrong.
         return "architectures of a grammar"
 
 

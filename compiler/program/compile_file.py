@@ -7,6 +7,7 @@ it as diagnostics. Each section has a reader of its own beside this file; they s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compiler.analysis.requirements.evaluate import unmet
@@ -169,11 +170,19 @@ def _program(
 
 
 def _equivalences(compilation: Compilation) -> tuple[Equivalence, ...]:
-    """When architectures are the same, as the file says."""
-    lines = compilation.unit.module.lines
-    found = [read_equivalence(line) for line in lines if isinstance(line, ast.Equivalence)]
-    compilation.report(diagnostic for _, wrong in found for diagnostic in wrong)
-    return tuple(item for item, _ in found)
+    """When architectures are the same, as the file says, or one that it uses: `benchmark`, `nb.benchmark`."""
+    unit = compilation.unit
+    own = [read_equivalence(line) for line in unit.module.lines if isinstance(line, ast.Equivalence)]
+    compilation.report(diagnostic for _, wrong in own for diagnostic in wrong)
+    found = {item.name: item for item, _ in own}
+    for use, used in unit.imports:
+        for line in used.module.lines if used is not None else ():
+            if isinstance(line, ast.Equivalence):
+                item, wrong = read_equivalence(line)
+                compilation.report(wrong)
+                name = item.name if use.alias is None else f"{use.alias}.{item.name}"
+                found.setdefault(name, replace(item, name=name))
+    return tuple(found.values())
 
 
 def _refuse_unused(compilation: Compilation, program: Program) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from math import isnan
@@ -21,13 +21,14 @@ from compiler.searcher.explore.space import ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trial_log import TrialLog
-from compiler.searcher.explore.trials import History, Trial
+from compiler.searcher.explore.trials import Event, History, Trial
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.confirmation import ConfirmBest, NoConfirmation
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
 from compiler.searcher.settings.judges import TableJudge
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
+from compiler.util.errors import UsageError
 
 from .front import Front
 from .job import Job
@@ -80,7 +81,7 @@ def explored(
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)
-    recorded.history.replay(log.start(options.resume))
+    recorded.history.replay(of_space(log.start(options.resume), space, log))
     history = recorded.history
     with deterministic(), recorded.stop.listening(), recorded.progress, ExitStack() as opened:
         study = Study(space, proposer, judge, recorded.tell)
@@ -106,6 +107,22 @@ def explored(
     first = Explored(Answer.of(chosen), best, space.described(chosen), facts, found)
     second = history.second
     return first if second is None else replace(first, second=first.at(second, space))
+
+
+def of_space(events: Sequence[Event], space: ExploredSpace, log: TrialLog) -> Sequence[Event]:
+    """What a file of trials has, if all of it is about architectures of a space.
+
+    Raises:
+        UsageError: it is not.
+    """
+    for event in events:
+        fits = space.holds(event.number)
+        if fits and isinstance(event, Trial) and event.decisions:
+            fits = event.decisions == space.readable(space.candidate(event.number))
+        if not fits:
+            message = f"trial {event.id} is not of the architecture that its number says; --force starts anew"
+            raise UsageError(f"'{log.path}' is damaged: {message}")
+    return events
 
 
 def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[Workers]:

@@ -208,8 +208,17 @@ def test_what_is_refused() -> None:
 def test_the_trees_of_a_text_are_those_that_were_drawn() -> None:
     listing = Architectures(Request(Path("grammar.hsp"), text=TREES.replace("depth = 1", "depth = 2")))
     assert listing.grammar is not None
+    explored = explored_space(listing.parts[0])
     for drawn in sample(listing, 12, seed=1):
         assert listing.grammar.written(compiled(drawn.text)).selection == drawn.choices[0]
+    number = explored.drawn(Random(0)).number
+    assert [explored.holds(each) for each in (0, number, number // 10, -number, 77)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     (parent,) = sample(listing, 1, seed=3)
     for seed in range(8):
         child = mutate(listing, Request(Path("parent.hsp"), text=parent.text), seed)

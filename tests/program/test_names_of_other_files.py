@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from compiler import count
 from compiler.analysis.architectures import Architectures, sample
 from compiler.analysis.membership.query import membership_of
 from compiler.ir.quantities import AlphaMean, parts
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
+from compiler.util.errors import UsageError
 from hdas_dsl.text.diagnostics import Code, HspError
 
 BASE = """\
@@ -159,3 +161,41 @@ def test_tables_of_one_name_are_one_table(space: Path) -> None:
     assert {found.span.source.name, found.other[0].source.name} == {str(space), str(space.parent / "sub" / "base.hsp")}
     space.write_text(text.replace('"t.csv"', '"sub/t.csv"'))
     assert not [diagnostic for diagnostic in compile_file(str(space))[1] if diagnostic.code is Code.QUANTITY]
+
+
+GRAMMAR = """\
+hsp 1
+use "base.hsp" as base
+op seq(x; f, g) = x -> f -> g
+choice Tree(d) = base.unit | base.skip | base.conv(3) | seq(Tree(d - 1), Tree(d - 1)) weight 9 if d > 0
+"""
+
+
+@pytest.mark.parametrize("grammar", ["", "trees."])
+def test_trees_are_known_again_by_other_names(space: Path, grammar: str) -> None:
+    """A text of its own calls `base.unit` otherwise; the menu stands in the file of the network, or in another."""
+    space.with_name("base.hsp").write_text(BASE + "op conv(x; k) = x -> rect_conv(k, k, x.c)\n")
+    space.with_name("trees.hsp").write_text(GRAMMAR)
+    head = 'hsp 1\nuse "base.hsp" as base\nuse "trees.hsp" as trees\n' if grammar else GRAMMAR
+    line = f"  output image -> conv(3, 2) -> base.unit -> grammar({grammar}Tree(1)) -> classifier(2)\n"
+    space.write_text(f"{head}network Net(image: [1, 4, 4]) {{\n{line}}}\n")
+    drawn = list(sample(Architectures(Request(space)), 6, weighted=True))
+    assert any("conv_2(3)" in found.text for found in drawn)
+    for found in drawn:
+        assert membership_of(Request(space.with_name("drawn.hsp"), text=found.text), space).inside
+    other = drawn[0].text.replace("op unit(x) = x -> relu", "op unit(x) = x -> gelu")
+    assert not membership_of(Request(space.with_name("drawn.hsp"), text=other), space).inside
+
+
+def test_an_equivalence_of_another_file_has_its_name(space: Path) -> None:
+    base = space.with_name("base.hsp")
+    base.write_text(f"{BASE}equivalence alike {{\n  identity = transparent\n}}\n")
+    space.write_text(
+        'hsp 1\nuse "base.hsp" as one\nnetwork Net(x: [1, 4, 4]) {\n  a = one.Op(x)\n'
+        "  output one.Op(a) -> classifier(2)\n}\n"
+    )
+    assert count(space, "one.alike").exact == 3
+    space.write_text(space.read_text().replace(" as one", "").replace("one.", ""))
+    assert count(space, "alike").exact == 3
+    with pytest.raises(UsageError, match=r"it is one of isomorphic, pruned, functional, alike"):
+        count(space, "one.alike")

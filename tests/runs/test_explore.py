@@ -119,6 +119,11 @@ def test_trials_of_another_run_are_refused(file: Path) -> None:
     (out / "trials.jsonl").write_text(log.replace('{"run":"', '{"run":"0'))
     with pytest.raises(UsageError, match="trials of another run; --force starts anew"):
         search(file, out, resume=True)
+    first = json.loads(log.splitlines()[1])["number"]
+    for number in (27, (first + 1) % 27):
+        (out / "trials.jsonl").write_text(log.replace(f'"number":{first}', f'"number":{number}', 1))
+        with pytest.raises(UsageError, match="damaged: trial 0 is not of the architecture that its number says"):
+            search(file, out, resume=True)
     search(file, out, force=True)
     assert len(TrialLog(out / "trials.jsonl", json.loads(log.splitlines()[0])["run"]).start(resume=True)) == 9
 

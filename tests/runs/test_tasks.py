@@ -184,7 +184,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "count": ("classification", {"x": X, "y": Y[:9]}, "has 10 inputs and 9 targets"),
     "test": ("classification", {"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, 'the test part of "d.npz" have a 3'),
     "nan": ("classification", {"x": np.where(np.arange(10)[:, None] == 7, np.nan, X), "y": Y}, "the first is sample 7"),
-    "text": ("classification", {"x": X.astype(str), "y": Y}, "not numbers"),
+    "text": ("classification", {"x": X.astype(str), "y": Y}, "are texts, not numbers"),
     "numbers": ("regression", {"x": X, "y": X}, "are n x 2, but the task asks for n x 3"),
     "labels": ("multilabel", {"x": X, "y": np.full((10, 3), 2)}, "each is 0 or 1"),
     "none": ("multilabel", {"x": X}, "has no targets 'y'"),

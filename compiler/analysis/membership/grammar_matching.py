@@ -18,6 +18,7 @@ from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity
 
 from .found import Effort, NotInSpaceError
+from .grammar_names import GrammarNames
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,11 @@ def _lines(copy: Copy, place: GrammarPlace, copies: Mapping[str, Copy]) -> Itera
                 bound = isinstance(other, ast.Binding) and name in other.target.names
                 if bound if isinstance(line, ast.Binding) else isinstance(other, ast.Output):
                     assert isinstance(other, ast.Binding | ast.Output)
-                    yield line.value, other.value
-                    yield from _ends(line.value, other.value, place)
+                    theirs = copies[copy.path]
+                    names = GrammarNames.of(place.menu.instance, line, copy.instance)
+                    value = names.written(other.value, theirs.definition, theirs.instance)
+                    yield line.value, value
+                    yield from _ends(line.value, value, place)
 
 
 def _ends(mine: ast.Expr, theirs: ast.Expr, place: GrammarPlace) -> Iterator[tuple[ast.Expr, ast.Expr]]:
@@ -138,9 +142,9 @@ class GrammarMatching:
         """The menu that an expression of a production mentions, with its parameters; None where it mentions none."""
         if not isinstance(node, ast.Choice):
             head = node.func if isinstance(node, ast.Call) else node
-            if not isinstance(head, ast.Name) or head.id in production.names:
+            if any(isinstance(part, ast.Name) and part.id in production.names for part in head.walk()):
                 return None
-            entity = production.key.instance.lookup(head.id)
+            entity = production.key.instance.meant(head)
             if not isinstance(entity, Entity) or not isinstance(entity.plain, ast.MenuDef):
                 return None
         value = self.productions.value(production, node)

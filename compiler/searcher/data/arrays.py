@@ -22,6 +22,8 @@ from .subsets import limited, random_generator
 from .transforms import Augmentation, CropAndFlip, Cutout, Finish, Plain
 
 IMAGE = 3
+TEXTS = "SU"
+"""The kinds of arrays that numpy makes of texts."""
 TEST_SHARE = 5
 """Where a file has no test part, one of so many samples is held out for it, the same ones in every run."""
 
@@ -161,7 +163,8 @@ def _tensor(array: Array, what: str) -> Tensor:
     try:
         tensor = torch.from_numpy(array.copy())
     except TypeError:
-        raise DataError(f"{what} are of the type {array.dtype}, not numbers") from None
+        kind = "are texts" if array.dtype.kind in TEXTS else f"are of the type {array.dtype}"
+        raise DataError(f"{what} {kind}, not numbers") from None
     if tensor.is_complex() or tensor.dim() == 0:
         raise DataError(f"{what} are of the type {array.dtype} and the shape {show(tensor.shape)}, not numbers")
     if (

@@ -64,6 +64,13 @@ class ExploredGrammar(ExploredSpace):
         paths = (place.path for place in self.part.space.grammars)
         return self._of(dict(zip(paths, map(tuple, trees), strict=False)))
 
+    def holds(self, number: int) -> bool:
+        """Whether a number is that of trees."""
+        try:
+            return number >= 0 and self.grammar.of(self.candidate(number).choices) is not None
+        except (KeyError, IndexError, StopIteration):
+            return False
+
     def readable(self, found: Candidate) -> dict[str, str]:
         """The trees, as texts."""
         return self.described(found.choices)

@@ -75,6 +75,10 @@ class ExploredSpace:
         """An architecture by its number; raises IndexError where there are not so many."""
         return Candidate(number, way(self.part.circuit, number))
 
+    def holds(self, number: int) -> bool:
+        """Whether there is an architecture of that number."""
+        return 0 <= number < self.count
+
     @cached_property
     def listed(self) -> list[Candidate] | None:
         """Every architecture that may be proposed, where the space is small enough to list them."""

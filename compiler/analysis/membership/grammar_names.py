@@ -1,0 +1,63 @@
+"""Names of operations in the text of an architecture as the grammar of its space writes them, `nb.skip` for `skip`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hdas_dsl.names import local_names
+from hdas_dsl.sameness import Definition, say_the_same
+from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Instance
+
+
+@dataclass(frozen=True)
+class GrammarNames:
+    """The names of operations that the menus of a file mention, and lines of the network.
+
+    Args:
+        known: each with the definition that it means, in the order in which they are looked through.
+    """
+
+    known: tuple[tuple[ast.Expr, Definition], ...]
+
+    @classmethod
+    def of(cls, menus: Instance, line: ast.Node, network: Instance) -> GrammarNames:
+        """Those of the menus of a file, and of a line that mentions one of them."""
+        found = [*_mentioned(menus.unit.module.definitions, menus), *_mentioned([line], network)]
+        return cls(tuple(found))
+
+    def written(self, expr: ast.Expr, copy: ast.Definition, instance: Instance) -> ast.Expr:
+        """A line of an architecture with these names for operations that say the same.
+
+        Args:
+            expr: what is written.
+            copy: the definition that it stands in.
+            instance: the file of the architecture.
+        """
+        local = local_names(copy)
+
+        def named(node: ast.Node) -> ast.Node:
+            meant = None if isinstance(node, ast.Name) and node.id in local else _meant(node, instance)
+            if meant is None:
+                return node.mapped(named)
+            same = [name for name, definition in self.known if say_the_same(definition, meant)]
+            return node if node in same or not same else same[0]
+
+        return named(expr)  # type: ignore[return-value]
+
+
+def _mentioned(nodes: Iterable[ast.Node], instance: Instance) -> Iterator[tuple[ast.Expr, Definition]]:
+    for node in nodes:
+        for part in node.walk():
+            meant = _meant(part, instance)
+            if meant is not None and isinstance(part, ast.Expr):
+                yield part, meant
+
+
+def _meant(node: ast.Node, instance: Instance) -> Definition | None:
+    """The operation that a node names in a file; None where it names none."""
+    found = instance.meant(node)
+    if isinstance(found, Entity) and isinstance(found.plain, ast.OpDef):
+        return found.plain, found.instance
+    return None
