@@ -172,6 +172,18 @@ class Instance:
                     return used.instance.lookup(name)
         return None
 
+    def named(self, name: str, instance: Instance) -> ast.Expr | None:
+        """How a text of this file says what a name means in another; None where it cannot."""
+        found = self.lookup(name)
+        if isinstance(found, Entity) and found.instance is instance:
+            return ast.Name(name)
+        for use, used in self.unit.imports:
+            if used is not None and use.alias is not None and name in used.names:
+                space = self.lookup(use.alias)
+                if isinstance(space, Namespace) and space.instance is instance:
+                    return ast.Field(ast.Name(use.alias), ast.Ident(name))
+        return None
+
     def _look(self, name: str) -> Found | None:
         unit = self.unit
         if name in unit.names:

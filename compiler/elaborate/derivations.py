@@ -9,6 +9,7 @@ from compiler.ir.primitives.external import Externals
 from compiler.ir.shape import Shape
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
+from hdas_dsl.units import Entity, Replacement
 
 from .errors import ElaborationError
 from .productions import Key, MisfitError, Production, Productions, Shapes
@@ -54,8 +55,43 @@ class Derivation(Taken):
         return replace(self, parts=parts)
 
     def text(self, productions: Productions) -> ast.Expr:
-        """The expression that it stands for."""
-        return productions.written(self.production, {at: part.text(productions) for at, part in self.parts.items()})
+        """The expression that it stands for, in the names of the file of its menu.
+
+        Raises:
+            ElaborationError: a menu of another file mentions what that file cannot name.
+        """
+        key = self.production.key
+        parts = {at: as_named_in(key, part.text(productions), part.production.key) for at, part in self.parts.items()}
+        return productions.written(self.production, parts)
+
+
+def as_named_in(key: Key, expr: ast.Expr, inner: Key) -> ast.Expr:
+    """What a menu inside another derived, in the names of the file of the other.
+
+    Raises:
+        ElaborationError: it has none for something in it.
+    """
+    own = key.instance
+    if own is inner.instance:
+        return expr
+
+    def named(node: ast.Node) -> ast.Node:
+        found = inner.instance.meant(node)
+        if not isinstance(found, Entity | Replacement):
+            return node.mapped(named)
+        text = node.id if isinstance(node, ast.Name) else node.name if isinstance(node, ast.Field) else ""
+        name = own.named(text, found.instance if isinstance(found, Entity) else inner.instance)
+        if name is None:
+            message = (
+                f"'{inner.definition.name}' derives this, which has no name in the file of '{key.definition.name}'"
+            )
+            hint = f"define both menus in one file, or `use` there what '{text}' means, as ..."
+            raise ElaborationError(Code.UNKNOWN_NAME, node.span, message, hint)
+        return name
+
+    made = named(expr)
+    assert isinstance(made, ast.Expr)
+    return made
 
 
 Order = Callable[[Sequence[Production]], Production]

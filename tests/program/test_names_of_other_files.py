@@ -187,6 +187,60 @@ def test_trees_are_known_again_by_other_names(space: Path, grammar: str) -> None
     assert not membership_of(Request(space.with_name("drawn.hsp"), text=other), space).inside
 
 
+TOP = """\
+hsp 1
+use "trees.hsp" as trees
+op wide(x) = x -> conv(1)
+choice Top = trees.Tree(1) -> relu | trees.seq(trees.Tree(0), wide) | wide
+network Net(image: [1, 4, 4]) {
+  output image -> conv(3, 2) -> grammar(Top) -> classifier(2)
+}
+"""
+DEEP = """\
+hsp 1
+op seq(x; f, g) = x -> f -> g
+op wide(x) = x -> conv(5)
+choice Tree(d) = conv(3) | wide | seq(Tree(d - 1), Tree(d - 1)) if d > 0
+"""
+
+
+def test_trees_of_several_files_have_the_names_of_the_first(space: Path) -> None:
+    """A menu takes menus of another file, whose `wide` is not its own: as if all stood in one file by other names."""
+    trees = space.with_name("trees.hsp")
+    trees.write_text(DEEP)
+    space.write_text(TOP)
+    one = DEEP.replace("wide", "deep") + TOP.partition("\n")[2].partition("\n")[2].replace("trees.", "")
+    space.with_name("one.hsp").write_text(one)
+    assert count(space).exact == count(space.with_name("one.hsp")).exact == 9
+    listed = Architectures(Request(space))
+    drawn = list(sample(listed, 60))
+    whole = {found.text.partition("provenance")[0] for found in drawn}
+    assert len(whole) == 9
+    assert any("conv(5)" in text and "conv(1)" in text for text in whole)
+    for text in whole:
+        written = Request(space.with_name("drawn.hsp"), text=text)
+        assert membership_of(written, space).inside
+        assert membership_of(written, space.with_name("one.hsp")).inside
+    other = next(text for text in whole if "conv(5)" in text).replace("conv(5)", "conv(7)")
+    assert not membership_of(Request(space.with_name("drawn.hsp"), text=other), space).inside
+
+
+@pytest.mark.parametrize(
+    ("top", "deep", "name"),
+    [
+        (TOP.replace("wide", "conv"), DEEP, "conv"),
+        (TOP, DEEP.replace("\n", '\nuse "base.hsp" as base\n', 1).replace("wide |", "base.skip |"), "base.skip"),
+    ],
+)
+def test_what_a_tree_of_another_file_cannot_say(space: Path, top: str, deep: str, name: str) -> None:
+    """The first file has another `conv`, or no way to the file of `skip`."""
+    space.with_name("trees.hsp").write_text(deep)
+    space.write_text(top.replace("x -> conv(1)", "x -> relu").replace("conv(3, 2)", "rect_conv(3, 3, 2)"))
+    with pytest.raises(HspError, match="'Tree' derives this, which has no name in the file of 'Top'") as wrong:
+        list(sample(Architectures(Request(space)), 30, weighted=True))
+    assert wrong.value.diagnostics[0].span.text == name
+
+
 def test_an_equivalence_of_another_file_has_its_name(space: Path) -> None:
     base = space.with_name("base.hsp")
     base.write_text(f"{BASE}equivalence alike {{\n  identity = transparent\n}}\n")

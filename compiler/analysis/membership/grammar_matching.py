@@ -118,6 +118,8 @@ class GrammarMatching:
             return literal(self.productions.value(production, mine)) == theirs
         if isinstance(mine, ast.Pipe):
             return self._stages(production, mine.stages, _stages_of(theirs))
+        if production is not None:
+            mine = self._in_names_of_top(production, mine)
         return self._same(production, mine, theirs)
 
     def derives(self, key: Key, expr: ast.Expr) -> bool:
@@ -137,6 +139,15 @@ class GrammarMatching:
         self._menus.clear()
         self.matches(production, production.expr, expr)
         return Taken(production, {at: self.tree(*found) for at, found in tuple(self._menus.items())})
+
+    def _in_names_of_top(self, production: Production, mine: ast.Expr) -> ast.Expr:
+        """A name of a production of another file as the file of the grammar's menu has it."""
+        top, own = self.place.menu.instance, production.key.instance
+        found = None if own is top else own.meant(mine)
+        if not isinstance(found, Entity):
+            return mine
+        text = mine.id if isinstance(mine, ast.Name) else mine.name if isinstance(mine, ast.Field) else ""
+        return top.named(text, found.instance) or mine
 
     def _menu(self, production: Production, node: ast.Expr) -> Key | None:
         """The menu that an expression of a production mentions, with its parameters; None where it mentions none."""

@@ -23,8 +23,16 @@ class GrammarNames:
 
     @classmethod
     def of(cls, menus: Instance, line: ast.Node, network: Instance) -> GrammarNames:
-        """Those of the menus of a file, and of a line that mentions one of them."""
+        """Those of the menus of a file, and of a line that mentions one of them.
+
+        What menus of other files mention, which they take, is there by the names of the first.
+        """
         found = [*_mentioned(menus.unit.module.definitions, menus), *_mentioned([line], network)]
+        for other in _takes(menus):
+            for name, meant in _mentioned(other.unit.module.definitions, other):
+                text = name.id if isinstance(name, ast.Name) else name.name if isinstance(name, ast.Field) else ""
+                if (here := menus.named(text, meant[1])) is not None:
+                    found.append((here, meant))
         return cls(tuple(found))
 
     def written(self, expr: ast.Expr, copy: ast.Definition, instance: Instance) -> ast.Expr:
@@ -53,6 +61,16 @@ def _mentioned(nodes: Iterable[ast.Node], instance: Instance) -> Iterator[tuple[
             meant = _meant(part, instance)
             if meant is not None and isinstance(part, ast.Expr):
                 yield part, meant
+
+
+def _takes(menus: Instance) -> Iterator[Instance]:
+    """The files of the menus that those of a file take."""
+    found: dict[int, Instance] = {}
+    for part in (part for definition in menus.unit.module.definitions for part in definition.walk()):
+        meant = menus.meant(part)
+        if isinstance(meant, Entity) and isinstance(meant.plain, ast.MenuDef) and meant.instance is not menus:
+            found[id(meant.instance)] = meant.instance
+    yield from found.values()
 
 
 def _meant(node: ast.Node, instance: Instance) -> Definition | None:
