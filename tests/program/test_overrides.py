@@ -132,7 +132,7 @@ def test_plain_values_are_expressions_and_back(value: object) -> None:
     assert plain(expression(value)) == value  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["x=a.b", "x=1 / 0", "x=-y"])
+@pytest.mark.parametrize("text", ["x=a.b.c", "x=1 / 0", "x=-y"])
 def test_an_expression_that_is_no_setting(text: str) -> None:
     with pytest.raises(ElaborationError):
         read_override(text).setting()
