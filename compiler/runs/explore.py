@@ -17,7 +17,7 @@ from compiler.searcher.explore.confirming import Confirming
 from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
-from compiler.searcher.explore.space import ExploredSpace
+from compiler.searcher.explore.space import Candidate, ExploredSpace
 from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trial_log import TrialLog
@@ -25,7 +25,7 @@ from compiler.searcher.explore.trials import Event, History, Trial
 from compiler.searcher.run_files import TRIALS
 from compiler.searcher.settings.confirmation import ConfirmBest, NoConfirmation
 from compiler.searcher.settings.exploring import ExplorerWord, Nsga2, OwnExplorer
-from compiler.searcher.settings.judges import TableJudge
+from compiler.searcher.settings.judges import ProxyName, TableJudge
 from compiler.searcher.settings.rungs import NoRungs
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
@@ -77,7 +77,15 @@ def explored(
     assert isinstance(settings.derive, ExplorerWord)
     for warning in warnings(phase):
         say(f"warning: {warning}")
-    proposer = asking(settings, judge, measure)
+
+    def measuring(found: Candidate, names: Sequence[ProxyName]) -> Mapping[str, float]:
+        assert measure is not None
+        recorded.check()
+        values = measure(found, names)
+        recorded.progress.measured()
+        return values
+
+    proposer = asking(settings, judge, None if measure is None else measuring)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)

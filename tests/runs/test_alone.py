@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 from statistics import mean
 from xml.etree import ElementTree
@@ -25,6 +26,8 @@ from compiler.runs.decided import number_text
 from compiler.runs.plan import plan_search
 from compiler.runs.proxies import proxies
 from compiler.runs.search import search as run
+from compiler.searcher.engine.errors import RunInterruptedError
+from compiler.searcher.explore import progress
 from compiler.searcher.explore.guided import spread
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import ExploredSpace
@@ -166,6 +169,21 @@ def test_a_predictor_learns_from_proxies(tmp_path: Path) -> None:
     assert search(path, tmp_path / "run", resume=True).text == report.text
     search(written(tmp_path, "proxy(params)", f"{start})"), tmp_path / "drawn")
     assert min(trial.score for trial in found[:4]) > min(trial.score for trial in trials(tmp_path / "drawn")[:4])
+
+
+def test_what_is_measured_is_shown_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Screening takes time before a trial begins: it is said how far it is, and it can be stopped."""
+    monkeypatch.setattr(progress, "MEASURED", 4)
+    path = written(tmp_path, "proxy(params)", "predictor(2, start = 1, among = 12, initial = best(params, macs))")
+    config = RunConfig(tmp_path / "run", tmp_path, device="cpu")
+    run(plan_search(Request(path), config), say=lambda _: None)
+    assert "8 measured by proxies" in capsys.readouterr().out
+    monkeypatch.setattr(progress.TrialProgress, "measured", lambda _: signal.raise_signal(signal.SIGINT))
+    config = RunConfig(tmp_path / "other", tmp_path, device="cpu")
+    with pytest.raises(RunInterruptedError, match="Stopped after 0 of 2 trials"):
+        run(plan_search(Request(path), config), say=lambda _: None)
 
 
 def test_what_is_first_without_features(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from .trials import History, Trial
 
 LINES = 10
 """How many lines an exploration writes where there is no bar to draw."""
+MEASURED = 100
+"""So many architectures are measured for a line."""
 
 
 class TrialProgress:
@@ -45,6 +47,16 @@ class TrialProgress:
             disable=quiet or self.lines,
         )
         self.task = self.bar.add_task("trials", total=total, scores="")
+        self.count = 0
+        """How many architectures have been measured, which takes time before a trial begins."""
+
+    def measured(self) -> None:
+        """The proxies of an architecture are computed."""
+        self.count += 1
+        said = f"{self.count:,} measured by proxies"
+        self.bar.update(self.task, scores=said)
+        if self.lines and self.count % MEASURED == 0:
+            self.console.print(said, markup=False, highlight=False)
 
     def tell(self, trial: Trial, history: History) -> None:
         """A trial is done."""
