@@ -37,6 +37,8 @@ Values = Mapping[str, float]
 """Proxies of an architecture by name."""
 RESAMPLED = 1_000
 """Of so many tables that are drawn from one with replacement, the interval of a correlation is taken."""
+TIMED = 5
+"""Of so many architectures the time of each proxy is taken."""
 
 
 def read(path: Path) -> dict[int, Values]:
@@ -70,10 +72,6 @@ def compute(space: Space, numbers: Sequence[int], path: Path, minutes: float) ->
         if done % 20 == 0:
             write(path, found)
     write(path, found)
-
-
-TIMED = 5
-"""Of so many architectures the time of each proxy is taken."""
 
 
 def seconds(space: Space, numbers: Sequence[int]) -> Iterator[str]:
@@ -158,7 +156,10 @@ def main() -> None:
         space = Space(args.space, args.data)
         compute(space, numbers, path, args.minutes)
         print("\n".join(seconds(space, numbers)))
-    print("\n".join(report(read(path), table)))
+    found = read(path)
+    if not found:
+        raise SystemExit(f"{path} has no rows: run this without --report")
+    print("\n".join(report(found, table)))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ a lucky training does not count. `--by loss` steers by the training loss of all 
 does, among the rows that have one. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
 the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
 
-An explorer is named, or written as `derive = ...` has it, but for its number of trials. Proxies that a `predictor` has
-as features are those that `bench/proxies.py` computed; `--proxy-seconds` says what one architecture of them takes.
+An explorer is named, or written as `derive = ...` has it; its number of trials is that of `--trials`. Proxies that a
+`predictor` asks for are those that `bench/proxies.py` computed; `--proxy-seconds` says how long those of one
+architecture take.
 
 `--time 25 50` compares at equal time as well: what looks best after so many times the mean seconds of a training of the
 table, as far as so many trials go. A trial takes the seconds that its training took, and the processor's time that
@@ -315,7 +316,7 @@ def main() -> None:
     parser.add_argument("--by", type=Measured, choices=list(Measured), default=Measured.METRIC, help="what steers")
     parser.add_argument("--time", type=int, nargs="+", metavar="N", help="compare in the time of N trainings too")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")
-    parser.add_argument("--proxy-seconds", type=float, default=0.0, metavar="S", help="what features take")
+    parser.add_argument("--proxy-seconds", type=float, default=0.0, metavar="S", help="what the proxies of one take")
     args = parser.parse_args()
     known = Known.of(args.space, args.at_most, args.steered_by, args.tested_by, args.by)
     count = len(known.judge.table.rows)

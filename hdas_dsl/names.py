@@ -21,8 +21,12 @@ def replacements(instance: Instance) -> dict[str, Replacement]:
 
 
 def is_called(item: str, name: str) -> bool:
-    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`."""
-    return item == name or (name.isidentifier() and item.endswith(f".{name}"))
+    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`.
+
+    Of an item that only ends with such a name, `relu -> nb.skip`, it does not.
+    """
+    alias, _, own = item.partition(".")
+    return item == name or (own == name and alias.isidentifier())
 
 
 def is_copy(path: str, name: str) -> bool:
@@ -87,6 +91,11 @@ def is_element(name: str, families: Mapping[str, object]) -> bool:
     """Whether a name is that of an element, ``n0``, of one of the families."""
     match = ELEMENT.fullmatch(name)
     return match is not None and match[1] in families
+
+
+def bare_name(expr: ast.Node) -> str:
+    """A name without the alias of its file, `skip` of `nb.skip`; empty where the expression is no name."""
+    return expr.id if isinstance(expr, ast.Name) else expr.name if isinstance(expr, ast.Field) else ""
 
 
 def full_name(definition: ast.Definition) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,6 +119,10 @@ class Source(OptionGroup):
         return Request(self.path, made, network, text, recipe, allow(self.plugins))
 
 
+_WITH_PARAMETERS = re.compile(r"\w+\(.*\)", re.DOTALL)
+"""A word as a file has it, `huggingface("wine", target = "quality")`; a path may end with a parenthesis too."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(OptionGroup):
     """Which data, and where they lie."""
@@ -141,7 +146,7 @@ class DataOptions(OptionGroup):
 
         if self.data is None:
             return []
-        if self.data.endswith(")"):  # huggingface("wine", target = "quality")
+        if _WITH_PARAMETERS.fullmatch(self.data):
             expr, wrong = parse_expression(self.data, "--data")
             if expr is None:
                 raise UsageError(f"--data {self.data}: {wrong[0].message}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from compiler.ir.primitives.external import Externals
 from compiler.ir.shape import Shape
+from hdas_dsl.names import bare_name
 from hdas_dsl.text.diagnostics import Code
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Replacement
@@ -79,7 +80,7 @@ def as_named_in(key: Key, expr: ast.Expr, inner: Key) -> ast.Expr:
         found = inner.instance.meant(node)
         if not isinstance(found, Entity | Replacement):
             return node.mapped(named)
-        text = node.id if isinstance(node, ast.Name) else node.name if isinstance(node, ast.Field) else ""
+        text = bare_name(node)
         name = own.named(text, found.instance if isinstance(found, Entity) else inner.instance)
         if name is None:
             message = (

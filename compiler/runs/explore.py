@@ -67,7 +67,7 @@ def explored(
 ) -> Generator[Trial, None, Explored]:
     """Explore the architectures of a phase, or go on with the trials that its folder has; each that is done is given.
 
-    With a ``job``, other processes judge; ``measure`` gives a predictor its features.
+    With a ``job``, other processes judge; ``measure`` gives a predictor its proxies.
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
@@ -82,7 +82,7 @@ def explored(
         assert measure is not None
         recorded.check()
         values = measure(found, names)
-        recorded.progress.measured()
+        recorded.progress.measured(found.number)
         return values
 
     proposer = asking(settings, judge, None if measure is None else measuring)

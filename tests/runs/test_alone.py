@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 from pathlib import Path
 from statistics import mean
@@ -174,13 +175,17 @@ def test_a_predictor_learns_from_proxies(tmp_path: Path) -> None:
 def test_what_is_measured_is_shown_and_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Screening takes time before a trial begins: it is said how far it is, and it can be stopped."""
-    monkeypatch.setattr(progress, "MEASURED", 4)
-    path = written(tmp_path, "proxy(params)", "predictor(2, start = 1, among = 12, initial = best(params, macs))")
+    """Screening takes time before a trial begins: it is said how far it is, and it can be stopped.
+
+    All 64 are measured to begin with, and again by what the forest learns from: each counts once.
+    """
+    monkeypatch.setattr(progress, "MEASURED", 32)
+    derive = "predictor(2, start = 1, among = 64, trees = 5, features = params, initial = best(params, macs))"
+    path = written(tmp_path, "proxy(params)", derive)
     config = RunConfig(tmp_path / "run", tmp_path, device="cpu")
     run(plan_search(Request(path), config), say=lambda _: None)
-    assert "8 measured by proxies" in capsys.readouterr().out
-    monkeypatch.setattr(progress.TrialProgress, "measured", lambda _: signal.raise_signal(signal.SIGINT))
+    assert re.findall("(.*) measured by proxies", capsys.readouterr().out) == ["32", "64"]
+    monkeypatch.setattr(progress.TrialProgress, "measured", lambda *_: signal.raise_signal(signal.SIGINT))
     config = RunConfig(tmp_path / "other", tmp_path, device="cpu")
     with pytest.raises(RunInterruptedError, match="Stopped after 0 of 2 trials"):
         run(plan_search(Request(path), config), say=lambda _: None)

@@ -26,9 +26,9 @@ def mutate(listing: Architectures, parent: Request, seed: int = 0) -> Architectu
     Raises:
         UsageError: the parent does not lie in the space, or no choice of it can be changed alone.
     """
-    source = Random(seed)
     if listing.grammar is not None:
         return _another_tree(listing, listing.grammar, parent, seed)
+    source = Random(seed)
     choices = found_in(listing, parent)
     nearest = Nearest(listing)
     for position, path, items in changes(listing.parts, choices, source):

@@ -14,6 +14,7 @@ from compiler.elaborate.derivations import Taken
 from compiler.elaborate.productions import Key, Production, Productions, literal
 from compiler.elaborate.session import GrammarPlace
 from compiler.elaborate.values import Deferred, Menu
+from hdas_dsl.names import bare_name
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity
 
@@ -146,8 +147,7 @@ class GrammarMatching:
         found = None if own is top else own.meant(mine)
         if not isinstance(found, Entity):
             return mine
-        text = mine.id if isinstance(mine, ast.Name) else mine.name if isinstance(mine, ast.Field) else ""
-        return top.named(text, found.instance) or mine
+        return top.named(bare_name(mine), found.instance) or mine
 
     def _menu(self, production: Production, node: ast.Expr) -> Key | None:
         """The menu that an expression of a production mentions, with its parameters; None where it mentions none."""

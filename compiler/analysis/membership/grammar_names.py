@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hdas_dsl.names import local_names
+from hdas_dsl.names import bare_name, local_names
 from hdas_dsl.sameness import Definition, say_the_same
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
@@ -30,8 +30,7 @@ class GrammarNames:
         found = [*_mentioned(menus.unit.module.definitions, menus), *_mentioned([line], network)]
         for other in _takes(menus):
             for name, meant in _mentioned(other.unit.module.definitions, other):
-                text = name.id if isinstance(name, ast.Name) else name.name if isinstance(name, ast.Field) else ""
-                if (here := menus.named(text, meant[1])) is not None:
+                if (here := menus.named(bare_name(name), meant[1])) is not None:
                     found.append((here, meant))
         return cls(tuple(found))
 

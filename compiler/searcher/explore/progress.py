@@ -47,15 +47,17 @@ class TrialProgress:
             disable=quiet or self.lines,
         )
         self.task = self.bar.add_task("trials", total=total, scores="")
-        self.count = 0
-        """How many architectures have been measured, which takes time before a trial begins."""
+        self.known: set[int] = set()
+        """The architectures that have been measured, which takes time before a trial begins."""
 
-    def measured(self) -> None:
-        """The proxies of an architecture are computed."""
-        self.count += 1
-        said = f"{self.count:,} measured by proxies"
+    def measured(self, number: int) -> None:
+        """The proxies of an architecture are known; a round asks again of some that were before."""
+        if number in self.known:
+            return
+        self.known.add(number)
+        said = f"{len(self.known):,} measured by proxies"
         self.bar.update(self.task, scores=said)
-        if self.lines and self.count % MEASURED == 0:
+        if self.lines and len(self.known) % MEASURED == 0:
             self.console.print(said, markup=False, highlight=False)
 
     def tell(self, trial: Trial, history: History) -> None:

@@ -92,7 +92,8 @@ search Rows {
     assert program.phases[0].settings.data == HuggingFace(path="saved", target="kind")
     said = 'huggingface("saved", target = "kind")'
     assert program.phases[0].settings.data.describe() == said
-    given = DataOptions(data=said).overrides()
-    other, diagnostics = compile_file("rows.hsp", given, text=text.replace("saved", "other"))
-    assert other is not None, diagnostics
-    assert other.phases[0].settings.data.describe() == said
+    for option, meant in ((said, said), ("huggingface:saved (2)", 'huggingface("saved (2)")')):
+        given = DataOptions(data=option).overrides()
+        other, diagnostics = compile_file("rows.hsp", given, text=text)
+        assert other is not None, diagnostics
+        assert other.phases[0].settings.data.describe() == meant
