@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hdas_dsl.parse.parser import parse_text
 from tests.support.paths import ROOT
 
 BENCH = ROOT / "bench"
@@ -236,6 +237,15 @@ def test_regret_against_trials(
     assert lines[3].startswith("| `quick` | 1 | 3 | 10.00 (10.00 to 10.00) | 81.2% | 0.0")
     assert lines[4].startswith("| `random` | 2 | 1 | 40.00")
     assert lines[5].startswith("| `quick` | 2 | 4 | 0.00 (0.00 to 0.00) | 93.8% |")
+
+
+def test_what_a_method_counts_in_epochs_is_scaled(finds: ModuleType, tmp_path: Path) -> None:
+    setting = finds.Setting(20, 64, "digits", tmp_path)
+    assert setting.scaled("pc_darts", SPACE) == "alphas_from = 6"
+    assert setting.scaled("darts_plus", "skip_connect") == 'until = taken("skip_connect", 2)'
+    assert {*finds.SCALED} <= {method.name for method in finds.library_methods()}
+    text = "".join(f"method {name} {{\n{setting.scaled(name, SPACE)}\n}}\n" for name in finds.SCALED)
+    assert [method.name for method in parse_text(f"hsp 1\n{text}").methods] == [*finds.SCALED]
 
 
 def test_proxies_beside_a_table(
