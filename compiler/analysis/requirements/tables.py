@@ -19,7 +19,9 @@ def clashing_tables(requirements: Iterable[Requirement]) -> Iterator[Diagnostic]
     first: dict[str, Total] = {}
     for requirement in requirements:
         for total in (asked.total for asked in quantities(requirement)):
-            known = first.setdefault(total.argument, total) if total.file is not None and total.argument else total
+            if total.argument is None or total.file is None:
+                continue
+            known = first.setdefault(total.argument, total)
             if known.file != total.file:
                 message = f"'{total.argument}' is another table here, and the text of an architecture has one folder"
                 other = known.span, "the other one is named here"

@@ -79,10 +79,11 @@ class Guided(Proposer):
         if self.space.count <= self.word.among and self.space.listed is not None:
             return self.space.listed
         source = self.stream(0)
-        return list({(found := self.space.drawn(source)).number: found for _ in range(self.word.among)}.values())
+        drawn = (self.space.drawn(source) for _ in range(self.word.among))
+        return list({found.number: found for found in drawn}.values())
 
     def _screened(self, many: list[Candidate]) -> list[Candidate]:
-        """So many of them: those with the best mean rank by proxies, none alike, or far from each other."""
+        """The ``start`` that are judged first: the best by mean rank of proxies, none alike, or far from each other."""
         if not isinstance(self.word.initial, InitialBest):
             return [many[at] for at in spread(ranks(self.features(many)), self.word.start)]
         means = ranks(self._measured(many, self.word.screening)).mean(1)
