@@ -197,6 +197,11 @@ def placed(found: Sequence[Found], table: Table, more: Table) -> Placed | None:
     return Placed(items[0].method, shares, accuracies, tuple(item.seconds for item in items))
 
 
+def shown(p: float) -> str:
+    """A probability with three decimals."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
 def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
     """The table of docs/finds.md: the better median first."""
     best = max(mean(r.test for r in row.results.values()) for row in table.rows.values())
@@ -210,12 +215,12 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
         count, middle = len(row.shares), median(row.shares)
         each = ", ".join(f"{share:.0%}" for share in row.shares)
         regret = mean(best - accuracy for accuracy in row.accuracies)
-        chance = f"{chance_of(middle, count):.3f}" if count % 2 else ""
+        chance = shown(chance_of(middle, count)) if count % 2 else ""
         draws = drawn(table, mean(row.seconds))
         in_time = f"{chance_in(middle, count, draws):.2g}" if count % 2 else ""
         against = ""
         if rival is not None and rival is not row:
-            against = f"{mannwhitneyu(row.accuracies, rival.accuracies, alternative='greater').pvalue:.3f}"
+            against = shown(mannwhitneyu(row.accuracies, rival.accuracies, alternative="greater").pvalue)
         yield (
             f"| `{row.method}` | {count} | {middle:.1%} | {each} | {regret:.2%} | {chance} | {median(draws):.1%} "
             f"| {in_time} | {against} | {mean(row.seconds):.0f} |"

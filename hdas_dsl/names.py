@@ -29,9 +29,14 @@ def is_called(item: str, name: str) -> bool:
     return item == name or (own == name and alias.isidentifier())
 
 
+def name_of_copy(path: str) -> str:
+    """The name of the cell or stage that a copy is of, `Cell` of the path `Stage@1.Cell@0`."""
+    return path.rpartition(".")[2].partition("@")[0]
+
+
 def is_copy(path: str, name: str) -> bool:
-    """Whether a copy is meant by a name: its path, `Stage@1.Cell@0`, or its own name without a label, `Cell`."""
-    return name in (path, path.rpartition(".")[2].partition("@")[0])
+    """Whether a setting means a copy by a name: its path, or the name of what it is a copy of."""
+    return name in (path, name_of_copy(path))
 
 
 def local_names(definition: ast.TopLine) -> frozenset[str]:

@@ -9,7 +9,7 @@ from itertools import count, islice
 from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Function
 from compiler.ir.graph import Call
-from hdas_dsl.names import full_name, hidden_names, replacements
+from hdas_dsl.names import full_name, hidden_names, name_of_copy, replacements
 from hdas_dsl.sameness import Definition, say_the_same
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance, Namespace, Replacement
@@ -128,7 +128,7 @@ class References:
 
         Numbers are those of the space, so that all its architectures call a definition the same.
         """
-        reserved = self.avoided | {path.rpartition(".")[2].partition("@")[0] for path in self.space.copies}
+        reserved = self.avoided | {name_of_copy(path) for path in self.space.copies}
         _, *others = self.space.root.instance.unit.all_used()
         if instance.unit in others:
             reserved |= self.space.once(_hidden)
@@ -163,7 +163,7 @@ class References:
         """The bare name of a definition in the paths of the space."""
         for copy in self.space.copies.values():
             if copy.definition is function.definition and copy.instance is function.instance:
-                return copy.path.rpartition(".")[2].partition("@")[0]
+                return name_of_copy(copy.path)
         return function.name
 
     def _alias(self, instance: Instance, path: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hdas_dsl.names import name_of_copy
 from hdas_dsl.text.diagnostics import Code, suggest_or_list
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
@@ -33,7 +34,7 @@ def copy_named(expr: ast.Expr, body: BodyElaboration, copies: Mapping[str, Copy]
     if entity is not None:
         for path, copy in copies.items():
             if entity.has(copy.definition, copy.instance):
-                return path.rpartition(".")[2].partition("@")[0]
+                return name_of_copy(path)
     return expr.span.text
 
 

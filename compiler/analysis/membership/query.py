@@ -17,6 +17,7 @@ from compiler.ir.combinatorics.circuit import way_of
 from compiler.ir.decision import Selection
 from compiler.program.model import Phase, Program, deciding
 from compiler.program.request import Request
+from hdas_dsl.names import name_of_copy
 from hdas_dsl.text.diagnostics import HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
@@ -166,7 +167,7 @@ def _missing_copy(phases: list[Phase], architecture: Program) -> Membership | No
 
 def _definition(instance: Instance, path: str) -> Function | None:
     """The definition that a copy of the space has in the architecture: labelled, or the one of all labels."""
-    name = path.rpartition(".")[2].partition("@")[0]
+    name = name_of_copy(path)
     found = instance.lookup(name)
     if not isinstance(found, Entity):
         return None

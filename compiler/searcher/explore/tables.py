@@ -28,6 +28,7 @@ from compiler.ir.decision import Selection
 from compiler.program.equivalence import Equivalence, equivalence
 from compiler.util.errors import UsageError
 from hdas_dsl.genotype.menu import LATTICE_NAMES
+from hdas_dsl.names import is_called
 from hdas_dsl.text.reading import is_file, no_file
 
 from .proposer import Budgets
@@ -190,7 +191,7 @@ class Table:
         chosen: Selection = {}
         for (path, decision), name in zip(decisions.items(), taken, strict=True):
             wanted = LATTICE_NAMES.get(name, name)
-            (item,) = (at for at, it in enumerate(decision.items) if str(it).rpartition(".")[2] == wanted)
+            (item,) = (at for at, it in enumerate(decision.items) if is_called(it, wanted))
             chosen = {**chosen, path: (item,)}
         return rank_of(self.part.circuit, chosen)
 
