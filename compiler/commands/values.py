@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.diagnostics import hinted, suggest
 
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
@@ -62,7 +62,7 @@ def one_of(*known: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in known:
             hint = suggest(text, known)
-            raise UsageError(f"'{text}' is none of {', '.join(known)}{f'; {hint}' if hint else ''}")
+            raise UsageError(hinted(f"'{text}' is none of {', '.join(known)}", hint))
         return text
 
     return read
@@ -73,9 +73,7 @@ def device(text: str) -> str:
     if DEVICE.fullmatch(text):
         return text
     hint = suggest(text, ("auto", "cpu", "cuda", "mps"))
-    raise UsageError(
-        f"there is no device '{text}': name auto, cpu, cuda, one GPU as cuda:0, or mps{f'; {hint}' if hint else ''}"
-    )
+    raise UsageError(hinted(f"there is no device '{text}': name auto, cpu, cuda, one GPU as cuda:0, or mps", hint))
 
 
 def read_bytes(text: str) -> int:

@@ -12,7 +12,7 @@ from .graph import Block
 from .primitives.base import Operator
 from .primitives.external import PREFIX
 
-Applied = Block | Operator
+Callee = Block | Operator
 """What is applied: an operation, a cell, a stage; or a primitive."""
 
 
@@ -34,7 +34,7 @@ class Counted:
         """All definitions of a name of a file."""
         return cls(entity.name, entity.instance, entity.definitions)
 
-    def counts(self, applied: Applied) -> bool:
+    def counts(self, applied: Callee) -> bool:
         """Whether an application is counted."""
         if isinstance(applied, Operator):
             return any(

@@ -19,7 +19,7 @@ from hdas_dsl.text.source import NOWHERE, Span
 from hdas_dsl.tree.ast import Sense
 from hdas_dsl.tree.words import TOTALS, QuantityArgument
 
-from .counted import Applied, Counted
+from .counted import Callee, Counted
 from .graph import Block
 
 Number: TypeAlias = int | float
@@ -143,7 +143,7 @@ class Total:
         """Whether its values stand in a table of the user's."""
         return TOTALS[self.name].argument is QuantityArgument.TABLE
 
-    def counts(self, applied: Applied) -> bool:
+    def counts(self, applied: Callee) -> bool:
         """Whether it counts an application."""
         if self.counted is not None:
             return self.counted.counts(applied)

@@ -17,7 +17,7 @@ from compiler.searcher.settings.sections import SearchSettings, TrainSettings
 from compiler.util.errors import UsageError
 from hdas_dsl.check.checker import check
 from hdas_dsl.files import Loader
-from hdas_dsl.text.diagnostics import Diagnostic, Severity, suggest
+from hdas_dsl.text.diagnostics import Diagnostic, Severity, hinted, suggest
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
 
@@ -190,8 +190,8 @@ def _refuse_unused(compilation: Compilation, program: Program) -> None:
     unused = [item for item in compilation.overrides if item.said not in compilation.used]
     if unused:
         known = [p.name for p in program.network.root.definition.params] + list(SearchSettings.model_fields)
-        hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields]) or ""
-        raise UsageError(f"{unused[0].said}: there is no parameter or setting of that name {hint}".strip())
+        hint = suggest(unused[0].name, [*known, *TrainSettings.model_fields])
+        raise UsageError(hinted(f"{unused[0].said}: there is no parameter or setting of that name", hint))
 
 
 def _has_errors(diagnostics: Sequence[Diagnostic]) -> bool:

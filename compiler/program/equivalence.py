@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, hinted, suggest
 from hdas_dsl.tree import ast
 
 
@@ -99,7 +99,7 @@ def equivalence(own: Sequence[Equivalence], name: str, said: str = "--unique") -
     if name in named:
         return named[name]
     hint = suggest(name, named)
-    raise UsageError(f"{said} {name}: it is one of {', '.join(named)}{f'; {hint}' if hint else ''}")
+    raise UsageError(hinted(f"{said} {name}: it is one of {', '.join(named)}", hint))
 
 
 def read_equivalence(section: ast.Equivalence) -> tuple[Equivalence, list[Diagnostic]]:

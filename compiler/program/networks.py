@@ -9,7 +9,7 @@ from compiler.elaborate import Building, Elaborated, NetworkCall, is_network, re
 from compiler.elaborate.errors import AlreadyReportedError, ElaborationError
 from compiler.searcher.settings.sections import SearchSettings
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import Code, Diagnostic, suggest
+from hdas_dsl.text.diagnostics import Code, Diagnostic, hinted, suggest
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Instance
@@ -80,8 +80,8 @@ def only_network(compilation: Compilation, name: str | None, train: ast.Train | 
     if name is not None:
         chosen = [d for d in networks if d.name == name]
         if not chosen:
-            hint = suggest(name, (d.name for d in networks)) or ""
-            raise UsageError(f"--network {name}: this file has no such network {hint}".strip())
+            hint = suggest(name, (d.name for d in networks))
+            raise UsageError(hinted(f"--network {name}: this file has no such network", hint))
         networks = chosen
     used = train.target if train is not None and not networks else None
     if used is not None:

@@ -27,7 +27,7 @@ from compiler.searcher.settings.exploring import ExplorerWord, Sampled
 from compiler.searcher.settings.judges import TrainedJudge
 from compiler.searcher.settings.sections import TrainSettings
 from compiler.util.errors import UsageError
-from hdas_dsl.text.diagnostics import suggest
+from hdas_dsl.text.diagnostics import hinted, suggest
 from hdas_dsl.text.reading import is_file, no_file
 
 from .check_runs import check_runs
@@ -229,7 +229,7 @@ def plan_export(request: Request, kind: str, out: Path | None, weights: Path | N
     known = [item.value for item in ExportKind]
     if kind not in known:
         hint = suggest(kind, known)
-        raise UsageError(f"--export {kind}: the kinds are {', '.join(known)}{f'; {hint}' if hint else ''}")
+        raise UsageError(hinted(f"--export {kind}: the kinds are {', '.join(known)}", hint))
     if weights is not None:
         _existing(weights)
     wanted = ExportKind(kind)
@@ -258,7 +258,7 @@ def _wanted(program: Program, names: tuple[str, ...]) -> tuple[Phase, ...]:
         if name not in known:
             hint = suggest(name, known)
             listed = f"the phases of this file are {', '.join(known)}" if known else "this file has no phases"
-            raise UsageError(f"--phases {name}: {listed}{f'; {hint}' if hint else ''}")
+            raise UsageError(hinted(f"--phases {name}: {listed}", hint))
     return tuple(phase for phase in program.phases if (phase.name in names if names else not phase.optional))
 
 

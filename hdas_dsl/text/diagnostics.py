@@ -161,6 +161,11 @@ def suggest(wrong: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{close[0]}'?" if close else None
 
 
+def hinted(message: str, hint: str | None) -> str:
+    """A message in one line with a hint, where there is one."""
+    return message if hint is None else f"{message}; {hint}"
+
+
 def suggest_or_list(wrong: str, known: Iterable[str]) -> str | None:
     """What `suggest` says, or all names where they are few; None where they are many, or none."""
     names = sorted(set(known))

@@ -96,7 +96,7 @@ def test_settings() -> None:
         (override_of("scale", math.inf), "scale=inf: nothing in the language says inf"),
         (Override("weights.lr", math.nan, "--lr nan"), "--lr nan: "),
         (Override("seed", -1, "--seed -1"), "--seed -1: 'seed' of search must be a whole number, 0 or more, not -1"),
-        (override_of("seeds", 3), "seeds=3: there is no parameter or setting of that name did you mean 'seed'?"),
+        (override_of("seeds", 3), "seeds=3: there is no parameter or setting of that name; did you mean 'seed'?"),
         (read_override("seeds=3"), "--set seeds=3: there is no parameter or setting of that name"),
     ],
 )  # fmt: skip

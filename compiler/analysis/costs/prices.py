@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from compiler.elaborate.values import Bundle, Compose, Copies, Function, Menu, Partial, Value
-from compiler.ir.counted import Applied
+from compiler.ir.counted import Callee
 from compiler.ir.primitives.base import FLOAT32, Gather, Operator
 from compiler.ir.primitives.structure import Add
 from compiler.ir.quantities import Total
@@ -110,7 +110,7 @@ class Price:
         """The price of an operation as a whole, whose nodes then count nothing; None to add up its nodes."""
         return None
 
-    def applied(self, applied: Applied) -> Amount:
+    def applied(self, applied: Callee) -> Amount:
         """The price of every application of an operation, a cell or a primitive, besides all else."""
         return 0
 
@@ -209,7 +209,7 @@ class Count(Price):
     of_structure = True
     total: Total
 
-    def applied(self, applied: Applied) -> Amount:
+    def applied(self, applied: Callee) -> Amount:
         """1 of an application that is counted."""
         return int(self.total.counts(applied))
 
