@@ -71,10 +71,11 @@ class Check(Command):
         sys.stdout.flush()
 
     def _check(self) -> int:
+        from compiler.analysis.architectures.grammar_items import reviewed
         from compiler.reports.facts import describe
 
         try:
-            program = self.source.request(network=self.network, recipe=self.recipe).compile()
+            program = reviewed(self.source.request(network=self.network, recipe=self.recipe).compile())
         except HspError as error:
             if not self.json:
                 raise

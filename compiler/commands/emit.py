@@ -13,7 +13,7 @@ from .command import Command
 from .console import OK, show
 from .groups import Source, method_option, method_overrides, network_option
 from .option import action_value, group, option
-from .output import put, put_bytes
+from .output import complain, put, put_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,15 @@ class Emit(Command):
 
     def run(self) -> int:
         """Compile the file and print it in the form asked for."""
-        from compiler.reports.emit import PNG, emit_png, emit_program
+        from compiler.reports.emit import OF_THE_TEXT, PNG, emit_png, emit_program
         from compiler.util.files import atomic_write
 
         program = self.source.request(network=self.network, overrides=method_overrides(self.method)).compile()
         show(program.warnings)
+        networks = [phase.network for phase in program.phases] or [program.network]
+        for network in networks if self.kind not in OF_THE_TEXT else ():
+            if network.grammars:
+                complain(f"'{network.name}' has a grammar, and this is its first tree: `--sample 1` draws others")
         picture = emit_png(program) if self.kind == PNG else None
         if self.out is not None:
             atomic_write(self.out, emit_program(program, self.kind) if picture is None else picture)

@@ -82,6 +82,9 @@ SVG, PNG = "svg", "png"
 SEARCH = "search"
 """The word of `--emit` for the settings of a search."""
 
+OF_THE_TEXT = ("ast", SEARCH)
+"""The words of `--emit` for what stands in the text, whatever becomes of its network."""
+
 KINDS = ("ast", *SPACES, SEARCH)
 """The words of `--emit`, besides `GENOTYPE`, which only an architecture has."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from compiler.analysis.architectures.grammar_items import reviewed
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.requirements.constrained import check_feasible
 from compiler.analysis.requirements.evaluate import Requirements
@@ -102,7 +103,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
     """The plan of a search; one that ``writes`` needs a folder that holds no other run.
 
     Raises:
-        HspError: the file is wrong, or cannot be relaxed.
+        HspError: the file is wrong, or cannot be relaxed, or an item of a grammar is wrong.
         UsageError: it has nothing to search, no architecture satisfies what it requires, the run's folder is in use,
             an option has no effect, or a phase builds on another that was not searched.
     """
@@ -125,7 +126,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
             check_phase(phase)
             if isinstance(phase.settings.derive, ExplorerWord):
                 _check_explorer(plan, phase)
-    return plan
+    return replace(plan, program=reviewed(plan.program))
 
 
 def _with_earlier(plan: SearchPlan) -> SearchPlan:

@@ -87,6 +87,7 @@ class Code(Enum):
     REQUIRE = "W802"
     GENOTYPE = "W803"
     RENAMED = "W804"
+    UNFIT = "W805"
 
 
 @dataclass(frozen=True)
