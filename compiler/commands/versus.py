@@ -62,17 +62,19 @@ class Versus(Command):
         """Draw, train and compare; what is refused is refused before torch is loaded."""
         from compiler.analysis.architectures import Architectures, sample_living
         from compiler.analysis.architectures.variation import member
-        from compiler.program.source_file import source_file
+        from compiler.program.source_file import as_searched, source_file
         from compiler.runs.plan_versus import plan_versus
         from compiler.searcher.settings.sections import TrainSettings
 
         overrides = (*self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         plain = self.source.request(network=self.network)
-        space = existing(self.space) if self.space else source_file(plain.compile(), self.source.path)
+        architecture = plain.compile()
+        space = existing(self.space) if self.space else source_file(architecture, self.source.path)
         # Settings are those of the trainings: the search of the space need not allow them.
         of_space = [item for item in plain.overrides if item.name.partition(".")[0] not in TrainSettings.model_fields]
-        listing = Architectures(replace(plain, path=space, network=None, overrides=of_space))
+        of_file = replace(plain, path=space, network=None, overrides=of_space)
+        listing = Architectures(as_searched(of_file, architecture, self.source.path))
         member(listing, plain)
         seed = self.settings.seed or 0
         random = [found.text for found in sample_living(listing, self.number, seed)]

@@ -69,8 +69,8 @@ def plan_versus(
     plan_training(request, config, writes=False)
     started = any(config.out.glob(f"*/seed-*/{CHECKPOINT}"))
     guard(config, config.out / COMPARISON, started)
-    width = len(str(len(random) - 1))
-    texts = {f"random-{number:0{width}}": text for number, text in enumerate(random)}
+    # One name whatever their number: with more of them later, what is trained is found again.
+    texts = {f"random-{number}": text for number, text in enumerate(random)}
     recipe = request.recipe or request.path
     others = {name: replace(request, path=config.out / f"{name}.hsp", recipe=recipe, network=None) for name in texts}
     return VersusPlan(config, {ARCHITECTURE: request, **others}, texts, tuple(range(seed, seed + seeds)))

@@ -11,6 +11,9 @@ import pytest
 
 from compiler.analysis.requirements.alive import lives
 from compiler.commands.compile import compile_main
+from compiler.program.request import Request
+from compiler.runs.config import RunConfig
+from compiler.runs.plan_versus import plan_versus
 from compiler.searcher.engine.retrain import _Training
 from tests.support.programs import space
 
@@ -133,3 +136,23 @@ def test_what_is_no_architecture_is_refused(run: Path, capsys: pytest.CaptureFix
     assert compile_main([net, "--versus", "1", "--space", net]) == 2
     assert compile_main([str(run / "derived.hsp"), "--versus", "0"]) == 2
     assert "--versus" in capsys.readouterr().err
+
+
+def test_random_ones_have_the_sizes_that_the_search_was_given(tmp_path: Path) -> None:
+    """`--set` of a search is what its derived file says by default, not what the space says."""
+    file, run = tmp_path / "net.hsp", tmp_path / "run"
+    file.write_text(NET.replace("train Net(c = 4)", "train Net"))
+    assert compile_main([str(file), "--search", "--set", "c=3", "--out", str(run), "--quiet"]) == 0
+    derived = (run / "derived.hsp").read_text()
+    assert versus(run, 1, "--epochs", "1") == 0
+    assert space((run / "versus" / "random-0.hsp").read_text()).arguments == {"c": 3}
+    (run / "derived.hsp").write_text(derived.replace("c = 3", "c = 5"))
+    assert versus(run, 1, "--epochs", "1", "--force") == 0
+    assert space((run / "versus" / "random-0.hsp").read_text()).arguments == {"c": 5}
+
+
+def test_more_random_ones_are_named_as_fewer_are(run: Path) -> None:
+    """So that --resume finds those that are trained."""
+    request, config = Request(run / "derived.hsp"), RunConfig(run / "versus")
+    nine, eleven = (list(plan_versus(request, ["hsp 1"] * count, config).contenders) for count in (9, 11))
+    assert eleven[:10] == nine
