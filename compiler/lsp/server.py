@@ -20,7 +20,7 @@ from compiler.util.version import package_version
 from hdas_dsl.format import format_text
 from hdas_dsl.text.diagnostics import Diagnostic, HspError
 
-from . import annotate, complete, diagnose, navigate, workspace
+from . import annotate, colours, complete, diagnose, navigate, workspace
 from .document import Document, read_document
 from .hover import hover
 from .mentions import mention_at
@@ -216,6 +216,12 @@ async def on_inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
 async def on_code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
     """What a network, a search or a training comes to."""
     return await asyncio.to_thread(annotate.lenses, server.read(params.text_document.uri))
+
+
+@server.feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, colours.LEGEND)
+def on_semantic_tokens(params: types.SemanticTokensParams) -> types.SemanticTokens:
+    """What each name is."""
+    return colours.tokens(server.read(params.text_document.uri))
 
 
 def main() -> int:

@@ -137,6 +137,8 @@ async def walk(folder: Path) -> None:
     whole = types.Range(types.Position(0, 0), types.Position(99, 0))
     hints = await client.text_document_inlay_hint_async(types.InlayHintParams(text, whole))
     assert [(item.position.line, item.label) for item in hints] == [(4, ": 4x8x8"), (5, ": 4x8x8"), (6, ": 3")]
+    colours = await client.text_document_semantic_tokens_full_async(types.SemanticTokensParams(text))
+    assert can.semantic_tokens_provider.legend.token_types[colours.data[3]] == "enum"
     lenses = await client.text_document_code_lens_async(types.CodeLensParams(text))
     assert [(item.range.start.line, item.command.title.split(",")[0]) for item in lenses] == [
         (3, "9 architectures"),
