@@ -1,6 +1,7 @@
 """What searches find, placed in a table of truth: each method with several seeds, beside random search and chance.
 
     python bench/finds.py spaces/truth/cells.hsp [--methods darts pc_darts halving] [--seeds 5] [--epochs 50] [--report]
+                          [--plot docs/images/finds_cells.svg]
 
 A search runs as its method's lines say, on the images that the table's trainings learn from, half of which train
 alphas; epochs and batch are the same for all, and what a method counts in epochs is scaled to them (`SCALED`). A method
@@ -9,7 +10,8 @@ may be followed by lines of its own, `"darts, levels = 1; relax = gumbel"`, to t
 architectures goes on to about three times the epochs. What is found is looked up in the table; an architecture that the
 table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
 random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
-it was. `--report` prints the table of docs/finds.md from these files.
+it was. `--report` prints the table of docs/finds.md from these files, and
+`--plot` draws it.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from compiler.runs.search import search
 from compiler.util.errors import UsageError
 from compiler.util.files import atomic_write
 from hdas_dsl.text.diagnostics import HspError
+from hdas_dsl.tree import ast
 
 HALVING = "halving"
 RIVAL = "darts"
@@ -202,16 +205,22 @@ def shown(p: float) -> str:
     return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
+def ranking(finds: Finds, table: Table, more: Table) -> list[Placed]:
+    """The places of what each method found: the better median first."""
+    names = dict.fromkeys(item.method for item in finds.all)
+    rows = [place for name in names if (place := placed(finds.of(name), table, more))]
+    return sorted(rows, key=lambda row: -median(row.shares))
+
+
 def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
     """The table of docs/finds.md: the better median first."""
     best = max(mean(r.test for r in row.results.values()) for row in table.rows.values())
     heads = "better than (median) | each | regret (mean) | p, one draw | draws of its time | p | p, halving"
     yield f"| method | searches | {heads} | seconds |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    names = dict.fromkeys(item.method for item in finds.all)
-    rows = [place for name in names if (place := placed(finds.of(name), table, more))]
+    rows = ranking(finds, table, more)
     rival = next((row for row in rows if row.method == HALVING), None)
-    for row in sorted(rows, key=lambda row: -median(row.shares)):
+    for row in rows:
         count, middle = len(row.shares), median(row.shares)
         each = ", ".join(f"{share:.0%}" for share in row.shares)
         regret = mean(best - accuracy for accuracy in row.accuracies)
@@ -228,6 +237,33 @@ def report(finds: Finds, table: Table, more: Table) -> Iterator[str]:
     for item in finds.all:
         if item.refusal:
             yield f"| `{item.method}` | refused: {item.refusal} | | | | | | | | |"
+
+
+def plot(rows: Sequence[Placed], table: Table, title: str, path: Path) -> None:
+    """Draw what each search of a method is better than, their median, and that of random draws of its time."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # Text stays text, and the file is the same bytes for the same figures.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "finds", "font.size": 9}):
+        figure = Figure(figsize=(6.4, 1.2 + 0.2 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        places = range(len(rows))
+        x, y = zip(*((100 * share, at) for at, row in enumerate(rows) for share in row.shares), strict=True)
+        draws = [100 * median(drawn(table, mean(row.seconds))) for row in rows]
+        axes.axvspan(95, 100, color="C2", alpha=0.12, linewidth=0)
+        axes.axvline(50, color="0.6", linewidth=0.8, linestyle=":")
+        axes.scatter(x, y, s=14, color="C0", alpha=0.5, linewidth=0, label="a search")
+        axes.scatter([100 * median(row.shares) for row in rows], places, s=70, marker="|", color="C0", label="median")
+        axes.scatter(
+            draws, places, s=18, marker="D", facecolor="none", edgecolor="C1", label="random draws of its time"
+        )
+        axes.set_yticks(places, [row.method for row in rows])
+        axes.set(title=title, xlabel="better than so many percent of the table", xlim=(0, 100.5))
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(frameon=False, loc="outside lower center", ncols=3)
+        figure.savefig(path, metadata={"Date": None})
 
 
 # ---------------------------------------------------------------- searches
@@ -325,8 +361,14 @@ def known(numbers: Iterable[int | None], table: Table, more: Table, space: Space
             more.add(architecture, 0, result)
 
 
+def has_supernet(method: ast.Method) -> bool:
+    """Whether a method learns weights: those that do not train what they propose, as `regret.py` compares them."""
+    lines = [line for line in method.settings if isinstance(line, ast.Setting) and line.name == "relax"]
+    return not any(isinstance(line.value, ast.Name) and line.value.id == "none" for line in lines)
+
+
 def main() -> None:
-    names = sorted(method.name for method in library_methods())
+    names = sorted(method.name for method in library_methods() if has_supernet(method))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
     parser.add_argument("--methods", nargs="+", default=[*names, HALVING], help='a method, or "method, line; line"')
@@ -337,6 +379,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no search after so many")
     parser.add_argument("--data", type=Path, default=Path("data"), help="where data lie")
     parser.add_argument("--report", action="store_true", help="search nothing; print what was found")
+    parser.add_argument("--plot", type=Path, help="an SVG file of what was found")
     args = parser.parse_args()
     if unknown := [name for name in args.methods if name.partition(", ")[0] not in (*names, HALVING)]:
         parser.error(f"no methods of the library: {', '.join(unknown)}")
@@ -366,6 +409,8 @@ def main() -> None:
                 known([finds.all[-1].number], table, more, space)
                 print(finds.all[-1], flush=True)
     print("\n".join(report(finds, table, more)))
+    if args.plot:
+        plot(ranking(finds, table, more), table, f"{args.space.name}: what searches find", args.plot)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,31 @@ def test_the_report(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> Non
     assert lines[4] == "| `fairnas` | refused: items differ | | | | | | | | |"
 
 
+def test_the_plot(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    """A row for each method, a dot for each search, and the same bytes for the same figures."""
+    table = made(truth, tmp_path / "t.csv", [[0.5 + number / 100] for number in range(20)])
+    kept = finds.Finds(tmp_path / "f.csv")
+    for seed, number in enumerate([3, 2, 1]):
+        kept.add(finds.Found("gdas", seed, number, 5.0, 50))
+    kept.add(finds.Found("darts", 0, 19, 5.0, 50))
+    kept.add(finds.Found("fairnas", 0, None, 0.0, 50, "items differ"))
+    rows = finds.ranking(kept, table, made(truth, tmp_path / "m.csv", []))
+    assert [(row.method, len(row.shares)) for row in rows] == [("darts", 1), ("gdas", 3)]
+    for name in ("one.svg", "two.svg"):
+        finds.plot(rows, table, "what searches find", tmp_path / name)
+    drawing = (tmp_path / "one.svg").read_text()
+    assert drawing == (tmp_path / "two.svg").read_text()
+    assert all(f">{text}</text>" in drawing for text in ("darts", "gdas", "what searches find", "a search"))
+    assert "fairnas" not in drawing
+
+
+def test_methods_with_a_supernet(finds: ModuleType) -> None:
+    """Those without learn no weights here, and are compared in the time of their trainings."""
+    without = {method.name for method in finds.library_methods() if not finds.has_supernet(method)}
+    assert {"random_search", "regularized_evolution", "forest_predictor", "bananas", "local_search"} <= without
+    assert not without & {"darts", "snas", "spos", "bignas", "fairnas"}
+
+
 def test_random_draws_in_the_time_of_a_search(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
     """Trainings of 6 s: in 20 s three, of which the best validation accuracy is taken."""
     table = made(truth, tmp_path / "t.csv", [[0.5 + number / 100] for number in range(20)])

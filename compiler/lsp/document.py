@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from compiler.analysis.architectures.grammar_items import of_program
 from compiler.program.compilation import Compilation
 from compiler.program.compile_file import checked, compiled, in_order
 from compiler.program.elaborations import Elaborations
@@ -28,6 +29,8 @@ from hdas_dsl.units import Instance, Unit
 from .mentions import Mention, mentions_of
 from .values import Occurrences, occurrences_of
 
+TRIES = 300
+"""How many times items of grammars are tried while a text is typed: less than a tenth of a second."""
 ATTEMPTS = 5
 """How often lines are left out before the last text that could be read is used instead."""
 
@@ -96,7 +99,13 @@ class Document:
     @property
     def every_diagnostic(self) -> tuple[Diagnostic, ...]:
         """What is wrong, elaboration included."""
-        return tuple(in_order([*self.diagnostics, *self._compiled[1]]))
+        return tuple(in_order([*self.diagnostics, *self._compiled[1], *self._of_grammars]))
+
+    @cached_property
+    def _of_grammars(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with items of grammars that are not in the first tree."""
+        program = self.program
+        return () if program is None else tuple(map(self.elaborations.here, of_program(program, TRIES)))
 
     @cached_property
     def occurrences(self) -> Occurrences:

@@ -99,11 +99,7 @@ def explored(
             began = log.append if workers.count > 1 else study.began
             study = replace(study, workers=workers, began=began)
         yield from study.trials(history)
-    best = history.best
-    assert best is not None, "an exploration has a trial"
-    if best.failed:
-        said = f"None of {len(history)} trials gave an architecture to derive"
-        raise EngineError(f"{said}; trial {best.id} failed: {best.failed.rstrip('.')}.")
+    best = best_of(history)
     chosen = space.completed(space.candidate(best.number))
     say(summary(history, best, show))
     if isinstance(judge, Lookup) and not isnan(tested := judge.test(space.candidate(best.number))):
@@ -119,6 +115,20 @@ def explored(
     first = Explored(Answer.of(chosen), best, space.described(chosen), facts, found)
     second = history.second
     return first if second is None else replace(first, second=first.at(second, space))
+
+
+def best_of(history: History) -> Trial:
+    """The trial whose architecture is derived.
+
+    Raises:
+        EngineError: every trial failed.
+    """
+    best = history.best
+    assert best is not None, "an exploration has a trial"
+    if best.failed:
+        said = f"None of {len(history)} trials gave an architecture to derive"
+        raise EngineError(f"{said}; trial {best.id} failed: {best.failed.rstrip('.')}.")
+    return best
 
 
 def of_space(events: Sequence[Event], space: ExploredSpace, log: TrialLog) -> Sequence[Event]:

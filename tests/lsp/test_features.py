@@ -447,6 +447,18 @@ def test_a_grammar_has_a_number_and_shapes_of_its_first_tree() -> None:
     assert [block["params"] for block in describe(document.program)["blocks"]] == [36, *[None] * 6]
 
 
+def test_items_of_a_grammar_that_are_not_in_the_first_tree() -> None:
+    text = GRAMMAR.replace("choice Tree(d) = ", "choice Tree(d) = conv(3) | max_pool(0) | (conv(3), conv(5)) | ")
+    assert text != GRAMMAR
+    document = read_document(text, Path("net.hsp"))
+    said = [(item.code.value, item.span.text) for item in document.every_diagnostic]
+    assert said == [("W805", "max_pool(0)"), ("E303", "(conv(3), conv(5))")]
+    later = read_document(f"# typed\n{text}", Path("net.hsp"), document)
+    assert [item.span.line for item in later.every_diagnostic] == [
+        item.span.line + 1 for item in document.every_diagnostic
+    ]
+
+
 def test_a_grammar_takes_menus() -> None:
     found = set(labels(GRAMMAR, "stem -> grammar("))
     assert {"Tree", "depth"} <= found

@@ -153,11 +153,16 @@ def reviewed(program: Program) -> Program:
     Raises:
         HspError: an item of a grammar is wrong.
     """
-    networks = [phase.network for phase in program.phases] or [program.network]
-    found = tuple(item for network in networks for item in of_items(network))
+    found = of_program(program)
     if any(item.severity is Severity.ERROR for item in found):
         raise HspError(found)
     return replace(program, warnings=(*program.warnings, *found)) if found else program
+
+
+def of_program(program: Program, most: int = MOST_TRIES) -> tuple[Diagnostic, ...]:
+    """What is wrong with the items of the grammars of a program's networks, and which seem to fit nothing."""
+    networks = [phase.network for phase in program.phases] or [program.network]
+    return tuple(item for network in networks for item in of_items(network, most))
 
 
 def of_items(network: Elaborated, most: int = MOST_TRIES) -> list[Diagnostic]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
+from compiler.backend.fused.batch_norm import BatchNorm
 from compiler.backend.plugins import Plugin
 from compiler.backend.torch_modules.table import FUNCTIONS, module_class
 from compiler.ir.primitives.base import Operator, TensorPart
 from compiler.ir.primitives.torch_form import Operands, TorchCall, TorchModule
 from compiler.ir.shape import Ints
+
+OF_THE_KERNEL: Mapping[str, type[nn.Module]] = {"BatchNorm": BatchNorm}
+"""Modules that the kernel computes where it can, by name."""
 
 
 def standalone(op: Operator, inputs: Sequence[Ints], output: Ints) -> nn.Module:
@@ -47,7 +51,8 @@ def instantiate(form: TorchModule) -> nn.Module:
     """The module that a torch form describes."""
     positional = [argument.value for argument in form.arguments if argument.positional]
     named = {argument.name: argument.value for argument in form.arguments if not argument.positional}
-    return module_class(form.kind)(*positional, **named)
+    kind = OF_THE_KERNEL.get(form.kind) or module_class(form.kind)
+    return kind(*positional, **named)
 
 
 def slice_of(tensor: Tensor, part: TensorPart) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from .attention import Attention, CausalAttention, CrossAttention
-from .batch_norm import BatchNorm
 from .channels import Cut, Shuffle
 from .images import ChannelsLast, Crop, GlobalMaxPool, GlobalPool, Noise, Resize, Upsample, Zero
 from .matrices import MatMul, Permute, Unflatten
@@ -47,7 +46,6 @@ HELPERS: Mapping[str, Callable[..., nn.Module | Tensor]] = {**{kind.__name__: ki
 
 _OWN = (
     *COPIED,
-    BatchNorm,
     ChannelsLast,
     Crop,
     Cut,

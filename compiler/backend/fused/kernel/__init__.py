@@ -5,10 +5,13 @@ from __future__ import annotations
 from .build import can_run, is_available, no_kernel
 from .filters import Filter, Kind, supports
 from .functions import (
+    NormState,
     PlainAddresses,
     filter_backward,
     filter_forward,
     lanes,
+    norm_backward,
+    norm_forward,
     plain_backward,
     plain_forward,
     terms_backward,
@@ -23,6 +26,7 @@ __all__ = [
     "Geometry",
     "KernelLayoutError",
     "Kind",
+    "NormState",
     "PlainAddresses",
     "Term",
     "can_run",
@@ -31,6 +35,8 @@ __all__ = [
     "is_available",
     "lanes",
     "no_kernel",
+    "norm_backward",
+    "norm_forward",
     "pitch",
     "plain_backward",
     "plain_forward",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_char_p, c_int, c_int64, c_void_p
+from ctypes import c_char_p, c_double, c_int, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -31,6 +31,8 @@ SIGNATURES: dict[str, tuple[type[Any], ...]] = {
         *(c_char_p, c_int64, *[c_char_p] * 2, *[c_void_p] * 3, c_int64, c_void_p, c_char_p, c_void_p),
         *(*[c_char_p] * 2, *[c_void_p] * 2, c_int),
     ),
+    "norm_forward": (*[c_int64] * 2, *[c_void_p] * 5, *[c_double] * 2, *[c_void_p] * 3, c_int),
+    "norm_backward": (*[c_int64] * 2, *[c_void_p] * 8, c_int),
 }
 """The arguments of the functions of kernel.cpp."""
 
@@ -218,3 +220,48 @@ def plain_backward(
         *(integers([0 if tensor is None else tensor.shape[3] for tensor in gradients]), integers(adds)),
     )
     return total
+
+
+# ---------------------------------------------------------------- norms
+
+
+@dataclass(frozen=True)
+class NormState:
+    """What a batch norm has learned, and its running statistics, all (c); None for what it has not."""
+
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    momentum: float
+    eps: float
+
+
+def norm_forward(x: Tensor, norm: NormState) -> tuple[Tensor, Tensor]:
+    """A batch norm of (n, c, h, w), channels-last and dense, in train mode; its running statistics are moved.
+
+    Returns:
+        What it gives, and the means and the inverse deviations, (2, c).
+    """
+    channels = x.shape[1]
+    y, moments = torch.empty_like(x), x.new_empty(2, channels)
+    _function("norm_forward", x.dtype)(
+        *(x.numel() // channels, channels, x.data_ptr(), address(norm.weight), address(norm.bias)),
+        *(address(norm.running_mean), address(norm.running_var), norm.momentum, norm.eps),
+        *(y.data_ptr(), moments[0].data_ptr(), moments[1].data_ptr(), threads()),
+    )
+    return y, moments
+
+
+def norm_backward(
+    dy: Tensor, x: Tensor, weight: Tensor | None, moments: Tensor, wants: Sequence[bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of x, the weight and the bias, where they are wanted; dy lies as x does."""
+    channels = x.shape[1]
+    dx = torch.empty_like(x) if wants[0] else None
+    to_weight, to_bias = (x.new_empty(channels) if wanted else None for wanted in wants[1:])
+    _function("norm_backward", x.dtype)(
+        *(x.numel() // channels, channels, dy.data_ptr(), x.data_ptr(), address(weight)),
+        *(moments[0].data_ptr(), moments[1].data_ptr(), address(dx), address(to_weight), address(to_bias), threads()),
+    )
+    return dx, to_weight, to_bias

@@ -3,6 +3,7 @@
 //   filters.h, filter_gradients.h   z = w * relu(scale x + shift), and its gradients
 //   plain_terms.h                   terms of a sum that are their source, weighted, all at once
 //   term_forward.h, term_backward.h whole terms of a sum: y += share * norm(matrix * z), and all their gradients
+//   norm.h                          a norm by itself
 //
 // Work is split into items that do not depend on the number of threads, and what is summed over items is summed in their
 // order, so that results are the same for any number of threads. Built by build.py with whatever C++ compiler is there;
@@ -10,6 +11,7 @@
 
 #include "filter_gradients.h"
 #include "layout.h"
+#include "norm.h"
 #include "plain_terms.h"
 #include "term_backward.h"
 #include "term_forward.h"
@@ -64,6 +66,16 @@ extern "C" const char* layouts() {
         terms_backward<T>(static_cast<const Term*>(terms), count, {sources, parameters, mixing}, moments,             \
                           {{dy, dy_pitch}, total}, kept, normed, {to_sources, to_parameters, to_mixing}, has_gradient,        \
                           threads);                                                                                   \
+    }                                                                                                                 \
+    extern "C" void norm_forward_##NAME(int64_t pixels, int64_t channels, const T* x, const T* weight, const T* bias, \
+                                        T* running_mean, T* running_variance, double momentum, double eps, T* y,      \
+                                        T* mean, T* rate, int threads) {                                              \
+        norm_forward<T>({pixels, channels}, x, {weight, bias, running_mean, running_variance, momentum}, eps, y, mean, \
+                        rate, threads);                                                                               \
+    }                                                                                                                 \
+    extern "C" void norm_backward_##NAME(int64_t pixels, int64_t channels, const T* dy, const T* x, const T* weight,  \
+                                         const T* mean, const T* rate, T* dx, T* dweight, T* dbias, int threads) {    \
+        norm_backward<T>({pixels, channels}, dy, x, weight, mean, rate, dx, dweight, dbias, threads);                 \
     }
 
 EXPORTED(float, f32)

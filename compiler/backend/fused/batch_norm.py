@@ -1,6 +1,6 @@
-"""A batch norm without the digits that torch's own loses on channels-last images on the CPU.
+"""A batch norm of channels-last images on the CPU: by the kernel, else without the digits that torch's own loses.
 
-torch adds up a column of such an image number by number there: in float32 a variance of 32,768 pixels is off by a
+torch adds up a column of such an image number by number: in float32 a variance of 32,768 pixels is off by a
 ten-thousandth of itself, and a network of norms carries that on.
 """
 
@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .memory_order import lies_channels_last
-from .once_differentiable import once_differentiable
-from .running_statistics import Statistics
+from compiler.backend.torch_modules.memory_order import lies_channels_last
+from compiler.backend.torch_modules.once_differentiable import once_differentiable
+from compiler.backend.torch_modules.running_statistics import Statistics
+
+from . import kernel
 
 PIECES = 8
 """Squares are added up piece by piece, so that they are never all stored."""
@@ -23,14 +25,29 @@ class BatchNorm(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d`; for channels-last images on the CPU, mean and variance are taken by other sums."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """The normed images, (n, c, h, w), as they lie."""
         count = x.numel() // max(x.shape[1], 1)
         if not self.training or count < 2 or not _loses_digits(x):
             return super().forward(x)
+        if kernel.can_run(x) and all(p.dtype == x.dtype for p in (*self.parameters(False), *self._running())):
+            return self._by_the_kernel(x)
         y, mean, variance = _Norm.apply(x, self.weight, self.bias, self.eps)
         statistics = Statistics()
         statistics.add(self, mean, variance * (count / (count - 1)), count)
         statistics.apply()
         result: Tensor = y
+        return result
+
+    def _running(self) -> tuple[Tensor, ...]:
+        """The running statistics, where it has any."""
+        return () if self.running_mean is None or self.running_var is None else (self.running_mean, self.running_var)
+
+    def _by_the_kernel(self, x: Tensor) -> Tensor:
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        momentum = 1 / float(self.num_batches_tracked or 1) if self.momentum is None else self.momentum
+        state = kernel.NormState(self.weight, self.bias, self.running_mean, self.running_var, momentum, self.eps)
+        result: Tensor = _KernelNorm.apply(x, self.weight, self.bias, state)
         return result
 
 
@@ -42,6 +59,28 @@ def _loses_digits(x: Tensor) -> bool:
         and lies_channels_last(x)
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+class _KernelNorm(torch.autograd.Function):
+    """Of (n, c, h, w), channels-last: the normed images."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, state: kernel.NormState) -> Tensor:
+        y, moments = kernel.norm_forward(x, state)
+        ctx.save_for_backward(x, weight, moments)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, weight, moments = ctx.saved_tensors
+        like = dy if dy.dtype == x.dtype and lies_channels_last(dy) else _as(dy, x)
+        return *kernel.norm_backward(like, x, weight, moments, ctx.needs_input_grad[:3]), None
+
+
+def _as(gradient: Tensor, x: Tensor) -> Tensor:
+    """A gradient in the memory order of images, channels-last."""
+    return torch.empty_like(x).copy_(gradient)
 
 
 class _Norm(torch.autograd.Function):
