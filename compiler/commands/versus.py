@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from compiler.util.errors import UsageError
+
 from .command import Command
 from .console import OK
 from .groups import (
@@ -66,6 +68,8 @@ class Versus(Command):
         from compiler.runs.plan_versus import plan_versus
         from compiler.searcher.settings.sections import TrainSettings
 
+        if self.source.file == "-":
+            raise UsageError("--versus compares a file, since others are trained as it says; standard input is none")
         overrides = (*self.data.overrides(), *self.settings.overrides())
         request = self.source.request(network=self.network, recipe=self.recipe, overrides=overrides)
         plain = self.source.request(network=self.network)

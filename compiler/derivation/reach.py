@@ -1,7 +1,8 @@
 """Whether the output of an architecture depends on its input, and the decisions by which it does not.
 
 An operation that gives zeros cuts its line. Where no line is left, a network answers every image alike: its batch norms
-and biases still give numbers, so that it compiles, trains and scores as chance does.
+and biases still give numbers, so that it compiles, trains and scores as chance does. Of several outputs each has to
+depend on the input.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def _follow(step: SelectedStep, sources: Iterable[_Of]) -> _Of:
             return _Of.ZERO
         case Prim(op=op) if seen == {_Of.ZERO}:
             return _Of.ZERO if op.preserves_zero else _Of.NOTHING
+        case Prim(op=op) if op.packs:  # Each of a network's several outputs is asked.
+            return _Of.IMAGE if seen == {_Of.IMAGE} else _Of.NOTHING
         case Mix() | Weigh() if seen == {_Of.ZERO}:
             return _Of.ZERO
     return _Of.IMAGE if _Of.IMAGE in seen else _Of.NOTHING

@@ -10,7 +10,7 @@ from math import isnan
 from compiler.analysis.requirements.constrained import Answer
 from compiler.program.model import Phase
 from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
-from compiler.searcher.engine.errors import RunInterruptedError
+from compiler.searcher.engine.errors import EngineError, RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
 from compiler.searcher.explore.confirming import Confirming
@@ -71,6 +71,7 @@ def explored(
 
     Raises:
         UsageError: the trials in the folder are damaged; none of many architectures meets what is required.
+        EngineError: every trial failed.
         RunInterruptedError: SIGINT or SIGTERM asked to stop; every trial that is done is kept.
     """
     settings, space = phase.settings, judge.space
@@ -98,8 +99,7 @@ def explored(
             began = log.append if workers.count > 1 else study.began
             study = replace(study, workers=workers, began=began)
         yield from study.trials(history)
-    best = history.best
-    assert best is not None, "an exploration has a trial"
+    best = best_of(history)
     chosen = space.completed(space.candidate(best.number))
     say(summary(history, best, show))
     if isinstance(judge, Lookup) and not isnan(tested := judge.test(space.candidate(best.number))):
@@ -115,6 +115,20 @@ def explored(
     first = Explored(Answer.of(chosen), best, space.described(chosen), facts, found)
     second = history.second
     return first if second is None else replace(first, second=first.at(second, space))
+
+
+def best_of(history: History) -> Trial:
+    """The trial whose architecture is derived.
+
+    Raises:
+        EngineError: every trial failed.
+    """
+    best = history.best
+    assert best is not None, "an exploration has a trial"
+    if best.failed:
+        said = f"None of {len(history)} trials gave an architecture to derive"
+        raise EngineError(f"{said}; trial {best.id} failed: {best.failed.rstrip('.')}.")
+    return best
 
 
 def of_space(events: Sequence[Event], space: ExploredSpace, log: TrialLog) -> Sequence[Event]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from compiler.program.overrides import Override
 from compiler.program.request import Request
 from compiler.searcher.run_files import CHECKPOINT, COMPARISON
-from compiler.util.errors import UsageError
 
 from .config import RunConfig
 from .plan import TrainPlan, guard, plan_training
@@ -64,8 +63,6 @@ def plan_versus(
         HspError: the architecture's file is wrong.
         UsageError: it still has choices, or the folder holds a comparison that is neither resumed nor overwritten.
     """
-    if request.text is not None:
-        raise UsageError("--versus compares a file, since others are trained as it says; standard input is none")
     plan_training(request, config, writes=False)
     started = any(config.out.glob(f"*/seed-*/{CHECKPOINT}"))
     guard(config, config.out / COMPARISON, started)

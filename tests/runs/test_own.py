@@ -10,6 +10,7 @@ import pytest
 
 from compiler import Callback, TrialEvent, contains, study
 from compiler.backend import plugins
+from compiler.searcher.engine.errors import EngineError
 from compiler.searcher.explore.trials import Trial
 from compiler.util.errors import LoweringError, UsageError
 from tests.runs.test_explore import TEXT, trials
@@ -85,6 +86,9 @@ def test_a_judge_that_raises_is_the_reason_of_a_trial(net: Path) -> None:
     failed = [trial for trial in found if trial.failed]
     assert all("ZeroDivisionError" in trial.failed for trial in failed)
     assert len({bool(trial.failed) for trial in found}) == 2 or not failed
+    hill(net).write_text(HILL.replace("return float(", "return 1 / 0 + float("))
+    with pytest.raises(EngineError, match="gave an architecture to derive; trial 0 failed: ZeroDivisionError"):
+        list(study(net, net.parent / "none", plugins=[hill(net)]))
 
 
 def test_what_is_not_allowed_is_not_run(net: Path) -> None:

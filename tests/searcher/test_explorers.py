@@ -200,6 +200,8 @@ def test_an_architecture_that_cannot_be_judged_is_the_worst() -> None:
     assert {(t.number % 2, t.failed, t.score == 0) for t in history.trials} == {(0, "", False), (1, "too fast", True)}
     assert history.best is not None
     assert history.best.number % 2 == 0
+    history.tell(Trial(id=30, number=1, budget=9, score=0.0, failed="too fast"))
+    assert not history.best.failed, "one of a smaller budget is better than one that failed"
 
 
 # ---------------------------------------------------------------- evolution, on one stream

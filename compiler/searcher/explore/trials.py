@@ -146,7 +146,9 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The best of those with the largest budget, of equal ones the first that was proposed.
+        """The best of those with the largest budget that did not fail, of equal ones the first that was proposed.
+
+        One that failed where all did.
 
         Of those that were judged again, the best mean. Where proxies vote, ranks change with every trial.
         """
@@ -163,8 +165,8 @@ class History:
         judged = finalists(self.trials)
         return max((trial for trial in judged if trial.number != best.number), key=self._order, default=None)
 
-    def _order(self, trial: Trial) -> tuple[int, float, int]:
-        return trial.budget, self.merit(trial), -trial.id
+    def _order(self, trial: Trial) -> tuple[bool, int, float, int]:
+        return not trial.failed, trial.budget, self.merit(trial), -trial.id
 
     def replay(self, events: Iterable[Event]) -> None:
         """Add the lines of a file, in order."""
