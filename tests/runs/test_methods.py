@@ -81,7 +81,9 @@ ALONE |= {
     "forest_predictor": "predictor(4, start = 2, batch = 2, among = 4, trees = 3)",
     "successive_halving": "random(3)",
 }
+ALONE["tse_predictor"] = ALONE["forest_predictor"]
 EXPLORED |= {name: TRAINED.replace("LESS", less) for name, less in ALONE.items()}
+EXPLORED["tse_predictor"] = EXPLORED["tse_predictor"].replace("epochs = 1", "epochs = 1, by = loss")
 """Methods that have no supernet train each architecture for an epoch."""
 SOME = TEXT.replace("sum(pick 2 of", "sum(zero(stem), pick 0..2 of")
 TEXTS = dict.fromkeys(("fairnas", "bignas", "asng"), CHAIN)
