@@ -2,7 +2,7 @@
 
     python bench/regret.py spaces/truth/cells.hsp [--seeds 50] [--trials 100]
                            [--explorers random predictor "predictor(50, features = (naswot, macs), initial = best)"]
-                           [--at-most macs=160000] [--steered-by 0] [--tested-by 1]
+                           [--at-most macs=160000] [--steered-by 2] [--tested-by 0 1] [--by loss]
                            [--plot docs/images/regret_cells.svg] [--time 25 50] [--proxy-seconds 0.1]
 
 Only architectures of the table are proposed, so that a table that is not whole yet serves as a smaller space. Explorers
@@ -13,7 +13,7 @@ seeds, with quartiles, and p: how probable it is that random draws do as well af
 sided). `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those
 that have them. `--steered-by` and `--tested-by` name the seeds of the trainings that steer and that are tested, so that
 a lucky training does not count. `--by loss` steers by the training loss of all steps, as `judge = trained(by = loss)`
-does, among the rows that have one. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
+does. Rows without a training that is asked for are left out. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
 the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
 
 An explorer is named, or written as `derive = ...` has it; its number of trials is that of `--trials`. Proxies that a
@@ -150,7 +150,7 @@ class Known:
         space: Path,
         limits: Sequence[Limit] = (),
         steered_by: int = 0,
-        tested_by: int = 0,
+        tested_by: Sequence[int] = (0,),
         by: Measured = Measured.METRIC,
     ) -> Known:
         """The rows within the limits of the table beside a space, each as one training.
@@ -159,8 +159,10 @@ class Known:
             space: the file.
             limits: of what rows may cost.
             steered_by: the seed whose validation accuracies steer.
-            tested_by: the seed whose test accuracies count.
-            by: whether the training loss of that seed steers instead; rows without one are left out.
+            tested_by: the seeds whose test accuracies count, by their mean.
+            by: whether the training loss of the seed that steers does so instead.
+
+        Rows without a training that is asked for, or without its loss, are left out.
         """
         path = space.with_suffix(".csv")
         table = Table(path, Architectures(Request(space)).parts[-1])
@@ -169,15 +171,14 @@ class Known:
         within = [line for line in lines if all(int(line[limit.column]) <= limit.most for limit in limits)]
         if by is Measured.LOSS:
             within = [line for line in within if line.get(f"loss{steered_by}")]
+        within = [line for line in within if all(line.get(f"test{seed}") for seed in {steered_by, *tested_by})]
         if not within:
-            raise SystemExit(f"{path} has no row within the limits")
+            raise SystemExit(f"{path} has no row within the limits, with the trainings that are asked for")
         rows: dict[Hashable, Row] = {}
         for line in within:
             key = table.key(int(line["number"]))
             seeds = table.rows[key].trainings[table.epochs[-1]]
-            if missing := {steered_by, tested_by} - seeds.keys():
-                raise SystemExit(f"{path} has no training of seed {min(missing)} of architecture {line['number']}")
-            one = replace(seeds[steered_by], test=seeds[tested_by].test)
+            one = replace(seeds[steered_by], test=mean(seeds[seed].test for seed in tested_by))
             if by is Measured.LOSS:
                 one = replace(one, validation=-one.loss)
             rows[key] = Row({table.epochs[-1]: {0: one}})
@@ -312,7 +313,9 @@ def main() -> None:
     parser.add_argument("--explorers", nargs="+", default=[*explorers(1)])
     parser.add_argument("--at-most", type=Limit.read, nargs="+", default=[], metavar="macs=N", help="a budget")
     parser.add_argument("--steered-by", type=int, default=0, metavar="SEED", help="whose validation accuracies steer")
-    parser.add_argument("--tested-by", type=int, default=0, metavar="SEED", help="whose test accuracies count")
+    parser.add_argument(
+        "--tested-by", type=int, nargs="+", default=[0], metavar="SEED", help="whose test accuracies count, the mean"
+    )
     parser.add_argument("--by", type=Measured, choices=list(Measured), default=Measured.METRIC, help="what steers")
     parser.add_argument("--time", type=int, nargs="+", metavar="N", help="compare in the time of N trainings too")
     parser.add_argument("--plot", type=Path, help="an SVG file of the medians and quartiles")

@@ -217,7 +217,7 @@ def test_regret_against_trials(
     for number in (0, 1, 2, 3, 5, 6, 7, 8):
         again = truth.Training(0.5, 1 - tests[number], 6.0)
         table.add(table.rows[number].architecture, 1, again)
-    other = regret.Known.of(path, tested_by=1)
+    other = regret.Known.of(path, tested_by=(1,))
     drawn = other.run(regret.explorers(200)["random"], 1, 8).regrets
     assert drawn[-1] == pytest.approx(0.50 - 0.20), "what looked best with seed 0 is the worst but one with seed 1"
     for number in (3, 6, 7):
@@ -229,8 +229,11 @@ def test_regret_against_trials(
     again = truth.Table(path.with_suffix(".csv"))
     assert again.render() == table.render()
     assert "less training loss of seed 2, test accuracy of seed 0: -0.500 (3)" in list(again.report())
-    with pytest.raises(SystemExit, match="no training of seed 2 of architecture 0"):
-        regret.Known.of(path, steered_by=2)
+    third = regret.Known.of(path, steered_by=2, tested_by=(0, 1))
+    assert sorted(third.judge.table.rows) == [3, 6, 7], "rows without that training are left out"
+    assert third.best == pytest.approx((0.80 + 1 - 0.80) / 2)
+    with pytest.raises(SystemExit, match="no row within the limits, with the trainings that are asked for"):
+        regret.Known.of(path, steered_by=3)
     with pytest.raises(ValueError, match="seconds0"):
         regret.Limit.read("seconds0=6")
     assert sorted(known.judge.table.rows) == [0, 1, 2, 3, 5, 6, 7, 8]
