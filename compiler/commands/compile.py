@@ -54,7 +54,7 @@ def action_of(words: Sequence[str]) -> type[Command]:
         UsageError: the words name two actions, of which neither has the other as its option.
     """
     given = {word.partition("=")[0] for word in words[: list(words).index("--") if "--" in words else None]}
-    named = [action for action in ACTIONS if action.action in given]
+    named = [action for action in ACTIONS if action.action and action.action in given]
     for action in named:
         own = {spelling for item in options(action) for spelling in item.flags}
         if all(other is action or other.action in own for other in named):

@@ -3,7 +3,8 @@
 OpenMP reads the environment once, when torch loads it, so `import compiler` says this first. By default its threads
 spin while they wait for each other, which on a machine that others use too costs many times what it gains; and it
 counts the processors of the machine, where a container may have a quota of a few. What a user has set stays as it is;
-where nobody has set how many threads there are, a run takes as few as its network is worth (`HDAS_THREADS=all`: all).
+where nobody has set how many threads there are, a run takes as few as its network is worth (`HDAS_THREADS=all`: all;
+a number: so many).
 """
 
 from __future__ import annotations
@@ -15,22 +16,26 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .errors import UsageError
+
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which a user says how threads wait."""
 COUNT = "OMP_NUM_THREADS"
 """The variable by which a user says how many there are."""
-FEWER, FIT = "HDAS_THREADS", "fit"
-"""The variable that says whether a run may take fewer, to processes that this one starts too, and its word for that."""
+FEWER, FIT, ALL = "HDAS_THREADS", "fit", "all"
+"""The variable that says whether a run may take fewer, to processes that this one starts too, and its words."""
 
 
 def prepare() -> None:
     """Set the environment for OpenMP, where nobody has; without effect once torch is loaded."""
-    if COUNT not in os.environ:
-        os.environ.setdefault(FEWER, FIT)
+    if COUNT not in os.environ and not os.environ.get(FEWER):
+        os.environ[FEWER] = FIT
     if "torch" in sys.modules:
         return
     if not any(name in os.environ for name in WAITING):
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if COUNT not in os.environ and _is_number(said := os.environ.get(FEWER, "")):
+        os.environ[COUNT] = said
     allowed = processors()
     quota = cpu_quota()
     if COUNT not in os.environ and quota is not None and quota < allowed:
@@ -38,8 +43,19 @@ def prepare() -> None:
 
 
 def may_take_fewer_threads() -> bool:
-    """Whether a run may take fewer threads than there are: nobody has set how many."""
-    return os.environ.get(FEWER) == FIT
+    """Whether a run may take fewer threads than there are: nobody has set how many.
+
+    Raises:
+        UsageError: `HDAS_THREADS` is neither a word that it has nor a number.
+    """
+    said = os.environ.get(FEWER, "")
+    if said and said not in (FIT, ALL) and not _is_number(said):
+        raise UsageError(f"{FEWER}={said}: it is a number of threads, '{ALL}', or '{FIT}'")
+    return said == FIT
+
+
+def _is_number(said: str) -> bool:
+    return said.isascii() and said.isdigit() and int(said) > 0
 
 
 def divided(count: int) -> dict[str, str]:

@@ -82,6 +82,7 @@ def test_a_budget_that_cannot_be_met_is_told() -> None:
     costs, held = estimate(graph, CPU), 8 * held_bytes(graph)
     assert over_budget(costs, Target(CPU, batch=8)) is None
     assert over_budget(costs, Target(CPU, memory_budget=held, batch=8)) is None
+    assert "over the memory budget of 100 KiB" in (over_budget(costs, Target(CPU, memory_budget=102400, batch=8)) or "")
     least = 8 * held_bytes(graph, recomputed_scopes(graph, Target(CPU, memory_budget=1, batch=8)))
     with mock.patch("compiler.backend.lowering.network.optimised", side_effect=optimised) as optimising:
         (warning,) = Supernet(searched, target=Target(CPU, memory_budget=1, batch=8)).warnings

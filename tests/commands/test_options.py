@@ -108,6 +108,7 @@ def test_the_action_of_an_idle_option_is_named(capsys: pytest.CaptureFixture[str
         (["--search", "--precision", "bfloat61"], "did you mean 'bfloat16'?"),
         (["--search", "--device", "cudaa"], "did you mean 'cuda'?"),
         (["--search", "--memory-budget", "lots"], "'lots' is no size of memory: write it like 800M or 1.5G"),
+        (["--search", "--memory-budget", ""], "'' is no size of memory: write it like 800M or 1.5G"),
         (["--search", "--devices", "0"], "argument --devices: 0 is not at least 1"),
         (["--search", "--epochs", "many"], "argument --epochs: 'many' is no whole number"),
         (["--search", "--lr", "fast"], "argument --lr: 'fast' is no number"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.util import threads
+from compiler.util.errors import UsageError
 from compiler.util.threads import COUNT, FEWER, WAITING, cpu_quota, may_take_fewer_threads, prepare
 
 
@@ -54,7 +55,7 @@ def test_a_system_without_control_groups_has_no_quota(tmp_path: Path) -> None:
 def set_by(monkeypatch: pytest.MonkeyPatch, quota: float | None, **given: str) -> dict[str, str]:
     """What `prepare` leaves of the variables, on four processors, before torch is loaded."""
     with monkeypatch.context() as patch:
-        for name in (COUNT, *WAITING):
+        for name in (COUNT, FEWER, *WAITING):
             patch.delenv(name, raising=False)
         for name, value in given.items():
             patch.setenv(name, value)
@@ -71,9 +72,13 @@ def test_threads_are_as_many_as_the_quota_and_wait_passively(monkeypatch: pytest
     assert set_by(monkeypatch, 4.0) == passive
     assert set_by(monkeypatch, 2.5) == {COUNT: "3", **passive}
     assert set_by(monkeypatch, 0.1) == {COUNT: "1", **passive}
+    assert set_by(monkeypatch, 1.0, **{FEWER: "3"}) == {COUNT: "3", **passive}
+    assert set_by(monkeypatch, None, **{FEWER: "3", COUNT: "2"}) == {COUNT: "2", **passive}
 
 
-@pytest.mark.parametrize(("given", "may"), [({}, True), ({COUNT: "2"}, False), ({FEWER: "all"}, False)])
+@pytest.mark.parametrize(
+    ("given", "may"), [({}, True), ({FEWER: ""}, True), ({COUNT: "2"}, False), ({FEWER: "all"}, False)]
+)
 def test_a_run_may_take_fewer_threads_where_nobody_set_how_many(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], may: bool
 ) -> None:
@@ -86,6 +91,13 @@ def test_a_run_may_take_fewer_threads_where_nobody_set_how_many(
     monkeypatch.setenv(COUNT, "1")
     prepare()
     assert may_take_fewer_threads() is may, "what a process says, those that it starts know"
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "abc", "1.5"])
+def test_a_word_that_says_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv(FEWER, said)
+    with pytest.raises(UsageError, match=f"HDAS_THREADS={said}: it is a number of threads, 'all', or 'fit'"):
+        may_take_fewer_threads()
 
 
 @pytest.mark.parametrize("name", WAITING)

@@ -95,7 +95,10 @@ def over_budget(costs: Estimate, target: Target) -> str | None:
     held = costs.held * target.batch
     if target.memory_budget is None or held <= target.memory_budget:
         return None
-    found, wanted = (f"{size / 2**20:,.0f} MiB" for size in (held, target.memory_budget))
+    found, wanted = (
+        f"{size / 2**20:,.0f} MiB" if size >= 2**20 else f"{size / 2**10:,.0f} KiB"
+        for size in (held, target.memory_budget)
+    )
     return (
         f"activations of {target.batch} images take about {found}, over the memory budget of {wanted}: use fewer images"
     )
