@@ -13,8 +13,9 @@ seeds, with quartiles, and p: how probable it is that random draws do as well af
 sided). `largest` is the rival that trains nothing: the architecture with the most multiply-adds, or the mean of those
 that have them. `--steered-by` and `--tested-by` name the seeds of the trainings that steer and that are tested, so that
 a lucky training does not count. `--by loss` steers by the training loss of all steps, as `judge = trained(by = loss)`
-does. Rows without a training that is asked for are left out. All runs share the table, so p says nothing of other trainings. `--at-most` keeps
-the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles against trials.
+does. Rows without a training that is asked for are left out. All runs share the table, so p says nothing of other
+trainings. `--at-most` keeps the rows within a budget, as a `require` line does. `--plot` draws medians and quartiles
+against trials.
 
 An explorer is named, or written as `derive = ...` has it; its number of trials is that of `--trials`. Proxies that a
 `predictor` asks for are those that `bench/proxies.py` computed; `--proxy-seconds` says how long those of one
