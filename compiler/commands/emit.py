@@ -38,8 +38,7 @@ class Emit(Command):
 
         program = self.source.request(network=self.network, overrides=method_overrides(self.method)).compile()
         show(program.warnings)
-        networks = [phase.network for phase in program.phases] or [program.network]
-        for network in networks if self.kind not in OF_THE_TEXT else ():
+        for network in program.networks if self.kind not in OF_THE_TEXT else ():
             if network.grammars:
                 complain(f"'{network.name}' has a grammar, and this is its first tree: `--sample 1` draws others")
         picture = emit_png(program) if self.kind == PNG else None

@@ -93,10 +93,16 @@ class Program:
     """The method that the search names."""
 
     @property
+    def networks(self) -> tuple[Elaborated, ...]:
+        """The network of each phase, or the one that there is."""
+        return tuple(phase.network for phase in self.phases) or (self.network,)
+
+    @property
     def requirements(self) -> tuple[tuple[Requirement, Elaborated], ...]:
         """Every requirement of the file, wherever it is written, with the network that it is about."""
-        networks = [phase.network for phase in self.phases] or [self.network]
-        stated = [(item, space) for space in networks for item in space.requirements if item.origin is not Origin.TRAIN]
+        stated = [
+            (item, space) for space in self.networks for item in space.requirements if item.origin is not Origin.TRAIN
+        ]
         trained = [(item, item.network or self.train_network or self.network) for item in self.trained]
         return (*stated, *trained)
 

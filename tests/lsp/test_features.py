@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from compiler.lsp import annotate, colours, complete, diagnose, navigate, workspace
+from compiler.lsp import annotate, complete, diagnose, navigate, workspace
 from compiler.lsp.document import Document, read_document
 from compiler.lsp.hover import hover
 from compiler.lsp.mentions import mention_at
@@ -73,62 +73,6 @@ def targets(text: str) -> dict[str, str]:
     """What each mention is of: the text and line of its definition."""
     found = read(text).mentions
     return {f"{item.span.line}:{item.span.text}": f"{item.target.span.line}:{item.target.name}" for item in found}
-
-
-def coloured(text: str) -> list[tuple[str, str, list[str]]]:
-    """Each token as an editor reads it: its text, by line and UTF-16 unit, its type and its modifiers."""
-    lines, data = text.split("\n"), colours.tokens(read(text)).data
-    found, line, start = [], 0, 0
-    for down, right, length, kind, modifiers in zip(*(data[n::5] for n in range(5)), strict=True):
-        line, start = line + down, right if down else start + right
-        raw = lines[line].encode("utf-16-le")[2 * start : 2 * (start + length)]
-        set_ = [name for bit, name in enumerate(colours.LEGEND.token_modifiers) if modifiers >> bit & 1]
-        found.append((raw.decode("utf-16-le"), colours.LEGEND.token_types[kind], set_))
-    return found
-
-
-def test_names_have_the_colour_of_what_they_are() -> None:
-    text = (
-        'hsp 1\nuse "lib/mobile.hsp" as m\n# 𝔸\nop f(x; k) = x -> conv(k)\nchoice Op = f(3) | m.mbconv(3, 2)\n'
-        "cell Cell(a) {\n  n[i < 3] = Op(a) where a2 = a\n  output n0\n}\n"
-        "network Net(image: [3, 8, 8]) {\n  output image -> Cell\n}\n"
-        'search by darts {\n  until = taken("f", 2)\n  phase one = Net\n}\n'
-    )
-    assert coloured(text) == [
-        ("m", "namespace", ["definition"]),
-        ("f", "function", ["definition"]),
-        ("x", "parameter", ["definition"]),
-        ("k", "parameter", ["definition"]),
-        ("x", "parameter", []),
-        ("conv", "function", ["defaultLibrary"]),
-        ("k", "parameter", []),
-        ("Op", "enum", ["definition"]),
-        ("f", "function", []),
-        ("m", "namespace", []),
-        ("mbconv", "function", ["defaultLibrary"]),
-        ("Cell", "class", ["definition"]),
-        ("a", "parameter", ["definition"]),
-        ("n", "variable", ["definition"]),
-        ("i", "variable", ["definition"]),
-        ("Op", "enum", []),
-        ("a", "parameter", []),
-        ("a2", "variable", ["definition"]),
-        ("a", "parameter", []),
-        ("n", "variable", []),
-        ("Net", "class", ["definition"]),
-        ("image", "parameter", ["definition"]),
-        ("image", "parameter", []),
-        ("Cell", "class", []),
-        ("darts", "method", ["defaultLibrary"]),
-        ("f", "function", []),
-        ("one", "property", ["definition"]),
-        ("Net", "class", []),
-    ]
-    for path in SHIPPED:
-        document = read_document(path.read_text(), path)
-        assert len(colours.tokens(document).data) % 5 == 0
-        assert len(colours.tokens(document).data) // 5 <= len(document.mentions)
-    assert colours.tokens(read("hsp 1\nop (")).data == []
 
 
 def test_names_refer_to_what_they_stand_for() -> None:

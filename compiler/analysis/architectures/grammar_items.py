@@ -161,8 +161,7 @@ def reviewed(program: Program) -> Program:
 
 def of_program(program: Program, most: int = MOST_TRIES) -> tuple[Diagnostic, ...]:
     """What is wrong with the items of the grammars of a program's networks, and which seem to fit nothing."""
-    networks = [phase.network for phase in program.phases] or [program.network]
-    return tuple(item for network in networks for item in of_items(network, most))
+    return tuple(item for network in program.networks for item in of_items(network, most))
 
 
 def of_items(network: Elaborated, most: int = MOST_TRIES) -> list[Diagnostic]:
