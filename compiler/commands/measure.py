@@ -99,7 +99,7 @@ class Measure(Command):
 
 def networks(program: Program) -> list[Elaborated]:
     """The networks of a file, as they are searched and as they are trained."""
-    spaces = [phase.network for phase in program.phases] or [program.network]
+    spaces = list(program.networks)
     spaces += [item.network for space in spaces for item in space.requirements if item.network is not None]
     if program.train_network is not None:
         spaces.append(program.train_network)

@@ -74,13 +74,8 @@ class _KernelNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight, moments = ctx.saved_tensors
-        like = dy if dy.dtype == x.dtype and lies_channels_last(dy) else _as(dy, x)
-        return *kernel.norm_backward(like, x, weight, moments, ctx.needs_input_grad[:3]), None
-
-
-def _as(gradient: Tensor, x: Tensor) -> Tensor:
-    """A gradient in the memory order of images, channels-last."""
-    return torch.empty_like(x).copy_(gradient)
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        return *kernel.norm_backward(dy, x, weight, moments, ctx.needs_input_grad[:3]), None
 
 
 class _Norm(torch.autograd.Function):
