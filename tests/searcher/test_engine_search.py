@@ -220,7 +220,7 @@ def test_records_know_what_changed() -> None:
 
 
 def terminal() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=100, height=30)
+    return Console(_environ={"TERM": "xterm-256color"}, file=io.StringIO(), force_terminal=True, width=100, height=30)
 
 
 @pytest.mark.parametrize("console", [terminal(), Console(file=io.StringIO(), width=40)])
