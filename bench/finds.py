@@ -10,8 +10,8 @@ may be followed by lines of its own, `"darts, levels = 1; relax = gumbel"`, to t
 architectures goes on to about three times the epochs. What is found is looked up in the table; an architecture that the
 table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
 random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
-it was. `--report` prints the table of docs/finds.md from these files, and
-`--plot` draws it.
+it was. Seconds are those of the processor that made the table: a few of its architectures are trained again first, to
+tell how fast this one is. `--report` prints the table of docs/finds.md from these files, and `--plot` draws it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean, median
@@ -151,6 +151,15 @@ DRAWS = 4_001
 """Random searches that are drawn from a table, to say what chance finds in the time of a method."""
 
 
+def quicker(table: Table) -> int:
+    """The seed whose trainings took less time in the mean, of those that were trained most."""
+    seconds = {
+        seed: [row.results[seed].seconds for row in table.rows.values() if seed in row.results] for seed in table.seeds
+    }
+    most = max(map(len, seconds.values()))
+    return min((seed for seed in seconds if len(seconds[seed]) == most), key=lambda seed: mean(seconds[seed]))
+
+
 def drawn(table: Table, seconds: float) -> list[float]:
     """Random searches of so many seconds: the share of the table that is worse than what each finds, in order.
 
@@ -158,11 +167,9 @@ def drawn(table: Table, seconds: float) -> list[float]:
     validation accuracy of the first seed. What is found counts by its mean test accuracy. A training takes the mean
     seconds of the seed whose trainings were quicker: other work may have slowed one down.
     """
-    each = {
-        seed: mean(row.results[seed].seconds for row in table.rows.values() if seed in row.results)
-        for seed in table.seeds
-    }
-    seed, count = table.seeds[0], max(1, int(seconds / min(each.values())))
+    quick = quicker(table)
+    each = mean(row.results[quick].seconds for row in table.rows.values() if quick in row.results)
+    seed, count = table.seeds[0], max(1, int(seconds / each))
     rows = [row.results for row in table.rows.values() if seed in row.results]
     means = [mean(result.test for result in row.values()) for row in rows]
     shares, source = [better_than(value, means) for value in means], random.Random(0)
@@ -293,8 +300,25 @@ class Setting:
         return re.sub("<(.*?)>", lambda share: str(max(1, round(float(share[1]) * self.epochs))), lines)
 
 
+PACED = 8
+"""Architectures that are trained once more to tell how fast this processor is."""
+
+
+def pace(space: Space, table: Table) -> float:
+    """How many seconds of the table one second of this processor and this version of the program is worth.
+
+    The first rows are trained again: a search is compared with random draws that pay what the table's trainings took.
+    """
+    seed = quicker(table)
+    rows = {number: row.results[seed] for number, row in sorted(table.rows.items()) if seed in row.results}
+    first = dict(list(rows.items())[:PACED])
+    space.train(next(iter(first)), seed, epochs=1)  # What is compiled and read once is no part of a training.
+    again = sum(space.train(number, seed)[1].seconds for number in first)
+    return sum(result.seconds for result in first.values()) / again
+
+
 def searched(space: Space, method: str, seed: int, setting: Setting) -> Found:
-    """One search, and the number of the class of what it derives."""
+    """One search, and the number of the class of what it derives; its seconds are those of this processor."""
     # The text lies beside the space, whose `use` lines are relative.
     with tempfile.TemporaryDirectory(prefix="finds-", dir=space.listing.request.path.parent) as temporary:
         folder = Path(temporary)
@@ -393,6 +417,8 @@ def main() -> None:
         space = Space(args.space, args.data)
         assert space.data  # Data that are missing end the program here, and are no refusal of a method.
         setting = Setting(args.epochs, args.batch, args.from_data, args.data)
+        worth = pace(space, table)
+        print(f"a second here is worth {worth:.2f} of the table's", flush=True)
         for seed in range(args.seeds):
             for method in args.methods:
                 if finds.has(method, seed) or (time.monotonic() - began) / 60 > args.minutes:
@@ -405,7 +431,8 @@ def main() -> None:
                     per_epoch = mean(r.seconds for row in table.rows.values() for r in row.results.values())
                     per_epoch /= space.listing.program.train_settings.epochs
                     run = partial(halved, space, seed, mean(times), per_epoch)
-                finds.add(run())
+                found = run()
+                finds.add(replace(found, seconds=found.seconds * worth))
                 known([finds.all[-1].number], table, more, space)
                 print(finds.all[-1], flush=True)
     print("\n".join(report(finds, table, more)))
