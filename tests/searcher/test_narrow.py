@@ -132,6 +132,21 @@ def test_one_item_everywhere_is_the_derived_network() -> None:
     }
 
 
+@pytest.mark.parametrize("passes", ["naive", "optimised"])
+def test_a_network_in_which_no_choice_lives_still_takes_weights(passes: str) -> None:
+    """Sparse codes may leave `none` on every edge for a while: the network is a constant then, of weights too."""
+    whole = supernet("narrow = one_by_one")
+    if passes == "naive":
+        whole = randomize(Supernet(whole.space, [FLATTEN], axes=whole.axes, built=phase("").built))
+    whole.live.keep({path: [0] for path in menus(whole.space.decisions)})
+    x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    whole.train()
+    expected = whole(x)
+    whole.begin(1)
+    assert whole.lowering.now is not whole.lowering.first.network
+    torch.testing.assert_close(whole(x), expected, rtol=1e-10, atol=1e-10)
+
+
 def test_a_narrowed_network_costs_what_lives() -> None:
     whole = supernet("narrow = one_by_one")
     whole.live.keep({path: [3] for path in menus(whole.space.decisions)})

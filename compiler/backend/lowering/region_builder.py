@@ -62,7 +62,8 @@ class RegionBuilder:
         """
         members, is_network = self.region.nodes(), not self.region.scope
         self._placeholders(self.source.inputs if is_network else self.lowering.inputs(members))
-        if self.lowering.reads_weights(members):
+        # A network of choices takes weights also where the items that live need none.
+        if self.lowering.reads_weights(members) or (is_network and self.lowering.decisions):
             self.weights = self.graph.placeholder(WEIGHTS)
         for item in in_order(self.region, self.source):
             if isinstance(item, Region):
