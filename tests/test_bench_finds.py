@@ -59,6 +59,26 @@ def made(truth: ModuleType, path: Path, accuracies: list[list[float]]) -> Any:
     return table
 
 
+def test_seconds_count_as_those_of_the_table(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
+    """The quicker of two whole seeds took 4 seconds a training; here one takes 2; a third seed is not whole."""
+    table = truth.Table(tmp_path / "t.csv")
+    for number in range(20):
+        architecture = truth.Architecture(number, f"{number:016x}", 1, 1, "{}")
+        for seed, seconds in enumerate([6.0, 4.0, 1.0] if number < 5 else [6.0, 4.0]):
+            table.add(architecture, seed, truth.Training(0.5, 0.5, seconds))
+    asked: list[tuple[int, int]] = []
+
+    class Space:
+        def train(self, number: int, seed: int, epochs: int | None = None) -> tuple[None, Any]:
+            if epochs is None:
+                asked.append((number, seed))
+            return None, truth.Training(0.5, 0.5, 2.0)
+
+    assert finds.quicker(table) == 1
+    assert finds.pace(Space(), table) == pytest.approx(2)
+    assert asked == [(number, 1) for number in range(finds.PACED)]
+
+
 def test_ranks_of_a_generated_table(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
     """Two seeds of ten architectures: means 0.55, 0.60, ..., 0.95, and two that are equal."""
     means = [0.50 + 0.05 * number for number in range(9)] + [0.70]
