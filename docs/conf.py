@@ -27,7 +27,7 @@ CONTENTS = {
         "docs/editors",
         "compiler/searcher/data/README",
     ],
-    "What is known": ["docs/finds", "docs/truth", "docs/performance", "docs/promises"],
+    "What is known": ["docs/finds", "docs/finds_explorers", "docs/finds_supernets", "docs/finds_hdas", "docs/truth", "docs/performance", "docs/promises"],
     "Reference": ["docs/api", "docs/json", "CHANGELOG"],
     "The house": ["docs/architecture", "docs/laws", "CONTRIBUTING", "bench/README", "tests/promises/README"],
     "Folders": ["hdas_dsl/**README", "compiler/**/README"],
