@@ -152,8 +152,9 @@ class _Reader:
                             yield from self._quoted(arg.value)
 
     def _quoted(self, text: ast.String) -> Iterator[Mention]:
-        """An item or a cell in quotes: `"skip"`, `"nb.skip"`; of another file also without its name."""
-        base, _, name = text.value.rpartition(".")
+        """An item or a cell in quotes: `"skip"`, `"nb.skip"`, `"conv(3)"`; of another file also without its name."""
+        called, _, _ = text.value.partition("(")
+        base, _, name = called.rpartition(".")
         inside = Span(text.span.source, text.span.start + 1, text.span.end - 1)
         known = aliases(self.unit)
         units = [used for alias, (_, used) in known.items() if used is not None and base in ("", alias)]
@@ -162,7 +163,8 @@ class _Reader:
         found = None if base else defined(self.unit, name)
         found = found or next((defined(unit, name) for unit in units if name in unit.names), None)
         if found is not None:
-            yield Mention(Span(inside.source, inside.end - len(name), inside.end), found)
+            end = inside.start + len(called)
+            yield Mention(Span(inside.source, end - len(name), end), found)
 
     # ------------------------------------------------------------ definitions
 

@@ -137,8 +137,8 @@ def test_another_name_stands_wherever_the_old_one_stood() -> None:
 SECTION = """\
 hsp 1
 use "nasbench201.hsp" as nb
-op relu_conv(x) = x -> relu -> conv(3)
-choice Op = relu_conv | nb.skip
+op relu_conv(x; k = 3) = x -> relu -> conv(k)
+choice Op = relu_conv | relu_conv(5) | nb.skip
 cell Cell(x) {
   output Op(x)
   require count(nb.skip) <= 1
@@ -159,6 +159,9 @@ search {
   }
   phase three = Net {
     until = taken("nb.skip", 1)
+  }
+  phase four = Net {
+    until = taken("relu_conv(5)", 1)
   }
 }
 """
