@@ -392,10 +392,12 @@ def has_supernet(method: ast.Method) -> bool:
 
 
 def main() -> None:
-    names = sorted(method.name for method in library_methods() if has_supernet(method))
+    methods = library_methods()
+    names = sorted(method.name for method in methods if has_supernet(method))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
-    parser.add_argument("--methods", nargs="+", default=[*names, HALVING], help='a method, or "method, line; line"')
+    wanted = 'a method, or "method, line; line"; by default those with a supernet'
+    parser.add_argument("--methods", nargs="+", default=[*names, HALVING], help=wanted)
     parser.add_argument("--seeds", type=int, default=5, help="searches of each method")
     parser.add_argument("--epochs", type=int, default=50, help="of each search")
     parser.add_argument("--batch", type=int, default=64, help="of each search")
@@ -405,7 +407,8 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="search nothing; print what was found")
     parser.add_argument("--plot", type=Path, help="an SVG file of what was found")
     args = parser.parse_args()
-    if unknown := [name for name in args.methods if name.partition(", ")[0] not in (*names, HALVING)]:
+    known_names = {HALVING, *(method.name for method in methods)}
+    if unknown := [name for name in args.methods if name.partition(", ")[0] not in known_names]:
         parser.error(f"no methods of the library: {', '.join(unknown)}")
     torch.set_num_threads(1)
     table, more = Table(args.space.with_suffix(".csv")), Table(args.space.with_suffix(".more.csv"))
