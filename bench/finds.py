@@ -11,7 +11,8 @@ architectures goes on to about three times the epochs. What is found is looked u
 table lacks is trained as those of the table were, and kept in `NAME.more.csv` beside it, so that the table stays a
 random sample. Found architectures are kept in `NAME.finds.csv` after every search: a run that ends early goes on where
 it was. Seconds are those of the processor that made the table: a few of its architectures are trained again first, to
-tell how fast this one is. `--report` prints the table of docs/finds_supernets.md from these files, and `--plot` draws it.
+tell how fast this one is. `--report` prints the table of docs/finds_supernets.md from these files, and `--plot` draws
+it.
 """
 
 from __future__ import annotations
