@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -277,6 +277,18 @@ def plot(rows: Sequence[Placed], table: Table, title: str, path: Path) -> None:
 # ---------------------------------------------------------------- searches
 
 
+@cache
+def with_supernets() -> tuple[str, ...]:
+    """The methods of the library that learn weights; the others train what they propose, as `regret.py` has them."""
+
+    def is_without(line: ast.SettingLine) -> bool:
+        if not isinstance(line, ast.Setting) or line.name != "relax":
+            return False
+        return isinstance(line.value, ast.Name) and line.value.id == "none"
+
+    return tuple(sorted(method.name for method in library_methods() if not any(map(is_without, method.settings))))
+
+
 @dataclass(frozen=True)
 class Setting:
     """How every method is searched here."""
@@ -290,7 +302,8 @@ class Setting:
         """The space with its `search` section."""
         source = space.listing.request.path.read_text(encoding="utf-8")
         name, _, own = method.partition(", ")
-        lines = [f"data = {self.data}", f"epochs = {self.epochs}", f"batch = {self.batch}", self.scaled(name, source)]
+        epochs = self.epochs if name in with_supernets() else 0
+        lines = [f"data = {self.data}", f"epochs = {epochs}", f"batch = {self.batch}", self.scaled(name, source)]
         lines += own.split("; ")
         return f"{source}\nsearch {space.listing.program.network.name} by {name} {{\n" + "\n".join(lines) + "\n}\n"
 
@@ -386,19 +399,11 @@ def known(numbers: Iterable[int | None], table: Table, more: Table, space: Space
             more.add(architecture, 0, result)
 
 
-def has_supernet(method: ast.Method) -> bool:
-    """Whether a method learns weights: those that do not train what they propose, as `regret.py` compares them."""
-    lines = [line for line in method.settings if isinstance(line, ast.Setting) and line.name == "relax"]
-    return not any(isinstance(line.value, ast.Name) and line.value.id == "none" for line in lines)
-
-
 def main() -> None:
-    methods = library_methods()
-    names = sorted(method.name for method in methods if has_supernet(method))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", type=Path)
     wanted = 'a method, or "method, line; line"; by default those with a supernet'
-    parser.add_argument("--methods", nargs="+", default=[*names, HALVING], help=wanted)
+    parser.add_argument("--methods", nargs="+", default=[*with_supernets(), HALVING], help=wanted)
     parser.add_argument("--seeds", type=int, default=5, help="searches of each method")
     parser.add_argument("--epochs", type=int, default=50, help="of each search")
     parser.add_argument("--batch", type=int, default=64, help="of each search")
@@ -408,8 +413,8 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="search nothing; print what was found")
     parser.add_argument("--plot", type=Path, help="an SVG file of what was found")
     args = parser.parse_args()
-    known_names = {HALVING, *(method.name for method in methods)}
-    if unknown := [name for name in args.methods if name.partition(", ")[0] not in known_names]:
+    allowed = {HALVING, *(method.name for method in library_methods())}
+    if unknown := [name for name in args.methods if name.partition(", ")[0] not in allowed]:
         parser.error(f"no methods of the library: {', '.join(unknown)}")
     torch.set_num_threads(1)
     table, more = Table(args.space.with_suffix(".csv")), Table(args.space.with_suffix(".more.csv"))

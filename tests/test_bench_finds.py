@@ -138,9 +138,18 @@ def test_the_plot(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
 
 def test_methods_with_a_supernet(finds: ModuleType) -> None:
     """Those without learn no weights here, and are compared in the time of their trainings."""
-    without = {method.name for method in finds.library_methods() if not finds.has_supernet(method)}
+    without = {method.name for method in finds.library_methods()} - set(finds.with_supernets())
     assert {"random_search", "regularized_evolution", "forest_predictor", "bananas", "local_search"} <= without
     assert not without & {"darts", "snas", "spos", "bignas", "fairnas"}
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs"), [("forest_predictor", 0), ("tse_predictor", 0), ("darts, levels = 1", 7)]
+)
+def test_epochs_are_those_of_a_supernet(finds: ModuleType, truth: ModuleType, method: str, epochs: int) -> None:
+    space = truth.Space(ROOT / "spaces/truth/stages.hsp", Path("data"))
+    text = finds.Setting(7, 64, "fashion_mnist", Path("data")).text(space, method)
+    assert f"\nepochs = {epochs}\n" in text.split("search Stages")[-1]
 
 
 def test_random_draws_in_the_time_of_a_search(finds: ModuleType, truth: ModuleType, tmp_path: Path) -> None:
