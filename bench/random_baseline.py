@@ -45,7 +45,7 @@ def drawn(seed: int, folder: Path) -> Path:
     source = random.Random(seed)
     space = program.network
     alphas = {path: [source.gauss(0, 1) for _ in decision.items] for path, decision in space.decisions.items()}
-    module = derive_module(space, strongest(space.decisions, alphas, By.LOGIT), program.train)
+    module = derive_module(space, strongest(space.decisions, alphas, By.LOGIT), program.carried)
     path = folder / f"random{seed}.hsp"
     path.write_text(print_module(module))
     return path

@@ -19,12 +19,13 @@ from .definitions import Definitions
 from .presence import Presence, settle
 from .references import References
 from .remaining import remaining
+from .training import Training, statements
 
 
 def derive_module(
     space: Elaborated,
     chosen: Selection,
-    train: ast.Train | None = None,
+    train: Training | None = None,
     provenance: Iterable[ast.Setting] = (),
 ) -> ast.Module:
     """The architecture that decisions select, as a module of the language.
@@ -32,7 +33,7 @@ def derive_module(
     Args:
         space: the elaborated space.
         chosen: item indices of every decision, by path; of a grammar, those of its productions.
-        train: the `train` section to carry over; its target becomes the derived network.
+        train: the `train` section to carry over, which is then about the derived network.
         provenance: settings of the provenance section.
 
     Raises:
@@ -64,7 +65,7 @@ def derive_space(space: Elaborated, kept: Selection, provenance: Iterable[ast.Se
 
 
 def _written(
-    space: Elaborated, presence: Presence, train: ast.Train | None, provenance: Iterable[ast.Setting]
+    space: Elaborated, presence: Presence, train: Training | None, provenance: Iterable[ast.Setting]
 ) -> ast.Module:
     aliased: frozenset[str] = frozenset()
     avoided: frozenset[str] = frozenset()
@@ -98,13 +99,14 @@ class _ModuleWriter:
         self.done: dict[str, ast.Definition] = {}
         """The definitions that are written, by title."""
 
-    def module(self, train: ast.Train | None, provenance: tuple[ast.Setting, ...]) -> ast.Module:
+    def module(self, train: Training | None, provenance: tuple[ast.Setting, ...]) -> ast.Module:
         """All lines: uses, operations and menus, cells and stages, the network, its training, where it comes from."""
         network = self.definitions.network()
+        section = None if train is None else train.about(network.name, self.references)
         self._inline()
         graphs: list[ast.TopLine] = []
         others: list[ast.TopLine] = []
-        for definition in self._needed(network):
+        for definition in self._needed(network, *([] if section is None else [statements(section)])):
             (graphs if isinstance(definition, ast.GraphDef) else others).append(definition)
         graphs.sort(key=self._rank)
         lines: list[ast.TopLine] = [*self.references.uses()]
@@ -112,10 +114,8 @@ class _ModuleWriter:
             for position, line in enumerate(group):
                 first = position == 0 and bool(lines)
                 lines.append(replace(line, gap=first or isinstance(line, ast.GraphDef)))
-        if train is not None:
-            name = ast.Name(network.name)
-            call = ast.Call(name, train.target.args) if isinstance(train.target, ast.Call) else name
-            lines.append(replace(train, target=call, gap=True))
+        if section is not None:
+            lines.append(section)
         if provenance:
             lines.append(ast.Provenance(provenance, gap=True))
         return ast.Module(tuple(lines))
@@ -139,10 +139,10 @@ class _ModuleWriter:
                 made = self.definitions.titled(inlined.title, inlined.definition, inlined.instance)
                 self.done[inlined.title] = made
 
-    def _needed(self, network: ast.GraphDef) -> list[ast.Definition]:
+    def _needed(self, *readers: ast.TopLine) -> list[ast.Definition]:
         """The inlined definitions that are mentioned, directly or not: some copies of the space are not."""
         kept: dict[str, ast.Definition] = {}
-        pending: list[ast.TopLine] = [network, *self.references.uses()]
+        pending: list[ast.TopLine] = [*readers, *self.references.uses()]
         while pending:
             reader = pending.pop()
             for name, label in mentions(reader, {"fresh", *local_names(reader)}):

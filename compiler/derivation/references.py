@@ -67,8 +67,10 @@ class References:
             return None
         if isinstance(found, Replacement):
             return self.renamed(found.value, found.instance, frozenset())
-        if not isinstance(found, Entity):
-            return None
+        return self.entity(found) if isinstance(found, Entity) else None
+
+    def entity(self, found: Entity) -> ast.Expr:
+        """The name of definitions in the derived file, which will use or inline them."""
         definition = found.plain
         if definition is None:
             graphs = tuple(d for d in found.definitions if isinstance(d, ast.GraphDef))

@@ -112,6 +112,7 @@ class BodyElaboration:
         graph: the nodes made so far; ``undecided``: the decision of each that stands for an undecided operation and
             is no mixture: it works on a share of the channels, or something is added.
         trace: what each expression was.
+        results: what the names of phases stand for where a section speaks of this body, which none of its lines can.
     """
 
     definition: ast.Definition
@@ -139,6 +140,7 @@ class BodyElaboration:
     """How often each name of a preference was wanted."""
     prune: bool = False
     undecided: dict[int, str] = field(default_factory=dict)
+    results: Mapping[str, Instance] = field(default_factory=dict)
 
     @property
     def is_operation(self) -> bool:

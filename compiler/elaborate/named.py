@@ -1,11 +1,14 @@
-"""The definitions that a quantity names: of a name of the body, of its file, or of a file that it uses (`nb.skip`)."""
+"""The definitions that a quantity names: of a name of the body, of its file, or of a file that it uses (`nb.skip`).
+
+A section also names the results of phases, `micro.Normal`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from hdas_dsl.names import name_of_copy
-from hdas_dsl.text.diagnostics import Code, suggest_or_list
+from hdas_dsl.text.diagnostics import Code, suggest, suggest_or_list
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Found, Instance, Namespace, Replacement
@@ -25,7 +28,32 @@ def named(expr: ast.Name | ast.Field, body: BodyElaboration) -> Entity | None:
         entity = _bound(body.bindings.get(expr.id), expr.span)
         if entity is not None:
             return entity
+        if expr.id in body.results:
+            message = f"'{expr.id}' is a phase, not an operation of it"
+            raise ElaborationError(Code.QUANTITY, expr.span, message, f"write `{expr.id}.` and a name")
+    elif isinstance(expr.base, ast.Name) and expr.base.id in body.results:
+        return of_result(body.results[expr.base.id], expr.name, body.instance, expr.span)
     return _entity(expr, body.instance, expr.span)
+
+
+def of_result(result: Instance, name: str, own: Instance, span: Span) -> Entity:
+    """What the result of a phase calls by a name; an operation that it does without is that of the file itself.
+
+    Args:
+        result: the file that the phase derived.
+        name: of a definition.
+        own: the file that the phase stands in.
+        span: where that is said.
+
+    Raises:
+        ElaborationError: there is none, or it is a choice.
+    """
+    found = _of(result.lookup(name) or own.lookup(name), span)
+    if found is None or (found.instance is own and not isinstance(found.plain, ast.OpDef)):
+        known = result.unit.names
+        message = f"'{result.unit.source.name}' defines no '{name}'"
+        raise ElaborationError(Code.UNKNOWN_NAME, span, message, suggest(name, known))
+    return found
 
 
 def copy_named(expr: ast.Expr, body: BodyElaboration, copies: Mapping[str, Copy]) -> str:

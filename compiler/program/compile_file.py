@@ -166,6 +166,7 @@ def _program(
         _equivalences(compilation),
         training.requirements,
         section.method,
+        phases.results,
     )
 
 

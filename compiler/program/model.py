@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from compiler.derivation.training import Training
 from compiler.elaborate import Elaborated, Origin, Requirement
 from compiler.searcher.settings.derivation import Menus
 from compiler.searcher.settings.sections import SearchSettings, TrainSettings
@@ -91,6 +92,13 @@ class Program:
     """The requirements of the `train` section, about `train_network` or the network that a requirement names."""
     method: Chosen | None = None
     """The method that the search names."""
+    results: Mapping[str, Instance] = field(default_factory=dict)
+    """The files in which the names of phases are looked up."""
+
+    @property
+    def carried(self) -> Training | None:
+        """The `train` section as architectures take it along."""
+        return None if self.train is None else Training(self.train, self.instance, self.results)
 
     @property
     def networks(self) -> tuple[Elaborated, ...]:

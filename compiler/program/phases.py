@@ -117,7 +117,7 @@ class _PhaseReader:
         lines = (*self.section.lines, *line.settings)
         return Phase(
             line.name,
-            with_statements(compilation, space, lines),
+            with_statements(compilation, space, lines, self.results),
             settings,
             after=tuple(name for name in _names(line.target) if name in self.results),
             optional=settings.optional,
@@ -158,7 +158,7 @@ class _PhaseReader:
             return None
         return Phase(
             "",
-            with_statements(compilation, space, self.section.lines),
+            with_statements(compilation, space, self.section.lines, {}),
             settings,
             span=target.span,
             target=target,

@@ -54,7 +54,7 @@ def read_training(compilation: Compilation, train: ast.Train | None, phases: Pha
     if main is None or not any(phase.network.is_space for phase in phases.phases):
         found = network_call(compilation, train.target, phases.results, compilation.overrides)
         network = None if found is None else elaborated(compilation, found)
-        required = () if network is None else train_requirements(compilation, train, network)
+        required = () if network is None else train_requirements(compilation, train, network, phases.results)
         return replace(training, network=network, requirements=required)
     if any(isinstance(line, ast.Require) for line in train.settings):
         training = _about_derived(compilation, training, train, train.target, main, phases)
@@ -86,7 +86,7 @@ def _about_derived(
     else:
         function = Function(root.definition, root.instance)
         network, _ = compilation.elaborate(replace(found, function=function, args=args))
-    required = () if network is None else train_requirements(compilation, train, network)
+    required = () if network is None else train_requirements(compilation, train, network, phases.results)
     about = tuple(replace(requirement, network=network) for requirement in required)
     return replace(training, requirements=about, is_searched=is_searched)
 

@@ -85,7 +85,7 @@ class Decided:
 def derived_text(part: Part, phase: Phase, found: Decided) -> str:
     """The derived file of a phase."""
     provenance = provenance_of(part.program, phase, found)
-    chosen, train = found.answer.chosen, part.program.train if part.is_last else None
+    chosen, train = found.answer.chosen, part.program.carried if part.is_last else None
     if found.supernet is None:
         return print_module(derive_module(phase.network, chosen, train, provenance))
     return print_module(derived_module(found.supernet, chosen, found.outcome.alphas, train, provenance))

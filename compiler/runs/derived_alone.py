@@ -30,7 +30,7 @@ class DerivedAlone:
     def text(self, found: Candidate) -> str:
         """The derived file of an architecture, without where it comes from."""
         part = self.space.part
-        train = part.program.train if part.is_last else None
+        train = part.program.carried if part.is_last else None
         return print_module(derive_module(part.space, self.space.completed(found), train))
 
 

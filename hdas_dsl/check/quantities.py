@@ -72,7 +72,7 @@ class Quantities:
         elif name == "count" and not any(first.id in unit.names for unit in self.names.reachable):
             self.names.unknown(first, scope, Place.OPERATION)
 
-    def of_section(self, expr: ast.Expr) -> None:
+    def of_section(self, expr: ast.Expr, scope: Scope) -> None:
         """The quantity of a preference in a section, which is about the whole network: families belong to bodies."""
         for node in expr.walk():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FAMILY_QUANTITIES:
@@ -80,4 +80,4 @@ class Quantities:
                 message = f"'{node.func.id}' needs a family, and a section has none"
                 self.report.error(Code.QUANTITY, node.span, message, hint)
                 return
-        self.quantity(expr, Scope())
+        self.quantity(expr, scope)

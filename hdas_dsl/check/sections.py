@@ -60,9 +60,11 @@ class Sections:
         self.report.define(titles, f"{word}{of}", span, f"there are two {word} sections{of}")
         if target is not None:
             self._target(target, phases)
-        self._settings(line.settings)
+        self._settings(line.settings, Scope(phases=phases))
 
-    def _settings(self, lines: Sequence[ast.SettingLine]) -> None:
+    def _settings(self, lines: Sequence[ast.SettingLine], scope: Scope | None = None) -> None:
+        """The lines of a section, whose statements see the results of phases of a scope."""
+        scope = scope or Scope()
         found: dict[str, Span] = {}
         for line in lines:
             match line:
@@ -71,9 +73,9 @@ class Sections:
                     self.expressions.numbers(line.value)
                 case ast.Preference():
                     self.expressions.numbers(line)
-                    self.quantities.of_section(line.quantity)
+                    self.quantities.of_section(line.quantity, scope)
                 case ast.Require():
-                    self.quantities.statement(line, Scope())
+                    self.quantities.statement(line, scope)
 
     def _phases(self, search: ast.Search, phases: dict[str, ast.Phase]) -> None:
         """The phases of a search, each of which sees the results of those before it; they are added to ``phases``."""
@@ -83,7 +85,7 @@ class Sections:
             self.report.define(spans, line.name, line.ident.span, f"there are two phases '{line.name}'")
         for line in lines:
             self._target(line.target, dict(phases), spans)
-            self._settings(line.settings)
+            self._settings(line.settings, Scope(phases=dict(phases), later=spans))
             phases.setdefault(line.name, line)
 
     def _target(self, expr: ast.Expr, phases: Mapping[str, ast.Phase], later: Mapping[str, Span] | None = None) -> None:

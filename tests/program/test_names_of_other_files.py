@@ -9,7 +9,8 @@ import pytest
 from compiler import count
 from compiler.analysis.architectures import Architectures, sample
 from compiler.analysis.membership.query import membership_of
-from compiler.ir.quantities import AlphaMean, parts
+from compiler.ir.graph import Call
+from compiler.ir.quantities import AlphaMean, Total, parts
 from compiler.program.compile_file import compile_file
 from compiler.program.model import Program
 from compiler.program.request import Request
@@ -253,3 +254,85 @@ def test_an_equivalence_of_another_file_has_its_name(space: Path) -> None:
     assert count(space, "alike").exact == 3
     with pytest.raises(UsageError, match=r"it is one of isomorphic, pruned, functional, alike"):
         count(space, "one.alike")
+
+
+PHASES = """\
+hsp 1
+op skip(x) = x
+op unit(x) = x -> relu -> batch_norm
+choice Op = skip | unit
+cell Cell(x) {
+  n[i < 2] = prev(x) -> Op
+  output last of n
+}
+network Inside(image: [1, 4, 4]) {
+  output image -> conv(1, 2) -> Cell -> classifier(2)
+}
+network Outside(image: [1, 4, 4]; Inner) {
+  a = image -> conv(1, 2) -> (Inner | skip)
+  output a -> (Inner | skip) -> classifier(2)
+}
+search {
+  data = digits
+  phase one = Inside
+  phase two = Outside(Inner = one.Cell) {
+    minimize count(one.Cell) weight 0.1
+    require count(one.Cell) <= 1
+  }
+}
+train two.Outside {
+  data = digits
+  require count(one.Cell) >= 1
+}
+"""
+
+
+def test_a_phase_counts_what_an_earlier_one_found(space: Path) -> None:
+    """`one.Cell` is in its statements what it is in its arguments: not the cell of the space, which is not there."""
+    space.write_text(PHASES)
+    listing = Architectures(Request(space))
+    assert listing.number == 4 * 3
+    for drawn in sample(listing, 8):
+        text = Request(space.with_name("drawn.hsp"), text=drawn.text)
+        assert drawn.text.count("-> Inner") == 1
+        assert membership_of(text, space).inside
+    network = compiled(space).network
+    (total,) = parts(network.preferences[0].quantity)
+    assert isinstance(total, Total)
+    payloads = [node.payload for _, node in network.block.graph.order()]
+    called = [payload.block for payload in payloads if isinstance(payload, Call)]
+    assert [block.name for block in called if total.counts(block)] == ["Cell", "Cell"]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("one.Nothing", "phase 'one' can find no 'Nothing'"),
+        ("one.Op", "'one.Op' is a choice, which is not applied itself"),
+        ("one", "'one' is a phase, not an operation of it"),
+        ("two.Cell", "'two' is used before it is defined"),
+    ],
+)
+def test_a_phase_is_told_what_it_cannot_count(space: Path, named: str, message: str) -> None:
+    space.write_text(PHASES.replace("require count(one.Cell) <=", f"require count({named}) <="))
+    program, found = compile_file(str(space))
+    assert program is None
+    assert [diagnostic.message for diagnostic in found] == [message]
+
+
+@pytest.mark.parametrize(
+    "condition", ["count(nb.skip) <= 1", "count(nb.unit) <= 1", "count(plain) <= 0", "count(nb.Cell) <= 1"]
+)
+def test_an_architecture_takes_along_what_its_training_requires(space: Path, condition: str) -> None:
+    """The section spoke of other files by their names, and of operations that the architecture does without."""
+    space.with_name("base.hsp").write_text(BASE + "op wide(x) = x -> conv(5, x.c)\n")
+    space.write_text(
+        'hsp 1\nuse "base.hsp" as nb\nop plain(x) = x -> gelu\nchoice Op = nb.skip | nb.unit | nb.wide\n'
+        "network Net(image: [1, 4, 4]; Last = nb.unit) {\n  a = image -> conv(1, 2) -> Op -> Op\n"
+        "  output a -> nb.Cell -> Last -> classifier(2)\n}\nsearch Net {\n  data = digits\n}\n"
+        f"train Net(Last = nb.wide) {{\n  data = digits\n  require {condition}\n}}\n"
+    )
+    for drawn in sample(Architectures(Request(space)), 4):
+        text = Request(space.with_name("drawn.hsp"), text=drawn.text)
+        assert not text.compile().warnings
+        assert membership_of(text, space).inside

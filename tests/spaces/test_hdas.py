@@ -282,7 +282,7 @@ def imagenet() -> Program:
 
 def derived_stages(program: Program, dags: tuple[g.Dag, ...]) -> str:
     chosen = published(program.network, {f"Stage@{k}": dag for k, dag in enumerate(dags)})
-    return print_module(derive_module(program.network, chosen, program.train))
+    return print_module(derive_module(program.network, chosen, program.carried))
 
 
 def test_the_search_for_imagenet() -> None:
@@ -388,7 +388,7 @@ def test_the_distribution_file_gives_stages_of_unequal_length() -> None:
     chosen = random_decisions(program.network, 0)
     for k, cells in enumerate((4, 8, 5)):
         chosen[f"Open@{k}.s"] = (cells - 4,)
-    text = print_module(derive_module(program.network, chosen, program.train))
+    text = print_module(derive_module(program.network, chosen, program.carried))
     derived = compiled("derived.hsp", text=text)
     assert membership(program, derived).decisions["Open@1.s"] == (4,)
     assert [len(derived.network.copies[f"Open@{k}"].body.families["s"].elements) for k in range(3)] == [4, 8, 5]

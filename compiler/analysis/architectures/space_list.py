@@ -130,7 +130,7 @@ class Architecture:
         last = self.parts[-1]
         provenance = section({**origin(self.listing.program), **self.notes})
         chosen = last.completed(self.choices[-1])
-        return print_module(derive_module(last.space, chosen, last.program.train, provenance))
+        return print_module(derive_module(last.space, chosen, last.program.carried, provenance))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -165,7 +165,7 @@ class DrawnArchitecture(Architecture):
     def text(self) -> str:
         """The text of the architecture."""
         provenance = section({**origin(self.listing.program), **self.notes})
-        return print_module(derive_module(self.drawn, {}, self.listing.program.train, provenance))
+        return print_module(derive_module(self.drawn, {}, self.listing.program.carried, provenance))
 
     @cached_property
     def verdict(self) -> Verdict:

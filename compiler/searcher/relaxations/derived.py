@@ -8,6 +8,7 @@ from torch import Tensor
 
 from compiler.derivation import derive_module, derive_space
 from compiler.derivation.remaining import kept_items
+from compiler.derivation.training import Training
 from compiler.ir.decision import Selection
 from compiler.searcher.settings.derivation import Menus
 from hdas_dsl.tree import ast
@@ -19,7 +20,7 @@ def derived_module(
     supernet: Relaxed,
     chosen: Selection,
     alphas: Mapping[str, Tensor] | None = None,
-    train: ast.Train | None = None,
+    train: Training | None = None,
     provenance: Iterable[ast.Setting] = (),
 ) -> ast.Module:
     """What the rule of a search derives, as a module of the language.
