@@ -71,7 +71,7 @@ def elaborate_copy(
     path: str,
     inputs: Sequence[Shape],
     params: Mapping[str, Value],
-    externals: Externals = NO_PLUGINS,
+    externals: Externals,
 ) -> tuple[CopyAlone | None, list[Diagnostic]]:
     """Elaborate the discrete variant of a cell, stage or network at given shapes and parameters, under a path.
 
@@ -105,7 +105,7 @@ def read_network_call(
     instance: Instance,
     namespaces: Mapping[str, Instance],
     overrides: Mapping[str, Callable[[], ast.Expr]],
-    externals: Externals = NO_PLUGINS,
+    externals: Externals,
 ) -> NetworkCall:
     """The network that an expression at the top of a file names, with its arguments.
 

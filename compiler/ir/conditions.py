@@ -182,16 +182,6 @@ def senses(condition: Condition) -> Iterator[tuple[Total, int]]:
             yield from senses(second)
 
 
-def monotone_in(condition: Condition, total: Total) -> int | None:
-    """The only sense in which a total can help to meet a condition, as in `senses`.
-
-    Returns:
-        1 or -1; 0 where the condition does not depend on it; None where less and more of it can help.
-    """
-    found = {sense for part, sense in senses(condition) if part == total}
-    return None if len(found) == 2 else next(iter(found), 0)
-
-
 def _senses(quantity: Quantity, sense: int) -> Iterator[tuple[Total, int]]:
     """In which sense a change of each total makes a quantity smaller (sense 1) or larger (-1)."""
     match quantity:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from compiler.program.methods import LIBRARY
 from hdas_dsl.files import Loader
-from hdas_dsl.text.source import Source, Span
+from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_of
 from hdas_dsl.units import Unit
@@ -276,8 +276,8 @@ def called_by(func: ast.Expr, unit: Unit) -> tuple[Unit, ast.Definition] | None:
     return found.unit, found.meaning
 
 
-def signature(definition: ast.Definition, source: Source | None = None) -> str:
-    """The first line of a definition, as it is written, without what it does."""
+def signature(definition: ast.Definition) -> str:
+    """The head of a definition as it is written, on one line: its name and parameters, without its body."""
     text = definition.span.text
     end = len(text)
     for sign in (" = ", " {", "\n  ="):

@@ -18,7 +18,7 @@ from hdas_dsl.text.reading import read_named
 from .model import Derived
 
 
-def derived_of(path: Path, plugins: Iterable[str] = ()) -> Derived | None:
+def derived_of(path: Path, plugins: Iterable[str]) -> Derived | None:
     """A derived file; None where there is none.
 
     A file that does not compile here, such as one whose plugins are not allowed, is shown with the reason.

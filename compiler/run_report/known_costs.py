@@ -78,7 +78,7 @@ class KnownCosts:
 
 
 @contextmanager
-def known_costs(plugins: Sequence[str] = ()) -> Iterator[KnownCosts]:
+def known_costs(plugins: Sequence[str]) -> Iterator[KnownCosts]:
     """What the cache knows; what is added meanwhile is kept there at the end."""
     folder, version = cache_folder(), _version()
     known = KnownCosts(plugins)

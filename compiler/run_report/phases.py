@@ -52,10 +52,7 @@ class Line(BaseModel):
         return {name: _short(value) for name, value in found.items() if value is None or _is_number(value)}
 
 
-NO_METRICS = RunMetrics()
-
-
-def phase_of(folder: Path, plugins: Iterable[str] = (), metrics: RunMetrics = NO_METRICS) -> Phase:
+def phase_of(folder: Path, plugins: Iterable[str], metrics: RunMetrics) -> Phase:
     """The phase whose files a folder holds, of a run that recorded some metrics."""
     space = parsed(folder / SPACE, SpaceRecord)
     lines = history_of(folder / HISTORY)
@@ -138,12 +135,12 @@ def _spread(lines: Sequence[Line]) -> list[int]:
 
 
 def moves_of(
-    lines: Sequence[Line], space: SpaceRecord | None, derived: Derived | None, best: Trial | None = None
+    lines: Sequence[Line], space: SpaceRecord | None, derived: Derived | None, best: Trial | None
 ) -> Iterable[Moves]:
-    """How each choice moved, in the order of the paths; one whose strengths nobody saw has only what is taken.
+    """How each choice moved, in the order of the paths; a choice without recorded strengths has its taken item alone.
 
-    What is taken is that of the epoch that was derived from, else of the last; what cannot be derived is no second.
-    Where an explorer decided, it is that of the ``best`` trial, and strengths have no second.
+    The taken item is that of the epoch that was derived from, else of the last epoch; an item that cannot be derived is
+    no second. Where an explorer decided, the taken item is that of the ``best`` trial, and no item is second.
     """
     if not lines:
         return
@@ -238,10 +235,8 @@ def second_of(derived: Derived | None, second: Derived | None) -> RunnerUp | Non
     return RunnerUp(trial=None, score=None, below=below, differs=differs, derived=second)
 
 
-def runner_up_of(
-    trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None = None
-) -> RunnerUp | None:
-    """The best trial of another architecture than ``best``, where there is one: that of a derived file, where given."""
+def runner_up_of(trials: Sequence[Trial], best: Trial, metric: Metric, derived: Derived | None) -> RunnerUp | None:
+    """The best trial of another architecture than ``best``; with ``derived``, the trial of that file, where one is."""
     others = [trial for trial in finalists(trials) if trial.number != best.number]
     number = "" if derived is None else derived.said.get("number", "")
     named = [trial for trial in others if str(trial.number) == number]

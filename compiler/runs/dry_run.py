@@ -51,7 +51,7 @@ class StepEstimate:
     memory: int
 
 
-def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
+def dry_search(plan: SearchPlan, say: Say) -> list[RunSize]:
     """Say what a search would do, and give the size of each phase; nothing is written."""
     found, sizes = dict(plan.found), []
     for planned in plan.phases:
@@ -82,7 +82,7 @@ def dry_search(plan: SearchPlan, say: Say = print) -> list[RunSize]:
     return sizes
 
 
-def dry_training(plan: TrainPlan, say: Say = print) -> RunSize:
+def dry_training(plan: TrainPlan, say: Say) -> RunSize:
     """Say what a training would do, and give its size; nothing is written."""
     space, settings, config = plan.network, plan.settings, plan.config
     data = matching_data(settings, space, config, plan.program.place("data"))

@@ -118,7 +118,7 @@ def _search(plan: SearchPlan, say: Say) -> Generator[Trial, None, SearchReport]:
 
 
 def search_phase(
-    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say = print
+    plan: SearchPlan, program: Program, phase: Phase, *, is_last: bool, say: Say
 ) -> Generator[Trial, None, tuple[SearchOutcome, str]]:
     """Search one network and write its derived file, which satisfies what the network requires.
 

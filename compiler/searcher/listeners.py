@@ -254,7 +254,7 @@ class _OnTrial(Callback):
         self.told(trial)
 
 
-def loggable(name: str, phase: str = "") -> str:
+def loggable(name: str, phase: str) -> str:
     """A name as every logger takes it, below that of its phase: ``conv(k = 3)`` is ``conv_k_3``, as MLflow asks for."""
     return re.sub(r"[^\w\-./]+", "_", f"{phase}/{name}" if phase else name).rstrip("_")
 

@@ -55,7 +55,7 @@ class StudyConfig:
     share: Share | None = None
 
 
-def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None] = print) -> dict[str, Result]:
+def conduct(plan: StudyPlan, config: StudyConfig, say: Callable[[str], None]) -> dict[str, Result]:
     """Carry out all runs that have no result yet, and write the tables; the results by the names of the runs.
 
     Raises:

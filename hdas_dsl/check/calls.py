@@ -31,9 +31,9 @@ def check_arguments(
     report: Report,
     *,
     fed: bool,
-    section: bool = False,
+    section: bool,
 ) -> None:
-    """Names that a definition does not have, and more positions than it takes.
+    """Report arguments whose names a definition does not have, and more positions than it takes.
 
     Args:
         definition: The called definition.

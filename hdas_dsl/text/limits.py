@@ -1,4 +1,4 @@
-"""How much a text may say, so that the time and memory of reading it have a bound whatever it says.
+"""The limits of a text's size, which bound the time and memory of reading it.
 
 The largest file of the shipped spaces has fewer than 3,000 tokens.
 """
@@ -17,13 +17,13 @@ MAX_TOKENS = 50_000
 """The most tokens of a file together with all files that it uses."""
 
 MAX_FILES = 100
-"""That one file may use, directly or not; also how deep their uses may be nested."""
+"""The most files that one file may use, directly or not; also how deep their uses may be nested."""
 
 MAX_REPLACEMENTS = 100
-"""Definitions that one `use` may replace."""
+"""The most definitions that one `use` may replace."""
 
 MAX_ERRORS = 100
-"""That are reported of one file; looking for more of them would take time, and nobody reads them."""
+"""The most errors reported of one file; looking for more would take time, and nobody reads them."""
 
 
 class LimitError(Exception):
@@ -34,9 +34,9 @@ class LimitError(Exception):
         self.diagnostic = diagnostic
 
 
-def too_large(span: Span, what: str, hint: str | None = None) -> Diagnostic:
+def too_large(span: Span, message: str) -> Diagnostic:
     """The error of a text beyond one of the limits: ``a file has at most ...``."""
-    return Diagnostic(Code.LARGE, span, what, hint)
+    return Diagnostic(Code.LARGE, span, message)
 
 
 def check_length(source: Source) -> None:

@@ -195,10 +195,14 @@ class Latency(Price):
         return self.table.milliseconds.get(application.signature)
 
 
-def lacking(table: Table, signatures: Collection[str], most: int = 5) -> str:
+MOST_LISTED = 5
+"""How many missing signatures a message lists."""
+
+
+def lacking(table: Table, signatures: Collection[str]) -> str:
     """Why a table is incomplete: some of the signatures that it lacks, and how to add them."""
-    listed = ", ".join(f"`{signature}`" for signature in sorted(signatures)[:most])
-    more = f" and {len(signatures) - most} more" if len(signatures) > most else ""
+    listed = ", ".join(f"`{signature}`" for signature in sorted(signatures)[:MOST_LISTED])
+    more = f" and {len(signatures) - MOST_LISTED} more" if len(signatures) > MOST_LISTED else ""
     return f"'{table.name}' has no row for {listed}{more}; `hdas-measure FILE --out {table.name}` adds what is missing"
 
 

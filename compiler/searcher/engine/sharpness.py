@@ -54,7 +54,7 @@ def largest_eigenvalue(
     return float(torch.linalg.eigvalsh((hessian + hessian.T) / 2)[-1])
 
 
-def lanczos(product: Product, like: Tensor, most: int = STEPS) -> float:
+def lanczos(product: Product, like: Tensor) -> float:
     """The largest eigenvalue of a symmetric matrix, from products with vectors of the shape of ``like``, (n).
 
     Lanczos (1950), with every vector made orthogonal to all before it, from a start that is the same every time. It
@@ -73,7 +73,7 @@ def lanczos(product: Product, like: Tensor, most: int = STEPS) -> float:
         values, found = torch.linalg.eigh(_tridiagonal(diagonal, beside))
         rest = ahead.norm()
         close = rest * found[-1, -1].abs() <= CLOSE * values[-1].abs()
-        if bool(close) or len(basis) == min(most, like.numel()):
+        if bool(close) or len(basis) == min(STEPS, like.numel()):
             return float(values[-1])
         beside.append(rest)
         basis.append(ahead / rest)
