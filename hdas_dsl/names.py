@@ -21,21 +21,21 @@ def replacements(instance: Instance) -> dict[str, Replacement]:
 
 
 def is_called(item: str, name: str) -> bool:
-    """Whether a setting means an item by a name: its own, or the one in its file, `skip` for `nb.skip`.
+    """Whether ``name`` in a setting refers to an item: by its text, or by its name in its file, `skip` for `nb.skip`.
 
-    Of an item that only ends with such a name, `relu -> nb.skip`, it does not.
+    An item that only ends with such a name, `relu -> nb.skip`, is not referred to.
     """
     alias, _, own = item.partition(".")
     return item == name or (own == name and alias.isidentifier())
 
 
 def name_of_copy(path: str) -> str:
-    """The name of the cell or stage that a copy is of, `Cell` of the path `Stage@1.Cell@0`."""
+    """The name of the definition of a copy, from its path: `Cell` of `Stage@1.Cell@0`."""
     return path.rpartition(".")[2].partition("@")[0]
 
 
 def is_copy(path: str, name: str) -> bool:
-    """Whether a setting means a copy by a name: its path, or the name of what it is a copy of."""
+    """Whether ``name`` in a setting refers to a copy: by its path, or by the name of its definition."""
     return name in (path, name_of_copy(path))
 
 
@@ -49,8 +49,6 @@ def local_names(definition: ast.TopLine) -> frozenset[str]:
             case ast.Target(names=targets, dims=dims):
                 names.update(targets)
                 names.update(dim.index for dim in dims)
-                for dim in dims:
-                    names.add(dim.index)
     for node in definition.walk():
         if isinstance(node, ast.Name) and (match := ELEMENT.fullmatch(node.id)) and match[1] in names:
             names.add(node.id)
@@ -58,9 +56,9 @@ def local_names(definition: ast.TopLine) -> frozenset[str]:
 
 
 def hidden_names(units: Iterable[Unit]) -> frozenset[str]:
-    """Names of used files that a definition mentions, `nb.skip`, where it calls a line or a parameter `skip`.
+    """Names of used files, `nb.skip`, that a definition mentions while a line or parameter of its own is named `skip`.
 
-    In one text without aliases what is meant needs another name.
+    In one text without aliases the used definition needs another name.
     """
     return frozenset(name for unit in units for line in unit.module.definitions for name in _hidden(line, unit))
 

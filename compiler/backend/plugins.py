@@ -120,7 +120,7 @@ class Plugin(External):
             raise LoweringError(message) from error
 
     def on_meta(self, inputs: Sequence[Ints]) -> nn.Module:
-        """The module without its numbers."""
+        """The module on torch's meta device: its parameters have shapes, but no memory."""
         import torch
 
         with torch.device("meta"):
@@ -206,7 +206,7 @@ def own_class(externals: Externals, declared: str, group: str) -> type:
         UsageError: it is not allowed, there is no such entry point, or it is no class.
         LoweringError: it cannot be imported.
     """
-    place = _place(declared, group)
+    place = _place(declared, group)  # a missing entry point is an error even where no plugin is allowed
     found = externals.plugins.own_class(place, group)
     if found is None:
         raise _not_allowed(place)
@@ -214,7 +214,7 @@ def own_class(externals: Externals, declared: str, group: str) -> type:
 
 
 def _place(declared: str, group: str) -> str:
-    """Where a class is, of which a file says the place or the name of an entry point."""
+    """The place ``module:Class`` of a class that a file names by its place or by an entry point of ``group``."""
     if ":" in declared:
         return declared
     known = {item.name: item.value for item in entry_points(group=group)}
@@ -231,18 +231,13 @@ def own_function(externals: Externals, declared: str) -> Callable[[], object]:
         UsageError: it is not allowed, or cannot be called.
         LoweringError: it cannot be imported.
     """
-    found = _own(externals, declared)
-    if not callable(found):
-        raise UsageError(f"'{declared}' is no function")
-    return found
-
-
-def _own(externals: Externals, declared: str) -> object:
-    """What a place of a user's own names."""
     plugin = externals.plugins.resolve(declared, ())
     if not isinstance(plugin, Plugin):
         raise _not_allowed(declared)
-    return plugin.imported()
+    found = plugin.imported()
+    if not callable(found):
+        raise UsageError(f"'{declared}' is no function")
+    return found
 
 
 def _not_allowed(declared: str) -> UsageError:
@@ -253,18 +248,18 @@ def _not_allowed(declared: str) -> UsageError:
 
 
 def file_of(item: str) -> Path | None:
-    """The file that is allowed; None for a module."""
+    """The file that ``--allow-plugin`` names; None where it names a module."""
     place = item.rpartition(":")[0] if _is_class(item) else item
     return resolved(Path(place)) if place.endswith(".py") else None
 
 
 def _is_class(item: str) -> bool:
-    """Whether an allowance ends in the name of a class; a colon may also stand in a path."""
+    """Whether the argument of ``--allow-plugin`` ends in the name of a class; a colon may also stand in a path."""
     return item.rpartition(":")[2].isidentifier() and ":" in item
 
 
 def _ends_with(path: Path, end: PurePosixPath) -> bool:
-    """Whether a file is the one that a program calls by the end of its path, which climbs nowhere."""
+    """Whether a path ends with the relative path ``end`` that a program names; one with ``..`` in it never matches."""
     if end.is_absolute() or ".." in end.parts:
         return False
     parts = path.parts

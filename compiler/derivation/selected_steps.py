@@ -3,7 +3,7 @@
 The graph of a space holds every candidate of every choice. Walking back from the output with the decisions
 meets only what was chosen, so an architecture costs time in proportion to its own size. What is undecided in the
 graph (widths, shapes after a choice) is settled on the way, and widths that are `open` are solved from their readers.
-What exists of it is said by `compiler.ir.existence`: a pick of any number may leave a line without a source.
+A pick of any number may leave a line without a source; `compiler.ir.existence` has the rule for which nodes then exist.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, Selection
-from compiler.ir.existence import follow, gather_of, gathers
+from compiler.ir.existence import Existence, follow, gather_of, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
@@ -224,23 +224,15 @@ class Paths:
             raise NothingSelectedError(error.diagnostic.message) from None
 
 
-class _Taken:
+class _Taken(Existence):
     """The rule of existence among the nodes that decisions take."""
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
-        """It is taken."""
+        """The pick takes the candidate, so it exists if its source does."""
         return source
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
         """Its sources are the selected items."""
-        return all(sources)
-
-    def gathered(self, sources: Sequence[bool]) -> bool:
-        """Any source will do."""
-        return any(sources)
-
-    def applied(self, sources: Sequence[bool]) -> bool:
-        """All sources are needed."""
         return all(sources)
 
 

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from hdas_dsl.text.diagnostics import Code, Diagnostic
-from hdas_dsl.text.source import Span
+from hdas_dsl.text.diagnostics import Diagnostic, DiagnosticError
 
 
-class ElaborationError(Exception):
+class ElaborationError(DiagnosticError):
     """An error in the program; caught where a line ends, so that the other lines still report theirs."""
-
-    def __init__(
-        self,
-        code: Code,
-        span: Span,
-        message: str,
-        hint: str | None = None,
-        other: tuple[Span, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, span, message, hint, other)
 
     @classmethod
     def of(cls, found: Diagnostic) -> ElaborationError:

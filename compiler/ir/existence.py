@@ -1,9 +1,9 @@
-"""When a node of a graph exists: the one statement of the rule, over what a reader knows of the sources of a node.
+"""When a node of a graph exists: the one statement of the rule, whatever an analysis knows of the node's sources.
 
 Decisions leave nodes without inputs. An operation with a missing input is missing. A sum or a concatenation (an
 operator that gathers) skips missing inputs, and is missing where all of them are. A candidate of a pick exists where it
-is taken, and a missing one cannot be taken. A mixture exists where the item that is selected does. Of what exists, a
-reader needs only what it takes (`needs`).
+is taken, and a missing one cannot be taken. A mixture exists where its selected item does. A node reads an existing
+source only where the decisions take that source (`needs`).
 
 Decisions that are made (`Selected`), ways to make them (`compiler.analysis.counting`), costs as functions of them
 (`compiler.analysis.costs`) and terms (`compiler.analysis.architectures.equivalence`) differ in what they know of a
@@ -67,7 +67,7 @@ def follow(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]
 
 
 def gather_of(payload: object) -> Gather | None:
-    """How a node combines any number of inputs; None where it takes as many as it has."""
+    """How a node combines any number of inputs; None where its number of inputs is fixed."""
     return payload.op.gather if isinstance(payload, Prim) else None
 
 
@@ -96,9 +96,21 @@ def holds(monomial: Monomial, chosen: Selection) -> bool:
     return all(item in chosen[decision] for decision, item in monomial)
 
 
+class Existence:
+    """The part of the rule that no decision changes, over whether the sources exist."""
+
+    def gathered(self, sources: Sequence[bool]) -> bool:
+        """Whether any source exists."""
+        return any(sources)
+
+    def applied(self, sources: Sequence[bool]) -> bool:
+        """Whether all sources exist."""
+        return all(sources)
+
+
 @dataclass(frozen=True)
-class Selected:
-    """The rule where all decisions are made: what exists, by what exists."""
+class Selected(Existence):
+    """The rule where all decisions are made: whether a node exists, from whether its sources do."""
 
     chosen: Selection
 
@@ -108,21 +120,13 @@ class Selected:
         return frozenset((decision, item) for decision, items in self.chosen.items() for item in items)
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
-        """Whether it is taken, and there."""
+        """Whether the pick takes the candidate and its source exists."""
         return source and payload.index in self.chosen[payload.decision]
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
         """Whether the selected item exists."""
         taken = tuple(self.chosen[path][0] for path in payload.decisions)
         return any(exists for exists, row in zip(sources, payload.rows, strict=True) if taken in row)
-
-    def gathered(self, sources: Sequence[bool]) -> bool:
-        """Whether any source exists."""
-        return any(sources)
-
-    def applied(self, sources: Sequence[bool]) -> bool:
-        """Whether all sources exist."""
-        return all(sources)
 
     def reads(self, reader: object, slot: int, source: object) -> bool:
         """Whether a node that exists reads the source in one of its slots."""

@@ -10,6 +10,7 @@ from hdas_dsl.text.diagnostics import Code, Diagnostic, HspError
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name, element_of
 
+from .extract import terms_of
 from .inline import Inliner, Site
 from .menu import Operation, offered
 from .model import Matrix, Vertex, Widths
@@ -161,7 +162,7 @@ def read_vertices(template: VertexTemplate, definition: ast.GraphDef, words: Map
         if isinstance(line, ast.Binding) and element is not None and element[0] == template.family:
             match line.value:
                 case ast.Call(func=ast.Name(id=op), args=(ast.Arg(value=total),)) if op in words:
-                    read = [_source(template, term, numbers) for term in _terms(total)]
+                    read = [_source(template, term, numbers) for term in terms_of(total)]
                     sources = sorted(source for source in read if source is not None)
                     if len(sources) < len(read):
                         return None
@@ -184,14 +185,6 @@ def _source(template: VertexTemplate, term: ast.Node, numbers: Mapping[str, int]
         case ast.Call(func=func, args=(ast.Arg(value=ast.Name(id=name)), *_)) if func == template.inner.func:
             return numbers.get(name)
     return None
-
-
-def _terms(total: ast.Node) -> Iterator[ast.Node]:
-    if isinstance(total, ast.Binary) and total.op == "+":
-        yield from _terms(total.left)
-        yield total.right
-    else:
-        yield total
 
 
 # ---------------------------------------------------------------- NATS-Bench

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeVar
 
-from hdas_dsl.text.diagnostics import Code, Diagnostic
+from hdas_dsl.text.diagnostics import Code, DiagnosticError
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name, element_of
@@ -21,12 +21,11 @@ from .model import Dag, Edge
 from .template import HOLE, Template
 
 
-class InexpressibleError(Exception):
+class InexpressibleError(DiagnosticError):
     """A piece of a text that no genotype expresses; ``diagnostic`` names its place."""
 
     def __init__(self, span: Span, message: str) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(Code.KIND, span, f"no genotype expresses this: {message}")
+        super().__init__(Code.KIND, span, f"no genotype expresses this: {message}")
 
 
 LineT = TypeVar("LineT", bound=ast.Node)
@@ -134,14 +133,14 @@ class _Extraction:
         total = next((node for node in line.walk() if self.is_sum(node)), None)
         if total is None:
             raise InexpressibleError(line.span, f"'{place}' is not a sum of operations on inputs and earlier nodes")
-        edges = tuple(self.edge(j, term, place) for term in _terms(total))
+        edges = tuple(self.edge(j, term, place) for term in terms_of(total))
 
         return replace(_with_hole(line, total), target=ast.Target.of(self.family), note=None), edges
 
     def is_sum(self, node: ast.Node) -> bool:
         """Whether this is an edge, or a sum with an edge in it."""
         if isinstance(node, ast.Binary) and node.op == "+":
-            return any(map(self.is_edge, _terms(node)))
+            return any(map(self.is_edge, terms_of(node)))
         return self.is_edge(node)
 
     def is_edge(self, node: ast.Node) -> bool:
@@ -245,9 +244,10 @@ def _numberless(line: ast.Binding, j: int) -> ast.Binding:
     return line.mapped(change)
 
 
-def _terms(total: ast.Node) -> Iterator[ast.Node]:
+def terms_of(total: ast.Node) -> Iterator[ast.Node]:
+    """The terms of a sum ``a + b + c``, in order; any other node is its only term."""
     if isinstance(total, ast.Binary) and total.op == "+":
-        yield from _terms(total.left)
+        yield from terms_of(total.left)
         yield total.right
     else:
         yield total

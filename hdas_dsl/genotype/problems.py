@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from hdas_dsl.text.diagnostics import Code, Diagnostic, Severity
+from hdas_dsl.text.diagnostics import Code, Diagnostic, DiagnosticError, Severity
 from hdas_dsl.text.source import Span
 
 
-class InvalidPartError(Exception):
+class InvalidPartError(DiagnosticError):
     """A part of the text that cannot be read; the parts beside it still report theirs."""
-
-    def __init__(
-        self,
-        code: Code,
-        span: Span,
-        message: str,
-        hint: str | None = None,
-        other: tuple[Span, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, span, message, hint, other)
 
 
 class Report:
@@ -31,9 +20,9 @@ class Report:
         """Note an error."""
         self.diagnostics.append(Diagnostic(code, span, message, hint))
 
-    def warn(self, span: Span, message: str, hint: str | None = None) -> None:
-        """Note something that is read otherwise than it is written."""
-        self.diagnostics.append(Diagnostic(Code.GENOTYPE, span, message, hint, severity=Severity.WARNING))
+    def warn(self, span: Span, message: str) -> None:
+        """Note a part of the genotype that is not read as it is written."""
+        self.diagnostics.append(Diagnostic(Code.GENOTYPE, span, message, severity=Severity.WARNING))
 
     def caught(self, error: InvalidPartError) -> None:
         """Note an error that ended the reading of a part."""

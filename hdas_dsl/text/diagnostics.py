@@ -141,6 +141,21 @@ def _shortened(message: str) -> str:
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
+class DiagnosticError(Exception):
+    """An error that ends the reading of one part of a text; caught where that part ends. Never leaves its package."""
+
+    def __init__(
+        self,
+        code: Code,
+        span: Span,
+        message: str,
+        hint: str | None = None,
+        other: tuple[Span, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, span, message, hint, other)
+
+
 class HspError(HdasError):
     """The errors of a file. Raised only by the public functions; inside the library, diagnostics are values."""
 

@@ -28,6 +28,7 @@ SIGNALS = {
     "compiler.searcher.settings.reader.OverrideError",
     "hdas_dsl.genotype.extract.InexpressibleError",
     "hdas_dsl.genotype.problems.InvalidPartError",
+    "hdas_dsl.text.diagnostics.DiagnosticError",
     "hdas_dsl.text.limits.LimitError",
 }
 """Exceptions that steer control flow, or that say that the program itself is wrong."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from compiler.ir.decision import Decision
-from compiler.ir.existence import follow, gathers
+from compiler.ir.existence import Existence, follow, gathers
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.quantities import Total
@@ -151,25 +151,17 @@ def exists_surely(step: Step, sure: Sequence[bool], decisions: Mapping[str, Deci
 
 
 @dataclass(frozen=True)
-class _Surely:
-    """The rule of existence, whatever is decided: what is true of all ways to decide."""
+class _Surely(Existence):
+    """The rule of existence over all ways to decide: whether a node exists under each of them."""
 
     decisions: Mapping[str, Decision]
 
     def candidate(self, payload: Weigh, source: bool) -> bool:
-        """Of a pick that may not take nothing, as many are taken of those that exist."""
+        """A pick that has to take something takes enough of the candidates that exist."""
         return self.decisions[payload.decision].least > 0
 
     def mixture(self, payload: Mix, sources: Sequence[bool]) -> bool:
         """Any item may be selected."""
-        return all(sources)
-
-    def gathered(self, sources: Sequence[bool]) -> bool:
-        """One source is enough."""
-        return any(sources)
-
-    def applied(self, sources: Sequence[bool]) -> bool:
-        """All sources are needed."""
         return all(sources)
 
 
