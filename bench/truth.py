@@ -30,7 +30,7 @@ import torch
 from scipy.stats import spearmanr
 
 from compiler.analysis.architectures import Architectures
-from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys
 from compiler.analysis.architectures.space_list import Choices
 from compiler.analysis.requirements.evaluate import amounts_of
 from compiler.backend.lowering.network import Network
@@ -158,12 +158,14 @@ class Space:
         self.data_root = data_root
 
     @cached_property
-    def readers(self) -> list[Alike]:
+    def readers(self) -> list[EquivalenceKeys]:
         """What tells apart architectures that differ, part by part; none where the file has no such equivalence."""
         program = self.listing.program
         if not any(item.name == EQUIVALENCE for item in program.equivalences):
             return []
-        return [Alike(part.space, equivalence(program.equivalences, EQUIVALENCE)) for part in self.listing.parts]
+        return [
+            EquivalenceKeys(part.space, equivalence(program.equivalences, EQUIVALENCE)) for part in self.listing.parts
+        ]
 
     def key(self, choices: Choices) -> Hashable:
         """What architectures that are alike have in common, and no others."""

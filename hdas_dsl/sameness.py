@@ -24,7 +24,7 @@ class _Outline:
 _NAMELESS = ast.Name("_")
 
 
-def say_the_same(left: Definition, right: Definition) -> bool:
+def equal_up_to_names(left: Definition, right: Definition) -> bool:
     """Whether two definitions differ at most in their names, as do the definitions that they mention in turn."""
     seen: set[tuple[str, Instance, str, Instance]] = set()
     pending = [(left, right)]

@@ -18,7 +18,7 @@ def spread(count: int) -> Tensor:
 
 @contextmanager
 def fixed() -> Iterator[None]:
-    """Within it, each row of a draw has the same numbers: uniform, exponential; a Dirichlet draw follows its row."""
+    """A context in which each row of a draw has the same numbers: uniform, exponential; a Dirichlet follows its row."""
 
     def rand(*shape: Any, **named: Any) -> Tensor:
         size = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape

@@ -19,7 +19,7 @@ def json_flag() -> Any:
 
 
 def aside(wanted: bool) -> AbstractContextManager[object]:
-    """Within it, what is said goes to standard error, where an object is wanted on standard output."""
+    """A context in which messages go to standard error, where standard output is for a JSON object."""
     return redirect_stdout(sys.stderr) if wanted else nullcontext()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from compiler.elaborate import BodyElaboration, Copy, Elaborated
 from compiler.elaborate.values import Bundle, Picked, Tensor, Unknown, Value, flatten, is_tensors
 from compiler.ir.decision import Selection
-from compiler.ir.existence import ALWAYS, Monomial, Selected, follow, holds
+from compiler.ir.existence import ALWAYS, Monomial, Selected, apply_rule, holds
 from compiler.ir.graph import Payload, SpaceGraph, is_auxiliary
 from compiler.ir.payloads import Weigh
 from compiler.ir.undecided import Var, assignments
@@ -82,7 +82,7 @@ def absent(graph: SpaceGraph, chosen: Selection) -> set[int]:
         if isinstance(node.payload, Weigh) and sources[0] in gone:
             path, candidate = node.payload.decision, node.payload.index
             chosen[path] = tuple(item for item in chosen[path] if item != candidate)
-        if not follow(node.payload, [source not in gone for source in sources], rule):
+        if not apply_rule(node.payload, [source not in gone for source in sources], rule):
             gone.add(index)
     return gone
 

@@ -10,7 +10,7 @@ from compiler.elaborate import Elaborated
 from compiler.elaborate.values import Function
 from compiler.ir.graph import Call
 from hdas_dsl.names import full_name, hidden_names, name_of_copy, replacements
-from hdas_dsl.sameness import Definition, say_the_same
+from hdas_dsl.sameness import Definition, equal_up_to_names
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance, Namespace, Replacement
 
@@ -121,7 +121,7 @@ class References:
         """An equal definition that is inlined already: a phase brings definitions that this file has too."""
         for inlined in self.inlined.values():
             like = inlined.definition
-            if like.name == definition.name and say_the_same((like, inlined.instance), (definition, instance)):
+            if like.name == definition.name and equal_up_to_names((like, inlined.instance), (definition, instance)):
                 return inlined
         return None
 
@@ -135,7 +135,9 @@ class References:
         if instance.unit in others:
             reserved |= self.space.once(_hidden)
         known = self.space.once(_operations).get(definition.name, [])
-        before = next((i for i, like in enumerate(known) if say_the_same(like, (definition, instance))), len(known))
+        before = next(
+            (i for i, like in enumerate(known) if equal_up_to_names(like, (definition, instance))), len(known)
+        )
         taken = {inlined.title for inlined in self.inlined.values()}
         titles = (definition.name if n == 1 else f"{definition.name}_{n}" for n in count(1))
         free = islice((title for title in titles if title not in reserved), before, None)
@@ -216,7 +218,7 @@ def _operations(space: Elaborated) -> dict[str, list[Definition]]:
         block = pending.pop()
         if block.level == "op" and block.definition is not None:
             known = found.setdefault(block.name, [])
-            if not any(say_the_same(like, block.definition) for like in known):
+            if not any(equal_up_to_names(like, block.definition) for like in known):
                 known.append(block.definition)
         calls = [node.payload.block for _, node in block.graph.order() if isinstance(node.payload, Call)]
         inner = [block for block in dict.fromkeys(calls) if block not in seen]

@@ -16,7 +16,7 @@ from typing import Any
 from compiler.elaborate.errors import ElaborationError
 from compiler.elaborate.widths import Widths, solve
 from compiler.ir.decision import Decision, Selection
-from compiler.ir.existence import Existence, follow, gather_of, gathers
+from compiler.ir.existence import Existence, apply_rule, gather_of, gathers
 from compiler.ir.graph import Block, Node, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather
@@ -138,7 +138,7 @@ class Paths:
             payload, sources = self.nodes[index].payload, taken[index]
             op = payload.op if isinstance(payload, Prim) else None
             present = tuple(source for source in sources if source not in gone)
-            if not follow(payload, [source not in gone for source in sources], _TAKEN):
+            if not apply_rule(payload, [source not in gone for source in sources], _TAKEN):
                 gone.add(index)
             elif op is not None and op.zero and not self.keep_zeros:
                 zero.add(index)

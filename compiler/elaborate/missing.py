@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from compiler.ir.decision import Decision
-from compiler.ir.existence import follow
+from compiler.ir.existence import apply_rule
 from compiler.ir.graph import Payload
 from compiler.ir.payloads import Mix, Weigh
 
@@ -27,7 +27,7 @@ def may_be_missing(
     graph, rule, found = body.graph, _MayBeMissing(decisions), list[bool]()
     for index, node in graph.order():
         sources = [(graph.node(source).payload, found[source]) for source in graph.sources(index)]
-        found.append(follow(node.payload, sources, rule))
+        found.append(apply_rule(node.payload, sources, rule))
     return next((tensor for tensor in tensors if found[tensor.index]), None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hdas_dsl.sameness import say_the_same
+from hdas_dsl.sameness import equal_up_to_names
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
 
@@ -55,6 +55,6 @@ class Counted:
             if own is definition and self.instance is instance:
                 return True
             is_operation = isinstance(own, ast.OpDef) and isinstance(definition, ast.OpDef)
-            if is_operation and say_the_same((own, self.instance), block.definition):
+            if is_operation and equal_up_to_names((own, self.instance), block.definition):
                 return True
         return False

@@ -68,7 +68,7 @@ class Decision:
         """Whether its items are there or not each by a strength of its own: a pick of no fixed number."""
         return self.kind is DecisionKind.PICK and not self.candidates and not 0 < self.least == self.most
 
-    def chance(self, item: int | None) -> float:
+    def probability(self, item: int | None) -> float:
         """The probability of an item in draws by weights; of a pick, for None, that of each set that it may take."""
         if self.kind is DecisionKind.PICK:
             sets = sum(comb(len(self.items), size) for size in range(self.least, self.most + 1))

@@ -56,7 +56,7 @@ class Rule(Protocol[Source, Found]):
         ...
 
 
-def follow(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]) -> Found:
+def apply_rule(payload: object, sources: Sequence[Source], rule: Rule[Source, Found]) -> Found:
     """The result of a rule for a node."""
     match payload:
         case Weigh():

@@ -148,11 +148,11 @@ class SpaceGraph:
         return self.sources(index) if isinstance(payload, Prim) and payload.op.packs else (index,)
 
     @property
-    def results(self) -> tuple[Shape, ...]:
+    def output_shapes(self) -> tuple[Shape, ...]:
         """The shapes of what the graph gives, one where it is no network of several outputs."""
         return tuple(self.node(each).shape for each in (() if self.output is None else self.given(self.output)))
 
-    def shown(self, index: int) -> str:
+    def shape_text(self, index: int) -> str:
         """The shape of what a node gives, ``4x8x8``; of several tensors that of each, ``(4x8x8, 8x4x4)``."""
         shapes = [str(self.node(each).shape) for each in self.given(index)]
         return shapes[0] if len(shapes) == 1 else f"({', '.join(shapes)})"
@@ -194,7 +194,7 @@ class SpaceGraph:
         for index, node in self.order():
             sources = ", ".join(self.node(source).name for source in self.sources(index))
             mark = "".join(f" [{word}]" for word, at in (("output", self.output), ("aux", self.aux)) if at == index)
-            lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {self.shown(index)}{mark}")
+            lines.append(f"{node.name} = {describe(node.payload)}({sources}) : {self.shape_text(index)}{mark}")
         return "\n".join(lines) + "\n"
 
 

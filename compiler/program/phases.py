@@ -192,8 +192,8 @@ def cannot_teach(phase: Phase, space: Elaborated) -> str | None:
     relax, mine, its = phase.settings.relax, space.block.graph, phase.network.block.graph
     if not relax.runs_all and not isinstance(relax, Sample):
         return "its relaxation draws what answers: use one that mixes there, or `sample`"
-    if (phase.network.input, its.results) != (space.input, mine.results):
-        classes, taught = (" and ".join(map(str, graph.results)) for graph in (its, mine))
+    if (phase.network.input, its.output_shapes) != (space.input, mine.output_shapes):
+        classes, taught = (" and ".join(map(str, graph.output_shapes)) for graph in (its, mine))
         return f"that answers {classes} of {phase.network.input}, this one {taught} of {space.input}"
     return None
 

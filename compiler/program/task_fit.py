@@ -29,7 +29,7 @@ def unfit(
     """
     task, graph = settings.task, space.block.graph
     where = values["task"][1] if "task" in values else span
-    taken, (given, *more) = space.input.largest, (shape.largest for shape in graph.results)
+    taken, (given, *more) = space.input.largest, (shape.largest for shape in graph.output_shapes)
     if more and not isinstance(task, OwnTask):
         message = f"`task = {task.word}` is of one output, and '{space.name}' gives {1 + len(more)}"
         yield Diagnostic(Code.VALUE, where, message, LOOP)

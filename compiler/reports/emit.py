@@ -166,7 +166,7 @@ def _block(block: Block) -> str:
     nodes = [inner.node(index) for index in inner.inputs]
     inputs = ", ".join(f"{node.name}: {node.shape}" for node in nodes)
     arguments = ", ".join(f"{name} = {value}" for name, value in block.arguments)
-    result = "" if inner.output is None else f" -> {inner.shown(inner.output)}"
+    result = "" if inner.output is None else f" -> {inner.shape_text(inner.output)}"
     head = f"{block.level} {block.copy or block.name}({inputs}{'; ' if arguments else ''}{arguments}){result}"
     return head + "\n" + "".join(f"  {line}\n" for line in inner.pretty().splitlines())
 

@@ -84,7 +84,7 @@ def facts(space: Elaborated, known: bool = True) -> dict[str, Any]:
     costs = Costs()
     total = costs.block(space.block) if every else UNDEFINED
     graph = space.block.graph
-    given = graph.results
+    given = graph.output_shapes
     output = given[0] if len(given) == 1 else None
     number, uncounted = _number(space)
     classes = output.c if output is not None and isinstance(output.c, int) else None

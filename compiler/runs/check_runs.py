@@ -16,7 +16,7 @@ def check_runs(space: Elaborated, settings: SearchSettings | TrainSettings) -> N
         check_single_input(space, f"`data = {settings.data.word}` has one")
     if type(settings.data) in BUILT_IN and len(space.input.dims) != 3:
         raise UsageError(f"network '{space.name}' takes {space.input}, which is no image")
-    shape, *more = space.block.graph.results
+    shape, *more = space.block.graph.output_shapes
     if more and not isinstance(settings.task, OwnTask):
         raise UsageError(
             f"`task = {settings.task.word}` is of one output, and '{space.name}' gives {1 + len(more)}; {LOOP}"

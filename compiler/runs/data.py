@@ -50,7 +50,7 @@ def matching_data(
     if not isinstance(task, OwnTask):
         return data
     behaviour = OwnBehaviour(task.made, task.path, data.classes)
-    given = tuple(shape.largest for shape in space.block.graph.results)
+    given = tuple(shape.largest for shape in space.block.graph.output_shapes)
     for part in (data.train, data.test):
         behaviour.try_on(part.__getitems__(range(min(2, len(part)))), *given)
     return data.paired(behaviour.task.batch)
@@ -67,7 +67,7 @@ def _taken(space: Elaborated) -> tuple[Taken, ...]:
 
 def _given(space: Elaborated) -> Shape:
     """The shape of the output of a network; of several, which only an own task takes, that of the first."""
-    return space.block.graph.results[0].largest
+    return space.block.graph.output_shapes[0].largest
 
 
 def _images(spec: DataSpec, settings: SearchSettings | TrainSettings, space: Elaborated, config: RunConfig) -> Data:

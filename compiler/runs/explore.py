@@ -9,7 +9,7 @@ from math import isnan
 
 from compiler.analysis.requirements.constrained import Answer
 from compiler.program.model import Phase
-from compiler.searcher.engine.device.compute import agreed, deterministic, is_main_process
+from compiler.searcher.engine.device.compute import deterministic, is_main_process, main_flag
 from compiler.searcher.engine.errors import EngineError, RunInterruptedError
 from compiler.searcher.engine.protocol import RunOptions
 from compiler.searcher.engine.state.signals import Stop
@@ -18,7 +18,7 @@ from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
-from compiler.searcher.explore.study import Asking, Limited, Study, Workers, stream_of
+from compiler.searcher.explore.study import Asking, Study, TimeLimited, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import Event, History, Trial
@@ -170,7 +170,7 @@ def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -
     else:
         made = proposer_of(settings.derive, judge.space, judge.budgets, stream, settings.rungs, measure)
     if isinstance(settings.judge, TableJudge) and settings.judge.seconds:
-        made = Limited(made, settings.judge.seconds)
+        made = TimeLimited(made, settings.judge.seconds)
     return Confirming(made, judge.space, settings.confirm) if isinstance(settings.confirm, ConfirmBest) else made
 
 
@@ -199,14 +199,14 @@ class Recorded:
         """A trial is done; it is seen whether the user has asked to stop."""
         listeners = self.options.listeners
         if listeners.callbacks or listeners.loggers:
-            history.stopped = agreed(is_main_process() and listeners.trial(trial)) or history.stopped
+            history.stopped = main_flag(is_main_process() and listeners.trial(trial)) or history.stopped
         self.log.append(trial.model_copy(update={"last": history.stopped}))
         self.progress.tell(trial, history)
         self.check()
 
     def check(self) -> None:
         """Raise RunInterruptedError where the user has asked to stop."""
-        if agreed(self.stop.requested):
+        if main_flag(self.stop.requested):
             where = f"after {len(self.history)} of {self.total} trials"
             raise RunInterruptedError(f"Stopped {where}; to go on from {self.log.path}, {self.options.resume_with}.")
 

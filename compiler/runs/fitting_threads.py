@@ -30,7 +30,7 @@ def useful_threads(space: Elaborated, batch: int) -> int:
 
 @contextmanager
 def fitting_threads(space: Elaborated, batch: int, device: str) -> Iterator[None]:
-    """Within it torch computes by as many threads as a network is worth, and no more than before.
+    """A context in which torch takes as many threads as pay for a network, and no more than before.
 
     A number that the user has set stays (`compiler.util.threads`); all stay on a GPU, and for a grammar, whose trees
     have no one size.

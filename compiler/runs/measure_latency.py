@@ -154,7 +154,7 @@ def measure_whole(network: Elaborated, how: Conditions, clock: Clock = time.perf
 
 @contextmanager
 def _quiet(how: Conditions) -> Iterator[None]:
-    """Within it: as many threads as asked for, and no gradients."""
+    """A context with as many threads as asked for, and no gradients."""
     before = torch.get_num_threads()
     torch.set_num_threads(how.threads)
     try:

@@ -81,7 +81,7 @@ def batch_of(data: Images, images: int, compute: Compute, seed: int) -> Batch:
 def held_out(settings: SearchSettings | TrainSettings, network: Elaborated, config: RunConfig) -> Images:
     """The images of the alphas, without random changes."""
     check_single_input(network, "proxies are of one, an image")
-    if len(network.block.graph.results) > 1:
+    if len(network.block.graph.output_shapes) > 1:
         raise UsageError(f"network '{network.name}' gives several outputs, and proxies are of one")
     data = matching_data(settings, network, config)
     _, of_alphas = halves(data, settings.data.weights_share, settings.seed)

@@ -1,4 +1,4 @@
-"""What listens to a run: callbacks, which may end it, and loggers, which get its numbers. No torch.
+"""The listeners of a run: callbacks, which may end it, and loggers, which get its numbers. No torch.
 
 Neither changes what a run computes: a callback is told after each step, epoch and trial, reads what it wants to know,
 and may ask that the run ends there.
@@ -25,12 +25,12 @@ ByItem = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Which run an event is of, and how long it is."""
+    """The run that an event belongs to, and its length."""
 
     kind: str
     """``search`` or ``train``."""
     phase: str
-    """The name of the phase of a search; empty where it has one alone."""
+    """The name of the phase of a search; empty where the search has no named phases."""
     epochs: int
     steps: int
     """How many steps an epoch has."""
@@ -38,7 +38,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A step is done. What the supernet has decided is looked up when it is asked for, while the callback runs."""
+    """A step is done. The supernet's decisions and weights are read only if the callback asks for them."""
 
     run: RunInfo
     epoch: int
@@ -55,7 +55,7 @@ class StepEvent:
 
     @property
     def decisions(self) -> Mapping[str, str]:
-        """The architecture that leads: what each choice takes, by its path. Empty in a training."""
+        """The leading architecture: the items that each choice takes, by its path. Empty in a training."""
         return self._now.decisions
 
     @property
@@ -79,7 +79,7 @@ class EpochEvent:
     metrics: Mapping[str, float]
     """The numbers of a line of ``history.jsonl``, such as ``score``, ``loss/alphas`` and ``lr/weights``."""
     decisions: Mapping[str, str]
-    """The architecture that leads: what each choice takes, by its path. Empty in a training."""
+    """The leading architecture: the items that each choice takes, by its path. Empty in a training."""
     alphas: ByItem
     """The raw parameter of every item, by path and name."""
     mixing: ByItem
@@ -90,20 +90,20 @@ class EpochEvent:
 
 @dataclass(frozen=True)
 class EndEvent:
-    """A search of one phase, or a training, is over, and what it found is on the disk. An error ends without one."""
+    """A search of one phase, or a training, is over, and its result is on the disk. A failed run has no such event."""
 
     kind: str
     """``search`` or ``train``."""
     phase: str
-    """The name of the phase of a search; empty where it has one alone."""
+    """The name of the phase of a search; empty where the search has no named phases."""
     epochs: int
     """How many epochs are done."""
     stopped: bool
     """Whether a callback ended it."""
     metrics: Mapping[str, float]
-    """``score`` of what a search derived; of a training the metric of its task on the test part, by its name."""
+    """Of a search the ``score`` of the derived architecture; of a training the test metric of its task, by name."""
     decisions: Mapping[str, str]
-    """What a search derived: what each choice takes, by its path."""
+    """The derived architecture of a search: the items that each choice takes, by its path. Empty for a training."""
     file: Path
     """The derived file, or the weights."""
 
@@ -113,39 +113,40 @@ class TrialEvent(Protocol):
 
     @property
     def id(self) -> int:
-        """How many were proposed before."""
+        """The number of trials that were proposed before this one."""
 
     @property
     def number(self) -> int:
-        """Which architecture of the space it is."""
+        """The number of the architecture in its space."""
 
     @property
     def budget(self) -> int:
-        """On how many images, or after how many epochs, it was judged."""
+        """The images on which, or the epochs after which, the architecture was judged."""
 
     @property
     def score(self) -> float:
-        """How good it is, the higher the better."""
+        """The score, the higher the better."""
 
     @property
     def failed(self) -> str:
-        """Why it could not be judged; empty where it was."""
+        """The reason why the architecture could not be judged; empty where it was."""
 
     @property
     def decisions(self) -> Mapping[str, str]:
-        """What each choice takes, by its path."""
+        """The items that each choice takes, by its path."""
 
     @property
     def seconds(self) -> float:
-        """How long it took to judge."""
+        """The seconds that judging took."""
 
 
 class Callback:
-    """Is told what a run does; a subclass overrides what it wants to hear of.
+    """The base class of callbacks; a subclass overrides the events that it handles.
 
     A method that returns True ends the run as its last epoch would: the epoch is judged, the checkpoint written, an
-    architecture derived or the network tested; of a search with phases the next one follows. An exception ends it as an
-    error does. A run that goes on after a kill tells again what it does again. Of several processes the main one tells.
+    architecture derived or the network tested; a search with phases goes on with the next phase. An exception ends the
+    run as any error does. A run that is resumed after a kill repeats the events of the steps that it repeats. With
+    several processes only the main one calls callbacks.
     """
 
     def on_step(self, event: StepEvent) -> bool | None:
@@ -155,7 +156,7 @@ class Callback:
         """An epoch is done."""
 
     def on_trial(self, trial: TrialEvent) -> bool | None:
-        """A trial of an explorer is done; True: those that are under way are the last."""
+        """A trial of an explorer is done; after True, no trial begins any more."""
 
     def on_end(self, event: EndEvent) -> None:
         """A phase of a search, or a training, is over."""
@@ -234,7 +235,7 @@ class Listeners:
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Within it a run goes on; loggers are told how it ends."""
+        """A context for a run; when it ends, loggers are told whether the run succeeded or failed."""
         status = "failed"
         try:
             yield

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compiler.analysis.architectures import Architectures, count
 from compiler.analysis.architectures.equivalence.canonical import TooSymmetricError, Vertex, canonical
-from compiler.analysis.architectures.equivalence.classes import Alike, UncountableClassesError, unique
+from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys, UncountableClassesError, unique
 from compiler.analysis.architectures.equivalence.operations import Operations
 from compiler.analysis.architectures.equivalence.reading import Reader
 from compiler.analysis.architectures.equivalence.terms import Term, Variable
@@ -250,7 +250,7 @@ def test_refused(text: str, words: str) -> None:
 def test_pairs_are_told_alike_as_classes_are_counted(name: str, same: Equivalence) -> None:
     """The bound of a refusal comes from keys, one for each architecture: as many differ as there are classes."""
     (part,) = (listing := listed(SMALL[name])).parts
-    alike = Alike(part.space, same)
+    alike = EquivalenceKeys(part.space, same)
     keys = {alike.key(listing.choices(rank)[0]) for rank in range(listing.number)}
     assert len(keys) == unique(part.space, same)
 

@@ -93,7 +93,7 @@ def test_what_is_left_of_them_keeps_their_proportions() -> None:
     listing = listed()
     (part,) = listing.parts
     twice = narrowed(part.circuit, lambda path, items: path != ROOT or items == (1,))
-    ways = WeightedWays(twice, part.weighted.chance)
+    ways = WeightedWays(twice, part.weighted.probability)
     source = Random(1)
     drawn = [word(listing, ways.draw(source)) for _ in range(DRAWS)]
     assert follows(drawn, {name: share for name, share in words(2, 0.4) if name.startswith("(")})

@@ -55,7 +55,7 @@ def pair(channels: int = 4) -> tuple[Pair, Tensor]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within it, every source is held."""
+    """A context in which every source is held."""
     with mock.patch("compiler.backend.fused.kernel_terms.FEW", 0):
         yield
 

@@ -16,7 +16,7 @@ import torch
 
 from compiler import describe, search
 from compiler.analysis.architectures import Architectures
-from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys
 from compiler.program.equivalence import equivalence
 from compiler.program.request import Request
 from compiler.run_report.derived import said_of
@@ -233,7 +233,7 @@ def truth(path: Path, keep: int = 1_000) -> dict[int, tuple[float, float, float]
     """A table of made-up accuracies: one row for each class of architectures; returns them by number."""
     listing = listed(path)
     part = listing.parts[0]
-    alike = Alike(part.space, equivalence(listing.program.equivalences, "table"))
+    alike = EquivalenceKeys(part.space, equivalence(listing.program.equivalences, "table"))
     first: dict[object, int] = {}
     rows, lines = {}, ["number,text,params,macs,validation0,test0,seconds0,validation1,test1,seconds1,decisions"]
     for number in range(listing.number):

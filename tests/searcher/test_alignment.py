@@ -18,7 +18,7 @@ from compiler.program.request import Request
 from compiler.runs.config import RunConfig
 from compiler.runs.plan import plan_search
 from compiler.runs.search import search
-from compiler.searcher.engine.alignment import Alignment, cosine, steepest
+from compiler.searcher.engine.alignment import Alignment, cosine, cosine_gradient
 from compiler.searcher.relaxations.axes import Axes
 from compiler.searcher.relaxations.supernet import Supernet
 from compiler.searcher.settings.axes import AlignInstances
@@ -56,15 +56,15 @@ def test_the_direction_is_that_in_which_the_mean_cosine_grows() -> None:
     pairs = [(a, b) for i, a in enumerate(slopes) for b in slopes[:i]]
     mean = torch.stack([(a @ b) / (a.norm() * b.norm()) for a, b in pairs]).mean()
     torch.testing.assert_close(cosine(slopes), mean, rtol=0, atol=1e-14)
-    for found, expected in zip(steepest(slopes), torch.autograd.grad(mean, slopes), strict=True):
+    for found, expected in zip(cosine_gradient(slopes), torch.autograd.grad(mean, slopes), strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 
 
 def test_an_instance_by_itself_and_one_without_gradient_go_nowhere() -> None:
     one, nothing = torch.tensor([3.0, 4.0]), torch.zeros(2)
     assert (float(cosine([one])), float(cosine([one, nothing]))) == (0, 0)
-    assert [towards.tolist() for towards in steepest([one])] == [[0, 0]]
-    assert steepest([one, nothing])[1].tolist() == [0, 0]
+    assert [towards.tolist() for towards in cosine_gradient([one])] == [[0, 0]]
+    assert cosine_gradient([one, nothing])[1].tolist() == [0, 0]
 
 
 def test_instances_start_with_the_weights_that_they_share() -> None:

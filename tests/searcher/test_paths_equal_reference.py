@@ -16,7 +16,7 @@ from compiler.program.model import Phase
 from compiler.searcher.data.load import load_data
 from compiler.searcher.engine.device.compute import Compute
 from compiler.searcher.engine.search import Searching
-from compiler.searcher.engine.teacher import answers, lesson
+from compiler.searcher.engine.teacher import distillation_loss, soft_labels
 from compiler.searcher.relaxations import Gates, OnePath, relaxed
 from compiler.searcher.relaxations.path_executor import Operations
 from compiler.searcher.settings.datasets import Fake
@@ -172,7 +172,7 @@ def test_a_teacher_without_weight_is_none_and_one_with_it_moves_no_statistics(mo
 
 def test_nobody_learns_from_itself() -> None:
     logits = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(lesson(logits, answers(logits)), [logits])
+    (slope,) = torch.autograd.grad(distillation_loss(logits, soft_labels(logits)), [logits])
     torch.testing.assert_close(slope, torch.zeros_like(slope))
 
 

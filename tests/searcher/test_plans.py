@@ -41,7 +41,7 @@ def test_each_item_runs_once_a_fair_step() -> None:
     seen = set()
     for seed in range(5):
         torch.manual_seed(seed)
-        passes = one.passes()
+        passes = one.weight_passes()
         assert (len(passes.runs), passes.factor) == (6, 0.5)
         for runs in (passes.runs[:3], passes.runs[3:]):
             for path, decision in found.decisions.items():
@@ -55,19 +55,19 @@ def test_a_fair_draw_meets_what_is_required() -> None:
     text = NET.replace("a -> Op) + stem", "a -> Op)").replace("  output", "  require params <= 600\n  output")
     one = sampled(space(text), Sample(weights=Fair()))
     torch.manual_seed(0)
-    runs = one.passes().runs
+    runs = one.weight_passes().runs
     assert all(run is not None and one.meets(dict(run)) for run in runs)
     loose = sampled(space(text.replace("600", "6000")), Sample(weights=Fair()))
-    assert any(not one.meets(dict(run)) for _ in range(20) for run in loose.passes().runs if run is not None)
+    assert any(not one.meets(dict(run)) for _ in range(20) for run in loose.weight_passes().runs if run is not None)
     with pytest.raises(UsageError, match="fair draws"):
-        sampled(space(text.replace("600", "200")), Sample(weights=Fair())).passes()
+        sampled(space(text.replace("600", "200")), Sample(weights=Fair())).weight_passes()
 
 
 def test_a_sandwich_has_both_extremes() -> None:
     """Exhaustively: no architecture costs more multiply-adds than the first, none fewer than the second."""
     found = space(NET)
     one = sampled(found, Sample(weights=Sandwich(random=3)))
-    passes = one.passes()
+    passes = one.weight_passes()
     costs = [one.operations.path(dict(run)).macs for run in passes.runs if run is not None]
     items = [[i for i, usable in enumerate(d.derivable) if usable] for d in found.decisions.values()]
     every: list[Selection] = [
@@ -76,7 +76,7 @@ def test_a_sandwich_has_both_extremes() -> None:
     macs = [one.operations.path(chosen).macs for chosen in every]
     assert (costs[0], costs[1]) == (max(macs), min(macs))
     assert (len(costs), passes.factor) == (5, 1.0)
-    assert one.passes().runs[:2] == passes.runs[:2]
+    assert one.weight_passes().runs[:2] == passes.runs[:2]
 
 
 def test_an_extreme_that_is_not_allowed_is_refused() -> None:
@@ -87,7 +87,7 @@ def test_an_extreme_that_is_not_allowed_is_refused() -> None:
 
 def test_n_draws_are_n_draws() -> None:
     one = sampled(space(NET), Sample(draws=3))
-    passes = one.passes()
+    passes = one.weight_passes()
     assert len(passes.runs) == 3
     assert passes.factor == 1 / 3
-    assert any(one.passes().runs[0] != one.passes().runs[1] for _ in range(5))
+    assert any(one.weight_passes().runs[0] != one.weight_passes().runs[1] for _ in range(5))

@@ -155,7 +155,7 @@ def test_what_is_found_is_text_and_is_exported(pyramid: Elaborated, tmp_path: Pa
     for module in (api.load(file), network.eval()):
         assert [len(each) for each in module(torch.zeros(3, *alone.input.largest))] == [3, 3, 3]
     assert Costs().block(alone.block).params == sum(p.numel() for p in network.parameters())
-    shapes = [list(shape.dims) for shape in alone.block.graph.results]
+    shapes = [list(shape.dims) for shape in alone.block.graph.output_shapes]
     facts = api.describe(derived)
     assert facts["outputs"] == shapes
     assert facts["classes"] is None

@@ -113,10 +113,10 @@ class ToySpace:
     def twice_differentiable(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def trials(self) -> Sequence[Run | None]:
+    def alpha_passes(self) -> Sequence[Run | None]:
         return (None,)
 
-    def passes(self) -> Passes:
+    def weight_passes(self) -> Passes:
         return Passes()
 
     def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:

@@ -24,7 +24,7 @@ def terminated() -> None:
 
 @contextmanager
 def at_step(count: int, happens: Callable[[], None]) -> Iterator[None]:
-    """Within it ``happens`` is called before one step of a search, counted from 1 over the whole run."""
+    """A context in which ``happens`` is called before one step of a search, counted from 1 over the whole run."""
     plain, taken = Searching.step, [0]
 
     def step(searching: Searching, epoch: int, number: int) -> None:
@@ -39,7 +39,7 @@ def at_step(count: int, happens: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def at_trial(count: int, happens: Callable[[], None]) -> Iterator[None]:
-    """Within it ``happens`` is called before one trial of an exploration is judged, counted from 1."""
+    """A context in which ``happens`` is called before one trial of an exploration is judged, counted from 1."""
     plain = History.ask
 
     def ask(history: History, asked: Asked) -> None:

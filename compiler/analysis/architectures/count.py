@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import comb, prod, sqrt
 from random import Random
 
-from compiler.analysis.architectures.equivalence.classes import MOST, Alike, UncountableClassesError, unique
+from compiler.analysis.architectures.equivalence.classes import MOST, EquivalenceKeys, UncountableClassesError, unique
 from compiler.program.equivalence import Equivalence, equivalence
 from compiler.util.errors import UsageError
 
@@ -119,7 +119,7 @@ def _of_grammar(listing: Architectures, number: int, same: str, source: Random) 
 
 def _bound(listing: Architectures, same: Equivalence, source: Random) -> str:
     """A lower bound of the number of classes from drawn pairs: where one in m pairs is alike, there are m or more."""
-    readers = [Alike(part.space, same) for part in listing.parts]
+    readers = [EquivalenceKeys(part.space, same) for part in listing.parts]
     drawn = (listing.choices(source.randrange(listing.number)) for _ in range(PAIRED))
     keys = Counter(
         tuple(reader.key(chosen) for reader, chosen in zip(readers, choices, strict=True)) for choices in drawn

@@ -67,7 +67,7 @@ class Part:
     @cached_property
     def weighted(self) -> WeightedWays:
         """Its architectures, by the weights of their items."""
-        return WeightedWays(self.circuit, lambda path, item: self.space.decisions[path].chance(item))
+        return WeightedWays(self.circuit, lambda path, item: self.space.decisions[path].probability(item))
 
     @cached_property
     def uncounted(self) -> Requirements:

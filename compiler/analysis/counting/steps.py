@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from compiler.ir.decision import Decision
-from compiler.ir.existence import Existence, follow, gathers
+from compiler.ir.existence import Existence, apply_rule, gathers
 from compiler.ir.graph import Block, Call, SpaceGraph
 from compiler.ir.payloads import Input, Mix, Prim, Weigh
 from compiler.ir.quantities import Total
@@ -147,7 +147,7 @@ def linked(steps: Sequence[Step], decisions: Mapping[str, Decision], places: dic
 
 def exists_surely(step: Step, sure: Sequence[bool], decisions: Mapping[str, Decision]) -> bool:
     """Whether a step exists wherever it is read; ``sure`` says so of the steps before it."""
-    return follow(step.payload, [sure[source] for source in step.sources], _Surely(decisions))
+    return apply_rule(step.payload, [sure[source] for source in step.sources], _Surely(decisions))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from compiler.elaborate.values import Tensor
 from compiler.ir.combinatorics.circuit import ONE, Circuit, Literal, both, either
 from compiler.ir.conditions import totals
 from compiler.ir.decision import Decision
-from compiler.ir.existence import follow
+from compiler.ir.existence import apply_rule
 from compiler.ir.payloads import Mix, Weigh
 from compiler.ir.quantities import Condition
 
@@ -160,7 +160,7 @@ class Walk:
             yield from state.asking(step.sources, exist=False)
             yield from self.feeding(index, state).asking(step.sources)
         else:
-            yield from follow(step.payload, step.sources, _Moves(self, index, exists, state))
+            yield from apply_rule(step.payload, step.sources, _Moves(self, index, exists, state))
 
     def select(self, index: int, payload: Mix, state: State) -> Iterator[State]:
         """A mixture that exists: the item that is selected must."""

@@ -22,7 +22,7 @@ from compiler.ir.decision import Selection
 from compiler.ir.graph import Block, SpaceGraph
 from compiler.ir.shape import Shape
 from compiler.ir.undecided import Open, Var, assignments, settle, spread
-from hdas_dsl.sameness import say_the_same
+from hdas_dsl.sameness import equal_up_to_names
 
 from .found import Effort, Misses, NotInSpaceError, Ways, merge
 from .graph_matching import GraphMatcher
@@ -113,7 +113,7 @@ class Matcher:
             return block.name == given.name
         key = block.name, one[1], given.name, other[1]
         if key not in self.same:
-            self.same[key] = say_the_same(one, other)
+            self.same[key] = equal_up_to_names(one, other)
         return self.same[key]
 
     def operation(self, block: Block, given: Block, misses: Misses) -> Iterator[Selection]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hdas_dsl.names import bare_name, local_names
-from hdas_dsl.sameness import Definition, say_the_same
+from hdas_dsl.sameness import Definition, equal_up_to_names
 from hdas_dsl.tree import ast
 from hdas_dsl.units import Entity, Instance
 
@@ -48,7 +48,7 @@ class GrammarNames:
             meant = None if isinstance(node, ast.Name) and node.id in local else _meant(node, instance)
             if meant is None:
                 return node.mapped(named)
-            same = [name for name, definition in self.known if say_the_same(definition, meant)]
+            same = [name for name, definition in self.known if equal_up_to_names(definition, meant)]
             return node if node in same or not same else same[0]
 
         return named(expr)  # type: ignore[return-value]

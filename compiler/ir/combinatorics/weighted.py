@@ -9,8 +9,8 @@ from random import Random
 
 from .circuit import Circuit, Literal, Or, inner_first
 
-Chance = Callable[[str, int | None], float]
-"""The chance of an item that a decision takes, above 0, and, for None, of a pick that exists."""
+Probability = Callable[[str, int | None], float]
+"""The probability of an item that a decision takes, above 0, and, for None, of a pick that exists."""
 
 
 class WeightedWays:
@@ -21,11 +21,11 @@ class WeightedWays:
 
     Args:
         circuit: the ways.
-        chance: of a decision and an item.
+        probability: of a decision and an item.
     """
 
-    def __init__(self, circuit: Circuit, chance: Chance) -> None:
-        self.circuit, self.chance = circuit, chance
+    def __init__(self, circuit: Circuit, probability: Probability) -> None:
+        self.circuit, self.probability = circuit, probability
 
     @cached_property
     def _logs(self) -> dict[int, float]:
@@ -34,7 +34,7 @@ class WeightedWays:
         for part, _ in inner_first(self.circuit):
             match part:
                 case Literal(decision, items):
-                    known[id(part)] = sum(log(self.chance(decision, item)) for item in items or (None,))
+                    known[id(part)] = sum(log(self.probability(decision, item)) for item in items or (None,))
                 case Or(parts):
                     each = [known[id(inner)] for inner in parts]
                     top = max(each, default=-inf)

@@ -22,16 +22,15 @@ from .protocol import Searchable
 
 Loss = Callable[[], Tensor]
 Cells = Mapping[str, Sequence[Tensor]]
-"""Of each cell, by name, a vector for each of its instances."""
+"""A vector for each instance of a cell, by the cell's name."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """What a step of the weights adds to its gradient.
+    """The term that a step of the weights adds to its gradient (Movahedi et al., ICLR 2023).
 
-    ``cells`` are the mixing weights that a pass computes with; ``loss`` is that which the weights learn from, counted
-    nowhere; ``weight`` is what the mean cosines count, and ``radius`` how far the mixing weights are displaced, as one
-    vector of all.
+    ``cells`` are the mixing weights that a pass computes with; ``loss`` is the loss of the weights, added to no meter;
+    ``weight`` is the factor of the mean cosines, and ``radius`` the norm of the displacement of all mixing weights.
     """
 
     cells: Cells
@@ -54,7 +53,7 @@ class Alignment:
         Args:
             loss: the same loss, for the pass that is counted.
             weights: those that learn.
-            kept: within it buffers may change, and are afterwards as they were.
+            kept: a context that restores the buffers when it ends.
             gradient: how gradients are taken.
         """
         draw = Randomness.now(self.leaves[0].device)
@@ -78,7 +77,7 @@ class Alignment:
     def _directions(self, slopes: Sequence[Tensor | None]) -> list[Tensor]:
         """How each of the leaves moves so that the mean cosines grow most, by the gradients of the loss in them."""
         found = iter(slopes)
-        return [towards for cell in self.cells.values() for towards in steepest(_known(found, cell))]
+        return [towards for cell in self.cells.values() for towards in cosine_gradient(_known(found, cell))]
 
     @torch.no_grad()
     def _assign(self, values: Sequence[Tensor]) -> None:
@@ -87,13 +86,13 @@ class Alignment:
 
 @contextmanager
 def aligned(searchable: Searchable, word: Align, weight: float, loss: Loss) -> Iterator[Alignment | None]:
-    """Within it a step of the weights is taken; None where nothing is aligned in it.
+    """A context for a step of the weights; None where the step aligns nothing.
 
     Args:
-        searchable: whose instances are compared.
+        searchable: the supernet whose instances are compared.
         word: the setting.
-        weight: what the mean cosine counts now.
-        loss: that of the step.
+        weight: the current factor of the mean cosines.
+        loss: the loss of the step.
     """
     if not isinstance(word, AlignInstances) or not weight:
         yield None
@@ -111,7 +110,7 @@ def cosines(searchable: Searchable, loss: Loss, gradient: Gradients = PLAIN) -> 
 
 
 def cosine(slopes: Sequence[Tensor]) -> Tensor:
-    """The mean cosine of each two of some vectors, (n) each; of a single one, 0."""
+    """The mean cosine over all pairs of vectors, (n) each; 0 for a single vector."""
     count = len(slopes)
     if count < 2:
         return torch.zeros(())
@@ -119,7 +118,7 @@ def cosine(slopes: Sequence[Tensor]) -> Tensor:
     return (units.sum(0).square().sum() - units.square().sum()) / (count * (count - 1))
 
 
-def steepest(slopes: Sequence[Tensor]) -> list[Tensor]:
+def cosine_gradient(slopes: Sequence[Tensor]) -> list[Tensor]:
     """The gradient of `cosine` in each of the vectors; zero for one that is zero itself."""
     count = len(slopes)
     if count < 2:

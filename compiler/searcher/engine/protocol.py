@@ -66,24 +66,24 @@ class Searchable(Protocol):
         """Follow the schedules of the relaxation; called before each step, ``epoch`` epochs done, a fraction."""
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
-        """Within it a step of the weights is taken that learns from ``loss``, under displaced mixing weights maybe."""
+        """A context for a step of the weights on ``loss``; mixing weights may be displaced in it (`perturb`)."""
 
     def apart(self) -> AbstractContextManager[Mapping[str, Sequence[Tensor]]]:
-        """Within it passes compute with mixing weights that each instance of a cell has of its own, and yield these.
+        """A context in which each instance of a cell computes with mixing weights of its own; it yields these.
 
-        They are leaves, of each cell that has several instances, by name, a vector for each.
+        They are leaf tensors: a vector for each instance, by the name of each cell that has several instances.
         """
 
     def restricted(self) -> AbstractContextManager[None]:
-        """Within it a step of the alphas is taken, of which afterwards what is not to move is put back."""
+        """A context for a step of the alphas; alphas that are not to move are put back when it ends."""
 
     def twice_differentiable(self) -> AbstractContextManager[None]:
-        """Within it a pass can be differentiated twice in the alphas."""
+        """A context in which a pass can be differentiated twice in the alphas."""
 
-    def trials(self) -> Sequence[Run | None]:
+    def alpha_passes(self) -> Sequence[Run | None]:
         """The networks of the passes of the next step of the alphas; `objective` is then called with their losses."""
 
-    def passes(self) -> Passes:
+    def weight_passes(self) -> Passes:
         """The passes of the next step of the weights."""
 
     def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:
@@ -93,7 +93,7 @@ class Searchable(Protocol):
         """The architecture that may teach the others; None where there is none that runs by itself."""
 
     def running(self, run: Run | None) -> AbstractContextManager[None]:
-        """Within it, forward passes in train mode run what was planned."""
+        """A context in which forward passes in train mode run ``run``, or draw where it is None."""
 
     def preferences(self) -> dict[str, Tensor]:
         """Each soft preference by name, weighted, signed so that it is minimised; those of weight 0 are left out.

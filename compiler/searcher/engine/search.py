@@ -35,13 +35,13 @@ from .outcome import SearchOutcome
 from .protocol import Evaluate, Run, RunOptions, Searchable
 from .sharpness import largest_eigenvalue
 from .tasks import behaviour_of
-from .teacher import OfPhase, answers, lesson, teacher_of
+from .teacher import OfPhase, distillation_loss, soft_labels, teacher_of
 
 
 def run_search(
     searchable: Searchable, data: Data, settings: SearchSettings, run: RunOptions, teacher: OfPhase = None
 ) -> SearchOutcome:
-    """Search for the settings' epochs, or go on from a checkpoint; ``teacher`` is what a phase left, where one teaches.
+    """Search for the settings' epochs, or go on from a checkpoint; ``teacher`` is a phase's network, if one teaches.
 
     Raises:
         EngineError: the settings, the space and the device do not fit together.
@@ -53,7 +53,7 @@ def run_search(
 
 
 class Searching:
-    """The steps of a search and what it judges its epochs by."""
+    """The steps of a search, and the score of its epochs."""
 
     def __init__(
         self, searchable: Searchable, data: Data, settings: SearchSettings, compute: Compute, teacher: OfPhase = None
@@ -138,8 +138,8 @@ class Searching:
         if moves and alpha_batch is not None:
             with self.searchable.restricted():
                 self._move_alphas(alpha_batch, weight_batch)
-        passes = self.searchable.passes()
-        taught = None if self.teacher is None else answers(self.teacher(weight_batch[0]))
+        passes = self.searchable.weight_passes()
+        taught = None if self.teacher is None else soft_labels(self.teacher(weight_batch[0]))
         losses = [partial(self._loss, weight_batch, self.meters["weights"], run, taught) for run in passes.runs]
         loss, word = partial(self._loss, weight_batch), self.settings.align
         weight = word.weight(epoch, self.epochs)
@@ -155,7 +155,7 @@ class Searching:
             self.bilevel.preference_step(self.searchable.preferences())
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
-        """Set what follows a schedule, and say what the learning rates are."""
+        """Set everything that follows a schedule; returns the learning rates."""
         now = epoch + step / self.steps
         self.searchable.anneal(now)
         return {
@@ -170,13 +170,13 @@ class Searching:
         with self.searchable.running(run), self.compute.autocast():
             logits = self.module(images)
             loss = self.behaviour.loss(logits, labels)
-            total = loss if taught is None else loss + self.settings.teacher.ratio * lesson(logits, taught)
+            total = loss if taught is None else loss + self.settings.teacher.ratio * distillation_loss(logits, taught)
         if meter:
             meter.add(loss, logits, labels)
         return total
 
     def _alpha_loss(self, batch: Batch, meter: Meter) -> Tensor:
-        losses = [self._loss(batch, meter, run) for run in self.searchable.trials()]
+        losses = [self._loss(batch, meter, run) for run in self.searchable.alpha_passes()]
         loss = self.searchable.objective(*losses)
         if self.settings.preferences is Preferences.TOGETHER and (terms := self.searchable.preferences()):
             return loss + total(terms)
@@ -190,7 +190,7 @@ class Searching:
 
     @torch.no_grad()
     def look(self, epoch: int) -> EpochRecord:
-        """What leads and what is observed within an epoch."""
+        """The leading architecture and the observed values within an epoch."""
         return EpochRecord(epoch + 1, {}, self.searchable.leading().decisions, self.searchable.observed())
 
     def end(self, epoch: int, evaluate: Evaluate) -> EpochRecord:
@@ -235,7 +235,7 @@ class Searching:
 
     @contextmanager
     def _probing(self) -> Iterator[None]:
-        """Within it passes are those of training, ask no gradient of the weights, and leave buffers as they are."""
+        """A context in which passes run in train mode, take no gradient of the weights, and leave buffers unchanged."""
         training = self.module.training
         self.module.train()
         try:
@@ -259,7 +259,7 @@ class Searching:
         return bool(self.state.history and self.state.history[-1].scalars.get("until"))
 
     def _judge(self, evaluate: Evaluate, measure: Measure) -> float:
-        """How good the supernet is on the alpha half, its norms by the statistics of each batch, as while it learns."""
+        """The supernet's score on the alpha half, its norms with the statistics of each batch, as in training."""
         found = evaluate(self.alpha_half, measure=measure, batch_statistics=True)
         return self.settings.task.score(found) if measure is Measure.ACCURACY else -found
 

@@ -1,6 +1,7 @@
-"""Teachers: their answers are labels beside the true ones.
+"""Teachers of knowledge distillation: their outputs are soft labels, used beside the true labels.
 
-One architecture teaches the others in place, at the weights of now; or the network that an earlier phase left does.
+The teacher is one architecture of the supernet, with its current weights (inplace distillation), or the network that an
+earlier phase left.
 
 Cai et al., "Once-for-All: Train One Network and Specialize it for Efficient Deployment" (ICLR 2020); Yu et al.,
 "BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models" (ECCV 2020), inplace distillation.
@@ -25,15 +26,15 @@ OfPhase: TypeAlias = "Searchable | None"
 
 
 class Teacher(Protocol):
-    """What teaches."""
+    """The network that teaches."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Its logits (n, classes)."""
+        """The teacher's logits (n, classes) of images (n, c, h, w)."""
         ...
 
 
 class TeacherInPlace:
-    """One architecture of the network that learns, at its weights of now; statistics stay as they are."""
+    """One architecture of the network that learns, with its current weights; running statistics stay as they are."""
 
     def __init__(self, searchable: Searchable, kept: AbstractContextManager[None], compute: Compute) -> None:
         self.searchable, self.kept, self.compute = searchable, kept, compute
@@ -49,8 +50,8 @@ class TeacherInPlace:
 class FrozenTeacher:
     """Another network, whose weights stay as they are.
 
-    A mixture answers as it is judged. An architecture, whose norms have the statistics of all that share them, answers
-    by those of the batch.
+    A mixture runs in eval mode. An architecture of a supernet shares its norms' running statistics with all others, so
+    its norms take the statistics of the batch instead.
     """
 
     def __init__(self, searchable: Searchable, compute: Compute) -> None:
@@ -69,25 +70,25 @@ class FrozenTeacher:
 def teacher_of(
     word: Word, searchable: Searchable, other: OfPhase, kept: AbstractContextManager[None], compute: Compute
 ) -> Teacher | None:
-    """What teaches as a search's setting says; None where nothing does.
+    """The teacher of a search's setting `teacher`; None without one.
 
     Args:
         word: the setting.
         searchable: the network that learns.
-        other: what a phase left, where that teaches.
-        kept: within it, passes of the network that learns leave its statistics.
-        compute: where it runs.
+        other: the network that a phase left, where that network teaches.
+        kept: a context in which passes of the learning network leave its running statistics as they are.
+        compute: the device.
     """
     if not word.ratio:
         return None
     return TeacherInPlace(searchable, kept, compute) if other is None else FrozenTeacher(other, compute)
 
 
-def answers(logits: Tensor) -> Tensor:
-    """What a teacher says of images, as probabilities (n, classes), of its logits."""
+def soft_labels(logits: Tensor) -> Tensor:
+    """The probabilities (n, classes) of a teacher's logits (n, classes), without a gradient."""
     return logits.detach().softmax(1)
 
 
-def lesson(logits: Tensor, taught: Tensor) -> Tensor:
-    """The mean cross entropy of logits (n, classes) with a teacher's answers: of its own its gradient is 0."""
+def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """The mean cross entropy of logits (n, classes) with soft labels; its gradient is 0 where both agree."""
     return cross_entropy(logits, taught)

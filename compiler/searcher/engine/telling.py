@@ -6,7 +6,7 @@ from typing import Protocol
 
 from compiler.searcher.engine.reporting.records import EpochRecord
 from compiler.searcher.engine.state.run_state import State
-from compiler.searcher.engine.state.seeds import undisturbed
+from compiler.searcher.engine.state.seeds import preserved_generators
 from compiler.searcher.listeners import EpochEvent, RunInfo, StepEvent
 
 from .protocol import RunOptions
@@ -51,7 +51,7 @@ class Telling:
         if state.compute.main:
             epoch = state.epoch
             event = StepEvent(self.info, epoch + 1, state.step, self.means, lambda: self.job.look(epoch))
-            with undisturbed(state.compute.device):
+            with preserved_generators(state.compute.device):
                 self.asked = self.listeners.step(event) or self.asked
         if agree or state.compute.world == 1:
             state.stopped = state.compute.any(self.asked)
@@ -71,6 +71,6 @@ class Telling:
                 mixing=seen.weights,
                 entropies=seen.entropies,
             )
-            with undisturbed(state.compute.device):
+            with preserved_generators(state.compute.device):
                 self.asked = self.listeners.epoch(event) or self.asked
         state.stopped = state.compute.any(self.asked) or state.stopped

@@ -40,7 +40,7 @@ class Probe:
     @property
     def weights(self) -> list[Tensor]:
         """Kernels and matrices."""
-        return list(weighing(self.module).values())
+        return list(weight_layers(self.module).values())
 
     @property
     def loss(self) -> Tensor:
@@ -56,14 +56,14 @@ class Probe:
         return [part for part in self.module.modules() if isinstance(part, kinds)]
 
 
-def weighing(module: nn.Module) -> dict[nn.Module, Tensor]:
-    """The layers with a kernel or a matrix, and that."""
+def weight_layers(module: nn.Module) -> dict[nn.Module, Tensor]:
+    """The layers whose weight is a kernel or a matrix, each with that weight."""
     weights = {part: getattr(part, "weight", None) for part in module.modules()}
     return {part: weight for part, weight in weights.items() if isinstance(weight, Tensor) and weight.dim() > 1}
 
 
-def answering(network: Network) -> nn.Module:
-    """What a network computes, without its auxiliary head."""
+def without_auxiliary(network: Network) -> nn.Module:
+    """The module of a network without its auxiliary head, whose parameters go too."""
     module: fx.GraphModule = network.network
     (output,) = module.graph.find_nodes(op="output")
     if isinstance(output.args[0], tuple):
@@ -91,7 +91,7 @@ def probe_of(
         task: the loss of outputs and targets.
     """
     torch.manual_seed(mix(seed, "init"))
-    module = answering(Network(space, (FLATTEN,), training_only=False)).to(images.device, torch.float64)
+    module = without_auxiliary(Network(space, (FLATTEN,), training_only=False)).to(images.device, torch.float64)
     module.eval()
     for part in module.modules():
         if isinstance(part, _BatchNorm):

@@ -27,7 +27,7 @@ from compiler.searcher.settings.judges import ProxyName
 from compiler.util.errors import UsageError
 from compiler.util.seeds import mix
 
-from .probe import Probe, weighing
+from .probe import Probe, weight_layers
 
 RELUS = (nn.ReLU, nn.ReLU6)
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
@@ -104,7 +104,7 @@ def synflow(probe: Probe) -> Tensor:
     with torch.no_grad():
         for value in bare.parameters():
             value.abs_()
-    weights = list(weighing(bare).values())
+    weights = list(weight_layers(bare).values())
     outputs = bare(torch.ones_like(probe.images[:1]))
     return dots(weights, gradients(outputs.sum(), weights))
 
@@ -149,7 +149,7 @@ def jacob_cov(probe: Probe) -> Tensor:
 def fisher(probe: Probe) -> Tensor:
     """The sum over the outputs a of layers with weights, by channel, of the mean over images of (sum a dL/da)^2 / 2."""
     outputs: list[Tensor] = []
-    with seen(weighing(probe.module), lambda _, after: outputs.append(after)):
+    with seen(weight_layers(probe.module), lambda _, after: outputs.append(after)):
         loss = probe.loss
     found = [a * g for a, g in zip(outputs, gradients(loss, outputs), strict=True)]
     sums = [value.flatten(2).sum(2) if value.dim() > 2 else value for value in found]

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from random import Random
 
 from compiler.analysis.architectures.constraints import judge
-from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys
 from compiler.analysis.architectures.moves import changed, changes, crossed, redrawn
 from compiler.analysis.architectures.space_list import Part
 from compiler.analysis.counting.errors import UncountableError
@@ -53,7 +53,7 @@ class ExploredSpace:
 
     def __init__(self, part: Part, only: Callable[[int], bool] | None = None, same: Equivalence | None = None) -> None:
         self.part, self.only = part, only
-        self.alike = None if same is None else Alike(part.space, same)
+        self.alike = None if same is None else EquivalenceKeys(part.space, same)
         self._key = lru_cache(REMEMBERED)(self._key_of)
         self.name = part.space.name
         self.meets = lru_cache(REMEMBERED)(self._meets)

@@ -18,8 +18,8 @@ from .proposer import Budgets, Proposal, Stream
 from .space import Candidate, ExploredSpace
 from .trials import Asked, Event, History, Trial
 
-Pair = tuple[Hashable, int, int]
-"""An architecture, up to what is alike, its budget, and how often it was judged so before."""
+EvaluationKey = tuple[Hashable, int, int]
+"""The equivalence class of an architecture (`ExploredSpace.key`), its budget, and its number among repeats."""
 
 DEAD = "no input reaches its output: it answers every image alike"
 """Why an architecture is not judged."""
@@ -27,10 +27,9 @@ DEAD = "no input reaches its output: it answers every image alike"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge says of an architecture, where it is more than a number.
+    """The result of judging an architecture, where it is more than a score.
 
-    ``votes`` are what it is ranked by, by name, instead of the score; ``seconds`` are those that count, where these are
-    not those that judging took.
+    ``votes``, by name, rank it instead of the score; ``seconds`` count instead of the seconds that judging took.
     """
 
     score: float = 0.0
@@ -39,22 +38,22 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Says how good an architecture is."""
+    """Scores architectures."""
 
     @property
     def budgets(self) -> Budgets:
-        """What it spends on one."""
+        """What it spends on one architecture."""
 
     def score(self, found: Candidate, budget: int, repeat: int = 0) -> float | Verdict:
-        """How good one is, the higher the better; each ``repeat`` is judged with random numbers of its own.
+        """The score of an architecture, the higher the better; each ``repeat`` has random numbers of its own.
 
         Raises:
-            DivergedError: that cannot be said, for a reason: the trial fails.
+            DivergedError: the architecture has no score; the trial fails with the message as its reason.
         """
 
 
 class Asking(Protocol):
-    """What proposes (`proposers.Proposer`)."""
+    """Proposes architectures (`proposer.Proposer`)."""
 
     @property
     def total(self) -> int:
@@ -94,7 +93,7 @@ class Workers(Protocol):
         """The next trial that ends."""
 
 
-class Here(Workers):
+class InProcess(Workers):
     """This process, which judges one trial after the other.
 
     Args:
@@ -106,15 +105,15 @@ class Here(Workers):
 
     def __init__(self, space: ExploredSpace, judge: Judge) -> None:
         self.space, self.judge = space, judge
-        self.begun: list[Asked] = []
+        self.pending: list[Asked] = []
 
     def start(self, asked: Asked) -> None:
         """Remember a trial."""
-        self.begun.append(asked)
+        self.pending.append(asked)
 
     def wait(self) -> Judged:
         """Judge the trial that began first."""
-        return judged(self.judge, self.space, self.begun.pop(0))
+        return judged(self.judge, self.space, self.pending.pop(0))
 
 
 def judged(judge: Judge, space: ExploredSpace, asked: Asked) -> Judged:
@@ -168,10 +167,10 @@ class Study:
         Raises:
             UsageError: none of many architectures that were proposed meets what is required.
         """
-        workers = self.workers or Here(self.space, self.judge)
-        begun = Begun(list(history.running.values()))
+        workers = self.workers or InProcess(self.space, self.judge)
+        pending = PendingTrials(list(history.running.values()))
         for trial in history.trials:
-            begun.judged.setdefault(self._pair(trial), trial)
+            pending.judged.setdefault(self._key(trial), trial)
         while True:
             while (
                 not history.stopped
@@ -187,37 +186,37 @@ class Study:
                 )
                 self.began(asked)
                 history.ask(asked)
-                begun.waiting.append(asked)
+                pending.waiting.append(asked)
             if not history.running:
                 return
-            trial = self._known(begun) or self._judged(begun, history, workers)
+            trial = self._known(pending) or self._judged(pending, history, workers)
             history.tell(trial)
-            begun.judged.setdefault(self._pair(trial), trial)
+            pending.judged.setdefault(self._key(trial), trial)
             self.told(trial, history)
             yield trial
 
-    def _pair(self, of: Asked | Trial) -> Pair:
+    def _key(self, of: Asked | Trial) -> EvaluationKey:
         return self.space.key(of.number), of.budget, of.repeat
 
-    def _known(self, begun: Begun) -> Trial | None:
-        """A trial of an architecture that was judged before with the same budget, or one alike, if one waits."""
-        for asked in begun.waiting:
-            before = begun.judged.get(self._pair(asked))
+    def _known(self, pending: PendingTrials) -> Trial | None:
+        """The trial of a waiting architecture whose equivalence class was judged before with the same budget."""
+        for asked in pending.waiting:
+            before = pending.judged.get(self._key(asked))
             if before is not None:
-                begun.waiting.remove(asked)
+                pending.waiting.remove(asked)
                 return self._trial(asked, Judged(asked.id, before.score, before.failed, votes=before.votes), before.id)
         return None
 
-    def _judged(self, begun: Begun, history: History, workers: Workers) -> Trial:
-        """The next trial that a worker ends, after as many were begun as run at once."""
-        for asked in tuple(begun.waiting):
-            pair = self._pair(asked)
-            if len(begun.pairs) < workers.count and pair not in begun.pairs.values():
-                begun.waiting.remove(asked)
-                begun.pairs[asked.id] = pair
+    def _judged(self, pending: PendingTrials, history: History, workers: Workers) -> Trial:
+        """The next trial that a worker ends; first as many waiting ones are started as run at once."""
+        for asked in tuple(pending.waiting):
+            key = self._key(asked)
+            if len(pending.running) < workers.count and key not in pending.running.values():
+                pending.waiting.remove(asked)
+                pending.running[asked.id] = key
                 workers.start(asked)
         found = workers.wait()
-        del begun.pairs[found.id]
+        del pending.running[found.id]
         if found.votes:
             found = replace(found, score=history.rank(found.votes))
         return self._trial(history.running[found.id], found, None)
@@ -239,23 +238,23 @@ class Study:
 
 
 @dataclass
-class Begun:
-    """Trials that were proposed and are not told: those that wait for a worker, or for an equal one that runs."""
+class PendingTrials:
+    """Trials that were proposed and have no result yet: waiting for a worker or for an equivalent one, or running."""
 
     waiting: list[Asked]
-    pairs: dict[int, Pair] = field(default_factory=dict)
-    """What each that runs is, up to what is alike."""
-    judged: dict[Pair, Trial] = field(default_factory=dict)
-    """The first trial of all that are alike, with the same budget."""
+    running: dict[int, EvaluationKey] = field(default_factory=dict)
+    """The key of each running trial, by its id."""
+    judged: dict[EvaluationKey, Trial] = field(default_factory=dict)
+    """The first trial of each key."""
 
 
 @dataclass(frozen=True)
-class Limited:
-    """Proposes as another does, until judging took so many seconds.
+class TimeLimited:
+    """Passes a proposer's proposals on until judging took so many seconds.
 
     Args:
-        proposer: the other.
-        seconds: no trial begins after as many.
+        proposer: the proposer.
+        seconds: the limit; no trial begins after it.
     """
 
     proposer: Asking
@@ -263,9 +262,9 @@ class Limited:
 
     @property
     def total(self) -> int:
-        """As many as the other at most."""
+        """The total of the proposer; a time limit may end the run before."""
         return self.proposer.total
 
     def ask(self, history: History) -> Proposal | None:
-        """What the other proposes, or nothing at the end of the seconds."""
+        """The proposer's next proposal; None at the time limit."""
         return self.proposer.ask(history) if history.spent < self.seconds else None

@@ -21,7 +21,7 @@ from math import nan
 from pathlib import Path
 from statistics import mean
 
-from compiler.analysis.architectures.equivalence.classes import Alike
+from compiler.analysis.architectures.equivalence.classes import EquivalenceKeys
 from compiler.analysis.architectures.space_list import Part
 from compiler.ir.combinatorics.circuit import rank_of, way
 from compiler.ir.decision import Selection
@@ -110,7 +110,7 @@ class Table:
             raise UsageError(no_file(path))
         same = part.program.equivalences
         known = any(item.name == EQUIVALENCE for item in same)
-        self.alike = Alike(part.space, equivalence(same, EQUIVALENCE)) if known else None
+        self.alike = EquivalenceKeys(part.space, equivalence(same, EQUIVALENCE)) if known else None
         self.rows: dict[Hashable, Row] = {}
         self.keys: dict[int, Hashable] = {}
         if path.suffix == LOG:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from compiler.backend.passes import Target
 from compiler.elaborate import Elaborated
-from compiler.searcher.settings.axes import AdversarialDisplacement, Perturbation, RandomDisplacement, Undisturbed
+from compiler.searcher.settings.axes import AdversarialDisplacement, NoPerturbation, Perturbation, RandomDisplacement
 from compiler.searcher.settings.optimizers import AlphaNatural
 from compiler.searcher.settings.relaxation import Dirichlet, Gumbel, NoRelaxation, Sample, Shares, Sigmoid, Softmax
 from compiler.searcher.settings.relaxation import Gates as GatesWord
@@ -99,7 +99,7 @@ def mixture_of(word: Softmax | Sigmoid | Dirichlet | Gumbel, epochs: int) -> Mix
 def displacement_of(word: Perturbation, epochs: int) -> Displacement | None:
     """The displacement that a word of the setting `perturb` says, over so many epochs."""
     match word:
-        case Undisturbed():
+        case NoPerturbation():
             return None
         case RandomDisplacement(eps=eps):
             return RandomDisplaced(eps, epochs)

@@ -37,7 +37,7 @@ from .records import mean_entropies, observed
 class Relaxed(nn.Module, ABC):
     """A space as a network to train, with its architecture as parameters that can move little by little.
 
-    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other parameters that are trained.
+    ``alphas`` maps each decision's path to its raw parameters; ``weights()`` are all other trained parameters.
 
     Args:
         space: an elaborated network with choices.
@@ -47,7 +47,7 @@ class Relaxed(nn.Module, ABC):
         axes: how weights follow from alphas.
 
     Raises:
-        UsageError: a cost that the space prefers has no value.
+        UsageError: a cost in a preference of the space has no value.
     """
 
     warnings: tuple[str, ...] = ()
@@ -95,11 +95,11 @@ class Relaxed(nn.Module, ABC):
 
     @property
     def alphas(self) -> Mapping[str, nn.Parameter]:
-        """Raw architecture parameters by decision path, (items) each; of a pick of menus where edges are weighed."""
+        """Raw architecture parameters by decision path, (items) each; with weighed edges, of picks of menus too."""
         return {path: self.architecture[_key(path)] for path in self.counts}
 
     def item_alphas(self) -> Mapping[str, Tensor]:
-        """The raw parameters of the decisions that have some of their own, (items) each, edges left aside."""
+        """The raw parameters of items by decision path, (items) each, without the alphas of edges."""
         return {path: alpha for path, alpha in self.alphas.items() if self.space.decisions[path].alphas}
 
     def weights(self) -> Iterator[nn.Parameter]:
@@ -112,7 +112,7 @@ class Relaxed(nn.Module, ABC):
         return self.on_edges({path: mean(decisions[path], alpha) for path, alpha in self.item_alphas().items()})
 
     def on_edges(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of items, those of menus that a pick takes multiplied by the weight of their edge.
+        """The weights of items; those of a pick's menus are multiplied by the weight of their edge.
 
         The edges of a pick have the softmax of its alphas, of sum 1 (Xu et al., "PC-DARTS", ICLR 2020, equation 3).
         """
@@ -125,49 +125,49 @@ class Relaxed(nn.Module, ABC):
         return found
 
     def projected(self, path: str, weights: Tensor) -> Tensor:
-        """Weights of a decision's items brought back to where its mixing weights may lie, (items)."""
+        """Weights of a decision's items, (items), projected to the set that its mixing weights may lie in."""
         return self.axes.mixture.project(self.space.decisions[path], weights)
 
     def perturbed(self, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
-        """Within it a step of the weights is taken, which learns from ``loss``; nothing is displaced."""
+        """A context for a step of the weights on ``loss``; here no mixing weights are displaced."""
         return nullcontext()
 
     def apart(self) -> AbstractContextManager[Mapping[str, Sequence[Tensor]]]:
-        """Within it each instance of a cell has mixing weights of its own, a vector each; here none is compared."""
+        """A context in which each instance of a cell has mixing weights of its own, a vector each; here it has none."""
         return nullcontext({})
 
     def restricted(self) -> AbstractContextManager[None]:
-        """Within it a step of the alphas is taken; they may move as they do."""
+        """A context for a step of the alphas; here all of them may move."""
         return nullcontext()
 
     def twice_differentiable(self) -> AbstractContextManager[None]:
-        """Within it a pass can be differentiated twice in the alphas, if the operations of torch can."""
+        """A context in which a pass can be differentiated twice in the alphas, if torch's operations can."""
         return nullcontext()
 
-    def trials(self) -> Sequence[Run | None]:
+    def alpha_passes(self) -> Sequence[Run | None]:
         """The passes of the next step of the alphas: one, that of the network as it is."""
         return (None,)
 
-    def passes(self) -> Passes:
+    def weight_passes(self) -> Passes:
         """The passes of the next step of the weights: one, that of the network as it is."""
         return Passes()
 
     def weights_of_items(self) -> Mapping[str, Sequence[nn.Parameter]]:
-        """The parameters of each item of a menu that runs in every pass, by name: here none does."""
+        """The parameters of each item of a menu that runs in every pass, by name; here there are none."""
         return {}
 
     def teacher(self) -> Run | None:
-        """The architecture that may teach the others: here none runs by itself."""
+        """The architecture that may teach the others; here None, since no architecture runs by itself."""
         return None
 
     def running(self, run: Run | None) -> AbstractContextManager[None]:
-        """Within it, forward passes in train mode run what was planned; here there is but one thing to run."""
+        """A context in which forward passes in train mode run ``run``; here they always run the whole supernet."""
         return nullcontext()
 
     # ------------------------------------------------------------ narrowing
 
     def begin(self, epoch: int) -> None:
-        """Make ready for an epoch, from 0: what lives may have changed, by narrowing or by a checkpoint."""
+        """Prepare an epoch, counted from 0: the live items may have changed, by narrowing or by a checkpoint."""
         self.live.refresh()
 
     def narrow(self, done: int, judge: Judge) -> None:
@@ -185,7 +185,7 @@ class Relaxed(nn.Module, ABC):
         return self.stated.terms(self._quantities())
 
     def objective(self, *losses: Tensor) -> Tensor:
-        """The objective of the alphas in place of the loss of the pass, a scalar (`Objective.loss`)."""
+        """The objective that the alphas minimise, a scalar, from the losses of their passes (`Objective.loss`)."""
         (loss,) = losses
         return self.stated.loss(self._quantities(), loss) if self.stated.replacements else loss
 
@@ -200,7 +200,7 @@ class Relaxed(nn.Module, ABC):
     def scores(self) -> dict[str, float]:
         """The value of each preferred quantity, and beside a depth the expected number of its elements.
 
-        Where items are given up, also how many live, by copy.
+        Where items are given up, also the number of live items, by copy.
         """
         return self.stated.scores(self._quantities()) | self.live.counts()
 
@@ -243,12 +243,12 @@ class Relaxed(nn.Module, ABC):
         return decided(self.space, *self.evidence(alphas))
 
     def answer(self, alphas: Mapping[str, Tensor] | None = None) -> Answer:
-        """The selection that a search derives: that of the rule, or the best that meets the requirements of the space.
+        """The selection that a search derives: the rule's, or the best one that meets the requirements of the space.
 
-        Its output depends on its input, where an architecture whose output does was found (`Answer.is_dead`).
+        The architecture's output depends on its input, unless no such architecture was found (`Answer.is_dead`).
 
         Raises:
-            UsageError: nothing satisfies it, or that cannot be decided.
+            UsageError: no architecture meets the requirements, or it cannot be decided whether one does.
         """
         strengths, rule = self.evidence(alphas)
 
@@ -258,10 +258,10 @@ class Relaxed(nn.Module, ABC):
         return alive(self.space, strengths, rule.by, select, rule.threshold)
 
     def select(self, strengths: Strengths, rule: Derivation) -> Answer:
-        """The selection of a rule by the strengths of items, or the best that meets the requirements of the space.
+        """The selection of a rule by the strengths of items, or the best one that meets the requirements of the space.
 
         Raises:
-            UsageError: nothing satisfies it, or that cannot be decided.
+            UsageError: no architecture meets the requirements, or it cannot be decided whether one does.
         """
         chosen = decided(self.space, strengths, rule)
         if self.meets(chosen):
@@ -269,14 +269,14 @@ class Relaxed(nn.Module, ABC):
         return derive_within(self.required, strengths, rule.by, rule.threshold)
 
     def meets(self, chosen: Selection) -> bool:
-        """Whether decisions select an architecture that satisfies what the space requires."""
+        """Whether the selected architecture meets the requirements of the space."""
         return not self.required or self.required.met(chosen)
 
     def evidence(self, alphas: Mapping[str, Tensor] | None = None) -> tuple[dict[str, list[float]], Derivation]:
         """The strength of each item by path, and the rule that decides by it.
 
-        Where weights are not the softmax of alphas, or edges weigh, strengths are logarithms: by probability those of
-        weights, by logit the alphas themselves; to both that of the edge is added.
+        Where weights are not the softmax of alphas, or edges are weighed, strengths are logarithms: of the weights if
+        the rule is by probability, the alphas themselves if it is by logit; the edge's logarithm is added to both.
         """
         self.live.refresh()
         found = numbers(self.alphas, alphas)

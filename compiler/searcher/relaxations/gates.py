@@ -107,7 +107,7 @@ class Gates(OnePath):
 
     @contextmanager
     def restricted(self) -> Iterator[None]:
-        """Within it a step of the alphas is taken; afterwards items without a gate have the probabilities of before."""
+        """A context for a step of the alphas; when it ends, items without a gate have their old probabilities."""
         before = {path: alpha.detach().clone() for path, alpha in self.alphas.items()}
         self.gated = {}
         yield

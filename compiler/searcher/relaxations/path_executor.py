@@ -55,7 +55,7 @@ class Built:
     shape: Dims
 
 
-class Recent(Generic[Value]):
+class LruCache(Generic[Value]):
     """The values of the last keys that were asked for."""
 
     def __init__(self, size: int) -> None:
@@ -114,8 +114,8 @@ class Operations:
         self.operators_of_nodes = {nodes[index].name: built.op for index, built in self.built.items()}
         self.modules = {nodes[index].name: built.module for index, built in self.built.items()}
         self.fusion = Fusion(nodes, self.modules)
-        self.known_paths = Recent[SelectedPath](CACHED)
-        self.known_programs = Recent[PathProgram](CACHED)
+        self.known_paths = LruCache[SelectedPath](CACHED)
+        self.known_programs = LruCache[PathProgram](CACHED)
 
     def _build(self, node: Node, op: Operator, index: int, widths: Mapping[Open, int]) -> Built | None:
         """A primitive at its largest; None for one that is a call of a function."""

@@ -82,11 +82,11 @@ class Sampled(OnePath):
             return self.planned
         return self.draw_for_alphas() if self.is_for_alphas else self.plan()[0]
 
-    def passes(self) -> Passes:
+    def weight_passes(self) -> Passes:
         """The passes of the next step of the weights, all drawn before the first of them."""
         return Passes(tuple(run for _ in range(self.count) for run in self.plan()), 1 / self.count)
 
-    def trials(self) -> Sequence[Run]:
+    def alpha_passes(self) -> Sequence[Run]:
         """The architectures that the next step of the alphas judges."""
         self.judged = []
         return [self.draw_for_alphas() for _ in range(self.judging.count)]

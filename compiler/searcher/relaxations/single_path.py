@@ -89,7 +89,7 @@ class OnePath(Relaxed):
 
     @contextmanager
     def running(self, run: Run | None) -> Iterator[None]:
-        """Within it, forward passes in train mode run what was planned."""
+        """A context in which forward passes in train mode run ``run``, or draw where it is None."""
         self.planned = None if run is None else dict(run)
         try:
             yield

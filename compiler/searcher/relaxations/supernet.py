@@ -110,7 +110,7 @@ class Supernet(Relaxed):
 
     @contextmanager
     def perturbed(self, loss: Callable[[], Tensor]) -> Iterator[None]:
-        """Within it, forward passes take mixing weights that are displaced as the setting `perturb` says.
+        """A context in which forward passes take mixing weights displaced by the setting `perturb`.
 
         Args:
             loss: what the weights will learn from, at the weights of the pass.
@@ -128,7 +128,7 @@ class Supernet(Relaxed):
 
     @contextmanager
     def apart(self) -> Iterator[Mapping[str, Sequence[Tensor]]]:
-        """Within it each instance of a cell that is compared computes with mixing weights of its own, drawn once."""
+        """A context in which each compared instance of a cell computes with mixing weights of its own, drawn once."""
         with torch.no_grad():
             shared = self.weights_of_pass()
         try:
@@ -156,7 +156,7 @@ class Supernet(Relaxed):
 
     @contextmanager
     def twice_differentiable(self) -> Iterator[None]:
-        """Within it passes run the naive lowering: what is fused can be differentiated once."""
+        """A context in which passes run the naive lowering: fused operations can be differentiated only once."""
         now, replays = self.lowering.now, self.lowering.replays
         try:
             self.lowering.now = self.lowering.naive()

@@ -69,7 +69,7 @@ class PartialChannels(Word):
 Channels = AllChannels | PartialChannels
 
 
-class Nothing(Word):
+class NoItem(Word):
     """Menus have their items, and nothing else."""
 
     word = "none"
@@ -110,8 +110,8 @@ class ItemDropout(_OfItem):
     rate: Rate
 
 
-Beside = Nothing | ItemBeside
-Dropout = Nothing | ItemDropout
+Beside = NoItem | ItemBeside
+Dropout = NoItem | ItemDropout
 
 
 class Levels(Named):
@@ -266,7 +266,7 @@ class PhaseStart(Word):
 Start = FreshStart | PhaseStart
 
 
-class Undisturbed(Word):
+class NoPerturbation(Word):
     """Weights learn under the mixing weights as they are."""
 
     word = "none"
@@ -289,4 +289,4 @@ class AdversarialDisplacement(Word):
     steps: Count = 7
 
 
-Perturbation = Undisturbed | RandomDisplacement | AdversarialDisplacement
+Perturbation = NoPerturbation | RandomDisplacement | AdversarialDisplacement

@@ -13,10 +13,10 @@ from .axes import (
     FreezeOverfitting,
     LargestTeacher,
     Levels,
+    NoPerturbation,
     Order,
     Precision,
     Preferences,
-    Undisturbed,
 )
 from .combine_explorers import EXPLORING
 from .combine_tasks import TASKS
@@ -157,12 +157,12 @@ RULES = (
     ),
     Rule(
         ("perturb", "relax"),
-        lambda s: not isinstance(s.perturb, Undisturbed) and not s.relax.runs_all,
+        lambda s: not isinstance(s.perturb, NoPerturbation) and not s.relax.runs_all,
         "`perturb` displaces mixing weights, and this relaxation has none: use a `relax` that mixes",
     ),
     Rule(
         ("perturb", "levels"),
-        lambda s: not isinstance(s.perturb, Undisturbed) and _one_level(s),
+        lambda s: not isinstance(s.perturb, NoPerturbation) and _one_level(s),
         "`perturb` displaces what the weights alone learn under, and with `levels = 1` alphas learn with them: "
         "use `levels = 2`",
     ),
@@ -246,7 +246,7 @@ RULES = (
     ),
     Rule(
         ("relax", "perturb"),
-        lambda s: isinstance(s.relax, Sparse) and not isinstance(s.perturb, Undisturbed),
+        lambda s: isinstance(s.relax, Sparse) and not isinstance(s.perturb, NoPerturbation),
         "`perturb` displaces weights within the range of a softmax, and those of `relax = sparse` have none: "
         "use `perturb = none`",
     ),

@@ -20,15 +20,15 @@ from .axes import (
     Levels,
     NoAlignment,
     NoFreezing,
+    NoItem,
+    NoPerturbation,
     NoTeacher,
-    Nothing,
     Order,
     Perturbation,
     Precision,
     Preferences,
     Start,
     Teacher,
-    Undisturbed,
 )
 from .combine import check_combination
 from .combine_tasks import check_training
@@ -86,11 +86,11 @@ class SearchSettings(_Section):
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
     levels: Levels = Levels.TWO
-    beside: Beside = Nothing()
-    dropout: Dropout = Nothing()
+    beside: Beside = NoItem()
+    dropout: Dropout = NoItem()
     drop_path: Rate = Constant(value=0)
     """How probably the text's `drop_path` drops what it gets."""
-    perturb: Perturbation = Undisturbed()
+    perturb: Perturbation = NoPerturbation()
     align: Align = NoAlignment()
     freeze: Freeze = NoFreezing()
     teacher: Teacher = NoTeacher()

@@ -28,7 +28,7 @@ TASKS = "hdas.tasks"
 
 @contextmanager
 def asked(path: str, failure: str) -> Iterator[None]:
-    """Within it code of a user's own runs; what it raises says where it stands.
+    """A context for a user's own code; an exception from it is raised again with the place of the code.
 
     Raises:
         UsageError: it raised something.

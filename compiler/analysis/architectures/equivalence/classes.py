@@ -44,7 +44,7 @@ def unique(space: Elaborated, same: Equivalence, graphs: int = MOST) -> int:
     return _Unique(space, same, graphs).number()
 
 
-class Alike:
+class EquivalenceKeys:
     """Tells whether architectures of a space are equivalent, one at a time."""
 
     def __init__(self, space: Elaborated, same: Equivalence) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from compiler.elaborate import Copy
 from compiler.elaborate.values import Tensor
 from compiler.ir.decision import Selection
-from compiler.ir.existence import Selected, follow
+from compiler.ir.existence import Selected, apply_rule
 from compiler.ir.graph import Call, SpaceGraph
 from compiler.ir.payloads import Mix, Prim, Weigh
 from compiler.ir.primitives.base import Gather, Operator
@@ -105,7 +105,7 @@ class _Reading:
             labels = self.needed(index, steps, known)
             for at in sorted(labels):
                 rule = _Terms(self, steps[at], labels[at])
-                known[at] = follow(steps[at].payload, [known.get(source) for source in steps[at].sources], rule)
+                known[at] = apply_rule(steps[at].payload, [known.get(source) for source in steps[at].sources], rule)
             return known[index]
 
         return value

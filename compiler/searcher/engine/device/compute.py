@@ -27,8 +27,8 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
-def agreed(flag: bool) -> bool:
-    """What the main process says, in each."""
+def main_flag(flag: bool) -> bool:
+    """The flag of the main process, in every process."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return flag
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"

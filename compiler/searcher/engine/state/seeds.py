@@ -46,8 +46,8 @@ class Randomness:
 
 
 @contextmanager
-def undisturbed(device: torch.device) -> Iterator[None]:
-    """What is drawn within it changes nothing of what is drawn after it."""
+def preserved_generators(device: torch.device) -> Iterator[None]:
+    """A context that restores the state of all random generators when it ends."""
     now, plain, of_numpy = Randomness.now(device), random.getstate(), numpy.random.get_state()
     try:
         yield
