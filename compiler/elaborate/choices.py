@@ -37,7 +37,7 @@ def new_path(body: BodyElaboration, name: str) -> str:
 
 
 def check_may_choose(body: BodyElaboration, span: Span, hint: str | None = None) -> None:
-    """Refuse a choice inside of an operation, and one in the arguments of a section or a replacement."""
+    """Refuse a choice inside an operation, or in the arguments of a section or a replacement."""
     if not body.copy:
         message = "a choice belongs to a cell, stage or network; there is none around it here"
         raise ElaborationError(Code.KIND, span, message, "as the default of a parameter it belongs to the definition")
@@ -56,13 +56,13 @@ class Choices:
 
     def _shown(self, item: ast.Expr) -> str:
         """An item as it is printed: the same each time its menu is mentioned."""
-        known = self._texts.get(id(item))  # by identity, as in `NodeIndexes`: what is kept holds the node
+        known = self._texts.get(id(item))  # by identity, as in `NodeIndexes`: the entry keeps the node alive
         if known is None:
             known = self._texts[id(item)] = item, print_expression(item)
         return known[1]
 
     def declare(self, decision: Decision, body: BodyElaboration) -> None:
-        """Register a decision, or see that another instance of the same copy made the same."""
+        """Register a decision, or check that another instance of the same copy made an equal one."""
         known = self.session.decisions.setdefault(decision.path, decision)
         if known != decision:
             hint = f"give the instances copies of their own: `{body.definition.name}@label`"
@@ -131,7 +131,7 @@ class Choices:
         return Var((path,), (len(values),), tuple(values))
 
     def present(self, items: Sequence[ast.Item], frame: Frame) -> list[PresentItem]:
-        """The items that are there in the variant of the network that is elaborated."""
+        """The items whose guards hold in the elaborated variant of the network."""
         found = []
         for item in self._spell_out(items, frame):
             if self._guard(item, frame, frame.body.relaxed):
@@ -141,7 +141,7 @@ class Choices:
         return found
 
     def _alternatives(self, path: str, present: Sequence[PresentItem], frame: Frame) -> list[Value]:
-        """The value of every item; what each of them brings stands below it in the formula."""
+        """The value of every item; its factors stand below it in the formula."""
         values: list[Value] = []
         factors: list[Product | None] = []
         for item in present:
@@ -152,7 +152,7 @@ class Choices:
         return values
 
     def _record(self, mention: Mention, path: str | None, present: Sequence[PresentItem], frame: Frame) -> None:
-        """Record what a choice became, where the body that decides mentions it."""
+        """Record the outcome of a choice at its mention in the body that decides."""
         options = tuple(Option(item.expr, frame.position) for item in present)
         mention.position.reading.record_choice(mention.node, mention.position.each, ChoiceRecord(path, options))
 
@@ -210,7 +210,7 @@ class Choices:
     # ------------------------------------------------------------ menus
 
     def settled(self, value: Value, frame: Frame, name: str) -> Value:
-        """The value with every menu in it decided, each mention by itself."""
+        """The value with every menu in it decided, each mention separately."""
         match value:
             case Menu():
                 return self.settle_menu(value, f"{name}.{callable_name(value)}", frame)
@@ -259,9 +259,9 @@ class Choices:
         return inner
 
     def named(self, value: Value, name: str, frame: Frame) -> Value:
-        """A value that a line gives a name: its menus are decided here, once for all who use the name.
+        """The value that a line binds to a name: its menus are decided here, once for all uses of the name.
 
-        Those that a cell gets as arguments stay undecided, since it decides where it mentions them.
+        Menus among the arguments of a cell stay undecided, since the cell decides them where it mentions them.
         """
         match value:
             case Menu():
@@ -285,7 +285,7 @@ def _is_cell(value: Value) -> bool:
 
 
 def _check_mentioned_once(node: ast.Name, mention: Mention, body: BodyElaboration) -> None:
-    """Refuse a second mention of a parameter in a line: it would silently decide a second time."""
+    """Refuse a second mention of a menu's name in a line: it would silently decide a second time."""
     reading = mention.position.reading
     if reading.in_menu or not (node.id in reading.locals or node.id in body.bindings):
         return

@@ -77,7 +77,7 @@ def read_preference(
     """A preference of a body, about its own families or about the whole network.
 
     Raises:
-        ElaborationError: its weight is no plain number, or it prefers something that is no quantity.
+        ElaborationError: its weight is neither a plain number nor a schedule, or its expression is no quantity.
     """
     weight = 1.0 if line.weight is None else _weight(line.weight, body, plain)
     quantity = _PreferenceReader(body, decisions, copies, plain).quantity(line.quantity)
@@ -100,7 +100,7 @@ def _weight(expr: ast.Expr, body: BodyElaboration, plain: Plain) -> float | Weig
 def read_condition(expr: ast.Expr, body: BodyElaboration) -> Condition:
     """The condition of a `require` that stands in a body.
 
-    What is no quantity and no number, such as the width of a tensor, is an `Unknown`.
+    An expression that is neither a quantity nor a number, such as the width of a tensor, is an `Unknown`.
 
     Raises:
         ElaborationError: a quantity lacks its argument, or arithmetic on plain numbers has no value.
@@ -116,7 +116,7 @@ def _called(expr: ast.Expr) -> str:
 
 
 def _unused(name: str, body: BodyElaboration) -> str:
-    """The name, numbered where another preference of the body has it."""
+    """The name of a preference, numbered where another preference of the body has the same name."""
     number = body.preferred[name] = body.preferred.get(name, 0) + 1
     return name if number == 1 else f"{name} {number}"
 
@@ -126,10 +126,10 @@ def _unused(name: str, body: BodyElaboration) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Shared by preferences and conditions: totals, numbers, arithmetic on both.
+    """Reads what preferences and conditions have in common: totals, numbers, arithmetic on both.
 
     Args:
-        body: where the statement stands: its names and its copy.
+        body: the body that the statement stands in, with its names and its copy.
     """
 
     body: BodyElaboration
@@ -189,21 +189,21 @@ class _Reader:
         return found
 
     def counted(self, expr: ast.Name | ast.Field) -> Counted | None:
-        """The operation that `count` names; None where no name that is visible here does."""
+        """The operation that the argument of `count` names; None where the name is not visible here."""
         entity = named(expr, self.body)
         return None if entity is None else Counted.of(entity)
 
     def beyond_totals(self, expr: ast.Expr, name: str, args: tuple[ast.Arg, ...]) -> Quantity:
-        """A quantity of a supernet: of a family, or the loss."""
+        """A quantity that only a supernet has: of a family or of alphas, or the loss."""
         return self.other(expr)
 
     def other(self, expr: ast.Expr) -> Quantity:
-        """An expression that is none of these."""
+        """Any other expression."""
         return Unknown(expr.span)
 
 
 class _ConditionReader(_Reader):
-    """Reads what is asked of an architecture, which has neither a loss nor depths."""
+    """Reads conditions on an architecture, which has neither a loss nor depths."""
 
     def condition(self, expr: ast.Expr) -> Condition:
         """The condition that an expression states; a number holds unless it is 0."""
@@ -219,7 +219,7 @@ class _ConditionReader(_Reader):
         return Comparison(Relation.UNEQUAL, self.quantity(expr), Constant(0))
 
     def other(self, expr: ast.Expr) -> Quantity:
-        """A condition as a number, whole division, or something that is not known of an architecture."""
+        """A condition as a number, whole division, or an expression without a value for an architecture."""
         match expr:
             case ast.Binary(op=op, left=left, right=right) if op in WHOLE:
                 return _computed(op, self.quantity(left), self.quantity(right), expr.span)
@@ -236,13 +236,13 @@ class _ConditionReader(_Reader):
 
 @dataclass(frozen=True)
 class _PreferenceReader(_Reader):
-    """Reads what is preferred of a supernet.
+    """Reads preferences over a supernet.
 
     Args:
-        body: where the statement stands.
-        decisions: those made so far, of which some are the edges of its families.
-        copies: those met so far, by path.
-        plain: how a plain value is read.
+        body: the body that the statement stands in.
+        decisions: the decisions made so far, among them the edges of the body's families.
+        copies: the copies met so far, by path.
+        plain: evaluates an expression without a quantity.
     """
 
     decisions: Mapping[str, Decision]

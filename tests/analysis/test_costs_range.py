@@ -112,7 +112,7 @@ def test_a_bound_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         return found
 
     assert facts() == {"min": 11_714, "max": 713_674}
-    monkeypatch.setattr(optimum, "LARGEST", 8)
+    monkeypatch.setattr(optimum, "MOST_CASES", 8)
     found = facts()
     assert found["bounds"] == ["min", "max"]
     assert found["min"] <= 11_714

@@ -25,27 +25,27 @@ from .cost_polynomial import Formula
 from .existence import ExistenceTooComplexError
 from .prices import Amount
 
-LARGEST = 500_000
-"""How many cases a table may have."""
+MOST_CASES = 500_000
+"""The most cases of a table."""
+
+MOST_CASES_OF_BOUND = 2_000
+"""The most cases of a table where only a bound can be found."""
 
 MOST_AXES = 32
-"""How many variables a table may have: so many axes numpy has."""
+"""The most variables of a table: numpy has no more axes."""
 
-EXACT = 2**53
-"""A table whose entries may be larger holds Python's integers, so that no sum of tables overflows."""
-
-ROUGH = 2_000
-"""The same, where no more than a bound can be found."""
+MOST_INT64 = 2**53
+"""Tables whose sums may be larger hold Python's integers, so that no sum of tables overflows."""
 
 Table: TypeAlias = "NDArray[Any]"
 
 State: TypeAlias = "tuple[int, ...]"
-"""The items that a variable takes."""
+"""The items of a decision that one state of a variable takes."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of the elimination: a decision with the ways to take its items, or one of a pick without bounds."""
+    """A variable of the elimination: a decision with all its selections, or one candidate of a pick without bounds."""
 
     decision: str
     states: tuple[State, ...]
@@ -63,7 +63,7 @@ class Factor:
     table: Table
 
     def spread(self, scope: Sequence[int]) -> Table:
-        """The table over more variables, in this order, of length 1 where it does not depend on them."""
+        """The table with an axis for each variable of ``scope``, of length 1 for those that it does not depend on."""
         kept = [index for index in scope if index in self.scope]
         turned = self.table.transpose([self.scope.index(index) for index in kept])
         lengths = iter(turned.shape)
@@ -82,13 +82,17 @@ class Variables:
                 self.all.append(variable)
 
     def of(self, literal: ItemTaken) -> int:
-        """The variable that settles whether an item is taken."""
+        """The variable that decides whether an item is taken."""
         path, item = literal
         several = self._of[path]
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and the constant terms; else `ExistenceTooComplexError`."""
+        """Terms as tables, one per set of variables, and the sum of the constant terms.
+
+        Raises:
+            ExistenceTooComplexError: a term has too many variables or cases for a table.
+        """
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:
@@ -104,7 +108,7 @@ class Variables:
     def factor(self, scope: tuple[int, ...], terms: Sequence[tuple[Monomial, Amount]]) -> Factor:
         """The sum of terms as one table over these variables, of integers where all coefficients are."""
         whole = all(isinstance(value, int) for _, value in terms)
-        fits = sum(abs(value) for _, value in terms) < EXACT
+        fits = sum(abs(value) for _, value in terms) < MOST_INT64
         lengths = [len(self.all[index].states) for index in scope]
         table: Table = np.zeros(lengths, dtype=np.float64 if not whole else np.int64 if fits else np.object_)
         for monomial, value in terms:
@@ -128,17 +132,17 @@ class Variables:
 
     def fits(self, scope: Collection[int]) -> bool:
         """Whether there is a table over these variables."""
-        return len(scope) <= MOST_AXES and self.size(scope) <= LARGEST
+        return len(scope) <= MOST_AXES and self.size(scope) <= MOST_CASES
 
     def bounded(self, terms: Mapping[Monomial, Amount], sign: int) -> dict[Monomial, Amount]:
-        """Terms that have tables, whose sum is nowhere below that of ``terms`` (sign 1), or nowhere above it (-1)."""
+        """Terms that fit into tables, whose sum is an upper bound of that of ``terms`` (sign 1) or a lower one (-1)."""
         found: dict[Monomial, Amount] = {}
         for monomial, value in terms.items():
             kept: Monomial = frozenset()
             for literal in sorted(monomial):
                 if self.fits({self.of(each) for each in (*kept, literal)}):
                     kept |= {literal}
-            # Asked for fewer items, a term counts in more cases; left out, in none.
+            # A term that asks for fewer items counts in more cases; a term that is left out counts in none.
             if len(kept) == len(monomial) or value * sign > 0:
                 found[kept] = found.get(kept, 0) + value
         return found
@@ -157,15 +161,15 @@ def _variables(path: str, decision: Decision) -> Iterator[Variable]:
 
 @dataclass(frozen=True)
 class Optimum:
-    """The best value; ``exact`` says whether it is reached, where asked for by ``states``, or only a bound."""
+    """The best value; where not ``exact`` it is only a bound. ``states`` reach it, where a witness was asked for."""
 
     value: Amount
     exact: bool
     states: Mapping[int, int] | None = None
 
 
-def order(variables: Variables, scopes: Iterable[Sequence[int]]) -> list[int]:
-    """In which order to eliminate variables: always the one whose joint table is the smallest."""
+def elimination_order(variables: Variables, scopes: Iterable[Sequence[int]]) -> list[int]:
+    """The order in which to eliminate variables: always the one whose joint table is the smallest (min-weight)."""
     neighbours: dict[int, set[int]] = {}
     for scope in scopes:
         for index in scope:
@@ -194,7 +198,7 @@ def minimum(
     factors: Sequence[Factor],
     constant: Amount = 0,
     *,
-    largest: int = LARGEST,
+    largest: int = MOST_CASES,
     witness: bool = True,
 ) -> Optimum:
     """The smallest value of a sum of tables.
@@ -203,8 +207,8 @@ def minimum(
         variables: what is decided.
         factors: the tables.
         constant: what is added to their sum.
-        largest: how many cases joined tables may have.
-        witness: whether to say for which states it is reached.
+        largest: the most cases of a joint table; larger ones are optimised apart (mini-buckets).
+        witness: whether to find the states that reach the minimum.
     """
     exact, value = True, constant
     pending = dict(enumerate(factors))
@@ -214,7 +218,7 @@ def minimum(
             reading[index].append(number)
     count = len(pending)
     best: list[tuple[int, tuple[int, ...], Table]] = []
-    for index in order(variables, (factor.scope for factor in factors)):
+    for index in elimination_order(variables, (factor.scope for factor in factors)):
         mine = [pending.pop(number) for number in reading.pop(index) if number in pending]
         groups = _groups(variables, mine, largest)
         exact &= len(groups) == 1
@@ -241,7 +245,7 @@ def minimum(
 
 @dataclass(frozen=True)
 class Range:
-    """Between which values a quantity lies over a space; what is not exact is a bound."""
+    """The smallest and the largest value of a quantity over a space; an end that is not exact is a bound."""
 
     low: Amount
     high: Amount
@@ -251,7 +255,7 @@ class Range:
 
 def range_of(formula: Formula, variables: Variables) -> Range:
     """The smallest and the largest value of a formula."""
-    largest = LARGEST if formula.exact else ROUGH
+    largest = MOST_CASES if formula.exact else MOST_CASES_OF_BOUND
     most, least = variables.bounded(formula.terms, 1), variables.bounded(formula.least, -1)
     exact = formula.exact and most == least
     tables = variables.factors(most.items())
@@ -266,7 +270,7 @@ def maximum(
     factors: Sequence[Factor],
     constant: Amount = 0,
     *,
-    largest: int = LARGEST,
+    largest: int = MOST_CASES,
     witness: bool = True,
 ) -> Optimum:
     """The largest value of a sum of tables; arguments as those of `minimum`."""
@@ -291,7 +295,7 @@ def _groups(variables: Variables, factors: Sequence[Factor], largest: int) -> li
 
 def _joint(group: Sequence[Factor], scope: Sequence[int]) -> Table:
     """The sum of tables, over all variables of a scope."""
-    # The small ones first: what they make together is mostly still small.
+    # The small tables first: their sum is mostly still small.
     first, *others = sorted(group, key=lambda factor: factor.table.size)
     total = first.spread(scope)
     for factor in others:

@@ -1,6 +1,6 @@
-"""Texts with `prune`: what the output does not reach does not exist, nor do its choices. Counted exactly.
+"""The exact count of texts with `prune`: a line that the output does not reach does not exist, nor do its choices.
 
-So are texts without it whose `require` mentions a structural quantity: there every line must exist.
+Texts without `prune` whose `require` mentions a structural quantity are counted here too: there every line must exist.
 
 Where a pick of any number takes nothing, an operation on it does not exist either, while a
 sum or a concatenation goes without it. What is chosen must exist, and so must the output.
@@ -32,10 +32,10 @@ from .state import State
 from .steps import Link, Step, depth_first, exists_surely, inside, linked, steps_of
 
 MOST_MOVES = 100_000
-"""How many moves from a state to a state are made in one text, about a second of work."""
+"""The most moves from a state to a state in one text, about a second of work."""
 
 STEPS_OF_A_MOVE = 10
-"""Of a state that the walk begins with, so many steps that it demands count as one move."""
+"""How many demanded steps of a first state count as one move."""
 
 
 class Walk:
@@ -68,7 +68,7 @@ class Walk:
             raise UncountableError(next(iter(required.values())).span, message)
 
     def _survey(self) -> None:
-        """Which steps exist wherever they are read, of which of these nothing depends; who offers sums something."""
+        """Find the steps that surely exist, those of them on which no count depends, and the last offers of sums."""
         self.sure: list[bool] = []
         self.idle: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in self.steps]
@@ -91,7 +91,7 @@ class Walk:
         return frozenset(name for name in within if self.decisions[name].copy == self.copy.path)
 
     def _unread(self) -> set[str]:
-        """The decisions that no tensor depends on: a number, or a pick, that nothing uses."""
+        """The decisions that no tensor depends on: unused numbers and picks."""
         picks = [i for i, step in enumerate(self.steps) if isinstance(step.payload, Weigh) and not self.readers[i]]
         sizes = {family.size.path for family in self.copy.body.families.values() if family.size is not None}
         loose = set(self.copy.body.decisions) - (self.first.keys() | sizes)
@@ -107,10 +107,10 @@ class Walk:
             raise UncountableError(self.copy.definition.name_span, message)
 
     def states(self) -> dict[State, Circuit]:
-        """All ways to choose that the output can exist by.
+        """All ways to choose under which the output exists, by the final state.
 
         Raises:
-            UncountableError: they are beyond counting.
+            UncountableError: the text has too many states.
         """
         last = len(self.steps) - 1
         states = dict(self.begin(last))
@@ -180,7 +180,7 @@ class Walk:
             yield from self.asking(step.sources, item)
 
     def asking(self, steps: Iterable[int], state: State) -> Iterator[State]:
-        """With more steps that must exist, but for those that do and decide nothing."""
+        """The states in which more steps must exist; idle steps are left out, since they exist and decide nothing."""
         return state.asking(step for step in steps if step not in self.idle)
 
     def feeding(self, index: int, state: State) -> State:
@@ -205,7 +205,7 @@ class Walk:
                 yield state._replace(tags=state.tags | frozenset(made), made=state.made + own)
 
     def nothing(self, step: Step, state: State) -> Iterator[State]:
-        """A step that must not exist: what it reads must not. No item of a mix may, since one is chosen."""
+        """A step that must not exist: its source must not. Of a mix no item may exist, since one of them is chosen."""
         loose = [source for source in dict.fromkeys(step.sources) if not self.sure[source]]
         if isinstance(step.payload, Mix) and len(loose) < len(set(step.sources)):
             return
@@ -218,7 +218,7 @@ class Walk:
             yield from state.asking(loose, exist=False)
 
     def gather(self, index: int, state: State) -> Iterator[State]:
-        """A sum or concatenation that exists: it is offered all that it reads, and something of that must exist."""
+        """A sum or concatenation that exists: at least one of its sources must exist."""
         here = state
         asked: list[int] = []
         for source in self.steps[index].sources:
@@ -234,7 +234,7 @@ class Walk:
         yield from self.asking(asked, here if self.sure[index] else here._replace(lacking=here.lacking | {index}))
 
     def empty(self, step: Step, state: State) -> Iterator[State]:
-        """A sum or concatenation that must not exist: nothing that it reads does, and its picks take nothing."""
+        """A sum or concatenation that must not exist: none of its sources exists, and its picks take nothing."""
         here = state
         gone: list[int] = []
         for source in step.sources:
@@ -263,7 +263,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class _Moves:
-    """The rule of existence, asked backwards: what must be decided for a step to exist, or not to."""
+    """The rule of existence backwards: the decisions under which a step exists, or does not."""
 
     walk: Walk
     index: int

@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from compiler.analysis.costs.elimination import Factor, order
+from compiler.analysis.costs.elimination import Factor, elimination_order
 from compiler.ir.decision import Selection
 
 from .pareto_labels import Labels, Numbers, joined
@@ -52,7 +52,7 @@ def by_labels(problem: Problem) -> tuple[Selection | None, bool]:
     messages: list[_Message] = []
     open_: list[int] = []
     pending = list(lowered)
-    for index in order(problem.variables, scopes):
+    for index in elimination_order(problem.variables, scopes):
         mine = [(factor, k) for factor, k in pending if index in factor.scope]
         pending = [(factor, k) for factor, k in pending if index not in factor.scope]
         feeds = tuple(number for number in open_ if index in messages[number].scope)

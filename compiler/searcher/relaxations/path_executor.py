@@ -1,8 +1,8 @@
-"""The operations of a space and how one architecture of them runs: what is not in it is not touched.
+"""The operations of a space, of which a pass runs those of one architecture; the others are not touched.
 
 Parameters and their names are those of the naive lowering. An architecture is not lowered but called step by step,
-which costs some microseconds each, so that every pass may run another one. Where an architecture is smaller than what
-was built (an undecided width), it uses a slice of the parameters; nothing is masked.
+which costs some microseconds a step, so that every pass may run another one. Where an operation is smaller in an
+architecture than it was built (an undecided width), it uses a slice of the parameters; nothing is masked.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from .path_program import Call, DrawnShare, PathProgram, Weighing, run
 Value = TypeVar("Value")
 
 CACHED = 64
-"""How many architectures are remembered as programs."""
+"""How many architectures, and how many programs of them, are cached."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """A primitive as it was built: at its largest."""
+    """A primitive built with all undecided numbers at their largest."""
 
     op: Operator
     module: nn.Module
@@ -56,14 +56,14 @@ class Built:
 
 
 class LruCache(Generic[Value]):
-    """The values of the last keys that were asked for."""
+    """A cache of the values of the ``size`` most recently used keys."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.values: OrderedDict[object, Value] = OrderedDict()
 
     def get(self, key: object, make: Callable[[], Value]) -> Value:
-        """The value of a key, made where it is not remembered."""
+        """The value of a key, made where it is not in the cache."""
         if key in self.values:
             self.values.move_to_end(key)
         else:
@@ -82,17 +82,17 @@ class Operations:
         graph: the space's graph.
         decisions: its decisions, by path.
         share: whether the values of an undecided number share one weight, of which each takes a slice.
-        keep_zeros: whether zeros that are added to something run all the same.
+        keep_zeros: whether zeros that are added to other tensors run all the same.
 
     Raises:
-        LoweringError: where an operation is not known.
+        LoweringError: an external operation is not allowed, or nothing bounds an open width.
     """
 
     def __init__(
         self, graph: SpaceGraph, decisions: Mapping[str, Decision], share: bool = False, keep_zeros: bool = False
     ) -> None:
         check_weights_fit(flatten(graph))
-        flat = share_equal(flatten(graph))  # operations that read the same have their activations in common
+        flat = share_equal(flatten(graph))  # equal operations on the same tensors run once
         self.paths = Paths(flat, decisions, keep_zeros)
         nodes = self.paths.nodes
         widths = width_bounds(flat) if self.paths.is_open else {}
@@ -146,7 +146,7 @@ class Operations:
         Args:
             images: the batch.
             chosen: the decisions of the architecture.
-            weighed: what the tensors of every choice are passed through; needed where one has several.
+            weighed: weighs the tensors of every choice; needed where a choice has several.
 
         Raises:
             NothingSelectedError: the decisions leave nothing of the network.
@@ -169,7 +169,7 @@ class Operations:
         return self.known_paths.get(tuple(chosen.values()), lambda: self.paths.path(chosen))
 
     def program(self, chosen: Selection, weighed: bool = False, in_sums: bool = False) -> PathProgram:
-        """The calls that compute an architecture; with ``weighed`` its choices too, ``in_sums`` of the kernel or not.
+        """The calls that compute an architecture; with ``weighed`` also its choices, ``in_sums`` as the kernel's sums.
 
         Raises:
             NothingSelectedError: the decisions leave nothing of it.
@@ -193,7 +193,7 @@ class Operations:
     def _calls(
         self, path: SelectedPath, weighed: bool, in_sums: bool, slot: dict[int, int]
     ) -> Iterator[tuple[str, Call]]:
-        """The calls of a path in order, by name; ``slot`` gets for each step that of the step whose value it has."""
+        """The calls of a path in order, by name; ``slot`` maps each step to the step whose value stands for it."""
         for step in path.steps:
             sources = tuple(slot[source] for source in step.sources)
             slot[step.index] = step.index
@@ -227,14 +227,14 @@ class Operations:
 
 @dataclass(frozen=True)
 class Slice:
-    """A smaller application of an operation: its module, called with the parts that it uses of the large tensors."""
+    """A smaller application of an operation: its module, called with the parts of the large tensors that it uses."""
 
     built: Built
     op: Operator
     module: nn.Module
     """The module as it would be built for the smaller application, on the meta device."""
     tensors: tuple[tuple[str, nn.Module, str, Dims], ...]
-    """For each parameter and buffer: its name, the large module that has it, its name there, the shape of the part."""
+    """For each parameter and buffer: its name, the large module that owns it, its name there, the part's shape."""
 
     @classmethod
     def of(cls, built: Built, op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> Slice:
@@ -268,7 +268,7 @@ def shapes_only(op: Operator, inputs: tuple[Dims, ...], shape: Dims) -> nn.Modul
 
 @lru_cache(maxsize=256)
 def function_call(op: Operator, arity: int) -> nn.Module:
-    """The call of an operator's function on so many inputs, as a module; it does not depend on their shapes."""
+    """The call of an operator's function on ``arity`` inputs, as a module; it does not depend on their shapes."""
     return standalone(op, ((),) * arity, ())
 
 
@@ -288,7 +288,7 @@ def alternatives(paths: Paths, decisions: Mapping[str, Decision]) -> Iterator[li
 
 
 def _home(members: list[Built]) -> Built | None:
-    """The one whose tensors the others can be slices of."""
+    """The member whose tensors contain those of all others as slices; None where there is no such member."""
     sizes = [{name: tensor.shape for name, tensor in member.module.state_dict().items()} for member in members]
     for member, size in zip(members, sizes, strict=True):
         if all(

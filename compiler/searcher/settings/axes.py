@@ -1,4 +1,4 @@
-"""The axes of a search besides its relaxation: what edges weigh, how weights learn beside the alphas.
+"""The axes of a search besides its relaxation: weights of edges, how network weights learn beside the alphas, ...
 
 Each axis is a closed list of words, the default first. To add a word, write its class and add it to its union.
 """
@@ -70,23 +70,23 @@ Channels = AllChannels | PartialChannels
 
 
 class NoItem(Word):
-    """Menus have their items, and nothing else."""
+    """No item: menus are built as they are written."""
 
     word = "none"
 
     @property
     def rate(self) -> Schedule:
-        """Nothing is there all the time."""
+        """The rate 0 at all times."""
         return Constant(value=0)
 
     @property
     def wanted(self) -> str | None:
-        """The item that it is about."""
+        """No item."""
         return None
 
 
 class _OfItem(Word):
-    """An item of menus, by its name in the text, and a number over the epochs; one that is always 0 says nothing."""
+    """An item of menus, by its name in the text, and a rate over the epochs; a rate that is always 0 is off."""
 
     word = "ITEM"
     positional = ("item", "rate")
@@ -96,16 +96,16 @@ class _OfItem(Word):
 
     @property
     def wanted(self) -> str | None:
-        """The item that it is about."""
+        """The name of the item; None where the rate is always 0."""
         return None if self.rate.is_off else self.item
 
 
 class ItemBeside(_OfItem):
-    """In menus that have the item it is added once more, times a number, outside of all weights (DARTS-)."""
+    """The item, in menus that have it, is added to the mixture once more, times ``rate`` (DARTS-)."""
 
 
 class ItemDropout(_OfItem):
-    """Behind the item, where it keeps the shape of what it gets, numbers are dropped (P-DARTS)."""
+    """Dropout on the output of the item, where its shape is that of the input (P-DARTS)."""
 
     rate: Rate
 
@@ -141,7 +141,7 @@ class NoTeacher(Word):
 
     @property
     def ratio(self) -> float:
-        """There is none."""
+        """Soft labels weigh nothing."""
         return 0.0
 
     @property
@@ -151,7 +151,7 @@ class NoTeacher(Word):
 
 
 class LargestTeacher(Word):
-    """The largest architecture teaches those that the weights learn on: its answers weigh ``ratio`` (OFA, BigNAS)."""
+    """The largest architecture teaches the others: the loss with its soft labels weighs ``ratio`` (OFA, BigNAS)."""
 
     word = "largest"
     positional = ("ratio",)
@@ -164,7 +164,7 @@ class LargestTeacher(Word):
 
 
 class PhaseTeacher(Word):
-    """The network that an earlier phase of this name left teaches, with weights that stay: its answers weigh ``ratio``.
+    """The network of an earlier phase teaches, with fixed weights: the loss with its soft labels weighs ``ratio``.
 
     Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), at temperature 1.
     """
@@ -193,8 +193,9 @@ class NoFreezing(Word):
 class FreezeOverfitting(Word):
     """An operation whose gradients on the two halves of the images disagree keeps its weights from then on (OLES).
 
-    Its cosines are averaged over so many steps of the alphas, ``over``; below the bound it freezes for good. With
-    ``accumulated`` the gradient of the weights' batch is added to that of the alphas', as the released program does.
+    The cosine of both gradients is averaged over ``over`` steps of the alphas; where the mean is under ``below``, the
+    operation freezes for good. With ``accumulated`` the gradient of the weights' batch is added to that of the alphas'
+    batch, as the released program does.
     """
 
     word = "overfitting"
@@ -213,15 +214,15 @@ class NoAlignment(Word):
 
     @property
     def weight(self) -> Schedule:
-        """Nothing counts."""
+        """The factor 0 at all times."""
         return Constant(value=0)
 
 
 class AlignInstances(Word):
     """Weights also learn to make the instances of a cell agree on how shared mixing weights should move (Lambda-DARTS).
 
-    The mean cosine of their gradients counts ``weight``; its own gradient is a finite difference of mixing weights that
-    are displaced by ``radius``; ``within`` names one cell of several.
+    The mean cosine of the instances' gradients has the factor ``weight``; its gradient is a finite difference of mixing
+    weights displaced by ``radius``; ``within`` names one cell of several.
     """
 
     word = "instances"
@@ -246,9 +247,9 @@ class FreshStart(Word):
 
 
 class PhaseStart(Word):
-    """Weights are at first those that an earlier phase of this name left, where names and shapes agree.
+    """Weights start as an earlier phase left them, where names and shapes agree.
 
-    With ``alphas`` the alphas too are those of the items of the same name.
+    With ``alphas`` the alphas of items of the same name start so too.
     """
 
     word = "PHASE"
@@ -267,7 +268,7 @@ Start = FreshStart | PhaseStart
 
 
 class NoPerturbation(Word):
-    """Weights learn under the mixing weights as they are."""
+    """Weights learn under the mixing weights themselves."""
 
     word = "none"
 
