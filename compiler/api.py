@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.program.compile_file import compile_file
 from compiler.run_report.looking import draw, report
+from compiler.runs.architectures import count, crossover, enumerate, mutate, sample
 from compiler.runs.inherited import Inherited
 from compiler.runs.modules import derive, inherit, load
 from compiler.runs.request import FilePath, request_of
@@ -25,7 +26,6 @@ from hdas_dsl.text.reading import read_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from compiler.analysis.architectures import Architecture, Architectures, Count
     from compiler.analysis.membership.query import Membership
     from compiler.runs.search import SearchReport
     from compiler.searcher.engine.retrain import TrainOutcome
@@ -35,7 +35,22 @@ if TYPE_CHECKING:
 def describe(
     path: FilePath, network: str | None = None, *, plugins: Sequence[FilePath] = (), **params: object
 ) -> dict[str, Any]:
-    """The facts of a file, as ``hdas-compile FILE --json`` prints them: parameters, multiply-adds, cardinality, ..."""
+    """The facts of a file, as ``hdas-compile FILE --json`` prints them (docs/json.md).
+
+    Args:
+        path: a .hsp file.
+        network: as in `load`.
+        plugins: as in `load`.
+        **params: as in `load`.
+
+    Returns:
+        Plain data: ``params`` (trainable parameters), ``macs`` (multiply-adds of one image), ``memory`` (bytes of
+        activations of one image in float32), ``cardinality`` (the number of architectures, as digits), and more.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: a parameter or a plugin is wrong.
+    """
     from compiler.reports.facts import describe
 
     return describe(request_of(path, params, network, plugins).compile())
@@ -59,14 +74,19 @@ def search(
         out: the run's folder.
         resume: go on with the run in that folder.
         force: overwrite it.
-        callbacks: what is told of steps, epochs, trials and the end, and may end the run (`Callback`); loggers of
-            Lightning's interface (`Logger`).
+        callbacks: callbacks that are called after steps, epochs, trials and at the end, and may end the run
+            (`Callback`); loggers of Lightning's interface (`Logger`).
         plugins: as in `load`.
         quiet: whether no progress is shown; None: it is shown in a terminal and in a notebook.
         **settings: any parameter or setting, such as ``epochs=5`` or ``data="digits"``, instead of the file's.
 
     Returns:
-        Where the derived file is, its text, and the outcome of each phase.
+        The path of the derived file, its text, and the outcome of each phase.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: the settings, the data or the folder do not allow the run; nothing has been computed.
+        compiler.util.errors.RunError: the run ended early, such as by a loss that is not finite.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
@@ -90,19 +110,22 @@ def study(
     quiet: bool | None = None,
     **settings: object,
 ) -> Iterator[Trial]:
-    """Search a space with an explorer, trial by trial: each is given when it is done and on the disk.
+    """Search a space with an explorer, trial by trial: each is yielded when it is done and on the disk.
 
-    Behind the last ``out/derived.hsp`` is written. A run that is left before goes on with ``resume``, which gives the
-    trials that are new.
+    After the last trial ``out/derived.hsp`` is written. A run that is left before its end goes on with ``resume``,
+    which yields only the new trials.
 
     Args:
-        path: a .hsp file; without an explorer in its `search` section no trial is given.
+        path: a .hsp file; without an explorer in its `search` section no trial is yielded.
         out, resume, force: as in `search`.
         workers: how many trials are judged at once, each by a process of its own; it is not the setting of that name.
-        callbacks: as in `search`; a function is called with each trial before it is given.
+        callbacks: as in `search`; a function is called with each trial before the trial is yielded.
         plugins: as in `load`; also modules and files of proposers and judges of your own.
         quiet: as in `search`.
         **settings: as in `search`, such as ``derive="evolution(100)"``.
+
+    Raises:
+        HspError, UsageError, compiler.util.errors.RunError: as in `search`.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_search
@@ -128,8 +151,22 @@ def train(
 ) -> TrainOutcome:
     """Train the discrete network of a file, test it once, save its weights in ``out``.
 
-    With ``weights``, a file that a training saved, it starts from these; what is not among them is warned about, and
-    starts fresh. ``callbacks`` and ``quiet`` are as in `search`.
+    Args:
+        path: a .hsp file whose network, or the one that its `train` section names, has no choices.
+        out, resume, force: as in `search`.
+        weights: a file that a training saved; tensors that it lacks start fresh, with a warning.
+        callbacks: as in `search`.
+        plugins: as in `load`.
+        quiet: as in `search`.
+        **settings: as in `search`, for the `train` section.
+
+    Returns:
+        The metric on the test part, the path of the weights, and the history of the epochs.
+
+    Raises:
+        HspError: the file is wrong.
+        UsageError: the network still has choices, or the weights, the data or the folder do not allow the run.
+        compiler.util.errors.RunError: the run ended early, such as by a loss that is not finite.
     """
     from compiler.runs.config import RunConfig
     from compiler.runs.plan import plan_training
@@ -143,94 +180,34 @@ def train(
 
 
 def diff(left: FilePath, right: FilePath) -> Diff:
-    """The differences of two files, by choice path."""
+    """The differences of two files, by choice path.
+
+    Raises:
+        HspError: a file has a syntax error.
+        OSError: a file cannot be read.
+    """
     texts = [(read_text(Path(path)), str(path)) for path in (left, right)]
     return diff_modules(*(parse_text(text, name) for text, name in texts))
 
 
 def contains(space: FilePath, architecture: FilePath, *, plugins: Sequence[FilePath] = ()) -> Membership:
-    """Whether an architecture lies in a space, and if not, at which choice it leaves it."""
+    """Whether an architecture lies in a space, and if not, at which choice it leaves the space.
+
+    Args:
+        space: a .hsp file.
+        architecture: a .hsp file without choices.
+        plugins: as in `load`.
+
+    Raises:
+        HspError: one of the files is wrong.
+    """
     from compiler.analysis.membership.query import membership_of
 
     return membership_of(request_of(architecture, {}, None, plugins), Path(space))
 
 
-def count(space: FilePath, unique: str = "", *, seed: int = 0, graphs: int = 20_000, **params: object) -> Count:
-    """How many architectures a file has: ``exact`` where that is known, else an ``estimate`` with its standard error.
-
-    Args:
-        space: a .hsp file.
-        unique: count up to an equivalence: ``isomorphic``, ``pruned``, ``functional``, or one that the file defines.
-        seed: of the sample that an estimate comes from.
-        graphs: how many graphs of one cell or stage are compared for ``unique`` at most; 10,000 take some seconds.
-        **params: parameters and settings instead of the file's, such as ``c=36``.
-
-    Raises:
-        HspError: the file is wrong, or it has a structure that is not counted.
-        UsageError: the number up to the equivalence is not known; the message says why, and a lower bound.
-    """
-    from compiler.analysis.architectures import count
-
-    return count(_architectures(space, params), seed, unique, graphs)
-
-
-def sample(
-    space: FilePath, number: int = 1, *, seed: int = 0, weighted: bool = False, **params: object
-) -> list[Architecture]:
-    """Architectures drawn independently over those of a file that meet its requirements.
-
-    Args:
-        space: a .hsp file.
-        number: how many are drawn.
-        seed: equal seeds give equal texts.
-        weighted: by the weights of items instead of uniformly.
-        **params: parameters and settings instead of the file's, such as ``c=36``.
-
-    Raises:
-        UsageError: none of many architectures that were drawn meets the requirements.
-    """
-    from compiler.analysis.architectures import sample
-
-    return list(sample(_architectures(space, params), number, seed, weighted))
-
-
-def enumerate(space: FilePath, limit: int | None = None, **params: object) -> Iterator[Architecture]:
-    """All architectures of a file that meet its requirements, or the first ``limit`` of them, one after the other."""
-    from compiler.analysis.architectures import enumerate_all
-
-    return enumerate_all(_architectures(space, params), limit)
-
-
-def mutate(space: FilePath, architecture: FilePath, *, seed: int = 0, **params: object) -> Architecture:
-    """An architecture of the space that differs from a given one in one choice, and in the decisions that depend on it.
-
-    Raises:
-        UsageError: the given one does not lie in the space, or no choice of it can be changed alone.
-    """
-    from compiler.analysis.architectures import mutate
-
-    return mutate(_architectures(space, params), request_of(architecture, {}), seed)
-
-
-def crossover(space: FilePath, left: FilePath, right: FilePath, *, seed: int = 0, **params: object) -> Architecture:
-    """An architecture of the space that takes each choice from one of two given ones.
-
-    Raises:
-        UsageError: a given one does not lie in the space, or no child meets its requirements.
-    """
-    from compiler.analysis.architectures import crossover
-
-    return crossover(_architectures(space, params), request_of(left, {}), request_of(right, {}), seed)
-
-
 def _is_quiet(quiet: bool | None) -> bool:
     return not is_watched() if quiet is None else quiet
-
-
-def _architectures(space: FilePath, params: dict[str, object]) -> Architectures:
-    from compiler.analysis.architectures import Architectures
-
-    return Architectures(request_of(space, params))
 
 
 __all__ = [

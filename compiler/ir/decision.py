@@ -28,11 +28,11 @@ class DecisionKind(Enum):
 class Decision:
     """A choice of the space.
 
-    ``items`` are readable and in source order; ``derivable`` says which of them a discrete architecture may have, and
-    of a pick ``least`` and ``most`` how many it takes: k and k of `pick k of`, none and all of `pick any of`. A pick
-    of menus that has bounds has no alphas of its own: ``candidates`` then holds the path of each candidate's own
-    decision, and ``sources`` the line or input that each candidate reads, where it is one. ``weights`` are those of the
-    items in draws by weights, where the text says any; without them all are equally likely.
+    ``items`` are readable and in source order; ``derivable`` tells which of them a discrete architecture may have. A
+    pick takes from ``least`` to ``most`` of its items: k and k of `pick k of`, none and all of `pick any of`. A pick
+    of menus with bounds has no alphas of its own: ``candidates`` then holds the path of each candidate's decision, and
+    ``sources`` the line or input that each candidate reads, where it reads just one. ``weights`` are the weights of the
+    items in draws by weights, where the text gives any; without them all items are equally likely.
     """
 
     path: str
@@ -60,16 +60,16 @@ class Decision:
 
     @property
     def bounded(self) -> bool:
-        """Whether it cannot take just any of its items."""
+        """Whether a bound on their number excludes some sets of its items."""
         return self.least > 0 or self.most < len(self.items)
 
     @property
     def independent(self) -> bool:
-        """Whether its items are there or not each by a strength of its own: a pick of no fixed number."""
+        """Whether each item is taken or not by its own strength alone: a pick of no fixed number."""
         return self.kind is DecisionKind.PICK and not self.candidates and not 0 < self.least == self.most
 
     def probability(self, item: int | None) -> float:
-        """The probability of an item in draws by weights; of a pick, for None, that of each set that it may take."""
+        """The probability of an item in draws by weights; of a pick, for None, the probability of each of its sets."""
         if self.kind is DecisionKind.PICK:
             sets = sum(comb(len(self.items), size) for size in range(self.least, self.most + 1))
             return 1 / sets if item is None else 1.0
@@ -79,14 +79,14 @@ class Decision:
 
     @property
     def amount(self) -> str:
-        """How many items it takes, as a text says it."""
+        """The number of items that a pick takes, as the language writes it: ``any``, ``2``, ``1..3``."""
         if not self.bounded and not self.candidates:
             return "any"
         return str(self.most) if self.least == self.most else f"{self.least}..{self.most}"
 
 
 def selections(pick: Decision) -> Iterator[tuple[int, ...]]:
-    """All that a pick may take, the fewest first."""
+    """All sets of items that a pick may take, the smallest first."""
     sizes = range(pick.least, pick.most + 1)
     return chain.from_iterable(combinations(range(len(pick.items)), size) for size in sizes)
 

@@ -71,7 +71,7 @@ def is_auxiliary(node: Node) -> bool:
 
 
 class SpaceGraph:
-    """Tensors with what they are made of.
+    """A graph of tensors, each with the payload and the sources that compute it.
 
     The ids of nodes count from 0 in topological order, so that an edge always leads to a larger id. A graph only grows
     (`add`); passes make new ones. `nx` is the graph for readers who know networkx: each node has its `Node` as the
@@ -121,11 +121,11 @@ class SpaceGraph:
         return self._nodes[index]
 
     def sources(self, index: int) -> tuple[int, ...]:
-        """The nodes that feed a node, in slot order (one may stand there twice)."""
+        """The nodes that a node reads, in slot order; the same node may come twice."""
         return self._sources[index]
 
     def readers(self, index: int) -> Sequence[int]:
-        """The nodes that a node feeds, in order, once for each slot; an output of the graph is no reader."""
+        """The nodes that read a node, in order, once for each slot; an output of the graph is no reader."""
         return self._readers[index]
 
     @property
@@ -149,11 +149,11 @@ class SpaceGraph:
 
     @property
     def output_shapes(self) -> tuple[Shape, ...]:
-        """The shapes of what the graph gives, one where it is no network of several outputs."""
+        """The shapes of the outputs; one shape unless the graph is a network of several outputs."""
         return tuple(self.node(each).shape for each in (() if self.output is None else self.given(self.output)))
 
     def shape_text(self, index: int) -> str:
-        """The shape of what a node gives, ``4x8x8``; of several tensors that of each, ``(4x8x8, 8x4x4)``."""
+        """The shape of a node's tensor as text, ``4x8x8``; of several outputs all shapes, ``(4x8x8, 8x4x4)``."""
         shapes = [str(self.node(each).shape) for each in self.given(index)]
         return shapes[0] if len(shapes) == 1 else f"({', '.join(shapes)})"
 
@@ -162,7 +162,7 @@ class SpaceGraph:
 
     @property
     def nx(self) -> nx.MultiDiGraph:
-        """The graph as networkx has it, frozen: made when it is first asked for, since compiling needs none."""
+        """The graph as a frozen networkx graph, made when it is first asked for: compiling does not need it."""
         if self._nx is None:
             import networkx  # It takes a tenth of a second to import.
 

@@ -1,4 +1,4 @@
-"""Payloads of nodes of a space graph, apart from calls of blocks and fused sums (`.graph`, `.sums`)."""
+"""Payloads of nodes of a space graph; calls of blocks are in `.graph`, fused sums in `.sums`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .shape import Shape
 
 @dataclass(frozen=True)
 class Part:
-    """A primitive that another node computes along; its parameters stay where they were, under its name."""
+    """A primitive that is fused into another node; its parameters stay where they were, under its name."""
 
     name: str
     scope: tuple[str, ...]
@@ -39,13 +39,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Term:
-    """``weight * norm(projection(filter(relu(before(input)))))``: each where it is there.
+    """``weight * norm(projection(filter(relu(before(input)))))``; every part but the input may be left out.
 
     ``before`` and ``norm`` are batch norms, ``filter`` is a depthwise convolution, a crop or, where neither norm nor
-    ReLU is before it, a pool; ``projection`` is a pointwise convolution, which may take strides where no filter is but
-    a crop. The weight is the product of its factors, 1 without any. ``tied`` are further batch norms without parameters
-    of what ``norm`` reads, whose running statistics follow. ``columns`` are the channels of the sum that the term is
-    added to, and of its norm those that are taken; None for all.
+    ReLU is before it, a pool; ``projection`` is a pointwise convolution, which may have a stride if the filter is a
+    crop or left out. The weight is the product of its factors, 1 without any. ``tied`` are further batch norms without
+    parameters on the input of ``norm``, whose running statistics are updated with it. ``columns`` are the channels of
+    the sum that the term is added to, and the channels of its norm that are taken; None for all.
     """
 
     weight: tuple[Share | Weigh, ...] = ()
@@ -73,7 +73,7 @@ class Term:
 class Sum:
     """The sum of one term per input, computed as a whole.
 
-    With ``keep``, what filters give is kept for the backward pass; else it is computed again there.
+    With ``keep``, the outputs of filters are kept for the backward pass; else they are computed again there.
     """
 
     terms: tuple[Term, ...]

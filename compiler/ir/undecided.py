@@ -18,14 +18,14 @@ T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", bound=float)
 
 MOST = 10_000
-"""How many of anything there may be in one place: elements, items, joint cases of choices."""
+"""The most elements of a bundle, indices of a family, and joint cases of choices in one place."""
 
 
 MOST_ITEMS = 1_000
-"""How many items a choice, and candidates a pick, may have: costs and counts take their product with the places."""
+"""The most items of a choice and candidates of a pick: costs and counts grow with items times places."""
 
 MOST_PICKS = 20_000
-"""How large the number picked, times the number left, may be: the count of a pick has as many terms."""
+"""The largest product of the numbers of candidates taken and left: the count of a pick has as many terms."""
 
 
 class TooManyCasesError(Exception):
@@ -49,7 +49,7 @@ class Var(Generic[T_co]):
 
 
 class Open:
-    """A width that is to be solved from the readers of the tensor (``open``); each is another one."""
+    """A width that is to be solved from the readers of the tensor (``open``); no two are equal."""
 
     def __repr__(self) -> str:
         return "open"

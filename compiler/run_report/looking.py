@@ -1,4 +1,4 @@
-"""What Python users look at, in a notebook or saved: pictures of files, and reports of runs."""
+"""Pictures of files and reports on runs, to be shown in a notebook or saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAME = 'sandbox="allow-scripts" style="width: 100%; height: 760px; border: 1px 
 
 @dataclass(frozen=True, repr=False)
 class ShownReport:
-    """A report; ``says`` is what it says, as plain data, ``html`` the page."""
+    """A report: ``says`` is its content as plain data, ``html`` the page."""
 
     says: Report
 
@@ -61,7 +61,7 @@ def draw(
 
     Args:
         path: a .hsp file.
-        other: another, drawn over the first: what only the first has is red, what only this one has green.
+        other: another file, drawn over the first: parts of the first alone are red, parts of the other alone green.
         network: as in `load`.
         plugins: as in `load`.
         **params: as in `load`.
@@ -78,7 +78,12 @@ def draw(
 
 
 def report(*folders: FilePath, plugins: Sequence[FilePath] = (), title: str = "") -> ShownReport:
-    """What runs and studies did and found; a notebook shows it as ``hdas-report`` writes it.
+    """A report on runs and studies; a notebook shows it as ``hdas-report`` writes it.
+
+    Args:
+        *folders: folders of runs and studies.
+        plugins: as in `load`.
+        title: the heading; by default the names of the folders.
 
     Raises:
         UsageError: a folder holds neither a run nor a study.

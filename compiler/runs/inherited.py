@@ -7,23 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Inherited:
-    """The names of a network's tensors, by where their values come from now.
-
-    Where it is exact, the network gives in eval mode what the other gives with the same decisions.
-    """
+    """The names of a network's tensors, by where their values come from now."""
 
     whole: tuple[str, ...] = ()
     """Taken as they are."""
     part: tuple[str, ...] = ()
     """The part of a larger one that sharing weights defines: the first channels, the middle of a kernel."""
     grown: tuple[str, ...] = ()
-    """A smaller one, of which channels are repeated."""
+    """A smaller tensor, of which channels are repeated."""
     fresh: tuple[str, ...] = ()
-    """As they were: the other network has nothing for them."""
+    """Unchanged: the other network has no tensor for them."""
     unused: tuple[str, ...] = ()
-    """Modules of the other network that its architecture uses, and this one has no place for."""
+    """Modules of the other network that its architecture uses and that have no counterpart here."""
     exact: bool = False
-    """Whether all came over that the output depends on, which does not depend on an auxiliary head."""
+    """Whether every tensor was taken that the output, without an auxiliary head, depends on: then both networks have
+    equal outputs in eval mode with the same decisions."""
 
     def __str__(self) -> str:
         parts = [

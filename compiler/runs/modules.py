@@ -31,7 +31,9 @@ def load(
         an architecture. Both take images (n, c, h, w) and give logits (n, classes).
 
     Raises:
-        HspError: when the file is wrong, or the space cannot be relaxed by mixing; its text shows where.
+        HspError: the file is wrong, or the space cannot be relaxed by mixing; the message shows the place.
+        UsageError: a parameter or a plugin is wrong.
+        FileNotFoundError: there is no such file.
     """
     from compiler.backend.lowering.network import Network
     from compiler.searcher.relaxations import relaxed
@@ -46,12 +48,16 @@ def load(
 
 
 def derive(supernet: Relaxed, alphas: dict[str, Tensor] | None = None) -> str:
-    """The architecture that a supernet's alphas (or others, by path) select, as text in the language.
+    """The architecture that alphas select, as text in the language.
 
-    It satisfies what the space requires. Where the rule is `menus`, the text is the smaller space that it leaves.
+    It meets the requirements of the space. Where the rule is `menus`, the text is the smaller space that is left.
+
+    Args:
+        supernet: a supernet, as `load` gives it.
+        alphas: raw architecture parameters by decision path, (items) each; without them, the supernet's own.
 
     Raises:
-        UsageError: no architecture does, or that cannot be seen to.
+        UsageError: no architecture meets the requirements, or it cannot be decided whether one does.
     """
     from compiler.searcher.relaxations.derived import derived_module
     from hdas_dsl.tree.printer import print_module
@@ -65,10 +71,11 @@ def inherit(source: Relaxed | Network, target: Relaxed | Network, *, seed: int =
     Args:
         source: a supernet in whose space the target lies, or a network of the same structure, of other widths maybe.
         target: the network that takes them; a supernet takes those of a supernet by the names of tensors.
-        seed: from it follows which channels are repeated where the target has more (`searcher/relaxations/started.py`).
+        seed: decides which channels are repeated where the target has more (`searcher/relaxations/started.py`).
 
     Returns:
-        Which tensors were taken, and how, and which were not. Where it is ``exact``, outputs in eval mode are equal.
+        Which tensors were taken, and how, and which were not. Where it is ``exact``, both networks have equal outputs
+        in eval mode.
 
     Raises:
         UsageError: the target does not lie in the space of the supernet, or has another structure.

@@ -52,7 +52,7 @@ class Operator(ABC):
 
     name: ClassVar[str]
 
-    # ---- what it accepts
+    # ---- inputs
     arity: ClassVar[int | None] = 1
     """The number of its inputs; None for any."""
     ranks: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
@@ -62,13 +62,13 @@ class Operator(ABC):
     available: ClassVar[bool] = True
     """Whether it can be priced and built; False for a plugin that is not allowed."""
 
-    # ---- what it computes
+    # ---- function
     pure: ClassVar[bool] = True
     """Whether it has no parameters, state or randomness, so that equal applications can be shared."""
     random: ClassVar[bool] = False
     """Whether a discrete network gives other outputs with every call."""
     identity: ClassVar[bool] = False
-    """Whether its output is its input, outside of the training of a discrete network if it ``drops_paths``."""
+    """Whether its output is its input; if it ``drops_paths``, only while no discrete network is trained."""
     drops_paths: ClassVar[bool] = False
     """Whether it drops its input at the rate of the `train` section while a discrete network is trained."""
     drops_units: ClassVar[bool] = False
@@ -92,30 +92,31 @@ class Operator(ABC):
     permutes_channels: ClassVar[bool] = False
     """Whether its output is its input with the channels in another order."""
     stepwise: ClassVar[bool] = False
-    """Whether it computes each position of its input from that alone, so that a recurrence may call it on one."""
+    """Whether each position of its output depends on that position of its input alone, so that a recurrence may call
+    it on one position."""
     opens_loop: ClassVar[bool] = False
-    """Whether its output at a position is what a cell that reads it gave at the position before."""
+    """Whether it opens a recurrence: its output at a position is the output of the recurrent cell at the one before."""
     closes_loop: ClassVar[bool] = False
-    """Whether it is its first input, given by the cell that reads its second one, which opens the loop."""
+    """Whether it closes a recurrence: its output is its first input, which the cell computes from the second one."""
     packs: ClassVar[bool] = False
     """Whether its output is the tuple of its inputs, no tensor: the several outputs of a network."""
     channels_last: ClassVar[bool] = False
     """Whether it only changes the order in memory, to channels last."""
 
     torch_call: ClassVar[TorchCall | None] = None
-    """The function that computes it, where it is no module."""
+    """The function that computes it; None where a module does."""
 
-    # ---- what it takes
+    # ---- memory and time
     view: ClassVar[bool] = False
-    """Whether inference has its output at no cost: it is the input, or a part of it."""
+    """Whether its output costs nothing in inference: it is the input, or a part of the input."""
     saves: ClassVar[Saved] = Saved.INPUTS
     """The tensors that the backward pass reads."""
     saves_indices: ClassVar[int] = 0
-    """Bytes that it keeps for the backward pass besides, for each number of its output."""
+    """Bytes of indices that it keeps for the backward pass, for each number of its output."""
     passes_over_memory: ClassVar[int] = 2
-    """How often forward and backward together go over its input and output, if it multiplies nothing."""
+    """How often forward and backward together read or write its input and output, if it multiplies nothing."""
     unremarkable: ClassVar[bool] = False
-    """Whether its name adds nothing to the name of a line: the operation that a reader expects."""
+    """Whether names leave it out, as the operation that a reader expects."""
 
     # ------------------------------------------------------------ parameters
 
@@ -137,7 +138,7 @@ class Operator(ABC):
 
     @classmethod
     def check(cls, values: Mapping[str, object]) -> None:
-        """Check some of its parameters; all values of those that are undecided.
+        """Check some of its parameters; of an undecided one all values.
 
         Raises:
             ParameterError: a value is of the wrong kind, or outside of its range.
@@ -165,7 +166,7 @@ class Operator(ABC):
 
     @property
     def called(self) -> str:
-        """The name that the graph and messages give it."""
+        """Its name in the graph and in messages."""
         return self.name
 
     @property
@@ -179,7 +180,7 @@ class Operator(ABC):
         return frozenset(name for _, v in self.attributes if isinstance(v, Var) for name in v.decisions)
 
     def map(self, change: Callable[[Attribute], Attribute]) -> Self:
-        """The same with every value changed; itself where none does. Decided values are not checked again."""
+        """The operator with ``change`` applied to every value; itself if no value changes. Values are not checked."""
         changed = {name: change(value) for name, value in self.attributes}
         if all(changed[name] is value for name, value in self.attributes):
             return self
@@ -192,17 +193,17 @@ class Operator(ABC):
 
     @property
     def first_channel(self) -> int | None:
-        """Where the channels of its input that it slices begin; None where it slices none."""
+        """The first of the channels that it slices from its input; None where it does not slice."""
         return None
 
     @property
     def vocabulary(self) -> int | None:
-        """The number that the whole numbers of its first input are below; None where that holds real numbers."""
+        """The number of tokens, which the numbers of its first input are below; None where that has real numbers."""
         return None
 
     @property
     def role(self) -> roles.Role | None:
-        """Its role in fused sums; None where they cannot compute it."""
+        """Its role in fused sums; None where it cannot be fused."""
         return None
 
     # ------------------------------------------------------------ shapes
@@ -231,7 +232,7 @@ class Operator(ABC):
         return 0
 
     def memory(self, inputs: Sequence[Ints], output: Ints) -> int:
-        """Bytes of the tensors that it makes for one image; what its module keeps inside is not counted."""
+        """Bytes of the tensors that it makes for one image, without those inside its module."""
         return 0 if self.view else FLOAT32 * math.prod(output)
 
     # ------------------------------------------------------------ torch
@@ -266,7 +267,7 @@ class Operator(ABC):
 
 @dataclass(frozen=True)
 class TensorPart:
-    """A part of a tensor: of its ``view``, ``sizes`` from ``starts`` on, in the shape ``shape``."""
+    """A part of a tensor: its view of shape ``view``, sliced from ``starts`` with ``sizes``, in the shape ``shape``."""
 
     view: Ints
     starts: Ints

@@ -35,7 +35,7 @@ def grouping_refusal(width: Extent, c: Extent, groups: Extent) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Operator):
-    """A convolution, as wide along each dimension: of series, images or volumes (`torch.nn.Conv1d` to `Conv3d`)."""
+    """A convolution, its kernel as wide along each dimension: of series, images or volumes (`nn.Conv1d` to `3d`)."""
 
     name: ClassVar[str] = "conv"
     ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)

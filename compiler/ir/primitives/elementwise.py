@@ -15,7 +15,7 @@ from .torch_form import Argument, Expression, Tightness, TorchCall, TorchModule
 
 @dataclass(frozen=True, kw_only=True)
 class Lerp(Operator):
-    """``x + weight * (y - x)``: how far to go from the first input to the second says the third."""
+    """``x + weight * (y - x)`` of the inputs x, y and weight."""
 
     name: ClassVar[str] = "lerp"
     arity: ClassVar[int | None] = 3

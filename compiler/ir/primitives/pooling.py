@@ -1,4 +1,4 @@
-"""Pools, and what else changes the resolution of an image without weights."""
+"""Pools and other operators that change the resolution of an image without weights."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .torch_form import Argument, Expression, Role, Tightness, TorchModule
 
 
 class Pool(Operator):
-    """A pool, as wide along each dimension: of series, images or volumes.
+    """A pool with the same window along each dimension: of series, images or volumes.
 
-    It is no record itself: that keeps the parameters of pools in the order of their signatures.
+    It is no dataclass itself, so that each pool declares its parameters in the order of its signature.
     """
 
     ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
@@ -28,7 +28,7 @@ class Pool(Operator):
     function: ClassVar[str]
     """Its function in `torch.nn.functional`, without the number of dimensions."""
     module: ClassVar[str]
-    """Its module in `torch.nn`, likewise."""
+    """Its module in `torch.nn`, without the number of dimensions."""
 
     k: int
     stride: int

@@ -41,7 +41,7 @@ class Embedding(Operator):
 
 
 class Recurrent(Operator):
-    """A recurrent layer over the tokens, from the first to the last; no record itself, as `.pooling.Pool`.
+    """A recurrent layer over the tokens, from the first to the last; no dataclass itself, like `.pooling.Pool`.
 
     Each token costs the matrices of its gates, on what is read and on the state; torch has two biases for each.
     """

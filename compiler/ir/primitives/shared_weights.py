@@ -45,7 +45,7 @@ class WeightMatrix(Operator):
 
 
 class ReadsMatrix(Operator):
-    """An operation whose second input is a matrix; no record itself, as `.pooling.Pool`."""
+    """An operation whose second input is a matrix; no dataclass itself, like `.pooling.Pool`."""
 
     arity: ClassVar[int | None] = 2
     any_width: ClassVar[bool] = False

@@ -32,7 +32,7 @@ class Identity(Operator):
 
 
 class Strided(Operator):
-    """A tensor made anew, at the resolution of every ``stride``-th position; no record itself, as `.pooling.Pool`."""
+    """A new tensor at the resolution of every ``stride``-th position; no dataclass itself, like `.pooling.Pool`."""
 
     ranks: ClassVar[tuple[int, ...]] = (2, 3, 4)
 

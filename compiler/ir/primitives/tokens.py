@@ -183,7 +183,7 @@ class Sinusoids(Operator):
 
 
 class OneToken(Operator):
-    """One token alone: a vector; no record itself, as `.pooling.Pool`."""
+    """One token alone: a vector; no dataclass itself, like `.pooling.Pool`."""
 
     preserves_zero: ClassVar[bool] = True
     ranks: ClassVar[tuple[int, ...]] = (2,)
