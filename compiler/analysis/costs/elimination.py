@@ -88,11 +88,7 @@ class Variables:
         return several[0] if self.all[several[0]].only is None else several[item]
 
     def factors(self, terms: Iterable[tuple[Monomial, Amount]]) -> tuple[list[Factor], Amount]:
-        """Terms as tables, one per set of variables, and the sum of the constant terms.
-
-        Raises:
-            ExistenceTooComplexError: a term has too many variables or cases for a table.
-        """
+        """One table per set of variables, and the sum of constant terms; `ExistenceTooComplexError` where none fits."""
         constant: Amount = 0
         by_scope: dict[tuple[int, ...], list[tuple[Monomial, Amount]]] = {}
         for monomial, value in terms:
