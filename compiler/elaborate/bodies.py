@@ -49,7 +49,7 @@ class Bodies:
         self.evaluate = evaluate
         self.sizes = FamilySizes(choices, arithmetic)
         self.requirements: dict[Requirement, None] = {}
-        """In the order of the text, each once: another instance of a copy mostly says the same again."""
+        """The requirements in the order of the text, each once: instances of a copy mostly repeat them."""
 
     def read(self, body: BodyElaboration) -> None:
         """Read all lines of the definition.
@@ -106,7 +106,7 @@ class Bodies:
                 pass
 
     def _plain(self, expr: ast.Expr, body: BodyElaboration) -> Value:
-        """A number at the end of a body, for weights of preferences."""
+        """The value of a weight of a preference, with the names of the whole body."""
         return self.arithmetic.number(expr, Frame.unrecorded(body))
 
     def _output(self, value: Value, expr: ast.Expr, frame: Frame) -> Tensor:
@@ -188,7 +188,7 @@ class Bodies:
             self._element(line, family, index, indices, body)
 
     def _varying_family(self, line: ast.Binding, family: Family, size: Var[int], body: BodyElaboration) -> None:
-        """A family that ends where a decision says: what the elements bring depends on it."""
+        """A family whose end is a decision, on which the factors of its elements depend."""
         first = line.target.dims[0]
         if len(line.target.dims) > 1 or len(size.decisions) > 1:
             message = "only a family of one index, by one choice, can vary in size"
@@ -239,7 +239,7 @@ class Bodies:
 
 
 def _forget(line: ast.BodyLine, body: BodyElaboration) -> None:
-    """Bind the names of a line with an error to nothing known."""
+    """Bind the names of a line with an error to `UNKNOWN`."""
     if isinstance(line, ast.Binding):
         for name in line.target.names:
             body.bindings[name] = UNKNOWN
@@ -268,7 +268,7 @@ def _named(value: Value, name: str, frame: Frame) -> Value:
 
 
 def _assign(target: ast.Target, value: Value, table: dict[str, Bound] | dict[str, Value], span: Span) -> None:
-    """Bind the names of a target; several names share out a bundle."""
+    """Bind the names of a target; several names are bound to the elements of a bundle."""
     if len(target.names) == 1:
         table[target.name] = value
         return

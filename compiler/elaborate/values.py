@@ -37,7 +37,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Extents(Bundle):
-    """The extents of a tensor beyond its channels, ``x.rest``: arithmetic is that of each of them."""
+    """The extents of a tensor beyond its channels, ``x.rest``: arithmetic is elementwise."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class Function:
     label: str | None = None
 
     def __hash__(self) -> int:
-        return hash((self.instance, self.definition.name, self.label))  # that of a definition reads all of it
+        return hash(
+            (self.instance, self.definition.name, self.label)
+        )  # the hash of a definition would read its whole tree
 
     @property
     def name(self) -> str:
@@ -95,10 +97,10 @@ class Menu:
 
 @dataclass(frozen=True, eq=False)
 class Deferred:
-    """A menu that is decided where it is first applied to tensors, wherever it is handed over to.
+    """A menu that is decided where it is first applied to tensors, even as a parameter of another definition.
 
     ``node`` mentions it: ``grammar(M)``, or, in a production, the menu itself. In a network it has the ``path`` of a
-    decision, and the ``position`` where what stands for it is recorded.
+    decision, and the ``position`` where its derivation is recorded.
     """
 
     menu: Menu
@@ -158,7 +160,7 @@ Bound: TypeAlias = "Value | Unknown"
 
 
 def params_of(block: Block) -> Mapping[str, Value]:
-    """The parameters of a block that elaboration made; the graph does not say what they may be."""
+    """The parameters of a block that elaboration made; the graph's type does not tell that they are values."""
     return cast("Mapping[str, Value]", block.params)
 
 
@@ -249,7 +251,7 @@ def kind(value: Value) -> str:
 
 
 def callable_name(function: Value) -> str:
-    """The name of an application of this in paths and node names."""
+    """The name of an application of ``function`` in paths and node names."""
     match function:
         case Function() | Menu():
             return function.definition.name

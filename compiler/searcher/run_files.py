@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CHECKPOINT = "checkpoint.safetensors"
-"""All that a run remembers; it goes on from there."""
+"""The whole state of a run, from which it can be resumed."""
 
 WEIGHTS = "weights.safetensors"
 """The state dictionary of a trained network."""
@@ -15,13 +15,13 @@ TRIALS = "trials.jsonl"
 """The architectures that an explorer proposed, and their scores, a JSON object for each."""
 
 PARETO = "pareto"
-"""A folder with what is found of several objectives."""
+"""The folder of the Pareto front of several objectives."""
 
 TRAININGS = "trials"
-"""A folder with the trainings of trials that are under way."""
+"""The folder of the trainings of running trials."""
 
 WORKERS_LOG = "workers.txt"
-"""What the processes say that judge trials beside each other."""
+"""The output of the processes that judge trials."""
 
 DERIVED = "derived.hsp"
 """The architecture that a search found."""
@@ -33,10 +33,10 @@ SETTINGS, RECORD = "settings.hsp", "run.json"
 """Every setting of the run in the language; its command, the versions and the machine."""
 
 SPACE = "space.json"
-"""What is searched, as plain data: costs, choices and pictures, from which a report is made."""
+"""The searched space as plain data: costs, choices and pictures, from which a report is made."""
 
 REPORT = "report.html"
-"""The report of a run, where it was asked for."""
+"""The report on a run, where one was asked for."""
 
 RESULT = "result.json"
 """The metric of a trained network on the test part."""

@@ -1,9 +1,9 @@
 """The best architecture whose output depends on its input.
 
-A derivation rule decides each choice by itself and may cut every line from the input to the output. Every architecture
-that lives differs from a dead one in a decision that the input does not get through, so a search that excludes the
-items taken there and demands those that are not (where that takes more items), one at a time and the best-scoring
-result first, meets the best that lives before any other.
+An architecture lives if its output depends on its input, and is dead otherwise. A derivation rule decides each choice
+by itself and may cut every line from the input to the output. Every architecture that lives differs from a dead one in
+a decision that blocks the input there, so a search that excludes the items taken there and demands those that are not
+(where that takes more items), one at a time and the best-scoring result first, finds the best living one first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .score import score_of, scores_of
 __all__ = ["Strengths", "alive", "lives", "selects_life", "with_zeros"]
 
 LIMIT = 2000
-"""Architectures that are looked at."""
+"""The most architectures that are tried."""
 
 
 def alive(
@@ -38,16 +38,16 @@ def alive(
     select: Callable[[Strengths, By], Answer],
     over: float | None = None,
 ) -> Answer:
-    """The answer of a derivation rule if its architecture lives, else the one of the highest score that does.
+    """The answer of a derivation rule if its architecture lives, else the best-scoring living architecture.
 
-    Where none of the architectures that are looked at lives, the answer says so (`Answer.is_dead`).
+    Where none of the tried architectures lives, the answer is dead (`Answer.is_dead`).
 
     Args:
         space: the space.
-        strengths: of the items of each decision that has alphas, (items).
+        strengths: the strengths of the items of each decision that has alphas, (items).
         by: how strength is measured between the candidates of a pick.
         select: the rule, which may refuse (`UsageError`) strengths under which nothing is left.
-        over: the least weight of what a pick of no fixed number takes.
+        over: the least weight of an item that a pick of no fixed number takes.
     """
     paths = space.once(with_zeros)
     first = select(strengths, by)

@@ -30,9 +30,9 @@ from .score import score_of, scores_of
 class Answer:
     """Decisions that meet the requirements, their score, and an upper bound of the score of all that meet them.
 
-    Scores are log-probabilities. ``free`` is the score of the strongest architecture, requirements left aside.
-    ``instead_of`` is the architecture of the rule where its output does not depend on its input and this one's does;
-    ``is_dead`` says that this one's does not either, since none was found.
+    Scores are log-probabilities. ``free`` is the score of the strongest architecture without requirements.
+    ``instead_of`` is the dead architecture of the rule that this living one replaces; ``is_dead``: this one is dead
+    too, since no living one was found (`.alive`).
     """
 
     chosen: Selection
@@ -72,9 +72,9 @@ def best(wanted: Requirements, alphas: Mapping[str, Sequence[float]], by: By, ov
         over: the least weight of what a pick of no fixed number takes.
 
     Raises:
-        UnsatisfiableError: there is none, or none was found.
+        UnsatisfiableError: no architecture meets the requirements, or none was found.
         UndefinedQuantityError: a quantity has no value.
-        ExistenceTooComplexError: one cannot be written down.
+        ExistenceTooComplexError: the conditions under which a node exists have too many terms.
     """
     decisions = wanted.space.decisions
     chosen = strongest(decisions, alphas, by, over)
@@ -105,7 +105,7 @@ def _answer(problem: Problem, scores: Mapping[Monomial, float], unconstrained: S
 
 
 def _with_unpicked(chosen: Selection, unconstrained: Selection, decisions: Mapping[str, Decision]) -> Selection:
-    """Decisions, with the candidates that are not picked as the derivation rule decides them."""
+    """The decisions, in which menus that no pick takes are decided by the derivation rule."""
     result = dict(chosen)
     for path, decision in decisions.items():
         for index, candidate in enumerate(decision.candidates):
@@ -118,7 +118,7 @@ def check_feasible(wanted: Requirements) -> None:
     """Check before a search starts that its result can meet the requirements.
 
     Raises:
-        UsageError: no architecture does, or a quantity has no value.
+        UsageError: no architecture meets them, or a quantity has no value.
     """
     with _refusing(wanted):
         if wanted:

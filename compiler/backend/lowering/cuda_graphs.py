@@ -1,10 +1,10 @@
 """Passes of a network on a GPU, recorded once as CUDA graphs and then replayed: one launch instead of thousands.
 
-A supernet is thousands of small operations, and Python launches them more slowly than a GPU computes them. What a pass
-reads and how (shapes, types, which gradients are wanted, modes) is its kind. The first pass of a kind runs operation by
-operation, which also sets libraries up; the second is recorded, forward and backward; from then on both are replayed on
-inputs that are copied to where the recording reads them. Recordings share their memory, so that while a forward pass
-waits for its backward pass, another pass runs operation by operation.
+A supernet is thousands of small operations, and Python launches them more slowly than a GPU computes them. The shapes,
+types, wanted gradients and modes of a pass are its kind. The first pass of a kind runs operation by operation, which
+also sets libraries up; the second is recorded, forward and backward; from then on both are replayed on inputs that are
+copied to the memory that the recording reads. Recordings share their memory, so that while a forward pass waits for its
+backward pass, another pass runs operation by operation.
 
 `HDAS_GRAPHS=off` leaves recordings out.
 """
@@ -27,9 +27,9 @@ from compiler.backend.torch_modules.regularisation import Scheduled
 from compiler.backend.transfer import moved
 
 RECORDINGS = 8
-"""How many kinds of passes are recorded."""
+"""The most kinds of passes that are recorded."""
 KINDS = 64
-"""How many kinds of passes are remembered; where there are more, shapes change all the time."""
+"""The most kinds of passes that are remembered; where there are more, shapes change all the time."""
 
 
 class Recording(Protocol):
@@ -70,16 +70,16 @@ class CudaRecorder:
 
 
 class Token:
-    """Held by whoever may still ask for the backward pass of a replay."""
+    """Held by the autograd node of a replay whose backward pass may still come."""
 
 
 class Replays:
-    """A network whose passes are replayed where they can be; called as the network is.
+    """A network whose passes are replayed where that is possible; it is called like the network.
 
     Args:
-        network: called with images and, for a supernet, a mapping of weights last; it gives tensors.
+        network: called with images and, for a supernet, a mapping of weights last; it returns tensors.
         is_wanted: whether passes may be replayed at all; ``HDAS_GRAPHS`` may forbid it too.
-        recorder: records its passes.
+        recorder: records the network's passes.
     """
 
     def __init__(self, network: nn.Module, is_wanted: bool, recorder: Recorder | None = None) -> None:
@@ -90,12 +90,12 @@ class Replays:
         self.scheduled = tuple(module for module in self.modules if isinstance(module, Scheduled))
         self.parameters = tuple(network.parameters())
         self.kinds: dict[Kind, Recorded | None] = {}
-        """The kinds of passes that were met, and their recordings."""
+        """The kinds of passes so far, and their recordings."""
         self.waiting: weakref.ref[Token] | None = None
-        """Who may still ask for the backward pass of the last replay."""
+        """The token of the last replay, alive while its backward pass may still come."""
 
     def __call__(self, *given: Any) -> Any:
-        """What the network gives."""
+        """The outputs of the network."""
         if not self.is_wanted or torch.compiler.is_compiling():
             return self.network(*given)
         inputs = Inputs.of(given)
@@ -134,24 +134,24 @@ class Replays:
         )
 
     def _recorded(self, inputs: Inputs) -> Recorded | None:
-        """A recording of a pass; None where there can be none, and then no other is tried."""
+        """A recording of a pass; None where recording failed, after which no other pass is recorded."""
         if self.recordings >= RECORDINGS:
             return None
         # A recording would not call hooks.
         if not any(module._forward_hooks or module._forward_pre_hooks for module in self.modules):
-            with suppress(RuntimeError):  # what waits for the device cannot be recorded
+            with suppress(RuntimeError):  # operations that wait for the device cannot be recorded
                 return Recorded(self, inputs)
         self.is_wanted = False
         return None
 
 
 Kind: TypeAlias = "tuple[object, ...]"
-"""All that a recording depends on, beside the values of what it reads."""
+"""All that a recording depends on, except the values of its inputs."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is called with: images, and weights by name, if there are names."""
+    """The inputs of a network's call: images, and mixing weights by name, if there are names."""
 
     tensors: Sequence[Tensor]
     names: tuple[str, ...] | None
@@ -174,7 +174,7 @@ class Inputs:
 
 
 class Recorded:
-    """Passes of one kind: where they read, where they leave what they give, and their gradients."""
+    """The recorded passes of one kind: the memory of their inputs, outputs and gradients."""
 
     outputs: list[Tensor]
 
@@ -197,7 +197,7 @@ class Recorded:
         self.outputs = [y.detach() for y in self.outputs]
 
     def __call__(self, tensors: Sequence[Tensor]) -> Any:
-        """What the network gives for other inputs of this kind."""
+        """The outputs of the network for other inputs of this kind."""
         self._follow_rates()
         with torch.no_grad():
             torch._foreach_copy_(self.places, list(tensors))
@@ -225,7 +225,7 @@ class Recorded:
 
     def _forward(self) -> None:
         is_cast, dtype = self.cast
-        # Weights that were cast in an earlier pass would be those of then for ever.
+        # The cache would keep weights that an earlier pass cast, and the recording would read those for ever.
         cast = torch.autocast(self.of.recorder.device, dtype=dtype, enabled=is_cast, cache_enabled=False)
         with cast, self._rates_from_memory():
             result = self.of.network(*self.inputs.arguments(self.reads))
@@ -244,7 +244,7 @@ class Recorded:
     # ------------------------------------------------------------ rates that follow schedules
 
     def _follow_rates(self) -> None:
-        """Put the rates of now where recordings read them."""
+        """Copy the current rates to the memory that recordings read."""
         now = [module.rate for module in self.of.scheduled]
         if now != self.rates:
             self.rates = now
@@ -268,7 +268,7 @@ def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 
 
 class _Replay(torch.autograd.Function):
-    """A replay of a recording: of all tensors whose gradients are wanted, its results."""
+    """A replay of a recording, as a function of all tensors whose gradients are wanted."""
 
     @staticmethod
     def forward(ctx: Any, recorded: Recorded, *wanted: Tensor) -> tuple[Tensor, ...]:

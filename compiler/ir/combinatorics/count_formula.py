@@ -1,10 +1,10 @@
-"""Which architectures: formulas that elaboration writes down and `ways` turns into a circuit, counted exactly (law 7).
+"""Count formulas: elaboration writes them, and `ways` turns them into circuits of all architectures (law 7).
 
 A formula is a product of factors. It is evaluated over polynomials whose monomials are sets of tags, because a tied
 copy counts once however often it is mentioned and not at all where nothing mentions it: tags multiply like sets. A tag
 lives only as long as two factors must still agree on it. Then a copy is replaced by its own polynomial and a decision
-by 1, so that monomials stay few. The coefficients are circuits (`.circuit`): they know how many ways they stand
-for, and which.
+by 1, so that monomials stay few. The coefficients are circuits (`.circuit`), which represent the ways to choose and
+their number.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Product: TypeAlias = "tuple[Factor, ...]"
 
 
 def given(decisions: tuple[str, ...], cases: Mapping[tuple[int, ...], Product]) -> Product:
-    """The factors of something that was built once per assignment, with what all cases share drawn out."""
+    """The factors of something that was built once per assignment; a single product where all cases are equal."""
     products = list(cases.values())
     if all(case == products[0] for case in products):
         return products[0]
@@ -78,7 +78,7 @@ def ways(formula: Product, copies: Mapping[str, Product]) -> Circuit:
 
 
 def count(formula: Product, copies: Mapping[str, Product]) -> int:
-    """How many they are."""
+    """The number of architectures of a formula."""
     return ways(formula, copies).number
 
 
@@ -124,7 +124,7 @@ def _own(factor: Factor) -> tuple[str, ...]:
 
 
 class _Counting:
-    """Evaluates formulas. ``shared`` always names the tags on which factors outside depend: those stay."""
+    """Evaluates formulas. ``shared`` always names the tags that outside factors depend on: they are not eliminated."""
 
     def __init__(self, copies: Mapping[str, Product]) -> None:
         self.copies = copies
@@ -135,7 +135,7 @@ class _Counting:
         known = self._names.get(id(factor))
         if known is None:
             found = frozenset(_own(factor)).union(*(self.names(f) for part in _parts(factor) for f in part))
-            # The factor is kept along, or its id could be another's later.
+            # The entry keeps the factor alive, or its id could become another's.
             known = self._names[id(factor)] = factor, found
         return known[1]
 
@@ -161,7 +161,7 @@ class _Counting:
         shared: frozenset[str],
         fold: Callable[[list[Polynomial]], list[Polynomial]],
     ) -> Polynomial:
-        """Evaluate units one by one, ``fold`` what they give and multiply it, up to tags that are not shared."""
+        """Evaluate units one by one, ``fold`` and multiply the results, and eliminate tags that are not shared."""
         if len(units) == 1 and len(units[0]) == 1:
             return multiplied(fold([self.factor(units[0][0], shared)]))
         reached = [self.reach(unit) for unit in units]
@@ -180,7 +180,7 @@ class _Counting:
     def without(self, pending: set[str], parts: list[Polynomial], shared: frozenset[str]) -> list[Polynomial]:
         """Factors of the same product, with the pending copies and decisions eliminated.
 
-        A copy can go once no other may still bring it, likewise a decision; those that fewest parts have go first.
+        A copy or decision can be eliminated once no pending copy contains it; those in the fewest parts come first.
         """
         inner = {name: self.reach(self.copies[name]) for name in pending if name in self.copies}
         bringing = Counter(name for copy, names in inner.items() for name in (names & pending) - {copy})
@@ -253,7 +253,7 @@ class _Counting:
 
 
 def _merged(formula: Product) -> Product:
-    """What depends on a decision of the same product, put below the items of that decision."""
+    """The product with each factor that depends on one of its decisions moved below the items of that decision."""
     bound: dict[str, list[Given]] = {}
     for factor in formula:
         if isinstance(factor, Given):
@@ -276,7 +276,7 @@ def _merged(formula: Product) -> Product:
 
 
 def _under(factor: Given, decision: str, item: int) -> Product:
-    """The factor where a decision of its takes an item."""
+    """The factor under the item that one of its decisions takes."""
     at = factor.decisions.index(decision)
     rest = (*factor.decisions[:at], *factor.decisions[at + 1 :])
     cases = {(*key[:at], *key[at + 1 :]): case for key, case in factor.cases if key[at] == item}

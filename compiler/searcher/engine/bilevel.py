@@ -1,15 +1,15 @@
 """The two gradients of bilevel search, and the steps that an iteration is made of.
 
 Per iteration, in train mode: the alpha step on a batch of the alpha half; one further alpha step on the preferences,
-with the same optimizer, where they stand apart; the weight step on a batch of the weight half. Second order is the
-formula of DARTS, free of the slips of the released programs that HDAS.md lists.
+with the same optimizer, where they stand apart; the weight step on a batch of the weight half. Second order is DARTS's
+equation 7 (Liu et al., ICLR 2019), without the faults of the released programs (docs/hdas.md lists them).
 
 Running statistics of batch norms are moved by the forward pass of the weight step alone. The passes of an alpha step
 see other data, or displaced weights, and compute with batch statistics anyway; they leave every buffer as it was. So
 the statistics, like the weights, depend on the weight half only, and the accuracy on the alpha half stays a fair score.
 
-Each pass takes the gradient of the weights or of the alphas: autograd does not record what only the other would need.
-Of the passes of a second-order step one is for both.
+Each pass takes the gradient of the weights or of the alphas, and autograd records only what that gradient needs. One
+pass of a second-order step takes both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Loss = Callable[[], Tensor]
 
 @dataclass(frozen=True)
 class Descent:
-    """The step by which second order looks ahead, that of SGD: ``w - rate * (momentum m + gradient + decay w)``."""
+    """The lookahead step of second order, that of SGD: ``w - rate * (momentum m + gradient + decay w)``."""
 
     rate: float
     momentum: float = 0.0
@@ -61,7 +61,7 @@ class Descent:
 def first_order(
     alpha_loss: Loss, alphas: Sequence[Tensor], gradient: Gradients = PLAIN, weights: Sequence[Tensor] = ()
 ) -> list[Tensor]:
-    """The gradient of the alpha loss in the alphas at the present ``weights``, which themselves ask for none."""
+    """The gradient of the alpha loss in the alphas at the current ``weights``, which take no gradient."""
     with frozen(weights):
         return gradient(alpha_loss(), alphas)
 
@@ -108,7 +108,7 @@ def _assign(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
 
 
 class PreservedBuffers:
-    """Whatever happens to a module's buffers inside this context, they are afterwards as they were.
+    """A context that restores a module's buffers when it ends.
 
     They are copied type by type, each in one kernel, since a supernet has thousands of them.
     """
@@ -142,11 +142,11 @@ class Bilevel:
 
     Args:
         module: the network; its buffers change in weight steps only.
-        weights: moved by `weight_step`.
-        alphas: moved by `alpha_step` and `preference_step`.
+        weights: the weights, moved by `weight_step`.
+        alphas: the alphas, moved by `alpha_step` and `preference_step`.
         second: whether alpha steps take the second-order gradient.
-        gradient: how gradients are taken.
-        freezing: which weights stay as they are.
+        gradient: takes gradients, averaged over processes.
+        freezing: the operations whose weights no longer move.
     """
 
     def __init__(
@@ -196,10 +196,10 @@ class Bilevel:
             move(self.alphas, self.gradient(total(preferences), self.alphas.parameters), self.gradient)
 
     def weight_step(self, *losses: Loss, factor: float = 1.0, alignment: Alignment | None = None) -> None:
-        """Move the weights down ``factor`` times the sum of losses, one backward pass each; none is in the alphas.
+        """Move the weights down ``factor`` times the sum of losses, one backward pass each; alphas take no gradient.
 
-        A weight that no loss uses, or that is frozen, is left alone, by decay too. With an ``alignment`` the instances
-        of cells are made to agree; its passes draw the numbers of the first one, and leave buffers as they are.
+        A weight that no loss uses, or that is frozen, does not move, not even by decay. An ``alignment`` adds its own
+        gradient; its passes draw the random numbers of the first pass, and leave buffers as they are.
         """
         resting = self.freezing.resting if self.freezing else set()
         moving = [weight for weight in self.weights.parameters if id(weight) not in resting]
@@ -231,7 +231,7 @@ def total(preferences: Mapping[str, Tensor]) -> Tensor:
 
 
 def descend(loss: Tensor, weights: Optimized, gradient: Gradients = PLAIN) -> None:
-    """One step of an optimizer down a loss; a weight that the loss does not use is left alone, by decay too."""
+    """One step of an optimizer down a loss; a weight that the loss does not use does not move, not even by decay."""
     move(weights, gradient.used(loss, weights.parameters), gradient)
 
 

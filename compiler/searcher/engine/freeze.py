@@ -1,8 +1,8 @@
-"""Operations whose weights learn what the other half of the images does not have keep their weights from then on.
+"""Operation-level early stopping: the weights of an operation that overfits are frozen.
 
 Jiang et al., "Operation-Level Early Stopping for Robustifying Differentiable NAS" (NeurIPS 2023): an operation overfits
-where the gradient of its weights on the images of the alphas no longer points where that on the images of the weights
-does.
+where the gradient of its weights on the images of the alphas no longer points in the direction of the gradient on the
+images of the weights.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .protocol import Searchable
 
 
 class Freezing:
-    """The cosine of two gradients for each operation, its mean over so many steps, and what is frozen by it.
+    """The mean cosine of two gradients of each operation, and the operations that are frozen by it.
 
     Args:
-        operations: the parameters of each operation, by name; those that are no matrices are not compared.
-        word: the bound of the cosine, and over how many steps it is averaged.
+        operations: the parameters of each operation, by name; parameters that are no matrices are not compared.
+        word: the bound of the cosine, and the number of steps of its mean.
     """
 
     def __init__(self, operations: Mapping[str, Sequence[nn.Parameter]], word: FreezeOverfitting) -> None:
@@ -51,7 +51,7 @@ class Freezing:
         return [weight for place in places for weight in self.compared[place]]
 
     def refresh(self) -> None:
-        """Read what is frozen, which a checkpoint may have changed."""
+        """Read from the tensors which operations are frozen: a checkpoint may have changed them."""
         is_frozen = self.tensors["frozen"].tolist()
         self.live = [place for place, done in enumerate(is_frozen) if not done]
         self.resting = {id(p) for place, done in enumerate(is_frozen) if done for p in self.parameters[place]}
@@ -79,7 +79,7 @@ class Freezing:
     def compare(self, gradients: Sequence[Tensor]) -> None:
         """Compare the gradients of the watched weights on a batch of the alphas with those of the last weight step.
 
-        After every so many steps, operations whose mean cosine is below the bound freeze.
+        After every ``over`` steps, operations whose mean cosine is below the bound freeze.
         """
         if not self.tensors["learned"]:
             return
@@ -102,5 +102,5 @@ class Freezing:
 
 
 def freezing_of(searchable: Searchable, word: Freeze) -> Freezing | None:
-    """What the setting `freeze` asks for."""
+    """The freezing of the setting `freeze`; None without one."""
     return Freezing(searchable.weights_of_items(), word) if isinstance(word, FreezeOverfitting) else None

@@ -1,4 +1,4 @@
-"""What callbacks are told of a run, and that they end it; without callbacks nothing is done."""
+"""The calls of a run's callbacks, and the end of a run that one asks for; without callbacks nothing is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .protocol import RunOptions
 
 
 class Told(Protocol):
-    """The part of a run's job that callbacks hear of."""
+    """The part of a run's job that events for callbacks are made from."""
 
     @property
     def epochs(self) -> int:
@@ -24,16 +24,16 @@ class Told(Protocol):
         """How many steps an epoch has."""
 
     def look(self, epoch: int) -> EpochRecord:
-        """What leads and what is observed within an epoch."""
+        """The leading architecture and the observed values within an epoch."""
 
 
 class Telling:
-    """Tells the callbacks of a run; of several processes the main one does, and all end together.
+    """Calls the callbacks of a run; with several processes only the main one does, and all end together.
 
     Args:
-        job: what runs.
-        state: the memory of the run, in which it is noted that a callback has ended it.
-        run: has the callbacks.
+        job: the search or training.
+        state: the state of the run, in which it is noted that a callback has ended it.
+        run: the options of the run, with its callbacks.
     """
 
     def __init__(self, job: Told, state: State, run: RunOptions) -> None:

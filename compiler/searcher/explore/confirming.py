@@ -14,12 +14,12 @@ from .trials import History, Trial, finalists, strongest
 
 @dataclass(frozen=True)
 class Confirming:
-    """Proposes as another does; after that, the best are judged again, all of them once before any twice.
+    """Passes a proposer's proposals on; after them, the best are judged again, all of them once before any twice.
 
     Args:
-        proposer: the other.
+        proposer: the proposer.
         space: the architectures.
-        word: how many are judged again, and how often.
+        word: the number of architectures that are judged again, and how often.
     """
 
     proposer: Asking
@@ -28,11 +28,11 @@ class Confirming:
 
     @property
     def total(self) -> int:
-        """Those of the other, and those that are judged again, at most."""
+        """The proposer's total, and the most repeats."""
         return self.proposer.total + self.word.count * self.word.seeds
 
     def ask(self, history: History) -> Proposal | None:
-        """What the other proposes; when it has nothing more, and nothing runs, the next of the best."""
+        """The proposer's next proposal; when it has no more, and no trial runs, a repeat of one of the best."""
         done = history.repeated
         if not done and ((found := self.proposer.ask(history)) is not None or history.running):
             return found
@@ -43,6 +43,6 @@ class Confirming:
         return Proposal(self.space.candidate(trial.number), trial.budget, (trial.id,), 1 + done // len(best))
 
     def _best(self, history: History) -> list[Trial]:
-        """Those that are judged again; of architectures that are alike, the one that was judged."""
+        """The trials that are judged again; of equivalent architectures only the one that was judged."""
         first = [trial for trial in history.trials if not trial.repeat and trial.same is None]
         return strongest(finalists(first), self.word.count, history.merit)

@@ -83,7 +83,7 @@ class Guided(Proposer):
         return list({found.number: found for found in drawn}.values())
 
     def _screened(self, many: list[Candidate]) -> list[Candidate]:
-        """The ``start`` that are judged first: the best by mean rank of proxies, none alike, or far from each other."""
+        """The first ``start``: the best by mean rank of proxies, no two equivalent, or those far from each other."""
         if not isinstance(self.word.initial, InitialBest):
             return [many[at] for at in spread(ranks(self.features(many)), self.word.start)]
         means = ranks(self._measured(many, self.word.screening)).mean(1)

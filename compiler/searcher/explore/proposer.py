@@ -1,7 +1,7 @@
-"""What a proposer is: a function of the trials so far and of a stream of random numbers.
+"""The base class of proposers: functions of the trials so far and of a stream of random numbers.
 
-It remembers nothing that does not follow from the trials, so that reading them again rebuilds it. Proposal k draws from
-stream k alone.
+A proposer has no state that does not follow from the trials, so that reading them again rebuilds it. Proposal k draws
+from stream k alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FRESH = 50
 """How many mutants, or children, may be known already before an architecture is drawn instead."""
 
 Stream = Callable[[int], Random]
-"""The random numbers of a proposal, by how many were made before it."""
+"""The random numbers of a proposal, by the number of proposals before it."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Budgets:
-    """What a judge spends on an architecture: as it is told to, or all that it has."""
+    """The budgets of a judge, in images or epochs: ``stated`` by its settings, and the largest that it has."""
 
     stated: int
     whole: int
 
 
 class Proposer(ABC):
-    """What is proposed next.
+    """Proposes architectures, one after the other.
 
     Args:
         space: the architectures.
-        budgets: of the judge.
-        stream: where random numbers come from.
+        budgets: the budgets of the judge.
+        stream: gives the random numbers of each proposal.
     """
 
     def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream) -> None:
@@ -55,13 +55,13 @@ class Proposer(ABC):
     @property
     @abstractmethod
     def total(self) -> int:
-        """How many proposals there are at most."""
+        """The most proposals."""
 
     def ask(self, history: History) -> Proposal | None:
         """The next proposal; None where it depends on a trial that is being judged, or, where none is, at the end.
 
         Raises:
-            UsageError: none of many architectures meets what is required.
+            UsageError: no architecture of many draws met the requirements.
         """
         return self.following(history, history.asked) if history.asked < self.total else None
 
@@ -87,13 +87,13 @@ class Proposer(ABC):
 
 
 class OwnProposer(Proposer):
-    """The base of proposers of a user's own: they write `following`.
+    """The base class of a user's own proposers, which define `following`.
 
     Args:
         space: the architectures.
-        budgets: of the judge.
-        stream: where random numbers come from.
-        trials: how many proposals there are at most.
+        budgets: the budgets of the judge.
+        stream: gives the random numbers of each proposal.
+        trials: the most proposals.
     """
 
     def __init__(self, space: ExploredSpace, budgets: Budgets, stream: Stream, trials: int) -> None:
@@ -102,5 +102,5 @@ class OwnProposer(Proposer):
 
     @property
     def total(self) -> int:
-        """As many as the file says."""
+        """The number of trials of the setting `derive`."""
         return self.trials

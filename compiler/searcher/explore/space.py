@@ -45,7 +45,7 @@ class ExploredSpace:
     Args:
         part: the network, in its program.
         only: whether an architecture may be proposed, by its number, beside what is required; None: any.
-        same: architectures that it calls alike are judged once.
+        same: the equivalence up to which architectures are judged once.
 
     Raises:
         UsageError: it has a structure that is not counted, nothing to choose, or no architecture.
@@ -91,7 +91,7 @@ class ExploredSpace:
         return selects_life(self.part.space, self.completed(found))
 
     def key(self, number: int) -> Hashable:
-        """What architectures that are alike have in common, and no others: the number where none are."""
+        """A key that equivalent architectures share, and no others; the number where no equivalence is set."""
         return number if self.alike is None else self._key(number)
 
     def completed(self, found: Candidate) -> Selection:
@@ -112,7 +112,7 @@ class ExploredSpace:
         """An architecture, uniformly or by weights, of all that meet the requirements.
 
         Raises:
-            UsageError: none of many that were drawn does.
+            UsageError: no architecture of many draws meets them.
         """
         if draw is Draw.WEIGHTS:
             return self._meeting(lambda: self._of(self.part.weighted.draw(source)))
@@ -138,7 +138,7 @@ class ExploredSpace:
         return found if found is not None and self.meets(found.number) else None
 
     def redrawn(self, parent: Candidate, rate: float, source: Random) -> Candidate:
-        """The parent, each of whose choices is drawn anew with the probability ``rate``; it may come out as it was."""
+        """The parent, each of whose choices is drawn again with the probability ``rate``; it may equal the parent."""
         return self._meeting(lambda: self._of(redrawn(self.part, parent.choices, rate, source)))
 
     def crossed(self, left: Candidate, right: Candidate, source: Random) -> Candidate:

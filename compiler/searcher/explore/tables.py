@@ -4,7 +4,7 @@ A table is a CSV file. With columns `validation0`, `test0`, `seconds0`, `validat
 the number behind a name is the seed of a training (`spaces/truth/*.csv`), whose loss some have. With columns
 `validation`, `test`, `seconds` a row is a training, with its `seed` and its `epochs`, where there are such columns. An
 architecture is named by its `number` in the space, or by an `architecture` as a string of NAS-Bench-201. The
-equivalence `table` of the file says which architectures are alike: these share a row. Accuracies are from 0 to 1, or in
+equivalence `table` of the file defines which architectures share a row. Accuracies are from 0 to 1, or in
 percent where one is above 1.
 
 The log of an exploration, `trials.jsonl`, is a table too: its scores steer as they stand there, and nothing was tested.
@@ -38,7 +38,7 @@ from .trial_log import recorded
 from .trials import Trial
 
 EQUIVALENCE = "table"
-"""Architectures that this equivalence of the file calls alike share a row."""
+"""The equivalence of the file whose classes are the rows of a table."""
 LISTED = 200_000
 """Of so many architectures each is looked up before the first trial."""
 OPERATION = re.compile(r"([\w]+)~\d+")
@@ -94,7 +94,7 @@ class Row:
 
 
 class Table:
-    """The rows of a table by what architectures that are alike have in common.
+    """The rows of a table, by the key of their equivalence class.
 
     Args:
         path: the file.
@@ -135,7 +135,7 @@ class Table:
         return self.rows.get(self.key(number))
 
     def key(self, number: int) -> Hashable:
-        """What architectures that are alike have in common, and no others."""
+        """A key that equivalent architectures share, and no others."""
         if self.alike is None:
             return number
         if number not in self.keys:
@@ -209,13 +209,13 @@ class Lookup:
     """Judges architectures by a table: validation accuracy, the mean over seeds, and the seconds that they took.
 
     Args:
-        table: it.
-        partial: whether a table that lacks architectures is a space without them.
-        seeds: how many trainings the mean is of, or all of a row where it has not so many.
-        same: architectures that it calls alike are judged once.
+        table: the table.
+        partial: whether the table may lack architectures, which are then not proposed.
+        seeds: the most trainings of a row that the mean is taken over.
+        same: the equivalence up to which architectures are judged once.
 
     Raises:
-        UsageError: the table lacks architectures, and is not said to.
+        UsageError: the table lacks architectures, and is not ``partial``.
     """
 
     def __init__(self, table: Table, partial: bool = False, seeds: int = 1, same: Equivalence | None = None) -> None:

@@ -36,27 +36,27 @@ class Trial(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Index
-    """How many were proposed before."""
+    """The number of trials that were proposed before this one."""
     number: Index
-    """Which architecture of the space it is."""
+    """The number of the architecture in its space."""
     budget: Index
-    """On how many images, or after how many epochs, it was judged."""
+    """The images on which, or the epochs after which, the architecture was judged."""
     score: FiniteFloat
     parents: tuple[Index, ...] = ()
-    """The trials that it comes from."""
+    """The trials whose architectures this one was made from."""
     repeat: Index = 0
-    """How often it was judged with this budget before: each time with other random numbers."""
+    """How often the architecture was judged with this budget before: each time with other random numbers."""
     failed: str = ""
-    """Why it could not be judged, in which case its score is 0, and it is worse than any other."""
+    """The reason why it could not be judged; its score is then 0, and it ranks below all others."""
     votes: dict[str, FiniteFloat] = {}
-    """What it is ranked by, where several proxies judge; its score is then the mean of its ranks when it was told."""
+    """The values of the proxies, where several judge; the score is then the mean of their ranks at that time."""
     same: Index | None = None
-    """The trial of the same architecture, or one alike, whose score it has; None where it was judged itself."""
+    """The trial of the same or an equivalent architecture, whose score it has; None where it was judged itself."""
     decisions: dict[str, str] = {}
     """The items that it takes, by the path of the decision."""
     seconds: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     last: bool = False
-    """Whether a callback ended the exploration behind it: what was under way is judged, and nothing is proposed."""
+    """Whether a callback ended the exploration after it: running trials are judged, and none is proposed any more."""
 
 
 Event = Trial | Asked
@@ -65,18 +65,18 @@ Event = Trial | Asked
 
 @dataclass
 class Ranks:
-    """What trials say for each vote, and where others stand among them."""
+    """The values of each vote over all trials, and the ranks of others among them."""
 
     votes: dict[str, list[float]] = field(default_factory=dict)
-    """In ascending order, by the name of the vote."""
+    """The values in ascending order, by the name of the vote."""
 
     def add(self, votes: Mapping[str, float]) -> None:
-        """What one more trial says."""
+        """Add the values of one more trial."""
         for name, value in votes.items():
             insort(self.votes.setdefault(name, []), value)
 
     def __call__(self, votes: Mapping[str, float]) -> float:
-        """The mean over votes of the share of all trials that say less; those that say as much count half."""
+        """The mean over votes of the share of all trials with a smaller value; equal values count half."""
         found = 0.0
         for name, value in votes.items():
             every = self.votes.get(name) or [value]
@@ -84,7 +84,7 @@ class Ranks:
         return found / len(votes)
 
     def merit(self, trial: Trial) -> float:
-        """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
+        """The merit of a trial, the higher the better: its score, or its mean rank, from 0 to 1, where proxies vote."""
         if trial.failed:
             return float("-inf")
         return self(trial.votes) if trial.votes else trial.score
@@ -96,7 +96,7 @@ class History:
 
     trials: list[Trial] = field(default_factory=list)
     running: dict[int, Asked] = field(default_factory=dict)
-    """Those that were proposed and are not told yet, by their ids."""
+    """The trials that were proposed and have no result yet, by their ids."""
     known: dict[tuple[int, int], Trial] = field(default_factory=dict)
     """The first trial of each architecture and budget."""
     told: dict[int, Trial] = field(default_factory=dict)
@@ -137,20 +137,19 @@ class History:
             self._best = trial
 
     def merit(self, trial: Trial) -> float:
-        """How good a trial is, the higher the better: its score; its mean rank, from 0 to 1, where proxies vote."""
+        """The merit of a trial, the higher the better: its score, or its mean rank, from 0 to 1, where proxies vote."""
         return self._ranks.merit(trial)
 
     def rank(self, votes: Mapping[str, float]) -> float:
-        """The mean over votes of the share of all trials that say less; those that say as much count half."""
+        """The mean over votes of the share of all trials with a smaller value; equal values count half."""
         return self._ranks(votes)
 
     @property
     def best(self) -> Trial | None:
-        """The best of those with the largest budget that did not fail, of equal ones the first that was proposed.
+        """The best trial of the largest budget that did not fail, of equal ones the first that was proposed.
 
-        One that failed where all did.
-
-        Of those that were judged again, the best mean. Where proxies vote, ranks change with every trial.
+        Where all trials failed it is a failed one; where some were judged again, the one with the best mean. Where
+        proxies vote, ranks change with every trial.
         """
         if self.repeated and (confirmed := finalists(self.trials)):
             return max(confirmed, key=self._order)
@@ -158,7 +157,7 @@ class History:
 
     @property
     def second(self) -> Trial | None:
-        """The best of another architecture than the best, with the same budget."""
+        """The best trial of any other architecture than that of `best`, with the same budget."""
         best = self.best
         if best is None:
             return None
@@ -177,22 +176,22 @@ class History:
                 self.ask(event)
 
     def between(self, start: int, end: int) -> list[Trial] | None:
-        """The trials from one id up to another, in this order; None while one of them is not told."""
+        """The trials from one id up to another, in this order; None while one of them has no result."""
         found = [self.told[k] for k in range(start, end) if k in self.told]
         return found if len(found) == end - start else None
 
     def number(self, id: int) -> int:
-        """Which architecture a trial is, that ended or is being judged."""
+        """The number of the architecture of a trial that ended or is being judged."""
         return (self.told.get(id) or self.running[id]).number
 
     @property
     def asked(self) -> int:
-        """How many were proposed: the id of the next."""
+        """How many trials were proposed: the id of the next."""
         return len(self.trials) + len(self.running)
 
     @property
     def judged(self) -> int:
-        """How many were judged, and not known before."""
+        """How many trials were judged, without those that took a known score."""
         return sum(trial.same is None for trial in self.trials)
 
     def __len__(self) -> int:
@@ -200,9 +199,9 @@ class History:
 
 
 def finalists(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials of which one is derived: those that did not fail, of the largest budget.
+    """The trials that the derived one is chosen from: those that did not fail, of the largest budget.
 
-    Where some were judged again, those that were judged most often, each with the mean of its scores.
+    Where some were judged again, only those that were judged most often, each with the mean of its scores.
     """
     judged = [trial for trial in trials if not trial.failed]
     largest = max((trial.budget for trial in judged), default=0)
@@ -219,9 +218,9 @@ def finalists(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], float]) -> list[Trial]:
-    """The best of trials in the order of their ids, each architecture once, the earlier of equal ones first.
+    """The best ``count`` trials by ``merit`` (`History.merit`), each architecture once, the earlier of equal ones first.
 
-    At most ``count``; ``merit`` says how good one is (`History.merit`).
+    ``trials`` are in the order of their ids.
     """
     found: dict[int, Trial] = {}
     for trial in sorted(trials, key=merit, reverse=True):  # Which keeps the order of equal ones.
@@ -232,7 +231,7 @@ def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], floa
 
 
 def merit_among(trials: Iterable[Trial]) -> Callable[[Trial], float]:
-    """How good each of these is (`History.merit`), where ranks are those among them, whatever is told later."""
+    """The merit of each of these trials (`History.merit`), with ranks among them alone, whatever trials follow."""
     ranks = Ranks()
     for trial in trials:
         ranks.add(trial.votes)

@@ -12,16 +12,16 @@ Several = Annotated[int, Field(ge=2, description="a whole number above 1")]
 
 
 class By(Named):
-    """How strong an item is: its raw alpha, or its probability, which the share of `none` lowers (DARTS)."""
+    """The strength of an item: its raw alpha, or its probability, which the probability of `none` lowers (DARTS)."""
 
     PROBABILITY = "probability"
     LOGIT = "logit"
 
 
 class Epoch(Named):
-    """Which architecture is reported: of the last epoch, of that with the best supernet accuracy, or of one before.
+    """The epoch whose architecture is derived: the last, the one with the best supernet score, or one before the end.
 
-    Which epoch is before the end of a search its setting `until` says; of one that did not end early it is the last.
+    The setting `until` defines the epoch before the end of a search; without an early end it is the last.
     """
 
     LAST = "last"
@@ -43,7 +43,7 @@ class Strongest(Word):
 
     @property
     def threshold(self) -> float | None:
-        """The least weight of what a pick of no fixed number takes, where there is a threshold."""
+        """The least weight of an item that a pick of no fixed number takes; None without a threshold."""
         return None
 
     def measured(self, by: By) -> Self:
@@ -79,7 +79,7 @@ class Threshold(Word):
 
     @property
     def threshold(self) -> float | None:
-        """The least weight of what a pick of no fixed number takes."""
+        """The least weight of an item that a pick of no fixed number takes."""
         return self.over
 
     def measured(self, by: By) -> Threshold:

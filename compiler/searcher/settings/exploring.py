@@ -17,10 +17,10 @@ Probability = Annotated[float, Field(ge=0, le=1, description="a number from 0 to
 
 
 class ExplorerWord(Word):
-    """The best of architectures that are proposed and judged, instead of the one that alphas select."""
+    """An explorer: the best of its proposals is derived, instead of the architecture that alphas select."""
 
     epoch: ClassVar[Epoch] = Epoch.LAST
-    """Weights are judged as the last epoch leaves them."""
+    """Architectures are judged with the weights of the last epoch."""
 
     @property
     def rule(self) -> Strongest:
@@ -29,7 +29,7 @@ class ExplorerWord(Word):
 
 
 class Draw(Named):
-    """How architectures are drawn: all are equally likely, or the items of each choice are by their weights."""
+    """How architectures are drawn: all equally likely, or the items of each choice by their weights."""
 
     UNIFORM = "uniform"
     WEIGHTS = "weights"
@@ -59,8 +59,8 @@ class RandomDraws(ExplorerWord):
 class Genetic(ExplorerWord):
     """``rounds`` of ``population`` new architectures each, of which the first round is drawn (SPOS).
 
-    A later one has mutants of the best ``parents`` so far, each of whose choices is drawn anew with the probability
-    ``rate``, children of two of them, and for the rest architectures that are drawn.
+    A later round has mutants of the best ``parents`` so far, whose choices are each drawn again with the probability
+    ``rate``, children of two of these parents, and for the rest drawn architectures.
     """
 
     word = "genetic"
@@ -105,19 +105,19 @@ class Local(ExplorerWord):
 
 
 class InitialDrawn(Word):
-    """Draws."""
+    """Drawn architectures."""
 
     word = "drawn"
 
 
 class InitialSpread(Word):
-    """Those far from each other."""
+    """Architectures far from each other."""
 
     word = "spread"
 
 
 class InitialBest(Word):
-    """Those with the best mean rank by zero-cost proxies, of alike ones one; by the features where none are named."""
+    """The best mean ranks by zero-cost proxies, one of each equivalence class; ``features`` where none are named."""
 
     word = "best"
     positional = ("names",)
@@ -126,11 +126,11 @@ class InitialBest(Word):
 
 
 Initial = InitialDrawn | InitialSpread | InitialBest
-"""What a predictor has judged before it has learned anything."""
+"""The architectures that a predictor has judged before it learns."""
 
 
 class Acquisition(Named):
-    """By what a predictor prefers one architecture to another."""
+    """The acquisition function of a predictor: the mean of its trees, or a draw from their mean and deviation."""
 
     MEAN = "mean"
     THOMPSON = "thompson"
@@ -139,14 +139,14 @@ class Acquisition(Named):
 class Predictor(ExplorerWord):
     """``trials`` architectures, of which the first ``start`` are drawn; then rounds of ``batch`` that look best.
 
-    How good they may be is learned from those that were judged, by a forest of ``trees``. Each round takes those with
-    the best mean over the trees: of ``among`` neighbours of the best so far and as many draws, or of the whole space
-    where it is small. Where ``acquisition = thompson``, it takes those with the best draw from their mean and
-    deviation, of neighbours and draws alone (after BANANAS; White et al., AAAI 2021).
+    A forest of ``trees`` learns from the judged architectures. Each round takes the architectures with the best mean
+    over the trees: of ``among`` neighbours of the best so far and as many draws, or of the whole space where it is
+    small. With ``acquisition = thompson`` it takes those with the best draw from the mean and the deviation of the
+    trees, of neighbours and draws alone (after BANANAS; White et al., AAAI 2021).
 
-    It learns from the decisions, and from zero-cost proxies where these are named as ``features``: a space is then
-    small where it has at most ``among`` architectures. Instead of draws the ``initial`` ones may be, of ``among`` draws
-    or of all where there are no more, those far from each other, or those that proxies rank best.
+    The forest learns from the decisions, and from zero-cost proxies where these are named as ``features``: a space is
+    then small where it has at most ``among`` architectures. The first ``start`` may be chosen as ``initial`` says from
+    ``among`` draws, or from the whole space where it has no more.
     """
 
     word = "predictor"
@@ -168,7 +168,7 @@ class Predictor(ExplorerWord):
 
     @property
     def screening(self) -> tuple[ProxyName, ...]:
-        """The proxies by which those that are judged first are ranked."""
+        """The proxies by which the first ``start`` are chosen."""
         return (self.initial.names or self.features) if isinstance(self.initial, InitialBest) else ()
 
 
@@ -182,28 +182,28 @@ class OwnExplorer(ExplorerWord):
 
 
 class Objective(Named):
-    """What an architecture is measured by, where several things count."""
+    """An objective of several."""
 
     ACCURACY = "accuracy"
     SCORE = "score"
-    """The same by another name, for metrics that are no accuracy."""
+    """``accuracy`` by another name, for metrics that are no accuracy."""
     PARAMS = "params"
     MACS = "macs"
     MEMORY = "memory"
 
     @property
     def is_judged(self) -> bool:
-        """Whether it is what the judge says, and no cost."""
+        """Whether it is the judge's score, and no cost."""
         return self in (Objective.ACCURACY, Objective.SCORE)
 
 
 class Nsga2(ExplorerWord):
-    """``trials`` architectures in generations of ``population``, of which several objectives are asked (NSGA-II).
+    """``trials`` architectures in generations of ``population``, for several objectives (NSGA-II).
 
-    ``accuracy``, or ``score``, is what the judge says, the better the more; costs are minimised. The first generation
+    ``accuracy``, or ``score``, is the judge's score, which is maximised; costs are minimised. The first generation
     is drawn; a later one has children of two parents, each the winner of a tournament of two, and each choice of a
-    child is drawn anew with the probability ``rate``. Parents are the best of the parents before and their children:
-    by their front, and in a front by their distance from others (Deb et al., 2002). None is proposed twice while
+    child is drawn again with the probability ``rate``. Parents are the best of the last parents and their children:
+    by their front, and within a front by crowding distance (Deb et al., 2002). No architecture is proposed twice while
     there are others.
     """
 
@@ -248,7 +248,7 @@ class Sampled(ExplorerWord):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The modules without which it cannot propose."""
+        """The Python modules that the sampler needs."""
         return ("optuna", "cmaes") if self.sampler is OptunaSampler.CMAES else ("optuna",)
 
 

@@ -1,4 +1,4 @@
-"""Judges, which say how good an architecture is that an explorer proposes.
+"""Judges, which score the architectures that an explorer proposes.
 
 To add one, write its class, add it to `Judge`, and build it in `compiler/runs`. To add a proxy, add its name to
 `ProxyName`, and its formula to `PROXIES` of `searcher/explore/proxies.py`.
@@ -22,8 +22,8 @@ class NoJudge(Word):
 class SharedJudge(Word):
     """The accuracy of an architecture with the weights of the supernet, on images that its weights did not learn on.
 
-    ``batches`` of them, or ``images``; 0, for both, is all. Before, statistics of norms are taken anew on ``calibrate``
-    batches of the images that weights learn on; 0 takes those of the supernet.
+    It takes so many ``batches`` or ``images``; all where both are 0. Before, running statistics of norms are computed
+    again on ``calibrate`` batches of the images that weights learn on; 0 takes those of the supernet.
     """
 
     word = "shared"
@@ -39,7 +39,7 @@ class SharedJudge(Word):
 
 
 class Measured(Named):
-    """What a training says of an architecture."""
+    """The result of a training that is the score: the metric on held-out images, or the training loss."""
 
     METRIC = "metric"
     LOSS = "loss"
@@ -48,11 +48,11 @@ class Measured(Named):
 class TrainedJudge(Word):
     """The accuracy of an architecture that is trained from scratch, as the `train` section says, on held-out images.
 
-    These are the images of the alphas, without random changes; the test images are never asked. ``epochs`` are as many
-    as of the section by default, 0; with ``seeds`` it is the mean of so many trainings.
+    These are the images of the alphas, without random changes; the test images are never used. ``epochs = 0`` takes
+    the epochs of the section; with ``seeds`` the score is the mean of so many trainings.
 
-    ``by = loss`` says how fast it learns: the mean loss of all steps, each of which sees its images before it learns
-    from them (Ru et al., "Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021, eq. 1).
+    ``by = loss`` scores how fast it learns: the mean loss of all steps, each computed before the step learns from its
+    images (Ru et al., "Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021, eq. 1).
     """
 
     word = "trained"
@@ -62,7 +62,7 @@ class TrainedJudge(Word):
 
 
 class ProxyName(Named):
-    """What is computed of a network as it starts, on one batch, instead of training it."""
+    """Zero-cost proxies: computed on an untrained network and one batch, instead of training it."""
 
     PARAMS = "params"
     MACS = "macs"
@@ -77,9 +77,9 @@ class ProxyName(Named):
 
 
 class ProxyJudge(Word):
-    """Zero-cost proxies of an architecture as it starts, on one batch of ``images`` of those of the alphas.
+    """Zero-cost proxies of an untrained architecture, on one batch of ``images`` images of the alphas.
 
-    Several vote: an architecture is as good as the mean of its ranks among all trials.
+    Of several proxies the score is the mean of the architecture's ranks among all trials.
     """
 
     word = "proxy"
@@ -118,7 +118,7 @@ class AllUnique(Word):
 
 
 class UniqueUpTo(Word):
-    """Of architectures that an equivalence of this name calls alike, one is judged."""
+    """One architecture of each class of the equivalence of this name is judged."""
 
     word = "EQUIVALENCE"
     positional = ("equivalence",)
@@ -135,9 +135,9 @@ Unique = AllUnique | UniqueUpTo
 
 
 class OwnJudge(Word):
-    """What a class of your own says of the derived file of an architecture, ``"mine.py:Class"`` or an entry point.
+    """The score of an architecture's derived file by a class of your own, ``"mine.py:Class"`` or an entry point.
 
-    It is asked for ``epochs``, which it may take as it likes.
+    It gets ``epochs``, and may use them as it likes.
     """
 
     word = "own"

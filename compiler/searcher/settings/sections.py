@@ -55,7 +55,7 @@ class _Section(Setting):
         return "".join(f"{name} = {text}\n" for name, text in self.written(full).items())
 
     def written(self, full: bool) -> dict[str, str]:
-        """As of any setting; a classification is never written, as runs from before there were tasks have it."""
+        """As for any setting; a classification is never written, so that old runs, which have no task, stay equal."""
         found = super().written(full)
         return {name: text for name, text in found.items() if (name, text) != ("task", CLASSIFICATION.word)}
 
@@ -75,13 +75,13 @@ class SearchSettings(_Section):
     relax: Relaxation = Softmax()
     derive: Derivation | Explorer = Strongest()
     judge: Judge = NoJudge()
-    """How the architectures that an explorer proposes are judged; without one nothing is."""
+    """How the architectures that an explorer proposes are judged; without an explorer nothing is judged."""
     rungs: Rungs = NoRungs()
-    """With which budgets they are."""
+    """The budgets with which proposed architectures are judged."""
     confirm: Confirmation = NoConfirmation()
-    """Whether the best of them are judged anew."""
+    """Whether the best architectures are judged again at the end."""
     unique: Unique = AllUnique()
-    """Which of them are alike, so that one is judged for all."""
+    """The equivalence of which one architecture of each class is judged."""
     order: Order = Order.FIRST
     edges: Edges = Edges.SHARED
     channels: Channels = AllChannels()
@@ -89,7 +89,7 @@ class SearchSettings(_Section):
     beside: Beside = NoItem()
     dropout: Dropout = NoItem()
     drop_path: Rate = Constant(value=0)
-    """How probably the text's `drop_path` drops what it gets."""
+    """The probability with which the text's `drop_path` drops its input."""
     perturb: Perturbation = NoPerturbation()
     align: Align = NoAlignment()
     freeze: Freeze = NoFreezing()
@@ -119,7 +119,7 @@ class SearchSettings(_Section):
 
     @property
     def judged(self) -> Metric:
-        """What scores of architectures are of: the metric of the task, or what another judge says."""
+        """The metric that scores of architectures are values of: that of the task, or of another judge."""
         match self.judge:
             case ProxyJudge(names=names):
                 return Metric(name="score", share=len(names) > 1)  # Several vote by their mean ranks.

@@ -45,7 +45,7 @@ def unique(space: Elaborated, same: Equivalence, graphs: int = MOST) -> int:
 
 
 class EquivalenceKeys:
-    """Tells whether architectures of a space are equivalent, one at a time."""
+    """Computes the keys by which architectures of a space are equivalent, one at a time."""
 
     def __init__(self, space: Elaborated, same: Equivalence) -> None:
         # Copies are met innermost first.
@@ -55,7 +55,7 @@ class EquivalenceKeys:
         self.labels = Numbers()
 
     def key(self, chosen: Selection) -> object:
-        """A key that equivalent architectures share, and no others: an instance is labelled by the form of its cell.
+        """A key that equivalent architectures share, and no others; instances are labelled by the form of their cell.
 
         Raises:
             UncountableClassesError: a graph has too many symmetries.
