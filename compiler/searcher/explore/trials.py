@@ -218,7 +218,7 @@ def finalists(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def strongest(trials: Sequence[Trial], count: int, merit: Callable[[Trial], float]) -> list[Trial]:
-    """The best ``count`` trials by ``merit`` (`History.merit`), each architecture once, the earlier of equal ones first.
+    """The best ``count`` trials by ``merit`` (`History.merit`), each architecture once, of equal ones the earlier.
 
     ``trials`` are in the order of their ids.
     """
