@@ -16,10 +16,8 @@ _GLOBALS = {"self", "super", "len", "torch", "nn", "F", "Tensor", "__debug__"}
 RESERVED = frozenset({*keyword.kwlist, *dir(fx.GraphModule(nn.Module(), fx.Graph())), *_GLOBALS, "meta", WEIGHTS})
 """Names that Python, torch or generated code uses itself."""
 
-_LONGEST_TAIL: dict[str, int] = {}
-for _word in RESERVED:
-    _stem = _word.rstrip("_")
-    _LONGEST_TAIL[_stem] = max(_LONGEST_TAIL.get(_stem, 0), len(_word) - len(_stem))
+_LONGEST_TAIL = {word.rstrip("_"): len(word) - len(word.rstrip("_")) for word in sorted(RESERVED, key=len)}
+"""The most underscores at the end of a reserved word, by the word without them: the longest comes last and wins."""
 
 
 def free(word: str) -> str:

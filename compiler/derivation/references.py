@@ -216,7 +216,7 @@ def _operations(space: Elaborated) -> dict[str, list[Definition]]:
     pending = [space.block]
     while pending:
         block = pending.pop()
-        if block.level == "op" and block.definition is not None:
+        if block.is_operation and block.definition is not None:
             known = found.setdefault(block.name, [])
             if not any(equal_up_to_names(like, block.definition) for like in known):
                 known.append(block.definition)

@@ -26,7 +26,7 @@ def check_loop(graph: SpaceGraph, inputs: Sequence[Tensor], span: Span) -> None:
         placed = "`x -> scan(Cell)` puts a cell between the two ends of a loop"
         hint = searched if isinstance(state.payload, Mix) else placed
         raise ElaborationError(Code.KIND, span, f"'{state.name}' is no state that a loop starts from", hint)
-    if not isinstance(given.payload, Call) or given.payload.block.level == "op":
+    if not isinstance(given.payload, Call) or given.payload.block.is_operation:
         chosen = "each choice of cells has a `scan` of its own, `scan(A) | scan(B)`"
         hint = chosen if isinstance(given.payload, Mix) else "write a `cell` for it: `cell Step(x, h) { output ... }`"
         raise ElaborationError(Code.KIND, span, "a recurrence is one of a cell or stage", hint)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Block:
     """An operation, cell, stage or network applied to inputs of known shapes.
 
-    ``copy`` is the path of its copy; ``params`` are the values of its parameters, ``arguments`` the same as text.
-    ``definition`` is the one that is applied, where there is one.
+    ``level`` is ``op``, ``cell``, ``stage`` or ``network``; ``copy`` is the path of its copy; ``params`` are the values
+    of its parameters, ``arguments`` the same as text; ``definition`` is its definition, where it has one.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Block:
     arguments: tuple[tuple[str, str], ...] = ()
     params: Mapping[str, object] = field(default_factory=dict)
     definition: Definition | None = field(default=None, repr=False)
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is an operation, and no cell, stage or network."""
+        return self.level == "op"
 
 
 @dataclass(frozen=True)

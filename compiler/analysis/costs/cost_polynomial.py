@@ -170,7 +170,7 @@ class _Pricing:
         match node.payload:
             case Call(block=block):
                 yield ALWAYS, self.price.applied(block)
-                if self.price.prices_operation(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.is_operation:
                     yield from self.operation(block, shapes, node.shape)
                 else:
                     yield from self.block(block).items()

@@ -70,7 +70,7 @@ class PriceSum:
         match node.payload:
             case Call(block=block):
                 inside = self.block(block)
-                if self.price.prices_operation(block.name) and block.level == "op":
+                if self.price.prices_operation(block.name) and block.is_operation:
                     inside = operation(self.price, block, inputs, node.shape, Assignment(), {ALWAYS: inside})
                 return self.price.applied(block) + inside
             case Prim(op=op) if self.price.of_structure:

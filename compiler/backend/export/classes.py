@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from compiler.backend.names import pascal, unique
@@ -20,7 +21,13 @@ from .torch_source import HELPERS
 _TAKEN = {*HELPERS, *dir(builtins), "Tensor", "F", "Path", "Network"}
 """Names that no class may have."""
 
-KINDS = ("width", "number", "module")
+
+class ParamKind(Enum):
+    """The kind of a parameter, in the order in which constructors take them: channels, other numbers, modules."""
+
+    WIDTH = "width"
+    NUMBER = "number"
+    MODULE = "module"
 
 
 @dataclass(eq=False)
@@ -29,8 +36,7 @@ class Param:
 
     name: str
     values: tuple[Any, ...]
-    kind: str
-    """One of `KINDS`."""
+    kind: ParamKind
 
     @property
     def default(self) -> int | None:
@@ -40,7 +46,7 @@ class Param:
     @property
     def annotation(self) -> str:
         """The type of the parameter in the generated file."""
-        if self.kind == "module":
+        if self.kind is ParamKind.MODULE:
             return "nn.Module"
         kinds = {type(value) for value in self.values}
         if kinds == {Ref}:
@@ -77,7 +83,7 @@ def name_classes(classes: Sequence[Class]) -> None:
     by_name: dict[str, list[Class]] = {}
     for item in classes:
         name = item.title or item.plan.outline.block.name
-        if len(item.names) == 1 and item.level == "op" and next(iter(item.names)).startswith(name):
+        if len(item.names) == 1 and item.plan.outline.is_operation and next(iter(item.names)).startswith(name):
             name = next(iter(item.names))
         by_name.setdefault(pascal(name), []).append(item)
     taken = {*_TAKEN, *(param.name for item in classes for param in item.params)}

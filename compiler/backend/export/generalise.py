@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from compiler.ir.primitives.torch_form import Expression, Role
 
-from .classes import Class, Param, name_classes
+from .classes import Class, Param, ParamKind, name_classes
 from .outline import Outline, Step
 from .parameters import Known, Parameters
 from .plans import Plan, Unit, plan
@@ -58,10 +58,10 @@ class Writer:
         """The class of blocks of equal structure, or several: copies share one where only widths differ."""
         merged = _Merge(plans, self)
         parts: dict[object, list[Plan]] = {}
-        if any(param.kind != "width" for param in merged.params):
+        if any(param.kind is not ParamKind.WIDTH for param in merged.params):
             for planned in plans:
                 parts.setdefault(planned.outline.block.copy, []).append(planned)
-        if len(parts) < 2 and sum(param.kind == "module" for param in merged.params) > _MOST_MODULES:
+        if len(parts) < 2 and sum(param.kind is ParamKind.MODULE for param in merged.params) > _MOST_MODULES:
             parts.clear()
             for planned in plans:
                 kinds = tuple(term.kind for _, terms in self.terms(planned) for term in terms)
@@ -87,7 +87,7 @@ class Writer:
 
 def _argument(param: Param, value: Term) -> Arg:
     """A parameter of a class as an argument of its constructor; its meaning is that of its name."""
-    is_width = param.kind == "width"
+    is_width = param.kind is ParamKind.WIDTH
     role = Role.CHANNELS if is_width else Role.GROUPS if param.name == "groups" else Role.NUMBER
     role = Role.CHANNELS_READ if param.name == "c_in" else role
     return Arg(param.name, value, is_width, param.default, role, param.name, param.name in _NAMED)

@@ -59,6 +59,11 @@ class Outline:
         """The level of its definition: op, cell, stage or network."""
         return self.block.level
 
+    @property
+    def is_operation(self) -> bool:
+        """Whether its definition is an operation, and no cell, stage or network."""
+        return self.block.is_operation
+
     @cached_property
     def arguments(self) -> dict[str, str]:
         """Its parameters by name, as they are written."""
@@ -169,7 +174,7 @@ class _Outliner:
                 inner = self.block(block)
                 if inner.output < len(inner.inputs):
                     return sources[inner.output]
-                if len(inner.steps) == 1 and (inner.level == "op" or inner.steps[0].is_zero):
+                if len(inner.steps) == 1 and (inner.is_operation or inner.steps[0].is_zero):
                     only = inner.steps[0]
                     return Step(
                         node.name,

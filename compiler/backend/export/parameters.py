@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from compiler.backend.names import identifier, unique
 from compiler.ir.primitives.torch_form import Role
 
-from .classes import KINDS, Param
+from .classes import Param, ParamKind
 from .plans import Plan, Unit
 from .terms import Arg, New, Ref, Term
 
@@ -29,7 +29,7 @@ class Parameters:
     def __init__(self, plans: Sequence[Plan]) -> None:
         self.outlines = [planned.outline for planned in plans]
         self.first = plans[0]
-        self.is_op = self.first.outline.level == "op"
+        self.is_op = self.first.outline.is_operation
         self.used: list[Param] = []
         self.widths: dict[int, Param] = {}
         self.attributes = {unit.attr for unit in self.first.units if unit.attr}
@@ -42,7 +42,7 @@ class Parameters:
 
         def place(param: Param) -> tuple[bool, int, int]:
             among = inputs.index(param) if param in inputs else len(inputs)
-            return param.default is not None, KINDS.index(param.kind), among
+            return param.default is not None, list(ParamKind).index(param.kind), among
 
         return sorted(self.used, key=place)
 
@@ -54,13 +54,13 @@ class Parameters:
         for name in shared:
             values = [_parsed(o.arguments[name]) for o in self.outlines]
             if all(value is not None for value in values):
-                kind = "width" if name.startswith("c") and bool not in map(type, values) else "number"
+                kind = ParamKind.WIDTH if name.startswith("c") and bool not in map(type, values) else ParamKind.NUMBER
                 yield Param(unique(identifier(name), set(self.attributes)), tuple(values), kind)
         used = [n for n in range(len(self.first.outline.inputs)) if self.first.outline.readers[n]]
         for n in used:
             single = "c_in" if "c" in shared or "c" in self.attributes else "c"
             name = single if len(used) == 1 else f"c_{self.first.outline.inputs[n][0]}"
-            self.widths[n] = Param(name, tuple(o.inputs[n][1][0] for o in self.outlines), "width")
+            self.widths[n] = Param(name, tuple(o.inputs[n][1][0] for o in self.outlines), ParamKind.WIDTH)
             yield self.widths[n]
 
     def _worded(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -81,7 +81,7 @@ class Parameters:
         cases = [values.index(value) for value in values]
         named = (name for name, words in self.words if [words.index(word) for word in words] == cases)
         return self._add(
-            identifier(next(named, "inner" if self.first.sequential else str(unit.attr))), values, "module"
+            identifier(next(named, "inner" if self.first.sequential else str(unit.attr))), values, ParamKind.MODULE
         )
 
     def number(self, values: tuple[Any, ...], arg: Arg, is_width: bool, unit: Unit, known: Sequence[Known]) -> Term:
@@ -112,7 +112,7 @@ class Parameters:
     def _meant(self, values: tuple[Any, ...], arg: Arg, is_width: bool, unit: Unit) -> Param | None:
         """The number of the program that has these values and this meaning."""
         if is_width:
-            found = (param for param in self._near(arg.role, unit) if param.kind == "width")
+            found = (param for param in self._near(arg.role, unit) if param.kind is ParamKind.WIDTH)
         else:
             found = (param for param in self.candidates if param.name == arg.short)
         return next((param for param in found if param.values == values), None)
@@ -126,8 +126,8 @@ class Parameters:
 
     def _equal(self, values: tuple[Any, ...], is_width: bool) -> Ref | None:
         """A parameter of the class that has these values."""
-        kind = "width" if is_width else "number"
-        return next((Ref(param.name) for param in self.used if param.values == values and param.kind == kind), None)
+        kind = ParamKind.WIDTH if is_width else ParamKind.NUMBER
+        return next((Ref(param.name) for param in self.used if param.values == values and param.kind is kind), None)
 
     def _expression(self, values: tuple[Any, ...], arg: Arg, is_width: bool, known: Sequence[Known]) -> Ref | None:
         """Arithmetic on parameters that gives these values."""
@@ -137,7 +137,7 @@ class Parameters:
 
     def _scaled(self, values: tuple[int, ...]) -> Ref | None:
         """A width as a multiple, a part or a product of others."""
-        widths = [param for param in self.candidates if param.kind == "width" and len(set(param.values)) > 1]
+        widths = [param for param in self.candidates if param.kind is ParamKind.WIDTH and len(set(param.values)) > 1]
         for param in widths:
             for factor in range(2, 9):
                 if values == tuple(factor * value for value in param.values):
@@ -165,16 +165,16 @@ class Parameters:
         """A parameter of its own, named after the argument, and where that is taken after the unit too."""
         free = all(param.name != arg.short for param in (*self.used, *self.candidates))
         name = arg.short if free or self.first.sequential else f"{unit.attr or unit.steps[0].called}_{arg.short}"
-        return self._add(identifier(name), values, "width" if is_width else "number")
+        return self._add(identifier(name), values, ParamKind.WIDTH if is_width else ParamKind.NUMBER)
 
     def _use(self, param: Param) -> Ref:
         if param not in self.used:
             self.used.append(param)
         return Ref(param.name)
 
-    def _add(self, name: str, values: tuple[Any, ...], kind: str) -> Ref:
+    def _add(self, name: str, values: tuple[Any, ...], kind: ParamKind) -> Ref:
         taken = {param.name for param in (*self.used, *self.candidates)}
-        taken |= self.attributes if kind != "module" else set()
+        taken |= self.attributes if kind is not ParamKind.MODULE else set()
         param = Param(unique(name, taken), values, kind)
         self.used.append(param)
         return Ref(param.name)

@@ -78,7 +78,7 @@ def plan(whole: Outline, attrs_of_root: bool = False) -> Plan:
 
 def _is_chain(whole: Outline) -> bool:
     """Whether it is an operation of modules, one after the other."""
-    if whole.level != "op" or any(step.line for step in whole.steps) or not whole.steps:
+    if not whole.is_operation or any(step.line for step in whole.steps) or not whole.steps:
         return False
     start = whole.steps[0].sources
     if len(start) != 1 or start[0] >= len(whole.inputs):

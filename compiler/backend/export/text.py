@@ -174,7 +174,7 @@ def _docstring(item: Class) -> str:
         shapes = " and ".join(f"({', '.join(map(str, ('n', *sizes)))})" for _, sizes in whole.inputs)
         title = f"The network {block.name} for {'images' if len(whole.inputs) == 1 else 'inputs'} of shape {shapes}"
     else:
-        kind = "operation" if block.level == "op" else block.level
+        kind = "operation" if block.is_operation else block.level
         title = f"The {kind} {item.title or block.name}"
     given = ", ".join(f"{name} = {value}" for name, value in item.constants.items())
     full = _plain(title + (f", with {given}." if given else "."))

@@ -55,7 +55,7 @@ class _Inliner:
         """Inline an instance. An operation that only stands for another adds nothing to the name."""
         graph = block.graph
         assert graph.output is not None
-        if block.level == "op" and len(graph) == len(graph.inputs) + 1:
+        if block.is_operation and len(graph) == len(graph.inputs) + 1:
             index, node = next((i, n) for i, n in graph.order() if not isinstance(n.payload, Input))
             feeds = dict(zip(graph.inputs, sources, strict=True))
             inner = tuple(feeds[source] for source in graph.sources(index))
@@ -63,7 +63,7 @@ class _Inliner:
                 return self.call(node.payload.block, name, is_line, scope, inner)
             if index == graph.output and not is_line:
                 return self.add(node, name, scope, inner)
-        if block.level != "op":
+        if not block.is_operation:
             name = self.unique(name)
             scope = (*scope, name)
         return self.inline(graph, f"{name}.", scope, dict(zip(graph.inputs, sources, strict=True)))[graph.output]

@@ -72,14 +72,14 @@ class GraphReading:
         """The sources whose values matter: an operation may take an input for its shape only."""
         payload = self.graph.node(index).payload
         sources = self.graph.sources(index)
-        if isinstance(payload, Call) and payload.block.level == "op":
+        if isinstance(payload, Call) and payload.block.is_operation:
             return tuple(source for slot, source in enumerate(sources) if slot in slots_read(payload.block))
         return sources
 
 
 def is_instance(node: Node) -> bool:
     """Whether a node is an instance of a cell, stage or network."""
-    return isinstance(node.payload, Call) and node.payload.block.level != "op"
+    return isinstance(node.payload, Call) and not node.payload.block.is_operation
 
 
 def slots_read(block: Block) -> frozenset[int]:

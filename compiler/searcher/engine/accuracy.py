@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from compiler.searcher.data.source import Inputs, each
 from compiler.searcher.engine.device.batches import Batches
-from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.device.compute import Compute, sum_type
 from compiler.searcher.settings.narrowing import Measure
 
 from .bilevel import PreservedBuffers
@@ -39,7 +39,7 @@ class Evaluation:
         training, task = module.training, self.task
         loses = self.measure is Measure.LOSS
         compute.broadcast(list(module.buffers()))
-        kind = torch.float32 if compute.device.type == "mps" else torch.float64
+        kind = sum_type(compute.device)
         totals = torch.zeros(1 if loses else task.width, dtype=kind, device=compute.device)
         counted = torch.zeros(1, dtype=kind, device=compute.device)
         kept = PreservedBuffers(module) if self.batch_statistics else nullcontext()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from compiler.searcher.data.source import Batch, Inputs, Shape, each, parts_of, show
+from compiler.searcher.engine.device.compute import sum_type
 from compiler.searcher.settings.tasks import Described, asked
 from compiler.util.errors import UsageError
 
@@ -162,7 +163,7 @@ class OwnBehaviour:
             if changed:
                 raise self._does_not_add_up(changed[0])
             self.seen = True
-        kind = torch.float32 if device.type == "mps" else torch.float64
+        kind = sum_type(device)
         return torch.cat([states[name].detach().to(kind).flatten() for name in summed])
 
     def value(self, sums: Sequence[float], count: float) -> float:

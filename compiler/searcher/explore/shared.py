@@ -19,7 +19,7 @@ from compiler.searcher.data.load import Data, halves
 from compiler.searcher.data.source import Batch, parts_of
 from compiler.searcher.engine.bilevel import PreservedBuffers
 from compiler.searcher.engine.device.batches import Batches
-from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.device.compute import Compute, sum_type
 from compiler.searcher.engine.state.seeds import seed_all
 from compiler.searcher.engine.tasks import behaviour_of
 from compiler.searcher.relaxations.base import Relaxed
@@ -87,7 +87,7 @@ class SharedWeights:
         That of another task is its metric, turned around where less is better.
         """
         budget = min(budget, self.budgets.whole)
-        kind = torch.float32 if self.compute.device.type == "mps" else torch.float64
+        kind = sum_type(self.compute.device)
         totals = torch.zeros(self.behaviour.width + 1, dtype=kind, device=self.compute.device)
         for outputs, targets in self.answers(found, budget):
             totals[:-1] += self.behaviour.sums(outputs, targets)

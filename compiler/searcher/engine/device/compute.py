@@ -37,6 +37,11 @@ def main_flag(flag: bool) -> bool:
     return bool(said)
 
 
+def sum_type(device: torch.device) -> torch.dtype:
+    """The type in which sums over samples are taken: float64, or float32 on mps, which has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 class Compute:
     """One process's device, and its share in what all processes do together."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from compiler.searcher.engine.device.compute import Compute
+from compiler.searcher.engine.device.compute import Compute, sum_type
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Meter:
     """Loss and metric of a task, summed over samples, on the device: adding a batch waits for nothing."""
 
     def __init__(self, device: torch.device, metric: Metric) -> None:
-        kind = torch.float32 if device.type == "mps" else torch.float64
+        kind = sum_type(device)
         self.metric = metric
         self.sums = torch.zeros(metric.width + 2, dtype=kind, device=device)
         """Summed loss, the sums of the metric, samples."""
