@@ -77,8 +77,14 @@ def _hidden(definition: ast.Definition, unit: Unit) -> Iterator[str]:
 
 
 def mentions(node: ast.Node, local: Set[str]) -> Iterator[tuple[str, str | None]]:
-    """The names below a node, each with the label of its copy, unless it depends on ``local`` names."""
+    """The names below a node, each with the label of its copy, unless it depends on ``local`` names.
+
+    In a line its own name is none of them: of `mid = Cell@mid(x)` it is the label.
+    """
     match node:
+        case ast.Binding(target=target) if not local.isdisjoint(target.names):
+            for child in node.children():
+                yield from mentions(child, local - frozenset(target.names))
         case ast.Copy(base=ast.Name(id=name), label=ast.Number(text=label)):
             yield name, label
         case ast.Copy(base=ast.Name(id=name), label=ast.Name(id=label)) if label not in local:

@@ -171,7 +171,10 @@ class _Selector:
                 shape = self.assignment.shape(node.shape)
                 place[index] = made.add(replace(node, payload=self.payload(node.payload), shape=shape), sources)
         assert graph.output is not None
-        made.output, made.aux = place[graph.output], None if graph.aux is None else place[graph.aux]
+        made.output = place[graph.output]
+        if graph.aux is not None:
+            # Nothing that is asked of an architecture needs the head; it stays where a line holds it.
+            made.aux = place.get(graph.aux)
         for line, value in () if body is None else body.bound():
             taken = (
                 [place[item.index] for item in value.items if item.index in place] if isinstance(value, Picked) else ()

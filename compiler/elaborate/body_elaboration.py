@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from math import prod
 
@@ -12,6 +13,7 @@ from compiler.ir.graph import Block, Node, Payload, SpaceGraph
 from compiler.ir.payloads import Input
 from compiler.ir.quantities import Preference
 from compiler.ir.shape import Shape
+from hdas_dsl.parse.keywords import KEYWORDS
 from hdas_dsl.text.source import Span
 from hdas_dsl.tree import ast
 from hdas_dsl.tree.words import element_name
@@ -151,6 +153,21 @@ class BodyElaboration:
         """The name, numbered where it was wanted before."""
         table[name] = table.get(name, 0) + 1
         return name if table[name] == 1 else self.unique(f"{name}_{table[name]}", table)
+
+    def fresh_label(self, place: str) -> str:
+        """The label of a copy for one place alone, by its name: a name of the language, and not one that is written."""
+        name = place.replace(".", "_")
+        name = f"{name}_line" if name in KEYWORDS else name
+        label = self.unique(name, self.used)
+        while label in self._labels:
+            label = self.unique(name, self.used)
+        return label
+
+    @cached_property
+    def _labels(self) -> frozenset[str]:
+        """The names that the text has behind an `@`."""
+        copies = (node for node in self.definition.walk() if isinstance(node, ast.Copy))
+        return frozenset(copy.label.id for copy in copies if isinstance(copy.label, ast.Name))
 
     def add(
         self, name: str, payload: Payload, shape: Shape, sources: Sequence[Tensor], span: Span, line: str | None = None

@@ -151,7 +151,7 @@ class Names:
         body = frame.body
         if isinstance(expr, ast.Name):
             if expr.id == "fresh":
-                return body.unique(frame.name.replace(".", "_"), body.used)
+                return body.fresh_label(frame.name)
             is_bound = expr.id in frame.locals or (not frame.in_menu and expr.id in body.bindings)
             if not is_bound:
                 return expr.id

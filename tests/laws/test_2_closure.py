@@ -132,6 +132,7 @@ SMALL = {
     ),
     "tensors of a line under each": ("t = (image, sigmoid(image))", "output sum(pick 1 of Op(each t))"),
     "elements without a name": ("output sum(pick 1 of last 2 of f(each (image, relu(image), gelu(image))))",),
+    "an auxiliary head": ("aux relu(image) -> conv(1, 3)", "output image -> (relu | gelu) -> conv(1, 4)"),
     "elements of a line": ("t = (relu(image), gelu(image))", "output sum(pick 1 of t)"),
     "earlier numbers": (
         "k[i < 3] = max(1, 2, earlier k) + (0 | 2)",
