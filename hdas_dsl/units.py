@@ -63,7 +63,7 @@ class Unit:
         return found if found.is_relative_to(self.root) or found.is_relative_to(LIBRARY) else None
 
     def origins(self, name: str) -> list[tuple[Unit, ast.Use | None]]:
-        """The units that could define a bare name here: this one, else those it uses, else the prelude."""
+        """The units that may define a bare name: this one, else those that it uses, else the prelude."""
         if name in self.names:
             return [(self, None)]
         found = [(u, use) for use, u in self.imports if u is not None and use.alias is None and name in u.names]
@@ -108,7 +108,7 @@ class Replacement:
 
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """The definitions of one name, that of a copy beside the plain one, in their instance."""
+    """The definitions of one name, the plain one and those of labelled copies, in their instance."""
 
     name: str
     definitions: tuple[ast.Definition, ...]
@@ -162,7 +162,7 @@ class Instance:
         return self._found[name]
 
     def meant(self, node: ast.Node) -> Found | None:
-        """What a name means here, or one behind the alias of a file, `nb.skip`; None for any other expression."""
+        """What a name, or a name behind the alias of a file, `nb.skip`, refers to; None for any other expression."""
         match node:
             case ast.Name(id=name):
                 return self.lookup(name)
@@ -173,7 +173,7 @@ class Instance:
         return None
 
     def named(self, name: str, instance: Instance) -> ast.Expr | None:
-        """How a text of this file says what a name means in another; None where it cannot."""
+        """The expression by which this file refers to the definition of a name in another; None where it cannot."""
         found = self.lookup(name)
         if isinstance(found, Entity) and found.instance is instance:
             return ast.Name(name)

@@ -83,7 +83,7 @@ def seed_option(text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(OptionGroup):
-    """A file of the language, and what holds in place of what it says."""
+    """A file of the language, and the values that replace its own."""
 
     title: ClassVar[str] = "the file"
 
@@ -125,7 +125,7 @@ _WITH_PARAMETERS = re.compile(r"\w+\(.*\)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(OptionGroup):
-    """Which data, and where they lie."""
+    """The data, and their folder."""
 
     title: ClassVar[str] = "data"
 
@@ -246,7 +246,7 @@ def run_config(
     phases: tuple[str, ...] = (),
     kind: str = "",
 ) -> RunConfig:
-    """Where and how a run happens; ``kind`` ends the name of its folder, which is beside a derived file.
+    """The folder and the machine of a run; its folder is beside a derived file, and its name ends in ``kind``.
 
     Raises:
         UsageError: there is no pass of a name.

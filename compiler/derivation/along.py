@@ -1,4 +1,4 @@
-"""Grammars along what was drawn: a space with grammars, elaborated with the derivations that a selection has."""
+"""A space with grammars, elaborated along the derivations of a selection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hdas_dsl.text.diagnostics import Diagnostic, HspError
 from hdas_dsl.tree import ast
 
 
-def again(space: Elaborated, derivations: Derive) -> tuple[Elaborated | None, list[Diagnostic]]:
+def elaborate_again(space: Elaborated, derivations: Derive) -> tuple[Elaborated | None, list[Diagnostic]]:
     """A network with grammars, elaborated with other derivations; None after an error, and all errors."""
     root = space.root
     label = root.path if root.path != root.definition.name else None
@@ -23,16 +23,16 @@ def again(space: Elaborated, derivations: Derive) -> tuple[Elaborated | None, li
 
 
 def scripted(productions: Productions, indices: Sequence[int]) -> Order:
-    """The order that gives the tree of which these are the `Derivation.indices`."""
+    """The order of productions that derives the tree with these `Derivation.indices`."""
     left = iter(indices)
     return lambda tried: productions.of(tried[0].key)[next(left)]
 
 
 def along(space: Elaborated, chosen: Selection) -> Elaborated:
-    """The network along the derivations of a selection: of each grammar the places of its productions in their menus.
+    """The network along a selection, which holds for each grammar the indices of its productions in their menus.
 
     Raises:
-        HspError: they are none of this network.
+        HspError: the indices do not derive a tree of this network.
     """
     productions = Productions(space.externals)
 
@@ -43,7 +43,7 @@ def along(space: Elaborated, chosen: Selection) -> Elaborated:
         except MisfitError as missed:
             raise without_fit(deferred, inputs, missed) from None
 
-    found, wrong = again(space, text)
+    found, wrong = elaborate_again(space, text)
     if found is None:
         raise HspError(wrong)
     return found

@@ -1,4 +1,4 @@
-"""Bodies of definitions while they are elaborated, and the copies that they are of."""
+"""Bodies of definitions while they are elaborated, and the copies that they belong to."""
 
 from __future__ import annotations
 

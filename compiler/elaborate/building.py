@@ -1,4 +1,4 @@
-"""How a search builds a space, where that is not as its text says: an architecture knows nothing of it."""
+"""The changes that a search makes to a space when it builds the supernet; architectures do not have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How elaboration stops: at an error of the program, or behind one that is reported already."""
+"""The exceptions that stop elaboration: an error in the program, or one that is already reported."""
 
 from __future__ import annotations
 

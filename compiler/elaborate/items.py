@@ -1,4 +1,4 @@
-"""Items of a choice that are present where it is read, and what they are together: numbers or not, weighted or not."""
+"""The items of a choice that are present where it is read: whether they are numbers, and their weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PresentItem:
 
 
 def items_of(definition: ast.MenuDef) -> tuple[ast.Item, ...]:
-    """The items of a menu, whether present or not; one where it is no choice."""
+    """The items of a menu, whether present or not; a menu that is no choice is its only item."""
     value = definition.value
     return value.items if isinstance(value, ast.Choice) else (ast.Item(value, span=value.span),)
 

@@ -19,10 +19,10 @@ from .values import Bound, Copies, Function, Menu, Partial
 
 
 def named(expr: ast.Name | ast.Field, body: BodyElaboration) -> Entity | None:
-    """The definitions that an expression names, where a body says it; None where nothing visible has the name.
+    """The definitions that a name in a body refers to; None where nothing visible has the name.
 
     Raises:
-        ElaborationError: it names something that has no applications of its own, such as a choice.
+        ElaborationError: it refers to something that has no applications of its own, such as a choice.
     """
     if isinstance(expr, ast.Name):
         entity = _bound(body.bindings.get(expr.id), expr.span)
@@ -37,16 +37,16 @@ def named(expr: ast.Name | ast.Field, body: BodyElaboration) -> Entity | None:
 
 
 def of_result(result: Instance, name: str, own: Instance, span: Span) -> Entity:
-    """What the result of a phase calls by a name; an operation that it does without is that of the file itself.
+    """The definition of a name in the result of a phase; an operation that the result lacks is the file's own.
 
     Args:
         result: the file that the phase derived.
-        name: of a definition.
+        name: the name of a definition.
         own: the file that the phase stands in.
-        span: where that is said.
+        span: the place of the name.
 
     Raises:
-        ElaborationError: there is none, or it is a choice.
+        ElaborationError: there is no such definition, or it is a choice.
     """
     found = _of(result.lookup(name) or own.lookup(name), span)
     if found is None or (found.instance is own and not isinstance(found.plain, ast.OpDef)):

@@ -1,4 +1,4 @@
-"""Names and fields: what a word of the text means where it stands."""
+"""Resolution of names and fields in a scope."""
 
 from __future__ import annotations
 

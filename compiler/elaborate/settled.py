@@ -1,4 +1,4 @@
-"""What of a network with grammars is the same in every architecture, and what depends on the trees that were drawn."""
+"""The part of a network with grammars that is the same in every architecture, whichever trees are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open widths of an architecture, solved from those who read them.
+"""Open widths of an architecture, solved from the readers of the tensors.
 
 A sum has one width. Of a concatenation of a given width, all open parts have equal shares, and the first of them one
 channel more where that does not divide. What is cut is as wide as the widest that is cut from it. NAS-Bench-101 derives

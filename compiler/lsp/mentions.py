@@ -35,7 +35,7 @@ class Target:
 
     @property
     def key(self) -> tuple[int, int]:
-        """What mentions of the same thing have in common."""
+        """A key that all mentions of the same definition share."""
         return id(self.unit), self.span.start
 
     @property
@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Mention:
-    """A place of a text that names something; where it is defined is one too."""
+    """A place of a text that refers to a definition, or is its name in the definition itself."""
 
     span: Span
     target: Target
@@ -90,7 +90,7 @@ class _Reader:
     loader: Loader
 
     def module(self) -> Iterator[Mention]:
-        """All of them."""
+        """All mentions, section by section."""
         phases = {
             line.name: Target(self.unit, line.ident.span, line)
             for search in self.unit.module.searches
@@ -260,7 +260,7 @@ class _Reader:
 
 
 def called_by(func: ast.Expr, unit: Unit) -> tuple[Unit, ast.Definition] | None:
-    """The definition that a call names, with its file; None where that is no definition by itself."""
+    """The definition that a call refers to, with its file; None where its function is an expression of another kind."""
     match func:
         case ast.Name(id=name):
             found = defined(unit, name)

@@ -44,7 +44,7 @@ class Phase:
 
     @property
     def is_as_written(self) -> bool:
-        """Whether the settings are those of the texts: none has its default because what the text says is wrong."""
+        """Whether all settings that the texts give are in force: a wrong one has its default instead."""
         former = self.settings.former()
         return self.settings.model_fields_set >= {former.get(name, name) for name in self.values}
 
@@ -61,9 +61,9 @@ class Phase:
 
 
 def deciding(phases: Sequence[Phase]) -> list[Phase]:
-    """Of phases that run one after the other, those whose decisions make the result: the last, and what it builds on.
+    """The phases whose decisions make the result of these phases in order: the last one, and those it builds on.
 
-    A phase that leaves its choices to later ones decides nothing, and one that leaves weights alone does not either.
+    A phase that leaves its choices to later ones decides nothing, nor does a phase that leaves only weights.
     """
     found: list[Phase] = []
     wanted = {phase.name for phase in phases[-1:]}
@@ -76,7 +76,7 @@ def deciding(phases: Sequence[Phase]) -> list[Phase]:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled file. Without phases it is an architecture, or a space that nobody searches yet: ``network``."""
+    """A compiled file. Without phases it is an architecture, or a space without a search: ``network``."""
 
     name: str
     instance: Instance
@@ -102,7 +102,7 @@ class Program:
 
     @property
     def networks(self) -> tuple[Elaborated, ...]:
-        """The network of each phase, or the one that there is."""
+        """The network of each phase; without phases the only network."""
         return tuple(phase.network for phase in self.phases) or (self.network,)
 
     @property
@@ -123,17 +123,17 @@ class Program:
 
     @property
     def searched(self) -> Phase | None:
-        """The phase that searches ``network``; None where nobody searches it."""
+        """The phase that searches ``network``; None where no phase does."""
         return next((phase for phase in self.phases if phase.network is self.network), None)
 
     @property
     def is_space(self) -> bool:
-        """Whether something of it is still to be chosen."""
+        """Whether a network still has choices."""
         return any(phase.network.is_space for phase in self.phases) or self.network.is_space
 
     @property
     def named_phases(self) -> bool:
-        """Whether the file itself speaks of phases."""
+        """Whether the file names phases."""
         return any(phase.name for phase in self.phases)
 
     @property

@@ -25,7 +25,7 @@ from .model import Derived, Epoch, FrontPoint, Judged, Moves, Phase, RunnerUp
 from .words import number_of
 
 MOST_EPOCHS, NUMBERS = 200, 25_000
-"""A page shows so many epochs of a phase at most, and so many strengths; epochs are evenly spread."""
+"""The most epochs of a phase that a page shows, evenly spread, and the most strengths."""
 
 
 class Line(BaseModel):
@@ -78,7 +78,7 @@ def phase_of(folder: Path, plugins: Iterable[str], metrics: RunMetrics) -> Phase
 
 
 def score_of(lines: Sequence[Line], derived: Derived | None, best: Trial | None, metric: Metric) -> float | None:
-    """The metric of what was derived, as exact as the run keeps it: that of its trial, or of its epoch."""
+    """The metric of the derived architecture, as exact as the run keeps it: of its trial, or of its epoch."""
     if derived is None:
         return None
     if best is not None:
@@ -89,7 +89,7 @@ def score_of(lines: Sequence[Line], derived: Derived | None, best: Trial | None,
 
 
 def history_of(path: Path) -> list[Line]:
-    """The epochs of a run in order; one that was repeated after a run was killed counts as it was last."""
+    """The epochs of a run in order; of an epoch that was repeated after a kill the last record counts."""
     lines = {line.epoch: line for line in parsed_lines(path, Line)}
     return [lines[epoch] for epoch in sorted(lines)]
 
@@ -191,7 +191,7 @@ def trials_of(path: Path) -> list[Trial]:
 
 
 def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
-    """The trials with the best score so far; scores on different budgets are compared all the same."""
+    """The trials, each with the best score so far, whatever their budgets."""
     scores = [trial.score for trial in trials if not trial.failed and not trial.repeat]
     end = max(scores, default=0.0)
     best: float | None = None
@@ -214,9 +214,9 @@ def judged_of(trials: Sequence[Trial], metric: Metric) -> tuple[Judged, ...]:
 
 
 def best_of(trials: Sequence[Trial], number: str) -> Trial | None:
-    """The trial of the architecture that was derived, by its number in the space; else the best one so far.
+    """The trial of the derived architecture, by its number in the space; else the best trial so far.
 
-    Of trials on several budgets only those on the largest count.
+    Only trials with the largest budget count.
     """
     judged = finalists(trials)
     found = next((trial for trial in judged if str(trial.number) == number), None)
@@ -271,5 +271,5 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _short(value: float | None) -> float | None:
-    """A number with as many digits as a plot can show; what is not finite is no number."""
+    """A number with as many digits as a plot can show; None where it is not finite."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")

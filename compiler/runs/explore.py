@@ -18,7 +18,7 @@ from compiler.searcher.explore.guided import Measure
 from compiler.searcher.explore.progress import TrialProgress
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate, ExploredSpace
-from compiler.searcher.explore.study import Asking, Study, TimeLimited, Workers, stream_of
+from compiler.searcher.explore.study import AnyProposer, Study, TimeLimited, Workers, stream_of
 from compiler.searcher.explore.tables import Lookup
 from compiler.searcher.explore.trial_log import TrialLog
 from compiler.searcher.explore.trials import Event, History, Trial
@@ -86,7 +86,7 @@ def explored(
         recorded.progress.measured(found.number)
         return values
 
-    proposer = asking(settings, judge, None if measure is None else measuring)
+    proposer = proposer_for(settings, judge, None if measure is None else measuring)
     log = TrialLog(options.out / TRIALS, options.fingerprint, writes=is_main_process())
     show = shown(settings)
     recorded = Recorded(log, proposer.total, options, show)
@@ -156,15 +156,15 @@ def workers_of(job: Job, stopped: Callable[[], None]) -> AbstractContextManager[
     return RayWorkers(job, job.config.workers, stopped, job.config.ray)
 
 
-def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> Asking:
-    """What proposes: as long as the seconds of a table last, and with `confirm` the best again after that.
+def proposer_for(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -> AnyProposer:
+    """The proposer of a phase: within the seconds of a table, and with `confirm` followed by repeats of the best.
 
     Raises:
         UsageError: a proposer of the user's own is not allowed, or cannot be made.
     """
     stream = stream_of(settings.seed)
     assert isinstance(settings.derive, ExplorerWord)
-    made: Asking
+    made: AnyProposer
     if isinstance(settings.derive, OwnExplorer):
         made = own_proposer(settings.derive, judge.space, judge.budgets, stream)
     else:
@@ -175,19 +175,19 @@ def asking(settings: SearchSettings, judge: RunJudge, measure: Measure | None) -
 
 
 def shown(settings: SearchSettings) -> Callable[[float], str]:
-    """How a score is written: as the metric is, a mean rank in percent, what another judge says as a number."""
+    """Writes scores: values of the metric, mean ranks in per cent, or the numbers of another judge."""
     metric = settings.judged
     return lambda score: metric.show(metric.score(score), 1)
 
 
 class Recorded:
-    """What happens with a trial that is done: it is written, shown, and the run stops behind it where it was asked to.
+    """Records each trial that is done: writes it, shows it, and stops the run where the user has asked for that.
 
     Args:
-        log: where trials are written.
-        total: how many there are at most.
-        options: the run.
-        show: a score as text.
+        log: the file of trials.
+        total: the most trials.
+        options: the options of the run.
+        show: writes a score as text.
     """
 
     def __init__(self, log: TrialLog, total: int, options: RunOptions, show: Callable[[float], str]) -> None:
@@ -196,7 +196,7 @@ class Recorded:
         self.progress = TrialProgress("explore", total, options.quiet or not is_main_process(), show=show)
 
     def tell(self, trial: Trial, history: History) -> None:
-        """A trial is done; it is seen whether the user has asked to stop."""
+        """Record a trial, and stop where the user has asked for that."""
         listeners = self.options.listeners
         if listeners.callbacks or listeners.loggers:
             history.stopped = main_flag(is_main_process() and listeners.trial(trial)) or history.stopped

@@ -1,6 +1,6 @@
-"""Plans of runs as plain data, and every reason to refuse a run that can be seen without torch.
+"""Plans of runs as plain data, and every refusal of a run that is possible without torch.
 
-A command makes its plan first, and loads torch only to carry it out: what is refused is refused at once.
+A command makes its plan first, and loads torch only to carry the plan out, so that a refusal comes at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .finished import found_before, teacher_weights_of, weights_of
 class SearchPlan:
     """The phases of a program to be searched, in order.
 
-    ``found`` are the derived files of the phases that they build on and that an earlier run searched, by name.
+    ``found`` are the texts of derived files by phase: of the phases that an earlier run searched and these build on.
     """
 
     request: Request
@@ -56,7 +56,7 @@ class SearchPlan:
 
     @property
     def earlier(self) -> dict[str, Phase]:
-        """The names of phases that are not searched, each with one that is and builds on it."""
+        """The phases that are needed but not searched, by name, each with a searched phase that builds on it."""
         searched = {phase.name for phase in self.phases}
         return {name: phase for phase in self.phases for name in phase.needs if name not in searched}
 
@@ -130,7 +130,7 @@ def plan_search(request: Request, config: RunConfig, *, writes: bool = True) -> 
 
 
 def _with_earlier(plan: SearchPlan) -> SearchPlan:
-    """The plan with what an earlier run in this folder found for the phases that it builds on."""
+    """The plan with the results of an earlier run in this folder for the phases that it builds on."""
     found: dict[str, str] = {}
     for name, later in plan.earlier.items():
         path = plan.finished(name)
@@ -149,17 +149,17 @@ def _with_earlier(plan: SearchPlan) -> SearchPlan:
 
 
 def check_phase(phase: Phase) -> None:
-    """Check before a phase starts that its rule can decide its network, and its result meet the requirements.
+    """Check before a phase starts that its rule can decide its network, and its result can meet the requirements.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: one of them is impossible.
     """
     check_decidable(phase.network, phase.settings.derive.rule)
     check_feasible(Requirements(phase.network))
 
 
 def _check_explorer(plan: SearchPlan, phase: Phase) -> None:
-    """Check that the architectures of a phase have numbers, and can be trained where they are to be."""
+    """Check that the architectures of a phase are numbered, and can be trained where `judge` trains them."""
     is_last = phase is plan.phases[-1]
     part = Part(phase.name, plan.program, is_last)
     explored_space(part, same_of(part, phase.settings.unique.name))
@@ -220,7 +220,7 @@ def plan_evaluation(request: Request, weights: Path, config: RunConfig) -> Train
 
 
 def plan_export(request: Request, kind: str, out: Path | None, weights: Path | None) -> ExportPlan:
-    """The plan of an export; without ``out`` the file is called as the program is.
+    """The plan of an export; without ``out`` the file is named after the program.
 
     Raises:
         HspError: the file is wrong.

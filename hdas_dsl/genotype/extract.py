@@ -1,8 +1,8 @@
-"""A definition without choices as a genotype: the way back.
+"""Extraction of the genotype of a definition without choices: the inverse of `.fill`.
 
 A node is a line ``n0 = op(x) + op(y)`` of the family that has most elements. The sources of the nodes are the tensors
-that stand before them and that nothing else before them reads: the inputs, or what a cell makes of them. What the rest
-of the definition says is not part of a genotype; it comes from the space again when the genotype is imported.
+that stand before them and that nothing else before them reads: the inputs, or what a cell makes of them. The rest of
+the definition is not part of a genotype; an import takes it from the space.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ LineT = TypeVar("LineT", bound=ast.Node)
 
 @dataclass(frozen=True)
 class Extract:
-    """A genotype and what else the definition says.
+    """A genotype and the rest of its definition.
 
-    ``extras`` are what the edges from each source say besides their operation, ``stride = 2``; those from nodes have
+    ``extras`` are the further arguments of the edges from each source, ``stride = 2``; those of edges from nodes are at
     the number of the first node. ``rest`` are the lines that are no nodes, with a hole where the nodes are joined;
     ``node`` is the first node, with a hole in place of its sum.
     """
@@ -53,7 +53,7 @@ def extract(definition: ast.GraphDef, tensors: Set[str], word: Callable[[ast.Exp
     Args:
         definition: a cell or a stage without choices.
         tensors: the names of its inputs and lines that are tensors.
-        word: what genotypes call an operation; None for what is none.
+        word: the name of an operation in genotypes; None for an expression that is no operation.
 
     Raises:
         InexpressibleError: no genotype expresses it.
@@ -93,7 +93,7 @@ class _Extraction:
     # ------------------------------------------------------------ lines
 
     def family_lines(self) -> list[ast.Binding]:
-        """The lines of the nodes, one after the other but for lines that no tensor depends on."""
+        """The lines of the nodes, which have to follow one another."""
         families: dict[str, list[ast.Binding]] = {}
         for line in self.lines:
             found = element_of(line.target.name) if isinstance(line, ast.Binding) and not line.target.dims else None
@@ -138,13 +138,13 @@ class _Extraction:
         return replace(_with_hole(line, total), target=ast.Target.of(self.family), note=None), edges
 
     def is_sum(self, node: ast.Node) -> bool:
-        """Whether this is an edge, or a sum with an edge in it."""
+        """Whether a node of the tree is an edge, or a sum with an edge in it."""
         if isinstance(node, ast.Binary) and node.op == "+":
             return any(map(self.is_edge, terms_of(node)))
         return self.is_edge(node)
 
     def is_edge(self, node: ast.Node) -> bool:
-        """Whether this looks like an operation on a source or a node."""
+        """Whether a node of the tree has the form of an operation on a source or a node."""
         match node:
             case ast.Call(args=(ast.Arg(name=None, value=ast.Name(id=name)), *_)):
                 return name in self.positions
@@ -285,7 +285,7 @@ def difference(found: Extract, definition: ast.GraphDef, template: Template) -> 
 
 
 def _like(line: ast.BodyLine, wanted: ast.BodyLine, joins: bool) -> bool:
-    """Whether a line is that of a space, where both join nodes in the same place."""
+    """Whether a line equals that of a space, up to the expression that joins nodes where the line ``joins`` them."""
     if not joins:
         return replace(line, note=None) == replace(wanted, note=None)
     places = (node for node in wanted.walk() if isinstance(node, ast.Call | ast.Take))

@@ -1,7 +1,7 @@
 """Text to literal values with spans. Python's parser reads the text, nothing evaluates it.
 
-What programs leave around a value when they print it is taken off here: ``np.int64(0)``, ``array([2, 3])``,
-``tensor(1).item()``, ``list(range(2, 6))``. JSON is read too: ``true``, ``false`` and ``null`` are names to Python.
+Wrappers that programs print around a value are removed: ``np.int64(0)``, ``array([2, 3])``, ``tensor(1).item()``,
+``list(range(2, 6))``. JSON is read too: ``true``, ``false`` and ``null`` are names to Python.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Name:
-    """A mention of something else: ``DARTS = DARTS_V2``; of ``module.NAME`` the last word counts."""
+    """A reference to another value: ``DARTS = DARTS_V2``; of ``module.NAME`` the last word counts."""
 
     word: str
     span: Span
@@ -184,7 +184,7 @@ class _Place:
             self.starts.append(self.starts[-1] + len(line) + 1)
 
     def offset(self, line: int, column: int) -> int:
-        """Where a line and a column of the parser are in the source."""
+        """The offset in the source of a line and a column of the parser."""
         if line > len(self.lines):
             return self.start + len(self.text)
         inside = self.lines[line - 1].encode()[:column].decode(errors="ignore")

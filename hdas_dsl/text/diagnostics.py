@@ -12,19 +12,19 @@ from .printable import printable
 from .source import Span
 
 LONGEST_LINE = 500
-"""Characters of a source line that are shown, around the place that is meant."""
+"""The most characters of a source line that are shown, around the place of the error."""
 
 LONGEST_MESSAGE = 1000
-"""Characters of a message that are shown: it may quote a text."""
+"""The most characters of a message that are shown: it may quote a text."""
 
 FEW_KNOWN = 8
-"""So many names an error lists, where none of them is close to the wrong one."""
+"""The most known names that an error lists, where none of them is close to the wrong one."""
 
 MOST_KNOWN = 1000
-"""Names among which a close one is looked for, which takes a while for each."""
+"""The most names among which a close one is looked for, since each takes time."""
 
 LONGEST_NAME = 100
-"""Characters of a name that close ones are looked for."""
+"""The most characters of a name for which close names are looked for."""
 
 
 class Severity(Enum):
@@ -137,7 +137,7 @@ def excerpt(span: Span) -> str:
 
 
 def _shortened(message: str) -> str:
-    """A message whose quoted text is not shown at any length."""
+    """A message, cut off at `LONGEST_MESSAGE`."""
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 
 
@@ -167,7 +167,7 @@ class HspError(HdasError):
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
-    """``did you mean 'x'?`` if one of the known names is close to the wrong one, else None; so among too many names."""
+    """``did you mean 'x'?`` if one of the known names is close to the wrong one; else, or for too many names, None."""
     if len(wrong) > LONGEST_NAME:
         return None
     names = sorted({name for name in known if len(name) <= LONGEST_NAME})
@@ -183,14 +183,14 @@ def hinted(message: str, hint: str | None) -> str:
 
 
 def suggest_or_list(wrong: str, known: Iterable[str]) -> str | None:
-    """What `suggest` says, or all names where they are few; None where they are many, or none."""
+    """The result of `suggest`, else all names where they are few; else None."""
     names = sorted(set(known))
     few = f"known: {', '.join(names)}" if 0 < len(names) <= FEW_KNOWN else None
     return suggest(wrong, names) or few
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, object]:
-    """A diagnostic as JSON values. Lines and columns count from 1; ``end_column`` is that after the last character."""
+    """A diagnostic as JSON values. Lines and columns count from 1; ``end_column`` follows the last character."""
     related = [] if diagnostic.other is None else [{"message": diagnostic.other[1], **_place(diagnostic.other[0])}]
     return {
         "code": diagnostic.code.value,

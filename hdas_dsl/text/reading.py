@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path names a file; not where nothing can have such a name, which is too long or holds a NUL."""
+    """Whether a path names a file; False also for impossible names, which are too long or hold a NUL."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -23,11 +23,11 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
-"""What a path may name that is no file."""
+"""The kinds of things other than files that a path may name."""
 
 
 def no_file(path: Path, shown: str | None = None) -> str:
-    """A sentence on a path that names no file: what it names instead, ``shown`` in the place of the path."""
+    """A sentence on a path that names no file, with what it names instead; ``shown`` is written for the path."""
     name = f"'{path if shown is None else shown}'"
     if (why := unnameable(str(path))) is not None:
         return f"there is no file {name}: {why}"
@@ -42,7 +42,7 @@ def no_file(path: Path, shown: str | None = None) -> str:
 
 
 def resolved(path: Path) -> Path:
-    """A path without links, as far as they lead somewhere: `Path.resolve` raises a RuntimeError at one to itself."""
+    """A path with its links followed, as far as they lead somewhere: `Path.resolve` raises at a link to itself."""
     return Path(os.path.realpath(path))
 
 
@@ -58,11 +58,11 @@ def unnameable(name: str) -> str | None:
 
 
 def read_named(path: Path) -> str:
-    """The text of a file that another text names: as in `read_text`, but no pipe, whose end nobody here can know.
+    """The text of a file that another text names: as `read_text`, but a pipe is refused, since it may never end.
 
     Raises:
         OSError: it cannot be read, or is no file.
-        UnicodeDecodeError: it is no text.
+        UnicodeDecodeError: it is no text in UTF-8.
     """
     if unnameable(str(path)) is None and stat.S_ISFIFO(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a pipe", str(path))

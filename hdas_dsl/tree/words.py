@@ -24,7 +24,7 @@ TENSOR_FUNCTIONS = ("sum", "concat", "prev")
 """Functions of bundles."""
 
 BUILTINS = (*NUMERIC, *TENSOR_FUNCTIONS, "grammar")
-"""All functions of the language; ``grammar(M)`` is a menu that is decided along a draw."""
+"""All functions of the language; ``grammar(M)`` is a menu whose tree of items is drawn."""
 
 CONSTANTS = {"true": True, "false": False}
 
@@ -62,7 +62,7 @@ TOTALS: Mapping[str, QuantityWord] = {
     "edges": QuantityWord(structural=True),
     "count": QuantityWord(QuantityArgument.OPERATION, structural=True),
 }
-"""Quantities that add up over a network. Their definitions are in `compiler.analysis.costs.prices`."""
+"""Quantities that add up over a network; `compiler.analysis.costs.prices` defines them."""
 
 FAMILY_QUANTITIES: Mapping[str, QuantityWord] = {
     "depth": QuantityWord(QuantityArgument.FAMILY),

@@ -14,7 +14,7 @@ from compiler.searcher.explore.confirming import Confirming
 from compiler.searcher.explore.proposer import Budgets
 from compiler.searcher.explore.proposers import proposer_of
 from compiler.searcher.explore.space import Candidate
-from compiler.searcher.explore.study import Asking, Judged, Study, Workers, judged, stream_of
+from compiler.searcher.explore.study import AnyProposer, Judged, Study, Workers, judged, stream_of
 from compiler.searcher.explore.trials import Asked, History, Trial
 from compiler.searcher.settings.confirmation import ConfirmBest
 from compiler.searcher.settings.exploring import RandomDraws, Shipped
@@ -39,7 +39,7 @@ class Noisy:
         return Random(mix(found.number)).random() + Random(mix(found.number, budget, repeat)).random()
 
 
-def confirming(word: Shipped, count: int, seeds: int, judge: Noisy, rungs: Rungs | None = None) -> Asking:
+def confirming(word: Shipped, count: int, seeds: int, judge: Noisy, rungs: Rungs | None = None) -> AnyProposer:
     made = proposer_of(word, SPACE, judge.budgets, stream_of(3), rungs)
     return Confirming(made, SPACE, ConfirmBest(count=count, seeds=seeds))
 

@@ -100,7 +100,7 @@ def test_a_judged_architecture_is_the_derived_network(relax: str, calibrate: int
             statistics(network, iter(judge.learned))
         network.eval()
         right = 0
-        for (logits, labels), (images, _) in zip(judge.answers(found, 20), judge.held(20), strict=True):
+        for (logits, labels), (images, _) in zip(judge.logits(found, 20), judge.held(20), strict=True):
             expected = network(images)
             assert_same({"logits": logits}, {"logits": expected}, 1e-9)
             right += int((expected.argmax(1) == labels).sum())
@@ -120,8 +120,8 @@ def test_a_score_follows_from_the_architecture_alone(
     assert judge.budgets.stated == 16
     assert judge.budgets.whole == 24
     some = [judge.space.drawn(Random(seed)) for seed in range(7)]
-    there = [torch.cat([logits for logits, _ in judge.answers(found, 16)]) for found in some]
+    there = [torch.cat([logits for logits, _ in judge.logits(found, 16)]) for found in some]
     assert sum(not torch.equal(logits[0], logits[1]) for logits in there) > 3  # most do not answer every image alike
-    back = [torch.cat([logits for logits, _ in judge.answers(found, 16)]) for found in reversed(some)]
+    back = [torch.cat([logits for logits, _ in judge.logits(found, 16)]) for found in reversed(some)]
     assert all(torch.equal(a, b) for a, b in zip(there, reversed(back), strict=True))
     assert judge.supernet.training

@@ -14,7 +14,7 @@ from math import prod
 from random import Random
 
 from compiler.analysis.membership.grammar_matching import grammar_texts
-from compiler.derivation.along import again, scripted
+from compiler.derivation.along import elaborate_again, scripted
 from compiler.elaborate import Elaborated
 from compiler.elaborate.derivations import Derivation, derive, first, without_fit
 from compiler.elaborate.productions import MISFITS, Key, MisfitError, Production, Productions, Shapes
@@ -77,7 +77,7 @@ class GrammarSpace:
         Raises:
             HspError: it has an error of another kind.
         """
-        found, wrong = again(self.network, chosen)
+        found, wrong = elaborate_again(self.network, chosen)
         if found is None and not any(item.code in (*MISFITS, Code.LARGE) for item in wrong):
             raise HspError(wrong)
         return found

@@ -9,10 +9,11 @@ from compiler.ir.combinatorics.polynomial import Tag
 
 
 class State(NamedTuple):
-    """``demands`` says which steps to come must exist, and which must not; ``made`` what this step decides.
+    """A state of the count: ``demands`` are the steps to come that must, or must not, exist.
 
-    A decision is tagged with the item that it takes, a pick with how many it has taken so far (-1: it takes nothing).
-    ``lacking`` are the sums and concatenations that exist, and so need something to read, but have nothing so far.
+    ``tags`` hold the item that a decision takes, or how many a pick has taken so far (-1: it takes nothing);
+    ``grades`` are the values so far of the required quantities; ``lacking`` are the sums and concatenations that must
+    exist but have no existing source so far; ``made`` are the items that the current step decides.
     """
 
     demands: frozenset[tuple[int, bool]]
@@ -30,23 +31,23 @@ class State(NamedTuple):
         return next((tag[1] for tag in self.tags if not isinstance(tag, str) and tag[0] == name), None)
 
     def met(self, step: int) -> State:
-        """Without the demand on a step."""
+        """The state without the demand on a step."""
         return self._replace(demands=self.demands - {(step, True), (step, False)})
 
-    def asking(self, steps: Iterable[int], exist: bool = True) -> Iterator[State]:
-        """With a demand on more steps; nothing where that contradicts one made before."""
+    def demanding(self, steps: Iterable[int], exist: bool = True) -> Iterator[State]:
+        """The state with demands on more steps; nothing where one contradicts an earlier demand."""
         more = frozenset((step, exist) for step in steps)
         if not any((step, not exist) in self.demands for step, _ in more):
             yield self._replace(demands=self.demands | more)
 
     def without(self, names: Iterable[str]) -> State:
-        """Without the tags of decisions."""
+        """The state without the tags of decisions."""
         return self._replace(tags=frozenset(tag for tag in self.tags if isinstance(tag, str) or tag[0] not in names))
 
     def tagged(self, name: str, value: int) -> State:
-        """With how many a pick has taken."""
+        """The state with a tag: the item of a decision, or how many a pick has taken."""
         return self._replace(tags=self.without([name]).tags | {(name, value)})
 
     def making(self, name: str, *items: int) -> State:
-        """With the items of a decision that it takes by this; none: it exists."""
+        """The state in which a decision is recorded to take these items; without items, to exist."""
         return self._replace(made=(*self.made, (name, items)))

@@ -157,8 +157,8 @@ class Walk:
         """The states after a step that must, or must not, exist."""
         step = self.steps[index]
         if isinstance(step.payload, Link):
-            yield from state.asking(step.sources, exist=False)
-            yield from self.feeding(index, state).asking(step.sources)
+            yield from state.demanding(step.sources, exist=False)
+            yield from self.feeding(index, state).demanding(step.sources)
         else:
             yield from apply_rule(step.payload, step.sources, _Moves(self, index, exists, state))
 
@@ -168,7 +168,7 @@ class Walk:
             row = tuple(item.tag(name) for name in payload.decisions)
             for source, mine in zip(self.steps[index].sources, payload.rows, strict=True):
                 if row in mine:
-                    yield from self.asking([source], item)
+                    yield from self.demanding([source], item)
 
     def apply(self, index: int, state: State) -> Iterator[State]:
         """An operation or a copy that exists: all that it reads must."""
@@ -177,11 +177,11 @@ class Walk:
         if step.copy is not None and step.copy.copy is not None:
             here = here._replace(tags=here.tags | {step.copy.copy})
         for item in self.decided(self.reads[index], here):
-            yield from self.asking(step.sources, item)
+            yield from self.demanding(step.sources, item)
 
-    def asking(self, steps: Iterable[int], state: State) -> Iterator[State]:
+    def demanding(self, steps: Iterable[int], state: State) -> Iterator[State]:
         """The states in which more steps must exist; idle steps are left out, since they exist and decide nothing."""
-        return state.asking(step for step in steps if step not in self.idle)
+        return state.demanding(step for step in steps if step not in self.idle)
 
     def feeding(self, index: int, state: State) -> State:
         """The state where a step gives its readers something."""
@@ -215,7 +215,7 @@ class Walk:
                 self.copy.definition.span, f"'{name}' joins two tensors of which either may not exist"
             )
         if loose:
-            yield from state.asking(loose, exist=False)
+            yield from state.demanding(loose, exist=False)
 
     def gather(self, index: int, state: State) -> Iterator[State]:
         """A sum or concatenation that exists: at least one of its sources must exist."""
@@ -231,7 +231,7 @@ class Walk:
                     asked.append(source)
             else:
                 asked.append(source)
-        yield from self.asking(asked, here if self.sure[index] else here._replace(lacking=here.lacking | {index}))
+        yield from self.demanding(asked, here if self.sure[index] else here._replace(lacking=here.lacking | {index}))
 
     def empty(self, step: Step, state: State) -> Iterator[State]:
         """A sum or concatenation that must not exist: none of its sources exists, and its picks take nothing."""
@@ -245,7 +245,7 @@ class Walk:
                 here = here.tagged(payload.decision, -1)
             else:
                 gone += self.steps[source].sources
-        yield from here.asking(gone, exist=False)
+        yield from here.demanding(gone, exist=False)
 
     def weigh(self, index: int, pick: str, state: State) -> Iterator[State]:
         """A candidate that a pick may take; the first candidate comes last, when enough must have been taken."""
@@ -258,7 +258,7 @@ class Walk:
         if taken >= 0 and enough <= taken + 1 and (taken < decision.most or counted < decision.most):
             assert isinstance(step.payload, Weigh)
             more = state.tagged(pick, min(taken + 1, counted)).making(pick, step.payload.index)
-            yield from self.asking(step.sources, self.feeding(index, self.grown(index, more)))
+            yield from self.demanding(step.sources, self.feeding(index, self.grown(index, more)))
 
 
 @dataclass(frozen=True)

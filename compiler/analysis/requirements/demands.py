@@ -1,4 +1,4 @@
-"""What is asked of a derivation rule besides the strengths: items that it shall take, or shall not."""
+"""Demands on a derivation rule besides the strengths: items that it shall take, or shall not take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .score import log_softmax
 Strengths = Mapping[str, Sequence[float]]
 Decisions = Mapping[str, Decision]
 Demands = frozenset[tuple[str, int, bool]]
-"""Items of decisions that are to be taken, or are not."""
+"""Items of decisions, each with whether it shall be taken."""
 
 PENALTY = 1e4
-"""Taken off the strength of an excluded item, added to that of a demanded one; far above what strengths differ by."""
+"""Subtracted from the strength of an excluded item, added to that of a demanded one; far above any difference."""
 
 
 def under(decisions: Decisions, strengths: Strengths, demands: Demands) -> dict[str, list[float]]:
@@ -35,7 +35,7 @@ def under(decisions: Decisions, strengths: Strengths, demands: Demands) -> dict[
 
 
 def are_met(demands: Demands, chosen: Selection) -> bool:
-    """Whether decisions are as demanded."""
+    """Whether decisions meet the demands."""
     return all((item in chosen[path]) is wanted for path, item, wanted in demands)
 
 

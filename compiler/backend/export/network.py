@@ -1,4 +1,4 @@
-"""`export`: a discrete network and its weights in the form of another tool, run and compared before it counts."""
+"""`export`: a discrete network and its weights in the format of another tool, run and compared with the network."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ PREFIX = "network."
 """The prefix of the names of a `Network`'s weights."""
 
 BATCH = 3
-"""How many images the checks use; exports are made with another number, so that a fixed batch shows."""
+"""How many images the checks use; exports are made with another number, so that a fixed batch size would fail."""
 
 Images = tuple[Tensor, ...]
 """A batch of each input of a network."""
 
 Results = tuple[Tensor, ...]
-"""What a network gives: mostly one tensor."""
+"""The outputs of a network: mostly one tensor."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ExportReport:
 
 
 def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str, Tensor] | None = None) -> ExportReport:
-    """Write a discrete network for inference: without drop path, the auxiliary head, and what the output does not need.
+    """Write a discrete network for inference: without drop path, auxiliary head and nodes that the output does not need.
 
     Args:
         space: a network without choices.
@@ -126,7 +126,7 @@ def _network(space: Elaborated, weights: Mapping[str, Tensor] | None) -> fx.Grap
 
 
 def _load(network: nn.Module, space: Elaborated, weights: Mapping[str, Tensor]) -> None:
-    """Load what a training network saved; what it has beyond this one is its auxiliary head and unread cells."""
+    """Load the weights of a training, without those of the auxiliary head and of cells that the output ignores."""
     wanted = network.state_dict()
     missing = [PREFIX + name for name in wanted if PREFIX + name not in weights]
     if missing:
@@ -165,7 +165,7 @@ def _count(network: nn.Module) -> int:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """The same fresh weights every time, and the caller's random numbers untouched."""
+    """A context with a fixed seed, which leaves the caller's random generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
@@ -173,7 +173,7 @@ def _seeded() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporters' own messages."""
+    """A context without the exporters' own messages."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -233,7 +233,7 @@ def _onnx(network: nn.Module, space: Elaborated, out: Path, images: Images) -> R
 
 
 def _given(space: Elaborated) -> list[str]:
-    """The names of the outputs: of several those of their lines, where they have one."""
+    """The names of the outputs: ``logits`` for a single one; of several the names of their lines, where given."""
     graph = space.block.graph
     assert graph.output is not None
     if len(given := graph.given(graph.output)) == 1:
@@ -245,7 +245,7 @@ def _given(space: Elaborated) -> list[str]:
 def _python(
     network: nn.Module, space: Elaborated, out: Path, part: Path, images: Images
 ) -> tuple[Results, int, dict[str, Tensor]]:
-    """Write the file that will be ``out``, run it at double precision; its outputs, parameters, and weights."""
+    """Write the file that will be ``out``, run it at double precision; returns outputs, parameter count and weights."""
     flat = flatten(space.block.graph)
     names = [node_path(node) for _, node in flat.order() if not isinstance(node.payload, Input)]
     unit = space.root.instance.unit
@@ -270,7 +270,7 @@ def _saved(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def _renamed(modules: Mapping[str, str], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state under the names of the file. A module may lie below another, so the innermost one has a tensor.
+    """The state under the names of the file. Modules may be nested, so a tensor belongs to the innermost one.
 
     The file may lack a module that only gives a zero its shape.
     """

@@ -30,32 +30,32 @@ from compiler.searcher.settings.tasks import (
 from .user_task import OwnBehaviour
 
 LARGEST = 700.0
-"""The largest surprise whose exponential is a number."""
+"""The largest mean cross-entropy whose exponential is a finite number."""
 
 
 class Behaviour(Protocol):
-    """What the engine asks of a task."""
+    """The loss and the metric of a task, as the engine uses them."""
 
     @property
     def width(self) -> int:
-        """How many sums the metric is a function of."""
+        """The number of sums that the metric is a function of."""
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """The mean loss of a batch; labels are smoothed where targets are classes."""
 
     def count(self, targets: Tensor) -> Tensor | int:
-        """How many values the mean is over."""
+        """The number of values that the mean is taken over."""
 
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The sums ``[width]`` of a batch."""
 
     def value(self, sums: Sequence[float], count: float) -> float:
-        """The metric of all that was summed; ``count`` is not 0."""
+        """The metric from the sums over all batches; ``count`` is not 0."""
 
 
 @dataclass(frozen=True)
 class _Classes:
-    """Right answers."""
+    """Sums the correct predictions."""
 
     width = 1
 
@@ -74,7 +74,7 @@ class _Classes:
 
 @dataclass(frozen=True)
 class _Positions:
-    """Intersections and unions of each of ``classes``; positions of the class ``ignore`` are left out."""
+    """Sums intersections and unions for each of ``classes``; positions of the class ``ignore`` are left out."""
 
     ignore: int
     classes: int
@@ -108,7 +108,7 @@ class _Positions:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Errors, squared or absolute."""
+    """Sums errors, squared or absolute."""
 
     kind: RegressionLoss
 
@@ -136,7 +136,7 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class _Labels:
-    """Labels that are there and found, and those that are only one of the two."""
+    """Sums true positives, and false positives and false negatives together."""
 
     width = 2
 
@@ -157,14 +157,13 @@ class _Labels:
 
 @dataclass(frozen=True)
 class _NextTokens(_Classes):
-    """The surprise at each token, which is a class."""
+    """Sums the cross-entropy of each token."""
 
     def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return functional.cross_entropy(precise(outputs), targets, reduction="sum").view(1)
 
     def value(self, sums: Sequence[float], count: float) -> float:
-        surprise = sums[0] / count
-        return math.exp(min(surprise, LARGEST))
+        return math.exp(min(sums[0] / count, LARGEST))
 
 
 def behaviour_of(task: Task, classes: int) -> Behaviour:
@@ -186,5 +185,5 @@ def behaviour_of(task: Task, classes: int) -> Behaviour:
 
 
 def precise(outputs: Tensor) -> Tensor:
-    """Outputs in the digits that sums need: half precision becomes float32."""
+    """Outputs in the precision that sums need: half precision becomes float32."""
     return outputs if outputs.dtype is torch.float64 else outputs.float()

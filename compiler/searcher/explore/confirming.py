@@ -8,7 +8,7 @@ from compiler.searcher.settings.confirmation import ConfirmBest
 
 from .proposer import Proposal
 from .space import ExploredSpace
-from .study import Asking
+from .study import AnyProposer
 from .trials import History, Trial, finalists, strongest
 
 
@@ -22,7 +22,7 @@ class Confirming:
         word: the number of architectures that are judged again, and how often.
     """
 
-    proposer: Asking
+    proposer: AnyProposer
     space: ExploredSpace
     word: ConfirmBest
 

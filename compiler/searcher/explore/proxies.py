@@ -43,16 +43,16 @@ class Proxy:
 
     value: Callable[[Probe], Tensor | float]
     lacking: str = ""
-    """What a network has to have, where not every one has it, as a sentence says it."""
+    """What a network needs for the proxy, where not every network has it, as part of a sentence."""
     needs: tuple[type[nn.Module], ...] = ()
-    """The modules of which a network has to have one."""
+    """Classes of modules; a network has to have a module of one of them."""
     moves: bool = False
     """Whether it changes the images, which tokens do not allow."""
 
 
 @contextmanager
-def seen(parts: Iterable[nn.Module], see: Callable[[Tensor, Tensor], None]) -> Iterator[None]:
-    """Have ``see`` called with the input and the output of modules, in the order in which they run."""
+def forward_hooks(parts: Iterable[nn.Module], see: Callable[[Tensor, Tensor], None]) -> Iterator[None]:
+    """A context in which ``see`` is called with the input and the output of each of the modules when it runs."""
 
     def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         see(inputs[0], output)
@@ -126,7 +126,7 @@ def naswot(probe: Probe) -> Tensor | float:
         on = (before > 0).flatten(1).double()
         agree.add_(on @ on.T + (1 - on) @ (1 - on).T)
 
-    with torch.no_grad(), seen(probe.parts(*RELUS), see):
+    with torch.no_grad(), forward_hooks(probe.parts(*RELUS), see):
         probe.module(probe.images)
     alike = len(torch.unique(agree, dim=0)) < len(agree)  # Equal rows, whose determinant rounding may leave above 0.
     return float("-inf") if alike else torch.linalg.slogdet(agree).logabsdet
@@ -149,7 +149,7 @@ def jacob_cov(probe: Probe) -> Tensor:
 def fisher(probe: Probe) -> Tensor:
     """The sum over the outputs a of layers with weights, by channel, of the mean over images of (sum a dL/da)^2 / 2."""
     outputs: list[Tensor] = []
-    with seen(weight_layers(probe.module), lambda _, after: outputs.append(after)):
+    with forward_hooks(weight_layers(probe.module), lambda _, after: outputs.append(after)):
         loss = probe.loss
     found = [a * g for a, g in zip(outputs, gradients(loss, outputs), strict=True)]
     sums = [value.flatten(2).sum(2) if value.dim() > 2 else value for value in found]
@@ -165,7 +165,7 @@ def zen(probe: Probe) -> Tensor:
     source = torch.Generator().manual_seed(mix(probe.seed, "zen"))
     first, other = (torch.randn(probe.images.shape, generator=source, dtype=torch.float64) for _ in range(2))
     scales: list[Tensor] = []
-    with seen(probe.parts(_BatchNorm), lambda before, _: scales.append(deviation(before))):
+    with forward_hooks(probe.parts(_BatchNorm), lambda before, _: scales.append(deviation(before))):
         maps = last_maps(probe, first)
     moved = last_maps(probe, first + STEP * other)
     distance = (maps - moved).abs().flatten(1).sum(1).mean()
@@ -181,7 +181,7 @@ def deviation(images: Tensor) -> Tensor:
 def last_maps(probe: Probe, images: Tensor) -> Tensor:
     """What enters the last global pool, or where there is none the logits."""
     found: list[Tensor] = []
-    with seen(probe.parts(GlobalPool), lambda before, _: found.append(before)):
+    with forward_hooks(probe.parts(GlobalPool), lambda before, _: found.append(before)):
         logits: Tensor = probe.module(images.to(probe.images))
     return found[-1] if found else logits
 

@@ -89,13 +89,13 @@ class SharedWeights:
         budget = min(budget, self.budgets.whole)
         kind = sum_type(self.compute.device)
         totals = torch.zeros(self.behaviour.width + 1, dtype=kind, device=self.compute.device)
-        for outputs, targets in self.answers(found, budget):
+        for outputs, targets in self.logits(found, budget):
             totals[:-1] += self.behaviour.sums(outputs, targets)
             totals[-1] += self.behaviour.count(targets)
         *sums, count = totals.tolist()
         return self.task.score(self.behaviour.value(sums, count) if count else 0.0)
 
-    def answers(self, found: Candidate, budget: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def logits(self, found: Candidate, budget: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The logits of an architecture on the held-out images and their labels, batch by batch."""
         module, chosen = self.supernet.module, self.space.completed(found)
         training = module.training
@@ -113,7 +113,7 @@ class SharedWeights:
 
     @torch.no_grad()
     def _calibrate(self, chosen: Selection) -> None:
-        """Take the statistics of norms anew, on images that the weights learned on."""
+        """Compute the running statistics of norms again, on images that the weights learned on."""
         assert self.learned is not None
         self.supernet.module.train()
         self.norms.clear()
@@ -125,11 +125,11 @@ class SharedWeights:
 
 
 class Kept:
-    """Batches that are the same each time, kept where they are few.
+    """The same batches each time, kept in memory where they are few.
 
     Args:
-        read: gives them; it draws from torch's global generator.
-        seed: seeds that.
+        read: reads the batches; it draws from torch's global generator.
+        seed: seeds that generator.
     """
 
     def __init__(self, read: Callable[[], Iterator[Batch]], seed: Callable[[], None]) -> None:
@@ -152,9 +152,10 @@ class Kept:
 
 
 class NormStatistics:
-    """The running statistics of the batch norms of a module, taken anew.
+    """The running statistics of the batch norms of a module, computed again.
 
-    From zero, batches add up to an average of theirs times ``1 - (1 - momentum) ** count``, by which it is divided.
+    Started from zero, they become a weighted mean of the batches times ``1 - (1 - momentum) ** count``, by which they
+    are then divided.
     """
 
     def __init__(self, module: nn.Module) -> None:

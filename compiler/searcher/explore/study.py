@@ -52,7 +52,7 @@ class Judge(Protocol):
         """
 
 
-class Asking(Protocol):
+class AnyProposer(Protocol):
     """Proposes architectures (`proposer.Proposer`)."""
 
     @property
@@ -140,7 +140,7 @@ class Study:
     """
 
     space: ExploredSpace
-    proposer: Asking
+    proposer: AnyProposer
     judge: Judge
     told: Callable[[Trial, History], None]
     began: Callable[[Asked], None] = lambda asked: None
@@ -257,7 +257,7 @@ class TimeLimited:
         seconds: the limit; no trial begins after it.
     """
 
-    proposer: Asking
+    proposer: AnyProposer
     seconds: float
 
     @property

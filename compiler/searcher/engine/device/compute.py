@@ -92,7 +92,7 @@ class Compute:
                 torch.distributed.broadcast(tensor, src=0)
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Wait until every process has called this."""
         if self.world > 1:
             torch.distributed.barrier()
 
@@ -125,7 +125,7 @@ def _check_available(device: str, devices: int) -> tuple[str, int | None]:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Kernels that give the same bits each time, where torch has them; the settings before are restored."""
+    """A context with deterministic kernels, where torch has them; it restores the settings when it ends."""
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
