@@ -1,4 +1,4 @@
-"""The tables of truth: every architecture of a small space, trained alike on Fashion-MNIST.
+"""The tables of truth: every architecture of a small space, trained in the same way on Fashion-MNIST.
 
     python bench/truth.py spaces/truth/cells.hsp [--processes 2] [--seeds 2] [--architectures 610] [--minutes 60]
 
@@ -168,14 +168,14 @@ class Space:
         ]
 
     def key(self, choices: Choices) -> Hashable:
-        """What architectures that are alike have in common, and no others."""
+        """A key that equivalent architectures share, and no others."""
         if not self.readers:
             return tuple(frozenset(chosen.items()) for chosen in choices)
         return tuple(reader.key(chosen) for reader, chosen in zip(self.readers, choices, strict=True))
 
     @cached_property
     def classes(self) -> dict[Hashable, int]:
-        """The lowest number of each class of architectures that are alike, by its key."""
+        """The lowest number of each equivalence class, by its key."""
         first: dict[Hashable, int] = {}
         for number in range(self.listing.number):
             first.setdefault(self.key(self.listing.choices(number)), number)

@@ -1,4 +1,4 @@
-"""Whether two definitions say the same: with other names for what they mention, in other files."""
+"""Equality of definitions up to the names of what they mention, across files."""
 
 from __future__ import annotations
 

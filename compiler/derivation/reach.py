@@ -1,8 +1,8 @@
 """Whether the output of an architecture depends on its input, and the decisions by which it does not.
 
-An operation that gives zeros cuts its line. Where no line is left, a network answers every image alike: its batch norms
-and biases still give numbers, so that it compiles, trains and scores as chance does. Of several outputs each has to
-depend on the input.
+An operation that gives zeros cuts its line. Where no line is left, a network gives every image the same output: its
+batch norms and biases still give numbers, so that it compiles and trains, and scores as chance does. Of several outputs
+each has to depend on the input.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Made(NamedTuple):
-    """A primitive with its parameters and the shape of what it gives; ``is_own``: it is the compiler's, no plugin's."""
+    """A primitive with its parameters and the shape of its output; ``is_own``: it is the compiler's, no plugin's."""
 
     op: Operator
     shape: Shape
@@ -69,7 +69,7 @@ class Primitives:
     def _make(
         self, function: Function, inputs: tuple[Tensor, ...], given: Mapping[str, Value], site: Site
     ) -> Made | Tensor:
-        """The primitive with its parameters, and the shape of what it gives; or a mixture."""
+        """The primitive with its parameters, and the shape of its output; or a mixture."""
         definition, span = function.definition, site.span
         assert isinstance(definition, ast.OpDef)
         assert isinstance(definition.body, ast.External)

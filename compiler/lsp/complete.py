@@ -53,7 +53,7 @@ class Before:
 
 
 def before(text: str) -> Before:
-    """What a text up to a place says of it."""
+    """The context of a place, from the text before it."""
     brackets: list[Open] = []
     headings: list[str] = []
     last, line, equals = "", "", ""

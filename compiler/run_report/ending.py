@@ -57,7 +57,7 @@ def _lines(run: Run, folder: Path, plugins: Sequence[str]) -> Iterator[str]:
 
 
 def _said(run: Run, value: float) -> str:
-    """A score with what it is measured on; a proxy is measured on the network alone."""
+    """A score with the data that it was measured on; a proxy's has none."""
     metric = run.metric
     name, of = ("score", "images") if metric == Metric() else (metric.name, "samples")
     said = f"{name} {metric.show(value)}"
@@ -65,7 +65,7 @@ def _said(run: Run, value: float) -> str:
 
 
 def _sure(phase: Phase) -> str:
-    """How clear what was decided is, as far as the search itself can say."""
+    """How certain the decisions are, by the search's own records."""
     if phase.trials:
         best, second, before = phase.score, phase.runner_up, ""
         if second is not None and second.score is not None and best is not None:

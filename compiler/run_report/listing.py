@@ -1,4 +1,4 @@
-"""The runs and studies below a folder, a row for each: what it is, how far it is, its score and its cost.
+"""The runs and studies below a folder, a row for each: its kind, progress, score and cost.
 
 A row reads no more than it shows, so that hundreds of runs are listed in a second or two.
 """

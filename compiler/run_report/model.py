@@ -174,7 +174,7 @@ class StudyRow(Plain):
 
 
 class StudyRun(Plain):
-    """What came out of one run of a study."""
+    """The result of one run of a study."""
 
     combination: str
     seed: int

@@ -1,6 +1,6 @@
-"""What a worker needs to judge trials, as plain data: the file, its overrides, what earlier phases found, the machine.
+"""The job of a worker that judges trials, as plain data: the file, its overrides, earlier phases' results, the machine.
 
-A worker is another process, here or on another machine. It gets the job as JSON, and compiles what it says.
+A worker is another process, here or on another machine. It gets the job as JSON, and compiles the file that it names.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .finished import found_before
 from .plan import SearchPlan
 
 
-class Said(BaseModel):
-    """An override, its value in the language; None is what no text says."""
+class PlainOverride(BaseModel):
+    """An override as plain data, with its value as text of the language; None, which has no text, stays None."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: Path
-    overrides: tuple[Said, ...]
+    overrides: tuple[PlainOverride, ...]
     text: str | None
     recipe: Path | None
     plugins: tuple[str, ...]
@@ -71,7 +71,7 @@ class Job(BaseModel):
         request, plugins = plan.request, plan.request.externals.plugins
         return cls(
             path=request.path,
-            overrides=tuple(map(Said.of, request.overrides)),
+            overrides=tuple(map(PlainOverride.of, request.overrides)),
             text=request.text,
             recipe=request.recipe,
             plugins=tuple(sorted(plugins.allowed)) if isinstance(plugins, AllowedPlugins) else (),

@@ -79,7 +79,7 @@ class StudyPlan(BaseModel):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a study is asked for.
+    """The arguments of a study.
 
     Attributes:
         files: what is searched, or, where nothing is left to choose, trained.
@@ -114,7 +114,7 @@ class Combination:
     sets: tuple[str, ...]
 
     def overrides(self) -> tuple[Override, ...]:
-        """What holds instead of the file's settings."""
+        """The values that replace the file's settings."""
         method = [] if self.method is None else [Override(SETTING, Applied(self.method), f"--method {self.method}")]
         return (*method, *map(read_override, self.sets))
 

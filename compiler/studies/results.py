@@ -1,4 +1,4 @@
-"""What came out of the runs of a study: a line of a file for each that ended."""
+"""The results of the runs of a study: a line of a file for each run that ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN, RUNS, SHARES = "study.json", "runs.jsonl", "shares"
 
 
 class Result(BaseModel):
-    """What came out of a run."""
+    """The result of a run."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -22,7 +22,7 @@ from .plan import CELL_SPACE, NORMAL, REDUCTION, STAGE, Plan
 from .space import IncompatiblePartsError, Space, read_file, read_space
 
 USUAL = {Lattice: "nasbench201.hsp", Stages: "hdas_stages.hsp", Matrix: "nasbench101.hsp", Widths: "nats_size.hsp"}
-"""The shipped space of a genotype by what it is, but for one of cells alone."""
+"""The shipped space of a genotype by its type; cells alone are not among them (`CELL_SPACE`)."""
 
 
 @dataclass(frozen=True)

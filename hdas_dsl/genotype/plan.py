@@ -24,12 +24,12 @@ NORMAL, REDUCTION, STAGE, CELL = "Normal", "Reduction", "Stage", "Cell"
 """The names of the definitions that genotypes fill in."""
 
 CELL_SPACE = "darts.hsp"
-"""Whose cells a genotype of cells fills in, where a space takes its cells as given."""
+"""The space whose cells a genotype of cells fills in, where the given space has fixed cells."""
 
 
 @dataclass(frozen=True)
 class _Edges:
-    """A definition whose edges a genotype says; ``open`` is what they may be beside what the space's menus offer."""
+    """A definition with edges from a genotype; ``open`` are operations allowed beside those of the space's menus."""
 
     template: Template
     dag: Dag

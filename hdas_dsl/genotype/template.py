@@ -1,4 +1,4 @@
-"""A definition of a space as a template: which lines are its nodes, and what it says about their sources.
+"""A definition of a space as a template: its lines of nodes, and the sources that these read.
 
 In ``n[i < 4] = sum(pick 2 of Micro(each (x, y), stride = 2))`` a node is the sum of operations on x and y. A genotype
 puts lines of its own there (`fill.py`). All else in the definition is the space's, so that what is imported lies in it.
@@ -22,7 +22,7 @@ HOLE = ast.Name("...")
 
 @dataclass(frozen=True)
 class _Application:
-    """The application of operations to some sources of a node; ``extra`` is what it says besides: `stride = 2`."""
+    """The application of operations to some sources of a node; ``extra`` are its further arguments, `stride = 2`."""
 
     func: ast.Expr
     bundle: ast.Expr

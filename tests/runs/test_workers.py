@@ -18,7 +18,7 @@ from compiler.program.overrides import Override, override_of, read_override
 from compiler.program.request import Request
 from compiler.runs import local_workers
 from compiler.runs.config import RunConfig
-from compiler.runs.job import Job, Said
+from compiler.runs.job import Job, PlainOverride
 from compiler.runs.local_workers import LocalWorkers, WorkerError
 from compiler.runs.plan import plan_search
 from compiler.runs.search import search as run_search
@@ -197,7 +197,7 @@ def test_a_job_is_plain_data(file: Path) -> None:
     assert again.config == plan.config
     for value in (True, -3, 0.5, (1, (2, 3)), Applied("fake", (), {"classes": 3}), None):
         override = Override("data", value, "--data")
-        assert Said.of(override).override().setting() == value
+        assert PlainOverride.of(override).override().setting() == value
 
 
 def test_workers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:

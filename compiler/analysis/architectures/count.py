@@ -118,7 +118,7 @@ def _of_grammar(listing: Architectures, number: int, same: str, source: Random) 
 
 
 def _bound(listing: Architectures, same: Equivalence, source: Random) -> str:
-    """A lower bound of the number of classes from drawn pairs: where one in m pairs is alike, there are m or more."""
+    """A lower bound of the number of classes from drawn pairs: m or more where one in m pairs is equivalent."""
     readers = [EquivalenceKeys(part.space, same) for part in listing.parts]
     drawn = (listing.choices(source.randrange(listing.number)) for _ in range(PAIRED))
     keys = Counter(

@@ -36,7 +36,7 @@ def sample(listing: Architectures, count: int, seed: int = 0, weighted: bool = F
 
 
 def sample_living(listing: Architectures, count: int, seed: int = 0) -> Iterator[Architecture]:
-    """As `sample`, over those architectures whose output depends on their input: others answer every image alike.
+    """As `sample`, over those architectures whose output depends on their input.
 
     Those of a grammar, whose number may not be known, are drawn by the weights of its items.
 

@@ -241,7 +241,7 @@ def primitive(price: Price, op: Operator, inputs: Sequence[Shape], output: Shape
 def operation(
     price: Price, block: Block, inputs: Sequence[Shape], output: Shape, assigned: Assignment, inside: Terms
 ) -> Amount:
-    """The price of an operation under decisions: as a whole, else of what it is made of."""
+    """The price of an operation under decisions: its own price, else the sum of the prices of its nodes."""
     attrs = {name: assigned.value(value) for name, value in params_of(block).items()}
     *before, after = sizes([assigned.shape(shape) for shape in (*inputs, output)])
     found = price.operation(Application(block.name, attrs, tuple(before), after))

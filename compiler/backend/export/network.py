@@ -63,7 +63,7 @@ class ExportReport:
 
 
 def export(space: Elaborated, kind: ExportKind, out: Path, weights: Mapping[str, Tensor] | None = None) -> ExportReport:
-    """Write a discrete network for inference: without drop path, auxiliary head and nodes that the output does not need.
+    """Write a discrete network for inference: without drop path, auxiliary head and nodes that no output needs.
 
     Args:
         space: a network without choices.

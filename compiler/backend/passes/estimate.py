@@ -187,7 +187,7 @@ def filter_work_of(part: Part) -> int:
 
 
 def _filters(node: Node) -> list[tuple[Part, bool]]:
-    """The filters of the sums of a node, and whether what they give is kept."""
+    """The filters of the sums of a node, each with whether its output is kept."""
     payload = node.payload
     sums = payload.sums if isinstance(payload, Sums) else (payload,) if isinstance(payload, Sum) else ()
     terms = [(term.filter, total.keep) for total in sums for term in total.terms]

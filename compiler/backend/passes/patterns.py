@@ -111,13 +111,13 @@ def projection(target: Target) -> Pattern:
 
 @dataclass(frozen=True)
 class Rule:
-    """A term takes in what it reads.
+    """A rule by which a term takes in the nodes that it reads (fusion).
 
     Args:
-        patterns: the node that the term reads, then what that reads, and so on.
-        when: what the term must be.
-        take: the term with the parts that the nodes become.
-        shared: whether others may read the nodes too, which is so where they cost nothing.
+        patterns: the patterns of the node that the term reads, of the node that this one reads, and so on.
+        when: the condition on the term.
+        take: gives the term with the parts that the nodes become.
+        shared: whether other nodes may read the fused nodes too, as where these cost nothing.
     """
 
     patterns: tuple[Pattern, ...]

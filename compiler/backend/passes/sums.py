@@ -43,7 +43,7 @@ def terms_of(node: Node, count: int) -> tuple[Term, ...] | None:
 def extended(
     term: Term, index: int, rules: Iterable[Rule], graph: SpaceGraph, may_take: Callable[[Node], bool]
 ) -> Terms | None:
-    """A term with what it reads, a node of a graph, by the first rule that is about it; None where none is."""
+    """A term that takes in the node that it reads, by the first rule that applies; None where none does."""
     for rule in rules:
         found = rule.apply(term, index, graph, may_take)
         if found is not None:

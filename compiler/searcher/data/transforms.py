@@ -43,13 +43,13 @@ class CropAndFlip:
 
     def __call__(self, images: Tensor, put: Put = stay) -> Tensor:
         """Cut and mirror images ``[n, c, h, w]``."""
-        (moved,) = self.alike((images, self.fill / 255 if images.is_floating_point() else self.fill), put=put)
+        (moved,) = self.moved_together((images, self.fill / 255 if images.is_floating_point() else self.fill), put=put)
         return moved
 
-    def alike(self, *parts: tuple[Tensor, float], put: Put = stay) -> tuple[Tensor, ...]:
-        """Tensors ``[n, c, h, w]`` cut and mirrored alike; beside each is what is added around it.
+    def moved_together(self, *parts: tuple[Tensor, float], put: Put = stay) -> tuple[Tensor, ...]:
+        """Tensors ``[n, c, h, w]`` cut and mirrored in the same way, each with the value that pads it.
 
-        All at once: each pixel is gathered from where it was.
+        Every pixel is gathered from its old place in one call.
         """
         count, _, height, width = parts[0][0].shape
         rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
@@ -72,7 +72,7 @@ class CropAndFlip:
 
 @dataclass(frozen=True)
 class WithMasks:
-    """Cuts and mirrors images and their masks alike; what a crop adds around a mask is the class ``ignore``."""
+    """Cuts and mirrors images and their masks in the same way; a crop pads masks with the class ``ignore``."""
 
     ignore: int
     move: CropAndFlip | None = None
@@ -82,7 +82,7 @@ class WithMasks:
         masks = masks.long()
         if self.move is None:
             return images, masks
-        images, moved = self.move.alike((images, self.move.fill), (masks.unsqueeze(1), self.ignore), put=put)
+        images, moved = self.move.moved_together((images, self.move.fill), (masks.unsqueeze(1), self.ignore), put=put)
         return images, moved.squeeze(1)
 
 

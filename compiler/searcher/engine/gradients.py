@@ -28,7 +28,7 @@ def finite(tensors: Sequence[Tensor]) -> bool:
 
 
 class LossScale:
-    """A factor on losses that keeps small gradients of float16 from vanishing; it follows what the gradients bear."""
+    """Dynamic loss scaling for float16: the factor halves on overflow, and doubles after ``patience`` finite steps."""
 
     def __init__(self, value: float = 1.0, *, patience: int = 2000) -> None:
         self.value = value

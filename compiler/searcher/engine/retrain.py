@@ -129,7 +129,7 @@ class _Training:
         descend(loss, self.optimized, self.compute.gradient)
 
     def _schedule(self, epoch: int, step: int) -> dict[str, float]:
-        """Set what follows a schedule, and say what it is."""
+        """Set the learning rate and the drop-path rate of a moment; returns them."""
         now = epoch + step / self.steps
         rate = self.settings.drop_path(now, self.epochs)
         self.trainable.set_drop_path(rate)

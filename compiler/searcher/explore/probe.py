@@ -19,14 +19,14 @@ from compiler.util.seeds import mix
 
 @dataclass(frozen=True)
 class Probe:
-    """A network as it starts, and what it is shown.
+    """An untrained network with a batch, on which zero-cost proxies are computed.
 
     Attributes:
         space: the network.
-        module: it, in float64, without an auxiliary head: (n, c, h, w) to (n, classes), or what its task asks.
-        images: (n, c, h, w), in float64; whole numbers of a text (n, length).
-        labels: (n), or the targets of the task.
-        seed: of random images.
+        module: its module in float64, without an auxiliary head: (n, c, h, w) to (n, classes), or to its task's shape.
+        images: the inputs (n, c, h, w) in float64, or the tokens (n, length) of texts.
+        labels: the labels (n), or the targets of the task.
+        seed: the seed of random images.
         task: the loss of outputs and targets.
     """
 
@@ -81,7 +81,7 @@ def probe_of(
     seed: int,
     task: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
 ) -> Probe:
-    """A discrete network with the weights that `--train` begins with, and what it is shown.
+    """A discrete network with the weights that `--train` starts from, and a batch.
 
     Args:
         space: the network.

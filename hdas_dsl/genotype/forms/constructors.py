@@ -29,7 +29,7 @@ _NETWORK_PARTS = ("connectN", "connects", "layout")
 
 @dataclass(frozen=True)
 class _Given:
-    """The parts of a genotype by name; ``called`` is the place of what they are parts of."""
+    """The parts of a genotype by name; ``called`` is the place of the tuple or dictionary that has them."""
 
     parts: dict[str, Entry]
     called: Span

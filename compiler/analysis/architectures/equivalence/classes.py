@@ -189,7 +189,7 @@ class _Text:
             yield self.reader.terms(self.copy, chosen, labels)
 
     def classes(self, circuit: Circuit, free: Mapping[str, FreeDecision]) -> int | None:
-        """The classes of all labelled graphs; None where free labels could make two graphs alike."""
+        """The classes of all labelled graphs; None where free labels could make two graphs equivalent."""
         forms: dict[Form, int] = {}
         untied: dict[Form, Form] = {}
         kinds: dict[int, Term] = {}

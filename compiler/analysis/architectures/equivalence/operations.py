@@ -116,7 +116,7 @@ class Operations:
 
 
 def _told(value: object) -> object:
-    """A parameter in a label; open widths are alike, since they follow from the graph."""
+    """A parameter in a label; open widths are equal in it, since they follow from the graph."""
     return "open" if isinstance(value, Open) else value if is_number(value) else None
 
 

@@ -227,7 +227,7 @@ def plain_backward(
 
 @dataclass(frozen=True)
 class NormState:
-    """What a batch norm has learned, and its running statistics, all (c); None for what it has not."""
+    """The parameters and running statistics of a batch norm, (c) each; None for those that it lacks."""
 
     weight: Tensor | None
     bias: Tensor | None

@@ -41,7 +41,7 @@ OBSERVED = tuple(part.name for part in fields(Observed))
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: numbers by name, with ``/`` between a kind and what it is of, and what deriving would decide."""
+    """One epoch: numbers by name, ``kind/part`` as ``entropy/Normal``, and the leading architecture's decisions."""
 
     epoch: int
     """Counted from 1."""
